@@ -1,0 +1,3 @@
+//! mwaa-gateway: reach Amazon MWAA through localhost, without tokens.
+
+pub mod names;

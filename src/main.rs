@@ -1,0 +1,3 @@
+//! The front door: parse, run, exit code; nothing else.
+
+fn main() {}

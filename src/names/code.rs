@@ -1,0 +1,157 @@
+//! Every fault code that the gateway can answer with: the one table that replies, metrics and
+//! the README are made from.
+
+use super::Blame;
+use http::StatusCode;
+
+/// A stable fault code and what never changes about it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Code {
+    /// What programs match on, for example `guard.foreign_host`.
+    pub text: &'static str,
+    /// The HTTP status of the reply.
+    pub status: StatusCode,
+    /// A short name of the kind of fault (RFC 9457 section 3.1.3).
+    pub title: &'static str,
+    /// Whose doing it is.
+    pub blame: Blame,
+    /// What to do, when the case itself knows no better.
+    pub advice: &'static str,
+}
+
+macro_rules! codes {
+    ($($name:ident = $text:literal, $status:ident, $blame:ident, $title:literal, $advice:literal;)*) => {
+        $(
+            #[doc = $title]
+            pub const $name: Code = Code {
+                text: $text,
+                status: StatusCode::$status,
+                title: $title,
+                blame: Blame::$blame,
+                advice: $advice,
+            };
+        )*
+
+        /// All codes, in the order of the README's table.
+        pub const ALL: &[&Code] = &[$(&$name),*];
+    };
+}
+
+codes! {
+    FOREIGN_HOST = "guard.foreign_host", MISDIRECTED_REQUEST, Caller,
+        "the Host is not one of ours",
+        "call the gateway by the address it listens on, or add the name to listener.hosts";
+    FOREIGN_ORIGIN = "guard.foreign_origin", FORBIDDEN, Caller,
+        "a web page may not do this",
+        "run commands from a script, not from a browser; to let a page's origin in, list it in listener.trusted_origins";
+    CONTENT_TYPE = "guard.content_type", UNSUPPORTED_MEDIA_TYPE, Caller,
+        "the CLI route takes text/plain",
+        "send the command with Content-Type: text/plain";
+    PEER = "guard.peer", FORBIDDEN, Caller,
+        "this client address may not connect",
+        "connect from an address inside listener.networks";
+    SECRET = "guard.secret", UNAUTHORIZED, Caller,
+        "the gateway's secret is missing or wrong",
+        "send the content of listener.secret_file in the Mwaa-Gateway-Secret header";
+    MALFORMED = "request.malformed", BAD_REQUEST, Caller,
+        "the request is malformed or ambiguous",
+        "send one plain HTTP/1.1 request";
+    METHOD = "request.method", METHOD_NOT_ALLOWED, Caller,
+        "this method is not served here",
+        "use the method that the route documents";
+    BODY_TIMEOUT = "request.timeout", REQUEST_TIMEOUT, Caller,
+        "the request did not arrive in time",
+        "send the whole request without pausing";
+    TOO_LARGE = "request.too_large", PAYLOAD_TOO_LARGE, Caller,
+        "the body is too large",
+        "send a shorter body, or raise the limit in [limits]";
+    TARGET = "request.target_too_long", URI_TOO_LONG, Caller,
+        "the request target is too long",
+        "send a shorter path and query";
+    EXPECTATION = "request.expectation", EXPECTATION_FAILED, Caller,
+        "this expectation can't be met",
+        "send no Expect header other than 100-continue";
+    HEADERS = "request.headers_too_large", REQUEST_HEADER_FIELDS_TOO_LARGE, Caller,
+        "the header section is too large",
+        "send fewer or shorter header fields";
+    NO_ROUTE = "route.unknown_path", NOT_FOUND, Caller,
+        "nothing is served at this path",
+        "post a command to /aws_mwaa/cli";
+    UNKNOWN_ENVIRONMENT = "route.unknown_environment", NOT_FOUND, Caller,
+        "the request names no environment that we know",
+        "use one of the URLs listed in the detail";
+    UNSUPPORTED_COMMAND = "policy.unsupported_command", FORBIDDEN, Caller,
+        "MWAA does not run this command at this version",
+        "see `mwaa-gateway commands`";
+    FORBIDDEN_COMMAND = "policy.forbidden_command", FORBIDDEN, Caller,
+        "this environment's policy forbids the command",
+        "add the command to the environment's allow list if it should pass";
+    FORBIDDEN_OPTION = "policy.forbidden_option", FORBIDDEN, Caller,
+        "the option reaches into the web server",
+        "leave the option out, or set policy = \"all\" for this environment";
+    UNREADABLE_COMMAND = "policy.unreadable_command", BAD_REQUEST, Caller,
+        "the command can't be read",
+        "send one command line, UTF-8, quoted as for a POSIX shell";
+    QUEUE_FULL = "queue.full", SERVICE_UNAVAILABLE, Gateway,
+        "too many commands are waiting",
+        "wait and try again, or raise cli_concurrency (MWAA itself takes about 4)";
+    QUEUE_TIMEOUT = "queue.timeout", SERVICE_UNAVAILABLE, Gateway,
+        "the command waited too long for its turn",
+        "try again when the commands ahead have finished";
+    AWS_CREDENTIALS = "aws.credentials", BAD_GATEWAY, Aws,
+        "no usable AWS credentials",
+        "give the gateway credentials: a profile, environment variables or a role";
+    AWS_LOGIN_NEEDED = "aws.login_needed", BAD_GATEWAY, Aws,
+        "the AWS login has expired",
+        "run `aws sso login`";
+    AWS_DENIED = "aws.denied", BAD_GATEWAY, Aws,
+        "AWS denied the call",
+        "grant the IAM action named in the detail";
+    AWS_THROTTLED = "aws.throttled", SERVICE_UNAVAILABLE, Aws,
+        "AWS throttles the call",
+        "wait and try again";
+    AWS_NOT_FOUND = "aws.not_found", BAD_GATEWAY, Aws,
+        "AWS knows no such environment",
+        "check the environment's name and region";
+    AWS_UNAVAILABLE = "aws.unavailable", BAD_GATEWAY, Aws,
+        "AWS could not be asked",
+        "check the network, the region and the endpoint";
+    UPSTREAM_UNREACHABLE = "upstream.unreachable", BAD_GATEWAY, Upstream,
+        "the web server can't be reached",
+        "check the network path; a private web server needs a VPN, a bastion or connect_to";
+    UPSTREAM_TLS = "upstream.tls", BAD_GATEWAY, Upstream,
+        "the web server's TLS can't be trusted",
+        "check connect_to, ca_file and custom_domain";
+    UPSTREAM_BROKEN = "upstream.broken", BAD_GATEWAY, Upstream,
+        "the web server's reply is broken",
+        "look at the environment's web server log; the command may have run";
+    UPSTREAM_TIMEOUT = "upstream.timeout", GATEWAY_TIMEOUT, Upstream,
+        "the web server was too slow",
+        "the command may still run; raise limits.cli_first_byte if it needs longer";
+    STOPPING = "gateway.stopping", SERVICE_UNAVAILABLE, Gateway,
+        "the gateway is stopping",
+        "try again when it has restarted";
+    UNEXPECTED = "gateway.unexpected", INTERNAL_SERVER_ERROR, Gateway,
+        "unexpected error",
+        "report it with the request id and the log lines around it";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_and_complete() {
+        let mut texts: Vec<_> = ALL.iter().map(|code| code.text).collect();
+        texts.sort_unstable();
+        let count = texts.len();
+        texts.dedup();
+        assert_eq!(texts.len(), count, "two codes share a text");
+        for code in ALL {
+            assert!(
+                code.text.contains('.') && !code.title.is_empty() && !code.advice.is_empty()
+            );
+            assert!(code.status.is_client_error() || code.status.is_server_error());
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! The words that every room shares. Nothing here acts.
+
+mod airflow_version;
+pub mod code;
+mod environment;
+mod fault;
+mod secret;
+
+pub use airflow_version::{AirflowVersion, BadVersion};
+pub use code::Code;
+pub use environment::{Browser, EnvName, Environment, Policy, Region, partition};
+pub use fault::{Blame, Fault};
+pub use secret::Secret;
