@@ -1,8 +1,15 @@
 //! mwaa-gateway: reach Amazon MWAA through localhost, without tokens.
 
 pub mod control;
+pub mod credential;
+pub mod gateway;
 pub mod guard;
 pub mod listener;
 pub mod names;
+pub mod policy;
+pub mod queue;
+pub mod reply;
 pub mod route;
 pub mod runtime;
+pub mod telemetry;
+pub mod upstream;

@@ -51,10 +51,10 @@ pub(super) struct Call<'a> {
 
 impl AwsError {
     /// Makes an error that no SDK call gave.
-    pub fn new(kind: AwsErrorKind, what: String, hint: impl Into<Cow<'static, str>>) -> Self {
+    pub fn new(kind: AwsErrorKind, what: &str, hint: impl Into<Cow<'static, str>>) -> Self {
         Self {
             kind,
-            what: clean(&what),
+            what: clean(what),
             hint: hint.into(),
             retry_after: None,
         }
@@ -119,7 +119,7 @@ impl AwsError {
             "{} for {:?} in {} failed: {said}",
             call.operation, call.environment.name, call.region
         );
-        Self::new(kind, what, hint(kind, &said, call))
+        Self::new(kind, &what, hint(kind, &said, call))
     }
 }
 

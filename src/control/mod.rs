@@ -1,12 +1,16 @@
 //! The AWS side: the calls that the gateway makes, and what they give.
 
+mod backoff;
 mod error;
 mod host_prefix;
 mod http_client;
 mod sdk;
+mod versions;
 
+pub use backoff::Backoff;
 pub use error::{AwsError, AwsErrorKind};
 pub use sdk::{Sdk, Settings};
+pub use versions::{VersionError, Versions};
 
 use crate::names::{AirflowVersion, Environment, Secret};
 use std::fmt::Debug;

@@ -108,7 +108,7 @@ impl Sdk {
         let region = base.region().map(ToString::to_string).ok_or_else(|| {
             AwsError::new(
                 AwsErrorKind::Credentials,
-                "no AWS region is configured".to_owned(),
+                "no AWS region is configured",
                 "set aws.region, --region or AWS_REGION",
             )
         })?;
@@ -131,8 +131,7 @@ impl Sdk {
         {
             return Err(AwsError::new(
                 AwsErrorKind::Unavailable,
-                "the endpoint URL from the environment is neither https nor http on loopback"
-                    .to_owned(),
+                "the endpoint URL from the environment is neither https nor http on loopback",
                 "change AWS_ENDPOINT_URL_MWAA, AWS_ENDPOINT_URL or the profile's endpoint_url",
             ));
         }
@@ -151,7 +150,7 @@ impl ConnectedRef {
         self.0.get().ok_or_else(|| {
             AwsError::new(
                 AwsErrorKind::Unavailable,
-                "the AWS client is not ready".to_owned(),
+                "the AWS client is not ready",
                 "try again",
             )
         })
@@ -185,7 +184,7 @@ impl ControlPlane for Sdk {
                 }),
                 _ => Err(AwsError::new(
                     AwsErrorKind::Unavailable,
-                    format!(
+                    &format!(
                         "CreateCliToken for {:?} gave no token or no host",
                         environment.name
                     ),

@@ -86,9 +86,14 @@ impl Admitted {
         &self.headers
     }
 
-    /// Takes the request apart: the header section and the body, to be read or streamed.
-    pub fn into_parts(self) -> (HeaderMap, Body) {
-        (self.headers, self.body)
+    /// The body, to be read.
+    pub fn body_mut(&mut self) -> &mut Body {
+        &mut self.body
+    }
+
+    /// Keeps the header section only.
+    pub fn into_headers(self) -> HeaderMap {
+        self.headers
     }
 }
 

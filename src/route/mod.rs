@@ -50,6 +50,11 @@ impl Routed {
         self.kind
     }
 
+    /// The request as it was admitted; its body is yet to be read.
+    pub fn admitted_mut(&mut self) -> &mut Admitted {
+        &mut self.admitted
+    }
+
     /// Takes it apart.
     pub fn into_parts(self) -> (Admitted, Arc<Entry>) {
         (self.admitted, self.entry)
@@ -87,7 +92,7 @@ impl fmt::Display for RouteError {
                 match name {
                     Some(name) => write!(f, "there is no environment {name:?}")?,
                     None => {
-                        f.write_str("the request does not say which environment it is for")?
+                        f.write_str("the request does not say which environment it is for")?;
                     }
                 }
                 write!(

@@ -1,0 +1,197 @@
+//! Which Airflow release an environment runs: configured, or asked of `GetEnvironment` once
+//! and again when the answer has grown old.
+
+use super::{AwsError, Backoff, ControlPlane};
+use crate::names::{AirflowVersion, Code, Entry, EntryId, Fault, code};
+use crate::runtime::{Background, Moment};
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex as StdMutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::Mutex;
+
+/// Asks for versions; at most one call for an environment at a time. Shared by all threads.
+#[derive(Debug)]
+pub struct Versions {
+    control: Arc<dyn ControlPlane>,
+    background: Background,
+    limit: Duration,
+    questions: StdMutex<HashMap<EntryId, Arc<Question>>>,
+}
+
+#[derive(Debug, Default)]
+struct Question {
+    asking: Mutex<Backoff>,
+    answered: StdMutex<Option<Moment>>,
+}
+
+/// The version is not known and could not be asked.
+#[derive(Debug, Clone)]
+pub struct VersionError(AwsError, Option<Duration>);
+
+impl fmt::Display for VersionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "the environment's Airflow version is not known: {}",
+            self.0
+        )
+    }
+}
+
+impl std::error::Error for VersionError {}
+
+impl Fault for VersionError {
+    fn code(&self) -> &'static Code {
+        self.0.code()
+    }
+
+    fn hint(&self) -> Cow<'static, str> {
+        format!(
+            "{}; or set airflow_version for this environment, and AWS is not asked",
+            self.0.hint()
+        )
+        .into()
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        self.1.or_else(|| self.0.retry_after())
+    }
+}
+
+impl Versions {
+    /// `limit` bounds one question.
+    pub fn new(
+        control: Arc<dyn ControlPlane>,
+        background: Background,
+        limit: Duration,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            control,
+            background,
+            limit,
+            questions: StdMutex::default(),
+        })
+    }
+
+    /// The environment's version. Known versions cost nothing; one that has grown old is asked
+    /// for again beside the request that uses it.
+    pub async fn of(
+        self: &Arc<Self>,
+        entry: &Arc<Entry>,
+    ) -> Result<AirflowVersion, VersionError> {
+        if entry.environment.airflow_version.is_some() {
+            return entry.airflow_version().ok_or_else(|| self.silent(entry));
+        }
+        let question = self.question(entry.id);
+        match entry.airflow_version() {
+            Some(version) => {
+                if question.is_old() {
+                    let (versions, entry) = (Arc::clone(self), Arc::clone(entry));
+                    self.background.spawn(async move {
+                        // the old answer stands if there is no new one
+                        let _kept = versions.ask(&entry, &question).await;
+                    });
+                }
+                Ok(version)
+            }
+            None => self.ask(entry, &question).await,
+        }
+    }
+
+    /// Asks in the background, so that the first request finds the answer.
+    pub fn prepare(self: &Arc<Self>, entry: &Arc<Entry>) {
+        let (versions, entry) = (Arc::clone(self), Arc::clone(entry));
+        self.background.clone().spawn(async move {
+            if let Err(error) = versions.of(&entry).await {
+                tracing::warn!(environment = %entry.environment.local, code = error.code().text, %error, hint = %error.hint(), "cannot ask for the version");
+            }
+        });
+    }
+
+    /// The failure that stands for an environment whose version is not known.
+    pub fn failure(&self, entry: &Entry) -> Option<Arc<AwsError>> {
+        let question = self.question(entry.id);
+        let asking = question.asking.try_lock().ok()?;
+        asking.standing(Moment::now()).map(|(error, _)| error)
+    }
+
+    async fn ask(
+        &self,
+        entry: &Entry,
+        question: &Question,
+    ) -> Result<AirflowVersion, VersionError> {
+        let before = question.answered_at();
+        let mut backoff = question.asking.lock().await;
+        // whoever held the lock may have got the answer
+        if let Some(version) = entry.airflow_version()
+            && question.answered_at() != before
+        {
+            return Ok(version);
+        }
+        if let Some((error, left)) = backoff.standing(Moment::now()) {
+            return Err(VersionError(error.as_ref().clone(), Some(left)));
+        }
+        // a silent AWS must not keep the lock
+        let asked =
+            tokio::time::timeout(self.limit, self.control.get_environment(&entry.environment));
+        let told = match asked.await {
+            Ok(Ok(described)) => described
+                .airflow_version
+                .ok_or_else(|| self.silent(entry).0),
+            Ok(Err(error)) => Err(error),
+            Err(_elapsed) => Err(self.silent(entry).0),
+        };
+        match told {
+            Ok(version) => {
+                backoff.succeeded();
+                entry.learn_version(version);
+                question.note_answer();
+                Ok(version)
+            }
+            Err(error) => {
+                backoff.failed(Arc::new(error.clone()), Moment::now());
+                Err(VersionError(error, None))
+            }
+        }
+    }
+
+    fn silent(&self, entry: &Entry) -> VersionError {
+        let error = AwsError::new(
+            super::AwsErrorKind::Unavailable,
+            &format!(
+                "GetEnvironment for {:?} told no version within {:?}",
+                entry.environment.name, self.limit
+            ),
+            code::AWS_UNAVAILABLE.advice,
+        );
+        VersionError(error, None)
+    }
+
+    fn question(&self, id: EntryId) -> Arc<Question> {
+        let mut questions = self
+            .questions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(questions.entry(id).or_default())
+    }
+}
+
+impl Question {
+    fn answered_at(&self) -> Option<Moment> {
+        *self.answered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note_answer(&self) {
+        *self.answered.lock().unwrap_or_else(PoisonError::into_inner) = Some(Moment::now());
+    }
+
+    fn is_old(&self) -> bool {
+        self.answered_at()
+            .is_some_and(|then| then.age(Moment::now()) > FRESH)
+    }
+}
+
+/// An environment is upgraded rarely, and a session of work should not need a restart.
+const FRESH: Duration = Duration::from_mins(15);

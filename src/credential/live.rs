@@ -1,0 +1,129 @@
+//! One minted token: where it may go, and how long it may be used. Pure: time is passed in.
+
+use super::host::is_mwaa;
+use crate::control::{AwsError, AwsErrorKind, CliToken};
+use crate::names::{Environment, code};
+use crate::runtime::Moment;
+use http::HeaderValue;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A CLI token that was minted and checked.
+#[derive(Debug)]
+pub struct Live {
+    authorization: HeaderValue,
+    host: Arc<str>,
+    /// Which mint it came from; a refused token is named by it.
+    pub(super) generation: u64,
+    asked: Moment,
+    usable: Duration,
+    refresh_at: Duration,
+}
+
+impl Live {
+    /// Checks what AWS gave. `asked` is the moment at which the request for it was sent: the
+    /// token cannot be younger than that. `longest` is the longest use that is allowed.
+    pub(super) fn new(
+        minted: &CliToken,
+        environment: &Environment,
+        asked: Moment,
+        longest: Duration,
+        generation: u64,
+    ) -> Result<Self, AwsError> {
+        let host = minted.host.as_str();
+        let expected = match environment.custom_domain.as_deref() {
+            Some(domain) => host.eq_ignore_ascii_case(domain) || is_mwaa(host, &minted.region),
+            None => is_mwaa(host, &minted.region),
+        };
+        if !expected {
+            return Err(AwsError::new(
+                AwsErrorKind::UntrustedHost,
+                &format!(
+                    "AWS named {host:?} as the web server of {:?}; it is not MWAA's in {}",
+                    environment.name, minted.region
+                ),
+                code::AWS_UNTRUSTED_HOST.advice,
+            ));
+        }
+        // only visible ASCII: a token must not be able to split the header that it becomes
+        let mut authorization = Some(minted.token.reveal())
+            .filter(|token| token.bytes().all(|b| b.is_ascii_graphic()))
+            .and_then(|token| HeaderValue::try_from(format!("Bearer {token}")).ok())
+            .ok_or_else(|| {
+                AwsError::new(
+                    AwsErrorKind::Unavailable,
+                    "AWS gave a token that is not visible ASCII",
+                    "check endpoint_url: this is not how MWAA's tokens look",
+                )
+            })?;
+        authorization.set_sensitive(true);
+        let usable = usable_for(minted.life, longest);
+        // jitter, so that a fleet started at once does not ask at once
+        let refresh_at = usable.mul_f64(0.4 + 0.2 * fastrand::f64());
+        Ok(Self {
+            authorization,
+            host: host.into(),
+            generation,
+            asked,
+            usable,
+            refresh_at,
+        })
+    }
+
+    /// The `Authorization` header's value; marked sensitive.
+    pub fn authorization(&self) -> &HeaderValue {
+        &self.authorization
+    }
+
+    /// The web server that the token is for.
+    pub fn host(&self) -> &Arc<str> {
+        &self.host
+    }
+
+    /// Whether the token may still be used.
+    pub fn is_usable(&self, now: Moment) -> bool {
+        self.asked.age(now) < self.usable
+    }
+
+    /// Whether a token in use should be replaced ahead of its end.
+    pub(super) fn is_due(&self, now: Moment) -> bool {
+        self.asked.age(now) >= self.refresh_at
+    }
+
+    /// How old the token is.
+    pub fn age(&self, now: Moment) -> Duration {
+        self.asked.age(now)
+    }
+}
+
+/// How long a token is used: at most `longest`; less if the token itself says that it lives
+/// shorter, less a margin for the way to the web server.
+fn usable_for(life: Option<Duration>, longest: Duration) -> Duration {
+    match life {
+        Some(life) if !life.is_zero() => {
+            longest.min(life.saturating_sub((life / 6).min(LARGEST_MARGIN)))
+        }
+        _ => longest,
+    }
+}
+
+/// What is kept back of a token's life: 10 s of MWAA's 60.
+const LARGEST_MARGIN: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn s(n: u64) -> Duration {
+        Duration::from_secs(n)
+    }
+
+    #[test]
+    fn a_claimed_life_only_shortens() {
+        assert_eq!(usable_for(None, s(50)), s(50));
+        assert_eq!(usable_for(Some(s(60)), s(50)), s(50));
+        assert_eq!(usable_for(Some(s(6000)), s(50)), s(50));
+        assert_eq!(usable_for(Some(s(6)), s(50)), s(5));
+        assert_eq!(usable_for(Some(s(30)), s(50)), s(25));
+    }
+}

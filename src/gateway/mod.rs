@@ -1,0 +1,197 @@
+//! The corridor: one function that names the rooms in order.
+
+mod command_body;
+
+pub use command_body::BodyError;
+
+use crate::control::Versions;
+use crate::credential::{Broker, Keyed};
+use crate::guard;
+use crate::listener::{Arrived, RequestId};
+use crate::names::{Code, Directory, Fault, code};
+use crate::policy;
+use crate::queue::Queues;
+use crate::reply::{self, CliForm, Reply};
+use crate::route::{self, Kind, Routed};
+use crate::runtime::{LocalTasks, Moment, Sweeper};
+use crate::telemetry::Metrics;
+use crate::upstream::{Answered, Upstream, UpstreamError};
+use http::StatusCode;
+use std::fmt;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+/// What every worker thread shares.
+#[derive(Debug)]
+pub struct Shared {
+    /// The guard's rules.
+    pub guard: guard::Settings,
+    /// The known environments.
+    pub directory: Directory,
+    /// Their versions.
+    pub versions: Arc<Versions>,
+    /// Their queues.
+    pub queues: Queues,
+    /// Their tokens.
+    pub broker: Arc<Broker>,
+    /// The counters.
+    pub metrics: Arc<Metrics>,
+    /// The corridor's own limits.
+    pub limits: Limits,
+}
+
+/// The corridor's own limits.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// The longest command, in bytes.
+    pub cli_body: usize,
+    /// Silence within a request body.
+    pub body_idle: Duration,
+    /// The largest decoded output, in bytes.
+    pub cli_output: usize,
+}
+
+/// One worker thread's corridor.
+#[derive(Debug)]
+pub struct Corridor {
+    /// What all threads share.
+    pub shared: Arc<Shared>,
+    /// This thread's wire out.
+    pub upstream: Upstream,
+    /// This thread's coarse clock.
+    pub sweeper: Sweeper,
+    /// This thread's tasks.
+    pub tasks: LocalTasks,
+}
+
+/// A refusal or failure of any room.
+type Refused = Box<dyn Fault>;
+
+/// Answers one request.
+pub async fn handle(corridor: Rc<Corridor>, arrived: Arrived) -> Reply {
+    let started = Moment::now();
+    let id = arrived.id;
+    let method = arrived.head.method.clone();
+    let (reply, kind) = match walk(&corridor, arrived).await {
+        Ok((reply, kind)) => (reply, kind.word()),
+        Err(refused) => {
+            let code = refused.code();
+            corridor.shared.metrics.fault(code);
+            tracing::info!(%id, code = code.text, detail = %refused, "refused");
+            (reply::fault(refused.as_ref(), id), "fault")
+        }
+    };
+    let took = started.age(Moment::now());
+    corridor
+        .shared
+        .metrics
+        .request(kind, reply.status().as_u16(), took);
+    tracing::debug!(%id, %method, kind, status = reply.status().as_u16(), ?took, "answered");
+    reply
+}
+
+async fn walk(corridor: &Rc<Corridor>, arrived: Arrived) -> Result<(Reply, Kind), Refused> {
+    let shared = &corridor.shared;
+    let admitted = guard::admit(arrived, &shared.guard).map_err(boxed)?;
+    let routed = route::resolve(admitted, &shared.directory).map_err(boxed)?;
+    let kind = routed.kind();
+    match kind {
+        Kind::Cli => cli(corridor, routed).await.map(|reply| (reply, kind)),
+    }
+}
+
+/// A command: its body is read whole before anything is judged, because a truncated command
+/// is a different valid command; what was judged is what is sent.
+async fn cli(corridor: &Rc<Corridor>, mut routed: Routed) -> Result<Reply, Refused> {
+    let (shared, sweeper) = (&corridor.shared, &corridor.sweeper);
+    let command = command_body::read(routed.admitted_mut(), &shared.limits, sweeper)
+        .await
+        .map_err(boxed)?;
+    let version = shared.versions.of(routed.entry()).await.map_err(boxed)?;
+    let permitted = policy::permit(routed, &command, version).map_err(boxed)?;
+    let (id, form) = (permitted.id(), CliForm::of(permitted.headers()));
+    let seated = shared
+        .queues
+        .enter(permitted, sweeper)
+        .await
+        .map_err(boxed)?;
+    let keyed = shared.broker.key(seated).await.map_err(boxed)?;
+    let answered = exchange(corridor, keyed)
+        .await
+        .ok_or_else(|| boxed(Stopping))?
+        .map_err(boxed)?;
+    reply::command(answered, form, id, shared.limits.cli_output)
+        .await
+        .map_err(boxed)
+}
+
+/// Runs the exchange as a task of its own: when the client goes away the command goes on at
+/// the web server, so its slot must stay taken until the web server has answered.
+async fn exchange(
+    corridor: &Rc<Corridor>,
+    keyed: Keyed,
+) -> Option<Result<Answered, UpstreamError>> {
+    let (sender, receiver) = oneshot::channel();
+    let permitted = keyed.seated().permitted();
+    let (id, name) = (permitted.id(), permitted.name().to_owned());
+    let task = Rc::clone(corridor);
+    corridor.tasks.spawn(async move {
+        let outcome = send(&task, keyed).await;
+        if let Err(unheard) = sender.send(outcome) {
+            let status = unheard.as_ref().map(|answered| answered.status().as_u16()).ok();
+            let error = unheard.as_ref().err().map(ToString::to_string);
+            tracing::info!(%id, command = name, status, error, "the client went away before its command ended");
+        }
+    });
+    receiver.await.ok()
+}
+
+/// Sends; after a 401 or 403, which come before execution, once more with a new token.
+async fn send(corridor: &Corridor, keyed: Keyed) -> Result<Answered, UpstreamError> {
+    let answered = corridor.upstream.send(keyed).await?;
+    if !matches!(
+        answered.status(),
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN
+    ) {
+        return Ok(answered);
+    }
+    let Some(keyed) = answered.keyed() else {
+        return Ok(answered);
+    };
+    match corridor.shared.broker.renew(keyed).await {
+        Some(renewal) => match answered.replay(renewal) {
+            Some(keyed) => corridor.upstream.send(keyed).await,
+            None => Err(UpstreamError::Switched {
+                host: String::new(),
+            }),
+        },
+        None => Ok(answered),
+    }
+}
+
+fn boxed(fault: impl Fault + 'static) -> Refused {
+    Box::new(fault)
+}
+
+/// The thread is going away under the request.
+#[derive(Debug)]
+struct Stopping;
+
+impl fmt::Display for Stopping {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the gateway stopped while the command ran; outcome: unknown")
+    }
+}
+
+impl std::error::Error for Stopping {}
+
+impl Fault for Stopping {
+    fn code(&self) -> &'static Code {
+        &code::STOPPING
+    }
+}
+
+/// The name of a request, for callers that log.
+pub type Id = RequestId;

@@ -1,0 +1,71 @@
+//! The bodies that go back to a client.
+
+use super::OutputError;
+use crate::upstream::ReplyBody;
+use bytes::{Bytes, BytesMut};
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt as _;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+/// A response body.
+#[derive(Debug)]
+pub enum ReplyStream {
+    /// The web server's, passed on as it comes.
+    Upstream(Box<ReplyBody>),
+    /// One that is at hand.
+    Whole(Option<Bytes>),
+}
+
+impl Body for ReplyStream {
+    type Data = Bytes;
+    type Error = Box<dyn std::error::Error + Send + Sync>;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        match &mut *self {
+            // trailers are dropped: nobody here has judged them
+            Self::Upstream(body) => {
+                let frame = std::task::ready!(Pin::new(body.as_mut()).poll_frame(cx));
+                Poll::Ready(frame.filter(|frame| !frame.as_ref().is_ok_and(Frame::is_trailers)))
+            }
+            Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Upstream(body) => body.is_end_stream(),
+            Self::Whole(bytes) => bytes.as_ref().is_none_or(Bytes::is_empty),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Upstream(body) => body.size_hint(),
+            Self::Whole(bytes) => {
+                SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
+            }
+        }
+    }
+}
+
+/// Reads a whole reply of at most `limit` bytes of decoded output; beyond that it is an error
+/// and never a cut.
+pub(super) async fn collect(mut body: ReplyBody, limit: usize) -> Result<Bytes, OutputError> {
+    // base64 and JSON around it take a third more
+    let encoded = limit.saturating_add(limit / 2).saturating_add(1024);
+    let mut raw = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| OutputError::Broken(error.to_string()))?;
+        if let Some(data) = frame.data_ref() {
+            if raw.len() + data.len() > encoded {
+                return Err(OutputError::TooLarge { limit });
+            }
+            raw.extend_from_slice(data);
+        }
+    }
+    Ok(raw.freeze())
+}

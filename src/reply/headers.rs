@@ -1,0 +1,74 @@
+//! Response hygiene: what the web server says that is not for the client.
+
+use http::HeaderMap;
+use http::header::{
+    CONNECTION, HeaderName, PROXY_AUTHENTICATE, SET_COOKIE, STRICT_TRANSPORT_SECURITY, TE,
+    TRAILER, TRANSFER_ENCODING, UPGRADE, WWW_AUTHENTICATE,
+};
+
+/// Removes hop-by-hop fields and those that `Connection` names (RFC 9110 section 7.6.1),
+/// credentials, and what holds only for the web server's own origin.
+pub(super) fn strip(headers: &mut HeaderMap) {
+    let nominated: Vec<HeaderName> = headers
+        .get_all(CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|name| name.trim().parse().ok())
+        .collect();
+    for name in nominated.iter().chain(&NOT_FORWARDED) {
+        headers.remove(name);
+    }
+    let ours_alone: Vec<HeaderName> = headers
+        .keys()
+        .filter(|name| {
+            let name = name.as_str();
+            name.starts_with("access-control-") || name.starts_with("mwaa-gateway-")
+        })
+        .cloned()
+        .collect();
+    for name in ours_alone {
+        headers.remove(name);
+    }
+}
+
+/// Fields that never pass back.
+static NOT_FORWARDED: [HeaderName; 11] = [
+    CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    PROXY_AUTHENTICATE,
+    HeaderName::from_static("proxy-connection"),
+    SET_COOKIE,
+    STRICT_TRANSPORT_SECURITY,
+    TE,
+    TRAILER,
+    TRANSFER_ENCODING,
+    UPGRADE,
+    WWW_AUTHENTICATE,
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_for_the_client_stays() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("content-type", "application/json"),
+            ("connection", "close, X-Secret"),
+            ("x-secret", "1"),
+            ("set-cookie", "session=1"),
+            ("access-control-allow-origin", "*"),
+            ("mwaa-gateway-fault", "forged"),
+            ("keep-alive", "timeout=5"),
+        ] {
+            headers.insert(name, value.parse().unwrap());
+        }
+        strip(&mut headers);
+        assert_eq!(
+            headers.keys().map(HeaderName::as_str).collect::<Vec<_>>(),
+            ["content-type"]
+        );
+    }
+}

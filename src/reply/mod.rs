@@ -1,0 +1,101 @@
+//! The way back: a web server's reply, or a fault, becomes the response to the client.
+#![deny(clippy::wildcard_enum_match_arm)]
+
+mod accept;
+mod body;
+mod cli_output;
+mod headers;
+mod problem;
+
+pub use accept::CliForm;
+pub use body::ReplyStream;
+pub use cli_output::{CliOutput, OutputError};
+
+use crate::listener::RequestId;
+use crate::names::Fault;
+use crate::upstream::Answered;
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::response::Parts;
+use http::{HeaderName, HeaderValue, Response};
+
+/// A response to the client.
+pub type Reply = Response<ReplyStream>;
+
+/// The web server's reply as it is: its status, its headers less what is not for the client,
+/// its body byte for byte and as it comes.
+pub fn pass(answered: Answered, id: RequestId) -> Reply {
+    let (mut head, body) = answered.into_parts();
+    headers::strip(&mut head.headers);
+    stamp(&mut head.headers, id);
+    Response::from_parts(head, ReplyStream::Upstream(Box::new(body)))
+}
+
+/// The reply to a command in the form that the client asked for: raw as it is, else decoded.
+pub async fn command(
+    answered: Answered,
+    form: CliForm,
+    id: RequestId,
+    limit: usize,
+) -> Result<Reply, OutputError> {
+    if form == CliForm::Raw {
+        return Ok(pass(answered, id));
+    }
+    let (mut head, body) = answered.into_parts();
+    let raw = body::collect(body, limit).await?;
+    headers::strip(&mut head.headers);
+    stamp(&mut head.headers, id);
+    match CliOutput::read(&raw, head.status) {
+        Ok(output) => Ok(decoded(head, &output, form)),
+        // an error page of the web server or of what stands before it: not ours to improve
+        Err(_) if !head.status.is_success() => Ok(whole(head, raw)),
+        Err(error) => Err(error),
+    }
+}
+
+fn decoded(mut head: Parts, output: &CliOutput, form: CliForm) -> Reply {
+    let (media, body) = match form {
+        CliForm::Json => (CLI_JSON, output.json()),
+        CliForm::Raw | CliForm::Text => {
+            let text = if output.succeeded {
+                &output.stdout
+            } else {
+                output.complaint()
+            };
+            (TEXT, Bytes::from(text.clone()))
+        }
+    };
+    head.headers
+        .insert(CONTENT_TYPE, HeaderValue::from_static(media));
+    let succeeded = if output.succeeded { "true" } else { "false" };
+    head.headers
+        .insert(SUCCEEDED, HeaderValue::from_static(succeeded));
+    whole(head, body)
+}
+
+fn whole(mut head: Parts, body: Bytes) -> Reply {
+    head.headers.remove(CONTENT_LENGTH);
+    Response::from_parts(head, ReplyStream::Whole(Some(body)))
+}
+
+/// The response that a fault becomes (RFC 9457).
+pub fn fault(fault: &dyn Fault, id: RequestId) -> Reply {
+    let mut response = problem::response(fault, id);
+    stamp(response.headers_mut(), id);
+    response
+}
+
+fn stamp(headers: &mut http::HeaderMap, id: RequestId) {
+    if let Ok(id) = HeaderValue::try_from(id.to_string()) {
+        headers.insert(REQUEST_ID, id);
+    }
+}
+
+/// Names the request, on every reply.
+const REQUEST_ID: HeaderName = HeaderName::from_static("mwaa-gateway-request-id");
+/// Whether the command worked, on decoded replies: the gateway's own reading.
+const SUCCEEDED: HeaderName = HeaderName::from_static("mwaa-gateway-succeeded");
+/// Decoded output as text.
+const TEXT: &str = "text/plain; charset=utf-8";
+/// Decoded output as JSON.
+const CLI_JSON: &str = "application/vnd.mwaa-gateway.cli+json";

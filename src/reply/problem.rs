@@ -1,0 +1,57 @@
+//! A fault as a response: `application/problem+json` (RFC 9457).
+
+use super::ReplyStream;
+use crate::listener::RequestId;
+use crate::names::Fault;
+use bytes::Bytes;
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderName, HeaderValue, Response};
+use serde::Serialize;
+
+#[derive(Serialize)]
+struct Problem<'a> {
+    r#type: &'static str,
+    code: &'static str,
+    title: &'static str,
+    status: u16,
+    detail: String,
+    hint: &'a str,
+    request_id: String,
+}
+
+pub(super) fn response(fault: &dyn Fault, id: RequestId) -> Response<ReplyStream> {
+    let code = fault.code();
+    let problem = Problem {
+        r#type: "about:blank",
+        code: code.text,
+        title: code.title,
+        status: code.status.as_u16(),
+        detail: fault.to_string(),
+        hint: &fault.hint(),
+        request_id: id.to_string(),
+    };
+    let mut body = serde_json::to_vec_pretty(&problem).unwrap_or_default();
+    body.push(b'\n');
+    let mut response = Response::new(ReplyStream::Whole(Some(Bytes::from(body))));
+    *response.status_mut() = code.status;
+    let headers = response.headers_mut();
+    headers.insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("application/problem+json"),
+    );
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(FAULT, HeaderValue::from_static(code.text));
+    if let Some(allow) = fault.allow() {
+        headers.insert(ALLOW, HeaderValue::from_static(allow));
+    }
+    if let Some(after) = fault.retry_after() {
+        headers.insert(
+            RETRY_AFTER,
+            HeaderValue::from(after.as_secs() + u64::from(after.subsec_nanos() > 0)),
+        );
+    }
+    response
+}
+
+/// The fault's code, only on replies that the gateway itself made.
+const FAULT: HeaderName = HeaderName::from_static("mwaa-gateway-fault");

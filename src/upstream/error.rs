@@ -1,0 +1,135 @@
+//! How the way to the web server, or the web server, failed.
+#![deny(clippy::wildcard_enum_match_arm)]
+
+use crate::names::{Code, Fault, code};
+use std::borrow::Cow;
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+/// An exchange that gave no usable reply.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum UpstreamError {
+    /// The connection broke, or the reply is not HTTP, after the request was (partly) written.
+    Broken {
+        /// The web server.
+        host: String,
+        /// How.
+        source: hyper::Error,
+    },
+    /// A switch of protocols that nobody asked for.
+    Switched {
+        /// The web server.
+        host: String,
+    },
+    /// No reply in time.
+    Timeout {
+        /// The web server.
+        host: String,
+        /// The limit.
+        after: Duration,
+    },
+    /// The TLS handshake failed.
+    Tls {
+        /// The web server.
+        host: String,
+        /// Why, in words for people.
+        why: String,
+    },
+    /// No connection came about.
+    Unreachable {
+        /// What was dialled.
+        address: String,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl fmt::Display for UpstreamError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Broken { host, source } => {
+                let cause = source
+                    .source()
+                    .map_or_else(|| source.to_string(), |cause| format!("{source}: {cause}"));
+                write!(
+                    f,
+                    "the exchange with {host} broke off ({cause}); outcome: unknown"
+                )
+            }
+            Self::Switched { host } => {
+                write!(f, "{host} switched protocols without being asked")
+            }
+            Self::Timeout { host, after } => write!(
+                f,
+                "{host} gave no reply within {}; outcome: unknown",
+                humantime::format_duration(*after)
+            ),
+            Self::Tls { host, why } => write!(f, "no trusted TLS connection to {host}: {why}"),
+            Self::Unreachable { address, source } => {
+                write!(f, "cannot connect to {address}: {source}")
+            }
+        }
+    }
+}
+
+impl Error for UpstreamError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Broken { source, .. } => Some(source),
+            Self::Unreachable { source, .. } => Some(source),
+            Self::Switched { .. } | Self::Timeout { .. } | Self::Tls { .. } => None,
+        }
+    }
+}
+
+impl Fault for UpstreamError {
+    fn code(&self) -> &'static Code {
+        match self {
+            Self::Broken { .. } | Self::Switched { .. } => &code::UPSTREAM_BROKEN,
+            Self::Timeout { .. } => &code::UPSTREAM_TIMEOUT,
+            Self::Tls { .. } => &code::UPSTREAM_TLS,
+            Self::Unreachable { .. } => &code::UPSTREAM_UNREACHABLE,
+        }
+    }
+
+    fn hint(&self) -> Cow<'static, str> {
+        self.code().advice.into()
+    }
+}
+
+/// A TLS failure in words for people.
+pub(super) fn explain_tls(error: &io::Error) -> String {
+    use rustls::CertificateError as Bad;
+    let Some(tls) = error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<rustls::Error>())
+    else {
+        return error.to_string();
+    };
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "a foreign enum that may grow; its own text stands in"
+    )]
+    match tls {
+        rustls::Error::InvalidCertificate(bad) => match bad {
+            Bad::Expired | Bad::ExpiredContext { .. } => {
+                "its certificate has expired".to_owned()
+            }
+            Bad::NotValidYet | Bad::NotValidYetContext { .. } => {
+                "its certificate is not valid yet (is this machine's clock right?)".to_owned()
+            }
+            Bad::NotValidForName | Bad::NotValidForNameContext { .. } => {
+                "its certificate is for another name".to_owned()
+            }
+            Bad::UnknownIssuer => {
+                "its certificate is from an unknown authority (set ca_file if it is your own)"
+                    .to_owned()
+            }
+            other => other.to_string(),
+        },
+        other => other.to_string(),
+    }
+}
