@@ -2,7 +2,7 @@
 
 use super::keys::{ENVIRONMENT_TABLE, KEYS, Key, Shown};
 use super::problems::{Complaint, Place, Problem, Problems, shown};
-use super::{Address, Aws, Config, EnvironmentEntry, Limits, Listener, Management, file};
+use super::{Address, Aws, Config, EnvironmentEntry, Limits, Listener, Management, assign};
 use crate::names::{Browser, EnvName, Environment, Policy};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -64,12 +64,12 @@ impl Draft {
     fn set_defaults(&mut self, wanted: fn(&Key) -> bool) {
         for key in KEYS.iter().filter(|key| wanted(key)) {
             if let Shown::Default(text) = key.shown {
-                file::assign_text(self, key, text);
+                assign::assign_default(self, key, text);
             }
         }
     }
 
-    /// Remembers where a good value was written.
+    /// Remembers where a value was written.
     pub(super) fn placed(&mut self, path: &str, place: Place) {
         self.places.insert(path.to_owned(), place);
     }

@@ -1,11 +1,12 @@
 //! What was written: walks a TOML document along the table of keys and puts its values into the
 //! draft. Anything left over is a problem.
 
+use super::assign::{assign, kind_of};
 use super::draft::Draft;
-use super::keys::{self, ENVIRONMENT_TABLE, KEYS, Key, Kind, TABLES};
-use super::problems::{Complaint, Place, Problem, Problems, shown, shown_key, sounds_secret};
+use super::keys::{self, ENVIRONMENT_TABLE, TABLES};
+use super::problems::{Complaint, Place, Problem, Problems, shown, shown_key};
 use super::search::{Found, Lines};
-use super::{suggest, values};
+use super::suggest;
 use crate::names::EnvName;
 use std::ops::Range;
 use std::path::Path;
@@ -125,10 +126,11 @@ fn read_environments(draft: &mut Draft, source: &Source<'_>, value: &Spanned<DeV
         draft.begin(local, text);
         read_table(draft, source, ENVIRONMENT_TABLE, &path, &entries);
         let named = entries.iter().any(|(name, _)| name.get_ref() == "name");
-        if !named && usable {
-            if let Err(why) = keys::mwaa_name(text) {
-                draft.complain(&path, source.at(&name.span()), text, why);
-            }
+        if !named
+            && usable
+            && let Err(why) = keys::mwaa_name(text)
+        {
+            draft.complain(&path, source.at(&name.span()), text, why);
         }
         if usable {
             draft.placed(&path, source.at(&name.span()));
@@ -172,10 +174,7 @@ fn read_table(
     for (name, value) in entries {
         let text = name.get_ref().as_ref();
         let path = format!("{path}.{}", shown_key(text));
-        if let Some(key) = KEYS
-            .iter()
-            .find(|key| key.table == table && key.name == text)
-        {
+        if let Some(key) = keys::of(table).find(|key| key.name == text) {
             assign(draft, key, &path, value, &|span| source.at(span));
         } else {
             let place = source.at(&name.span());
@@ -190,228 +189,5 @@ fn read_table(
             };
             draft.refuse(&path, place, what, Some(hint));
         }
-    }
-}
-
-/// Gives a key its default, written as TOML, the way a file would.
-pub(super) fn assign_text(draft: &mut Draft, key: &Key, text: &str) {
-    let path = format!("{}.{}", key.table, key.name);
-    match DeValue::parse(text) {
-        Ok(value) => assign(draft, key, &path, &value, &|_| Place::Default),
-        Err(error) => draft.refuse(&path, Place::Default, error.message(), None),
-    }
-}
-
-/// Gives a key text that came from a flag or a variable.
-pub(super) fn assign_given(draft: &mut Draft, path: &str, text: &str, place: &Place) {
-    let key = KEYS
-        .iter()
-        .find(|key| path == format!("{}.{}", key.table, key.name));
-    let value = Spanned::new(0..0, DeValue::String(text.into()));
-    if let Some(key) = key {
-        assign(draft, key, path, &value, &|_| place.clone());
-    }
-}
-
-/// Checks a value's type, puts it into the draft, and remembers where it was written.
-fn assign(
-    draft: &mut Draft,
-    key: &Key,
-    path: &str,
-    value: &Spanned<DeValue<'_>>,
-    at: &dyn Fn(&Range<usize>) -> Place,
-) {
-    let place = at(&value.span());
-    let mut good = true;
-    let mut complain = |draft: &mut Draft, place: Place, text: &str, why: Complaint| {
-        good = false;
-        draft.complain(path, place, text, why);
-    };
-    match (&key.kind, value.get_ref()) {
-        (Kind::Text(set), DeValue::String(text)) => {
-            if let Err(why) = set(draft, text) {
-                complain(draft, place.clone(), text, why);
-            }
-        }
-        (Kind::Choice(choices), DeValue::String(text)) => {
-            match choices.iter().find(|(word, _)| *word == text) {
-                Some((_, set)) => set(draft),
-                None => complain(draft, place.clone(), text, not_a_choice(text, choices)),
-            }
-        }
-        (Kind::Path(slot), DeValue::String(text)) => match file_name(draft, text) {
-            Ok(file) => *slot(draft) = Some(file),
-            Err(why) => complain(draft, place.clone(), text, why),
-        },
-        (Kind::Flag(set), DeValue::Boolean(value)) => set(draft, *value),
-        (Kind::Count { least, most, slot }, DeValue::Integer(number)) => {
-            let wanted = format!("is not between {least} and {most}");
-            match unsigned(number).filter(|count| (least..=most).contains(&count)) {
-                Some(count) => *slot(draft) = count,
-                None => complain_number(draft, path, place.clone(), number, wanted, &mut good),
-            }
-        }
-        (Kind::Size { least, most, slot }, DeValue::Integer(number)) => {
-            match unsigned(number).filter(|size| (least..=most).contains(&size)) {
-                Some(size) => *slot(draft) = size,
-                None => {
-                    let wanted = size_range(*least, *most);
-                    complain_number(draft, path, place.clone(), number, wanted, &mut good);
-                }
-            }
-        }
-        (Kind::Size { least, most, slot }, DeValue::String(text)) => match values::size(text) {
-            Ok(size) if (least..=most).contains(&&size) => *slot(draft) = size,
-            Ok(_) => {
-                let why = Complaint::new(size_range(*least, *most));
-                complain(draft, place.clone(), text, why);
-            }
-            Err(why) => complain(draft, place.clone(), text, why),
-        },
-        (Kind::Duration { least, most, slot }, DeValue::String(text)) => {
-            match values::duration(text) {
-                Ok(time) if (least..=most).contains(&&time) => *slot(draft) = time,
-                Ok(_) => {
-                    let least = humantime::format_duration(*least);
-                    let most = humantime::format_duration(*most);
-                    let why = Complaint::new(format!("is not between {least} and {most}"));
-                    complain(draft, place.clone(), text, why);
-                }
-                Err(why) => complain(draft, place.clone(), text, why),
-            }
-        }
-        (Kind::List { clear, push }, DeValue::Array(items)) => {
-            clear(draft);
-            for item in items.iter() {
-                let place = at(&item.span());
-                match item.get_ref() {
-                    DeValue::String(text) => {
-                        if let Err(why) = push(draft, text) {
-                            complain(draft, place, text, why);
-                        }
-                    }
-                    other => {
-                        let what = format!("expected text, found {}", found(path, other));
-                        draft.refuse(path, place, what, None);
-                    }
-                }
-            }
-        }
-        (kind, other) => {
-            good = false;
-            let what = format!("expected {}, found {}", kind.expected(), found(path, other));
-            draft.refuse(path, place.clone(), what, retyped(path, kind, other));
-        }
-    }
-    if good {
-        draft.placed(path, place);
-    }
-}
-
-fn complain_number(
-    draft: &mut Draft,
-    path: &str,
-    place: Place,
-    number: &toml::de::DeInteger<'_>,
-    wanted: String,
-    good: &mut bool,
-) {
-    *good = false;
-    let value = DeValue::Integer(number.clone());
-    let what = format!("{} {wanted}", found(path, &value));
-    draft.refuse(path, place, what, None);
-}
-
-fn size_range(least: usize, most: usize) -> String {
-    let (least, most) = (values::show_size(least), values::show_size(most));
-    format!("is not between {least} and {most}")
-}
-
-fn not_a_choice(text: &str, choices: &[(&'static str, fn(&mut Draft))]) -> Complaint {
-    let words = || choices.iter().map(|(word, _)| *word);
-    let list: Vec<_> = words().map(|word| format!("\"{word}\"")).collect();
-    let complaint = Complaint::new(format!("is not one of {}", list.join(", ")));
-    match suggest::nearest(text, words()) {
-        Some(word) => complaint.hint(format!("did you mean \"{word}\"?")),
-        None => complaint,
-    }
-}
-
-/// A file's name, with a relative one taken from the configuration file's folder.
-fn file_name(draft: &Draft, text: &str) -> Result<std::path::PathBuf, Complaint> {
-    if text.starts_with("~/") {
-        return Err(Complaint::new("begins with ~, which only shells replace")
-            .hint("write the whole path, or one relative to this file"));
-    }
-    if text.is_empty() || text.contains('\0') {
-        return Err(Complaint::new("names no file").hint("leave the key out if there is none"));
-    }
-    Ok(draft.folder.join(text))
-}
-
-fn unsigned(number: &toml::de::DeInteger<'_>) -> Option<usize> {
-    usize::from_str_radix(number.as_str(), number.radix()).ok()
-}
-
-fn kind_of(value: &DeValue<'_>) -> &'static str {
-    match value {
-        DeValue::String(_) => "text",
-        DeValue::Integer(_) => "integer",
-        DeValue::Float(_) => "float",
-        DeValue::Boolean(_) => "boolean",
-        DeValue::Datetime(_) => "a date or time",
-        DeValue::Array(_) => "a list",
-        DeValue::Table(_) => "a table",
-    }
-}
-
-/// A value of the wrong type as it may be shown: `integer 10`, `text "yes"`.
-fn found(path: &str, value: &DeValue<'_>) -> String {
-    let kind = kind_of(value);
-    if sounds_secret(path) {
-        return kind.to_owned();
-    }
-    let number = |text: String| {
-        let cut: String = text.chars().take(40).collect();
-        format!("{kind} {cut}")
-    };
-    match value {
-        DeValue::String(text) => match shown(path, text).as_str() {
-            "the value" => kind.to_owned(),
-            quoted => format!("{kind} {quoted}"),
-        },
-        DeValue::Integer(integer) => number(integer.to_string()),
-        DeValue::Float(float) => number(float.to_string()),
-        DeValue::Boolean(value) => format!("{value}"),
-        _ => kind.to_owned(),
-    }
-}
-
-/// The same value in the type that was expected, where that is plain to see.
-fn retyped(path: &str, kind: &Kind, value: &DeValue<'_>) -> Option<String> {
-    if sounds_secret(path) {
-        return None;
-    }
-    match (kind, value) {
-        (Kind::List { .. }, DeValue::String(text)) => {
-            let quoted = shown(path, text);
-            let known = quoted.starts_with('"');
-            Some(format!("write [{}]", if known { &quoted } else { "\"…\"" }))
-        }
-        (Kind::Duration { .. }, DeValue::Integer(number)) if unsigned(number).is_some() => {
-            Some(format!("write \"{number}s\" for seconds"))
-        }
-        (Kind::Flag(_), DeValue::String(text)) => match text.as_ref() {
-            "true" | "yes" | "on" => Some("write true".to_owned()),
-            "false" | "no" | "off" => Some("write false".to_owned()),
-            _ => None,
-        },
-        (Kind::Count { .. }, DeValue::String(text)) if text.parse::<usize>().is_ok() => {
-            Some(format!("write {text}"))
-        }
-        (Kind::Text(_), DeValue::Float(_) | DeValue::Integer(_)) => {
-            Some("put it in quotes".to_owned())
-        }
-        _ => None,
     }
 }

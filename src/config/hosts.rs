@@ -1,13 +1,11 @@
-//! Values that name hosts: names, `host:port`, origins, the MWAA endpoint.
+//! Values that name hosts: names, `host:port`, domains.
 
-use super::address::is_loopback;
 use super::problems::Complaint;
-use http::Uri;
 use std::net::{IpAddr, Ipv6Addr};
 
 /// Whether the text is a host name: dot-separated labels of letters, digits, `-` and `_` (which
 /// container networks use), in ASCII; one final dot is the caller's business.
-fn is_name(text: &str) -> bool {
+pub(super) fn is_name(text: &str) -> bool {
     let label = |label: &str| {
         (1..=63).contains(&label.len())
             && !label.starts_with('-')
@@ -29,7 +27,7 @@ fn is_numeric(text: &str) -> bool {
 }
 
 /// Splits `host[:port]`; the host of `[::1]:80` keeps its brackets.
-fn split_port(text: &str) -> Option<(&str, Option<u16>)> {
+pub(super) fn split_port(text: &str) -> Option<(&str, Option<u16>)> {
     let port = |digits: &str| {
         let plain = digits.bytes().all(|b| b.is_ascii_digit()) && !digits.starts_with('0');
         plain.then(|| digits.parse().ok()).flatten()
@@ -42,7 +40,8 @@ fn split_port(text: &str) -> Option<(&str, Option<u16>)> {
     }
 }
 
-fn ip(host: &str) -> Option<IpAddr> {
+/// The address that a host is, if it is one; IPv6 in brackets, as in URLs.
+pub(super) fn ip(host: &str) -> Option<IpAddr> {
     match host
         .strip_prefix('[')
         .and_then(|rest| rest.strip_suffix(']'))
@@ -107,93 +106,19 @@ pub(super) fn domain(text: &str) -> Result<String, Complaint> {
     Err(Complaint::new(what).hint(HINT))
 }
 
-/// Reads an origin, `scheme://host[:port]`, into the form in which browsers send it: lower
-/// case, and without the scheme's own port (RFC 6454 section 6.2).
-pub(super) fn origin(text: &str) -> Result<String, Complaint> {
-    let bad = |hint: &str| {
-        Err(Complaint::new("is not an origin of the form scheme://host[:port]").hint(hint))
-    };
-    if text.contains('*') || text == "null" {
-        return Err(Complaint::new("would let any web page in").hint("list exact origins"));
-    }
-    let Some((scheme, authority)) = text.split_once("://") else {
-        return bad("write the scheme too, as in \"https://tool.example\"");
-    };
-    let known = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
-        && scheme
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b));
-    if let Some((bare, _)) = authority.split_once('/') {
-        return bad(&format!("leave out the path: \"{scheme}://{bare}\""));
-    }
-    let Some((host, port)) = split_port(authority) else {
-        return bad("check the port");
-    };
-    if !known || !(ip(host).is_some() || is_name(host)) {
-        return bad("copy it from the browser's Origin header");
-    }
-    let scheme = scheme.to_ascii_lowercase();
-    let host = host.to_ascii_lowercase();
-    Ok(match (scheme.as_str(), port) {
-        ("https", Some(443)) | ("http", Some(80)) | (_, None) => format!("{scheme}://{host}"),
-        (_, Some(port)) => format!("{scheme}://{host}:{port}"),
-    })
-}
-
-/// Reads `endpoint_url`: https, or http on loopback only; no userinfo, query or fragment.
-pub(super) fn endpoint_url(text: &str) -> Result<String, Complaint> {
-    let bad = |what: &str| {
-        Err(Complaint::new(what).hint(
-            "write \"https://host[:port]\", or \"http://127.0.0.1:PORT\" for an emulator",
-        ))
-    };
-    if text.contains('#') {
-        return bad("has a fragment");
-    }
-    let Ok(uri) = text.parse::<Uri>() else {
-        return bad("is not a URL");
-    };
-    let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
-        return bad("is not a URL with a scheme and a host");
-    };
-    if authority.as_str().contains('@') {
-        return bad("holds a user name; the gateway signs with AWS credentials only");
-    }
-    if uri.query().is_some() {
-        return bad("has a query");
-    }
-    let host = authority.host();
-    let Some((_, _)) = split_port(authority.as_str()) else {
-        return bad("has no usable port");
-    };
-    let address = ip(host);
-    if address.is_none() && !is_name(host) {
-        return bad("has no usable host name");
-    }
-    let name = host.to_ascii_lowercase();
-    let local =
-        address.is_some_and(is_loopback) || name == "localhost" || name.ends_with(".localhost");
-    match scheme {
-        "https" => Ok(text.to_owned()),
-        "http" if local => Ok(text.to_owned()),
-        "http" => bad("uses plain http to another machine: tokens would travel unencrypted"),
-        _ => bad("has a scheme other than https"),
-    }
-}
-
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    type Reader = fn(&str) -> Result<String, Complaint>;
+    pub(in crate::config) type Reader = fn(&str) -> Result<String, Complaint>;
 
-    fn accepts(read: Reader, pairs: &[(&str, &str)]) {
+    pub(in crate::config) fn accepts(read: Reader, pairs: &[(&str, &str)]) {
         for (text, wanted) in pairs {
             assert_eq!(read(text).as_deref(), Ok(*wanted), "{text}");
         }
     }
 
-    fn refuses(read: Reader, texts: &[&str]) {
+    pub(in crate::config) fn refuses(read: Reader, texts: &[&str]) {
         for text in texts {
             assert!(read(text).is_err(), "{text:?} was taken");
         }
@@ -269,63 +194,6 @@ mod tests {
                 "0x1",
                 "a.",
                 "",
-            ],
-        );
-    }
-
-    #[test]
-    fn origins_are_written_as_browsers_do() {
-        accepts(
-            origin,
-            &[
-                ("HTTPS://Tool.example:443", "https://tool.example"),
-                ("http://localhost:3000", "http://localhost:3000"),
-                ("http://[::1]:80", "http://[::1]"),
-                ("chrome-extension://abcdef", "chrome-extension://abcdef"),
-            ],
-        );
-        refuses(
-            origin,
-            &[
-                "*",
-                "null",
-                "tool.example",
-                "https://a/",
-                "https://*.a",
-                "https://a:x",
-                "://a",
-                "",
-            ],
-        );
-    }
-
-    #[test]
-    fn endpoints_are_encrypted_or_local() {
-        for good in [
-            "https://mwaa.example",
-            "https://vpce-1.example:8443/x",
-            "http://127.0.0.1:4566",
-            "http://localhost:1",
-            "http://[::1]:1",
-            "http://env.localhost:1",
-        ] {
-            assert_eq!(endpoint_url(good).as_deref(), Ok(good));
-        }
-        refuses(
-            endpoint_url,
-            &[
-                "http://mwaa.example",
-                "http://localhost.evil.example",
-                "http://127.0.0.1.evil.example",
-                "https://u:p@mwaa.example",
-                "https://mwaa.example/?a=b",
-                "https://mwaa.example/#a",
-                "ftp://127.0.0.1",
-                "mwaa.example",
-                "/x",
-                "",
-                "https://",
-                "https://a:99999",
             ],
         );
     }

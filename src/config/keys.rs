@@ -3,7 +3,7 @@
 
 use super::draft::Draft;
 use super::problems::Complaint;
-use super::{Address, hosts, values};
+use super::{Address, hosts, urls, values};
 use crate::names::{Browser, Environment, Policy, Region};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -37,12 +37,15 @@ pub(super) enum Shown {
 
 type Outcome = Result<(), Complaint>;
 
+/// A word and what it sets.
+pub(super) type Choice = (&'static str, fn(&mut Draft));
+
 /// Which values a key takes, and how they get into the draft.
 pub(super) enum Kind {
     /// Text of some form.
     Text(fn(&mut Draft, &str) -> Outcome),
     /// One of some words.
-    Choice(&'static [(&'static str, fn(&mut Draft))]),
+    Choice(&'static [Choice]),
     /// The name of a file; a relative one starts at the configuration file's folder.
     Path(fn(&mut Draft) -> &mut Option<PathBuf>),
     /// True or false.
@@ -173,7 +176,7 @@ pub(super) static KEYS: &[Key] = &[
         kind: Kind::List {
             clear: |draft| draft.listener.trusted_origins.clear(),
             push: |draft, text| {
-                draft.listener.trusted_origins.push(hosts::origin(text)?);
+                draft.listener.trusted_origins.push(urls::origin(text)?);
                 Ok(())
             },
         },
@@ -260,7 +263,7 @@ pub(super) static KEYS: &[Key] = &[
             absent: "AWS's own endpoint",
         },
         kind: Kind::Text(|draft, text| {
-            draft.aws.endpoint_url = Some(hosts::endpoint_url(text)?);
+            draft.aws.endpoint_url = Some(urls::endpoint_url(text)?);
             Ok(())
         }),
     },
@@ -281,7 +284,7 @@ pub(super) static KEYS: &[Key] = &[
         shown: Shown::Default("\"10s\""),
         kind: Kind::Duration {
             least: Duration::from_millis(100),
-            most: Duration::from_secs(300),
+            most: Duration::from_mins(5),
             slot: |draft| &mut draft.limits.head_timeout,
         },
     },
@@ -292,7 +295,7 @@ pub(super) static KEYS: &[Key] = &[
         shown: Shown::Default("\"60s\""),
         kind: Kind::Duration {
             least: Duration::from_secs(1),
-            most: Duration::from_secs(3600),
+            most: Duration::from_hours(1),
             slot: |draft| &mut draft.limits.keep_alive,
         },
     },
@@ -336,7 +339,7 @@ pub(super) static KEYS: &[Key] = &[
         shown: Shown::Default("\"15s\""),
         kind: Kind::Duration {
             least: Duration::from_millis(100),
-            most: Duration::from_secs(600),
+            most: Duration::from_mins(10),
             slot: |draft| &mut draft.limits.body_idle,
         },
     },
@@ -369,7 +372,7 @@ pub(super) static KEYS: &[Key] = &[
         shown: Shown::Default("\"25s\""),
         kind: Kind::Duration {
             least: Duration::ZERO,
-            most: Duration::from_secs(600),
+            most: Duration::from_mins(10),
             slot: |draft| &mut draft.limits.drain,
         },
     },
@@ -380,7 +383,7 @@ pub(super) static KEYS: &[Key] = &[
         shown: Shown::Default("\"3s\""),
         kind: Kind::Duration {
             least: Duration::from_millis(100),
-            most: Duration::from_secs(60),
+            most: Duration::from_mins(1),
             slot: |draft| &mut draft.limits.upstream_dns,
         },
     },
@@ -391,7 +394,7 @@ pub(super) static KEYS: &[Key] = &[
         shown: Shown::Default("\"5s\""),
         kind: Kind::Duration {
             least: Duration::from_millis(100),
-            most: Duration::from_secs(120),
+            most: Duration::from_mins(2),
             slot: |draft| &mut draft.limits.upstream_connect,
         },
     },
@@ -402,7 +405,7 @@ pub(super) static KEYS: &[Key] = &[
         shown: Shown::Default("\"5s\""),
         kind: Kind::Duration {
             least: Duration::from_millis(100),
-            most: Duration::from_secs(120),
+            most: Duration::from_mins(2),
             slot: |draft| &mut draft.limits.upstream_tls,
         },
     },
@@ -413,7 +416,7 @@ pub(super) static KEYS: &[Key] = &[
         shown: Shown::Default("\"300s\""),
         kind: Kind::Duration {
             least: Duration::from_secs(1),
-            most: Duration::from_secs(3600),
+            most: Duration::from_hours(1),
             slot: |draft| &mut draft.limits.cli_first_byte,
         },
     },
@@ -424,7 +427,7 @@ pub(super) static KEYS: &[Key] = &[
         shown: Shown::Default("\"60s\""),
         kind: Kind::Duration {
             least: Duration::from_secs(1),
-            most: Duration::from_secs(3600),
+            most: Duration::from_hours(1),
             slot: |draft| &mut draft.limits.upstream_body_idle,
         },
     },
@@ -435,7 +438,7 @@ pub(super) static KEYS: &[Key] = &[
         shown: Shown::Default("\"45s\""),
         kind: Kind::Duration {
             least: Duration::from_secs(1),
-            most: Duration::from_secs(600),
+            most: Duration::from_mins(10),
             slot: |draft| &mut draft.limits.pool_idle,
         },
     },
@@ -446,7 +449,7 @@ pub(super) static KEYS: &[Key] = &[
         shown: Shown::Default("\"5m\""),
         kind: Kind::Duration {
             least: Duration::from_secs(1),
-            most: Duration::from_secs(3600),
+            most: Duration::from_hours(1),
             slot: |draft| &mut draft.limits.pool_age,
         },
     },
@@ -457,7 +460,7 @@ pub(super) static KEYS: &[Key] = &[
         shown: Shown::Default("\"5s\""),
         kind: Kind::Duration {
             least: Duration::from_millis(100),
-            most: Duration::from_secs(60),
+            most: Duration::from_mins(1),
             slot: |draft| &mut draft.limits.mint_try,
         },
     },
@@ -468,7 +471,7 @@ pub(super) static KEYS: &[Key] = &[
         shown: Shown::Default("\"12s\""),
         kind: Kind::Duration {
             least: Duration::from_millis(100),
-            most: Duration::from_secs(120),
+            most: Duration::from_mins(2),
             slot: |draft| &mut draft.limits.mint_total,
         },
     },
@@ -479,7 +482,7 @@ pub(super) static KEYS: &[Key] = &[
         shown: Shown::Default("\"15s\""),
         kind: Kind::Duration {
             least: Duration::from_millis(100),
-            most: Duration::from_secs(300),
+            most: Duration::from_mins(5),
             slot: |draft| &mut draft.limits.mint_wait,
         },
     },
@@ -512,7 +515,7 @@ pub(super) static KEYS: &[Key] = &[
         shown: Shown::Default("\"120s\""),
         kind: Kind::Duration {
             least: Duration::from_millis(100),
-            most: Duration::from_secs(3600),
+            most: Duration::from_hours(1),
             slot: |draft| &mut draft.limits.queue_wait,
         },
     },
@@ -599,8 +602,7 @@ pub(super) static KEYS: &[Key] = &[
             absent: "aws.endpoint_url",
         },
         kind: Kind::Text(|draft, text| {
-            draft.environment.environment.endpoint_url =
-                Some(hosts::endpoint_url(text)?.into());
+            draft.environment.environment.endpoint_url = Some(urls::endpoint_url(text)?.into());
             Ok(())
         }),
     },
@@ -776,7 +778,7 @@ pub(super) fn mwaa_name(text: &str) -> Result<Arc<str>, Complaint> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::file;
+    use crate::config::assign;
 
     #[test]
     fn keys_are_unique_documented_and_in_known_tables() {
@@ -787,9 +789,9 @@ mod tests {
             assert!(TABLES.iter().any(|(table, _)| *table == key.table));
         }
         assert!(seen.len() > 50);
-        let order: Vec<_> = TABLES.iter().flat_map(|(table, _)| of(table)).collect();
+        let ordered = TABLES.iter().flat_map(|(table, _)| of(table));
         assert_eq!(
-            order.len(),
+            ordered.count(),
             KEYS.len(),
             "the table is not in the order of TABLES"
         );
@@ -800,7 +802,7 @@ mod tests {
         for key in KEYS {
             let mut draft = Draft::with_defaults();
             let (Shown::Default(text) | Shown::Example { value: text, .. }) = key.shown;
-            file::assign_text(&mut draft, key, text);
+            assign::assign_default(&mut draft, key, text);
             assert_eq!(draft.problems.to_string(), "", "{}.{}", key.table, key.name);
         }
     }

@@ -2,7 +2,9 @@
 //! problem reported at once. The keys stand in one table, `keys.rs`.
 
 mod address;
+mod assign;
 mod checks;
+mod disk;
 mod draft;
 pub mod env;
 mod file;
@@ -13,6 +15,7 @@ mod problems;
 pub mod reference;
 mod search;
 mod suggest;
+mod urls;
 mod values;
 
 pub use address::{Address, BadAddress};

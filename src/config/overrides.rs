@@ -2,7 +2,7 @@
 
 use super::draft::Draft;
 use super::problems::Place;
-use super::{file, keys};
+use super::{assign, file, keys};
 use crate::names::EnvName;
 
 /// A value from a flag or a variable, with the spelling of where it came from.
@@ -50,7 +50,7 @@ impl Overrides {
         for (path, given) in plain {
             if let Some(given) = given {
                 let place = Place::Given(given.origin.clone());
-                file::assign_given(draft, path, &given.value, &place);
+                assign::assign_given(draft, path, &given.value, &place);
             }
         }
         if !self.environments.is_empty() {

@@ -2,7 +2,7 @@
 //! table of options.
 
 use super::keys::{self, ENVIRONMENT_TABLE, KEYS, Key, Kind, Shown, TABLES};
-use super::{Address, values};
+use super::values;
 use std::fmt::Write;
 
 /// The annotated `config.toml`: every key, with its default. Reading it changes nothing.
@@ -68,11 +68,6 @@ pub fn variables_table() -> String {
         );
     }
     text
-}
-
-/// The address that the gateway listens on when nothing says otherwise.
-pub fn default_address() -> Address {
-    super::draft::Draft::with_defaults().listener.address
 }
 
 /// The paths of all keys, with `*` for an environment's local name.

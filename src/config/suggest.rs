@@ -24,7 +24,9 @@ pub(super) fn for_key(table: &str, name: &str) -> String {
     if let Some(own) = own().find(|own| plain(own) == wanted) {
         return format!("did you mean `{own}`?");
     }
-    if wanted == "listen" && table == "listener" {
+    if ["bind", "listen", "port"].contains(&wanted.as_str())
+        && own().any(|own| own == "address")
+    {
         return "did you mean `address`?".to_owned();
     }
     let homes: Vec<_> = KEYS
@@ -118,6 +120,7 @@ mod tests {
                 "`region` belongs in [aws] or [environments.NAME]",
             ),
             ("listener", "listen", "did you mean `address`?"),
+            ("management", "Port", "did you mean `address`?"),
             (ENVIRONMENT_TABLE, "hosts", "`hosts` belongs in [listener]"),
             (
                 "aws",

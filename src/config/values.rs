@@ -51,7 +51,7 @@ pub(super) fn show_size(bytes: usize) -> String {
     let units = [("GiB", 1_usize << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
     let fits = units
         .iter()
-        .find(|(_, size)| bytes >= *size && bytes % size == 0);
+        .find(|(_, size)| bytes >= *size && bytes.is_multiple_of(*size));
     fits.map_or_else(
         || format!("{bytes}B"),
         |(unit, size)| format!("{}{unit}", bytes / size),
