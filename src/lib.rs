@@ -1,7 +1,9 @@
 //! mwaa-gateway: reach Amazon MWAA through localhost, without tokens.
 
+pub mod config;
 pub mod control;
 pub mod credential;
+pub mod emulator;
 pub mod gateway;
 pub mod guard;
 pub mod listener;

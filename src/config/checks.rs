@@ -1,0 +1,167 @@
+//! Checks that need more than one key.
+
+use super::draft::Draft;
+use super::problems::{Complaint, Place};
+use super::{Address, Config, disk};
+
+/// Runs all checks; what they find is in the draft's problems.
+pub(super) fn check(draft: &mut Draft) {
+    check_addresses(draft);
+    check_defaults(draft);
+    check_commands(draft);
+    check_limits(draft);
+    check_listener(draft);
+    disk::check(draft);
+}
+
+/// Every address that will be bound, with its key.
+fn addresses(draft: &Draft) -> Vec<(String, Address)> {
+    let mut all = vec![
+        (
+            "listener.address".to_owned(),
+            draft.listener.address.clone(),
+        ),
+        (
+            "management.address".to_owned(),
+            Address::Tcp(draft.management.address),
+        ),
+    ];
+    for entry in &draft.environments {
+        if let Some(address) = &entry.listen {
+            let key = format!("environments.{}.listen", entry.environment.local);
+            all.push((key, address.clone()));
+        }
+    }
+    all.retain(|(key, _)| !draft.is_broken(key));
+    all
+}
+
+fn check_addresses(draft: &mut Draft) {
+    let all = addresses(draft);
+    for (index, (key, address)) in all.iter().enumerate() {
+        if !address.is_local() && !draft.listener.dangerous_non_loopback {
+            let why = Complaint::new(
+                "is not loopback: whoever reaches it would act with your AWS rights",
+            )
+            .hint(
+                "listen on 127.0.0.1 or on a unix socket; if you mean it, set \
+                 dangerous_non_loopback = true in [listener] and list the clients in networks",
+            );
+            draft.complain(key, draft.place(key), &address.to_string(), why);
+        }
+        let twin = all
+            .iter()
+            .take(index)
+            .find(|(_, earlier)| earlier.overlaps(address));
+        if let Some((other, _)) = twin {
+            // a default is nobody's mistake: blame the value that somebody wrote
+            let (key, other) = match draft.place(key) {
+                Place::Default => (other, key),
+                _ => (key, other),
+            };
+            let why = Complaint::new(format!("is already taken by {other}"))
+                .hint("give each listener a port or path of its own");
+            draft.complain(key, draft.place(key), &address.to_string(), why);
+        }
+    }
+}
+
+fn check_defaults(draft: &mut Draft) {
+    let locals: Vec<_> = draft
+        .environments
+        .iter()
+        .filter(|entry| entry.default)
+        .map(|entry| entry.environment.local.clone())
+        .collect();
+    let Some((first, rest)) = locals.split_first() else {
+        return;
+    };
+    for local in rest {
+        let key = format!("environments.{local}.default");
+        let what = format!("environments.{first} is the default already");
+        let hint = Some("keep default = true in one environment".to_owned());
+        draft.refuse(&key, draft.place(&key), what, hint);
+    }
+}
+
+fn check_commands(draft: &mut Draft) {
+    let mut both = Vec::new();
+    for entry in &draft.environments {
+        let environment = &entry.environment;
+        for words in environment
+            .allow
+            .iter()
+            .filter(|w| environment.deny.contains(w))
+        {
+            let key = format!("environments.{}.deny", environment.local);
+            both.push((key, words.join(" ")));
+        }
+    }
+    both.retain(|(key, _)| !draft.is_broken(key));
+    for (key, command) in both {
+        let why = Complaint::new("is in allow as well").hint("keep it in one of the two");
+        draft.complain(&key, draft.place(&key), &command, why);
+    }
+}
+
+fn check_limits(draft: &mut Draft) {
+    let limits = &draft.limits;
+    let pairs = [
+        (
+            limits.mint_try > limits.mint_total,
+            "mint_try",
+            "mint_total",
+        ),
+        (limits.pool_idle > limits.pool_age, "pool_idle", "pool_age"),
+        (
+            limits.target_size > limits.head_size,
+            "target_size",
+            "head_size",
+        ),
+    ];
+    for (wrong, small, large) in pairs {
+        let (small, large) = (format!("limits.{small}"), format!("limits.{large}"));
+        if !wrong || draft.is_broken(&small) || draft.is_broken(&large) {
+            continue;
+        }
+        let (key, what) = match draft.place(&small) {
+            Place::Default => (&large, format!("is less than {small}")),
+            _ => (&small, format!("is more than {large}")),
+        };
+        draft.refuse(key, draft.place(key), what, None);
+    }
+}
+
+fn check_listener(draft: &mut Draft) {
+    const KEY: &str = "listener.networks";
+    let tcp = matches!(draft.listener.address, Address::Tcp(_));
+    if tcp && draft.listener.networks.is_empty() && !draft.is_broken(KEY) {
+        let hint = "leave the key out for this machine only, or list networks".to_owned();
+        let what = "the list is empty: nobody could connect";
+        draft.refuse(KEY, draft.place(KEY), what, Some(hint));
+    }
+}
+
+impl Config {
+    /// Things that are allowed but that people should know of, one line each.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        let mut wide = vec![("listener.address".to_owned(), &self.listener.address)];
+        for entry in &self.environments {
+            if let Some(address) = &entry.listen {
+                wide.push((
+                    format!("environments.{}.listen", entry.environment.local),
+                    address,
+                ));
+            }
+        }
+        let open = self.listener.secret_file.is_none();
+        for (key, address) in wide.into_iter().filter(|(_, address)| !address.is_local()) {
+            let secret = if open { " and asks for no secret" } else { "" };
+            warnings.push(format!(
+                "{key} = \"{address}\" is wider than loopback{secret}"
+            ));
+        }
+        warnings
+    }
+}

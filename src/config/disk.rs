@@ -1,0 +1,115 @@
+//! Checks of the files that keys name: they are there, readable, and what they should be.
+
+use super::draft::Draft;
+use super::problems::Complaint;
+use std::fs::{File, Metadata};
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+/// Checks every file that a key names.
+pub(super) fn check(draft: &mut Draft) {
+    let mut files = Vec::new();
+    if let Some(file) = &draft.listener.secret_file {
+        files.push((
+            "listener.secret_file".to_owned(),
+            file.clone(),
+            Content::Secret,
+        ));
+    }
+    for entry in &draft.environments {
+        if let Some(file) = &entry.ca_file {
+            let key = format!("environments.{}.ca_file", entry.environment.local);
+            files.push((key, file.clone(), Content::Certificates));
+        }
+    }
+    for (key, file, content) in files {
+        if let Err(why) = check_file(&file, content) {
+            draft.refuse(&key, draft.place(&key), why.what, why.hint);
+        }
+    }
+}
+
+/// What a file is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Content {
+    Secret,
+    Certificates,
+}
+
+fn check_file(path: &Path, content: Content) -> Result<(), Complaint> {
+    let name = match content {
+        Content::Secret => name_of_secret_file(path),
+        Content::Certificates => quoted(path),
+    };
+    let no_file = |error: &std::io::Error| {
+        use std::io::ErrorKind::{NotADirectory, NotFound};
+        let what = match error.kind() {
+            NotFound | NotADirectory => format!("no such file: {name}"),
+            other => format!("can't be read ({other}): {name}"),
+        };
+        let hint = match content {
+            Content::Secret => "the key takes the name of a file, never the secret itself",
+            Content::Certificates => {
+                "a relative path starts at the configuration file's folder"
+            }
+        };
+        Complaint::new(what).hint(hint)
+    };
+    let metadata = std::fs::metadata(path).map_err(|error| no_file(&error))?;
+    if !metadata.is_file() {
+        return Err(Complaint::new(format!("is not a regular file: {name}")));
+    }
+    let file = File::open(path).map_err(|error| no_file(&error))?;
+    match content {
+        Content::Secret => check_secret(&metadata, &name),
+        Content::Certificates => {
+            let mut pem = Vec::new();
+            file.take(LARGEST_BUNDLE)
+                .read_to_end(&mut pem)
+                .map_err(|error| no_file(&error))?;
+            let wanted = b"-----BEGIN CERTIFICATE-----";
+            if pem.windows(wanted.len()).any(|window| window == wanted) {
+                Ok(())
+            } else {
+                Err(Complaint::new(format!("holds no certificate: {name}"))
+                    .hint("the file must be PEM, with -----BEGIN CERTIFICATE-----"))
+            }
+        }
+    }
+}
+
+/// The largest certificate bundle that is looked into; the system's own are about 250 KiB.
+const LARGEST_BUNDLE: u64 = 4 << 20;
+
+fn check_secret(metadata: &Metadata, name: &str) -> Result<(), Complaint> {
+    if metadata.mode() & 0o077 != 0 {
+        let mode = metadata.mode() & 0o777;
+        return Err(Complaint::new(format!(
+            "others may use this file (mode {mode:04o}): {name}"
+        ))
+        .hint("run `chmod 600` on it"));
+    }
+    if metadata.len() == 0 {
+        return Err(Complaint::new(format!("is empty: {name}"))
+            .hint("make one: (umask 077; head -c 32 /dev/urandom | base64 > FILE)"));
+    }
+    Ok(())
+}
+
+/// The path of a secret file as it may be shown. Somebody may have written the secret itself:
+/// what does not look like a path is shown only as far as it exists.
+fn name_of_secret_file(path: &Path) -> String {
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    let short = |text: &str| text.len() <= 8 && text.bytes().all(|b| b.is_ascii_lowercase());
+    let in_folder = path.parent().is_some_and(Path::is_dir);
+    if path.exists() || (in_folder && extension.is_some_and(short)) {
+        return quoted(path);
+    }
+    let real = path.ancestors().skip(1).find(|folder| folder.is_dir());
+    real.map_or_else(|| "\"…\"".to_owned(), |folder| quoted(&folder.join("…")))
+}
+
+fn quoted(path: &Path) -> String {
+    format!("\"{}\"", path.display().to_string().escape_debug())
+}

@@ -1,0 +1,160 @@
+//! A configuration on its way: what setters write into, with the place of every value.
+
+use super::keys::{ENVIRONMENT_TABLE, KEYS, Key, Shown};
+use super::problems::{Complaint, Place, Problem, Problems, shown};
+use super::{Address, Aws, Config, EnvironmentEntry, Limits, Listener, Management, assign};
+use crate::names::{Browser, EnvName, Environment, Policy};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// The configuration so far. Setters of `[environments.…]` write into `environment`.
+#[derive(Debug)]
+pub(super) struct Draft {
+    pub(super) listener: Listener,
+    pub(super) management: Management,
+    pub(super) aws: Aws,
+    pub(super) limits: Limits,
+    /// The environment whose table is being read.
+    pub(super) environment: EnvironmentEntry,
+    pub(super) environments: Vec<EnvironmentEntry>,
+    /// Relative paths start here.
+    pub(super) folder: PathBuf,
+    pub(super) problems: Problems,
+    places: BTreeMap<String, Place>,
+    broken: BTreeSet<String>,
+}
+
+impl Draft {
+    /// A draft that holds the table's defaults, put there by the setters that read the file.
+    pub(super) fn with_defaults() -> Self {
+        let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let unnamed = EnvName::new("unnamed").expect("a DNS label");
+        let mut draft = Self {
+            listener: Listener {
+                address: Address::Tcp(nowhere),
+                socket_mode: 0,
+                hosts: Vec::new(),
+                networks: Vec::new(),
+                trusted_origins: Vec::new(),
+                secret_file: None,
+                dangerous_non_loopback: false,
+            },
+            management: Management { address: nowhere },
+            aws: Aws::default(),
+            limits: Limits::default(),
+            environment: blank(unnamed, "".into()),
+            environments: Vec::new(),
+            folder: PathBuf::new(),
+            problems: Problems::default(),
+            places: BTreeMap::new(),
+            broken: BTreeSet::new(),
+        };
+        draft.set_defaults(|key| key.table != ENVIRONMENT_TABLE);
+        draft
+    }
+
+    /// Begins an environment: a blank one with its defaults, under construction.
+    pub(super) fn begin(&mut self, local: EnvName, name: &str) {
+        self.environment = blank(local, name.into());
+        self.set_defaults(|key| key.table == ENVIRONMENT_TABLE);
+    }
+
+    fn set_defaults(&mut self, wanted: fn(&Key) -> bool) {
+        for key in KEYS.iter().filter(|key| wanted(key)) {
+            if let Shown::Default(text) = key.shown {
+                assign::assign_default(self, key, text);
+            }
+        }
+    }
+
+    /// Remembers where a value was written.
+    pub(super) fn placed(&mut self, path: &str, place: Place) {
+        self.places.insert(path.to_owned(), place);
+    }
+
+    /// Where the value of a key was written.
+    pub(super) fn place(&self, path: &str) -> Place {
+        self.places.get(path).cloned().unwrap_or(Place::Default)
+    }
+
+    /// Whether the key's value was refused, so that checks on it would mislead.
+    pub(super) fn is_broken(&self, path: &str) -> bool {
+        self.broken.contains(path)
+    }
+
+    /// Notes that a value was refused.
+    pub(super) fn refuse(
+        &mut self,
+        path: &str,
+        place: Place,
+        what: impl Into<String>,
+        hint: Option<String>,
+    ) {
+        self.broken.insert(path.to_owned());
+        self.problems.push(Problem {
+            place,
+            key: path.to_owned(),
+            what: what.into(),
+            hint,
+        });
+    }
+
+    /// Notes what a setter or check has against a value.
+    pub(super) fn complain(&mut self, path: &str, place: Place, text: &str, why: Complaint) {
+        let what = format!("{} {}", shown(path, text), why.what);
+        self.refuse(path, place, what, why.hint);
+    }
+
+    /// The finished configuration, unless something was wrong.
+    pub(super) fn finish(mut self, source: Option<PathBuf>) -> Result<Config, Problems> {
+        if !self.problems.is_empty() {
+            self.problems.sort();
+            return Err(self.problems);
+        }
+        let shared = |text: &Option<String>| text.as_deref().map(Arc::from);
+        for entry in &mut self.environments {
+            let own = &mut entry.environment;
+            own.region = own.region.take().or_else(|| self.aws.region.clone());
+            own.profile = own.profile.take().or_else(|| shared(&self.aws.profile));
+            own.role_arn = own.role_arn.take().or_else(|| shared(&self.aws.role_arn));
+            own.endpoint_url = own
+                .endpoint_url
+                .take()
+                .or_else(|| shared(&self.aws.endpoint_url));
+        }
+        Ok(Config {
+            listener: self.listener,
+            management: self.management,
+            aws: self.aws,
+            limits: self.limits,
+            environments: self.environments,
+            source,
+        })
+    }
+}
+
+fn blank(local: EnvName, name: Arc<str>) -> EnvironmentEntry {
+    EnvironmentEntry {
+        environment: Environment {
+            local,
+            name,
+            region: None,
+            profile: None,
+            role_arn: None,
+            endpoint_url: None,
+            airflow_version: None,
+            connect_to: None,
+            custom_domain: None,
+            policy: Policy::default(),
+            allow: Vec::new(),
+            deny: Vec::new(),
+            cli_concurrency: 0,
+            browser: Browser::default(),
+        },
+        listen: None,
+        ca_file: None,
+        default: false,
+    }
+}

@@ -1,0 +1,182 @@
+//! The environment variables that the program looks at; the only reader of them. (The flags'
+//! own variables, `MWAA_GATEWAY_LISTEN` and so on, are read by the command line parser.)
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// A variable and what it does: for the README's table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Variable {
+    /// Its name.
+    pub name: &'static str,
+    /// What it does, one sentence.
+    pub doc: &'static str,
+}
+
+/// Every variable that changes what the program does, in the README's order. What the AWS chain
+/// reads besides (keys, role, container, IMDS) is AWS's to document.
+pub const VARIABLES: &[Variable] = &[
+    Variable {
+        name: CONFIG,
+        doc: "The configuration file, as `--config`.",
+    },
+    Variable {
+        name: ENVIRONMENT,
+        doc: "The environments to serve, as `--environment`; several are separated by commas.",
+    },
+    Variable {
+        name: REGION,
+        doc: "The AWS region, as `--region`.",
+    },
+    Variable {
+        name: PROFILE,
+        doc: "The AWS profile, as `--profile`.",
+    },
+    Variable {
+        name: LISTEN,
+        doc: "The address to listen on, as `--listen`.",
+    },
+    Variable {
+        name: MANAGEMENT,
+        doc: "The management address, as `--management`.",
+    },
+    Variable {
+        name: LOG,
+        doc: "What to log, as in `info` or `mwaa_gateway=debug`.",
+    },
+    Variable {
+        name: NO_COLOR,
+        doc: "No colour when set to anything (no-color.org).",
+    },
+    Variable {
+        name: AWS_CA_BUNDLE,
+        doc: "A PEM file with more trust roots for the AWS APIs.",
+    },
+    Variable {
+        name: HTTPS_PROXY,
+        doc: "The proxy for the AWS APIs; `https_proxy` likewise.",
+    },
+    Variable {
+        name: NO_PROXY,
+        doc: "Hosts that are asked without the proxy; `no_proxy` likewise.",
+    },
+    Variable {
+        name: BROWSER,
+        doc: "The program that `open` starts.",
+    },
+    Variable {
+        name: XDG_CONFIG_HOME,
+        doc: "The user's configuration folder; default `~/.config`.",
+    },
+    Variable {
+        name: HOME,
+        doc: "The user's home folder.",
+    },
+];
+
+/// The configuration file, as `--config`.
+pub const CONFIG: &str = "MWAA_GATEWAY_CONFIG";
+/// The environments to serve, as `--environment`.
+pub const ENVIRONMENT: &str = "MWAA_GATEWAY_ENVIRONMENT";
+/// The AWS region, as `--region`.
+pub const REGION: &str = "MWAA_GATEWAY_REGION";
+/// The AWS profile, as `--profile`.
+pub const PROFILE: &str = "MWAA_GATEWAY_PROFILE";
+/// The address to listen on, as `--listen`.
+pub const LISTEN: &str = "MWAA_GATEWAY_LISTEN";
+/// The management address, as `--management`.
+pub const MANAGEMENT: &str = "MWAA_GATEWAY_MANAGEMENT";
+const LOG: &str = "MWAA_GATEWAY_LOG";
+const NO_COLOR: &str = "NO_COLOR";
+const AWS_CA_BUNDLE: &str = "AWS_CA_BUNDLE";
+const HTTPS_PROXY: &str = "HTTPS_PROXY";
+const NO_PROXY: &str = "NO_PROXY";
+const BROWSER: &str = "BROWSER";
+const XDG_CONFIG_HOME: &str = "XDG_CONFIG_HOME";
+const HOME: &str = "HOME";
+
+/// The user's home folder, if it is an absolute path.
+pub fn home() -> Option<PathBuf> {
+    folder(read(HOME))
+}
+
+/// The user's configuration folder; a relative one is ignored, as the XDG specification wants.
+pub fn xdg_config_home() -> Option<PathBuf> {
+    folder(read(XDG_CONFIG_HOME))
+}
+
+/// Whether the user wants no colour: the variable is set and not empty (no-color.org).
+pub fn no_color() -> bool {
+    read(NO_COLOR).is_some()
+}
+
+/// What to log, in the words of `tracing_subscriber::EnvFilter`.
+pub fn log() -> Option<String> {
+    text(read(LOG))
+}
+
+/// A PEM file with more trust roots for the AWS APIs.
+pub fn aws_ca_bundle() -> Option<PathBuf> {
+    read(AWS_CA_BUNDLE).map(PathBuf::from)
+}
+
+/// The proxy for the AWS APIs. The lower-case spelling wins, as in curl. `HTTP_PROXY` is left
+/// alone on purpose: it would send requests for container credentials through the proxy.
+pub fn https_proxy() -> Option<String> {
+    text(read("https_proxy").or_else(|| read(HTTPS_PROXY)))
+}
+
+/// The hosts that are asked without the proxy, separated by commas.
+pub fn no_proxy() -> Option<String> {
+    text(read("no_proxy").or_else(|| read(NO_PROXY)))
+}
+
+/// The program that shows a web page.
+pub fn browser() -> Option<OsString> {
+    read(BROWSER)
+}
+
+/// Whether expected files are to be rewritten by the tests that compare with them.
+#[cfg(test)]
+pub(crate) fn update_expected() -> bool {
+    read("UPDATE_EXPECTED").is_some()
+}
+
+/// The variable's content; an empty one counts as not set.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that reads the environment"
+)]
+fn read(name: &str) -> Option<OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
+}
+
+fn folder(value: Option<OsString>) -> Option<PathBuf> {
+    value.map(PathBuf::from).filter(|path| path.is_absolute())
+}
+
+fn text(value: Option<OsString>) -> Option<String> {
+    value?.into_string().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_are_unique_and_documented() {
+        let mut names: Vec<_> = VARIABLES.iter().map(|variable| variable.name).collect();
+        names.sort_unstable();
+        let count = names.len();
+        names.dedup();
+        assert_eq!(names.len(), count);
+        assert!(VARIABLES.iter().all(|variable| variable.doc.ends_with('.')));
+    }
+
+    #[test]
+    fn relative_folders_are_ignored() {
+        assert_eq!(folder(Some("here".into())), None);
+        assert_eq!(folder(Some("/here".into())), Some("/here".into()));
+        assert_eq!(read("MWAA_GATEWAY_NEVER_SET"), None);
+    }
+}

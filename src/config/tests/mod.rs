@@ -1,0 +1,154 @@
+//! Tests of the configuration as a whole.
+
+mod bytes;
+mod files;
+mod fixtures;
+mod overrides;
+
+use super::*;
+use std::fs;
+
+fn nowhere() -> Search {
+    Search {
+        folder: "/nonexistent".into(),
+        user: None,
+        system: "/nonexistent".into(),
+    }
+}
+
+/// Reads the text as a file in a folder of its own.
+fn read(text: &[u8], overrides: &Overrides) -> Result<Config, Problems> {
+    let folder = tempfile::tempdir().expect("folder");
+    let path = folder.path().join("c.toml");
+    fs::write(&path, text).expect("file");
+    load(Some(&path), overrides, &nowhere())
+}
+
+fn problems(text: &str) -> String {
+    let problems = read(text.as_bytes(), &Overrides::default()).expect_err("problems");
+    let full = problems.to_string();
+    let mut lines: Vec<_> = full.lines().collect();
+    for line in &mut lines {
+        *line = line.split_once("c.toml:").map_or(*line, |(_, rest)| rest);
+    }
+    lines.join("\n")
+}
+
+#[test]
+fn defaults_are_those_of_the_table() {
+    let config = load(None, &Overrides::default(), &nowhere()).expect("defaults");
+    assert_eq!(config.listener.address.to_string(), "127.0.0.1:8080");
+    assert_eq!(config.listener.socket_mode, 0o600);
+    assert_eq!(config.listener.networks.len(), 2);
+    assert_eq!(config.management.address.to_string(), "127.0.0.1:9180");
+    assert!(config.environments.is_empty() && config.aws.discover.is_none());
+    let seconds = Duration::from_secs;
+    let limits = Limits {
+        head_timeout: seconds(10),
+        keep_alive: seconds(60),
+        head_size: 32 * 1024,
+        header_count: 64,
+        target_size: 8 * 1024,
+        body_idle: seconds(15),
+        cli_body: 64 * 1024,
+        connections: 512,
+        drain: seconds(25),
+        upstream_dns: seconds(3),
+        upstream_connect: seconds(5),
+        upstream_tls: seconds(5),
+        cli_first_byte: seconds(300),
+        upstream_body_idle: seconds(60),
+        pool_idle: seconds(45),
+        pool_age: seconds(300),
+        mint_try: seconds(5),
+        mint_total: seconds(12),
+        mint_wait: seconds(15),
+        token_use: seconds(50),
+        queue_size: 32,
+        queue_wait: seconds(120),
+        cli_output: 8 * 1024 * 1024,
+        threads: 0,
+    };
+    assert_eq!(config.limits, limits);
+}
+
+#[test]
+fn environments_inherit_and_keep_their_order() {
+    let text = r#"
+        [aws]
+        region = "eu-west-1"
+        profile = "team"
+        [environments.zeta]
+        [environments.alpha]
+        name = "Alpha_Prod"
+        region = "us-east-1"
+        policy = "read-only"
+        browser = "redirect"
+        deny = ["dags  delete"]
+    "#;
+    let config = read(text.as_bytes(), &Overrides::default()).expect("config");
+    let [zeta, alpha] = config.environments.as_slice() else {
+        panic!("two")
+    };
+    let (zeta, alpha) = (&zeta.environment, &alpha.environment);
+    assert_eq!((zeta.local.as_str(), &*zeta.name), ("zeta", "zeta"));
+    assert_eq!(zeta.region.as_ref().map(Region::as_str), Some("eu-west-1"));
+    assert_eq!(zeta.cli_concurrency, 1);
+    assert_eq!(
+        (alpha.local.as_str(), &*alpha.name),
+        ("alpha", "Alpha_Prod")
+    );
+    assert_eq!(alpha.region.as_ref().map(Region::as_str), Some("us-east-1"));
+    assert_eq!(alpha.profile.as_deref(), Some("team"));
+    assert_eq!(alpha.policy, crate::names::Policy::ReadOnly);
+    assert_eq!(alpha.browser, crate::names::Browser::Redirect);
+    assert_eq!(alpha.deny, [["dags".to_owned(), "delete".to_owned()]]);
+}
+
+#[test]
+fn danger_must_be_meant() {
+    for address in [
+        "0.0.0.0:1",
+        "[::]:1",
+        "192.168.0.7:1",
+        "[::ffff:10.0.0.1]:1",
+    ] {
+        let text = format!("[listener]\naddress = \"{address}\"\n");
+        assert!(
+            problems(&text).contains("dangerous_non_loopback = true"),
+            "{address}"
+        );
+        let meant = format!("{text}dangerous_non_loopback = true\n");
+        let config = read(meant.as_bytes(), &Overrides::default()).expect("config");
+        assert_eq!(config.warnings().len(), 1);
+    }
+    let own = "[environments.a]\nlisten = \"0.0.0.0:1\"\n";
+    assert!(
+        problems(own).starts_with("2:10: environments.a.listen: \"0.0.0.0:1\" is not loopback")
+    );
+}
+
+#[test]
+fn a_syntax_error_does_not_quote_the_line() {
+    let said = problems("[aws]\ntoken = hunter2\nregoin = \"x\"\n");
+    assert!(
+        said.starts_with("2:9: ") && !said.contains("hunter2"),
+        "{said}"
+    );
+    assert_eq!(said.lines().count(), 1, "{said}");
+    let twice = problems("[aws]\nregion = \"eu-west-1\"\n[aws]\n");
+    assert!(twice.starts_with("3:2: aws: duplicate key"), "{twice}");
+}
+
+#[test]
+fn the_order_is_that_of_the_file() {
+    let said = problems(
+        "[limits]\ndrain = 1\n[aws]\nb = 1\na = 1\n[listener]\nhosts = [\"*\", \"**\"]\n",
+    );
+    let at: Vec<_> = said
+        .lines()
+        .filter(|line| !line.starts_with(' '))
+        .filter_map(|line| line.split(": ").next())
+        .collect();
+    assert_eq!(at, ["2:9", "4:1", "5:1", "7:10", "7:15"]);
+}

@@ -1,0 +1,90 @@
+//! Flags and variables.
+
+use super::*;
+
+#[test]
+fn flags_beat_the_file_and_name_themselves() {
+    let text = "[listener]\naddress = \"127.0.0.1:1\"\n[aws]\nregion = \"eu-west-1\"\n";
+    let overrides = Overrides {
+        listen: Some(Given::new("--listen", "127.0.0.1:2")),
+        region: Some(Given::new("MWAA_GATEWAY_REGION", "us-east-1")),
+        profile: Some(Given::new("--profile", "p")),
+        management: Some(Given::new("--management", "[::1]:3")),
+        ..Overrides::default()
+    };
+    let config = read(text.as_bytes(), &overrides).expect("config");
+    assert_eq!(config.listener.address.to_string(), "127.0.0.1:2");
+    assert_eq!(config.management.address.to_string(), "[::1]:3");
+    assert_eq!(
+        config.aws.region.as_ref().map(Region::as_str),
+        Some("us-east-1")
+    );
+    assert_eq!(config.aws.profile.as_deref(), Some("p"));
+
+    let overrides = Overrides {
+        listen: Some(Given::new("MWAA_GATEWAY_LISTEN", "0.0.0.0:8080")),
+        region: Some(Given::new("--region", "x@evil.example:443/#")),
+        management: Some(Given::new("--management", "10.0.0.1:1")),
+        ..Overrides::default()
+    };
+    let said = load(None, &overrides, &nowhere())
+        .expect_err("problems")
+        .to_string();
+    let firsts: Vec<_> = said.lines().filter(|line| !line.starts_with(' ')).collect();
+    assert_eq!(
+        firsts,
+        [
+            "--management: management.address: \"10.0.0.1:1\" is not a loopback address",
+            "--region: aws.region: the value is not an AWS region",
+            "MWAA_GATEWAY_LISTEN: listener.address: \"0.0.0.0:8080\" is not loopback: whoever \
+             reaches it would act with your AWS rights",
+        ]
+    );
+}
+
+#[test]
+fn named_environments_are_chosen_or_made() {
+    let text = "[environments.a]\nname = \"first\"\npolicy = \"all\"\n[environments.b]\n";
+    let choose = |names: &[&str]| {
+        let overrides = Overrides {
+            environments: names
+                .iter()
+                .map(|n| Given::new("--environment", *n))
+                .collect(),
+            ..Overrides::default()
+        };
+        read(text.as_bytes(), &overrides).map(|config| {
+            let pair = |e: &EnvironmentEntry| {
+                format!("{}={}", e.environment.local, e.environment.name)
+            };
+            config
+                .environments
+                .iter()
+                .map(pair)
+                .collect::<Vec<_>>()
+                .join(" ")
+        })
+    };
+    assert_eq!(choose(&[]).as_deref(), Ok("a=first b=b"));
+    assert_eq!(choose(&["b"]).as_deref(), Ok("b=b"));
+    assert_eq!(choose(&["first", "b", "a"]).as_deref(), Ok("a=first b=b"));
+    assert_eq!(
+        choose(&["My_Env", "a"]).as_deref(),
+        Ok("my-env=My_Env a=first")
+    );
+    for (names, reason) in [
+        (&["env"][..], "answers to"),
+        (&["localhost"], "answers to"),
+        (&["1st"], "is not the name of an MWAA environment"),
+        (&["a_"], "can't be the label"),
+        (&["a/../b"], "is not the name of an MWAA environment"),
+        (
+            &["x_y", "X-Y"],
+            "\"x_y\" and \"X-Y\" get the same local name",
+        ),
+    ] {
+        let said = choose(names).expect_err(reason).to_string();
+        assert!(said.starts_with("--environment: environments"), "{said}");
+        assert!(said.contains(reason), "{said}");
+    }
+}
