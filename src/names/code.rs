@@ -116,6 +116,9 @@ codes! {
     AWS_UNAVAILABLE = "aws.unavailable", BAD_GATEWAY, Aws,
         "AWS could not be asked",
         "check the network, the region and the endpoint";
+    AWS_UNTRUSTED_HOST = "aws.untrusted_host", BAD_GATEWAY, Aws,
+        "AWS named a web server that can't be trusted",
+        "for a web server under your own name, set custom_domain";
     UPSTREAM_UNREACHABLE = "upstream.unreachable", BAD_GATEWAY, Upstream,
         "the web server can't be reached",
         "check the network path; a private web server needs a VPN, a bastion or connect_to";

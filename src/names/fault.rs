@@ -46,4 +46,9 @@ pub trait Fault: std::error::Error {
     fn retry_after(&self) -> Option<Duration> {
         None
     }
+
+    /// The methods that would do, for `Allow` (RFC 9110 section 10.2.1).
+    fn allow(&self) -> Option<&'static str> {
+        None
+    }
 }

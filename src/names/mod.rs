@@ -2,12 +2,14 @@
 
 mod airflow_version;
 pub mod code;
+mod directory;
 mod environment;
 mod fault;
 mod secret;
 
 pub use airflow_version::{AirflowVersion, BadVersion};
 pub use code::Code;
+pub use directory::{Directory, Entry, EntryId};
 pub use environment::{Browser, EnvName, Environment, Policy, Region, partition};
 pub use fault::{Blame, Fault};
 pub use secret::Secret;

@@ -1,0 +1,318 @@
+//! SDK errors sorted into a few kinds, each with the hint that names the fix.
+#![deny(clippy::wildcard_enum_match_arm)]
+
+use crate::names::{Code, Environment, Fault, code, partition};
+use aws_sdk_mwaa::config::http::HttpResponse;
+use aws_sdk_mwaa::error::{ProvideErrorMetadata, SdkError};
+use aws_types::request_id::RequestId as _;
+use std::borrow::Cow;
+use std::error::Error;
+use std::fmt;
+use std::time::Duration;
+
+/// What kind of failure it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum AwsErrorKind {
+    /// No credentials, or AWS does not take them.
+    Credentials,
+    /// The identity lacks a permission.
+    Denied,
+    /// An SSO or login session has expired.
+    LoginNeeded,
+    /// The environment does not exist there.
+    NotFound,
+    /// Too many calls.
+    Throttled,
+    /// AWS could not be asked, or failed.
+    Unavailable,
+    /// AWS named a web server that is none of MWAA's.
+    UntrustedHost,
+}
+
+/// A call to AWS that failed. Holds no part of the reply but its error message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AwsError {
+    /// The kind.
+    pub kind: AwsErrorKind,
+    what: String,
+    hint: Cow<'static, str>,
+    retry_after: Option<Duration>,
+}
+
+/// What a call was about, for the texts.
+pub(super) struct Call<'a> {
+    /// `CreateCliToken`, …
+    pub(super) operation: &'static str,
+    pub(super) environment: &'a Environment,
+    pub(super) region: &'a str,
+    /// How far our clock is from AWS's, where a reply told its date.
+    pub(super) clock_offset: Option<i64>,
+}
+
+impl AwsError {
+    /// Makes an error that no SDK call gave.
+    pub fn new(kind: AwsErrorKind, what: String, hint: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            kind,
+            what: clean(&what),
+            hint: hint.into(),
+            retry_after: None,
+        }
+    }
+
+    /// The same error, with the time to wait before the next try.
+    #[must_use]
+    pub fn with_retry_after(mut self, after: Duration) -> Self {
+        self.retry_after = Some(after);
+        self
+    }
+
+    /// Whether the same call may succeed in a moment, with nothing changed on our side.
+    pub fn is_passing(&self) -> bool {
+        match self.kind {
+            AwsErrorKind::Throttled | AwsErrorKind::Unavailable => true,
+            AwsErrorKind::Credentials
+            | AwsErrorKind::Denied
+            | AwsErrorKind::LoginNeeded
+            | AwsErrorKind::NotFound
+            | AwsErrorKind::UntrustedHost => false,
+        }
+    }
+
+    /// Sorts an SDK error. Its `Debug` and `DisplayErrorContext` forms print the raw reply,
+    /// which may hold a token, so only code, message and request id are taken.
+    pub(super) fn from_sdk<E>(error: &SdkError<E, HttpResponse>, call: &Call<'_>) -> Self
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+    {
+        let (kind, said) = match error {
+            SdkError::ServiceError(service) => {
+                let meta = service.err().meta();
+                let status = service.raw().status().as_u16();
+                let code = meta.code().unwrap_or("no error code");
+                let id = error
+                    .request_id()
+                    .map_or_else(String::new, |id| format!(", request {id}"));
+                let message = meta.message().unwrap_or("no message");
+                (
+                    by_code(meta.code(), status),
+                    format!("{code} (HTTP {status}{id}): {message}"),
+                )
+            }
+            SdkError::ResponseError(response) => {
+                let status = response.raw().status().as_u16();
+                (
+                    by_code(None, status),
+                    format!("a reply that can't be read (HTTP {status})"),
+                )
+            }
+            SdkError::TimeoutError(_) => {
+                (AwsErrorKind::Unavailable, "no reply in time".to_owned())
+            }
+            SdkError::DispatchFailure(_) | SdkError::ConstructionFailure(_) => by_chain(error),
+            _ => (
+                AwsErrorKind::Unavailable,
+                "an error that this version does not know".to_owned(),
+            ),
+        };
+        let what = format!(
+            "{} for {:?} in {} failed: {said}",
+            call.operation, call.environment.name, call.region
+        );
+        Self::new(kind, what, hint(kind, &said, call))
+    }
+}
+
+/// Sorts by error code where there is one, else by status.
+fn by_code(code: Option<&str>, status: u16) -> AwsErrorKind {
+    let code = code.unwrap_or_default();
+    let has = |words: &[&str]| words.iter().any(|word| code.contains(word));
+    if has(&["Throttl", "TooManyRequests", "SlowDown", "LimitExceeded"]) || status == 429 {
+        AwsErrorKind::Throttled
+    } else if has(&[
+        "ExpiredToken",
+        "InvalidClientTokenId",
+        "UnrecognizedClient",
+        "SignatureDoesNotMatch",
+        "InvalidSignature",
+        "MissingAuthenticationToken",
+        "RequestExpired",
+        "IncompleteSignature",
+        "InvalidAccessKeyId",
+        "RequestTimeTooSkewed",
+    ]) {
+        AwsErrorKind::Credentials
+    } else if has(&[
+        "AccessDenied",
+        "NotAuthorized",
+        "Forbidden",
+        "OptInRequired",
+    ]) || matches!(status, 401 | 403)
+    {
+        AwsErrorKind::Denied
+    } else if has(&["ResourceNotFound"]) || status == 404 {
+        AwsErrorKind::NotFound
+    } else {
+        AwsErrorKind::Unavailable
+    }
+}
+
+/// Credential failures arrive in the same variant as network failures: only the chain tells.
+fn by_chain(error: &dyn Error) -> (AwsErrorKind, String) {
+    let mut chain = Vec::new();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        chain.push(cause.to_string());
+        next = cause.source();
+    }
+    let text = chain.join(": ");
+    let lower = text.to_ascii_lowercase();
+    let credentials = [
+        "credential",
+        "identity",
+        "provider",
+        "assume role",
+        "web identity",
+    ];
+    let kind = if lower.contains("sso") || lower.contains("login session") {
+        AwsErrorKind::LoginNeeded
+    } else if credentials.iter().any(|word| lower.contains(word)) {
+        AwsErrorKind::Credentials
+    } else {
+        AwsErrorKind::Unavailable
+    };
+    (kind, text)
+}
+
+fn hint(kind: AwsErrorKind, said: &str, call: &Call<'_>) -> Cow<'static, str> {
+    let environment = call.environment;
+    let profile = environment.profile.as_deref();
+    let (name, region) = (&environment.name, call.region);
+    match kind {
+        AwsErrorKind::Credentials => {
+            if let Some(offset) = call.clock_offset.filter(|offset| offset.abs() > CLOCK_TOLERANCE) {
+                return format!("this machine's clock is off by {offset} s; set it right").into();
+            }
+            match profile {
+                Some(profile) => format!("check the credentials of profile {profile:?}").into(),
+                None if said.contains("Expired") => {
+                    "the credentials have expired; get new ones".into()
+                }
+                None => "set aws.profile, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run \
+                         with a role; `mwaa-gateway check` shows what is used"
+                    .into(),
+            }
+        }
+        AwsErrorKind::Denied => format!(
+            "allow airflow:{} on arn:{}:airflow:{region}:*:environment/{name} for this identity",
+            call.operation,
+            partition(region)
+        )
+        .into(),
+        AwsErrorKind::LoginNeeded => match profile {
+            Some(profile) => format!("run `aws sso login --profile {profile}`").into(),
+            None => "run `aws sso login` (with --profile if you use one)".into(),
+        },
+        AwsErrorKind::NotFound => format!(
+            "there is no environment {name:?} in {region} for these credentials; check the name, \
+             the region and the account"
+        )
+        .into(),
+        AwsErrorKind::Throttled => "AWS limits how often tokens are made; it gets better by itself".into(),
+        AwsErrorKind::Unavailable => {
+            format!("check the network, that the region {region} is right, and endpoint_url").into()
+        }
+        AwsErrorKind::UntrustedHost => code::AWS_UNTRUSTED_HOST.advice.into(),
+    }
+}
+
+/// One printable line of a bounded length: the text may come from anywhere.
+fn clean(text: &str) -> String {
+    text.chars()
+        .map(|c| {
+            if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}')
+            {
+                ' '
+            } else {
+                c
+            }
+        })
+        .take(LONGEST_TEXT)
+        .collect()
+}
+
+impl fmt::Display for AwsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)
+    }
+}
+
+impl Error for AwsError {}
+
+impl Fault for AwsError {
+    fn code(&self) -> &'static Code {
+        match self.kind {
+            AwsErrorKind::Credentials => &code::AWS_CREDENTIALS,
+            AwsErrorKind::Denied => &code::AWS_DENIED,
+            AwsErrorKind::LoginNeeded => &code::AWS_LOGIN_NEEDED,
+            AwsErrorKind::NotFound => &code::AWS_NOT_FOUND,
+            AwsErrorKind::Throttled => &code::AWS_THROTTLED,
+            AwsErrorKind::Unavailable => &code::AWS_UNAVAILABLE,
+            AwsErrorKind::UntrustedHost => &code::AWS_UNTRUSTED_HOST,
+        }
+    }
+
+    fn hint(&self) -> Cow<'static, str> {
+        self.hint.clone()
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
+    }
+}
+
+/// The longest text taken from a reply.
+const LONGEST_TEXT: usize = 600;
+/// AWS refuses signatures that are older; less is not the clock's fault. In seconds.
+const CLOCK_TOLERANCE: i64 = 240;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_beat_statuses() {
+        for (code, status, kind) in [
+            (Some("ThrottlingException"), 400, AwsErrorKind::Throttled),
+            (None, 429, AwsErrorKind::Throttled),
+            (Some("AccessDeniedException"), 403, AwsErrorKind::Denied),
+            (None, 403, AwsErrorKind::Denied),
+            (
+                Some("ExpiredTokenException"),
+                403,
+                AwsErrorKind::Credentials,
+            ),
+            (Some("InvalidClientTokenId"), 403, AwsErrorKind::Credentials),
+            (
+                Some("ResourceNotFoundException"),
+                404,
+                AwsErrorKind::NotFound,
+            ),
+            (
+                Some("InternalServerException"),
+                500,
+                AwsErrorKind::Unavailable,
+            ),
+            (None, 503, AwsErrorKind::Unavailable),
+        ] {
+            assert_eq!(by_code(code, status), kind, "{code:?} {status}");
+        }
+    }
+
+    #[test]
+    fn texts_are_one_bounded_line() {
+        let hostile = format!("a\r\nb\u{1b}[31m{}", "x".repeat(2000));
+        let cleaned = clean(&hostile);
+        assert!(!cleaned.contains(['\r', '\n', '\u{1b}']) && cleaned.len() <= LONGEST_TEXT);
+    }
+}

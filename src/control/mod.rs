@@ -1,0 +1,52 @@
+//! The AWS side: the calls that the gateway makes, and what they give.
+
+mod error;
+mod host_prefix;
+mod http_client;
+mod sdk;
+
+pub use error::{AwsError, AwsErrorKind};
+pub use sdk::{Sdk, Settings};
+
+use crate::names::{AirflowVersion, Environment, Secret};
+use std::fmt::Debug;
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+/// A reply that is still on its way.
+pub type Reply<'a, T> = Pin<Box<dyn Future<Output = Result<T, AwsError>> + Send + 'a>>;
+
+/// The MWAA API, as far as the gateway calls it.
+pub trait ControlPlane: Debug + Send + Sync {
+    /// `CreateCliToken`. Needs `airflow:CreateCliToken` on the environment.
+    fn create_cli_token<'a>(&'a self, environment: &'a Environment) -> Reply<'a, CliToken>;
+
+    /// `GetEnvironment`. Needs `airflow:GetEnvironment` on the environment.
+    fn get_environment<'a>(&'a self, environment: &'a Environment) -> Reply<'a, Described>;
+}
+
+/// What `CreateCliToken` gave.
+#[derive(Debug)]
+pub struct CliToken {
+    /// The token, opaque.
+    pub token: Secret<String>,
+    /// The web server that takes it: a bare host name, not yet believed.
+    pub host: String,
+    /// The region that was asked.
+    pub region: String,
+    /// How long the token says it lives, by AWS's own clock: its `exp` claim less the reply's
+    /// `Date`. A hint that may only shorten.
+    pub life: Option<Duration>,
+}
+
+/// What `GetEnvironment` told, as far as it matters here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Described {
+    /// The Airflow release, if it could be read.
+    pub airflow_version: Option<AirflowVersion>,
+    /// `AVAILABLE`, `UPDATING`, …
+    pub status: String,
+    /// The web server's host name.
+    pub webserver_host: Option<String>,
+}

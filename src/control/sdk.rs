@@ -1,0 +1,302 @@
+//! `aws-sdk-mwaa` behind [`ControlPlane`]: one client for each identity, made when first used.
+
+use super::error::Call;
+use super::host_prefix::{NoHostPrefix, ReplyDate};
+use super::http_client::{Surroundings, http_client};
+use super::{AwsError, AwsErrorKind, CliToken, ControlPlane, Described, Reply};
+use crate::names::{Environment, Secret};
+use crate::runtime::Moment;
+use aws_config::sts::AssumeRoleProvider;
+use aws_config::{BehaviorVersion, Region};
+use aws_sdk_mwaa::Client;
+use aws_sdk_mwaa::config::SharedCredentialsProvider;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_types::retry::RetryConfig;
+use aws_smithy_types::timeout::TimeoutConfig;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, UNIX_EPOCH};
+use tokio::sync::OnceCell;
+
+/// What the SDK clients are made with.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The limit of one call.
+    pub call_timeout: Duration,
+    /// The limit for connecting.
+    pub connect_timeout: Duration,
+    /// More roots, as PEM (`AWS_CA_BUNDLE`).
+    pub ca_bundle: Option<Vec<u8>>,
+    /// `HTTPS_PROXY`.
+    pub https_proxy: Option<String>,
+    /// `NO_PROXY`.
+    pub no_proxy: Option<String>,
+}
+
+/// The AWS SDK. Making it reads nothing and calls nobody.
+#[derive(Debug)]
+pub struct Sdk {
+    settings: Settings,
+    http: OnceLock<SharedHttpClient>,
+    clients: Mutex<HashMap<Identity, Arc<OnceCell<Connected>>>>,
+}
+
+/// What makes one client different from another.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Identity {
+    region: Option<String>,
+    profile: Option<Arc<str>>,
+    role_arn: Option<Arc<str>>,
+    endpoint_url: Option<Arc<str>>,
+}
+
+#[derive(Debug)]
+struct Connected {
+    client: Client,
+    region: String,
+}
+
+impl Sdk {
+    /// Makes the control plane.
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            settings,
+            http: OnceLock::new(),
+            clients: Mutex::default(),
+        }
+    }
+
+    async fn connected(&self, environment: &Environment) -> Result<ConnectedRef, AwsError> {
+        let identity = Identity {
+            region: environment.region.as_ref().map(ToString::to_string),
+            profile: environment.profile.clone(),
+            role_arn: environment.role_arn.clone(),
+            endpoint_url: environment.endpoint_url.clone(),
+        };
+        let cell = {
+            let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(clients.entry(identity.clone()).or_default())
+        };
+        cell.get_or_try_init(|| self.connect(&identity)).await?;
+        Ok(ConnectedRef(cell))
+    }
+
+    async fn connect(&self, identity: &Identity) -> Result<Connected, AwsError> {
+        let http = self.http.get_or_init(|| {
+            http_client(&Surroundings {
+                ca_bundle: self.settings.ca_bundle.clone(),
+                https_proxy: self.settings.https_proxy.clone(),
+                no_proxy: self.settings.no_proxy.clone(),
+            })
+        });
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(self.settings.connect_timeout)
+            .operation_timeout(self.settings.call_timeout)
+            .build();
+        let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
+            .http_client(http.clone())
+            .timeout_config(timeouts);
+        if let Some(region) = &identity.region {
+            loader = loader.region(Region::new(region.clone()));
+        }
+        if let Some(profile) = &identity.profile {
+            loader = loader.profile_name(profile.as_ref());
+        }
+        let base = loader.load().await;
+        let region = base.region().map(ToString::to_string).ok_or_else(|| {
+            AwsError::new(
+                AwsErrorKind::Credentials,
+                "no AWS region is configured".to_owned(),
+                "set aws.region, --region or AWS_REGION",
+            )
+        })?;
+        let mut config = aws_sdk_mwaa::config::Builder::from(&base)
+            // retries are the token cache's: it knows who waits and for how long
+            .retry_config(RetryConfig::disabled())
+            .interceptor(NoHostPrefix);
+        if let Some(role) = &identity.role_arn {
+            let provider = AssumeRoleProvider::builder(role.as_ref())
+                .session_name("mwaa-gateway")
+                .configure(&base)
+                .build()
+                .await;
+            config = config.credentials_provider(SharedCredentialsProvider::new(provider));
+        }
+        if let Some(endpoint) = &identity.endpoint_url {
+            config = config.endpoint_url(endpoint.as_ref());
+        } else if let Some(endpoint) = base.endpoint_url()
+            && !is_safe_endpoint(endpoint)
+        {
+            return Err(AwsError::new(
+                AwsErrorKind::Unavailable,
+                "the endpoint URL from the environment is neither https nor http on loopback"
+                    .to_owned(),
+                "change AWS_ENDPOINT_URL_MWAA, AWS_ENDPOINT_URL or the profile's endpoint_url",
+            ));
+        }
+        Ok(Connected {
+            client: Client::from_conf(config.build()),
+            region,
+        })
+    }
+}
+
+/// Keeps the client's cell alive for the length of a call.
+struct ConnectedRef(Arc<OnceCell<Connected>>);
+
+impl ConnectedRef {
+    fn get(&self) -> Result<&Connected, AwsError> {
+        self.0.get().ok_or_else(|| {
+            AwsError::new(
+                AwsErrorKind::Unavailable,
+                "the AWS client is not ready".to_owned(),
+                "try again",
+            )
+        })
+    }
+}
+
+impl ControlPlane for Sdk {
+    fn create_cli_token<'a>(&'a self, environment: &'a Environment) -> Reply<'a, CliToken> {
+        Box::pin(async move {
+            let connected = self.connected(environment).await?;
+            let connected = connected.get()?;
+            let date = ReplyDate::default();
+            let reply = connected
+                .client
+                .create_cli_token()
+                .name(environment.name.as_ref())
+                .customize()
+                .interceptor(date.clone())
+                .send()
+                .await
+                .map_err(|error| {
+                    let call = call("CreateCliToken", environment, &connected.region, &date);
+                    AwsError::from_sdk(&error, &call)
+                })?;
+            match (reply.cli_token, reply.web_server_hostname) {
+                (Some(token), Some(host)) if !token.is_empty() => Ok(CliToken {
+                    life: life(&token, &date),
+                    token: Secret::new(token),
+                    host,
+                    region: connected.region.clone(),
+                }),
+                _ => Err(AwsError::new(
+                    AwsErrorKind::Unavailable,
+                    format!(
+                        "CreateCliToken for {:?} gave no token or no host",
+                        environment.name
+                    ),
+                    "something between here and AWS changes replies; check endpoint_url and proxies",
+                )),
+            }
+        })
+    }
+
+    fn get_environment<'a>(&'a self, environment: &'a Environment) -> Reply<'a, Described> {
+        Box::pin(async move {
+            let connected = self.connected(environment).await?;
+            let connected = connected.get()?;
+            let date = ReplyDate::default();
+            let reply = connected
+                .client
+                .get_environment()
+                .name(environment.name.as_ref())
+                .customize()
+                .interceptor(date.clone())
+                .send()
+                .await
+                .map_err(|error| {
+                    let call = call("GetEnvironment", environment, &connected.region, &date);
+                    AwsError::from_sdk(&error, &call)
+                })?;
+            let described = reply.environment.as_ref();
+            Ok(Described {
+                airflow_version: described.and_then(|e| e.airflow_version()?.parse().ok()),
+                status: described
+                    .and_then(|e| e.status())
+                    .map_or_else(|| "UNKNOWN".to_owned(), |status| status.as_str().to_owned()),
+                webserver_host: described.and_then(|e| e.webserver_url()).map(|url| {
+                    url.trim_start_matches("https://")
+                        .trim_end_matches('/')
+                        .to_owned()
+                }),
+            })
+        })
+    }
+}
+
+fn call<'a>(
+    operation: &'static str,
+    environment: &'a Environment,
+    region: &'a str,
+    date: &ReplyDate,
+) -> Call<'a> {
+    let clock_offset = date.get().and_then(|date| {
+        let theirs = i64::try_from(date.duration_since(UNIX_EPOCH).ok()?.as_secs()).ok()?;
+        let ours = i64::try_from(Moment::now().wall().as_secs()).ok()?;
+        Some(ours - theirs)
+    });
+    Call {
+        operation,
+        environment,
+        region,
+        clock_offset,
+    }
+}
+
+/// The life that the token claims, on AWS's own clock. The token stays opaque otherwise: one
+/// that is no JWT simply tells nothing.
+fn life(token: &str, date: &ReplyDate) -> Option<Duration> {
+    #[derive(serde::Deserialize)]
+    struct Claims {
+        exp: u64,
+    }
+    let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
+    let claims: Claims = serde_json::from_slice(&payload).ok()?;
+    let issued = date.get()?.duration_since(UNIX_EPOCH).ok()?;
+    Duration::from_secs(claims.exp).checked_sub(issued)
+}
+
+/// https, or http to this machine (the emulator).
+fn is_safe_endpoint(url: &str) -> bool {
+    url.parse::<http::Uri>()
+        .is_ok_and(|uri| match uri.scheme_str() {
+            Some("https") => true,
+            Some("http") => uri.host().is_some_and(|host| {
+                let bare = host.trim_matches(['[', ']']);
+                bare == "localhost"
+                    || bare
+                        .parse::<std::net::IpAddr>()
+                        .is_ok_and(|ip| ip.is_loopback())
+            }),
+            _ => false,
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn endpoints_are_https_or_loopback() {
+        for good in [
+            "https://vpce.example",
+            "http://127.0.0.1:4566",
+            "http://localhost:1",
+            "http://[::1]:1",
+        ] {
+            assert!(is_safe_endpoint(good), "{good}");
+        }
+        for bad in [
+            "http://10.0.0.1",
+            "http://localhost.evil.example",
+            "ftp://x",
+            "nonsense",
+        ] {
+            assert!(!is_safe_endpoint(bad), "{bad}");
+        }
+    }
+}

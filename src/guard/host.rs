@@ -1,0 +1,245 @@
+//! Host and authority against the names that we answer to: the defence against DNS rebinding.
+//! A browser cannot know that a name moved to loopback; only the Host header tells.
+
+use super::GuardError;
+use crate::listener::Peer;
+use crate::names::EnvName;
+use http::header::HOST;
+use http::request::Parts;
+use std::net::SocketAddr;
+
+/// The names that clients may call us by.
+#[derive(Debug, Clone, Default)]
+pub struct HostRules {
+    /// Addresses that we listen on, ports included.
+    addresses: Vec<SocketAddr>,
+    /// More names, `name` or `name:port`, in lower case.
+    extra: Vec<String>,
+}
+
+/// How the client called us.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Named {
+    /// By a plain name or address.
+    Plain,
+    /// By `LABEL.localhost`: which environment is meant.
+    Environment(EnvName),
+}
+
+impl HostRules {
+    /// Takes the listening addresses and the configured names.
+    pub fn new(addresses: Vec<SocketAddr>, extra: &[String]) -> Self {
+        Self {
+            addresses,
+            extra: extra.iter().map(|host| host.to_ascii_lowercase()).collect(),
+        }
+    }
+
+    /// RFC 9112 section 3.2: exactly one Host, equal to the authority of an absolute target,
+    /// and on the list. Compared as parsed name and port, never by prefix or suffix.
+    pub(super) fn check(&self, head: &Parts, peer: Peer) -> Result<Named, GuardError> {
+        let mut hosts = head.headers.get_all(HOST).iter();
+        let host = match (hosts.next(), hosts.next()) {
+            (Some(host), None) => host,
+            (None, _) => return Err(GuardError::Malformed("there is no Host header")),
+            (Some(_), Some(_)) => {
+                return Err(GuardError::Malformed("there are two Host headers"));
+            }
+        };
+        let host = host
+            .to_str()
+            .ok()
+            .filter(|host| is_host(host))
+            .ok_or(GuardError::Malformed(
+                "the Host header is not a host and port",
+            ))?
+            .to_ascii_lowercase();
+        if let Some(authority) = head.uri.authority()
+            && !authority.as_str().eq_ignore_ascii_case(&host)
+        {
+            return Err(GuardError::ForeignHost {
+                host: authority.as_str().to_owned(),
+            });
+        }
+        self.named(&host, peer)
+            .ok_or(GuardError::ForeignHost { host })
+    }
+
+    fn named(&self, host: &str, peer: Peer) -> Option<Named> {
+        let (name, port) = split_port(host);
+        if let Some(label) = name.strip_suffix(".localhost")
+            && self.is_our_port(port, peer)
+        {
+            // `env.` and `api.` are the prefixes that AWS SDKs put before an endpoint
+            return Some(match EnvName::new(label)? {
+                label if matches!(label.as_str(), "env" | "api") => Named::Plain,
+                label => Named::Environment(label),
+            });
+        }
+        let plain = match peer {
+            // on a Unix socket the Host protects nothing; clients send what they like
+            Peer::Unix => true,
+            Peer::Ip(_) => {
+                (name == "localhost" && self.is_our_port(port, peer))
+                    || self.addresses.iter().any(|address| {
+                        !address.ip().is_unspecified() && is_address(name, port, *address)
+                    })
+                    || self
+                        .extra
+                        .iter()
+                        .any(|extra| self.is_extra(extra, host, name, port, peer))
+            }
+        };
+        plain.then_some(Named::Plain)
+    }
+
+    fn is_our_port(&self, port: Option<u16>, peer: Peer) -> bool {
+        peer == Peer::Unix
+            || self
+                .addresses
+                .iter()
+                .any(|address| address.port() == port.unwrap_or(HTTP_PORT))
+    }
+
+    fn is_extra(
+        &self,
+        extra: &str,
+        host: &str,
+        name: &str,
+        port: Option<u16>,
+        peer: Peer,
+    ) -> bool {
+        extra == host || (extra == name && self.is_our_port(port, peer))
+    }
+}
+
+fn is_address(name: &str, port: Option<u16>, address: SocketAddr) -> bool {
+    let bare = name
+        .strip_prefix('[')
+        .and_then(|n| n.strip_suffix(']'))
+        .unwrap_or(name);
+    port.unwrap_or(HTTP_PORT) == address.port() && bare == address.ip().to_string()
+}
+
+fn split_port(host: &str) -> (&str, Option<u16>) {
+    match host.rsplit_once(':') {
+        Some((name, port)) if !port.contains(']') => (name, port.parse().ok()),
+        _ => (host, None),
+    }
+}
+
+/// `uri-host [ ":" port ]` (RFC 9110 section 7.2): no user info, list, path or empty port.
+fn is_host(host: &str) -> bool {
+    let (name, port) = match host.rsplit_once(':') {
+        Some((name, port)) if !port.contains(']') => (name, Some(port)),
+        _ => (host, None),
+    };
+    let port_fits = port.is_none_or(|port| {
+        (1..=5).contains(&port.len())
+            && port.bytes().all(|b| b.is_ascii_digit())
+            && port.parse::<u16>().is_ok()
+    });
+    let name_fits = match name.strip_prefix('[').and_then(|n| n.strip_suffix(']')) {
+        Some(v6) => v6.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => {
+            !name.is_empty()
+                && name.len() <= 253
+                && name
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'))
+        }
+    };
+    name_fits && port_fits
+}
+
+/// What a Host without a port means over plain HTTP.
+const HTTP_PORT: u16 = 80;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::Request;
+
+    fn verdict(target: &str, hosts: &[&str]) -> Result<Named, GuardError> {
+        let rules = HostRules::new(
+            vec![
+                "127.0.0.1:8080".parse().unwrap(),
+                "[::1]:8080".parse().unwrap(),
+            ],
+            &["Airflow.corp.example:443".to_owned(), "box".to_owned()],
+        );
+        let mut request = Request::builder().uri(target);
+        for host in hosts {
+            request = request.header("host", *host);
+        }
+        let head = request.body(()).unwrap().into_parts().0;
+        rules.check(&head, Peer::Ip([127, 0, 0, 1].into()))
+    }
+
+    #[test]
+    fn our_names_pass() {
+        for host in [
+            "127.0.0.1:8080",
+            "localhost:8080",
+            "LOCALHOST:8080",
+            "[::1]:8080",
+            "airflow.corp.example:443",
+            "box:8080",
+            "env.localhost:8080",
+        ] {
+            assert_eq!(verdict("/", &[host]), Ok(Named::Plain), "{host}");
+        }
+        let prod = Named::Environment(EnvName::new("prod").unwrap());
+        assert_eq!(verdict("/", &["prod.localhost:8080"]), Ok(prod));
+        assert_eq!(
+            verdict("http://localhost:8080/x", &["localhost:8080"]),
+            Ok(Named::Plain)
+        );
+    }
+
+    #[test]
+    fn foreign_names_do_not() {
+        for host in [
+            "evil.example:8080",
+            "localhost:9999",
+            "localhost",
+            "localhost.evil.com:8080",
+            "evil.localhost.com:8080",
+            "0.0.0.0:8080",
+            "127.1:8080",
+            "2130706433:8080",
+            "127.0.0.1.:8080",
+            "localhost.:8080",
+            "a.b.localhost:8080",
+            "box:1",
+        ] {
+            assert!(
+                matches!(verdict("/", &[host]), Err(GuardError::ForeignHost { .. })),
+                "{host}"
+            );
+        }
+        assert!(matches!(
+            verdict("http://169.254.169.254/latest", &["localhost:8080"]),
+            Err(GuardError::ForeignHost { .. })
+        ));
+    }
+
+    #[test]
+    fn unclear_names_are_malformed() {
+        for hosts in [
+            &[][..],
+            &["localhost:8080", "localhost:8080"],
+            &["localhost, evil"],
+            &[""],
+            &["a@localhost:8080"],
+            &["localhost:"],
+            &["localhost:8080/"],
+            &["[::1"],
+        ] {
+            assert!(
+                matches!(verdict("/", hosts), Err(GuardError::Malformed(_))),
+                "{hosts:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Who may call, and with what kind of request: the fixed order of checks that makes
+//! [`Admitted`] of [`Arrived`]. Pure: no I/O, no clock, no logging.
+#![deny(clippy::wildcard_enum_match_arm)]
+
+mod caller;
+mod framing;
+mod host;
+mod origin;
+mod peer;
+mod refusal;
+mod target;
+
+pub use caller::CallerSecret;
+pub use host::{HostRules, Named};
+pub use peer::Networks;
+pub use refusal::GuardError;
+pub use target::{Reserved, Target};
+
+use crate::listener::{Arrived, Body, RequestId};
+use crate::names::EnvName;
+use http::HeaderMap;
+use http::Method;
+use std::rc::Rc;
+
+/// What the guard enforces.
+#[derive(Debug)]
+pub struct Settings {
+    /// Client addresses that may connect.
+    pub networks: Networks,
+    /// The names that clients may call us by.
+    pub hosts: HostRules,
+    /// Browser origins that may use the CLI route, as `scheme://host[:port]`.
+    pub trusted_origins: Vec<String>,
+    /// What clients must send in `Mwaa-Gateway-Secret`, if anything.
+    pub secret: Option<CallerSecret>,
+    /// The longest request target, in bytes.
+    pub target_size: usize,
+}
+
+/// A request whose sender, framing, host and target have been checked.
+#[derive(Debug)]
+pub struct Admitted {
+    id: RequestId,
+    door: Option<Rc<EnvName>>,
+    named: Named,
+    method: Method,
+    target: Target,
+    headers: HeaderMap,
+    body: Body,
+}
+
+impl Admitted {
+    /// The request's name.
+    pub fn id(&self) -> RequestId {
+        self.id
+    }
+
+    /// The environment whose own listener the request came in by.
+    pub fn door(&self) -> Option<&EnvName> {
+        self.door.as_deref()
+    }
+
+    /// How the client called us.
+    pub fn named(&self) -> &Named {
+        &self.named
+    }
+
+    /// The request method.
+    pub fn method(&self) -> &Method {
+        &self.method
+    }
+
+    /// The request target, strictly read.
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// The port in the Host header, for URLs that we tell the client.
+    pub fn port(&self) -> Option<u16> {
+        let host = self.headers.get(http::header::HOST)?.to_str().ok()?;
+        host.rsplit_once(':')?.1.parse().ok()
+    }
+
+    /// The header section, as the client sent it.
+    pub fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// Takes the request apart: the header section and the body, to be read or streamed.
+    pub fn into_parts(self) -> (HeaderMap, Body) {
+        (self.headers, self.body)
+    }
+}
+
+/// Checks the request, cheapest and most decisive first: the peer, the form of the request,
+/// the Host (DNS rebinding), the caller's secret, and what a browser may do.
+pub fn admit(arrived: Arrived, settings: &Settings) -> Result<Admitted, GuardError> {
+    let Arrived {
+        id,
+        peer,
+        door,
+        head,
+        body,
+    } = arrived;
+    settings.networks.check(peer)?;
+    framing::check(&head)?;
+    let named = settings.hosts.check(&head, peer)?;
+    if let Some(secret) = &settings.secret {
+        secret.check(&head.headers)?;
+    }
+    let target = Target::read(&head.uri, settings.target_size)?;
+    origin::check(&head, &target, &settings.trusted_origins)?;
+    Ok(Admitted {
+        id,
+        door,
+        named,
+        method: head.method,
+        target,
+        headers: head.headers,
+        body,
+    })
+}

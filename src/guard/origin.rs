@@ -1,0 +1,231 @@
+//! What a browser may do. A web page can post text to loopback without any preflight, so the
+//! CLI route is closed to every request that carries a browser's headers; scripts send none.
+
+use super::{GuardError, Reserved, Target};
+use http::header::{CONTENT_TYPE, ORIGIN, REFERER};
+use http::request::Parts;
+use http::{HeaderMap, Method};
+
+/// Checks browser headers, and the content type that keeps forms out.
+pub(super) fn check(
+    head: &Parts,
+    target: &Target,
+    trusted: &[String],
+) -> Result<(), GuardError> {
+    if head.method == Method::OPTIONS
+        && head.headers.contains_key("access-control-request-method")
+    {
+        return Err(GuardError::ForeignOrigin(
+            "cross-origin requests are not allowed",
+        ));
+    }
+    match target.reserved() {
+        Some(Reserved::Cli) => {
+            check_cli(&head.headers, trusted)?;
+            if head.method == Method::POST && !is_plain_text(&head.headers) {
+                return Err(GuardError::ContentType);
+            }
+            Ok(())
+        }
+        Some(Reserved::Mwaa | Reserved::Own) | None => check_other(head),
+    }
+}
+
+fn check_cli(headers: &HeaderMap, trusted: &[String]) -> Result<(), GuardError> {
+    let browser = headers.contains_key(ORIGIN)
+        || headers.contains_key(REFERER)
+        || headers
+            .keys()
+            .any(|name| name.as_str().starts_with("sec-fetch-"));
+    if !browser {
+        return Ok(());
+    }
+    let mut origins = headers.get_all(ORIGIN).iter();
+    match (origins.next(), origins.next()) {
+        (Some(origin), None) if trusted.iter().any(|trusted| origin == trusted.as_str()) => {
+            Ok(())
+        }
+        _ => Err(GuardError::ForeignOrigin(
+            "the CLI route is closed to browsers",
+        )),
+    }
+}
+
+/// Every other route: fetch metadata must say that our own page asks, or that a person
+/// navigates. Another local port is same-site and not enough.
+fn check_other(head: &Parts) -> Result<(), GuardError> {
+    let text = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
+    let safe = matches!(head.method, Method::GET | Method::HEAD | Method::OPTIONS);
+    let navigation = head.method == Method::GET
+        && text("sec-fetch-mode") == Some("navigate")
+        && text("sec-fetch-dest") == Some("document");
+    let own_page = match (text("sec-fetch-site"), text("origin")) {
+        (Some("same-origin"), _) | (None, None) => true,
+        (Some("none"), _) => safe,
+        (Some(_), _) => navigation,
+        (None, Some(origin)) => is_own_origin(head, origin),
+    };
+    if own_page {
+        Ok(())
+    } else {
+        Err(GuardError::ForeignOrigin(
+            "another site's page may not ask this",
+        ))
+    }
+}
+
+/// The Host has been checked already, so an origin equal to it is ours.
+fn is_own_origin(head: &Parts, origin: &str) -> bool {
+    let host = head
+        .headers
+        .get(http::header::HOST)
+        .and_then(|host| host.to_str().ok());
+    origin
+        .strip_prefix("http://")
+        .is_some_and(|rest| host.is_some_and(|host| rest.eq_ignore_ascii_case(host)))
+}
+
+/// Exactly `text/plain`, with no parameter but `charset=utf-8` (RFC 9110 section 8.3.1).
+fn is_plain_text(headers: &HeaderMap) -> bool {
+    let mut types = headers.get_all(CONTENT_TYPE).iter();
+    let (Some(value), None) = (types.next(), types.next()) else {
+        return false;
+    };
+    let Ok(value) = value.to_str() else {
+        return false;
+    };
+    let mut parts = value.split(';').map(str::trim);
+    let media = parts.next().unwrap_or_default();
+    media.eq_ignore_ascii_case("text/plain")
+        && parts.all(|parameter| {
+            parameter.split_once('=').is_some_and(|(name, value)| {
+                name.eq_ignore_ascii_case("charset")
+                    && value.trim_matches('"').eq_ignore_ascii_case("utf-8")
+            })
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::Request;
+
+    fn verdict(method: &str, path: &str, headers: &[(&str, &str)]) -> Result<(), GuardError> {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("host", "localhost:8080");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let head = request.body(()).unwrap().into_parts().0;
+        let target = Target::read(&head.uri, 8192).unwrap();
+        check(&head, &target, &["https://tools.example".to_owned()])
+    }
+
+    const TEXT: (&str, &str) = ("content-type", "text/plain");
+
+    #[test]
+    fn scripts_pass_and_browsers_do_not() {
+        assert_eq!(verdict("POST", "/aws_mwaa/cli", &[TEXT]), Ok(()));
+        for browser in [
+            ("origin", "null"),
+            ("origin", "http://localhost:8080"),
+            ("referer", "x"),
+            ("sec-fetch-site", "same-origin"),
+        ] {
+            let verdict = verdict("POST", "/aws_mwaa/cli", &[TEXT, browser]);
+            assert!(
+                matches!(verdict, Err(GuardError::ForeignOrigin(_))),
+                "{browser:?}"
+            );
+        }
+        assert_eq!(
+            verdict(
+                "POST",
+                "/aws_mwaa/cli",
+                &[TEXT, ("origin", "https://tools.example")]
+            ),
+            Ok(())
+        );
+        let twice = [
+            TEXT,
+            ("origin", "https://tools.example"),
+            ("origin", "https://evil"),
+        ];
+        assert!(verdict("POST", "/aws_mwaa/cli", &twice).is_err());
+    }
+
+    #[test]
+    fn only_plain_text_in_utf_8() {
+        for good in [
+            "text/plain",
+            "Text/Plain; charset=UTF-8",
+            "text/plain;charset=\"utf-8\"",
+        ] {
+            assert_eq!(
+                verdict("POST", "/aws_mwaa/cli", &[("content-type", good)]),
+                Ok(()),
+                "{good}"
+            );
+        }
+        for bad in [
+            "",
+            "text/plain; charset=utf-16",
+            "text/plain; x=y",
+            "application/x-www-form-urlencoded",
+            "text/plainx",
+        ] {
+            assert_eq!(
+                verdict("POST", "/aws_mwaa/cli", &[("content-type", bad)]),
+                Err(GuardError::ContentType),
+                "{bad}"
+            );
+        }
+        assert_eq!(
+            verdict("POST", "/aws_mwaa/cli", &[]),
+            Err(GuardError::ContentType)
+        );
+    }
+
+    #[test]
+    fn other_routes_take_own_pages_and_navigations() {
+        let nav = [
+            ("sec-fetch-site", "cross-site"),
+            ("sec-fetch-mode", "navigate"),
+            ("sec-fetch-dest", "document"),
+        ];
+        assert_eq!(verdict("GET", "/home", &nav), Ok(()));
+        assert_eq!(
+            verdict("GET", "/home", &[("sec-fetch-site", "none")]),
+            Ok(())
+        );
+        assert_eq!(
+            verdict("POST", "/home", &[("origin", "http://localhost:8080")]),
+            Ok(())
+        );
+        for (method, headers) in [
+            ("POST", &[("sec-fetch-site", "same-site")][..]),
+            (
+                "GET",
+                &[
+                    ("sec-fetch-site", "cross-site"),
+                    ("sec-fetch-mode", "no-cors"),
+                    ("sec-fetch-dest", "image"),
+                ],
+            ),
+            ("POST", &[("sec-fetch-site", "none")]),
+            ("POST", &[("origin", "null")]),
+            ("POST", &[("origin", "http://localhost:9999")]),
+            ("OPTIONS", &[("access-control-request-method", "POST")]),
+        ] {
+            assert!(
+                matches!(
+                    verdict(method, "/home", headers),
+                    Err(GuardError::ForeignOrigin(_))
+                ),
+                "{method} {headers:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! Opens listening sockets: one a worker thread for TCP, so that the kernel spreads the
+//! connections (`SO_REUSEPORT`), and one shared for a Unix socket.
+
+use crate::names::EnvName;
+use rustix::fs::Mode;
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::fs::FileTypeExt;
+use std::os::unix::net::{UnixListener as StdUnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use tokio::net::TcpSocket;
+
+/// Where a listener listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Address {
+    /// An IP address and port; port 0 lets the kernel choose.
+    Tcp(SocketAddr),
+    /// A socket file and the permissions it gets.
+    Unix(PathBuf, u32),
+}
+
+/// A listener to open, and the environment that it serves if it serves only one.
+#[derive(Debug, Clone)]
+pub struct Door {
+    /// Where.
+    pub address: Address,
+    /// The environment whose own listener this is.
+    pub environment: Option<EnvName>,
+}
+
+/// A listening socket was not opened.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct BindError {
+    address: String,
+    source: io::Error,
+}
+
+impl fmt::Display for BindError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot listen on {}", self.address)
+    }
+}
+
+impl std::error::Error for BindError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.source)
+    }
+}
+
+/// An open door, with a socket for each worker thread.
+#[derive(Debug)]
+pub struct Bound {
+    /// The real address: port 0 has become a number.
+    pub address: Address,
+    /// The environment whose own listener this is.
+    pub environment: Option<EnvName>,
+    sockets: Vec<Socket>,
+    _file: Option<SocketFile>,
+}
+
+/// A listening socket that is not registered with any runtime yet.
+#[derive(Debug)]
+pub(super) enum Socket {
+    Tcp(std::net::TcpListener),
+    Unix(StdUnixListener),
+}
+
+impl Door {
+    /// Opens the door with `count` sockets. Must run inside a tokio runtime.
+    pub fn bind(&self, count: usize) -> Result<Bound, BindError> {
+        let failed = |address: &dyn fmt::Display, source| BindError {
+            address: address.to_string(),
+            source,
+        };
+        match &self.address {
+            Address::Tcp(address) => {
+                let (address, sockets) =
+                    bind_tcp(*address, count).map_err(|error| failed(address, error))?;
+                Ok(Bound {
+                    address: Address::Tcp(address),
+                    environment: self.environment.clone(),
+                    sockets,
+                    _file: None,
+                })
+            }
+            Address::Unix(path, mode) => {
+                let (sockets, file) = bind_unix(path, *mode, count)
+                    .map_err(|error| failed(&path.display(), error))?;
+                Ok(Bound {
+                    address: self.address.clone(),
+                    environment: self.environment.clone(),
+                    sockets,
+                    _file: Some(file),
+                })
+            }
+        }
+    }
+}
+
+impl Bound {
+    /// The socket of the next worker thread.
+    pub(super) fn take(&mut self) -> Option<Socket> {
+        self.sockets.pop()
+    }
+}
+
+fn bind_tcp(address: SocketAddr, count: usize) -> io::Result<(SocketAddr, Vec<Socket>)> {
+    // SO_REUSEPORT would let a second gateway of the same user share the port without a word,
+    // so one socket without it goes first: it fails if anybody listens there.
+    let probe = tcp_socket(address)?;
+    probe.bind(address)?;
+    let address = probe.local_addr()?;
+    drop(probe);
+    let mut sockets = Vec::with_capacity(count);
+    for _ in 0..count {
+        let socket = tcp_socket(address)?;
+        socket.set_reuseport(true)?;
+        socket.bind(address)?;
+        sockets.push(Socket::Tcp(socket.listen(BACKLOG)?.into_std()?));
+    }
+    Ok((address, sockets))
+}
+
+fn tcp_socket(address: SocketAddr) -> io::Result<TcpSocket> {
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        TcpSocket::new_v6()?
+    };
+    socket.set_reuseaddr(true)?;
+    Ok(socket)
+}
+
+fn bind_unix(path: &Path, mode: u32, count: usize) -> io::Result<(Vec<Socket>, SocketFile)> {
+    remove_stale(path)?;
+    // the mode must hold from the first moment, so it is set through the umask before the
+    // bind, never by a later chmod
+    let before = rustix::process::umask(Mode::from_raw_mode(0o777 & !mode));
+    let listener = StdUnixListener::bind(path);
+    rustix::process::umask(before);
+    let listener = listener?;
+    let file = SocketFile(path.to_owned());
+    listener.set_nonblocking(true)?;
+    let sockets = (0..count)
+        .map(|_| listener.try_clone().map(Socket::Unix))
+        .collect::<io::Result<Vec<_>>>()?;
+    Ok((sockets, file))
+}
+
+/// Removes what an earlier process left: only a socket, and only if nobody answers on it.
+fn remove_stale(path: &Path) -> io::Result<()> {
+    let Ok(metadata) = std::fs::symlink_metadata(path) else {
+        return Ok(());
+    };
+    if !metadata.file_type().is_socket() {
+        return Err(io::Error::new(
+            io::ErrorKind::AlreadyExists,
+            "a file that is no socket is there",
+        ));
+    }
+    match UnixStream::connect(path) {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            std::fs::remove_file(path)
+        }
+        Err(error) => Err(error),
+        Ok(_) => Err(io::Error::new(
+            io::ErrorKind::AddrInUse,
+            "another process listens there",
+        )),
+    }
+}
+
+/// Removes the socket file when the gateway stops.
+#[derive(Debug)]
+struct SocketFile(PathBuf);
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        // nothing can be done about a file that is gone or can't be removed
+        drop(std::fs::remove_file(&self.0));
+    }
+}
+
+/// Connections that may wait to be accepted, for each worker.
+const BACKLOG: u32 = 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn door(address: Address) -> Door {
+        Door {
+            address,
+            environment: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_port_in_use_is_an_error_and_not_shared() {
+        let any = Address::Tcp(([127, 0, 0, 1], 0).into());
+        let first = door(any).bind(2).unwrap();
+        let Address::Tcp(address) = first.address else {
+            unreachable!()
+        };
+        assert_ne!(address.port(), 0);
+        let second = door(Address::Tcp(address)).bind(2).unwrap_err();
+        assert_eq!(second.source.kind(), io::ErrorKind::AddrInUse);
+    }
+
+    #[tokio::test]
+    async fn a_unix_socket_has_its_mode_and_goes_with_its_owner() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("gateway.sock");
+        let first = door(Address::Unix(path.clone(), 0o600)).bind(2).unwrap();
+        assert_eq!(
+            std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
+        assert!(
+            door(Address::Unix(path.clone(), 0o600)).bind(1).is_err(),
+            "still in use"
+        );
+        drop(first);
+        assert!(!path.exists());
+        std::fs::write(&path, "precious").unwrap();
+        assert!(door(Address::Unix(path.clone(), 0o600)).bind(1).is_err());
+        assert_eq!(std::fs::read(&path).unwrap(), b"precious");
+    }
+}

@@ -1,0 +1,12 @@
+//! Sockets in: binds, accepts, and makes [`Arrived`] of each request. It takes the corridor as
+//! a function, so it never knows the gateway.
+
+mod arrived;
+mod bind;
+mod conn;
+mod serve;
+
+pub use arrived::{Arrived, Body, Peer, RequestId};
+pub use bind::{Address, BindError, Bound, Door};
+pub use conn::Settings;
+pub use serve::{Stop, serve};

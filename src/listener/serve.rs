@@ -1,0 +1,173 @@
+//! Accepts connections on one worker thread, within the limit, until told to stop.
+
+use super::bind::{Bound, Socket};
+use super::conn::{self, Settings};
+use super::{Arrived, Peer};
+use crate::names::EnvName;
+use crate::runtime::{LocalTasks, Sweeper};
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+
+/// Tells a worker when to stop: `true` means stop accepting and finish what runs.
+pub type Stop = watch::Receiver<bool>;
+
+/// Accepts on this thread's socket of `bound`; each request goes to `handle`. The accept loop
+/// and the connections are tasks among `tasks`.
+pub fn serve<H, F, B>(
+    bound: &mut Bound,
+    settings: &Rc<Settings>,
+    places: &Arc<Semaphore>,
+    tasks: &LocalTasks,
+    sweeper: &Sweeper,
+    stop: &Stop,
+    handle: &Rc<H>,
+) -> io::Result<()>
+where
+    H: Fn(Arrived) -> F + 'static,
+    F: Future<Output = http::Response<B>> + 'static,
+    B: http_body::Body<Data = bytes::Bytes> + Unpin + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let Some(socket) = bound.take() else {
+        return Ok(());
+    };
+    let loop_ = Accept {
+        door: bound.environment.clone().map(Rc::new),
+        settings: Rc::clone(settings),
+        places: Arc::clone(places),
+        tasks: tasks.clone(),
+        sweeper: sweeper.clone(),
+        stop: stop.clone(),
+        handle: Rc::clone(handle),
+    };
+    match socket {
+        Socket::Tcp(listener) => {
+            let listener = TcpListener::from_std(listener)?;
+            tasks.spawn(async move {
+                loop_
+                    .run(async || {
+                        let (stream, address) = listener.accept().await?;
+                        stream.set_nodelay(true)?;
+                        Ok((stream, Peer::Ip(address.ip().to_canonical())))
+                    })
+                    .await;
+            });
+        }
+        Socket::Unix(listener) => {
+            let listener = UnixListener::from_std(listener)?;
+            tasks.spawn(async move {
+                loop_
+                    .run(async || {
+                        listener
+                            .accept()
+                            .await
+                            .map(|(stream, _)| (stream, Peer::Unix))
+                    })
+                    .await;
+            });
+        }
+    }
+    Ok(())
+}
+
+struct Accept<H> {
+    door: Option<Rc<EnvName>>,
+    settings: Rc<Settings>,
+    places: Arc<Semaphore>,
+    tasks: LocalTasks,
+    sweeper: Sweeper,
+    stop: Stop,
+    handle: Rc<H>,
+}
+
+impl<H> Accept<H> {
+    async fn run<F, B, S>(self, accept: impl AsyncFn() -> io::Result<(S, Peer)>)
+    where
+        H: Fn(Arrived) -> F + 'static,
+        F: Future<Output = http::Response<B>> + 'static,
+        B: http_body::Body<Data = bytes::Bytes> + Unpin + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+        S: AsyncRead + AsyncWrite + Unpin + 'static,
+    {
+        let mut stop = self.stop.clone();
+        let mut backoff = FIRST_BACKOFF;
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                _ = stop.wait_for(|stop| *stop) => return,
+                accepted = self.next(&accept) => accepted,
+            };
+            match accepted {
+                Ok((place, stream, peer)) => {
+                    backoff = FIRST_BACKOFF;
+                    self.open(place, stream, peer);
+                }
+                Err(error) if is_one_connection(&error) => {}
+                Err(error) => {
+                    // out of file descriptors or memory: accepting again at once would spin
+                    tracing::warn!(%error, "cannot accept; pausing");
+                    tokio::time::sleep(backoff).await;
+                    backoff = (backoff * 2).min(LONGEST_BACKOFF);
+                }
+            }
+        }
+    }
+
+    /// Waits for a place first: beyond the limit, clients wait in the kernel's backlog.
+    async fn next<S>(
+        &self,
+        accept: &impl AsyncFn() -> io::Result<(S, Peer)>,
+    ) -> io::Result<(OwnedSemaphorePermit, S, Peer)> {
+        let place = Arc::clone(&self.places)
+            .acquire_owned()
+            .await
+            .map_err(io::Error::other)?;
+        let (stream, peer) = accept().await?;
+        Ok((place, stream, peer))
+    }
+
+    fn open<F, B, S>(&self, place: OwnedSemaphorePermit, stream: S, peer: Peer)
+    where
+        H: Fn(Arrived) -> F + 'static,
+        F: Future<Output = http::Response<B>> + 'static,
+        B: http_body::Body<Data = bytes::Bytes> + Unpin + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+        S: AsyncRead + AsyncWrite + Unpin + 'static,
+    {
+        let connection = conn::Connection {
+            peer,
+            door: self.door.clone(),
+            settings: Rc::clone(&self.settings),
+            deadline: Rc::new(self.sweeper.deadline()),
+            stop: self.stop.clone(),
+            handle: Rc::clone(&self.handle),
+        };
+        self.tasks.spawn(async move {
+            connection.serve(stream).await;
+            drop(place);
+        });
+    }
+}
+
+/// Errors that concern the connection just taken and not the listener (accept(2)).
+fn is_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::Interrupted
+            | io::ErrorKind::NotConnected
+            | io::ErrorKind::InvalidInput
+    )
+}
+
+/// The pause after the first failed accept.
+const FIRST_BACKOFF: Duration = Duration::from_millis(50);
+/// The longest pause between failed accepts.
+const LONGEST_BACKOFF: Duration = Duration::from_secs(1);

@@ -1,0 +1,83 @@
+//! The environments that are known, as one snapshot.
+
+use super::{AirflowVersion, EnvName, Environment};
+use arc_swap::ArcSwapOption;
+use std::sync::Arc;
+
+/// A small number that stands for an environment while the process lives: the key of every
+/// cache and pool. Never given to another environment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EntryId(pub u32);
+
+/// A known environment and what was learnt about it.
+#[derive(Debug)]
+pub struct Entry {
+    /// The key of caches and pools.
+    pub id: EntryId,
+    /// What the configuration or the discovery said.
+    pub environment: Environment,
+    learnt: ArcSwapOption<AirflowVersion>,
+}
+
+impl Entry {
+    /// Makes the entry.
+    pub fn new(id: EntryId, environment: Environment) -> Self {
+        Self {
+            id,
+            environment,
+            learnt: ArcSwapOption::empty(),
+        }
+    }
+
+    /// The configured version, else the one that `GetEnvironment` told; `None` before that.
+    pub fn airflow_version(&self) -> Option<AirflowVersion> {
+        self.environment
+            .airflow_version
+            .or_else(|| self.learnt.load().as_deref().copied())
+    }
+
+    /// Remembers what `GetEnvironment` told.
+    pub fn learn_version(&self, version: AirflowVersion) {
+        self.learnt.store(Some(Arc::new(version)));
+    }
+}
+
+/// All known environments.
+#[derive(Debug, Default)]
+pub struct Directory {
+    entries: Vec<Arc<Entry>>,
+    default: Option<usize>,
+}
+
+impl Directory {
+    /// Makes a directory; `default` names the environment that serves requests which name none.
+    pub fn new(entries: Vec<Arc<Entry>>, default: Option<&EnvName>) -> Self {
+        let named = default.and_then(|name| {
+            entries
+                .iter()
+                .position(|entry| entry.environment.local == *name)
+        });
+        let only = (entries.len() == 1).then_some(0);
+        Self {
+            default: named.or(only),
+            entries,
+        }
+    }
+
+    /// The environment with this local name.
+    pub fn find(&self, local: &str) -> Option<&Arc<Entry>> {
+        self.entries
+            .iter()
+            .find(|entry| entry.environment.local.as_str() == local)
+    }
+
+    /// The only or the default environment.
+    pub fn default_entry(&self) -> Option<&Arc<Entry>> {
+        self.default.and_then(|index| self.entries.get(index))
+    }
+
+    /// Every environment, in configuration order.
+    pub fn entries(&self) -> &[Arc<Entry>] {
+        &self.entries
+    }
+}

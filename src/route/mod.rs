@@ -1,0 +1,179 @@
+//! Which environment a request is for, and what kind of request it is: makes [`Routed`] of
+//! [`Admitted`]. Pure.
+#![deny(clippy::wildcard_enum_match_arm)]
+
+use crate::guard::{Admitted, Named, Reserved};
+use crate::listener::RequestId;
+use crate::names::{Code, Directory, Entry, Fault, code};
+use http::Method;
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+/// The kinds of request that the gateway forwards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// A command for `/aws_mwaa/cli`.
+    Cli,
+}
+
+impl Kind {
+    /// The word used in metrics and logs.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Cli => "cli",
+        }
+    }
+}
+
+/// A request that has an environment to go to.
+#[derive(Debug)]
+pub struct Routed {
+    admitted: Admitted,
+    entry: Arc<Entry>,
+    kind: Kind,
+}
+
+impl Routed {
+    /// The request's name.
+    pub fn id(&self) -> RequestId {
+        self.admitted.id()
+    }
+
+    /// Where it goes.
+    pub fn entry(&self) -> &Arc<Entry> {
+        &self.entry
+    }
+
+    /// What it is.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Takes it apart.
+    pub fn into_parts(self) -> (Admitted, Arc<Entry>) {
+        (self.admitted, self.entry)
+    }
+}
+
+/// A request that leads nowhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RouteError {
+    /// The path takes another method.
+    Method {
+        /// The methods that it takes.
+        allow: &'static str,
+    },
+    /// The request names no environment, or none that exists.
+    UnknownEnvironment {
+        /// What it named.
+        name: Option<String>,
+        /// What it could have named, as URLs.
+        urls: Vec<String>,
+    },
+    /// Nothing is served at this path.
+    UnknownPath {
+        /// The path.
+        path: String,
+    },
+}
+
+impl fmt::Display for RouteError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Method { allow } => write!(f, "this path takes only {allow}"),
+            Self::UnknownEnvironment { name, urls } => {
+                match name {
+                    Some(name) => write!(f, "there is no environment {name:?}")?,
+                    None => {
+                        f.write_str("the request does not say which environment it is for")?
+                    }
+                }
+                write!(
+                    f,
+                    "; known are: {}",
+                    if urls.is_empty() {
+                        "none".into()
+                    } else {
+                        urls.join(", ")
+                    }
+                )
+            }
+            Self::UnknownPath { path } => write!(f, "nothing is served at {path:?}"),
+        }
+    }
+}
+
+impl std::error::Error for RouteError {}
+
+impl Fault for RouteError {
+    fn code(&self) -> &'static Code {
+        match self {
+            Self::Method { .. } => &code::METHOD,
+            Self::UnknownEnvironment { .. } => &code::UNKNOWN_ENVIRONMENT,
+            Self::UnknownPath { .. } => &code::NO_ROUTE,
+        }
+    }
+
+    fn hint(&self) -> Cow<'static, str> {
+        match self {
+            Self::Method { allow } => format!("use {allow}").into(),
+            Self::UnknownEnvironment { .. } | Self::UnknownPath { .. } => {
+                self.code().advice.into()
+            }
+        }
+    }
+
+    fn allow(&self) -> Option<&'static str> {
+        match self {
+            Self::Method { allow } => Some(allow),
+            Self::UnknownEnvironment { .. } | Self::UnknownPath { .. } => None,
+        }
+    }
+}
+
+/// Finds the environment: the listener's own, else the Host label, else the only or default
+/// one; and the kind by the path alone.
+pub fn resolve(admitted: Admitted, directory: &Directory) -> Result<Routed, RouteError> {
+    let kind = kind(&admitted)?;
+    let name = match (admitted.door(), admitted.named()) {
+        (Some(door), _) => Some(door.as_str()),
+        (None, Named::Environment(name)) => Some(name.as_str()),
+        (None, Named::Plain) => None,
+    };
+    let found = match name {
+        Some(name) => directory.find(name),
+        None => directory.default_entry(),
+    };
+    match found {
+        Some(entry) => Ok(Routed {
+            entry: Arc::clone(entry),
+            kind,
+            admitted,
+        }),
+        None => Err(RouteError::UnknownEnvironment {
+            name: name.map(str::to_owned),
+            urls: urls(directory, admitted.port()),
+        }),
+    }
+}
+
+fn kind(admitted: &Admitted) -> Result<Kind, RouteError> {
+    match admitted.target().reserved() {
+        Some(Reserved::Cli) if *admitted.method() == Method::POST => Ok(Kind::Cli),
+        Some(Reserved::Cli) => Err(RouteError::Method { allow: "POST" }),
+        Some(Reserved::Mwaa | Reserved::Own) | None => Err(RouteError::UnknownPath {
+            path: admitted.target().path().to_owned(),
+        }),
+    }
+}
+
+fn urls(directory: &Directory, port: Option<u16>) -> Vec<String> {
+    let port = port.map_or_else(String::new, |port| format!(":{port}"));
+    directory
+        .entries()
+        .iter()
+        .map(|entry| format!("http://{}.localhost{port}", entry.environment.local))
+        .collect()
+}

@@ -1,0 +1,9 @@
+//! Time and tasks, handed down to whoever needs them.
+
+mod clock;
+mod sweep;
+mod tasks;
+
+pub use clock::Moment;
+pub use sweep::{Deadline, Elapsed, Sweeper};
+pub use tasks::{Background, Guarded, LocalTasks, local_set};
