@@ -1,1 +1,12 @@
-//! The integration tests, one program.
+//! The integration tests, one program. The list of modules is its table of contents.
+#![expect(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that meets the unexpected should stop there, in what it calls as well"
+)]
+
+mod floors;
+mod layering;
+mod layout;
+mod tree;

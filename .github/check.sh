@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# What every change has to pass, on its own machine and in CI alike. No AWS account, and no
+# network beyond the dependencies.
+#   .github/check.sh              all steps, in this order
+#   .github/check.sh STEP...      only these: formatting lints docs tests build deny
+# tests/run reads this file for the steps and adds the tests against real programs.
+
+check_formatting() { cargo fmt --all --check; }
+check_lints() { cargo clippy --locked --all-targets -- -D warnings; }
+check_docs() { RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --document-private-items; }
+check_tests() { without_leaks cargo test --locked --no-fail-fast; }
+check_build() { cargo build --locked --release; }
+check_deny() {
+  if ! cargo deny --version >/dev/null 2>&1; then
+    echo 'cargo-deny is not installed: the public CI runs this step' >&2
+    return 0
+  fi
+  # advisories need a database from outside the registries: the public CI asks for them
+  cargo deny --log-level error check --config .deny.toml --hide-inclusion-graph bans licenses sources
+}
+
+# Runs a command without what the caller's shell says about AWS, Airflow, proxies and us: a
+# test that passes because of a profile at home proves nothing.
+without_leaks() {
+  local name drop=()
+  while IFS= read -r name; do
+    case $name in
+      AWS_* | AIRFLOW_* | AIRFLOW__* | MWAA_GATEWAY_* | PYTHON* | CURL_HOME | CURL_CA_BUNDLE | RUST_LOG | \
+        SSL_CERT_* | LD_PRELOAD | FAKETIME* | [Hh][Tt][Tt][Pp]_[Pp][Rr][Oo][Xx][Yy] | \
+        [Hh][Tt][Tt][Pp][Ss]_[Pp][Rr][Oo][Xx][Yy] | [Aa][Ll][Ll]_[Pp][Rr][Oo][Xx][Yy] | [Nn][Oo]_[Pp][Rr][Oo][Xx][Yy])
+        drop+=(-u "$name")
+        ;;
+    esac
+  done < <(compgen -e)
+  env "${drop[@]}" "$@"
+}
+
+# Runs one step under a heading, says how long it took, and stops everything if it failed.
+step() {
+  local heading=$1 began=$SECONDS status=0
+  shift
+  printf '\n== %s\n' "$heading"
+  # not `"$@" || ...`: that would switch off `set -e` inside
+  set +e
+  (
+    set -euo pipefail
+    "$@"
+  )
+  status=$?
+  set -e
+  if [ "$status" -ne 0 ]; then
+    printf '== %s FAILED after %s s (exit %s)\n' "$heading" "$((SECONDS - began))" "$status"
+    exit 1
+  fi
+  printf '== %s: %s s\n' "$heading" "$((SECONDS - began))"
+}
+
+[ "${BASH_SOURCE[0]}" = "$0" ] || return 0
+
+set -euo pipefail
+cd "$(dirname "$0")/.."
+[ "$#" -gt 0 ] || set -- formatting lints docs tests build deny
+for name in "$@"; do
+  if ! declare -F "check_$name" >/dev/null; then
+    echo "check.sh: no step $name; the steps are formatting lints docs tests build deny" >&2
+    exit 2
+  fi
+done
+for name in "$@"; do
+  step "$name" "check_$name"
+done

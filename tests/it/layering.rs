@@ -1,0 +1,452 @@
+//! Who may import whom: inside one crate the compiler does not check the direction, so this
+//! reads every `crate::` path of `src/` and holds it against one table.
+
+use crate::tree;
+use std::collections::BTreeSet;
+
+/// Each room, in the order of the flow, and what it may import besides itself. Whatever is
+/// not in the table is an error, so a new folder has to take its place here first.
+const MAY_IMPORT: &[(&str, &[&str])] = &[
+    // words and means, below every room
+    ("names", &[]),
+    ("runtime", &["names"]),
+    ("telemetry", &["names", "runtime"]),
+    ("control", &["names", "runtime", "telemetry"]),
+    // the flow: a room knows the one before it; `listener` takes the handler as a function
+    ("listener", &["names", "runtime", "telemetry"]),
+    ("guard", &["listener", "names"]),
+    ("route", &["guard", "names"]),
+    ("policy", &["route", "names"]),
+    ("queue", &["policy", "names", "runtime", "telemetry"]),
+    (
+        "credential",
+        &[
+            "queue",
+            "policy",
+            "control",
+            "names",
+            "runtime",
+            "telemetry",
+        ],
+    ),
+    (
+        "upstream",
+        &["credential", "control", "names", "runtime", "telemetry"],
+    ),
+    ("reply", &["upstream", "names", "telemetry"]),
+    (
+        "gateway",
+        &[
+            "listener",
+            "guard",
+            "route",
+            "policy",
+            "queue",
+            "credential",
+            "upstream",
+            "reply",
+            "names",
+            "runtime",
+            "telemetry",
+        ],
+    ),
+    // beside the flow
+    ("management", &["names", "runtime", "telemetry"]),
+    (
+        // the settings structs of the rooms, nothing that acts
+        "config",
+        &[
+            "listener",
+            "guard",
+            "policy",
+            "queue",
+            "credential",
+            "upstream",
+            "control",
+            "management",
+            "telemetry",
+            "names",
+        ],
+    ),
+    (
+        // the one place that knows every part
+        "app",
+        &[
+            "listener",
+            "guard",
+            "route",
+            "policy",
+            "queue",
+            "credential",
+            "upstream",
+            "reply",
+            "gateway",
+            "management",
+            "control",
+            "config",
+            "names",
+            "runtime",
+            "telemetry",
+        ],
+    ),
+    // an independent witness: if it shared code with the rooms, tests against it would prove
+    // nothing
+    ("emulator", &[]),
+    (
+        "cli",
+        &[
+            "app",
+            "config",
+            "control",
+            "emulator",
+            "policy",
+            "names",
+            "runtime",
+            "telemetry",
+        ],
+    ),
+    ("main", &["cli"]),
+    ("lib", &[]),
+];
+
+/// Fewer than these were seen when this was last looked at: the walk has stopped seeing.
+const MIN_FILES: usize = 8;
+
+/// The path from the crate's root of one import: its first name, or `*` where an import
+/// takes the root itself and so would hide what it uses.
+type Target = String;
+
+fn may_import(room: &str) -> Option<&'static [&'static str]> {
+    let row = MAY_IMPORT.iter().find(|(name, _)| *name == room)?;
+    Some(row.1)
+}
+
+/// The room of a source file: its folder under `src/`, or its own name.
+fn room_of(file: &str) -> &str {
+    let inside = file.strip_prefix("src/").unwrap_or(file);
+    let first = inside.split('/').next().unwrap_or(inside);
+    first.strip_suffix(".rs").unwrap_or(first)
+}
+
+/// Splits source into names and punctuation, without comments, strings and characters.
+fn tokens(source: &str) -> Vec<String> {
+    let text: Vec<char> = source.chars().collect();
+    let at = |i: usize| text.get(i).copied().unwrap_or('\0');
+    let word = |c: char| c.is_alphanumeric() || c == '_';
+    let mut out = Vec::new();
+    let mut i = 0;
+    while i < text.len() {
+        match at(i) {
+            '/' if at(i + 1) == '/' => {
+                while i < text.len() && at(i) != '\n' {
+                    i += 1;
+                }
+            }
+            '/' if at(i + 1) == '*' => {
+                let mut depth = 0_usize;
+                loop {
+                    match (at(i), at(i + 1)) {
+                        ('/', '*') => (depth, i) = (depth + 1, i + 2),
+                        ('*', '/') => (depth, i) = (depth - 1, i + 2),
+                        _ => i += 1,
+                    }
+                    if depth == 0 || i >= text.len() {
+                        break;
+                    }
+                }
+            }
+            '"' => {
+                i += 1;
+                while i < text.len() && at(i) != '"' {
+                    i += if at(i) == '\\' { 2 } else { 1 };
+                }
+                i += 1;
+            }
+            '\'' if at(i + 1) == '\\' => {
+                i += 3; // the quote, the backslash and what it escapes, which may be a quote
+                while i < text.len() && at(i) != '\'' {
+                    i += 1;
+                }
+                i += 1;
+            }
+            '\'' if at(i + 2) == '\'' => i += 3,
+            ':' if at(i + 1) == ':' => {
+                out.push("::".to_owned());
+                i += 2;
+            }
+            c if word(c) => {
+                let start = i;
+                while word(at(i)) {
+                    i += 1;
+                }
+                let name: String = text[start..i].iter().collect();
+                let hashes = (i..text.len()).take_while(|&j| at(j) == '#').count();
+                if matches!(&*name, "r" | "br" | "cr") && at(i + hashes) == '"' {
+                    let close: Vec<char> = std::iter::once('"')
+                        .chain(std::iter::repeat_n('#', hashes))
+                        .collect();
+                    i += hashes + 1;
+                    while i < text.len() && !text[i..].starts_with(&close) {
+                        i += 1;
+                    }
+                    i += close.len();
+                } else {
+                    out.push(name);
+                }
+            }
+            c => {
+                if !c.is_whitespace() {
+                    out.push(c.to_string());
+                }
+                i += 1;
+            }
+        }
+    }
+    out
+}
+
+/// What a file takes from the root of the crate, by `crate::`, by `super::` chains that end
+/// at a room's name, or, in `main.rs`, by the crate's own name.
+fn imports(file: &str, source: &str, children: &BTreeSet<String>) -> Vec<Target> {
+    let tokens = tokens(source);
+    let at = |i: usize| tokens.get(i).map_or("", String::as_str);
+    let mut found = Vec::new();
+    for start in 0..tokens.len() {
+        let through_super = match at(start) {
+            "crate" => false,
+            "mwaa_gateway" if room_of(file) == "main" => false,
+            // a chain is read once, from its first link
+            "super" if start < 2 || at(start - 2) != "super" => true,
+            _ => continue,
+        };
+        let mut i = start + 1;
+        while through_super && at(i) == "::" && at(i + 1) == "super" {
+            i += 2;
+        }
+        if at(i) == "as" {
+            found.push("*".to_owned());
+        }
+        if at(i) != "::" {
+            continue;
+        }
+        i += 1;
+        let mut heads = Vec::new();
+        if at(i) == "{" {
+            let mut depth = 0_usize;
+            let mut first = true;
+            loop {
+                match at(i) {
+                    "{" => depth += 1,
+                    "}" => depth -= 1,
+                    "," => first = first || depth == 1,
+                    name if first && depth == 1 => {
+                        heads.push(name);
+                        first = false;
+                    }
+                    _ => {}
+                }
+                i += 1;
+                if depth == 0 || i >= tokens.len() {
+                    break;
+                }
+            }
+        } else {
+            heads.push(at(i));
+        }
+        for head in heads {
+            if through_super {
+                // `super::policy` is a room unless this room has a `policy` of its own
+                if may_import(head).is_some() && !children.contains(head) {
+                    found.push(head.to_owned());
+                }
+            } else {
+                found.push(if head == "self" { "*" } else { head }.to_owned());
+            }
+        }
+    }
+    found
+}
+
+/// What is wrong with the imports of one file, and how many were looked at.
+fn judge(file: &str, source: &str, children: &BTreeSet<String>) -> (Vec<String>, usize) {
+    let room = room_of(file);
+    let Some(allowed) = may_import(room) else {
+        return (vec![format!("{file}: `{room}` is not in the table")], 0);
+    };
+    let imports = imports(file, source, children);
+    let wrong = imports
+        .iter()
+        .filter(|&target| target != room && !allowed.contains(&target.as_str()))
+        .map(|target| format!("{file} imports crate::{target}"))
+        .collect();
+    (wrong, imports.len())
+}
+
+/// The modules inside the folder of a room.
+fn children_of(room: &str, files: &[String]) -> BTreeSet<String> {
+    let folder = format!("src/{room}/");
+    let inside = files.iter().filter_map(|file| file.strip_prefix(&folder));
+    inside
+        .map(|path| path.split('/').next().unwrap_or(path).replace(".rs", ""))
+        .collect()
+}
+
+#[test]
+fn rooms_import_along_the_flow() {
+    let files = tree::files("src", "rs");
+    let mut wrong = Vec::new();
+    let (mut seen, mut modules, mut plain) = (0, 0, 0);
+    for file in &files {
+        let source = tree::read(file);
+        let (found, count) = judge(file, &source, &children_of(room_of(file), &files));
+        wrong.extend(found);
+        seen += count;
+        let tokens = tokens(&source);
+        modules += tokens
+            .windows(3)
+            .filter(|w| w[0] == "mod" && w[2] == ";")
+            .count();
+        plain += source
+            .lines()
+            .filter(|line| line.starts_with("use crate::"))
+            .count();
+    }
+    assert_eq!(wrong, Vec::<String>::new(), "imports against the flow");
+    assert!(files.len() >= MIN_FILES, "only {} files seen", files.len());
+    assert!(
+        seen >= plain,
+        "{plain} lines import by `use crate::`, {seen} imports seen"
+    );
+    assert_eq!(
+        files.len(),
+        modules + 2,
+        "files that no `mod` declares, or not seen"
+    );
+}
+
+#[test]
+fn every_folder_has_a_place_in_the_table() {
+    for name in tree::names("src") {
+        assert!(
+            name == "ARCHITECTURE.md" || may_import(room_of(&name)).is_some(),
+            "src/{name} is not in the table"
+        );
+    }
+}
+
+#[test]
+fn the_table_is_a_flow_without_circles() {
+    let place = |room: &str| MAY_IMPORT.iter().position(|(name, _)| *name == room);
+    for (room, allowed) in MAY_IMPORT {
+        assert_ne!(place(room), None);
+        for target in *allowed {
+            assert!(
+                place(target) < place(room),
+                "{room} -> {target} points forward"
+            );
+        }
+        let wants_emulator = allowed.contains(&"emulator");
+        assert_eq!(
+            wants_emulator,
+            *room == "cli",
+            "only cli may import the emulator"
+        );
+    }
+}
+
+#[test]
+fn a_seeded_edge_is_caught() {
+    let none = BTreeSet::new();
+    let caught = |file: &str, source: &str| judge(file, source, &none).0;
+    for (file, source, wrong) in [
+        (
+            "src/guard/mod.rs",
+            "use crate::policy::Permitted;",
+            "policy",
+        ),
+        (
+            "src/guard/host.rs",
+            "use crate::{names::Fault, policy::{Rule, Verdict}};",
+            "policy",
+        ),
+        (
+            "src/guard/host.rs",
+            "fn f() { let x = crate::upstream::send(); }",
+            "upstream",
+        ),
+        ("src/guard/mod.rs", "use super::policy::Rule;", "policy"),
+        (
+            "src/guard/host.rs",
+            "use super::super::{names::Fault, policy};",
+            "policy",
+        ),
+        (
+            "src/reply/mod.rs",
+            "use crate::emulator::World;",
+            "emulator",
+        ),
+        ("src/emulator/mod.rs", "use crate::names::Fault;", "names"),
+        ("src/queue/mod.rs", "use crate::{self as root};", "*"),
+        ("src/queue/mod.rs", "use crate as root;", "*"),
+        ("src/queue/mod.rs", "use crate::*;", "*"),
+        (
+            "src/main.rs",
+            "fn main() { mwaa_gateway::app::run(); }",
+            "app",
+        ),
+        (
+            "src/route/mod.rs",
+            "const Q: char = '\"'; use crate::reply::X; // \"",
+            "reply",
+        ),
+        (
+            "src/route/mod.rs",
+            "/* /* */ */ use crate::reply::X;",
+            "reply",
+        ),
+    ] {
+        let expected = vec![format!("{file} imports crate::{wrong}")];
+        assert_eq!(caught(file, source), expected, "{source}");
+    }
+    for (file, source) in [
+        (
+            "src/guard/host.rs",
+            "use crate::{guard::Peer, listener::Arrived, names};",
+        ),
+        (
+            "src/guard/host.rs",
+            "// use crate::policy::X\n/* crate::policy */",
+        ),
+        (
+            "src/guard/host.rs",
+            "const A: &str = \"crate::policy\\\"crate::policy\";",
+        ),
+        (
+            "src/guard/host.rs",
+            "const A: &str = r#\"crate::policy \" crate::policy\"#;",
+        ),
+        (
+            "src/guard/host.rs",
+            "fn f<'a>(x: &'a str) {} pub(crate) fn g() {}",
+        ),
+        ("src/guard/host.rs", "use super::{Host, peer};"),
+    ] {
+        assert_eq!(caught(file, source), Vec::<String>::new(), "{source}");
+    }
+    let own = BTreeSet::from(["policy".to_owned()]);
+    assert_eq!(
+        judge(
+            "src/config/mod.rs",
+            "use self::policy::X; use super::policy::Y;",
+            &own
+        )
+        .0
+        .len(),
+        0
+    );
+    assert_eq!(
+        caught("src/basement/mod.rs", "").len(),
+        1,
+        "a room outside the table"
+    );
+}

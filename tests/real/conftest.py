@@ -1,0 +1,37 @@
+"""What several of the tests against real programs share."""
+
+import contextlib
+
+import pytest
+from programs import AIRFLOW, BINARY, LAB, Emulator
+
+
+def pytest_sessionstart():
+    for needed, how in [
+        (BINARY, "cargo build --release"),
+        (LAB / "airflow2/bin/airflow", "tests/run"),
+        (AIRFLOW, "git checkout"),
+    ]:
+        if not needed.exists():
+            pytest.exit(f"{needed} is missing: {how} makes it", returncode=2)
+
+
+def pytest_collection_modifyitems(items):
+    # what needs the minute of idleness comes last; the minute itself starts first
+    items.sort(key=lambda item: "minute" in item.fixturenames)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def start_the_minute_early(request):
+    """Lets the minute of idleness pass while the other tests run."""
+    if any("minute" in item.fixturenames for item in request.session.items):
+        # if it fails, it fails again in the tests that ask for it, and only there
+        with contextlib.suppress(Exception):
+            request.getfixturevalue("minute")
+
+
+@pytest.fixture(scope="module")
+def emulator(tmp_path_factory):
+    """An emulator with its own small world of DAGs."""
+    with Emulator(tmp_path_factory.mktemp("emulator")) as emulator:
+        yield emulator

@@ -1,0 +1,211 @@
+"""The release binary as a process: start, memory, idleness, clock jumps, signals."""
+
+import http.client
+import os
+import signal
+import statistics
+import threading
+import time
+from contextlib import ExitStack
+from email.utils import parsedate_to_datetime
+from types import SimpleNamespace
+
+import pytest
+from programs import Emulator, Gateway, Relay, eventually
+
+VERSION = "2.10.3"
+MINUTE = 60
+
+
+def config(emulator, **more):
+    """One environment with its version configured, so that nothing has to be asked first."""
+    return emulator.config_for_one(airflow_version=VERSION, **more)
+
+
+def works(gateway):
+    reply = gateway.cli("version", accept="text/plain")
+    assert reply.status == 200, reply.text()
+    return reply
+
+
+class Clock:
+    """The wall clock of one child, moved by libfaketime. The monotonic clocks stay true."""
+
+    def __init__(self, folder):
+        self.file = folder / "faketime"
+        self.set(0)
+
+    def set(self, seconds):
+        fresh = self.file.with_suffix(".new")
+        fresh.write_text(f"{seconds:+d}\n")
+        fresh.replace(self.file)
+
+    def variables(self):
+        assert os.environ.get("LIBFAKETIME"), "LIBFAKETIME does not say where libfaketime.so.1 is"
+        return {
+            "LD_PRELOAD": os.environ["LIBFAKETIME"],
+            "FAKETIME_TIMESTAMP_FILE": self.file,
+            "FAKETIME_NO_CACHE": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+            "NO_FAKE_STAT": "1",
+        }
+
+
+def ahead(gateway):
+    """How many seconds the gateway's wall clock is ahead of ours."""
+    return parsedate_to_datetime(gateway.date()).timestamp() - time.time()
+
+
+def jump(gateway, clock, seconds):
+    clock.set(seconds)
+    # the Date header is made once a second: wait until the jump shows there
+    eventually(lambda: abs(ahead(gateway) - seconds) < 5, f"the clock jumps {seconds:+d} s")
+
+
+def test_start_to_ready(emulator, tmp_path):
+    times = []
+    for turn in range(10):
+        folder = tmp_path / str(turn)
+        folder.mkdir()
+        with Gateway(folder, config(emulator), **emulator.credentials()) as gateway:
+            address = gateway.management.removeprefix("http://")
+            while True:
+                connection = http.client.HTTPConnection(address, timeout=10)
+                connection.request("GET", "/readyz")
+                if connection.getresponse().status == 200:
+                    break
+            times.append(time.monotonic() - gateway.started)
+            connection.close()
+    median = statistics.median(times)
+    print(f"start to ready: median {median * 1000:.0f} ms of {[round(t * 1000) for t in times]}")
+    assert median < 0.100
+
+
+def test_a_clock_that_jumps_ahead_costs_one_mint(emulator, tmp_path):
+    clock = Clock(tmp_path)
+    variables = clock.variables() | emulator.credentials()
+    with Gateway(tmp_path, config(emulator), **variables) as gateway:
+        works(gateway)
+        works(gateway)
+        assert gateway.mints() == 1, "the token was not kept"
+        assert abs(ahead(gateway)) < 5
+        jump(gateway, clock, 300)
+        works(gateway)
+        assert gateway.mints() == 2, "by its wall clock the token was too old"
+        works(gateway)
+        assert gateway.mints() == 2, "the new token was not kept: its age is not its exp"
+
+
+@pytest.fixture(scope="session")
+def minute(tmp_path_factory):
+    """Two gateways, each with a fresh token, that nobody calls for a minute. One has its wall
+    clock put back by five minutes."""
+    with ExitStack() as stack:
+        emulator = stack.enter_context(Emulator(tmp_path_factory.mktemp("minute")))
+        relay = stack.enter_context(Relay(emulator.endpoint))
+        folder = tmp_path_factory.mktemp("idle")
+        settings = config(emulator, endpoint=relay.url)
+        idle = stack.enter_context(Gateway(folder, settings, **emulator.credentials()))
+        folder = tmp_path_factory.mktemp("back")
+        clock = Clock(folder)
+        variables = clock.variables() | emulator.credentials()
+        back = stack.enter_context(Gateway(folder, config(emulator), **variables))
+        works(idle)
+        works(back)
+        jump(back, clock, -300)
+        works(back)  # no hang, and no older than it was
+        yield SimpleNamespace(
+            idle=idle, relay=relay, sent=relay.sent, back=back, mints=back.mints(),
+            over=time.monotonic() + MINUTE,
+        )
+
+
+def pass_the_minute(minute):
+    # the one wait in here: the promise is about a minute in which nothing happens
+    time.sleep(max(0.0, minute.over - time.monotonic()))
+
+
+def test_an_idle_gateway_makes_no_aws_call(minute):
+    assert minute.sent > 0, "the relay saw the first mint"
+    pass_the_minute(minute)
+    assert minute.relay.sent == minute.sent
+    assert minute.idle.mints() == 1
+    memory = minute.idle.memory()
+    print(f"memory after an idle minute: {memory / 2**20:.1f} MiB")
+    assert memory < 20 * 2**20
+    works(minute.idle)
+    assert minute.idle.mints() == 2, "the token of a minute ago was used again"
+
+
+def test_a_clock_put_back_does_not_lengthen_a_life(minute):
+    pass_the_minute(minute)
+    assert abs(ahead(minute.back) + 300) < 5
+    works(minute.back)
+    assert minute.back.mints() == minute.mints + 1
+
+
+@pytest.fixture
+def slow(tmp_path):
+    """A gateway with one command in flight, which ends when it is told to."""
+    program = tmp_path / "airflow"
+    program.write_text(
+        "#!/bin/sh\n: >started\n"
+        "n=0; while [ ! -e go ] && [ $n -lt 600 ]; do sleep 0.05; n=$((n + 1)); done\n"
+        "echo done\n"
+    )
+    program.write_text(program.read_text().replace("started", f"{tmp_path}/started"))
+    program.write_text(program.read_text().replace(" go ", f" {tmp_path}/go "))
+    program.chmod(0o755)
+    with Emulator(tmp_path, "--airflow-bin", program) as emulator:
+        with Gateway(tmp_path, config(emulator), **emulator.credentials()) as gateway:
+            replies = []
+
+            def call():
+                try:
+                    replies.append(gateway.cli("version", accept="text/plain"))
+                except AssertionError as cut:
+                    replies.append(cut)
+
+            caller = threading.Thread(target=call)
+            caller.start()
+            eventually((tmp_path / "started").exists, "the command runs")
+            yield SimpleNamespace(
+                gateway=gateway, caller=caller, replies=replies, go=(tmp_path / "go").touch
+            )
+            (tmp_path / "go").touch()
+            caller.join()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_lets_commands_finish(slow, number):
+    slow.gateway.signal(number)
+    # the drain has begun when the listener takes no more connections, or says so
+    eventually(lambda: not takes_new(slow.gateway), "the listener closes")
+    assert slow.gateway.running()
+    assert not slow.replies
+    slow.go()
+    slow.caller.join(30)
+    assert slow.replies[0].status == 200
+    assert slow.replies[0].text() == "done\n"
+    assert slow.gateway.wait() == 0
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_second_signal_ends_it_at_once(slow, number, status):
+    slow.gateway.signal(number)
+    eventually(lambda: not takes_new(slow.gateway), "the listener closes")
+    slow.gateway.signal(number)
+    assert slow.gateway.wait(5) in {status, -number}
+    slow.caller.join(30)
+    assert isinstance(slow.replies[0], AssertionError), "the caller was cut off"
+
+
+def takes_new(gateway):
+    connection = http.client.HTTPConnection(gateway.url.removeprefix("http://"), timeout=5)
+    try:
+        connection.request("POST", "/aws_mwaa/cli", "users list", {"Content-Type": "text/plain"})
+        return connection.getresponse().status != 503
+    except OSError:
+        return False
+    finally:
+        connection.close()
