@@ -14,8 +14,8 @@ use super::Shared;
 use super::command_line;
 use super::commands::{self, Verdict};
 use super::environment::Environment;
+use super::fault::Noise;
 use super::journal::TokenKind;
-use super::script::Noise;
 use super::settings::FailureForm;
 use super::web_server::Reply;
 

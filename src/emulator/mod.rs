@@ -9,6 +9,7 @@ mod command_line;
 mod commands;
 mod control_plane;
 mod environment;
+mod fault;
 mod journal;
 mod script;
 mod settings;
@@ -29,8 +30,9 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
+pub use fault::{ControlFault, HandshakeFault, Noise, WebFault};
 pub use journal::{ControlCall, Journal, TokenKind, WebRequest};
-pub use script::{ControlFault, HandshakeFault, Noise, Script, Switch, WebFault};
+pub use script::{Script, Switch};
 pub use settings::{
     CertificateForm, Credential, FailureForm, HostForm, Seed, Settings, StartError,
 };

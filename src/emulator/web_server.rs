@@ -18,8 +18,8 @@ use tokio_rustls::TlsAcceptor;
 use super::Shared;
 use super::cli;
 use super::environment::Environment;
+use super::fault::{HandshakeFault, WebFault};
 use super::journal::Arrival;
-use super::script::{HandshakeFault, WebFault};
 use super::wire::{Control, Spoil, Wire};
 
 /// Serves all environments' web servers for ever.
