@@ -1,0 +1,182 @@
+//! `POST /aws_mwaa/cli`: one Airflow command line, run and answered.
+
+use std::fmt::Write as _;
+use std::process::Stdio;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use tokio::process::Command;
+use tokio::sync::oneshot;
+
+use super::Shared;
+use super::command_line;
+use super::commands::{self, Verdict};
+use super::environment::Environment;
+use super::fault::Noise;
+use super::journal::TokenKind;
+use super::settings::FailureForm;
+use super::web_server::Reply;
+
+/// Answers a command: token first, then a free slot, then the words.
+pub(crate) async fn answer(
+    body: &Bytes,
+    token: Option<&str>,
+    environment: &Environment,
+    shared: &Arc<Shared>,
+) -> Reply {
+    let name = &environment.seed.name;
+    if let Err(refusal) = shared
+        .tokens
+        .verify(token, TokenKind::Cli, name, &shared.script)
+    {
+        let status = if shared.script.refuse_with_401.take().is_some() {
+            401
+        } else {
+            403
+        };
+        return Reply::page(status, refusal.text());
+    }
+    let Ok(slot) = Arc::clone(&environment.slots).try_acquire_owned() else {
+        return Reply::page(503, "too many commands at once");
+    };
+    let Ok(line) = std::str::from_utf8(body) else {
+        return Reply::page(500, "the command is not UTF-8");
+    };
+    let Ok(words) = command_line::split(line) else {
+        return Reply::page(500, "the command can't be split into words");
+    };
+    let Verdict::Supported { parses_dags } =
+        commands::verdict(&environment.seed.airflow_version, &words)
+    else {
+        return Reply::page(500, "the command is not supported");
+    };
+    let seed = &environment.seed;
+    let broken_plugin = parses_dags
+        && seed.plugins_need_packages
+        && commands::lacks_packages(&seed.airflow_version);
+    let (sender, receiver) = oneshot::channel();
+    let world = Arc::clone(&environment.world);
+    let command = {
+        let shared = Arc::clone(shared);
+        let line = line.to_owned();
+        async move {
+            shared.journal.command_started(line);
+            if let Some(delay) = shared.script.command_delay.take() {
+                tokio::time::sleep(delay).await;
+            }
+            let output = if broken_plugin {
+                Output::broken_plugin()
+            } else if let Some(program) = &shared.settings.airflow_bin {
+                Output::of_program(program, &words).await
+            } else {
+                let result = world.run(&words);
+                Output {
+                    succeeded: result.exit_code == 0,
+                    stdout: result.stdout.into_bytes(),
+                    stderr: result.stderr.into_bytes(),
+                }
+            };
+            shared.journal.command_ended();
+            drop(slot);
+            // whoever asked may have gone: the command has taken effect all the same
+            drop(sender.send(output));
+        }
+    };
+    // a task of its own, so that neither a timeout nor a lost client stops the command
+    shared.run(command);
+    match tokio::time::timeout(shared.settings.command_timeout, receiver).await {
+        Ok(Ok(output)) => output.into_reply(shared),
+        Ok(Err(_)) => Reply::page(502, "the command was cut off"),
+        Err(_) => Reply::page(504, "the command takes too long"),
+    }
+}
+
+/// What a command printed, and whether it worked.
+#[derive(Debug)]
+struct Output {
+    stdout: Vec<u8>,
+    stderr: Vec<u8>,
+    succeeded: bool,
+}
+
+impl Output {
+    async fn of_program(program: &std::path::Path, words: &[String]) -> Self {
+        // killed only when the whole emulator stops: nothing else drops this future
+        let output = Command::new(program)
+            .args(words)
+            .stdin(Stdio::null())
+            .kill_on_drop(true)
+            .output();
+        match output.await {
+            Ok(output) => Self {
+                succeeded: output.status.success(),
+                stdout: output.stdout,
+                stderr: output.stderr,
+            },
+            Err(error) => Self {
+                stdout: Vec::new(),
+                stderr: format!("can't run {}: {error}\n", program.display()).into_bytes(),
+                succeeded: false,
+            },
+        }
+    }
+
+    /// Condition P of the command table: a plugin's import fails on the web server.
+    fn broken_plugin() -> Self {
+        let stderr = "Failed to import plugin /usr/local/airflow/plugins/plugin.py\n\
+                      ModuleNotFoundError: No module named 'boto_helpers'\n";
+        Self {
+            stdout: Vec::new(),
+            stderr: stderr.as_bytes().to_vec(),
+            succeeded: false,
+        }
+    }
+
+    fn into_reply(mut self, shared: &Shared) -> Reply {
+        if let Some(noise) = shared.script.noise.take() {
+            self.add(noise);
+        }
+        let mut body = String::from("{\"stderr\": \"");
+        STANDARD.encode_string(&self.stderr, &mut body);
+        body.push_str("\", \"stdout\": \"");
+        STANDARD.encode_string(&self.stdout, &mut body);
+        body.push_str("\"}");
+        match shared.settings.failure_form {
+            FailureForm::BadRequest if !self.succeeded => Reply::json(body).with_status(400),
+            FailureForm::BadRequest | FailureForm::Ok => Reply::json(body),
+        }
+    }
+
+    fn add(&mut self, noise: Noise) {
+        match noise {
+            Noise::Ansi => {
+                let mut coloured = String::new();
+                for line in String::from_utf8_lossy(&self.stdout).lines() {
+                    // writing to a string can't fail
+                    let _ = writeln!(coloured, "\u{1b}[34m{line}\u{1b}[0m");
+                }
+                self.stdout = coloured.into_bytes();
+            }
+            Noise::Empty => {
+                self.stdout.clear();
+                self.stderr.clear();
+            }
+            Noise::Huge(size) => self.stdout.resize(self.stdout.len() + size, b'.'),
+            Noise::Stderr => self.stderr.extend_from_slice(STDERR_NOISE.as_bytes()),
+            Noise::Warnings => {
+                self.stdout.splice(0..0, STDOUT_NOISE.bytes());
+            }
+        }
+    }
+}
+
+const STDERR_NOISE: &str = "/usr/local/airflow/.local/lib/python3.11/site-packages/airflow/utils/\
+    dot_renderer.py:42 UserWarning: Could not import graphviz. Rendering graph to the graphical \
+    format will not be possible.\n";
+
+const STDOUT_NOISE: &str = "/usr/local/airflow/.local/lib/python3.11/site-packages/airflow/\
+    configuration.py:859 FutureWarning: section/key [core/sql_alchemy_conn] has been deprecated\n\
+    /usr/local/airflow/dags/old.py:3 RemovedInAirflow3Warning: This module is deprecated.\n\
+    [\u{1b}[34m2026-11-22T09:30:00.000+0000\u{1b}[0m] {cloudwatch.py:1} INFO - CloudWatch logging is on\n";

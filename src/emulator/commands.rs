@@ -1,0 +1,145 @@
+//! Which commands MWAA runs at an Airflow version.
+
+/// What MWAA does with a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Runs it.
+    Supported {
+        /// Whether it fails when a plugin's package is missing (condition P).
+        parses_dags: bool,
+    },
+    /// Answers 500.
+    Unsupported,
+}
+
+/// Looks a command up in the table of its version; a version MWAA never offered counts as
+/// the newest offered one of its major line that is not newer.
+pub(crate) fn verdict(airflow_version: &str, words: &[String]) -> Verdict {
+    let [first, rest @ ..] = words else {
+        return Verdict::Unsupported;
+    };
+    let version = offered(version(airflow_version));
+    let asks_help = |word: &String| word == "-h" || word == "--help";
+    if asks_help(first) {
+        return Verdict::Supported { parses_dags: false };
+    }
+    let pair = rest.first().map(|second| format!("{first} {second}"));
+    for row in rows() {
+        if version < row.first || version > row.last {
+            continue;
+        }
+        let group = row.command.split(' ').next() == Some(first.as_str());
+        let group_help = group && rest.first().is_none_or(asks_help);
+        if row.command == first || pair.as_deref() == Some(row.command) {
+            return Verdict::Supported {
+                parses_dags: row.parses_dags,
+            };
+        }
+        if group_help {
+            return Verdict::Supported { parses_dags: false };
+        }
+    }
+    Verdict::Unsupported
+}
+
+/// Whether condition P (packages are missing from the web server) applies to a version.
+pub(crate) fn lacks_packages(airflow_version: &str) -> bool {
+    version(airflow_version) < [2, 2, 0]
+}
+
+type Version = [u32; 3];
+
+struct Row {
+    command: &'static str,
+    first: Version,
+    last: Version,
+    parses_dags: bool,
+}
+
+fn rows() -> impl Iterator<Item = Row> {
+    let lines = include_str!("commands.csv")
+        .lines()
+        .filter(|line| !line.starts_with('#'));
+    lines.skip(1).filter_map(|line| {
+        let mut fields = line.split(',');
+        Some(Row {
+            command: fields.next()?,
+            first: version(fields.next()?),
+            last: version(fields.next()?),
+            parses_dags: fields.next()? == "P",
+        })
+    })
+}
+
+fn version(text: &str) -> Version {
+    let mut parts = text.split('.').map(|part| part.parse().unwrap_or(0));
+    [0; 3].map(|_: u32| parts.next().unwrap_or(0))
+}
+
+/// The newest version the table knows that is not newer, within the same major line.
+fn offered(asked: Version) -> Version {
+    let [major, ..] = asked;
+    let line = || {
+        rows()
+            .flat_map(|row| [row.first, row.last])
+            .filter(|[m, ..]| *m == major)
+    };
+    let newest = rows().map(|row| row.last).max().unwrap_or(asked);
+    line()
+        .filter(|known| *known <= asked)
+        .max()
+        .or_else(|| line().min())
+        .unwrap_or(newest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn runs(version: &str, line: &str) -> bool {
+        let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
+        verdict(version, &words) != Verdict::Unsupported
+    }
+
+    #[test]
+    fn the_table_holds_what_the_guide_counts() {
+        assert_eq!(rows().filter(|row| row.first < [2, 0, 0]).count(), 20);
+        // 45 and 47 in the guide, and `providers triggers` in Airflow's spelling
+        assert_eq!(rows().filter(|row| row.first[0] == 2).count(), 46);
+        assert_eq!(rows().filter(|row| row.first[0] == 3).count(), 48);
+    }
+
+    #[test]
+    fn commands_come_and_go_with_versions() {
+        for (version, line, expected) in [
+            ("1.10.12", "trigger_dag x", true),
+            ("1.10.12", "dags trigger x", false),
+            ("2.10.3", "trigger_dag x", false),
+            ("2.10.3", "dags trigger x", true),
+            ("2.10.3", "dags backfill x", true),
+            ("3.0.6", "dags backfill x", false),
+            ("3.0.6", "backfill create", true),
+            ("2.5.1", "providers secrets", false),
+            ("2.6.3", "providers secrets", true),
+            ("2.10.5", "version", true),
+            ("2.99.0", "dags list", true),
+            ("4.0.0", "dags list", true),
+            ("2.10.3", "users list", false),
+            ("2.10.3", "dags --help", true),
+            ("2.10.3", "users --help", false),
+            ("2.10.3", "dags nonsense", false),
+        ] {
+            assert_eq!(runs(version, line), expected, "{version}: {line}");
+        }
+    }
+
+    #[test]
+    fn condition_p_is_known() {
+        let words = ["dags".to_owned(), "list".to_owned()];
+        assert_eq!(
+            verdict("2.0.2", &words),
+            Verdict::Supported { parses_dags: true }
+        );
+        assert!(lacks_packages("2.0.2") && !lacks_packages("2.2.2"));
+    }
+}

@@ -1,0 +1,269 @@
+//! The AWS side: CreateCliToken, CreateWebLoginToken, GetEnvironment, ListEnvironments.
+//!
+//! Source: the MWAA service model `mwaa-2020-07-01` (restJson1, SigV4, service `airflow`).
+
+mod fault;
+mod list;
+mod reply;
+
+use std::io;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{Method, Request, Response, header};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use serde_json::json;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+
+use super::Shared;
+use super::environment::{Environment, valid_name};
+use super::fault::ControlFault;
+use super::journal::TokenKind;
+use super::sigv4;
+use list::list;
+use reply::{Reply, percent_decoded};
+
+/// Serves the AWS side for ever.
+pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => {
+                    connections.spawn(connection(stream, Arc::clone(&shared)));
+                }
+                Err(_) => tokio::time::sleep(super::ACCEPT_BACK_OFF).await,
+            },
+            Some(_) = connections.join_next() => {}
+        }
+    }
+}
+
+async fn connection(stream: TcpStream, shared: Arc<Shared>) {
+    if stream.set_nodelay(true).is_err() {
+        return;
+    }
+    let service = service_fn(|request| answer(request, &shared));
+    // a broken connection is the client's business, and the journal's
+    drop(
+        http1::Builder::new()
+            .serve_connection(TokioIo::new(stream), service)
+            .await,
+    );
+}
+
+enum Operation<'a> {
+    CreateCliToken(&'a str),
+    CreateWebLoginToken(&'a str),
+    GetEnvironment(&'a str),
+    ListEnvironments,
+    Unknown,
+}
+
+impl<'a> Operation<'a> {
+    fn of(method: &Method, path: &'a str) -> Self {
+        let path = path.strip_prefix('/').unwrap_or(path);
+        match (method.as_str(), path.split_once('/').unwrap_or((path, ""))) {
+            ("POST", ("clitoken", name)) => Self::CreateCliToken(name),
+            ("POST", ("webtoken", name)) => Self::CreateWebLoginToken(name),
+            ("GET", ("environments", "")) => Self::ListEnvironments,
+            ("GET", ("environments", name)) => Self::GetEnvironment(name),
+            _ => Self::Unknown,
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Self::CreateCliToken(_) => "CreateCliToken",
+            Self::CreateWebLoginToken(_) => "CreateWebLoginToken",
+            Self::GetEnvironment(_) => "GetEnvironment",
+            Self::ListEnvironments => "ListEnvironments",
+            Self::Unknown => "Unknown",
+        }
+    }
+
+    fn environment(&self) -> Option<&'a str> {
+        match self {
+            Self::CreateCliToken(name)
+            | Self::CreateWebLoginToken(name)
+            | Self::GetEnvironment(name) => Some(name),
+            Self::ListEnvironments | Self::Unknown => None,
+        }
+    }
+}
+
+async fn answer(
+    request: Request<Incoming>,
+    shared: &Shared,
+) -> io::Result<Response<Full<Bytes>>> {
+    let (head, body) = request.into_parts();
+    let body = Limited::new(body, BODY_LIMIT)
+        .collect()
+        .await
+        .map_err(io::Error::other)?;
+    let body = body.to_bytes();
+    let operation = Operation::of(&head.method, head.uri.path());
+    let host = head
+        .headers
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok());
+    let call = shared.journal.begin_control(
+        operation.name(),
+        operation.environment(),
+        sigv4::claimed_key(&head),
+        host,
+    );
+    let settings = &shared.settings;
+    let verified = if settings.check_signatures {
+        let now = shared.script.clock.now();
+        sigv4::verify(&head, &body, &shared.credentials, &settings.region, now)
+    } else {
+        Ok(())
+    };
+    let reply = match verified {
+        Err(rejection) => Reply::error(403, rejection.code, &rejection.message),
+        Ok(()) => perform(&operation, head.uri.query(), shared).await?,
+    };
+    shared
+        .journal
+        .end_control(call, reply.status, reply.error.as_deref());
+    reply.into_response(shared)
+}
+
+async fn perform(
+    operation: &Operation<'_>,
+    query: Option<&str>,
+    shared: &Shared,
+) -> io::Result<Reply> {
+    let script = &shared.script;
+    let (mint, fault, delay) = match operation {
+        Operation::CreateCliToken(_) | Operation::CreateWebLoginToken(_) => {
+            (true, script.mint_fault.take(), script.mint_delay.take())
+        }
+        Operation::GetEnvironment(_) | Operation::ListEnvironments => (
+            false,
+            script.describe_fault.take(),
+            script.describe_delay.take(),
+        ),
+        Operation::Unknown => (false, None, None),
+    };
+    // made before the wait: a slow answer carries a token that has already aged
+    let made = match (&fault, find(operation, shared)) {
+        (_, Err(refusal)) => refusal,
+        (None, Ok(environment)) => succeed(operation, environment, query, shared),
+        (Some(fault), Ok(environment)) => fault::answer(fault, operation, environment, shared),
+    };
+    if let Some(delay) = delay {
+        tokio::time::sleep(delay).await;
+    }
+    match fault {
+        Some(ControlFault::Hang) => std::future::pending().await,
+        Some(ControlFault::Drop) => Err(io::ErrorKind::ConnectionAborted.into()),
+        Some(ControlFault::ForeignHost(host)) if mint => {
+            Ok(made.with("WebServerHostname", &host))
+        }
+        _ => Ok(made),
+    }
+}
+
+/// The environment an operation is about, if it is about one.
+fn find<'a>(
+    operation: &Operation<'_>,
+    shared: &'a Shared,
+) -> Result<Option<&'a Environment>, Reply> {
+    let Some(raw) = operation.environment() else {
+        return Ok(None);
+    };
+    let name = percent_decoded(raw);
+    if !valid_name(&name) {
+        return Err(Reply::error(
+            400,
+            "ValidationException",
+            &format!(
+                "1 validation error detected: Value '{name}' at 'name' failed to satisfy \
+                 constraint: Member must satisfy regular expression pattern: \
+                 [a-zA-Z][0-9a-zA-Z\\-_]*"
+            ),
+        ));
+    }
+    match shared
+        .environments
+        .iter()
+        .find(|environment| environment.seed.name == name)
+    {
+        Some(environment) => Ok(Some(environment)),
+        None => Err(not_found(&name)),
+    }
+}
+
+fn succeed(
+    operation: &Operation<'_>,
+    environment: Option<&Environment>,
+    query: Option<&str>,
+    shared: &Shared,
+) -> Reply {
+    match (operation, environment) {
+        (Operation::CreateCliToken(_), Some(environment)) => {
+            let token = match mint(TokenKind::Cli, environment, shared) {
+                Ok(token) => token,
+                Err(failure) => return failure,
+            };
+            Reply::ok(json!({ "CliToken": token, "WebServerHostname": environment.host }))
+        }
+        (Operation::CreateWebLoginToken(_), Some(environment)) => {
+            if shared.script.web_login_denied.take().is_some() {
+                return Reply::error(
+                    403,
+                    "AccessDeniedException",
+                    "No Airflow role granted in IAM.",
+                )
+                .capitalised();
+            }
+            let token = match mint(TokenKind::Web, environment, shared) {
+                Ok(token) => token,
+                Err(failure) => return failure,
+            };
+            Reply::ok(json!({
+                "WebToken": token,
+                "WebServerHostname": environment.host,
+                "IamIdentity": "assumed-role/emulator/session",
+                "AirflowIdentity": "assumed-role/emulator",
+            }))
+        }
+        (Operation::GetEnvironment(_), Some(environment)) => {
+            let with_scheme = shared.script.webserver_url_scheme.take().is_some();
+            Reply::ok(
+                json!({ "Environment": environment.describe(shared.place(), with_scheme) }),
+            )
+        }
+        (Operation::ListEnvironments, _) => list(query.unwrap_or_default(), shared),
+        _ => Reply::error(404, "UnknownOperationException", "no such operation"),
+    }
+}
+
+fn mint(kind: TokenKind, environment: &Environment, shared: &Shared) -> Result<String, Reply> {
+    let life = shared.settings.token_life;
+    let token = shared
+        .tokens
+        .issue(kind, &environment.seed.name, life, &shared.script);
+    let token = token
+        .map_err(|error| Reply::error(500, "InternalServerException", &error.to_string()))?;
+    shared.journal.minted(kind);
+    Ok(token)
+}
+
+fn not_found(name: &str) -> Reply {
+    Reply::error(
+        404,
+        "ResourceNotFoundException",
+        &format!("Environment {name} not found."),
+    )
+}
+
+/// More than any modelled request needs.
+const BODY_LIMIT: usize = 8 * 1024 * 1024;

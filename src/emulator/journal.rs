@@ -1,0 +1,372 @@
+//! What the emulator saw: the witness statement that tests read.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use tokio::sync::watch;
+
+/// A record of every call, request and connection, newest last.
+///
+/// Entries appear when a request arrives and are completed when it is answered. Only the
+/// newest entries are kept (see [`Settings::journal_limit`](super::Settings)); the counters
+/// count all.
+#[derive(Debug)]
+pub struct Journal {
+    pages: Mutex<Pages>,
+    changes: watch::Sender<u64>,
+}
+
+/// One call to the AWS side.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ControlCall {
+    id: u64,
+    /// AWS's name for the operation, `Unknown` when there is none.
+    pub operation: &'static str,
+    /// The environment the call names.
+    pub environment: Option<String>,
+    /// The access key that the `Authorization` header claims.
+    pub access_key_id: Option<String>,
+    /// The `Host` header as received.
+    pub host: Option<String>,
+    /// The status of the answer; `None` while there is none.
+    pub status: Option<u16>,
+    /// The error code of the answer.
+    pub error: Option<String>,
+}
+
+/// One request to the web side.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct WebRequest {
+    id: u64,
+    /// Which connection it came on, counted from 1.
+    pub connection: u64,
+    /// The method as received.
+    pub method: String,
+    /// The request target as received.
+    pub target: String,
+    /// The headers, names in lower case, values as bytes.
+    pub headers: Vec<(String, Bytes)>,
+    /// The body.
+    pub body: Bytes,
+    /// The `jti` of the token it carried, if that was one of ours.
+    pub token: Option<String>,
+    /// The environment it was for.
+    pub environment: Option<String>,
+    /// The status of the answer; `None` while there is none, and for good if it was spoilt.
+    pub status: Option<u16>,
+}
+
+impl WebRequest {
+    /// The first value of a header, if it is text. `name` in lower case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let (_, value) = self
+            .headers
+            .iter()
+            .find(|(candidate, _)| candidate == name)?;
+        std::str::from_utf8(value).ok()
+    }
+}
+
+/// The two kinds of token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TokenKind {
+    /// For the command line endpoint.
+    Cli,
+    /// For signing in to the UI and the REST API.
+    Web,
+}
+
+#[derive(Debug, Default)]
+struct Pages {
+    limit: usize,
+    next_id: u64,
+    control_calls: VecDeque<ControlCall>,
+    web_requests: VecDeque<WebRequest>,
+    commands: VecDeque<String>,
+    server_names: VecDeque<Option<String>>,
+    cli_mints: usize,
+    web_mints: usize,
+    control_count: usize,
+    web_count: usize,
+    connections: u64,
+    running: usize,
+    peak: usize,
+}
+
+impl Journal {
+    pub(crate) fn new(limit: usize) -> Self {
+        let pages = Pages {
+            limit: limit.max(1),
+            ..Pages::default()
+        };
+        Self {
+            pages: Mutex::new(pages),
+            changes: watch::Sender::new(0),
+        }
+    }
+
+    /// The calls to the AWS side.
+    pub fn control_calls(&self) -> Vec<ControlCall> {
+        self.read().control_calls.iter().cloned().collect()
+    }
+
+    /// How many kept calls asked for an operation, answered or not.
+    pub fn calls(&self, operation: &str) -> usize {
+        let pages = self.read();
+        pages
+            .control_calls
+            .iter()
+            .filter(|call| call.operation == operation)
+            .count()
+    }
+
+    /// How many calls of any kind reached the AWS side.
+    pub fn control_count(&self) -> usize {
+        self.read().control_count
+    }
+
+    /// How many tokens of a kind were issued.
+    pub fn mints(&self, kind: TokenKind) -> usize {
+        let pages = self.read();
+        match kind {
+            TokenKind::Cli => pages.cli_mints,
+            TokenKind::Web => pages.web_mints,
+        }
+    }
+
+    /// The requests to the web side.
+    pub fn web_requests(&self) -> Vec<WebRequest> {
+        self.read().web_requests.iter().cloned().collect()
+    }
+
+    /// How many requests reached the web side.
+    pub fn web_count(&self) -> usize {
+        self.read().web_count
+    }
+
+    /// The command lines that were run, as received.
+    pub fn commands(&self) -> Vec<String> {
+        self.read().commands.iter().cloned().collect()
+    }
+
+    /// How many commands run at this moment.
+    pub fn running_commands(&self) -> usize {
+        self.read().running
+    }
+
+    /// The most commands that ever ran at once.
+    pub fn peak_commands(&self) -> usize {
+        self.read().peak
+    }
+
+    /// How many TCP connections the web side accepted.
+    pub fn web_connections(&self) -> usize {
+        usize::try_from(self.read().connections).unwrap_or(usize::MAX)
+    }
+
+    /// The server name each finished TLS handshake asked for.
+    pub fn server_names(&self) -> Vec<Option<String>> {
+        self.read().server_names.iter().cloned().collect()
+    }
+
+    /// Waits until the predicate holds. It is asked now and again after every change; put a
+    /// timeout around it where the change may never come.
+    pub async fn wait_for(&self, mut predicate: impl FnMut(&Self) -> bool) {
+        let mut changes = self.changes.subscribe();
+        while !predicate(self) {
+            if changes.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    pub(crate) fn begin_control(
+        &self,
+        operation: &'static str,
+        environment: Option<&str>,
+        access_key_id: Option<&str>,
+        host: Option<&str>,
+    ) -> u64 {
+        self.write(|pages| {
+            let id = pages.id();
+            pages.control_count += 1;
+            let call = ControlCall {
+                id,
+                operation,
+                environment: environment.map(str::to_owned),
+                access_key_id: access_key_id.map(str::to_owned),
+                host: host.map(str::to_owned),
+                status: None,
+                error: None,
+            };
+            push(&mut pages.control_calls, call, pages.limit);
+            id
+        })
+    }
+
+    pub(crate) fn end_control(&self, id: u64, status: u16, error: Option<&str>) {
+        self.write(|pages| {
+            if let Some(call) = pages.control_calls.iter_mut().rfind(|call| call.id == id) {
+                call.status = Some(status);
+                call.error = error.map(str::to_owned);
+            }
+        });
+    }
+
+    pub(crate) fn minted(&self, kind: TokenKind) {
+        self.write(|pages| match kind {
+            TokenKind::Cli => pages.cli_mints += 1,
+            TokenKind::Web => pages.web_mints += 1,
+        });
+    }
+
+    pub(crate) fn connected(&self) -> u64 {
+        self.write(|pages| {
+            pages.connections += 1;
+            pages.connections
+        })
+    }
+
+    pub(crate) fn named(&self, server_name: Option<&str>) {
+        self.write(|pages| {
+            push(
+                &mut pages.server_names,
+                server_name.map(str::to_owned),
+                pages.limit,
+            );
+        });
+    }
+
+    pub(crate) fn begin_web(&self, request: Arrival) -> u64 {
+        self.write(|pages| {
+            let id = pages.id();
+            pages.web_count += 1;
+            let Arrival {
+                connection,
+                method,
+                target,
+                headers,
+                body,
+                token,
+                environment,
+            } = request;
+            let request = WebRequest {
+                id,
+                connection,
+                method,
+                target,
+                headers,
+                body,
+                token,
+                environment,
+                status: None,
+            };
+            push(&mut pages.web_requests, request, pages.limit);
+            id
+        })
+    }
+
+    pub(crate) fn end_web(&self, id: u64, status: u16) {
+        self.write(|pages| {
+            if let Some(entry) = pages.web_requests.iter_mut().rfind(|entry| entry.id == id) {
+                entry.status = Some(status);
+            }
+        });
+    }
+
+    pub(crate) fn command_started(&self, command: String) {
+        self.write(|pages| {
+            push(&mut pages.commands, command, pages.limit);
+            pages.running += 1;
+            pages.peak = pages.peak.max(pages.running);
+        });
+    }
+
+    pub(crate) fn command_ended(&self) {
+        self.write(|pages| pages.running = pages.running.saturating_sub(1));
+    }
+
+    fn read(&self) -> MutexGuard<'_, Pages> {
+        self.pages.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write<R>(&self, change: impl FnOnce(&mut Pages) -> R) -> R {
+        let result = change(&mut self.read());
+        self.changes
+            .send_modify(|count| *count = count.wrapping_add(1));
+        result
+    }
+}
+
+/// What is known of a web request when it arrives.
+#[derive(Debug)]
+pub(crate) struct Arrival {
+    pub(crate) connection: u64,
+    pub(crate) method: String,
+    pub(crate) target: String,
+    pub(crate) headers: Vec<(String, Bytes)>,
+    pub(crate) body: Bytes,
+    pub(crate) token: Option<String>,
+    pub(crate) environment: Option<String>,
+}
+
+impl Pages {
+    fn id(&mut self) -> u64 {
+        self.next_id += 1;
+        self.next_id
+    }
+}
+
+fn push<T>(entries: &mut VecDeque<T>, entry: T, limit: usize) {
+    if entries.len() == limit {
+        entries.pop_front();
+    }
+    entries.push_back(entry);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn waiting_ends_with_the_change_that_was_waited_for() {
+        let journal = Journal::new(2);
+        let mut waiting =
+            std::pin::pin!(journal.wait_for(|journal| journal.calls("GetEnvironment") == 2));
+        assert!(poll_once(waiting.as_mut()).await.is_none());
+        journal.begin_control("GetEnvironment", None, None, None);
+        assert!(poll_once(waiting.as_mut()).await.is_none());
+        journal.begin_control("GetEnvironment", None, None, None);
+        assert!(poll_once(waiting.as_mut()).await.is_some());
+    }
+
+    #[test]
+    fn old_entries_go_and_counters_stay() {
+        let journal = Journal::new(2);
+        for _ in 0..3 {
+            let id = journal.begin_control("CreateCliToken", Some("demo"), None, None);
+            journal.end_control(id, 200, None);
+        }
+        assert_eq!(journal.calls("CreateCliToken"), 2);
+        assert_eq!(journal.control_count(), 3);
+        assert!(
+            journal
+                .control_calls()
+                .iter()
+                .all(|call| call.status == Some(200))
+        );
+    }
+
+    async fn poll_once<F: Future + Unpin>(mut future: F) -> Option<F::Output> {
+        std::future::poll_fn(|context| {
+            std::task::Poll::Ready(match std::pin::Pin::new(&mut future).poll(context) {
+                std::task::Poll::Ready(value) => Some(value),
+                std::task::Poll::Pending => None,
+            })
+        })
+        .await
+    }
+}

@@ -1,0 +1,299 @@
+//! MWAA in a box: the AWS API with real signatures, and environments with a TLS web server.
+//!
+//! An independent witness: nothing here imports another part of the gateway.
+
+mod certificates;
+mod cli;
+mod clock;
+mod command_line;
+mod commands;
+mod control_plane;
+mod environment;
+mod fault;
+mod journal;
+mod script;
+mod settings;
+mod sigv4;
+mod token;
+mod web_server;
+mod wire;
+mod world;
+
+use std::collections::HashSet;
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+
+pub use fault::{ControlFault, HandshakeFault, Noise, WebFault};
+pub use journal::{ControlCall, Journal, TokenKind, WebRequest};
+pub use script::{Script, Switch};
+pub use settings::{
+    CertificateForm, Credential, FailureForm, HostForm, Seed, Settings, StartError,
+};
+
+use certificates::Certificates;
+use environment::{Environment, Place, valid_name};
+use token::{Key, Tokens};
+
+/// A running fake MWAA. Dropping it stops everything it started.
+#[derive(Debug)]
+pub struct Emulator {
+    shared: Arc<Shared>,
+    aws: SocketAddr,
+    web: SocketAddr,
+    ca_pem: String,
+    _servers: JoinSet<()>,
+}
+
+/// What both sides know.
+#[derive(Debug)]
+struct Shared {
+    settings: Settings,
+    credentials: Vec<Credential>,
+    environments: Vec<Environment>,
+    tokens: Tokens,
+    script: Script,
+    journal: Journal,
+    commands: Mutex<JoinSet<()>>,
+}
+
+impl Emulator {
+    /// Starts both sides; they answer when this returns. Must be called within a Tokio runtime.
+    pub async fn start(settings: Settings) -> Result<Self, StartError> {
+        let script = Script::default();
+        let created = script.clock.since_epoch();
+        let mut names = HashSet::new();
+        let mut environments = Vec::new();
+        for seed in &settings.environments {
+            if !valid_name(&seed.name) || !names.insert(&seed.name) {
+                return Err(StartError::Environment(seed.name.clone()));
+            }
+            let (region, slots) = (&settings.region, settings.cli_slots);
+            environments.push(Environment::new(seed.clone(), region, slots, created));
+        }
+        let mut hosts: Vec<String> = environments
+            .iter()
+            .flat_map(Environment::hosts)
+            .map(str::to_owned)
+            .collect();
+        hosts.push("localhost".to_owned());
+        let certificates = Certificates::make(&hosts, settings.certificate)?;
+        let key = tokio::task::spawn_blocking(Key::shared)
+            .await
+            .map_err(|error| StartError::TokenKey(error.into()))?
+            .map_err(StartError::TokenKey)?;
+        let (aws_listener, aws) = bind("AWS", settings.aws).await?;
+        let (web_listener, web) = bind("web", settings.web).await?;
+        let credentials = if settings.credentials.is_empty() {
+            vec![made_up_credential()]
+        } else {
+            settings.credentials.clone()
+        };
+        let shared = Arc::new(Shared {
+            credentials,
+            environments,
+            tokens: Tokens::new(key),
+            script,
+            journal: Journal::new(settings.journal_limit),
+            commands: Mutex::default(),
+            settings,
+        });
+        let mut servers = JoinSet::new();
+        servers.spawn(control_plane::serve(aws_listener, Arc::clone(&shared)));
+        let acceptor = TlsAcceptor::from(certificates.server);
+        servers.spawn(web_server::serve(
+            web_listener,
+            acceptor,
+            Arc::clone(&shared),
+        ));
+        Ok(Self {
+            shared,
+            aws,
+            web,
+            ca_pem: certificates.ca_pem,
+            _servers: servers,
+        })
+    }
+
+    /// Where the AWS side listens.
+    pub fn aws_addr(&self) -> SocketAddr {
+        self.aws
+    }
+
+    /// Where the web servers listen.
+    pub fn web_addr(&self) -> SocketAddr {
+        self.web
+    }
+
+    /// The AWS side as an SDK's endpoint URL.
+    pub fn endpoint_url(&self) -> String {
+        format!("http://{}", self.aws)
+    }
+
+    /// The CA that signed the web servers' certificate, in PEM.
+    pub fn ca_pem(&self) -> &str {
+        &self.ca_pem
+    }
+
+    /// The first access key id that may sign.
+    pub fn access_key_id(&self) -> &str {
+        self.shared
+            .credentials
+            .first()
+            .map_or("", |credential| &credential.access_key_id)
+    }
+
+    /// The secret that belongs to [`access_key_id`](Self::access_key_id).
+    pub fn secret_access_key(&self) -> &str {
+        self.shared
+            .credentials
+            .first()
+            .map_or("", |credential| &credential.secret_access_key)
+    }
+
+    /// The region signatures must be made for.
+    pub fn region(&self) -> &str {
+        &self.shared.settings.region
+    }
+
+    /// The web server host of an environment, in MWAA's shape.
+    pub fn host(&self, environment: &str) -> Option<String> {
+        self.environment(environment)
+            .map(|environment| environment.host.clone())
+    }
+
+    /// Changes the status that GetEnvironment reports; false if there is no such environment.
+    pub fn set_status(&self, environment: &str, status: &str) -> bool {
+        self.environment(environment)
+            .map(|environment| environment.set_status(status))
+            .is_some()
+    }
+
+    /// A gateway configuration for these environments; the CA must be written to `ca_file`.
+    pub fn config_toml(&self, ca_file: &Path) -> String {
+        let quoted = |text: &str| toml::Value::String(text.to_owned()).to_string();
+        let mut text = format!(
+            "[aws]\nregion = {}\nendpoint_url = {}\n",
+            quoted(self.region()),
+            quoted(&self.endpoint_url())
+        );
+        for environment in &self.shared.environments {
+            let name = &environment.seed.name; // letters, digits, - and _: a bare key
+            // writing to a string can't fail
+            let _ = write!(
+                text,
+                "\n[environments.{name}]\nname = {}\nconnect_to = {}\nca_file = {}\n",
+                quoted(name),
+                quoted(&self.web.to_string()),
+                quoted(&ca_file.to_string_lossy())
+            );
+            if let Some(domain) = &environment.seed.custom_domain {
+                let _ = writeln!(text, "custom_domain = {}", quoted(domain));
+            }
+        }
+        text
+    }
+
+    /// The switches for misbehaviour.
+    pub fn script(&self) -> &Script {
+        &self.shared.script
+    }
+
+    /// What has been seen so far.
+    pub fn journal(&self) -> &Journal {
+        &self.shared.journal
+    }
+
+    fn environment(&self, name: &str) -> Option<&Environment> {
+        self.shared
+            .environments
+            .iter()
+            .find(|environment| environment.seed.name == name)
+    }
+}
+
+impl Drop for Emulator {
+    fn drop(&mut self) {
+        // each running command holds `shared`, which holds the set: without this it would go on
+        self.shared
+            .commands
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .abort_all();
+    }
+}
+
+impl Shared {
+    fn place(&self) -> Place<'_> {
+        Place {
+            region: &self.settings.region,
+            account: &self.settings.account,
+        }
+    }
+
+    /// Runs a command to its end, whatever becomes of the request that asked for it.
+    fn run(&self, command: impl Future<Output = ()> + Send + 'static) {
+        let mut commands = self.commands.lock().unwrap_or_else(PoisonError::into_inner);
+        while commands.try_join_next().is_some() {}
+        commands.spawn(command);
+    }
+}
+
+async fn bind(
+    side: &'static str,
+    address: SocketAddr,
+) -> Result<(TcpListener, SocketAddr), StartError> {
+    let failed = |source| StartError::Bind {
+        side,
+        address,
+        source,
+    };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    Ok((listener, address))
+}
+
+/// Long-term keys in AWS's shape, different each time.
+fn made_up_credential() -> Credential {
+    let characters = |count: usize, alphabet: fn() -> char| -> String {
+        std::iter::repeat_with(alphabet).take(count).collect()
+    };
+    let upper = || {
+        if fastrand::bool() {
+            fastrand::uppercase()
+        } else {
+            fastrand::digit(10)
+        }
+    };
+    Credential {
+        access_key_id: format!("AKIA{}", characters(16, upper).to_uppercase()),
+        secret_access_key: characters(40, fastrand::alphanumeric),
+        session_token: None,
+    }
+}
+
+/// A random UUID (RFC 9562, version 4).
+fn uuid() -> String {
+    let bits = fastrand::u128(..) & !(0xf << 76) & !(0x3 << 62) | 4 << 76 | 2 << 62;
+    let hex = format!("{bits:032x}");
+    let mut text = String::with_capacity(36);
+    for (index, digit) in hex.chars().enumerate() {
+        if matches!(index, 8 | 12 | 16 | 20) {
+            text.push('-');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// How long to wait when the system has no socket to give.
+const ACCEPT_BACK_OFF: Duration = Duration::from_millis(50);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,210 @@
+//! How an emulator is to be set up, and why it may not start.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Everything an emulator can be told before it starts.
+///
+/// The default listens on free loopback ports, knows one environment called `demo` and makes
+/// up its own credentials.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where the AWS side (plain HTTP) listens.
+    pub aws: SocketAddr,
+    /// Where the environments' web servers (TLS) listen; all of them share the one address.
+    pub web: SocketAddr,
+    /// The region that signatures must be made for.
+    pub region: String,
+    /// The twelve-digit account number in every ARN.
+    pub account: String,
+    /// Who may sign requests. Empty: one pair is made up at start.
+    pub credentials: Vec<Credential>,
+    /// The environments that exist.
+    pub environments: Vec<Seed>,
+    /// How long a token lives. MWAA's 60 s by default.
+    pub token_life: Duration,
+    /// How many commands one environment runs at once. MWAA's 4 by default.
+    pub cli_slots: usize,
+    /// A real `airflow` program to run for each command, instead of the built-in world.
+    pub airflow_bin: Option<PathBuf>,
+    /// How the web server reports a command that failed.
+    pub failure_form: FailureForm,
+    /// After how long a command is answered with 504, while it keeps running.
+    pub command_timeout: Duration,
+    /// Whether signatures are verified.
+    pub check_signatures: bool,
+    /// What the web server shows in the TLS handshake.
+    pub certificate: CertificateForm,
+    /// How many entries of each kind the journal keeps; older ones are forgotten.
+    pub journal_limit: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let free_port = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+        Self {
+            aws: free_port,
+            web: free_port,
+            region: "eu-west-1".to_owned(),
+            account: "123456789012".to_owned(),
+            credentials: Vec::new(),
+            environments: vec![Seed::default()],
+            token_life: Duration::from_mins(1),
+            cli_slots: 4,
+            airflow_bin: None,
+            failure_form: FailureForm::default(),
+            command_timeout: Duration::from_mins(2),
+            check_signatures: true,
+            certificate: CertificateForm::default(),
+            journal_limit: 10_000,
+        }
+    }
+}
+
+/// A pair of AWS keys the emulator knows, perhaps with a session token.
+#[derive(Clone, Debug)]
+pub struct Credential {
+    /// The access key id.
+    pub access_key_id: String,
+    /// The secret key that signatures are checked with.
+    pub secret_access_key: String,
+    /// What `X-Amz-Security-Token` must say; `None` for long-term keys, which send none.
+    pub session_token: Option<String>,
+}
+
+/// One environment, as it is when the emulator starts.
+#[derive(Clone, Debug)]
+pub struct Seed {
+    /// MWAA's name for it.
+    pub name: String,
+    /// Chooses the supported commands and the built-in world's manners.
+    pub airflow_version: String,
+    /// MWAA's status word, such as `AVAILABLE` or `UPDATING`.
+    pub status: String,
+    /// `PUBLIC_ONLY`, `PRIVATE_ONLY` (whose host has `-vpce` in it) or `PUBLIC_AND_PRIVATE`.
+    pub access_mode: String,
+    /// Which family of host names the web server belongs to.
+    pub host_form: HostForm,
+    /// A name of its own that the certificate covers as well, as behind a load balancer.
+    pub custom_domain: Option<String>,
+    /// Whether a plugin needs a package that the web server lacks: on 1.10.12 and 2.0.2 every
+    /// command that parses DAGs then fails.
+    pub plugins_need_packages: bool,
+}
+
+impl Default for Seed {
+    fn default() -> Self {
+        Self::new("demo", "2.10.3")
+    }
+}
+
+impl Seed {
+    /// Describes an available, public environment.
+    pub fn new(name: &str, airflow_version: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            airflow_version: airflow_version.to_owned(),
+            status: "AVAILABLE".to_owned(),
+            access_mode: "PUBLIC_ONLY".to_owned(),
+            host_form: HostForm::default(),
+            custom_domain: None,
+            plugins_need_packages: false,
+        }
+    }
+}
+
+/// The two families of web server names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HostForm {
+    /// `UUID.c1.REGION.airflow.amazonaws.com`.
+    #[default]
+    AmazonAws,
+    /// `UUID.c1.airflow.REGION.on.aws`, for environments made since August 2025.
+    OnAws,
+}
+
+/// The two ways clients have seen a failed command reported.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FailureForm {
+    /// 400 with the same JSON as a success.
+    #[default]
+    BadRequest,
+    /// 200 with the complaint in `stderr`.
+    Ok,
+}
+
+/// What the web server's certificate looks like.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CertificateForm {
+    /// Signed by the emulator's CA, for every environment's host.
+    #[default]
+    Valid,
+    /// Ran out long ago.
+    Expired,
+    /// Begins in the far future.
+    NotYetValid,
+    /// Signed by nobody but itself.
+    SelfSigned,
+    /// Signed by a CA of the same name with another key.
+    UnknownCa,
+    /// For another host.
+    WrongName,
+}
+
+/// Why an emulator did not start.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum StartError {
+    /// An address could not be listened on.
+    Bind {
+        /// The side that wanted it: `AWS` or `web`.
+        side: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The CA or the web server's certificate could not be made.
+    Certificate(rcgen::Error),
+    /// An environment's name is not one MWAA would take, or stands there twice.
+    Environment(String),
+    /// The key that signs tokens could not be made.
+    TokenKey(Box<dyn Error + Send + Sync>),
+    /// rustls did not take the certificate.
+    Tls(rustls::Error),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bind { side, address, .. } => {
+                write!(f, "the emulator's {side} side can't listen on {address}")
+            }
+            Self::Certificate(_) => f.write_str("can't make the emulator's certificates"),
+            Self::Environment(name) => {
+                write!(
+                    f,
+                    "environment name {name:?} is not valid or stands there twice"
+                )
+            }
+            Self::TokenKey(_) => f.write_str("can't make the emulator's token key"),
+            Self::Tls(_) => f.write_str("can't set up TLS for the emulator"),
+        }
+    }
+}
+
+impl Error for StartError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Bind { source, .. } => Some(source),
+            Self::Certificate(source) => Some(source),
+            Self::Environment(_) => None,
+            Self::TokenKey(source) => Some(source.as_ref()),
+            Self::Tls(source) => Some(source),
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! The web side: tokens, slots, commands and scripted faults.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::task::JoinSet;
+
+use super::super::{CertificateForm, FailureForm, Noise, Seed, Settings, TokenKind, WebFault};
+use super::client::{Signing, call, cli_request, cli_token, exchange, run, start, tls};
+
+#[tokio::test]
+async fn a_signed_call_gets_a_token_that_runs_a_command() {
+    let emulator = start(Settings::default()).await;
+    let token = cli_token(&emulator, "demo").await;
+    let answer = run(&emulator, "demo", Some(&token), "version")
+        .await
+        .unwrap();
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    assert_eq!(answer.header("content-type"), Some("application/json"));
+    assert_eq!(answer.streams().0.trim(), "2.10.3");
+    let journal = emulator.journal();
+    assert_eq!(journal.mints(TokenKind::Cli), 1);
+    assert_eq!(journal.commands(), ["version"]);
+    assert_eq!(journal.web_connections(), 1);
+    assert_eq!(journal.server_names(), [emulator.host("demo")]);
+    let request = &journal.web_requests()[0];
+    assert_eq!(
+        (request.method.as_str(), request.target.as_str()),
+        ("POST", "/aws_mwaa/cli")
+    );
+    assert_eq!(
+        request.header("authorization"),
+        Some(format!("Bearer {token}").as_str())
+    );
+    assert_eq!(request.status, Some(200));
+    assert!(request.token.is_some());
+}
+
+#[tokio::test]
+async fn a_token_counts_only_where_it_should() {
+    let environments = vec![Seed::default(), Seed::new("other", "2.10.3")];
+    let emulator = start(Settings {
+        environments,
+        ..Settings::default()
+    })
+    .await;
+    let token = cli_token(&emulator, "demo").await;
+    let web = call(&emulator, "POST", "/webtoken/demo", Signing::default())
+        .await
+        .json();
+    let status = async |environment: &str, token: Option<&str>| {
+        run(&emulator, environment, token, "version")
+            .await
+            .unwrap()
+            .status
+    };
+    assert_eq!(status("demo", Some(&token)).await, 200);
+    assert_eq!(status("demo", Some(&token)).await, 200);
+    assert_eq!(status("demo", None).await, 403);
+    assert_eq!(status("demo", Some("nonsense")).await, 403);
+    assert_eq!(status("demo", web["WebToken"].as_str()).await, 403);
+    assert_eq!(status("other", Some(&token)).await, 403);
+    emulator.script().advance_clock(Duration::from_mins(1));
+    assert_eq!(status("demo", Some(&token)).await, 403);
+    emulator.script().refuse_with_401.next(1, ());
+    assert_eq!(status("demo", Some(&token)).await, 401);
+    let token = cli_token(&emulator, "demo").await;
+    emulator.script().revoke_tokens();
+    assert_eq!(status("demo", Some(&token)).await, 403);
+    assert_eq!(emulator.journal().commands().len(), 2);
+}
+
+#[tokio::test]
+async fn failures_take_the_form_that_was_asked_for() {
+    for (failure_form, status) in [(FailureForm::BadRequest, 400), (FailureForm::Ok, 200)] {
+        let emulator = start(Settings {
+            failure_form,
+            ..Settings::default()
+        })
+        .await;
+        let token = cli_token(&emulator, "demo").await;
+        let failed = run(&emulator, "demo", Some(&token), "variables get missing")
+            .await
+            .unwrap();
+        assert_eq!(failed.status, status);
+        assert_ne!(failed.streams().1, "");
+        for broken in ["pools import x", "dags trigger 'x", "trigger_dag x", ""] {
+            let answer = run(&emulator, "demo", Some(&token), broken).await.unwrap();
+            assert_eq!(answer.status, 500, "{broken}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_fifth_command_at_once_gets_503() {
+    let emulator = start(Settings::default()).await;
+    let token = cli_token(&emulator, "demo").await;
+    emulator
+        .script()
+        .command_delay
+        .next(4, Duration::from_hours(1));
+    let mut held = JoinSet::new();
+    for _ in 0..4 {
+        let host = emulator.host("demo").unwrap();
+        let mut stream = tls(&emulator, &host).await.unwrap();
+        let request = cli_request(&host, Some(&token), "version");
+        held.spawn(async move { exchange(&mut stream, &request).await.is_ok() });
+    }
+    emulator
+        .journal()
+        .wait_for(|journal| journal.running_commands() == 4)
+        .await;
+    assert_eq!(
+        run(&emulator, "demo", Some(&token), "version")
+            .await
+            .unwrap()
+            .status,
+        503
+    );
+    assert_eq!(emulator.journal().peak_commands(), 4);
+}
+
+#[tokio::test]
+async fn a_slow_command_gets_504_and_still_ends() {
+    let command_timeout = Duration::from_millis(20);
+    let emulator = start(Settings {
+        command_timeout,
+        ..Settings::default()
+    })
+    .await;
+    let token = cli_token(&emulator, "demo").await;
+    emulator
+        .script()
+        .command_delay
+        .next(1, Duration::from_millis(200));
+    let answer = run(&emulator, "demo", Some(&token), "version")
+        .await
+        .unwrap();
+    assert_eq!(answer.status, 504);
+    assert!(serde_json::from_str::<Value>(&answer.body).is_err());
+    assert_eq!(emulator.journal().running_commands(), 1);
+    emulator
+        .journal()
+        .wait_for(|journal| journal.running_commands() == 0)
+        .await;
+    assert_eq!(emulator.journal().commands(), ["version"]);
+}
+
+#[tokio::test]
+async fn scripted_web_faults_spoil_the_answer() {
+    let emulator = start(Settings::default()).await;
+    let token = cli_token(&emulator, "demo").await;
+    let host = emulator.host("demo").unwrap();
+    let fault = &emulator.script().web_fault;
+    for (spoilt, executed) in [
+        (WebFault::Drop, 0),
+        (WebFault::Reset, 0),
+        (WebFault::CutBody, 1),
+        (WebFault::ResetAfterExecution, 2),
+    ] {
+        fault.next(1, spoilt.clone());
+        let answer = run(&emulator, "demo", Some(&token), "version").await;
+        assert!(answer.is_err(), "{spoilt:?}");
+        assert_eq!(emulator.journal().commands().len(), executed, "{spoilt:?}");
+    }
+    fault.next(1, WebFault::garbage_head());
+    let mut stream = tls(&emulator, &host).await.unwrap();
+    stream
+        .write_all(cli_request(&host, Some(&token), "version").as_bytes())
+        .await
+        .unwrap();
+    let mut bytes = Vec::new();
+    // the end comes without close_notify, which rustls reports
+    assert!(stream.read_to_end(&mut bytes).await.is_err());
+    assert_eq!(bytes, b"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n");
+    fault.next(1, WebFault::html(502));
+    assert_eq!(
+        run(&emulator, "demo", Some(&token), "version")
+            .await
+            .unwrap()
+            .status,
+        502
+    );
+    fault.next(1, WebFault::BadBase64);
+    let answer = run(&emulator, "demo", Some(&token), "version")
+        .await
+        .unwrap();
+    assert!(
+        STANDARD
+            .decode(answer.json()["stdout"].as_str().unwrap())
+            .is_err()
+    );
+}
+
+#[tokio::test]
+async fn a_connection_is_kept_unless_the_script_closes_it() {
+    let emulator = start(Settings::default()).await;
+    let token = cli_token(&emulator, "demo").await;
+    let host = emulator.host("demo").unwrap();
+    let request = cli_request(&host, Some(&token), "version");
+    let mut stream = tls(&emulator, &host).await.unwrap();
+    exchange(&mut stream, &request).await.unwrap();
+    emulator.script().close_idle.next(1, ());
+    let last = exchange(&mut stream, &request).await.unwrap();
+    assert_eq!((last.status, last.header("connection")), (200, None));
+    assert_eq!(stream.read(&mut [0; 1]).await.unwrap(), 0);
+    assert_eq!(emulator.journal().web_connections(), 1);
+}
+
+#[tokio::test]
+async fn noise_goes_where_it_is_sent() {
+    let emulator = start(Settings::default()).await;
+    let token = cli_token(&emulator, "demo").await;
+    let noise = &emulator.script().noise;
+    let version = async || {
+        run(&emulator, "demo", Some(&token), "version")
+            .await
+            .unwrap()
+            .streams()
+    };
+    let (clean, _) = version().await;
+    noise.next(1, Noise::Warnings);
+    let (stdout, _) = version().await;
+    assert!(stdout.ends_with(&clean) && stdout.contains("RemovedInAirflow3Warning"));
+    noise.next(1, Noise::Stderr);
+    assert!(version().await.1.contains("graphviz"));
+    noise.next(1, Noise::Huge(1 << 20));
+    assert!(version().await.0.len() > 1 << 20);
+    noise.next(1, Noise::Empty);
+    assert_eq!(version().await, (String::new(), String::new()));
+    noise.next(1, Noise::Ansi);
+    assert!(version().await.0.contains("\u{1b}[34m"));
+}
+
+#[tokio::test]
+async fn only_a_valid_certificate_is_accepted() {
+    for certificate in [
+        CertificateForm::Expired,
+        CertificateForm::NotYetValid,
+        CertificateForm::SelfSigned,
+        CertificateForm::UnknownCa,
+        CertificateForm::WrongName,
+    ] {
+        let emulator = start(Settings {
+            certificate,
+            ..Settings::default()
+        })
+        .await;
+        let refused = tls(&emulator, &emulator.host("demo").unwrap()).await;
+        assert!(refused.is_err(), "{certificate:?}");
+    }
+    let seed = Seed {
+        custom_domain: Some("airflow.corp.example".to_owned()),
+        ..Seed::default()
+    };
+    let emulator = start(Settings {
+        environments: vec![seed],
+        ..Settings::default()
+    })
+    .await;
+    assert!(tls(&emulator, "airflow.corp.example").await.is_ok());
+}
+
+#[tokio::test]
+async fn a_real_program_runs_with_the_split_words() {
+    let airflow_bin = Some("/bin/echo".into());
+    let emulator = start(Settings {
+        airflow_bin,
+        ..Settings::default()
+    })
+    .await;
+    let token = cli_token(&emulator, "demo").await;
+    let command = r#"variables set k '{"a":  "b c"}' $HOME"#;
+    let answer = run(&emulator, "demo", Some(&token), command).await.unwrap();
+    let printed = "variables set k {\"a\":  \"b c\"} $HOME\n".to_owned();
+    assert_eq!(answer.streams(), (printed, String::new()));
+}

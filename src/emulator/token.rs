@@ -1,0 +1,268 @@
+//! CLI and web tokens: RS256 JWTs, 60 seconds long, refused by everyone they are not for.
+
+use std::collections::HashMap;
+use std::error::Error;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use serde::{Deserialize, Serialize};
+
+use super::journal::TokenKind;
+use super::script::Script;
+
+/// The claims MWAA's tokens have been seen to carry, and an id of our own.
+#[derive(Debug, Deserialize, Serialize)]
+struct Claims {
+    aud: String,
+    exp: u64,
+    user: String,
+    jti: String,
+}
+
+/// Issues tokens and judges the ones that come back.
+#[derive(Debug)]
+pub(crate) struct Tokens {
+    key: Arc<Key>,
+    issued: Mutex<HashMap<String, Issued>>,
+}
+
+#[derive(Debug)]
+struct Issued {
+    kind: TokenKind,
+    environment: String,
+    expires: Duration,
+    revocations: u64,
+}
+
+/// Why a token does not count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    Audience,
+    Environment,
+    Expired,
+    Missing,
+    Revoked,
+    Signature,
+}
+
+impl Refusal {
+    pub(crate) fn text(self) -> &'static str {
+        match self {
+            Self::Audience => "token is not for this endpoint",
+            Self::Environment => "token is not for this environment",
+            Self::Expired => "token expired",
+            Self::Missing => "no bearer token",
+            Self::Revoked => "token revoked",
+            Self::Signature => "invalid token",
+        }
+    }
+}
+
+impl Tokens {
+    pub(crate) fn new(key: Arc<Key>) -> Self {
+        Self {
+            key,
+            issued: Mutex::default(),
+        }
+    }
+
+    /// Issues a token, whose life begins now.
+    pub(crate) fn issue(
+        &self,
+        kind: TokenKind,
+        environment: &str,
+        life: Duration,
+        script: &Script,
+    ) -> Result<String, jsonwebtoken::errors::Error> {
+        let now = script.clock.since_epoch();
+        let expires = now + life;
+        let claims = Claims {
+            aud: audience(kind).to_owned(),
+            // whole seconds, rounded up: a compressed life must not end before it begins
+            exp: expires.as_secs() + u64::from(expires.subsec_nanos() > 0),
+            user: match kind {
+                TokenKind::Cli => "root".to_owned(),
+                TokenKind::Web => "assumed-role/emulator".to_owned(),
+            },
+            jti: super::uuid(),
+        };
+        let token =
+            jsonwebtoken::encode(&Header::new(Algorithm::RS256), &claims, &self.key.private)?;
+        let mut issued = self.issued.lock().unwrap_or_else(PoisonError::into_inner);
+        if issued.len() >= REMEMBERED {
+            issued.retain(|_, token| token.expires + FORGET_AFTER > now);
+        }
+        issued.insert(
+            claims.jti,
+            Issued {
+                kind,
+                environment: environment.to_owned(),
+                expires,
+                revocations: script.revocations(),
+            },
+        );
+        Ok(token)
+    }
+
+    /// The id of a token that carries our signature, whatever else is wrong with it.
+    pub(crate) fn id(&self, token: &str) -> Option<String> {
+        self.claims(token).map(|claims| claims.jti)
+    }
+
+    /// The environment a token was issued for.
+    pub(crate) fn environment(&self, token: &str) -> Option<String> {
+        let id = self.id(token)?;
+        let issued = self.issued.lock().unwrap_or_else(PoisonError::into_inner);
+        issued.get(&id).map(|token| token.environment.clone())
+    }
+
+    /// Judges a token as the web server of `environment` does, with no leeway.
+    pub(crate) fn verify(
+        &self,
+        token: Option<&str>,
+        kind: TokenKind,
+        environment: &str,
+        script: &Script,
+    ) -> Result<(), Refusal> {
+        let claims = self
+            .claims(token.ok_or(Refusal::Missing)?)
+            .ok_or(Refusal::Signature)?;
+        let issued = self.issued.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = issued.get(&claims.jti).ok_or(Refusal::Signature)?;
+        if claims.aud != audience(kind) || known.kind != kind {
+            return Err(Refusal::Audience);
+        }
+        if known.environment != environment {
+            return Err(Refusal::Environment);
+        }
+        let now = script.clock.since_epoch();
+        if now >= known.expires || now >= Duration::from_secs(claims.exp) {
+            return Err(Refusal::Expired);
+        }
+        if known.revocations != script.revocations() {
+            return Err(Refusal::Revoked);
+        }
+        Ok(())
+    }
+
+    fn claims(&self, token: &str) -> Option<Claims> {
+        let mut validation = Validation::new(Algorithm::RS256);
+        // audience and expiry are judged by `verify`, against a clock that a test can move
+        validation.validate_exp = false;
+        validation.validate_aud = false;
+        let data = jsonwebtoken::decode::<Claims>(token, &self.key.public, &validation).ok()?;
+        Some(data.claims)
+    }
+}
+
+/// The pair of RSA keys behind the tokens.
+pub(crate) struct Key {
+    private: EncodingKey,
+    public: DecodingKey,
+}
+
+impl std::fmt::Debug for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Key(RS256)")
+    }
+}
+
+impl Key {
+    /// Makes a 2048-bit pair, once for the process: it takes a tenth of a second of pure
+    /// computing, and a token is bound to its emulator by its `jti` anyway.
+    pub(crate) fn shared() -> Result<Arc<Self>, Box<dyn Error + Send + Sync>> {
+        static SHARED: Mutex<Option<Arc<Key>>> = Mutex::new(None);
+        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(key) = &*shared {
+            return Ok(Arc::clone(key));
+        }
+        let pair = rcgen::KeyPair::generate_rsa_for(
+            &rcgen::PKCS_RSA_SHA256,
+            rcgen::RsaKeySize::_2048,
+        )?;
+        let private = pkcs1(pair.serialized_der()).ok_or("unexpected form of the RSA key")?;
+        let key = Arc::new(Self {
+            private: EncodingKey::from_rsa_der(private),
+            public: DecodingKey::from_rsa_der(pair.public_key_raw()),
+        });
+        *shared = Some(Arc::clone(&key));
+        Ok(key)
+    }
+}
+
+/// The RSAPrivateKey (RFC 8017) inside a PKCS #8 envelope (RFC 5208), which is what the JWT
+/// library loads. For a 2048-bit key everything before it has a fixed length.
+fn pkcs1(pkcs8: &[u8]) -> Option<&[u8]> {
+    const ENVELOPE: usize = 4; // SEQUENCE, length in two bytes
+    const VERSION: usize = 3; // INTEGER 0
+    const ALGORITHM: usize = 15; // rsaEncryption, NULL
+    let octets = pkcs8.get(ENVELOPE + VERSION + ALGORITHM..)?;
+    let [0x04, 0x82, high, low, key @ ..] = octets else {
+        return None;
+    };
+    (usize::from(*high) << 8 | usize::from(*low) == key.len()).then_some(key)
+}
+
+fn audience(kind: TokenKind) -> &'static str {
+    match kind {
+        TokenKind::Cli => "cli",
+        TokenKind::Web => "web",
+    }
+}
+
+/// How many tokens are remembered before the long expired ones are dropped.
+const REMEMBERED: usize = 4096;
+/// How long an expired token is still told apart from an unknown one.
+const FORGET_AFTER: Duration = Duration::from_hours(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_counts_for_its_kind_and_place_and_minute_only() {
+        let script = Script::default();
+        let tokens = Tokens::new(Key::shared().unwrap());
+        let life = Duration::from_mins(1);
+        let token = tokens.issue(TokenKind::Cli, "demo", life, &script).unwrap();
+        let judge = |kind, place| tokens.verify(Some(&token), kind, place, &script);
+        assert_eq!(judge(TokenKind::Cli, "demo"), Ok(()));
+        assert_eq!(judge(TokenKind::Web, "demo"), Err(Refusal::Audience));
+        assert_eq!(judge(TokenKind::Cli, "other"), Err(Refusal::Environment));
+        script.advance_clock(Duration::from_secs(58));
+        assert_eq!(judge(TokenKind::Cli, "demo"), Ok(()));
+        script.advance_clock(Duration::from_secs(2));
+        assert_eq!(judge(TokenKind::Cli, "demo"), Err(Refusal::Expired));
+        script.rewind_clock(Duration::from_secs(30));
+        script.revoke_tokens();
+        assert_eq!(judge(TokenKind::Cli, "demo"), Err(Refusal::Revoked));
+        let header = jsonwebtoken::decode_header(&token).unwrap();
+        assert_eq!(
+            (header.alg, header.typ.as_deref()),
+            (Algorithm::RS256, Some("JWT"))
+        );
+    }
+
+    #[test]
+    fn a_changed_or_foreign_token_is_refused() {
+        let script = Script::default();
+        let tokens = Tokens::new(Key::shared().unwrap());
+        let elsewhere = Tokens::new(Key::shared().unwrap());
+        let foreign = elsewhere
+            .issue(TokenKind::Cli, "demo", Duration::from_mins(1), &script)
+            .unwrap();
+        let (signed, _) = foreign.rsplit_once('.').unwrap();
+        let forged = format!("{signed}.AAAA");
+        for token in [Some(foreign.as_str()), Some(&forged), Some("x")] {
+            assert_eq!(
+                tokens.verify(token, TokenKind::Cli, "demo", &script),
+                Err(Refusal::Signature)
+            );
+        }
+        assert_eq!(
+            tokens.verify(None, TokenKind::Cli, "demo", &script),
+            Err(Refusal::Missing)
+        );
+    }
+}
