@@ -1,0 +1,3 @@
+//! The emulator: AWS and an MWAA web server on loopback.
+
+pub mod world;
