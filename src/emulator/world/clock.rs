@@ -1,0 +1,154 @@
+//! Moments of the world: the one place that asks for the time, and Airflow's date formats.
+
+use std::fmt;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// The seconds of a day.
+pub(super) const DAY: i64 = 86_400;
+
+/// A moment in UTC, in microseconds since 1970.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Moment(i64);
+
+impl Moment {
+    /// Returns the current time.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the world is sealed off from the rest of the crate and only stamps its runs"
+    )]
+    pub(super) fn now() -> Self {
+        let elapsed = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        Self(i64::try_from(elapsed.as_micros()).unwrap_or(i64::MAX))
+    }
+
+    /// The moment so many seconds after the epoch.
+    pub(super) const fn from_seconds(seconds: i64) -> Self {
+        Self(seconds.saturating_mul(1_000_000))
+    }
+
+    /// Whole seconds since the epoch.
+    pub(super) const fn seconds(self) -> i64 {
+        self.0.div_euclid(1_000_000)
+    }
+
+    /// The same moment without its microseconds.
+    pub(super) const fn whole(self) -> Self {
+        Self::from_seconds(self.seconds())
+    }
+
+    /// The moment so many seconds later.
+    pub(super) const fn plus(self, seconds: i64) -> Self {
+        Self(self.0.saturating_add(seconds.saturating_mul(1_000_000)))
+    }
+
+    /// Reads an ISO 8601 date, or date and time, with or without an offset (UTC if none).
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        let (date, time) = match text.split_once(['T', ' ']) {
+            Some((date, time)) => (date, time),
+            None => (text, "00:00:00"),
+        };
+        let (time, offset) = match time.rfind(['+', '-', 'Z']) {
+            Some(at) => time.split_at_checked(at)?,
+            None => (time, ""),
+        };
+        let time = if time.matches(':').count() == 1 {
+            format!("{time}:00")
+        } else {
+            time.to_owned()
+        };
+        let parsed = humantime::parse_rfc3339_weak(&format!("{date}T{time}")).ok()?;
+        let micros = parsed.duration_since(UNIX_EPOCH).ok()?.as_micros();
+        Some(Self(i64::try_from(micros).ok()?).plus(-offset_seconds(offset)?))
+    }
+
+    fn format(self, separator: char) -> String {
+        let micros = u64::try_from(self.0).unwrap_or(0);
+        let time = UNIX_EPOCH + Duration::from_micros(micros);
+        let text = if micros % 1_000_000 == 0 {
+            humantime::format_rfc3339_seconds(time).to_string()
+        } else {
+            humantime::format_rfc3339_micros(time).to_string()
+        };
+        format!("{}+00:00", text.trim_end_matches('Z')).replacen('T', &separator.to_string(), 1)
+    }
+
+    /// Formats like Python's `isoformat()`: `2026-11-22T02:30:00+00:00`.
+    pub(super) fn iso(self) -> String {
+        self.format('T')
+    }
+
+    /// The date alone: `2026-11-22`.
+    pub(super) fn date(self) -> String {
+        self.iso().chars().take(10).collect()
+    }
+}
+
+/// Formats like Python's `str()`: `2026-11-22 02:30:00+00:00`.
+impl fmt::Display for Moment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.format(' '))
+    }
+}
+
+/// The seconds of an offset such as `+02:00`, `-0530`, `Z` or nothing.
+fn offset_seconds(offset: &str) -> Option<i64> {
+    let (sign, digits) = match offset.split_at_checked(1) {
+        None | Some(("Z", "")) => return Some(0),
+        Some(("-", rest)) => (-1, rest.replace(':', "")),
+        Some((_, rest)) => (1, rest.replace(':', "")),
+    };
+    let (hours, minutes) = digits.split_at_checked(2)?;
+    let hours: i64 = hours.parse().ok()?;
+    let minutes: i64 = if minutes.is_empty() {
+        0
+    } else {
+        minutes.parse().ok()?
+    };
+    Some(sign * (hours * 3600 + minutes * 60))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Moment;
+
+    #[test]
+    fn dates_are_read_in_the_usual_spellings() {
+        for text in [
+            "2026-11-22",
+            "2026-11-22T00:00",
+            "2026-11-22 00:00:00",
+            "2026-11-22T00:00:00Z",
+            "2026-11-22T02:00:00+02:00",
+            "2026-11-21T18:30:00-0530",
+        ] {
+            let moment = Moment::parse(text).expect(text);
+            assert_eq!(moment.iso(), "2026-11-22T00:00:00+00:00", "{text}");
+        }
+        for text in [
+            "",
+            "nope",
+            "2026-13-01",
+            "2026-11-22T25:00:00",
+            "r1",
+            "1é2-é",
+        ] {
+            assert_eq!(Moment::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn microseconds_show_only_when_there_are_some() {
+        let moment = Moment::parse("2026-11-22T02:30:00.25").unwrap();
+        assert_eq!(moment.to_string(), "2026-11-22 02:30:00.250000+00:00");
+        assert_eq!(moment.whole().to_string(), "2026-11-22 02:30:00+00:00");
+        assert_eq!(moment.date(), "2026-11-22");
+    }
+
+    #[test]
+    fn now_is_after_this_file_was_written() {
+        assert!(Moment::now() > Moment::parse("2026-11-01").unwrap());
+    }
+}
