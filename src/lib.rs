@@ -1,5 +1,6 @@
 //! mwaa-gateway: reach Amazon MWAA through localhost, without tokens.
 
+pub mod app;
 pub mod config;
 pub mod control;
 pub mod credential;
@@ -7,6 +8,7 @@ pub mod emulator;
 pub mod gateway;
 pub mod guard;
 pub mod listener;
+pub mod management;
 pub mod names;
 pub mod policy;
 pub mod queue;

@@ -9,7 +9,7 @@ mod versions;
 
 pub use backoff::Backoff;
 pub use error::{AwsError, AwsErrorKind};
-pub use sdk::{Sdk, Settings};
+pub use sdk::{Sdk, Settings, StaticKey};
 pub use versions::{VersionError, Versions};
 
 use crate::names::{AirflowVersion, Environment, Secret};

@@ -9,7 +9,7 @@ use crate::runtime::Moment;
 use aws_config::sts::AssumeRoleProvider;
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_mwaa::Client;
-use aws_sdk_mwaa::config::SharedCredentialsProvider;
+use aws_sdk_mwaa::config::{Credentials, SharedCredentialsProvider};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
@@ -33,6 +33,17 @@ pub struct Settings {
     pub https_proxy: Option<String>,
     /// `NO_PROXY`.
     pub no_proxy: Option<String>,
+    /// Keys in place of the AWS chain.
+    pub static_key: Option<StaticKey>,
+}
+
+/// A pair of keys that is given, not found.
+#[derive(Debug, Clone)]
+pub struct StaticKey {
+    /// The access key id.
+    pub id: String,
+    /// The secret access key.
+    pub secret: Arc<Secret<String>>,
 }
 
 /// The AWS SDK. Making it reads nothing and calls nobody.
@@ -98,6 +109,11 @@ impl Sdk {
         let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
             .http_client(http.clone())
             .timeout_config(timeouts);
+        if let Some(key) = &self.settings.static_key {
+            let secret = key.secret.reveal().clone();
+            let credentials = Credentials::new(&key.id, secret, None, None, "given");
+            loader = loader.credentials_provider(SharedCredentialsProvider::new(credentials));
+        }
         if let Some(region) = &identity.region {
             loader = loader.region(Region::new(region.clone()));
         }

@@ -37,7 +37,7 @@ impl HostRules {
 
     /// RFC 9112 section 3.2: exactly one Host, equal to the authority of an absolute target,
     /// and on the list. Compared as parsed name and port, never by prefix or suffix.
-    pub(super) fn check(&self, head: &Parts, peer: Peer) -> Result<Named, GuardError> {
+    pub fn check(&self, head: &Parts, peer: Peer) -> Result<Named, GuardError> {
         let mut hosts = head.headers.get_all(HOST).iter();
         let host = match (hosts.next(), hosts.next()) {
             (Some(host), None) => host,

@@ -1,7 +1,7 @@
 //! Counters and histograms, in OpenMetrics text. A registry of our own, so that two gateways
 //! in one process (tests) do not share numbers.
 
-use crate::names::{Code, Entry};
+use crate::names::{Code, Entry, code};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;
@@ -9,6 +9,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -158,6 +159,21 @@ impl Metrics {
         Waiting(gauge)
     }
 
+    /// The faults so far by code, for `/status`.
+    pub fn faults(&self) -> BTreeMap<&'static str, u64> {
+        let counted = code::ALL.iter().map(|code| {
+            let labels = FaultLabels {
+                code: code.text,
+                blame: code.blame.word(),
+            };
+            (
+                code.text,
+                self.faults.get(&labels).map_or(0, |counter| counter.get()),
+            )
+        });
+        counted.filter(|(_, count)| *count > 0).collect()
+    }
+
     /// All metrics as text, with gauges as observed now.
     pub fn text(&self, observed: &[Observed<'_>]) -> String {
         for one in observed {
@@ -200,7 +216,6 @@ const BUCKETS: [f64; 12] = [
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::names::code;
 
     #[test]
     fn what_is_counted_is_shown() {

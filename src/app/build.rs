@@ -1,0 +1,202 @@
+//! Builds every room. Nothing is asked of AWS here: the gateway starts without a network.
+
+use super::settings;
+use super::view::GatewayView;
+use crate::config::Config;
+use crate::control::{Sdk, StaticKey, Versions};
+use crate::credential::Broker;
+use crate::gateway::Shared;
+use crate::guard::HostRules;
+use crate::listener::{Address, BindError, Bound};
+use crate::management::Management;
+use crate::names::{Directory, Entry};
+use crate::queue::Queues;
+use crate::runtime::Background;
+use crate::telemetry::Metrics;
+use crate::upstream::{Trust, TrustError};
+use std::collections::HashMap;
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::thread::available_parallelism;
+
+/// What comes from outside the configuration.
+#[derive(Debug, Default)]
+pub struct Extras {
+    /// More roots for AWS's API, as PEM (`AWS_CA_BUNDLE`).
+    pub ca_bundle: Option<Vec<u8>>,
+    /// The proxy for AWS's API.
+    pub https_proxy: Option<String>,
+    /// Hosts that are asked without it.
+    pub no_proxy: Option<String>,
+    /// Keys in place of the AWS chain: the demo's, for its own emulator.
+    pub static_key: Option<StaticKey>,
+}
+
+/// The gateway could not be built.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum StartError {
+    /// A listening socket was not opened.
+    Bind(BindError),
+    /// The configuration names no environment.
+    NoEnvironment,
+    /// The management socket was not opened.
+    Management(SocketAddr, io::Error),
+    /// A thread or its runtime was not started.
+    Thread(io::Error),
+    /// A `ca_file` can't be used.
+    Trust(TrustError),
+    /// A file that the configuration names can't be used.
+    Unreadable(PathBuf, String),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bind(error) => error.fmt(f),
+            Self::Management(address, _) => {
+                write!(f, "cannot listen on {address} for management")
+            }
+            Self::NoEnvironment => f.write_str("no environment is named"),
+            Self::Thread(_) => f.write_str("cannot start a worker thread"),
+            Self::Trust(error) => error.fmt(f),
+            Self::Unreadable(file, why) => write!(f, "cannot use {}: {why}", file.display()),
+        }
+    }
+}
+
+impl std::error::Error for StartError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Bind(error) => error.source(),
+            Self::Management(_, error) | Self::Thread(error) => Some(error),
+            Self::NoEnvironment | Self::Trust(_) | Self::Unreadable(..) => None,
+        }
+    }
+}
+
+/// A gateway whose sockets are open and which serves as soon as it runs.
+#[derive(Debug)]
+pub struct Built {
+    pub(super) shared: Arc<Shared>,
+    pub(super) trust: Arc<HashMap<crate::names::EntryId, Trust>>,
+    pub(super) bound: Vec<Bound>,
+    pub(super) management: Management,
+    pub(super) view: Arc<GatewayView>,
+    pub(super) background: Background,
+    pub(super) stopping: Arc<AtomicBool>,
+    pub(super) threads: usize,
+    pub(super) config: Config,
+}
+
+/// Opens the sockets and builds the rooms. Runs inside the control runtime, which mints,
+/// version questions and the management address will use.
+pub async fn build(config: Config, extras: &Extras) -> Result<Built, StartError> {
+    let entries = settings::entries(&config);
+    if entries.is_empty() {
+        return Err(StartError::NoEnvironment);
+    }
+    let threads = match config.limits.threads {
+        0 => available_parallelism().map_or(1, NonZeroUsize::get),
+        threads => threads,
+    };
+    let trust = trust(&config, &entries)?;
+    let bound = settings::doors(&config)
+        .iter()
+        .map(|door| door.bind(threads).map_err(StartError::Bind))
+        .collect::<Result<Vec<_>, _>>()?;
+    let management = Management::bind(config.management.address)
+        .await
+        .map_err(|error| StartError::Management(config.management.address, error))?;
+    let management_address = management
+        .address()
+        .map_err(|error| StartError::Management(config.management.address, error))?;
+    let background = Background::current();
+    let metrics = Arc::new(Metrics::default());
+    let control = Arc::new(Sdk::new(settings::control(&config, extras)));
+    let versions = Versions::new(
+        Arc::clone(&control) as _,
+        background.clone(),
+        config.limits.mint_total,
+    );
+    let broker = Broker::new(
+        control,
+        settings::credential(&config),
+        background.clone(),
+        Arc::clone(&metrics),
+    );
+    let tcp = bound.iter().filter_map(|bound| match &bound.address {
+        Address::Tcp(address) => Some(*address),
+        Address::Unix(..) => None,
+    });
+    let guard = settings::guard(&config.listener, config.limits.target_size, tcp.collect())
+        .map_err(|error| StartError::Unreadable(error.file, error.why))?;
+    let default = config.environments.iter().find(|entry| entry.default);
+    let shared = Arc::new(Shared {
+        guard,
+        directory: Directory::new(entries, default.map(|entry| &entry.environment.local)),
+        versions,
+        queues: Queues::new(settings::queue(&config), Arc::clone(&metrics)),
+        broker,
+        metrics,
+        limits: settings::corridor(&config),
+    });
+    let stopping = Arc::new(AtomicBool::new(false));
+    let view = Arc::new(GatewayView::new(
+        Arc::clone(&shared),
+        HostRules::new(vec![management_address], &[]),
+        Arc::clone(&stopping),
+    ));
+    Ok(Built {
+        shared,
+        trust,
+        bound,
+        management,
+        view,
+        background,
+        stopping,
+        threads,
+        config,
+    })
+}
+
+impl Built {
+    /// Where the gateway listens, as URLs.
+    pub fn urls(&self) -> Vec<String> {
+        self.bound
+            .iter()
+            .map(|bound| match &bound.address {
+                Address::Tcp(address) => format!("http://{address}"),
+                Address::Unix(path, _) => format!("unix:{}", path.display()),
+            })
+            .collect()
+    }
+
+    /// Where the management address listens, as a URL.
+    pub fn management_url(&self) -> Option<String> {
+        self.management
+            .address()
+            .ok()
+            .map(|address| format!("http://{address}"))
+    }
+}
+
+fn trust(
+    config: &Config,
+    entries: &[Arc<Entry>],
+) -> Result<Arc<HashMap<crate::names::EntryId, Trust>>, StartError> {
+    let trust = entries
+        .iter()
+        .zip(&config.environments)
+        .map(|(entry, configured)| {
+            Trust::new(configured.ca_file.as_deref()).map(|trust| (entry.id, trust))
+        });
+    Ok(Arc::new(
+        trust.collect::<Result<_, _>>().map_err(StartError::Trust)?,
+    ))
+}

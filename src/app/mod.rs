@@ -1,0 +1,13 @@
+//! The composition root: the one place that knows every room. Builds them from the
+//! configuration, runs them, and takes them down in order.
+
+mod build;
+mod hardening;
+mod run;
+mod settings;
+mod view;
+mod worker;
+
+pub use build::{Built, Extras, StartError, build};
+pub use hardening::harden;
+pub use run::Outcome;

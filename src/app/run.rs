@@ -1,0 +1,106 @@
+//! Runs the gateway and takes it down: not ready, stop accepting, let what runs finish, cut
+//! the rest after the grace.
+
+use super::worker::Worker;
+use super::{Built, StartError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
+use std::thread;
+use tokio::sync::{Semaphore, mpsc, watch};
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Everything in flight was answered.
+    Drained,
+    /// The grace was over before everything was answered.
+    Cut,
+    /// A worker thread ended by itself.
+    Failed,
+}
+
+impl Built {
+    /// Serves until `stop` is ready, then drains.
+    pub async fn run(self, stop: impl Future<Output = ()>) -> Result<Outcome, StartError> {
+        let Self {
+            shared,
+            trust,
+            bound,
+            management,
+            view,
+            background,
+            stopping,
+            threads,
+            config,
+        } = self;
+        let (stop_sender, stop_receiver) = watch::channel(false);
+        let (cut_sender, cut_receiver) = watch::channel(false);
+        let drain = config.limits.drain;
+        for entry in shared.directory.entries() {
+            shared.versions.prepare(entry);
+        }
+        let worker = Worker {
+            // every accept loop holds one place while it waits
+            places: Arc::new(Semaphore::new(
+                config.limits.connections + threads * bound.len(),
+            )),
+            config: Arc::new(config),
+            shared,
+            trust: Arc::clone(&trust),
+            bound: Arc::new(Mutex::new(bound)),
+            stop: stop_receiver,
+            cut: cut_receiver,
+        };
+        management.serve(view, &background);
+        let (ended, mut endings) = mpsc::unbounded_channel();
+        for number in 0..threads {
+            let (worker, ended) = (worker.clone(), ended.clone());
+            thread::Builder::new()
+                .name(format!("worker-{number}"))
+                .spawn(move || {
+                    let result = worker.run();
+                    // the receiver outlives the workers except at the very end
+                    drop(ended.send(result));
+                })
+                .map_err(StartError::Thread)?;
+        }
+        drop((ended, worker));
+        warm_up(&trust);
+        tokio::select! {
+            () = stop => {}
+            ending = endings.recv() => {
+                tracing::error!(?ending, "a worker thread ended by itself");
+                return Ok(Outcome::Failed);
+            }
+        }
+        stopping.store(true, Ordering::Relaxed);
+        tracing::info!("stopping: no new connections; waiting for what runs");
+        stop_sender.send_replace(true);
+        let all = async { while endings.recv().await.is_some() {} };
+        if tokio::time::timeout(drain, all).await.is_ok() {
+            return Ok(Outcome::Drained);
+        }
+        tracing::warn!(?drain, "the grace is over; cutting what still runs");
+        cut_sender.send_replace(true);
+        while endings.recv().await.is_some() {}
+        Ok(Outcome::Cut)
+    }
+}
+
+/// Reads the roots and sets up the crypto beside the serving threads, so that neither the start
+/// nor the first request waits for it.
+fn warm_up(
+    trust: &Arc<std::collections::HashMap<crate::names::EntryId, crate::upstream::Trust>>,
+) {
+    let trust = Arc::clone(trust);
+    let warmed = thread::Builder::new()
+        .name("warm-up".to_owned())
+        .spawn(move || {
+            for trust in trust.values() {
+                trust.warm_up();
+            }
+        });
+    if let Err(error) = warmed {
+        tracing::debug!(%error, "no thread for the warm-up; the first request will do it");
+    }
+}

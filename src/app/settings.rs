@@ -1,0 +1,125 @@
+//! From the configuration to each room's own settings.
+
+use super::Extras;
+use crate::config::{Address, Config, Listener};
+use crate::guard::{CallerSecret, Networks};
+use crate::listener::{self, Door};
+use crate::names::{Entry, EntryId};
+use crate::{control, credential, gateway, guard, queue, upstream};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A file that the configuration names could not be used.
+pub(super) struct Unreadable {
+    pub(super) file: PathBuf,
+    pub(super) why: String,
+}
+
+pub(super) fn doors(config: &Config) -> Vec<Door> {
+    let mode = config.listener.socket_mode;
+    let address = |address: &Address| match address {
+        Address::Tcp(address) => listener::Address::Tcp(*address),
+        Address::Unix(path) => listener::Address::Unix(path.clone(), mode),
+    };
+    let main = Door {
+        address: address(&config.listener.address),
+        environment: None,
+    };
+    let own = config.environments.iter().filter_map(|entry| {
+        Some(Door {
+            address: address(entry.listen.as_ref()?),
+            environment: Some(entry.environment.local.clone()),
+        })
+    });
+    std::iter::once(main).chain(own).collect()
+}
+
+pub(super) fn entries(config: &Config) -> Vec<Arc<Entry>> {
+    let ids = (0..).map(EntryId);
+    ids.zip(&config.environments)
+        .map(|(id, entry)| Arc::new(Entry::new(id, entry.environment.clone())))
+        .collect()
+}
+
+pub(super) fn guard(
+    listener: &Listener,
+    target_size: usize,
+    bound: Vec<SocketAddr>,
+) -> Result<guard::Settings, Unreadable> {
+    let secret = listener.secret_file.as_deref().map(secret).transpose()?;
+    Ok(guard::Settings {
+        networks: Networks::new(listener.networks.clone()),
+        hosts: guard::HostRules::new(bound, &listener.hosts),
+        trusted_origins: listener.trusted_origins.clone(),
+        secret,
+        target_size,
+    })
+}
+
+fn secret(file: &Path) -> Result<CallerSecret, Unreadable> {
+    let unreadable = |why: String| Unreadable {
+        file: file.to_owned(),
+        why,
+    };
+    let content =
+        std::fs::read_to_string(file).map_err(|error| unreadable(error.to_string()))?;
+    CallerSecret::new(&content).ok_or_else(|| unreadable("it is empty".to_owned()))
+}
+
+pub(super) fn connections(config: &Config) -> listener::Settings {
+    let limits = &config.limits;
+    listener::Settings {
+        head_timeout: limits.head_timeout,
+        keep_alive: limits.keep_alive,
+        head_size: limits.head_size,
+        header_count: limits.header_count,
+    }
+}
+
+pub(super) fn control(config: &Config, extras: &Extras) -> control::Settings {
+    control::Settings {
+        call_timeout: config.limits.mint_try,
+        connect_timeout: config.limits.upstream_connect.min(config.limits.mint_try),
+        ca_bundle: extras.ca_bundle.clone(),
+        https_proxy: extras.https_proxy.clone(),
+        no_proxy: extras.no_proxy.clone(),
+        static_key: extras.static_key.clone(),
+    }
+}
+
+pub(super) fn credential(config: &Config) -> credential::Settings {
+    credential::Settings {
+        mint_total: config.limits.mint_total,
+        mint_wait: config.limits.mint_wait,
+        token_use: config.limits.token_use,
+    }
+}
+
+pub(super) fn queue(config: &Config) -> queue::Settings {
+    queue::Settings {
+        size: config.limits.queue_size,
+        wait: config.limits.queue_wait,
+    }
+}
+
+pub(super) fn upstream(config: &Config) -> upstream::Settings {
+    let limits = &config.limits;
+    upstream::Settings {
+        dns: limits.upstream_dns,
+        connect: limits.upstream_connect,
+        tls: limits.upstream_tls,
+        first_byte: limits.cli_first_byte,
+        body_idle: limits.upstream_body_idle,
+        pool_idle: limits.pool_idle,
+        pool_age: limits.pool_age,
+    }
+}
+
+pub(super) fn corridor(config: &Config) -> gateway::Limits {
+    gateway::Limits {
+        cli_body: config.limits.cli_body,
+        body_idle: config.limits.body_idle,
+        cli_output: config.limits.cli_output,
+    }
+}

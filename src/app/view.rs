@@ -1,0 +1,127 @@
+//! What the management address shows of the running rooms.
+
+use crate::gateway::Shared;
+use crate::guard::HostRules;
+use crate::listener::Peer;
+use crate::management::View;
+use crate::names::{Entry, Fault};
+use crate::telemetry::Observed;
+use http::request::Parts;
+use serde_json::{Value, json};
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+#[derive(Debug)]
+pub(super) struct GatewayView {
+    shared: Arc<Shared>,
+    hosts: HostRules,
+    stopping: Arc<AtomicBool>,
+}
+
+impl GatewayView {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        hosts: HostRules,
+        stopping: Arc<AtomicBool>,
+    ) -> Self {
+        Self {
+            shared,
+            hosts,
+            stopping,
+        }
+    }
+
+    /// Why this environment could not serve a request now.
+    fn trouble(&self, entry: &Entry) -> Option<String> {
+        let failure = self.shared.broker.state(entry).failure.or_else(|| {
+            entry
+                .airflow_version()
+                .is_none()
+                .then(|| self.shared.versions.failure(entry))
+                .flatten()
+        });
+        match failure {
+            Some(error) => Some(format!("{}: {error}; {}", error.code().text, error.hint())),
+            None if entry.airflow_version().is_none() => {
+                Some("the Airflow version is not known yet".to_owned())
+            }
+            None => None,
+        }
+    }
+}
+
+impl View for GatewayView {
+    fn admits(&self, head: &Parts) -> bool {
+        self.hosts
+            .check(head, Peer::Ip(Ipv4Addr::LOCALHOST.into()))
+            .is_ok()
+    }
+
+    /// Ready when at least one environment could be served from what is known.
+    fn ready(&self) -> Result<String, String> {
+        if self.stopping.load(Ordering::Relaxed) {
+            return Err("not ready: the gateway is stopping".to_owned());
+        }
+        let mut lines = Vec::new();
+        let mut ready = false;
+        for entry in self.shared.directory.entries() {
+            let trouble = self.trouble(entry);
+            ready |= trouble.is_none();
+            lines.push(match trouble {
+                None => format!("{}: ready", entry.environment.local),
+                Some(why) => format!("{}: not ready: {why}", entry.environment.local),
+            });
+        }
+        let text = lines.join("\n");
+        if ready { Ok(text) } else { Err(text) }
+    }
+
+    fn metrics(&self) -> String {
+        let observed: Vec<_> = self
+            .shared
+            .directory
+            .entries()
+            .iter()
+            .map(|entry| Observed {
+                entry,
+                token_age: self.shared.broker.state(entry).age,
+            })
+            .collect();
+        self.shared.metrics.text(&observed)
+    }
+
+    fn status(&self) -> Value {
+        let environments: Vec<_> = self
+            .shared
+            .directory
+            .entries()
+            .iter()
+            .map(|entry| {
+                let token = self.shared.broker.state(entry);
+                let environment = &entry.environment;
+                json!({
+                    "local": environment.local.as_str(),
+                    "name": environment.name.as_ref(),
+                    "region": environment.region.as_ref().map(ToString::to_string),
+                    "airflow_version": entry.airflow_version().map(|version| version.to_string()),
+                    "ready": self.trouble(entry).is_none(),
+                    "trouble": self.trouble(entry),
+                    "cli_token": {
+                        "live": token.age.is_some(),
+                        "age_seconds": token.age.map(|age| age.as_secs_f64()),
+                        "minting": token.minting,
+                        "web_server": token.host.as_deref(),
+                    },
+                    "queue": { "waiting": self.shared.queues.depth(entry) },
+                })
+            })
+            .collect();
+        json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "stopping": self.stopping.load(Ordering::Relaxed),
+            "environments": environments,
+            "faults": self.shared.metrics.faults(),
+        })
+    }
+}

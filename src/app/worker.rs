@@ -1,0 +1,78 @@
+//! One worker thread: a current-thread runtime with its own sockets, pool and coarse clock.
+//! Nothing of a request leaves its thread but the mint that it may need.
+
+use super::settings;
+use crate::config::Config;
+use crate::gateway::{self, Corridor, Shared};
+use crate::listener::{self, Bound, Stop};
+use crate::names::EntryId;
+use crate::runtime::{LocalTasks, Sweeper, local_set};
+use crate::upstream::{Trust, Upstream};
+use std::collections::HashMap;
+use std::io;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::{Semaphore, watch};
+
+/// What a worker needs to start; clones go to each thread.
+#[derive(Clone)]
+pub(super) struct Worker {
+    pub(super) config: Arc<Config>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) trust: Arc<HashMap<EntryId, Trust>>,
+    pub(super) bound: Arc<Mutex<Vec<Bound>>>,
+    pub(super) places: Arc<Semaphore>,
+    pub(super) stop: Stop,
+    pub(super) cut: watch::Receiver<bool>,
+}
+
+impl Worker {
+    /// Serves until told to stop and all is answered, or until cut.
+    pub(super) fn run(self) -> io::Result<()> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        local_set().block_on(&runtime, self.serve())
+    }
+
+    async fn serve(mut self) -> io::Result<()> {
+        let tasks = LocalTasks::default();
+        let sweeper = Sweeper::start(&tasks);
+        let upstream = Upstream::new(
+            settings::upstream(&self.config),
+            Arc::clone(&self.trust),
+            sweeper.clone(),
+            tasks.clone(),
+        );
+        let corridor = Rc::new(Corridor {
+            shared: Arc::clone(&self.shared),
+            upstream,
+            sweeper: sweeper.clone(),
+            tasks: tasks.clone(),
+        });
+        let handle = Rc::new(move |arrived| gateway::handle(Rc::clone(&corridor), arrived));
+        let connections = Rc::new(settings::connections(&self.config));
+        for bound in self
+            .bound
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter_mut()
+        {
+            listener::serve(
+                bound,
+                &connections,
+                &self.places,
+                &tasks,
+                &sweeper,
+                &self.stop,
+                &handle,
+            )?;
+        }
+        // the accept loops are among the tasks: they end when told to stop
+        tokio::select! {
+            () = tasks.idle() => {}
+            _ = self.cut.wait_for(|cut| *cut) => {}
+        }
+        Ok(())
+    }
+}

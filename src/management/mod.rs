@@ -1,0 +1,137 @@
+//! The management address: health, metrics and status, on a loopback socket of its own. It
+//! never dials anything and is never on the listener.
+
+use crate::runtime::Background;
+use bytes::Bytes;
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
+use http::request::Parts;
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::convert::Infallible;
+use std::fmt::Debug;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+
+/// What the management address shows.
+pub trait View: Debug + Send + Sync {
+    /// Whether the request may ask at all: its Host is one of this socket's names.
+    fn admits(&self, head: &Parts) -> bool;
+
+    /// Whether the gateway could serve a request now; else why not, for people.
+    fn ready(&self) -> Result<String, String>;
+
+    /// The metrics, in OpenMetrics text.
+    fn metrics(&self) -> String;
+
+    /// Environments, tokens (never their text), queues: as JSON.
+    fn status(&self) -> serde_json::Value;
+}
+
+/// A bound management socket.
+#[derive(Debug)]
+pub struct Management(TcpListener);
+
+impl Management {
+    /// Binds the socket.
+    pub async fn bind(address: SocketAddr) -> io::Result<Self> {
+        Ok(Self(TcpListener::bind(address).await?))
+    }
+
+    /// The address: port 0 has become a number.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.0.local_addr()
+    }
+
+    /// Answers until the runtime ends.
+    pub fn serve(self, view: Arc<dyn View>, background: &Background) {
+        let tasks = background.clone();
+        background.spawn(async move {
+            loop {
+                let Ok((stream, _)) = self.0.accept().await else {
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
+                };
+                let view = Arc::clone(&view);
+                let service = service_fn(move |request: Request<Incoming>| {
+                    let (head, _body) = request.into_parts();
+                    let response = answer(view.as_ref(), &head);
+                    async move { Ok::<_, Infallible>(response) }
+                });
+                let connection = http1::Builder::new()
+                    .timer(TokioTimer::new())
+                    .header_read_timeout(HEAD_TIMEOUT)
+                    .serve_connection(TokioIo::new(stream), service);
+                tasks.spawn(async move {
+                    if let Err(error) = connection.await {
+                        tracing::debug!(%error, "management connection ended");
+                    }
+                });
+            }
+        });
+    }
+}
+
+fn answer(view: &dyn View, head: &Parts) -> Response<Full<Bytes>> {
+    if !view.admits(head) {
+        return text(
+            StatusCode::MISDIRECTED_REQUEST,
+            "the Host is not this socket's\n".to_owned(),
+        );
+    }
+    if !matches!(head.method, Method::GET | Method::HEAD) {
+        let mut response = text(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "only GET and HEAD\n".to_owned(),
+        );
+        response
+            .headers_mut()
+            .insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+        return response;
+    }
+    match head.uri.path() {
+        "/livez" | "/startupz" => text(StatusCode::OK, "ok\n".to_owned()),
+        "/readyz" => match view.ready() {
+            Ok(ready) => text(StatusCode::OK, format!("{ready}\n")),
+            Err(why) => text(StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")),
+        },
+        "/metrics" => typed(StatusCode::OK, METRICS, view.metrics()),
+        "/status" => typed(
+            StatusCode::OK,
+            "application/json",
+            format!("{:#}\n", view.status()),
+        ),
+        _ => text(StatusCode::NOT_FOUND, format!("{PATHS}\n")),
+    }
+}
+
+fn text(status: StatusCode, body: String) -> Response<Full<Bytes>> {
+    typed(status, "text/plain; charset=utf-8", body)
+}
+
+fn typed(status: StatusCode, media: &'static str, body: String) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(body)));
+    *response.status_mut() = status;
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(media));
+    response
+        .headers_mut()
+        .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// What there is, for whoever asks for something else.
+const PATHS: &str = "there are /livez, /readyz, /startupz, /metrics and /status";
+/// The media type of OpenMetrics 1.0.
+const METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+/// Probes are small and local.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+/// The pause after a failed accept.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
