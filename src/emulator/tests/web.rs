@@ -37,6 +37,11 @@ async fn a_signed_call_gets_a_token_that_runs_a_command() {
     );
     assert_eq!(request.status, Some(200));
     assert!(request.token.is_some());
+    let host = emulator.host("demo").unwrap();
+    assert_eq!(
+        String::from_utf8(journal.received(request.connection)).unwrap(),
+        cli_request(&host, Some(&token), "version")
+    );
 }
 
 #[tokio::test]
@@ -75,7 +80,10 @@ async fn a_token_counts_only_where_it_should() {
 
 #[tokio::test]
 async fn failures_take_the_form_that_was_asked_for() {
-    for (failure_form, status) in [(FailureForm::BadRequest, 400), (FailureForm::Ok, 200)] {
+    for (failure_form, status, other, other_status) in [
+        (FailureForm::BadRequest, 400, FailureForm::Ok, 200),
+        (FailureForm::Ok, 200, FailureForm::BadRequest, 400),
+    ] {
         let emulator = start(Settings {
             failure_form,
             ..Settings::default()
@@ -87,6 +95,11 @@ async fn failures_take_the_form_that_was_asked_for() {
             .unwrap();
         assert_eq!(failed.status, status);
         assert_ne!(failed.streams().1, "");
+        emulator.script().failure_form.next(1, other);
+        let failed = run(&emulator, "demo", Some(&token), "variables get missing")
+            .await
+            .unwrap();
+        assert_eq!(failed.status, other_status);
         for broken in ["pools import x", "dags trigger 'x", "trigger_dag x", ""] {
             let answer = run(&emulator, "demo", Some(&token), broken).await.unwrap();
             assert_eq!(answer.status, 500, "{broken}");
