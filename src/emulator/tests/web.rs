@@ -8,7 +8,9 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::task::JoinSet;
 
-use super::super::{CertificateForm, FailureForm, Noise, Seed, Settings, TokenKind, WebFault};
+use super::super::{
+    CertificateForm, FailureForm, HandshakeFault, Noise, Seed, Settings, TokenKind, WebFault,
+};
 use super::client::{Signing, call, cli_request, cli_token, exchange, run, start, tls};
 
 #[tokio::test]
@@ -290,4 +292,50 @@ async fn a_real_program_runs_with_the_split_words() {
     let answer = run(&emulator, "demo", Some(&token), command).await.unwrap();
     let printed = "variables set k {\"a\":  \"b c\"} $HOME\n".to_owned();
     assert_eq!(answer.streams(), (printed, String::new()));
+}
+
+#[tokio::test]
+async fn connections_are_cut_or_never_begin_as_scripted() {
+    let emulator = start(Settings::default()).await;
+    let host = emulator.host("demo").unwrap();
+    let mut idle = tls(&emulator, &host).await.unwrap();
+    emulator
+        .journal()
+        .wait_for(|journal| journal.server_names().len() == 1)
+        .await;
+    emulator.script().cut_web_connections();
+    assert!(idle.read(&mut [0; 1]).await.is_err());
+    emulator
+        .script()
+        .handshake_fault
+        .next(1, HandshakeFault::Close);
+    assert!(tls(&emulator, &host).await.is_err());
+    assert!(tls(&emulator, &host).await.is_ok());
+    assert_eq!(emulator.journal().web_connections(), 3);
+}
+
+#[tokio::test]
+async fn condition_p_breaks_what_parses_dags() {
+    let seed = Seed {
+        plugins_need_packages: true,
+        ..Seed::new("demo", "2.0.2")
+    };
+    let emulator = start(Settings {
+        environments: vec![seed],
+        ..Settings::default()
+    })
+    .await;
+    let token = cli_token(&emulator, "demo").await;
+    let broken = run(&emulator, "demo", Some(&token), "dags list")
+        .await
+        .unwrap();
+    assert_eq!(broken.status, 400);
+    assert!(broken.streams().1.contains("ModuleNotFoundError"));
+    assert_eq!(
+        run(&emulator, "demo", Some(&token), "version")
+            .await
+            .unwrap()
+            .status,
+        200
+    );
 }
