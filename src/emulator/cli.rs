@@ -143,9 +143,17 @@ impl Output {
         body.push_str("\", \"stdout\": \"");
         STANDARD.encode_string(&self.stdout, &mut body);
         body.push_str("\"}");
-        match shared.settings.failure_form {
-            FailureForm::BadRequest if !self.succeeded => Reply::json(body).with_status(400),
-            FailureForm::BadRequest | FailureForm::Ok => Reply::json(body),
+        if self.succeeded {
+            return Reply::json(body);
+        }
+        match shared
+            .script
+            .failure_form
+            .take()
+            .unwrap_or(shared.settings.failure_form)
+        {
+            FailureForm::BadRequest => Reply::json(body).with_status(400),
+            FailureForm::Ok => Reply::json(body),
         }
     }
 

@@ -1,6 +1,6 @@
 //! What the emulator saw: the witness statement that tests read.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -87,6 +87,7 @@ struct Pages {
     web_requests: VecDeque<WebRequest>,
     commands: VecDeque<String>,
     server_names: VecDeque<Option<String>>,
+    received: BTreeMap<u64, Vec<u8>>,
     cli_mints: usize,
     web_mints: usize,
     control_count: usize,
@@ -172,6 +173,16 @@ impl Journal {
         self.read().server_names.iter().cloned().collect()
     }
 
+    /// The first 64 KiB of what came in on a web connection, byte for byte, inside TLS. Kept for
+    /// the newest thousand connections.
+    pub fn received(&self, connection: u64) -> Vec<u8> {
+        self.read()
+            .received
+            .get(&connection)
+            .cloned()
+            .unwrap_or_default()
+    }
+
     /// Waits until the predicate holds. It is asked now and again after every change; put a
     /// timeout around it where the change may never come.
     pub async fn wait_for(&self, mut predicate: impl FnMut(&Self) -> bool) {
@@ -237,6 +248,19 @@ impl Journal {
                 server_name.map(str::to_owned),
                 pages.limit,
             );
+        });
+    }
+
+    pub(crate) fn receive(&self, connection: u64, bytes: &[u8]) {
+        self.write(|pages| {
+            let received = pages.received.entry(connection).or_default();
+            let room = RECEIVED_BYTES
+                .saturating_sub(received.len())
+                .min(bytes.len());
+            received.extend(bytes.iter().take(room));
+            if pages.received.len() > RECEIVED_CONNECTIONS {
+                pages.received.pop_first();
+            }
         });
     }
 
@@ -326,6 +350,11 @@ fn push<T>(entries: &mut VecDeque<T>, entry: T, limit: usize) {
     }
     entries.push_back(entry);
 }
+
+/// How much of each connection is kept: a head and a command line.
+const RECEIVED_BYTES: usize = 64 * 1024;
+/// How many connections' bytes are kept: as many as the largest stampede a test makes.
+const RECEIVED_CONNECTIONS: usize = 1000;
 
 #[cfg(test)]
 mod tests {

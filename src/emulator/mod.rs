@@ -39,7 +39,7 @@ pub use settings::{
 
 use certificates::Certificates;
 use environment::{Environment, Place, valid_name};
-use token::{Key, Tokens};
+use token::Tokens;
 
 /// A running fake MWAA. Dropping it stops everything it started.
 #[derive(Debug)]
@@ -84,10 +84,6 @@ impl Emulator {
             .collect();
         hosts.push("localhost".to_owned());
         let certificates = Certificates::make(&hosts, settings.certificate)?;
-        let key = tokio::task::spawn_blocking(Key::shared)
-            .await
-            .map_err(|error| StartError::TokenKey(error.into()))?
-            .map_err(StartError::TokenKey)?;
         let (aws_listener, aws) = bind("AWS", settings.aws).await?;
         let (web_listener, web) = bind("web", settings.web).await?;
         let credentials = if settings.credentials.is_empty() {
@@ -98,13 +94,21 @@ impl Emulator {
         let shared = Arc::new(Shared {
             credentials,
             environments,
-            tokens: Tokens::new(key),
+            tokens: Tokens::default(),
             script,
             journal: Journal::new(settings.journal_limit),
             commands: Mutex::default(),
             settings,
         });
         let mut servers = JoinSet::new();
+        // computed beside the start, which it would double; the first token waits for it, and a
+        // failure shows there
+        servers.spawn({
+            let shared = Arc::clone(&shared);
+            async move {
+                let _ = shared.tokens.key().await;
+            }
+        });
         servers.spawn(control_plane::serve(aws_listener, Arc::clone(&shared)));
         let acceptor = TlsAcceptor::from(certificates.server);
         servers.spawn(web_server::serve(

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use super::clock::Clock;
 use super::fault::{ControlFault, HandshakeFault, Noise, WebFault};
+use super::settings::FailureForm;
 
 /// What the emulator does wrong, and when.
 ///
@@ -36,6 +37,8 @@ pub struct Script {
     pub refuse_with_401: Switch<()>,
     /// How long a command takes before it even begins.
     pub command_delay: Switch<Duration>,
+    /// How failed commands are reported, instead of [`Settings::failure_form`](super::Settings).
+    pub failure_form: Switch<FailureForm>,
     /// What is wrong with a command's output.
     pub noise: Switch<Noise>,
     /// Ends the connection right after an answer, with no `Connection: close` to announce it.

@@ -172,8 +172,6 @@ pub enum StartError {
     Certificate(rcgen::Error),
     /// An environment's name is not one MWAA would take, or stands there twice.
     Environment(String),
-    /// The key that signs tokens could not be made.
-    TokenKey(Box<dyn Error + Send + Sync>),
     /// rustls did not take the certificate.
     Tls(rustls::Error),
 }
@@ -191,7 +189,6 @@ impl fmt::Display for StartError {
                     "environment name {name:?} is not valid or stands there twice"
                 )
             }
-            Self::TokenKey(_) => f.write_str("can't make the emulator's token key"),
             Self::Tls(_) => f.write_str("can't set up TLS for the emulator"),
         }
     }
@@ -203,7 +200,6 @@ impl Error for StartError {
             Self::Bind { source, .. } => Some(source),
             Self::Certificate(source) => Some(source),
             Self::Environment(_) => None,
-            Self::TokenKey(source) => Some(source.as_ref()),
             Self::Tls(source) => Some(source),
         }
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
+use tokio::sync::OnceCell;
 
 use super::journal::TokenKind;
 use super::script::Script;
@@ -21,9 +22,9 @@ struct Claims {
 }
 
 /// Issues tokens and judges the ones that come back.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Tokens {
-    key: Arc<Key>,
+    key: OnceCell<Arc<Key>>,
     issued: Mutex<HashMap<String, Issued>>,
 }
 
@@ -60,21 +61,25 @@ impl Refusal {
 }
 
 impl Tokens {
-    pub(crate) fn new(key: Arc<Key>) -> Self {
-        Self {
-            key,
-            issued: Mutex::default(),
-        }
+    /// Waits until the key is there; the first call makes it.
+    pub(crate) async fn key(&self) -> Result<&Key, KeyError> {
+        let key = self.key.get_or_try_init(async || {
+            tokio::task::spawn_blocking(Key::shared)
+                .await
+                .map_err(KeyError::from)?
+        });
+        key.await.map(Arc::as_ref)
     }
 
     /// Issues a token, whose life begins now.
-    pub(crate) fn issue(
+    pub(crate) async fn issue(
         &self,
         kind: TokenKind,
         environment: &str,
         life: Duration,
         script: &Script,
-    ) -> Result<String, jsonwebtoken::errors::Error> {
+    ) -> Result<String, KeyError> {
+        let key = self.key().await?;
         let now = script.clock.since_epoch();
         let expires = now + life;
         let claims = Claims {
@@ -88,7 +93,7 @@ impl Tokens {
             jti: super::uuid(),
         };
         let token =
-            jsonwebtoken::encode(&Header::new(Algorithm::RS256), &claims, &self.key.private)?;
+            jsonwebtoken::encode(&Header::new(Algorithm::RS256), &claims, &key.private)?;
         let mut issued = self.issued.lock().unwrap_or_else(PoisonError::into_inner);
         if issued.len() >= REMEMBERED {
             issued.retain(|_, token| token.expires + FORGET_AFTER > now);
@@ -146,15 +151,20 @@ impl Tokens {
         Ok(())
     }
 
+    /// The claims of a token with our signature. Before the key is made there is none.
     fn claims(&self, token: &str) -> Option<Claims> {
+        let key = self.key.get()?;
         let mut validation = Validation::new(Algorithm::RS256);
         // audience and expiry are judged by `verify`, against a clock that a test can move
         validation.validate_exp = false;
         validation.validate_aud = false;
-        let data = jsonwebtoken::decode::<Claims>(token, &self.key.public, &validation).ok()?;
+        let data = jsonwebtoken::decode::<Claims>(token, &key.public, &validation).ok()?;
         Some(data.claims)
     }
 }
+
+/// Why there is no key, or no signature.
+pub(crate) type KeyError = Box<dyn Error + Send + Sync>;
 
 /// The pair of RSA keys behind the tokens.
 pub(crate) struct Key {
@@ -171,7 +181,7 @@ impl std::fmt::Debug for Key {
 impl Key {
     /// Makes a 2048-bit pair, once for the process: it takes a tenth of a second of pure
     /// computing, and a token is bound to its emulator by its `jti` anyway.
-    pub(crate) fn shared() -> Result<Arc<Self>, Box<dyn Error + Send + Sync>> {
+    fn shared() -> Result<Arc<Self>, KeyError> {
         static SHARED: Mutex<Option<Arc<Key>>> = Mutex::new(None);
         let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(key) = &*shared {
@@ -220,12 +230,15 @@ const FORGET_AFTER: Duration = Duration::from_hours(1);
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_token_counts_for_its_kind_and_place_and_minute_only() {
+    #[tokio::test]
+    async fn a_token_counts_for_its_kind_and_place_and_minute_only() {
         let script = Script::default();
-        let tokens = Tokens::new(Key::shared().unwrap());
+        let tokens = Tokens::default();
         let life = Duration::from_mins(1);
-        let token = tokens.issue(TokenKind::Cli, "demo", life, &script).unwrap();
+        let token = tokens
+            .issue(TokenKind::Cli, "demo", life, &script)
+            .await
+            .unwrap();
         let judge = |kind, place| tokens.verify(Some(&token), kind, place, &script);
         assert_eq!(judge(TokenKind::Cli, "demo"), Ok(()));
         assert_eq!(judge(TokenKind::Web, "demo"), Err(Refusal::Audience));
@@ -244,14 +257,16 @@ mod tests {
         );
     }
 
-    #[test]
-    fn a_changed_or_foreign_token_is_refused() {
+    #[tokio::test]
+    async fn a_changed_or_foreign_token_is_refused() {
         let script = Script::default();
-        let tokens = Tokens::new(Key::shared().unwrap());
-        let elsewhere = Tokens::new(Key::shared().unwrap());
+        let tokens = Tokens::default();
+        let elsewhere = Tokens::default();
         let foreign = elsewhere
             .issue(TokenKind::Cli, "demo", Duration::from_mins(1), &script)
+            .await
             .unwrap();
+        tokens.key().await.unwrap();
         let (signed, _) = foreign.rsplit_once('.').unwrap();
         let forged = format!("{signed}.AAAA");
         for token in [Some(foreign.as_str()), Some(&forged), Some("x")] {

@@ -56,7 +56,12 @@ async fn connection(stream: TcpStream, acceptor: TlsAcceptor, id: u64, shared: A
         let server_name = stream.get_ref().1.server_name().map(str::to_owned);
         shared.journal.named(server_name.as_deref());
         let control = Arc::new(Control::default());
-        let wire = TokioIo::new(Wire::new(stream, Arc::clone(&control)));
+        let wire = TokioIo::new(Wire::new(
+            stream,
+            Arc::clone(&control),
+            id,
+            Arc::clone(&shared),
+        ));
         let peer = Peer {
             id,
             server_name,

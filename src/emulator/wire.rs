@@ -9,6 +9,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
+use super::Shared;
+
 /// What is to happen to the next bytes written.
 #[derive(Debug)]
 pub(crate) enum Spoil {
@@ -75,15 +77,25 @@ impl Control {
 pub(crate) struct Wire {
     stream: TlsStream<TcpStream>,
     control: Arc<Control>,
+    shared: Arc<Shared>,
+    connection: u64,
     replacement: Vec<u8>,
     ending: bool,
 }
 
 impl Wire {
-    pub(crate) fn new(stream: TlsStream<TcpStream>, control: Arc<Control>) -> Self {
+    /// Wraps connection number `connection`, whose bytes go to the journal.
+    pub(crate) fn new(
+        stream: TlsStream<TcpStream>,
+        control: Arc<Control>,
+        connection: u64,
+        shared: Arc<Shared>,
+    ) -> Self {
         Self {
             stream,
             control,
+            shared,
+            connection,
             replacement: Vec::new(),
             ending: false,
         }
@@ -112,7 +124,11 @@ impl AsyncRead for Wire {
         if closed {
             return Poll::Ready(Ok(())); // reads as the end of the stream
         }
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
+        let bytes = buffer.filled().get(before..).unwrap_or_default();
+        self.shared.journal.receive(self.connection, bytes);
+        Poll::Ready(Ok(()))
     }
 }
 

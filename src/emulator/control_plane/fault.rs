@@ -9,7 +9,7 @@ use super::reply::{Reply, percent_decoded};
 use super::{Operation, not_found, succeed};
 
 /// The answer of a call that is scripted to go wrong.
-pub(super) fn answer(
+pub(super) async fn answer(
     fault: &ControlFault,
     operation: &Operation<'_>,
     environment: Option<&Environment>,
@@ -74,7 +74,7 @@ pub(super) fn answer(
         }
         // the rest is decided after the delay, from a good answer
         ControlFault::Drop | ControlFault::ForeignHost(_) | ControlFault::Hang => {
-            succeed(operation, environment, None, shared)
+            succeed(operation, environment, None, shared).await
         }
     }
 }

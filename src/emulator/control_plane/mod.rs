@@ -155,8 +155,10 @@ async fn perform(
     // made before the wait: a slow answer carries a token that has already aged
     let made = match (&fault, find(operation, shared)) {
         (_, Err(refusal)) => refusal,
-        (None, Ok(environment)) => succeed(operation, environment, query, shared),
-        (Some(fault), Ok(environment)) => fault::answer(fault, operation, environment, shared),
+        (None, Ok(environment)) => succeed(operation, environment, query, shared).await,
+        (Some(fault), Ok(environment)) => {
+            fault::answer(fault, operation, environment, shared).await
+        }
     };
     if let Some(delay) = delay {
         tokio::time::sleep(delay).await;
@@ -201,7 +203,7 @@ fn find<'a>(
     }
 }
 
-fn succeed(
+async fn succeed(
     operation: &Operation<'_>,
     environment: Option<&Environment>,
     query: Option<&str>,
@@ -209,7 +211,7 @@ fn succeed(
 ) -> Reply {
     match (operation, environment) {
         (Operation::CreateCliToken(_), Some(environment)) => {
-            let token = match mint(TokenKind::Cli, environment, shared) {
+            let token = match mint(TokenKind::Cli, environment, shared).await {
                 Ok(token) => token,
                 Err(failure) => return failure,
             };
@@ -224,7 +226,7 @@ fn succeed(
                 )
                 .capitalised();
             }
-            let token = match mint(TokenKind::Web, environment, shared) {
+            let token = match mint(TokenKind::Web, environment, shared).await {
                 Ok(token) => token,
                 Err(failure) => return failure,
             };
@@ -246,11 +248,16 @@ fn succeed(
     }
 }
 
-fn mint(kind: TokenKind, environment: &Environment, shared: &Shared) -> Result<String, Reply> {
+async fn mint(
+    kind: TokenKind,
+    environment: &Environment,
+    shared: &Shared,
+) -> Result<String, Reply> {
     let life = shared.settings.token_life;
     let token = shared
         .tokens
-        .issue(kind, &environment.seed.name, life, &shared.script);
+        .issue(kind, &environment.seed.name, life, &shared.script)
+        .await;
     let token = token
         .map_err(|error| Reply::error(500, "InternalServerException", &error.to_string()))?;
     shared.journal.minted(kind);

@@ -8,7 +8,9 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::task::JoinSet;
 
-use super::super::{CertificateForm, FailureForm, Noise, Seed, Settings, TokenKind, WebFault};
+use super::super::{
+    CertificateForm, FailureForm, HandshakeFault, Noise, Seed, Settings, TokenKind, WebFault,
+};
 use super::client::{Signing, call, cli_request, cli_token, exchange, run, start, tls};
 
 #[tokio::test]
@@ -37,6 +39,11 @@ async fn a_signed_call_gets_a_token_that_runs_a_command() {
     );
     assert_eq!(request.status, Some(200));
     assert!(request.token.is_some());
+    let host = emulator.host("demo").unwrap();
+    assert_eq!(
+        String::from_utf8(journal.received(request.connection)).unwrap(),
+        cli_request(&host, Some(&token), "version")
+    );
 }
 
 #[tokio::test]
@@ -75,7 +82,10 @@ async fn a_token_counts_only_where_it_should() {
 
 #[tokio::test]
 async fn failures_take_the_form_that_was_asked_for() {
-    for (failure_form, status) in [(FailureForm::BadRequest, 400), (FailureForm::Ok, 200)] {
+    for (failure_form, status, other, other_status) in [
+        (FailureForm::BadRequest, 400, FailureForm::Ok, 200),
+        (FailureForm::Ok, 200, FailureForm::BadRequest, 400),
+    ] {
         let emulator = start(Settings {
             failure_form,
             ..Settings::default()
@@ -87,6 +97,11 @@ async fn failures_take_the_form_that_was_asked_for() {
             .unwrap();
         assert_eq!(failed.status, status);
         assert_ne!(failed.streams().1, "");
+        emulator.script().failure_form.next(1, other);
+        let failed = run(&emulator, "demo", Some(&token), "variables get missing")
+            .await
+            .unwrap();
+        assert_eq!(failed.status, other_status);
         for broken in ["pools import x", "dags trigger 'x", "trigger_dag x", ""] {
             let answer = run(&emulator, "demo", Some(&token), broken).await.unwrap();
             assert_eq!(answer.status, 500, "{broken}");
@@ -277,4 +292,50 @@ async fn a_real_program_runs_with_the_split_words() {
     let answer = run(&emulator, "demo", Some(&token), command).await.unwrap();
     let printed = "variables set k {\"a\":  \"b c\"} $HOME\n".to_owned();
     assert_eq!(answer.streams(), (printed, String::new()));
+}
+
+#[tokio::test]
+async fn connections_are_cut_or_never_begin_as_scripted() {
+    let emulator = start(Settings::default()).await;
+    let host = emulator.host("demo").unwrap();
+    let mut idle = tls(&emulator, &host).await.unwrap();
+    emulator
+        .journal()
+        .wait_for(|journal| journal.server_names().len() == 1)
+        .await;
+    emulator.script().cut_web_connections();
+    assert!(idle.read(&mut [0; 1]).await.is_err());
+    emulator
+        .script()
+        .handshake_fault
+        .next(1, HandshakeFault::Close);
+    assert!(tls(&emulator, &host).await.is_err());
+    assert!(tls(&emulator, &host).await.is_ok());
+    assert_eq!(emulator.journal().web_connections(), 3);
+}
+
+#[tokio::test]
+async fn condition_p_breaks_what_parses_dags() {
+    let seed = Seed {
+        plugins_need_packages: true,
+        ..Seed::new("demo", "2.0.2")
+    };
+    let emulator = start(Settings {
+        environments: vec![seed],
+        ..Settings::default()
+    })
+    .await;
+    let token = cli_token(&emulator, "demo").await;
+    let broken = run(&emulator, "demo", Some(&token), "dags list")
+        .await
+        .unwrap();
+    assert_eq!(broken.status, 400);
+    assert!(broken.streams().1.contains("ModuleNotFoundError"));
+    assert_eq!(
+        run(&emulator, "demo", Some(&token), "version")
+            .await
+            .unwrap()
+            .status,
+        200
+    );
 }
