@@ -1,6 +1,7 @@
 //! mwaa-gateway: reach Amazon MWAA through localhost, without tokens.
 
 pub mod app;
+pub mod cli;
 pub mod config;
 pub mod control;
 pub mod credential;

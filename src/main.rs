@@ -1,3 +1,7 @@
 //! The front door: parse, run, exit code; nothing else.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    mwaa_gateway::cli::run().into()
+}

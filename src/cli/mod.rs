@@ -1,0 +1,43 @@
+//! The command line: arguments, dispatch, exit codes.
+
+mod arguments;
+mod check;
+mod commands;
+mod demo;
+mod emulator;
+mod exit;
+mod inputs;
+mod logging;
+mod manual;
+mod serve;
+mod signals;
+mod terminal;
+mod wait;
+
+pub use exit::Exit;
+
+use arguments::{Arguments, Command};
+use clap::Parser as _;
+use terminal::Terminal;
+
+/// Runs the program with the process's arguments.
+pub fn run() -> Exit {
+    let terminal = Terminal::new();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return arguments::explain(&error, &terminal),
+    };
+    if let Err(error) = logging::start(&arguments.logging, &terminal) {
+        return terminal.fail(Exit::Usage, &error, Some("write it as in `info` or `mwaa_gateway=debug`"));
+    }
+    match arguments.command {
+        Command::Serve(options) => serve::run(&options, &terminal),
+        Command::Demo(options) => demo::run(&options, &terminal),
+        Command::Emulator(options) => emulator::run(options, &terminal),
+        Command::Check(options) => check::run(&options, &terminal),
+        Command::Commands(options) => commands::run(&options, &terminal),
+        Command::Wait(options) => wait::run(&options, &terminal),
+        Command::Completions { shell } => manual::completions(shell, &terminal),
+        Command::Man => manual::page(&terminal),
+    }
+}

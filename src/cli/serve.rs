@@ -1,0 +1,94 @@
+//! `serve`: runs the gateway.
+
+use super::Exit;
+use super::inputs::{self, Inputs};
+use super::signals::Signals;
+use super::terminal::Terminal;
+use crate::app::{self, Built, StartError};
+use crate::config::Config;
+use clap::Args;
+
+/// The options of `serve`.
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    #[command(flatten)]
+    inputs: Inputs,
+}
+
+pub(super) fn run(options: &Options, terminal: &Terminal) -> Exit {
+    let prepared = options
+        .inputs
+        .load(terminal)
+        .and_then(|config| inputs::extras(terminal).map(|extras| (config, extras)));
+    let (config, extras) = match prepared {
+        Ok(prepared) => prepared,
+        Err(exit) => return exit,
+    };
+    app::harden();
+    control(terminal, async {
+        let signals = Signals::listen().map_err(StartError::Thread)?;
+        let warnings = config.warnings();
+        let built = app::build(config, &extras).await?;
+        announce(&built, terminal);
+        for warning in warnings {
+            terminal.say(format_args!("warning: {warning}"));
+        }
+        signals.run(built).await
+    })
+}
+
+/// Runs on the control runtime: one thread for mints, questions and management.
+pub(super) fn control(
+    terminal: &Terminal,
+    work: impl Future<Output = Result<Exit, StartError>>,
+) -> Exit {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let outcome = runtime.map_err(StartError::Thread).and_then(|runtime| {
+        let outcome = runtime.block_on(work);
+        // a look-up of a name may hang in the C library; the exit does not wait for it
+        runtime.shutdown_background();
+        outcome
+    });
+    outcome.unwrap_or_else(|error| {
+        let (exit, hint) = advice(&error);
+        terminal.fail(exit, &error, Some(hint))
+    })
+}
+
+/// Says where to find the gateway.
+pub(super) fn announce(built: &Built, terminal: &Terminal) {
+    for url in built.urls() {
+        terminal.say(format_args!("listening on {url}"));
+    }
+    if let Some(url) = built.management_url() {
+        terminal.say(format_args!("management on {url}"));
+    }
+}
+
+fn advice(error: &StartError) -> (Exit, &'static str) {
+    match error {
+        StartError::Bind(_) => (
+            Exit::Failed,
+            "another program may listen there; choose another address with --listen",
+        ),
+        StartError::Management(..) => (
+            Exit::Failed,
+            "another program may listen there; choose another address with --management",
+        ),
+        StartError::NoEnvironment => (
+            Exit::Configuration,
+            "name one with --environment NAME, or as [environments.NAME] in the configuration file",
+        ),
+        StartError::Thread(_) => (Exit::Failed, "the system refuses threads or signals; check its limits"),
+        StartError::Trust(_) | StartError::Unreadable(..) => {
+            (Exit::Configuration, "`mwaa-gateway check` reports everything about the configuration")
+        }
+    }
+}
+
+/// The configuration that `demo` makes out of its emulator's snippet.
+pub(super) fn with_listen(mut config: Config, listen: crate::config::Address) -> Config {
+    config.listener.address = listen;
+    config.management.address = ([127, 0, 0, 1], 0).into();
+    config
+}
