@@ -37,7 +37,7 @@ fn bare(name: &'static str, about: &'static str) -> Command {
     Command::new(name)
         .about(about)
         .args_override_self(true)
-        .help_template("Usage: {usage}\n\n{about-with-newline}\n{all-args}\n")
+        .help_template("Usage: {usage}\n{about-section}\n{all-args}\n")
 }
 
 /// A required positional argument.

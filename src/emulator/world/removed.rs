@@ -35,7 +35,10 @@ const REMOVED: [(&str, &str); 27] = [
 
 /// What a parser says of a command that was removed before its release.
 pub(super) fn removed(parser: &Command, path: &str) -> Option<String> {
-    // only the grammar of Airflow 3 has `backfill`
+    if parser.find_subcommand("trigger_dag").is_some() {
+        return None; // 1.10 itself
+    }
+    // only the grammar of Airflow 3 has `backfill` as a group
     let three = parser
         .find_subcommand("backfill")
         .is_some_and(Command::has_subcommands)

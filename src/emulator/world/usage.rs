@@ -74,10 +74,7 @@ fn synopsis(command: &Command, path: &str) -> String {
         return format!("{path} [-h] {what} ...");
     }
     let mut parts = vec![path.to_owned(), "[-h]".to_owned()];
-    for arg in command
-        .get_opts()
-        .chain(command.get_arguments().filter(|arg| is_switch(arg)))
-    {
+    for arg in command.get_opts() {
         let flag = match (arg.get_short(), arg.get_long()) {
             (Some(short), _) => format!("-{short}"),
             (None, long) => format!("--{}", long.unwrap_or_default()),
