@@ -6,8 +6,8 @@ use serde_json::json;
 use super::arguments::{Parsed, command, group, option, output, switch};
 use super::output::Rows;
 use super::reply::{CommandResult, Reply};
-use super::runs::{self, Asked};
 use super::state::State;
+use super::trigger::{self, Asked};
 
 /// The world's assets: name, URI, the DAG that produces it.
 const ASSETS: [(&str, &str, &str); 2] = [
@@ -56,8 +56,8 @@ pub(super) fn run(state: &mut State, command: &str, given: &ArgMatches) -> Reply
     }
     let (name, uri, dag_id) = find(given)?;
     if command == "materialize" {
-        let run = runs::trigger(state, dag_id, &Asked::default())?;
-        return Ok(runs::triggered(state, &run, given));
+        let run = trigger::trigger(state, dag_id, &Asked::default())?;
+        return Ok(trigger::triggered(state, &run, given));
     }
     let mut rows = Rows::new(&["property_name", "property_value"]);
     for (property, value) in [("name", *name), ("uri", *uri), ("group", "asset")] {

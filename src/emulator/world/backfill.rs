@@ -1,5 +1,7 @@
 //! `backfill create` (Airflow 3) and `dags backfill` (Airflow 2): runs for a range of past days.
 
+use std::fmt::Write as _;
+
 use clap::builder::PossibleValuesParser;
 use clap::{ArgMatches, Command, value_parser};
 
@@ -7,8 +9,8 @@ use super::arguments::{Parsed, command, dated, group, option, switch};
 use super::clock::{DAY, Moment};
 use super::dags::loaded;
 use super::reply::{CommandResult, Reply};
-use super::runs;
 use super::state::{Dag, Run, State};
+use super::trigger;
 
 pub(super) fn grammar() -> Command {
     let behaviors = ["none", "completed", "failed"];
@@ -48,7 +50,7 @@ pub(super) fn create(state: &mut State, given: &ArgMatches) -> Reply {
     let dag_id = given.required("dag-id");
     let from = given.moment("from-date").unwrap_or(state.now);
     let to = given.moment("to-date").unwrap_or(state.now);
-    let conf = runs::conf(given.text("dag-run-conf"))?;
+    let conf = trigger::conf(given.text("dag-run-conf"))?;
     let Some(dag) = state.dags.get(dag_id) else {
         let message = format!("Could not find dag {dag_id}");
         return Err(CommandResult::traceback(
@@ -81,7 +83,7 @@ pub(super) fn create(state: &mut State, given: &ArgMatches) -> Reply {
             given.text("reprocess-behavior").unwrap_or("None"),
         );
         for date in dates {
-            text.push_str(&format!("    - {date}\n"));
+            let _ = writeln!(text, "    - {date}");
         }
         return Ok(CommandResult::printed(text));
     }
@@ -92,9 +94,13 @@ pub(super) fn create(state: &mut State, given: &ArgMatches) -> Reply {
 
 /// Runs `dags backfill`, which waits for its runs and says how many succeeded.
 pub(super) fn of_two(state: &mut State, dag_id: &str, given: &ArgMatches) -> Reply {
-    let from = given.moment("start-date").or(given.moment("start_date"));
-    let to = given.moment("end-date").or(given.moment("end_date"));
-    let conf = runs::conf(given.text("conf"))?;
+    let from = given
+        .moment("start-date")
+        .or_else(|| given.moment("start_date"));
+    let to = given
+        .moment("end-date")
+        .or_else(|| given.moment("end_date"));
+    let conf = trigger::conf(given.text("conf"))?;
     let Some(from) = from.or(to) else {
         return Err(CommandResult::traceback(
             "airflow.exceptions.AirflowException",
@@ -106,9 +112,9 @@ pub(super) fn of_two(state: &mut State, dag_id: &str, given: &ArgMatches) -> Rep
     if given.has("dry-run") || given.has("dry_run") {
         let mut text = String::new();
         for date in &dates {
-            text.push_str(&format!("Dry run of DAG {dag_id} on {date}\n"));
+            let _ = writeln!(text, "Dry run of DAG {dag_id} on {date}");
             for task in dag.tasks {
-                text.push_str(&format!("Task {} located in DAG {dag_id}\n", task.id));
+                let _ = writeln!(text, "Task {} located in DAG {dag_id}", task.id);
             }
         }
         return Ok(CommandResult::printed(text));

@@ -1,5 +1,7 @@
 //! `cheat-sheet`: all commands in tables, one a group, from the grammar itself.
 
+use std::fmt::Write as _;
+
 use clap::Command;
 
 use super::reply::CommandResult;
@@ -44,9 +46,9 @@ fn section(text: &mut String, title: &str, mut lines: Vec<(String, String)>) {
         .map(|(_, about)| about.len())
         .max()
         .unwrap_or(0);
-    text.push_str(&format!("{title:<total$}\n", total = width + 50));
+    let _ = writeln!(text, "{title:<total$}", total = width + 50);
     for (name, about) in lines {
-        text.push_str(&format!("{name:<47} | {about:<width$}\n"));
+        let _ = writeln!(text, "{name:<47} | {about:<width$}");
     }
     text.push_str(&" ".repeat(width + 50));
     text.push('\n');

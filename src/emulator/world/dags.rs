@@ -1,7 +1,9 @@
-//! `dags`: the DAGs themselves (list, details, pause, delete, show, report); runs are in `runs`.
+//! `dags pause|delete|next-execution|report|show` and so on; runs are in `runs`, rows in `dag_list`.
+
+use std::fmt::Write as _;
 
 use clap::{ArgMatches, Command, value_parser};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::arguments::{
     Parsed, command, group, option, output, positional, subdir, switch, yes,
@@ -11,7 +13,7 @@ use super::output::{Format, Rows};
 use super::release::Release;
 use super::reply::{CommandResult, Reply};
 use super::state::{Dag, State};
-use super::{jobs, runs, seed};
+use super::{dag_list, jobs, runs, seed};
 
 pub(super) fn grammar(release: Release) -> Command {
     let dag_id = || positional("dag_id", "The id of the dag");
@@ -94,9 +96,9 @@ pub(super) fn grammar(release: Release) -> Command {
 pub(super) fn run(state: &mut State, name: &str, given: &ArgMatches) -> Reply {
     let dag_id = given.required("dag_id");
     match name {
-        "list" => list(state, given.text("columns"), given.format()),
-        "details" => details(state, dag_id, given.format()),
-        "pause" | "unpause" => set_paused(state, dag_id, name == "pause", given.format()),
+        "list" => Ok(dag_list::list(state, given.text("columns"), given.format())),
+        "details" => dag_list::details(state, dag_id, given.format()),
+        "pause" | "unpause" => Ok(set_paused(state, dag_id, name == "pause", given.format())),
         "delete" => delete(state, dag_id, given.has("yes")),
         "list-import-errors" => Ok(Rows::new(&["filepath", "error"]).print(given.format())),
         "list-jobs" => Ok(jobs::list(state, given)),
@@ -131,149 +133,30 @@ pub(super) fn recorded<'a>(state: &'a State, dag_id: &str) -> Result<&'a Dag, Co
     })
 }
 
-/// The value of a DAG's property, as `dags list --columns` and `dags details` name it.
-fn property(name: &str, dag_id: &str, dag: &Dag) -> Option<Value> {
-    Some(match name {
-        "dag_id" | "dag_display_name" => json!(dag_id),
-        "fileloc" | "filepath" => json!(dag.fileloc()),
-        "relative_fileloc" => json!(dag.file),
-        "owners" => json!([dag.owner]),
-        "owner" => json!(dag.owner),
-        "is_paused" | "paused" => json!(dag.paused),
-        "is_active" => json!(true),
-        "is_stale" | "has_import_errors" | "has_task_concurrency_limits" | "is_subdag" => {
-            json!(false)
-        }
-        "description" => json!(dag.description),
-        "tags" => dag.tags.iter().map(|tag| json!({"name": tag})).collect(),
-        "bundle_name" => json!("dags-folder"),
-        "bundle_version" | "last_expired" => Value::Null,
-        "max_active_tasks" | "max_active_runs" => json!(16),
-        "schedule_interval" | "timetable_summary" => json!(dag.schedule()),
-        "timetable_description" => json!(dag.schedule_in_words()),
-        _ => return None,
-    })
-}
-
-fn list(state: &State, columns: Option<&str>, format: Format) -> Reply {
-    let usual: &[&'static str] = if state.release.is_three() {
-        &[
-            "dag_id",
-            "fileloc",
-            "owners",
-            "is_paused",
-            "bundle_name",
-            "bundle_version",
-        ]
-    } else if state.release.at_least(2, 9) {
-        &["dag_id", "fileloc", "owners", "is_paused"]
-    } else {
-        &["dag_id", "filepath", "owner", "paused"]
-    };
-    let asked: Vec<&str> = columns.map_or_else(Vec::new, |names| names.split(',').collect());
-    let known = DETAILS.iter().chain(usual).copied();
-    let mut chosen: Vec<&'static str> = asked
-        .iter()
-        .filter_map(|name| known.clone().find(|known| known == name))
-        .collect();
-    if asked.is_empty() {
-        chosen = usual.to_vec();
-    } else if chosen.len() < asked.len() {
-        let ignored: Vec<&str> = asked
-            .into_iter()
-            .filter(|name| known.clone().all(|known| known != *name))
-            .collect();
-        let ignored = super::python::repr(&json!(ignored));
-        let message = format!("Ignoring the following invalid columns: {ignored}.");
-        return Ok(rows(state, &chosen).print(format).with_note(&message));
-    }
-    Ok(rows(state, &chosen).print(format))
-}
-
-fn rows(state: &State, columns: &[&'static str]) -> Rows {
-    let mut rows = Rows::new(columns);
-    for (dag_id, dag) in &state.dags {
-        let value = |column: &&str| property(column, dag_id, dag).unwrap_or_default();
-        rows.push(columns.iter().map(value).collect());
-    }
-    rows
-}
-
-/// The properties of `dags details`, in its order.
-const DETAILS: [&str; 15] = [
-    "dag_id",
-    "dag_display_name",
-    "is_paused",
-    "is_active",
-    "is_stale",
-    "fileloc",
-    "owners",
-    "description",
-    "schedule_interval",
-    "timetable_summary",
-    "timetable_description",
-    "tags",
-    "max_active_tasks",
-    "max_active_runs",
-    "has_import_errors",
-];
-
-fn details(state: &State, dag_id: &str, format: Format) -> Reply {
-    let Some(dag) = state.dags.get(dag_id) else {
-        return Err(CommandResult::system_exit(format_args!(
-            "DAG: {dag_id} does not exist in 'dag' table"
-        )));
-    };
-    let foreign: &[&str] = if state.release.is_three() {
-        &["is_active", "schedule_interval"]
-    } else {
-        &["is_stale", "timetable_summary"]
-    };
-    let shown: Vec<&'static str> = DETAILS
-        .iter()
-        .copied()
-        .filter(|name| !foreign.contains(name))
-        .collect();
-    let values = shown
-        .iter()
-        .map(|name| property(name, dag_id, dag).unwrap_or_default());
-    if matches!(format, Format::Json | Format::Yaml) {
-        let mut rows = Rows::new(&shown);
-        rows.push(values.collect());
-        return Ok(rows.print(format));
-    }
-    let mut rows = Rows::new(&["property_name", "property_value"]);
-    for (name, value) in shown.iter().zip(values) {
-        rows.push(vec![json!(name), value]);
-    }
-    Ok(rows.print(format))
-}
-
 /// Sets whether a DAG is paused; from 2.9 the command says so in rows.
-fn set_paused(state: &mut State, dag_id: &str, paused: bool, format: Format) -> Reply {
+fn set_paused(state: &mut State, dag_id: &str, paused: bool, format: Format) -> CommandResult {
     let in_rows = state.release.at_least(2, 9);
     let now = state.now;
     let Some(dag) = state.dags.get_mut(dag_id) else {
-        return Ok(match in_rows {
-            true => unchanged(paused),
-            false => CommandResult::system_exit(format_args!(
+        return if in_rows {
+            unchanged(paused)
+        } else {
+            CommandResult::system_exit(format_args!(
                 "DAG: {dag_id} does not exist in 'dag' table"
-            )),
-        });
+            ))
+        };
     };
     if in_rows && dag.paused == paused {
-        return Ok(unchanged(paused));
+        return unchanged(paused);
     }
     dag.set_paused(paused, now);
     if !in_rows {
         let paused = if paused { "True" } else { "False" };
-        return Ok(CommandResult::line(format_args!(
-            "Dag: {dag_id}, paused: {paused}"
-        )));
+        return CommandResult::line(format_args!("Dag: {dag_id}, paused: {paused}"));
     }
     let mut rows = Rows::new(&["dag_id", "is_paused"]);
     rows.push(vec![json!(dag_id), json!(paused)]);
-    Ok(rows.print(format))
+    rows.print(format)
 }
 
 fn unchanged(paused: bool) -> CommandResult {
@@ -362,13 +245,14 @@ pub(super) fn show(state: &State, dag_id: &str, save: Option<&str>) -> Reply {
     let mut dot =
         format!("digraph {dag_id} {{\n\tgraph [label={dag_id} labelloc=t rankdir=LR]\n");
     for task in dag.tasks {
-        dot.push_str(&format!(
-            "\t{} [color=\"#000000\" fillcolor=\"#f0ede4\" label={} shape=rectangle style=\"filled,rounded\"]\n",
+        let _ = writeln!(
+            dot,
+            "\t{} [color=\"#000000\" fillcolor=\"#f0ede4\" label={} shape=rectangle style=\"filled,rounded\"]",
             task.id, task.id
-        ));
+        );
     }
     for (task, next) in dag.tasks.iter().zip(dag.tasks.iter().skip(1)) {
-        dot.push_str(&format!("\t{} -> {}\n", task.id, next.id));
+        let _ = writeln!(dot, "\t{} -> {}", task.id, next.id);
     }
     dot.push_str("}\n");
     Ok(CommandResult::line(dot))
@@ -382,57 +266,11 @@ impl Dag {
         }
         self.paused = paused;
     }
-
-    fn schedule(&self) -> Option<String> {
-        self.daily_at
-            .map(|at| format!("{} {} * * *", at % 3600 / 60, at / 3600))
-    }
-
-    fn schedule_in_words(&self) -> String {
-        match self.daily_at {
-            Some(at) => format!("At {:02}:{:02}", at / 3600, at % 3600 / 60),
-            None => "Never, external triggers only".to_owned(),
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::tests::{fails, ok, run, world};
-
-    #[test]
-    fn the_list_is_in_the_columns_of_the_release() {
-        let expected = [
-            "dag_id       | fileloc                                         | owners    | is_paused",
-            "=============+=================================================+===========+==========",
-            "daily_report | /usr/local/airflow/dags/reports/daily_report.py | analytics | True     ",
-            "example_etl  | /usr/local/airflow/dags/example_etl.py          | data-team | False    ",
-            "lab_hello    | /usr/local/airflow/dags/lab_hello.py            | airflow   | False    ",
-        ];
-        let two = ok(&world("2.10.5"), &["dags", "list"]);
-        assert_eq!(two.lines().take(5).collect::<Vec<_>>(), expected);
-        assert!(ok(&world("2.5.1"), &["dags", "list"]).starts_with("dag_id       | filepath "));
-        let three = ok(&world("3.0.6"), &["dags", "list", "-o", "json"]);
-        assert!(
-            three.contains("\"bundle_name\": \"dags-folder\", \"bundle_version\": null}"),
-            "{three}"
-        );
-        let chosen = ok(
-            &world("2.10.5"),
-            &[
-                "dags",
-                "list",
-                "--columns",
-                "dag_id,is_paused",
-                "-o",
-                "plain",
-            ],
-        );
-        assert!(
-            chosen.starts_with("dag_id        is_paused\ndaily_report  True\n"),
-            "{chosen}"
-        );
-    }
 
     #[test]
     fn pausing_is_seen_by_the_next_list() {

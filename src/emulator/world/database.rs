@@ -1,5 +1,7 @@
 //! `db clean`: old runs are purged.
 
+use std::fmt::Write as _;
+
 use clap::{ArgMatches, Command};
 
 use super::arguments::{Parsed, command, dated, group, option, switch, yes};
@@ -87,9 +89,10 @@ pub(super) fn clean(state: &mut State, given: &ArgMatches) -> Reply {
                 .sum(),
             _ => 0,
         };
-        text.push_str(&format!(
-            "\nChecking table {table}\nFound {found} rows meeting deletion criteria.\n"
-        ));
+        let _ = writeln!(
+            text,
+            "\nChecking table {table}\nFound {found} rows meeting deletion criteria."
+        );
         if found > 0 && !dry {
             text.push_str("Performing Delete...\nFinished Performing Delete\n");
         }

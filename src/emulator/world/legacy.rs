@@ -1,197 +1,15 @@
-//! The flat spellings of Airflow 1.10, and what later releases say about removed names.
+//! The commands of Airflow 1.10, under their flat names.
 
-use clap::{ArgMatches, Command};
+use std::fmt::Write as _;
 
-use super::arguments::{Parsed, command, dated, option, positional, subdir, switch, yes};
+use clap::ArgMatches;
+
+use super::arguments::Parsed;
 use super::dags::{self, loaded};
 use super::reply::{CommandResult, Reply};
-use super::runs::{self, Asked};
 use super::state::{Pool, State};
-use super::{backfill, pools, tasks, variables};
-
-/// Names of 1.10 and their successors in 2.x, from Airflow's own list.
-const REMOVED: [(&str, &str); 27] = [
-    ("worker", "celery worker"),
-    ("flower", "celery flower"),
-    ("trigger_dag", "dags trigger"),
-    ("delete_dag", "dags delete"),
-    ("show_dag", "dags show"),
-    ("list_dag", "dags list"),
-    ("dag_status", "dags status"),
-    ("backfill", "dags backfill"),
-    ("list_dag_runs", "dags list-runs"),
-    ("pause", "dags pause"),
-    ("unpause", "dags unpause"),
-    ("test", "tasks test"),
-    ("clear", "tasks clear"),
-    ("list_tasks", "tasks list"),
-    ("task_failed_deps", "tasks failed-deps"),
-    ("task_state", "tasks state"),
-    ("run", "tasks run"),
-    ("render", "tasks render"),
-    ("initdb", "db init"),
-    ("resetdb", "db reset"),
-    ("upgradedb", "db upgrade"),
-    ("checkdb", "db check"),
-    ("shell", "db shell"),
-    ("pool", "pools"),
-    ("list_users", "users list"),
-    ("create_user", "users create"),
-    ("delete_user", "users delete"),
-];
-
-/// What a parser says of a command that was removed before its release.
-pub(super) fn removed(parser: &Command, path: &str) -> Option<String> {
-    // only the grammar of Airflow 3 has `backfill`
-    let three = parser
-        .find_subcommand("backfill")
-        .is_some_and(Command::has_subcommands)
-        || (parser.get_name() == "dags" && parser.find_subcommand("backfill").is_none());
-    if three {
-        let new = match path {
-            "dags backfill" => "backfill create",
-            "webserver" => "api-server",
-            _ => return None,
-        };
-        return Some(format!(
-            "Command `{path}` has been removed. Please use `airflow {new}`"
-        ));
-    }
-    let (_, new) = REMOVED.iter().find(|(old, _)| *old == path)?;
-    Some(format!(
-        "`airflow {path}` command, has been removed, please use `airflow {new}`"
-    ))
-}
-
-/// The commands of 1.10.12.
-pub(super) fn grammar() -> Vec<Command> {
-    let dag_id = || positional("dag_id", "The id of the dag");
-    let task_id = || positional("task_id", "The id of the task");
-    let date = || {
-        dated(positional(
-            "execution_date",
-            "The execution date of the DAG",
-        ))
-    };
-    let task = |name, about| command(name, about).args([dag_id(), task_id(), date(), subdir()]);
-    let pairs = |arg: clap::Arg| arg.num_args(1..);
-    vec![
-        command(
-            "backfill",
-            "Run subsections of a DAG for a specified date range",
-        )
-        .args([
-            dag_id(),
-            dated(option(
-                Some('s'),
-                "start_date",
-                "Override start_date YYYY-MM-DD",
-            ))
-            .alias("start-date"),
-            dated(option(
-                Some('e'),
-                "end_date",
-                "Override end_date YYYY-MM-DD",
-            ))
-            .alias("end-date"),
-            option(
-                Some('c'),
-                "conf",
-                "JSON string that gets pickled into the DagRun's conf",
-            ),
-            switch(None, "dry_run", "Perform a dry run"),
-            subdir(),
-            yes(),
-        ]),
-        command(
-            "clear",
-            "Clear a set of task instance, as if they never ran",
-        )
-        .args([
-            dag_id(),
-            option(
-                Some('t'),
-                "task_regex",
-                "The regex to filter specific task_ids",
-            ),
-            switch(Some('c'), "no_confirm", "Do not request confirmation"),
-            subdir(),
-        ]),
-        command("dag_state", "Get the status of a dag run").args([dag_id(), date(), subdir()]),
-        command(
-            "delete_dag",
-            "Delete all DB records related to the specified DAG",
-        )
-        .args([dag_id(), yes()]),
-        command("list_dag_runs", "List dag runs given a DAG id").args([
-            dag_id(),
-            option(None, "state", "Only list the dag runs of the state"),
-        ]),
-        command("list_dags", "List all the DAGs").args([
-            subdir(),
-            switch(Some('r'), "report", "Show DagBag loading report"),
-        ]),
-        command("list_tasks", "List the tasks within a DAG").args([
-            dag_id(),
-            switch(Some('t'), "tree", "Tree view"),
-            subdir(),
-        ]),
-        command("next_execution", "Get the next execution datetime of a DAG")
-            .args([dag_id(), subdir()]),
-        command("pause", "Pause a DAG").args([dag_id(), subdir()]),
-        command("pool", "CRUD operations on pools").args([
-            pairs(option(
-                Some('s'),
-                "set",
-                "Set pool slot count and description",
-            ))
-            .num_args(3),
-            option(Some('g'), "get", "Get pool info"),
-            option(Some('x'), "delete", "Delete a pool"),
-        ]),
-        task("render", "Render a task instance's template(s)"),
-        task("run", "Run a single task instance"),
-        command("show_dag", "Displays DAG's tasks with their dependencies").args([
-            dag_id(),
-            option(None, "save", "Saves the result to the indicated file"),
-            subdir(),
-        ]),
-        task(
-            "task_failed_deps",
-            "Returns the unmet dependencies for a task instance",
-        ),
-        task("task_state", "Get the status of a task instance"),
-        task("test", "Test a task instance"),
-        command("trigger_dag", "Trigger a DAG run").args([
-            dag_id(),
-            option(Some('r'), "run_id", "Helps to identify this run").alias("run-id"),
-            option(
-                Some('c'),
-                "conf",
-                "JSON string that gets pickled into the DagRun's conf attribute",
-            ),
-            dated(option(
-                Some('e'),
-                "exec_date",
-                "The execution date of the DAG",
-            ))
-            .alias("exec-date"),
-            subdir(),
-        ]),
-        command("unpause", "Resume a paused DAG").args([dag_id(), subdir()]),
-        command("variables", "CRUD operations on variables").args([
-            pairs(option(Some('s'), "set", "Set a variable")).num_args(2),
-            option(Some('g'), "get", "Get value of a variable"),
-            switch(Some('j'), "json", "Deserialize JSON variable"),
-            option(
-                Some('d'),
-                "default",
-                "Default value returned if variable does not exist",
-            ),
-            option(Some('x'), "delete", "Delete a variable"),
-        ]),
-    ]
-}
+use super::trigger::{self, Asked};
+use super::{backfill, pools, task_instances, tasks, variables};
 
 /// Runs a command of 1.10.
 pub(super) fn run(state: &mut State, name: &str, given: &ArgMatches) -> Reply {
@@ -210,8 +28,11 @@ pub(super) fn run(state: &mut State, name: &str, given: &ArgMatches) -> Reply {
                 conf: given.text("conf"),
                 date: given.moment("exec_date"),
             };
-            let run = runs::trigger(state, dag_id, &asked)?;
-            let at = run.logical.map(|at| at.iso()).unwrap_or_default();
+            let run = trigger::trigger(state, dag_id, &asked)?;
+            let at = run
+                .logical
+                .map(super::clock::Moment::iso)
+                .unwrap_or_default();
             Ok(CommandResult::line(format_args!(
                 "Created <DagRun {dag_id} @ {at}: {}, externally triggered: True>",
                 run.run_id
@@ -243,17 +64,17 @@ pub(super) fn run(state: &mut State, name: &str, given: &ArgMatches) -> Reply {
             };
             dags::run(state, successor, given)
         }
-        "clear" => tasks::clear(state, dag_id, given),
+        "clear" => task_instances::clear(state, dag_id, given),
         "backfill" => backfill::of_two(state, dag_id, given),
         "pool" => pool(state, given),
         "variables" => variable(state, given),
         _ => {
             let task = tasks::task(state, dag_id, given.required("task_id"))?;
             match name {
-                "task_state" => tasks::task_state(state, dag_id, task, date),
-                "task_failed_deps" => tasks::failed_deps(state, dag_id, task, date),
+                "task_state" => task_instances::task_state(state, dag_id, task, date),
+                "task_failed_deps" => task_instances::failed_deps(state, dag_id, task, date),
                 "render" => tasks::render(state, dag_id, task, date),
-                "run" => tasks::run_one(state, dag_id, task, date),
+                "run" => task_instances::run_one(state, dag_id, task, date),
                 _ => Ok(CommandResult::line(task.prints)),
             }
         }
@@ -262,7 +83,7 @@ pub(super) fn run(state: &mut State, name: &str, given: &ArgMatches) -> Reply {
 
 fn list_dags(state: &State) -> CommandResult {
     let rule = "-".repeat(67);
-    let ids: String = state.dags.keys().map(|id| format!("{id}\n")).collect();
+    let ids: String = state.dags.keys().map(|id| id.clone() + "\n").collect();
     CommandResult::printed(format!("\n\n{rule}\nDAGS\n{rule}\n{ids}\n"))
 }
 
@@ -279,15 +100,18 @@ fn list_dag_runs(state: &State, dag_id: &str, only: Option<&str>) -> Reply {
         .enumerate()
         .filter(|(_, run)| only.is_none_or(|only| run.state == only))
     {
-        let iso = |at: Option<super::clock::Moment>| at.map(|at| at.iso()).unwrap_or_default();
-        text.push_str(&format!(
-            "{:<3} | {:<20} | {:<10} | {:<32} | {:<32} |\n",
+        let iso = |at: Option<super::clock::Moment>| {
+            at.map(super::clock::Moment::iso).unwrap_or_default()
+        };
+        let _ = writeln!(
+            text,
+            "{:<3} | {:<20} | {:<10} | {:<32} | {:<32} |",
             runs.len() - position,
             run.run_id,
             run.state,
             iso(run.logical),
             iso(run.start),
-        ));
+        );
     }
     Ok(CommandResult::printed(text))
 }
@@ -295,7 +119,7 @@ fn list_dag_runs(state: &State, dag_id: &str, only: Option<&str>) -> Reply {
 /// Runs `pool`: each change shows the pools that remain.
 fn pool(state: &mut State, given: &ArgMatches) -> Reply {
     if let [name, slots, description] = given.texts("set").as_slice() {
-        let slots = slots.parse().map_err(|_| {
+        let slots = slots.parse().ok().ok_or_else(|| {
             let message = "invalid literal for int() with base 10: ".to_owned()
                 + &super::python::quoted(slots);
             CommandResult::traceback("ValueError", message)
@@ -337,7 +161,7 @@ fn variable(state: &mut State, given: &ArgMatches) -> Reply {
         state
             .variables
             .keys()
-            .map(|key| format!("{key}\n"))
+            .map(|key| key.clone() + "\n")
             .collect::<String>(),
     ))
 }

@@ -10,24 +10,31 @@ mod backfill;
 mod cheat_sheet;
 mod clock;
 mod connections;
+mod dag_list;
 mod dags;
 mod database;
 mod jobs;
 mod json;
 mod legacy;
+mod legacy_grammar;
+mod new_connection;
 mod output;
 mod pools;
 mod providers;
 mod python;
 mod release;
+mod removed;
 mod reply;
 mod roles;
 mod runs;
 mod seed;
 mod state;
 mod table;
+mod task_instances;
 mod tasks;
+mod trigger;
 mod uri;
+mod usage;
 mod variables;
 
 use std::sync::{Mutex, PoisonError};
@@ -68,7 +75,7 @@ impl World {
     }
 
     fn run_at(&self, now: Moment, words: &[String]) -> CommandResult {
-        let matches = match arguments::parse(&self.grammar, words) {
+        let matches = match usage::parse(&self.grammar, words) {
             Ok(matches) => matches,
             Err(usage) => return usage,
         };
@@ -109,7 +116,7 @@ impl World {
 fn grammar(release: Release) -> Command {
     let version = command("version", "Show the version");
     let mut commands = if release.is_flat() {
-        legacy::grammar()
+        legacy_grammar::grammar()
     } else {
         vec![
             command("cheat-sheet", "Display cheat sheet"),

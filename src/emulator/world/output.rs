@@ -1,5 +1,7 @@
 //! The four formats of `-o`: table, json, yaml and plain, as Airflow's console renders them.
 
+use std::fmt::Write as _;
+
 use serde_json::Value;
 
 use super::reply::CommandResult;
@@ -123,15 +125,15 @@ fn yaml_member(out: &mut String, key: &str, value: &Value, indent: usize) {
     let pad = " ".repeat(indent);
     match value {
         Value::Array(items) if !items.is_empty() => {
-            out.push_str(&format!("{key}:\n"));
+            let _ = writeln!(out, "{key}:");
             for item in items {
-                out.push_str(&format!("{pad}- {}\n", yaml_scalar(item)));
+                let _ = writeln!(out, "{pad}- {}", yaml_scalar(item));
             }
         }
         Value::Object(map) if !map.is_empty() => {
-            out.push_str(&format!("{key}:\n"));
+            let _ = writeln!(out, "{key}:");
             for (name, item) in map {
-                out.push_str(&format!("{pad}  "));
+                let _ = write!(out, "{pad}  ");
                 yaml_member(
                     out,
                     &yaml_scalar(&Value::from(name.as_str())),
@@ -140,7 +142,9 @@ fn yaml_member(out: &mut String, key: &str, value: &Value, indent: usize) {
                 );
             }
         }
-        other => out.push_str(&format!("{key}: {}\n", yaml_scalar(other))),
+        other => {
+            let _ = writeln!(out, "{key}: {}", yaml_scalar(other));
+        }
     }
 }
 

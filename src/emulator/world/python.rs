@@ -1,5 +1,7 @@
 //! Values as Python prints them: `repr`, `str` and `json.dumps`.
 
+use std::fmt::Write as _;
+
 use serde_json::Value;
 
 /// Renders like `str(value)`: text bare, `None`, `True`, and the rest as `repr`.
@@ -86,7 +88,7 @@ fn json_string(text: &str) -> String {
         } else {
             let mut units = [0; 2];
             for unit in letter.encode_utf16(&mut units) {
-                out.push_str(&format!("\\u{unit:04x}"));
+                let _ = write!(out, "\\u{unit:04x}");
             }
         }
     }

@@ -1,5 +1,7 @@
 //! `roles list|create|delete|add-perms|del-perms`.
 
+use std::fmt::Write as _;
+
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use serde_json::json;
 
@@ -140,9 +142,7 @@ fn permissions(state: &mut State, add: bool, roles: &[String], given: &ArgMatche
                         ("Deleted", "from")
                     };
                     let readable = action.replace('_', " ");
-                    text.push_str(&format!(
-                        "{done} {readable} on {resource} {way} role {role}\n"
-                    ));
+                    let _ = writeln!(text, "{done} {readable} on {resource} {way} role {role}");
                     count += 1;
                 }
             }

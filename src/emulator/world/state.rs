@@ -64,6 +64,7 @@ pub(super) struct Pool {
 
 /// One run of a DAG.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_field_names, reason = "the names of Airflow's columns")]
 pub(super) struct Run {
     pub(super) dag_id: String,
     pub(super) run_id: String,
@@ -185,7 +186,7 @@ impl State {
             for run in self.runs.iter_mut().filter(open) {
                 let begin = run
                     .start
-                    .unwrap_or(run.queued_at.max(dag.unpaused_at).plus(1));
+                    .unwrap_or_else(|| run.queued_at.max(dag.unpaused_at).plus(1));
                 if now >= begin {
                     run.advance(begin, now);
                 }

@@ -175,9 +175,12 @@ pub(super) fn plain(columns: &[&str], rows: &[Vec<Value>]) -> String {
         let parts: Vec<String> = line
             .iter()
             .zip(&layout)
-            .map(|(text, (width, numeric))| match numeric {
-                true => format!("{}{text}", " ".repeat(width.saturating_sub(length(text)))),
-                false => pad(text, *width),
+            .map(|(text, (width, numeric))| {
+                if *numeric {
+                    format!("{}{text}", " ".repeat(width.saturating_sub(length(text))))
+                } else {
+                    pad(text, *width)
+                }
             })
             .collect();
         out.push_str(parts.join("  ").trim_end());

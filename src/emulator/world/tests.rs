@@ -105,6 +105,8 @@ fn usage_errors_are_argparses() {
     }
     let removed = "argument COMMAND: Command `dags backfill` has been removed. Please use `airflow backfill create`, see help above.\n";
     fails(&world("3.0.6"), &["dags", "backfill", "x"], 2, removed);
+    let flat = run(&world("1.10.12"), &["worker"]).stderr;
+    assert!(flat.contains("invalid choice: 'worker'"), "{flat}");
 }
 
 #[test]
@@ -112,7 +114,14 @@ fn help_is_printed_and_long_options_may_be_cut_short() {
     let two = world("2.10.5");
     let help = ok(&two, &["pools", "set", "--help"]);
     assert!(help.starts_with("Usage: airflow pools set [-h] "), "{help}");
-    assert!(help.contains("NAME slots description\n"), "{help}");
+    let synopsis = help.lines().next().unwrap();
+    assert!(synopsis.ends_with("] NAME slots description"), "{help}");
+    assert_eq!(
+        synopsis.matches("[--include-deferred]").count(),
+        1,
+        "{help}"
+    );
+    assert!(help.contains("\n\nConfigure pool\n\n"), "{help}");
     assert!(help.contains("Positional Arguments:"), "{help}");
     assert_eq!(
         ok(&two, &["dags", "list", "--out", "json"]),
