@@ -3,13 +3,14 @@
 use super::settings;
 use super::view::GatewayView;
 use crate::config::Config;
-use crate::control::{Sdk, StaticKey, Versions};
+use crate::control::{ControlPlane, Sdk, StaticKey, Versions};
 use crate::credential::Broker;
 use crate::gateway::Shared;
 use crate::guard::HostRules;
 use crate::listener::{Address, BindError, Bound};
 use crate::management::Management;
-use crate::names::{Directory, Entry};
+use crate::names::{AirflowVersion, Directory, Entry, EntryId};
+use crate::policy::{Match, release_for};
 use crate::queue::Queues;
 use crate::runtime::Background;
 use crate::telemetry::Metrics;
@@ -84,7 +85,7 @@ impl std::error::Error for StartError {
 #[derive(Debug)]
 pub struct Built {
     pub(super) shared: Arc<Shared>,
-    pub(super) trust: Arc<HashMap<crate::names::EntryId, Trust>>,
+    pub(super) trust: Arc<HashMap<EntryId, Trust>>,
     pub(super) bound: Vec<Bound>,
     pub(super) management: Management,
     pub(super) view: Arc<GatewayView>,
@@ -119,10 +120,12 @@ pub async fn build(config: Config, extras: &Extras) -> Result<Built, StartError>
     let background = Background::current();
     let metrics = Arc::new(Metrics::default());
     let control = Arc::new(Sdk::new(settings::control(&config, extras)));
+    let plane: Arc<dyn ControlPlane> = Arc::<Sdk>::clone(&control);
     let versions = Versions::new(
-        Arc::clone(&control) as _,
+        plane,
         background.clone(),
         config.limits.mint_total,
+        tell_table,
     );
     let broker = Broker::new(
         control,
@@ -189,7 +192,7 @@ impl Built {
 fn trust(
     config: &Config,
     entries: &[Arc<Entry>],
-) -> Result<Arc<HashMap<crate::names::EntryId, Trust>>, StartError> {
+) -> Result<Arc<HashMap<EntryId, Trust>>, StartError> {
     let trust = entries
         .iter()
         .zip(&config.environments)
@@ -199,4 +202,19 @@ fn trust(
     Ok(Arc::new(
         trust.collect::<Result<_, _>>().map_err(StartError::Trust)?,
     ))
+}
+
+/// Says by which table an environment's commands are judged.
+pub(super) fn tell_table(entry: &Entry, version: AirflowVersion) {
+    let environment = &entry.environment.local;
+    let (release, how) = release_for(version);
+    let table = release.version();
+    match how {
+        Match::Exact => {
+            tracing::info!(%environment, %version, "commands are judged by MWAA's list for this version");
+        }
+        Match::NearestOlder | Match::Oldest => {
+            tracing::warn!(%environment, %version, %table, "no list for this version; commands are judged by the nearest release's");
+        }
+    }
 }

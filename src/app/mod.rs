@@ -3,6 +3,7 @@
 
 mod build;
 mod hardening;
+mod probe;
 mod run;
 mod settings;
 mod view;
@@ -10,4 +11,5 @@ mod worker;
 
 pub use build::{Built, Extras, StartError, build};
 pub use hardening::harden;
+pub use probe::{Finding, Level, check_files, probe};
 pub use run::Outcome;

@@ -1,6 +1,7 @@
 //! Runs the gateway and takes it down: not ready, stop accepting, let what runs finish, cut
 //! the rest after the grace.
 
+use super::build::tell_table;
 use super::worker::Worker;
 use super::{Built, StartError};
 use std::sync::atomic::Ordering;
@@ -37,7 +38,10 @@ impl Built {
         let (cut_sender, cut_receiver) = watch::channel(false);
         let drain = config.limits.drain;
         for entry in shared.directory.entries() {
-            shared.versions.prepare(entry);
+            match entry.airflow_version() {
+                Some(version) => tell_table(entry, version),
+                None => shared.versions.prepare(entry),
+            }
         }
         let worker = Worker {
             // every accept loop holds one place while it waits

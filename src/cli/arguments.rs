@@ -8,9 +8,14 @@ use clap_complete::Shell;
 
 /// Reach Amazon MWAA (managed Apache Airflow) through localhost, without tokens
 #[derive(Debug, Parser)]
-#[command(name = "mwaa-gateway", version, max_term_width = 100, after_help = "\
+#[command(
+    name = "mwaa-gateway",
+    version,
+    max_term_width = 100,
+    after_help = "\
 Try it without AWS:   mwaa-gateway demo
-Your environment:     mwaa-gateway serve --environment NAME --region REGION")]
+Your environment:     mwaa-gateway serve --environment NAME --region REGION"
+)]
 pub(super) struct Arguments {
     #[command(flatten)]
     pub(super) logging: Logging,
@@ -21,25 +26,33 @@ pub(super) struct Arguments {
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Run the gateway
-    #[command(after_help = "Example: mwaa-gateway serve --environment analytics-prod --region eu-west-1")]
+    #[command(
+        after_help = "Example: mwaa-gateway serve --environment analytics-prod --region eu-west-1"
+    )]
     Serve(serve::Options),
     /// Run gateway and emulator together: no AWS, nothing to install
     #[command(after_help = "Example: mwaa-gateway demo --airflow-version 3.0.6")]
     Demo(demo::Options),
     /// Run the emulator alone: an MWAA in a box
-    #[command(after_help = "Example: mwaa-gateway emulator --aws 127.0.0.1:4566 --web 127.0.0.1:8443")]
+    #[command(
+        after_help = "Example: mwaa-gateway emulator --aws 127.0.0.1:4566 --web 127.0.0.1:8443"
+    )]
     Emulator(emulator::Options),
     /// Report every problem of the configuration, and whether AWS and the web servers answer
     #[command(after_help = "Example: mwaa-gateway check --config mwaa-gateway.toml --offline")]
     Check(check::Options),
     /// List which Airflow commands pass, which do not, and why
-    #[command(after_help = "Example: mwaa-gateway commands --airflow-version 2.10.3 --output json")]
+    #[command(
+        after_help = "Example: mwaa-gateway commands --airflow-version 2.10.3 --output json"
+    )]
     Commands(commands::Options),
     /// Return when a running gateway is ready
     #[command(after_help = "Example: mwaa-gateway wait --timeout 30s && curl …")]
     Wait(wait::Options),
     /// Print a shell's completions
-    #[command(after_help = "Example: mwaa-gateway completions bash > /etc/bash_completion.d/mwaa-gateway")]
+    #[command(
+        after_help = "Example: mwaa-gateway completions bash > /etc/bash_completion.d/mwaa-gateway"
+    )]
     Completions {
         /// The shell
         shell: Shell,
@@ -71,8 +84,15 @@ mod tests {
         let command = Arguments::command();
         command.clone().debug_assert();
         for sub in command.get_subcommands() {
-            let help = sub.get_after_help().map(ToString::to_string).unwrap_or_default();
-            assert!(help.starts_with("Example: mwaa-gateway "), "{}", sub.get_name());
+            let help = sub
+                .get_after_help()
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            assert!(
+                help.starts_with("Example: mwaa-gateway "),
+                "{}",
+                sub.get_name()
+            );
         }
     }
 }

@@ -51,11 +51,11 @@ impl FromArgMatches for Inputs {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         let flags = Flags::from_arg_matches(matches)?;
         // a complaint names what the person wrote: the flag, or the variable
-        let origin = |id: &str, flag: &'static str, variable: &'static str| {
-            match matches.value_source(id) {
-                Some(ValueSource::EnvVariable) => variable,
-                _ => flag,
-            }
+        let origin = |id: &str, flag: &'static str, variable: &'static str| match matches
+            .value_source(id)
+        {
+            Some(ValueSource::EnvVariable) => variable,
+            _ => flag,
         };
         let given = |value: Option<String>, id: &str, flag, variable| {
             value.map(|value| Given::new(origin(id, flag, variable), value))
@@ -64,11 +64,20 @@ impl FromArgMatches for Inputs {
         Ok(Self {
             config: flags.config,
             overrides: Overrides {
-                environments: flags.environment.into_iter().map(|name| Given::new(named, name)).collect(),
+                environments: flags
+                    .environment
+                    .into_iter()
+                    .map(|name| Given::new(named, name))
+                    .collect(),
                 region: given(flags.region, "region", "--region", env::REGION),
                 profile: given(flags.profile, "profile", "--profile", env::PROFILE),
                 listen: given(flags.listen, "listen", "--listen", env::LISTEN),
-                management: given(flags.management, "management", "--management", env::MANAGEMENT),
+                management: given(
+                    flags.management,
+                    "management",
+                    "--management",
+                    env::MANAGEMENT,
+                ),
             },
         })
     }
@@ -82,12 +91,15 @@ impl FromArgMatches for Inputs {
 impl Inputs {
     /// Reads the configuration, or tells all that is wrong with it.
     pub(super) fn load(&self, terminal: &Terminal) -> Result<Config, Exit> {
-        config::load(self.config.as_deref(), &self.overrides, &Search::from_environment()).map_err(
-            |problems| {
-                terminal.say(problems.to_string().trim_end());
-                Exit::Configuration
-            },
+        config::load(
+            self.config.as_deref(),
+            &self.overrides,
+            &Search::from_environment(),
         )
+        .map_err(|problems| {
+            terminal.say(problems.to_string().trim_end());
+            Exit::Configuration
+        })
     }
 }
 
@@ -96,7 +108,10 @@ pub(super) fn extras(terminal: &Terminal) -> Result<Extras, Exit> {
     let ca_bundle = match env::aws_ca_bundle() {
         None => None,
         Some(file) => Some(std::fs::read(&file).map_err(|error| {
-            let hint = format!("AWS_CA_BUNDLE names {}; correct or unset it", file.display());
+            let hint = format!(
+                "AWS_CA_BUNDLE names {}; correct or unset it",
+                file.display()
+            );
             terminal.fail(Exit::Configuration, &error, Some(&hint))
         })?),
     };

@@ -14,7 +14,13 @@ pub(super) struct Logging {
     #[arg(long, global = true, value_name = "FILTER", help_heading = "Logging")]
     log: Option<String>,
     /// How log lines look
-    #[arg(long, global = true, value_enum, default_value_t, help_heading = "Logging")]
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        help_heading = "Logging"
+    )]
     log_format: LogFormat,
 }
 
@@ -28,7 +34,11 @@ enum LogFormat {
 }
 
 pub(super) fn start(logging: &Logging, terminal: &Terminal) -> Result<(), ParseError> {
-    let filter = logging.log.clone().or_else(env::log).unwrap_or_else(|| "info".to_owned());
+    let filter = logging
+        .log
+        .clone()
+        .or_else(env::log)
+        .unwrap_or_else(|| "info".to_owned());
     let format = match logging.log_format {
         LogFormat::Json => Format::Json,
         LogFormat::Text => Format::Text,

@@ -28,7 +28,11 @@ pub fn run() -> Exit {
         Err(error) => return arguments::explain(&error, &terminal),
     };
     if let Err(error) = logging::start(&arguments.logging, &terminal) {
-        return terminal.fail(Exit::Usage, &error, Some("write it as in `info` or `mwaa_gateway=debug`"));
+        return terminal.fail(
+            Exit::Usage,
+            &error,
+            Some("write it as in `info` or `mwaa_gateway=debug`"),
+        );
     }
     match arguments.command {
         Command::Serve(options) => serve::run(&options, &terminal),

@@ -42,7 +42,9 @@ pub(super) fn control(
     terminal: &Terminal,
     work: impl Future<Output = Result<Exit, StartError>>,
 ) -> Exit {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
     let outcome = runtime.map_err(StartError::Thread).and_then(|runtime| {
         let outcome = runtime.block_on(work);
         // a look-up of a name may hang in the C library; the exit does not wait for it
@@ -79,10 +81,14 @@ fn advice(error: &StartError) -> (Exit, &'static str) {
             Exit::Configuration,
             "name one with --environment NAME, or as [environments.NAME] in the configuration file",
         ),
-        StartError::Thread(_) => (Exit::Failed, "the system refuses threads or signals; check its limits"),
-        StartError::Trust(_) | StartError::Unreadable(..) => {
-            (Exit::Configuration, "`mwaa-gateway check` reports everything about the configuration")
-        }
+        StartError::Thread(_) => (
+            Exit::Failed,
+            "the system refuses threads or signals; check its limits",
+        ),
+        StartError::Trust(_) | StartError::Unreadable(..) => (
+            Exit::Configuration,
+            "`mwaa-gateway check` reports everything about the configuration",
+        ),
     }
 }
 

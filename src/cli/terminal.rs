@@ -16,7 +16,11 @@ pub(super) struct Terminal {
 
 impl Terminal {
     pub(super) fn new() -> Self {
-        let colour = if env::no_color() { ColorChoice::Never } else { ColorChoice::Auto };
+        let colour = if env::no_color() {
+            ColorChoice::Never
+        } else {
+            ColorChoice::Auto
+        };
         Self { colour }
     }
 

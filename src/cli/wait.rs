@@ -2,9 +2,9 @@
 
 use super::Exit;
 use super::terminal::Terminal;
-use clap::Args;
 use crate::config::env;
 use crate::runtime::Moment;
+use clap::Args;
 use std::fmt;
 use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -29,7 +29,12 @@ struct NotReady {
 
 impl fmt::Display for NotReady {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "not ready after {}: {}", humantime::format_duration(self.after), self.last)
+        write!(
+            f,
+            "not ready after {}: {}",
+            humantime::format_duration(self.after),
+            self.last
+        )
     }
 }
 
@@ -45,7 +50,10 @@ pub(super) fn run(options: &Options, terminal: &Terminal) -> Exit {
         };
         if started.age(Moment::now()) >= options.timeout {
             let hint = "is the gateway running, and is this its management address?";
-            let error = NotReady { after: options.timeout, last };
+            let error = NotReady {
+                after: options.timeout,
+                last,
+            };
             return terminal.fail(Exit::Failed, &error, Some(hint));
         }
         pause();
@@ -57,15 +65,25 @@ fn ask(address: SocketAddr) -> io::Result<(bool, String)> {
     let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
-    write!(stream, "GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
+    write!(
+        stream,
+        "GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
+    )?;
     let mut reply = String::new();
     stream.take(LONGEST_REPLY).read_to_string(&mut reply)?;
     let ready = reply.starts_with("HTTP/1.1 200 ");
-    let said = reply.split_once("\r\n\r\n").map_or("", |(_, body)| body).trim().to_owned();
+    let said = reply
+        .split_once("\r\n\r\n")
+        .map_or("", |(_, body)| body)
+        .trim()
+        .to_owned();
     Ok((ready, said))
 }
 
-#[expect(clippy::disallowed_methods, reason = "a command that waits has no runtime to block")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a command that waits has no runtime to block"
+)]
 fn pause() {
     std::thread::sleep(INTERVAL);
 }

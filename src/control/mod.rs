@@ -42,6 +42,8 @@ pub struct CliToken {
     /// How long the token says it lives, by AWS's own clock: its `exp` claim less the reply's
     /// `Date`. A hint that may only shorten.
     pub life: Option<Duration>,
+    /// How far our clock is ahead of AWS's, in seconds, as the reply's `Date` tells.
+    pub clock_offset: Option<i64>,
 }
 
 /// What `GetEnvironment` told, as far as it matters here.

@@ -66,6 +66,7 @@ struct Identity {
 #[derive(Debug)]
 struct Connected {
     client: Client,
+    sts: aws_sdk_sts::Client,
     region: String,
 }
 
@@ -92,6 +93,34 @@ impl Sdk {
         };
         cell.get_or_try_init(|| self.connect(&identity)).await?;
         Ok(ConnectedRef(cell))
+    }
+
+    /// Who AWS says we are: the ARN of `GetCallerIdentity`, which needs no permission.
+    pub async fn caller_identity(&self, environment: &Environment) -> Result<String, AwsError> {
+        let connected = self.connected(environment).await?;
+        let connected = connected.get()?;
+        let reply = connected
+            .sts
+            .get_caller_identity()
+            .send()
+            .await
+            .map_err(|error| {
+                let nothing_told = ReplyDate::default();
+                let call = call(
+                    "GetCallerIdentity",
+                    environment,
+                    &connected.region,
+                    &nothing_told,
+                );
+                AwsError::from_sdk(&error, &call)
+            })?;
+        reply.arn.ok_or_else(|| {
+            AwsError::new(
+                AwsErrorKind::Unavailable,
+                "GetCallerIdentity gave no ARN",
+                "try again",
+            )
+        })
     }
 
     async fn connect(&self, identity: &Identity) -> Result<Connected, AwsError> {
@@ -128,6 +157,7 @@ impl Sdk {
                 "set aws.region, --region or AWS_REGION",
             )
         })?;
+        let mut sts = aws_sdk_sts::config::Builder::from(&base);
         let mut config = aws_sdk_mwaa::config::Builder::from(&base)
             // retries are the token cache's: it knows who waits and for how long
             .retry_config(RetryConfig::disabled())
@@ -138,7 +168,9 @@ impl Sdk {
                 .configure(&base)
                 .build()
                 .await;
-            config = config.credentials_provider(SharedCredentialsProvider::new(provider));
+            let provider = SharedCredentialsProvider::new(provider);
+            config = config.credentials_provider(provider.clone());
+            sts = sts.credentials_provider(provider);
         }
         if let Some(endpoint) = &identity.endpoint_url {
             config = config.endpoint_url(endpoint.as_ref());
@@ -153,6 +185,7 @@ impl Sdk {
         }
         Ok(Connected {
             client: Client::from_conf(config.build()),
+            sts: aws_sdk_sts::Client::from_conf(sts.build()),
             region,
         })
     }
@@ -194,6 +227,7 @@ impl ControlPlane for Sdk {
             match (reply.cli_token, reply.web_server_hostname) {
                 (Some(token), Some(host)) if !token.is_empty() => Ok(CliToken {
                     life: life(&token, &date),
+                    clock_offset: clock_offset(&date),
                     token: Secret::new(token),
                     host,
                     region: connected.region.clone(),
@@ -249,17 +283,19 @@ fn call<'a>(
     region: &'a str,
     date: &ReplyDate,
 ) -> Call<'a> {
-    let clock_offset = date.get().and_then(|date| {
-        let theirs = i64::try_from(date.duration_since(UNIX_EPOCH).ok()?.as_secs()).ok()?;
-        let ours = i64::try_from(Moment::now().wall().as_secs()).ok()?;
-        Some(ours - theirs)
-    });
     Call {
         operation,
         environment,
         region,
-        clock_offset,
+        clock_offset: clock_offset(date),
     }
+}
+
+/// How far our clock is ahead of AWS's, in seconds.
+fn clock_offset(date: &ReplyDate) -> Option<i64> {
+    let theirs = i64::try_from(date.get()?.duration_since(UNIX_EPOCH).ok()?.as_secs()).ok()?;
+    let ours = i64::try_from(Moment::now().wall().as_secs()).ok()?;
+    Some(ours - theirs)
 }
 
 /// The life that the token claims, on AWS's own clock. The token stays opaque otherwise: one

@@ -17,6 +17,7 @@ pub struct Versions {
     control: Arc<dyn ControlPlane>,
     background: Background,
     limit: Duration,
+    learnt: fn(&Entry, AirflowVersion),
     questions: StdMutex<HashMap<EntryId, Arc<Question>>>,
 }
 
@@ -61,17 +62,20 @@ impl Fault for VersionError {
 }
 
 impl Versions {
-    /// `limit` bounds one question.
+    /// `limit` bounds one question; `learnt` is called when an answer is new.
     pub fn new(
         control: Arc<dyn ControlPlane>,
         background: Background,
         limit: Duration,
+        learnt: fn(&Entry, AirflowVersion),
     ) -> Arc<Self> {
+        let questions = StdMutex::default();
         Arc::new(Self {
             control,
             background,
             limit,
-            questions: StdMutex::default(),
+            learnt,
+            questions,
         })
     }
 
@@ -146,7 +150,10 @@ impl Versions {
         match told {
             Ok(version) => {
                 backoff.succeeded();
-                entry.learn_version(version);
+                if entry.airflow_version() != Some(version) {
+                    entry.learn_version(version);
+                    (self.learnt)(entry, version);
+                }
                 question.note_answer();
                 Ok(version)
             }

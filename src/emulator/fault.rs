@@ -34,6 +34,8 @@ pub enum ControlFault {
     Throttling,
     /// 429 `TooManyRequestsException`.
     TooManyRequests,
+    /// 400 `ValidationException`.
+    Validation,
 }
 
 /// What can go wrong before the first request on a web connection.

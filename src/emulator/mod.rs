@@ -187,6 +187,8 @@ impl Emulator {
             quoted(self.region()),
             quoted(&self.endpoint_url())
         );
+        let several = self.shared.environments.len() > 1;
+        let mut first = true;
         for environment in &self.shared.environments {
             let name = &environment.seed.name; // letters, digits, - and _: a bare key
             // writing to a string can't fail
@@ -200,6 +202,10 @@ impl Emulator {
             if let Some(domain) = &environment.seed.custom_domain {
                 let _ = writeln!(text, "custom_domain = {}", quoted(domain));
             }
+            if several && first {
+                text.push_str("default = true\n");
+            }
+            first = false;
         }
         text
     }

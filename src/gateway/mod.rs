@@ -135,7 +135,7 @@ async fn exchange(
 ) -> Option<Result<Answered, UpstreamError>> {
     let (sender, receiver) = oneshot::channel();
     let permitted = keyed.seated().permitted();
-    let (id, name) = (permitted.id(), permitted.name().to_owned());
+    let (id, name) = (permitted.id(), permitted.name());
     let task = Rc::clone(corridor);
     corridor.tasks.spawn(async move {
         let outcome = send(&task, keyed).await;

@@ -16,7 +16,7 @@ pub struct Permitted {
     entry: Arc<Entry>,
     headers: HeaderMap,
     command: Bytes,
-    name: String,
+    name: &'static str,
 }
 
 impl Permitted {
@@ -41,8 +41,8 @@ impl Permitted {
     }
 
     /// The command's name without its arguments, for logs.
-    pub fn name(&self) -> &str {
-        &self.name
+    pub fn name(&self) -> &'static str {
+        self.name
     }
 }
 
@@ -63,8 +63,8 @@ pub fn permit(
     let permit = judge(&command, version, &rules)?;
     Ok(Permitted {
         id: admitted.id(),
-        command: Bytes::copy_from_slice(permit.canonical().as_bytes()),
-        name: permit.name().to_owned(),
+        name: permit.name(),
+        command: permit.into_line(),
         headers: admitted.into_headers(),
         entry,
     })

@@ -55,6 +55,20 @@ pub(super) async fn dial(
     Ok(sender)
 }
 
+/// Opens one connection and lets it go: for `check`.
+pub async fn probe(
+    host: &str,
+    environment: &Environment,
+    trust: &Trust,
+    settings: &Settings,
+    sweeper: &Sweeper,
+    tasks: &LocalTasks,
+) -> Result<(), UpstreamError> {
+    dial(host, environment, trust, settings, sweeper, tasks)
+        .await
+        .map(drop)
+}
+
 async fn connect(
     address: &str,
     settings: &Settings,

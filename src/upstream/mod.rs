@@ -8,6 +8,7 @@ mod request;
 mod trust;
 
 pub use answered::{Answered, ReplyBody};
+pub use dial::probe;
 pub use error::UpstreamError;
 pub use pool::Upstream;
 pub use trust::{Trust, TrustError};

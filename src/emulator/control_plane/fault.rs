@@ -72,6 +72,9 @@ pub(super) async fn answer(
         ControlFault::TooManyRequests => {
             Reply::error(429, "TooManyRequestsException", "Too Many Requests")
         }
+        ControlFault::Validation => {
+            Reply::error(400, "ValidationException", "1 validation error detected")
+        }
         // the rest is decided after the delay, from a good answer
         ControlFault::Drop | ControlFault::ForeignHost(_) | ControlFault::Hang => {
             succeed(operation, environment, None, shared).await

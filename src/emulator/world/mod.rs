@@ -44,25 +44,25 @@ use clap::{ArgMatches, Command};
 use self::arguments::command;
 use self::clock::Moment;
 use self::release::Release;
-pub use self::reply::CommandResult;
+pub(crate) use self::reply::CommandResult;
 use self::reply::Reply;
 use self::state::State;
 
 /// An Airflow installation and its metadata database, in memory.
 #[derive(Debug)]
-pub struct World {
+pub(crate) struct World {
     grammar: Command,
     state: Mutex<State>,
 }
 
 impl World {
     /// Makes a world that speaks the dialect of this Airflow release, such as `2.10.3`.
-    pub fn new(airflow_version: &str) -> Self {
+    pub(crate) fn new(airflow_version: &str) -> Self {
         Self::beginning_at(airflow_version, Moment::now())
     }
 
     /// Runs a command line, given as its words without the leading `airflow`.
-    pub fn run(&self, words: &[String]) -> CommandResult {
+    pub(crate) fn run(&self, words: &[String]) -> CommandResult {
         self.run_at(Moment::now(), words)
     }
 

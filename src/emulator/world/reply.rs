@@ -2,7 +2,7 @@
 
 /// What a command printed and the exit code it ended with.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CommandResult {
+pub(crate) struct CommandResult {
     /// What was written to standard output.
     pub stdout: String,
     /// What was written to standard error.

@@ -1,0 +1,177 @@
+//! What `check` asks of AWS and of the web servers, one finding after the other.
+
+use super::{Extras, StartError, settings};
+use crate::config::Config;
+use crate::control::{ControlPlane as _, Sdk};
+use crate::names::{Entry, Fault};
+use crate::runtime::{LocalTasks, Sweeper, local_set};
+use crate::upstream::{Trust, probe as probe_upstream};
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::Duration;
+
+/// How bad a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// As it should be.
+    Ok,
+    /// Works, but look at it.
+    Warn,
+    /// Does not work.
+    Fail,
+}
+
+/// One line of `check`.
+#[derive(Debug, Clone)]
+pub struct Finding {
+    /// How bad.
+    pub level: Level,
+    /// What was looked at.
+    pub subject: String,
+    /// What was found, and what to do.
+    pub text: String,
+}
+
+impl Finding {
+    /// Makes a finding.
+    pub fn new(level: Level, subject: &str, text: String) -> Self {
+        Self {
+            level,
+            subject: subject.to_owned(),
+            text,
+        }
+    }
+
+    fn fault(subject: &str, fault: &dyn Fault) -> Self {
+        let text = format!("{}: {fault}; hint: {}", fault.code().text, fault.hint());
+        Self::new(Level::Fail, subject, text)
+    }
+}
+
+/// Reads the files that the configuration names.
+pub fn check_files(config: &Config) -> Result<(), StartError> {
+    for entry in &config.environments {
+        Trust::new(entry.ca_file.as_deref()).map_err(StartError::Trust)?;
+    }
+    settings::guard(&config.listener, config.limits.target_size, Vec::new())
+        .map(drop)
+        .map_err(|error| StartError::Unreadable(error.file, error.why))
+}
+
+/// Asks AWS who we are, and for each environment its description and a token; then opens a TLS
+/// connection to each web server. Nothing is sent to the web servers.
+pub async fn probe(
+    config: &Config,
+    extras: &Extras,
+    mut tell: impl FnMut(Finding),
+) -> Result<(), StartError> {
+    let sdk = Sdk::new(settings::control(config, extras));
+    let mut asked = BTreeSet::new();
+    for (entry, configured) in settings::entries(config).iter().zip(&config.environments) {
+        let environment = &entry.environment;
+        let identity = (environment.profile.clone(), environment.role_arn.clone());
+        if asked.insert(identity) {
+            tell(identity_of(&sdk, entry).await);
+        }
+        let local = environment.local.as_str();
+        match sdk.get_environment(environment).await {
+            Ok(described) => {
+                let version = described.airflow_version;
+                let level = match described.status.as_str() {
+                    "AVAILABLE" => Level::Ok,
+                    _ => Level::Warn,
+                };
+                let version =
+                    version.map_or_else(|| "unknown".to_owned(), |version| version.to_string());
+                tell(Finding::new(
+                    level,
+                    local,
+                    format!("{}, Airflow {version}", described.status),
+                ));
+            }
+            // a configured version makes this permission optional
+            Err(error) if environment.airflow_version.is_some() => tell(Finding {
+                level: Level::Warn,
+                ..Finding::fault(local, &error)
+            }),
+            Err(error) => tell(Finding::fault(local, &error)),
+        }
+        match sdk.create_cli_token(environment).await {
+            Err(error) => tell(Finding::fault(local, &error)),
+            Ok(minted) => {
+                tell(Finding::new(
+                    Level::Ok,
+                    local,
+                    format!("a CLI token for {}", minted.host),
+                ));
+                tell(clock(local, minted.clock_offset));
+                tell(
+                    web_server(config, entry, &minted.host, configured.ca_file.as_deref())
+                        .await?,
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn identity_of(sdk: &Sdk, entry: &Entry) -> Finding {
+    let subject = match &entry.environment.profile {
+        Some(profile) => format!("identity (profile {profile})"),
+        None => "identity".to_owned(),
+    };
+    if entry.environment.endpoint_url.is_some() {
+        let text = "not asked: endpoint_url is set, and AWS's identity service is elsewhere";
+        return Finding::new(Level::Ok, &subject, text.to_owned());
+    }
+    match sdk.caller_identity(&entry.environment).await {
+        Ok(arn) => Finding::new(Level::Ok, &subject, arn),
+        Err(error) => Finding::fault(&subject, &error),
+    }
+}
+
+fn clock(subject: &str, offset: Option<i64>) -> Finding {
+    match offset {
+        Some(offset) if offset.unsigned_abs() > CLOCK_TOLERANCE.as_secs() => {
+            let text = format!(
+                "this machine's clock is off by {offset} s; AWS refuses signatures beyond 300 s"
+            );
+            Finding::new(Level::Warn, subject, text)
+        }
+        Some(offset) => Finding::new(Level::Ok, subject, format!("clock offset {offset} s")),
+        None => Finding::new(Level::Warn, subject, "AWS told no time".to_owned()),
+    }
+}
+
+async fn web_server(
+    config: &Config,
+    entry: &Entry,
+    host: &str,
+    ca_file: Option<&Path>,
+) -> Result<Finding, StartError> {
+    let trust = Trust::new(ca_file).map_err(StartError::Trust)?;
+    let local = entry.environment.local.as_str();
+    let probed = local_set()
+        .run_until(async {
+            let tasks = LocalTasks::default();
+            let sweeper = Sweeper::start(&tasks);
+            let settings = settings::upstream(config);
+            probe_upstream(
+                host,
+                &entry.environment,
+                &trust,
+                &settings,
+                &sweeper,
+                &tasks,
+            )
+            .await
+        })
+        .await;
+    Ok(match probed {
+        Ok(()) => Finding::new(Level::Ok, local, format!("TLS connection to {host}")),
+        Err(error) => Finding::fault(local, &error),
+    })
+}
+
+/// Below this, nobody minds.
+const CLOCK_TOLERANCE: Duration = Duration::from_mins(1);

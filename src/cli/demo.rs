@@ -1,0 +1,136 @@
+//! `demo`: emulator and gateway in one process; no AWS, nothing to install.
+
+use super::Exit;
+use super::serve::{announce, control, with_listen};
+use super::signals::Signals;
+use super::terminal::Terminal;
+use crate::app::{self, Extras, StartError};
+use crate::config::{self, Address, Config, Overrides, Search};
+use crate::control::StaticKey;
+use crate::emulator::{Emulator, Seed, Settings};
+use crate::names::{AirflowVersion, Secret};
+use clap::Args;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The options of `demo`.
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    /// The address to listen on
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    listen: Address,
+    /// The Airflow version that the emulator plays
+    #[arg(long, value_name = "VERSION", default_value = "2.10.3")]
+    airflow_version: AirflowVersion,
+}
+
+pub(super) fn run(options: &Options, terminal: &Terminal) -> Exit {
+    control(terminal, async {
+        let signals = Signals::listen().map_err(StartError::Thread)?;
+        let folder = Folder::new().map_err(StartError::Thread)?;
+        let emulator = Emulator::start(Settings {
+            environments: vec![Seed::new("demo", &options.airflow_version.to_string())],
+            journal_limit: JOURNAL,
+            ..Settings::default()
+        })
+        .await
+        .map_err(|error| StartError::Thread(std::io::Error::other(error)))?;
+        let config = match configure(&emulator, &folder.0, options, terminal) {
+            Ok(config) => config,
+            Err(exit) => return Ok(exit),
+        };
+        let extras = Extras {
+            static_key: Some(StaticKey {
+                id: emulator.access_key_id().to_owned(),
+                secret: Arc::new(Secret::new(emulator.secret_access_key().to_owned())),
+            }),
+            ..Extras::default()
+        };
+        let built = app::build(config, &extras).await?;
+        announce(&built, terminal);
+        if let Some(url) = built.urls().first() {
+            terminal.data(lesson(url, options.airflow_version));
+        }
+        signals.run(built).await
+    })
+}
+
+/// The emulator's own snippet, read as any configuration is.
+fn configure(
+    emulator: &Emulator,
+    folder: &Path,
+    options: &Options,
+    terminal: &Terminal,
+) -> Result<Config, Exit> {
+    let ca_file = folder.join("ca.pem");
+    let file = folder.join("mwaa-gateway.toml");
+    let written = std::fs::write(&ca_file, emulator.ca_pem())
+        .and_then(|()| std::fs::write(&file, emulator.config_toml(&ca_file)));
+    written.map_err(|error| {
+        terminal.fail(
+            Exit::Failed,
+            &error,
+            Some("is the temporary folder writable?"),
+        )
+    })?;
+    let config = config::load(
+        Some(&file),
+        &Overrides::default(),
+        &Search::from_environment(),
+    )
+    .map_err(|problems| {
+        terminal.say(problems);
+        Exit::Configuration
+    })?;
+    Ok(with_listen(config, options.listen.clone()))
+}
+
+fn lesson(url: &str, version: AirflowVersion) -> String {
+    let curl = match url.strip_prefix("unix:") {
+        Some(path) => format!("curl -sS --unix-socket {path} http://localhost/aws_mwaa/cli"),
+        None => format!("curl -sS {url}/aws_mwaa/cli"),
+    };
+    let post = format!("{curl} -H 'Content-Type: text/plain' -H 'Accept: text/plain'");
+    let (list, trigger, refused) = if version.major == 1 {
+        ("list_dags", "trigger_dag lab_hello", "list_users")
+    } else {
+        (
+            "dags list",
+            "dags trigger lab_hello --conf '\\''{\"a\": \"b c\"}'\\''",
+            "users list",
+        )
+    };
+    format!(
+        "\nAn Airflow {version} as MWAA runs it, reached without any token. In another terminal:\n\n\
+         # a command, its output decoded\n{post} -d '{list}'\n\n\
+         # one that changes something\n{post} -d '{trigger}'\n\n\
+         # one that MWAA does not support: refused here, nothing is sent\n{post} -d '{refused}'\n\n\
+         Ctrl-C ends the demo.\n"
+    )
+}
+
+/// A folder of our own that goes when the demo ends.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> std::io::Result<Self> {
+        use std::os::unix::fs::DirBuilderExt as _;
+        let name = format!("mwaa-gateway-demo-{:016x}", fastrand::u64(..));
+        let path = std::env::temp_dir().join(name);
+        std::fs::DirBuilder::new().mode(0o700).create(&path)?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // what can't be removed stays in the temporary folder, which is for such things
+        if std::fs::remove_dir_all(&self.0).is_err() {
+            drop(std::io::stderr().flush());
+        }
+    }
+}
+
+/// A demo may run for days; its journal need not remember them.
+const JOURNAL: usize = 1000;

@@ -1,0 +1,183 @@
+//! `emulator`: the fake MWAA alone.
+
+use super::Exit;
+use super::serve::control;
+use super::signals::Signals;
+use super::terminal::Terminal;
+use crate::app::StartError;
+use crate::emulator::{ControlFault, Emulator, FailureForm, Seed, Settings};
+use crate::names::AirflowVersion;
+use clap::{Args, ValueEnum};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// The options of `emulator`.
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    /// Where the AWS side listens (plain HTTP)
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:4566")]
+    aws: SocketAddr,
+    /// Where the web servers listen (TLS)
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8443")]
+    web: SocketAddr,
+    /// The Airflow version that the first environment plays
+    #[arg(long, value_name = "VERSION", default_value = "2.10.3")]
+    airflow_version: AirflowVersion,
+    /// Run this real `airflow` for each command
+    #[arg(long, value_name = "PATH")]
+    airflow_bin: Option<PathBuf>,
+    /// The region that signatures must be made for
+    #[arg(long, value_name = "REGION", default_value = "eu-west-1")]
+    region: String,
+    /// Where the CA's certificate is written
+    #[arg(long, value_name = "FILE", default_value = "mwaa-emulator-ca.pem")]
+    ca_file: PathBuf,
+    /// How long a token lives
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = humantime::parse_duration)]
+    token_life: Duration,
+    /// How many commands one environment runs at once
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    cli_slots: usize,
+    /// How failed commands are reported
+    #[arg(long, value_enum, default_value_t)]
+    failures: Failures,
+    /// Let an operation fail, for example `CreateCliToken=Throttling` (may be given several times)
+    #[arg(long, value_name = "OPERATION=KIND")]
+    fault: Vec<Fault>,
+    /// Wait so long before each token is given
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    mint_delay: Option<Duration>,
+}
+
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+enum Failures {
+    /// As 400 with the output in JSON
+    #[default]
+    BadRequest,
+    /// As 200 with the output in JSON
+    Ok,
+}
+
+/// A fault to inject from the start.
+#[derive(Debug, Clone)]
+struct Fault {
+    side: Side,
+    kind: ControlFault,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Side {
+    Describe,
+    Token,
+}
+
+impl FromStr for Fault {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (operation, kind) = text.split_once('=').ok_or("write it as OPERATION=KIND")?;
+        let side = match operation {
+            "CreateCliToken" | "CreateWebLoginToken" => Side::Token,
+            "GetEnvironment" | "ListEnvironments" => Side::Describe,
+            _ => {
+                return Err("the operations are CreateCliToken, CreateWebLoginToken, GetEnvironment and \
+                            ListEnvironments"
+                    .to_owned());
+            }
+        };
+        let kinds = [
+            ("AccessDenied", ControlFault::AccessDenied),
+            ("BareTooManyRequests", ControlFault::BareTooManyRequests),
+            ("Drop", ControlFault::Drop),
+            ("ExpiredToken", ControlFault::ExpiredToken),
+            ("Hang", ControlFault::Hang),
+            ("InternalServer", ControlFault::InternalServer),
+            ("NotFound", ControlFault::NotFound),
+            ("Throttling", ControlFault::Throttling),
+            ("TooManyRequests", ControlFault::TooManyRequests),
+            ("Unavailable", ControlFault::HtmlServiceUnavailable),
+            ("Validation", ControlFault::Validation),
+        ];
+        let names = kinds.each_ref().map(|(name, _)| *name);
+        match kinds.into_iter().find(|(name, _)| *name == kind) {
+            Some((_, kind)) => Ok(Self { side, kind }),
+            None => Err(format!("the kinds are {}", names.join(", "))),
+        }
+    }
+}
+
+pub(super) fn run(options: Options, terminal: &Terminal) -> Exit {
+    control(terminal, async {
+        let mut signals = Signals::listen().map_err(StartError::Thread)?;
+        let second = if options.airflow_version.major == 3 {
+            "2.10.3"
+        } else {
+            "3.0.6"
+        };
+        let settings = Settings {
+            aws: options.aws,
+            web: options.web,
+            region: options.region,
+            environments: vec![
+                Seed::new("demo", &options.airflow_version.to_string()),
+                Seed::new("archive", second),
+            ],
+            token_life: options.token_life,
+            cli_slots: options.cli_slots,
+            airflow_bin: options.airflow_bin,
+            failure_form: match options.failures {
+                Failures::BadRequest => FailureForm::BadRequest,
+                Failures::Ok => FailureForm::Ok,
+            },
+            journal_limit: JOURNAL,
+            ..Settings::default()
+        };
+        let emulator = match Emulator::start(settings).await {
+            Ok(emulator) => emulator,
+            Err(error) => {
+                let hint = "choose other addresses with --aws and --web";
+                return Ok(terminal.fail(Exit::Failed, &error, Some(hint)));
+            }
+        };
+        for fault in options.fault {
+            match fault.side {
+                Side::Describe => emulator.script().describe_fault.always(fault.kind),
+                Side::Token => emulator.script().mint_fault.always(fault.kind),
+            }
+        }
+        if let Some(delay) = options.mint_delay {
+            emulator.script().mint_delay.always(delay);
+        }
+        let ca_file = std::path::absolute(&options.ca_file).unwrap_or(options.ca_file);
+        if let Err(error) = std::fs::write(&ca_file, emulator.ca_pem()) {
+            let hint = format!(
+                "cannot write {}; choose another place with --ca-file",
+                ca_file.display()
+            );
+            return Ok(terminal.fail(Exit::Failed, &error, Some(&hint)));
+        }
+        terminal.data(format_args!(
+            "endpoint {endpoint}\n\
+             web servers {web}\n\
+             CA file: {ca}\n\
+             export AWS_ACCESS_KEY_ID={id}\n\
+             export AWS_SECRET_ACCESS_KEY={secret}\n\
+             # for boto3 and the AWS CLI: the endpoint takes no env. and api. host prefixes\n\
+             export AWS_DISABLE_HOST_PREFIX_INJECTION=true\n\
+             # --- mwaa-gateway.toml\n{snippet}# --- end\n",
+            endpoint = emulator.endpoint_url(),
+            web = emulator.web_addr(),
+            ca = ca_file.display(),
+            id = emulator.access_key_id(),
+            secret = emulator.secret_access_key(),
+            snippet = emulator.config_toml(&ca_file),
+        ));
+        signals.next().await;
+        Ok(Exit::Done)
+    })
+}
+
+/// An emulator may run for days; its journal need not remember them.
+const JOURNAL: usize = 1000;

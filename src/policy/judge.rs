@@ -1,0 +1,202 @@
+//! The decision: a command, a version and an environment's rules in, a permit out.
+
+use super::advice;
+use super::command::{Command, Path, is_help};
+use super::options;
+use super::refusal::{Refusal, Unreadable};
+use super::release::{Release, release_for};
+use super::table::{Class, Entry, table};
+use crate::names::{AirflowVersion, Policy};
+use bytes::Bytes;
+use std::fmt;
+
+/// What one environment's configuration says about commands.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rules {
+    /// The built-in policy.
+    pub policy: Policy,
+    /// Commands or groups added to it, each as words; also ones that MWAA does not list.
+    pub allow: Vec<Vec<String>>,
+    /// Commands or groups taken from it, each as words. Beats `allow`.
+    pub deny: Vec<Vec<String>>,
+}
+
+/// The proof that a command may be sent. Only [`judge`] makes one.
+///
+/// `Debug` shows the name only: the line carries secrets.
+#[derive(Clone)]
+pub struct Permit {
+    line: Bytes,
+    name: &'static str,
+    class: Option<Class>,
+}
+
+impl Permit {
+    /// The canonical command line to send.
+    pub fn line(&self) -> &Bytes {
+        &self.line
+    }
+
+    /// The canonical command line to send, without a copy.
+    pub fn into_line(self) -> Bytes {
+        self.line
+    }
+
+    /// The command's name for logs and metrics; never text of the client's own.
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// What the command does; `None` when no table knows it.
+    pub const fn class(&self) -> Option<Class> {
+        self.class
+    }
+
+    fn new(command: &Command, name: &'static str, class: Option<Class>) -> Self {
+        Self {
+            line: Bytes::from(command.canonical()),
+            name,
+            class,
+        }
+    }
+}
+
+impl fmt::Debug for Permit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Permit")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Decides whether a command may be sent to an environment.
+///
+/// The tables are those of [`release_for`] the version; the caller logs a fallback.
+pub fn judge(
+    command: &Command,
+    version: AirflowVersion,
+    rules: &Rules,
+) -> Result<Permit, Refusal> {
+    let (release, _) = release_for(version);
+    match command.path(release) {
+        Path::Help => Ok(Permit::new(command, "help", Some(Class::Read))),
+        Path::OptionFirst => Err(Unreadable::OptionFirst.into()),
+        Path::Group(group) => judge_group(command, group, version, release, rules),
+        Path::Known(entry, arguments) => {
+            judge_known(command, entry, arguments, version, release, rules)
+        }
+        Path::Unknown => judge_unknown(command, version, release, rules),
+    }
+}
+
+/// A bare group prints its usage: harmless wherever one of its commands runs.
+fn judge_group(
+    command: &Command,
+    group: &'static str,
+    version: AirflowVersion,
+    release: &Release,
+    rules: &Rules,
+) -> Result<Permit, Refusal> {
+    if rules.deny.iter().any(|entry| entry == &[group]) {
+        return Err(advice::denied(group));
+    }
+    let runs = table().members(group).any(|entry| entry.runs(release));
+    let allowed = rules
+        .allow
+        .iter()
+        .any(|entry| entry.first().is_some_and(|w| w == group));
+    if runs || allowed || rules.policy == Policy::All {
+        Ok(Permit::new(command, group, Some(Class::Read)))
+    } else {
+        Err(advice::unsupported(command, None, version, release))
+    }
+}
+
+fn judge_known(
+    command: &Command,
+    entry: &'static Entry,
+    arguments: &[String],
+    version: AirflowVersion,
+    release: &Release,
+    rules: &Rules,
+) -> Result<Permit, Refusal> {
+    let name: Vec<&str> = entry.command.split(' ').collect();
+    if rules
+        .deny
+        .iter()
+        .any(|denied| is_prefix(denied, &name) || is_within(denied, &name))
+    {
+        return Err(advice::denied(entry.command));
+    }
+    if rules.policy == Policy::All {
+        return Ok(Permit::new(command, entry.command, Some(entry.class)));
+    }
+    if !rules.allow.iter().any(|allowed| is_prefix(allowed, &name)) {
+        if !entry.runs(release) {
+            return Err(advice::unsupported(command, Some(entry), version, release));
+        }
+        let only_help = matches!(arguments, [only] if is_help(only));
+        if !only_help && !grants(rules.policy, entry.class) {
+            return Err(advice::forbidden(entry, rules.policy));
+        }
+    }
+    match options::forbidden(entry.command, arguments, release) {
+        Some(found) => Err(Refusal::ForbiddenOption {
+            command: entry.command,
+            option: found.option,
+            reason: found.reason,
+        }),
+        None => Ok(Permit::new(command, entry.command, Some(entry.class))),
+    }
+}
+
+/// A command of a plugin or of a newer Airflow: passes only where the rules say so.
+fn judge_unknown(
+    command: &Command,
+    version: AirflowVersion,
+    release: &Release,
+    rules: &Rules,
+) -> Result<Permit, Refusal> {
+    let leading: Vec<&str> = command.leading().iter().map(String::as_str).collect();
+    if rules.deny.iter().any(|denied| is_prefix(denied, &leading)) {
+        return Err(advice::denied("the command"));
+    }
+    if rules.policy == Policy::All {
+        return Ok(Permit::new(command, "other", None));
+    }
+    if !rules
+        .allow
+        .iter()
+        .any(|allowed| is_prefix(allowed, &leading))
+    {
+        return Err(advice::unsupported(command, None, version, release));
+    }
+    match options::forbidden("", command.words(), release) {
+        Some(found) => Err(Refusal::ForbiddenOption {
+            command: "other",
+            option: found.option,
+            reason: found.reason,
+        }),
+        None => Ok(Permit::new(command, "other", None)),
+    }
+}
+
+/// Whether a policy grants a class of the commands that MWAA runs.
+pub(super) const fn grants(policy: Policy, class: Class) -> bool {
+    match policy {
+        Policy::All | Policy::Supported => true,
+        Policy::Operator => matches!(class, Class::Read | Class::Run),
+        Policy::ReadOnly => matches!(class, Class::Read),
+    }
+}
+
+/// Whether a rule's words are the first words of a command's name. No words match nothing.
+fn is_prefix(rule: &[String], name: &[&str]) -> bool {
+    !rule.is_empty() && rule.len() <= name.len() && rule.iter().zip(name).all(|(a, b)| a == b)
+}
+
+/// Whether a deny rule goes on after the command's name (`dags delete my_dag`). Options could
+/// hide the further words, so such a rule denies the command as a whole.
+fn is_within(rule: &[String], name: &[&str]) -> bool {
+    rule.len() > name.len() && rule.iter().zip(name).all(|(a, b)| a == b)
+}

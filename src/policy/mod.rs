@@ -1,0 +1,24 @@
+//! Is this command allowed: reads a command line, judges it against the tables of the
+//! environment's MWAA release and the environment's own rules. Pure: no clock, no I/O.
+#![deny(clippy::wildcard_enum_match_arm)]
+
+mod advice;
+mod command;
+mod judge;
+mod listing;
+mod options;
+mod permitted;
+mod refusal;
+mod release;
+mod table;
+#[cfg(test)]
+mod tests;
+mod words;
+
+pub use command::Command;
+pub use judge::{Permit, Rules, judge};
+pub use listing::{Row, Verdict, listing};
+pub use permitted::{Permitted, permit};
+pub use refusal::Refusal;
+pub use release::{Match, Release, release_for};
+pub use table::Class;
