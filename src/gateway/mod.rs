@@ -7,7 +7,7 @@ pub use command_body::BodyError;
 use crate::control::Versions;
 use crate::credential::{Broker, Keyed};
 use crate::guard;
-use crate::listener::{Arrived, RequestId};
+use crate::listener::Arrived;
 use crate::names::{Code, Directory, Fault, code};
 use crate::policy;
 use crate::queue::Queues;
@@ -192,6 +192,3 @@ impl Fault for Stopping {
         &code::STOPPING
     }
 }
-
-/// The name of a request, for callers that log.
-pub type Id = RequestId;

@@ -16,8 +16,8 @@ pub use peer::Networks;
 pub use refusal::GuardError;
 pub use target::{Reserved, Target};
 
-use crate::listener::{Arrived, Body, RequestId};
-use crate::names::EnvName;
+use crate::listener::{Arrived, Body};
+use crate::names::{EnvName, RequestId};
 use http::HeaderMap;
 use http::Method;
 use std::rc::Rc;

@@ -1,7 +1,7 @@
 //! Serves one connection: head limits, idle limits and the graceful end.
 
-use super::{Arrived, Peer, RequestId, Stop};
-use crate::names::EnvName;
+use super::{Arrived, Peer, Stop};
+use crate::names::{EnvName, RequestId};
 use crate::runtime::Deadline;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};

@@ -6,7 +6,7 @@ mod bind;
 mod conn;
 mod serve;
 
-pub use arrived::{Arrived, Body, Peer, RequestId};
+pub use arrived::{Arrived, Body, Peer};
 pub use bind::{Address, BindError, Bound, Door};
 pub use conn::Settings;
 pub use serve::{Stop, serve};

@@ -5,6 +5,7 @@ pub mod code;
 mod directory;
 mod environment;
 mod fault;
+mod request_id;
 mod secret;
 
 pub use airflow_version::{AirflowVersion, BadVersion};
@@ -12,4 +13,5 @@ pub use code::Code;
 pub use directory::{Directory, Entry, EntryId};
 pub use environment::{Browser, EnvName, Environment, Policy, Region, partition};
 pub use fault::{Blame, Fault};
+pub use request_id::RequestId;
 pub use secret::Secret;

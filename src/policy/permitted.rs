@@ -1,8 +1,7 @@
 //! The value that the policy makes: a routed request with the command that may be sent for it.
 
 use super::{Command, Refusal, Rules, judge};
-use crate::listener::RequestId;
-use crate::names::{AirflowVersion, Entry};
+use crate::names::{AirflowVersion, Entry, RequestId};
 use crate::route::Routed;
 use bytes::Bytes;
 use http::HeaderMap;

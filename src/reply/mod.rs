@@ -11,8 +11,7 @@ pub use accept::CliForm;
 pub use body::ReplyStream;
 pub use cli_output::{CliOutput, OutputError};
 
-use crate::listener::RequestId;
-use crate::names::Fault;
+use crate::names::{Fault, RequestId};
 use crate::upstream::Answered;
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};

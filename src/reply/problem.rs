@@ -1,8 +1,7 @@
 //! A fault as a response: `application/problem+json` (RFC 9457).
 
 use super::ReplyStream;
-use crate::listener::RequestId;
-use crate::names::Fault;
+use crate::names::{Fault, RequestId};
 use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, Response};

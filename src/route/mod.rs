@@ -3,8 +3,7 @@
 #![deny(clippy::wildcard_enum_match_arm)]
 
 use crate::guard::{Admitted, Named, Reserved};
-use crate::listener::RequestId;
-use crate::names::{Code, Directory, Entry, Fault, code};
+use crate::names::{Code, Directory, Entry, Fault, RequestId, code};
 use http::Method;
 use std::borrow::Cow;
 use std::fmt;
