@@ -101,8 +101,8 @@ pub(super) fn forbidden(
         .iter()
         .filter(|row| row.command == command && row.first <= version && version <= row.last)
         .collect();
-    let options = arguments.iter().take_while(|word| *word != "--");
-    options.filter_map(|word| judge_word(word, &rows)).next()
+    let mut options = arguments.iter().take_while(|word| *word != "--");
+    options.find_map(|word| judge_word(word, &rows))
 }
 
 /// Finds the options that argparse could take one word for (`_parse_optional`,
