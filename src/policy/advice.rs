@@ -90,10 +90,11 @@ fn known_hint(entry: &Entry, release: &Release) -> String {
         return works(entry).trim_start_matches("; ").to_owned();
     }
     let renamed = other.map_or_else(String::new, |new| format!("it is `{new}` now, but "));
+    let current = other.and_then(|new| table().entry(new)).unwrap_or(entry);
     format!(
         "{renamed}{}; if your environment does run it, set allow = [\"{}\"]",
-        reason(entry.why),
-        other.unwrap_or(entry.command)
+        reason(current.why),
+        current.command
     )
 }
 

@@ -64,12 +64,11 @@ fn row(entry: &'static Entry, span: Span, release: &Release) -> Row {
         }
         Standing::Never => {
             let renamed = advice::other_spelling(entry.command, release);
-            let reason = advice::reason(entry.why);
-            let reason = match renamed {
-                Some(new) => format!("{reason}; it is `{new}` now"),
-                None => reason.to_owned(),
-            };
-            (Verdict::Unsupported, reason)
+            let current = renamed.and_then(|new| table().entry(new)).unwrap_or(entry);
+            let reason = advice::reason(current.why);
+            let renamed =
+                renamed.map_or_else(String::new, |new| format!("; it is `{new}` now"));
+            (Verdict::Unsupported, format!("{reason}{renamed}"))
         }
     };
     Row {
