@@ -106,9 +106,10 @@ async fn walk(corridor: &Rc<Corridor>, arrived: Arrived) -> Result<(Reply, Kind)
 /// is a different valid command; what was judged is what is sent.
 async fn cli(corridor: &Rc<Corridor>, mut routed: Routed) -> Result<Reply, Refused> {
     let (shared, sweeper) = (&corridor.shared, &corridor.sweeper);
-    let command = command_body::read(routed.admitted_mut(), &shared.limits, sweeper)
+    let bytes = command_body::read(routed.admitted_mut(), &shared.limits, sweeper)
         .await
         .map_err(boxed)?;
+    let command = policy::Command::read(&bytes).map_err(boxed)?;
     let version = shared.versions.of(routed.entry()).await.map_err(boxed)?;
     let permitted = policy::permit(routed, &command, version).map_err(boxed)?;
     let (id, form) = (permitted.id(), CliForm::of(permitted.headers()));
