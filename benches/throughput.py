@@ -169,7 +169,7 @@ threads = 1
 airflow_version = "2.10.3"
 connect_to = "127.0.0.1:18443"
 ca_file = "{folder}/ca.pem"
-cli_concurrency = 512
+cli_concurrency = 64
 """)
             upstream = start("nginx", "-c", folder / "upstream.conf")
             proxy = start("nginx", "-c", folder / "proxy.conf")
@@ -181,6 +181,8 @@ cli_concurrency = 512
             for name, (port, pid) in peers.items():
                 measure(name, port, pid, 8, 1, folder)
             print(f"{'connections':>11}  {'':8} {'CPU s per 100,000':>18} {'requests/s':>11}")
+            if os.environ.get("HOLD"):
+                print(gateway.pid, flush=True); time.sleep(float(os.environ["HOLD"]))
             for connections in map(int, options.connections.split(",")):
                 rounds = {name: [] for name in peers}
                 for _ in range(options.rounds):
