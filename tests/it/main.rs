@@ -8,6 +8,8 @@
 
 mod docs;
 mod floors;
+mod journey;
 mod layering;
 mod layout;
+mod support;
 mod tree;
