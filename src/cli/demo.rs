@@ -1,6 +1,7 @@
 //! `demo`: emulator and gateway in one process; no AWS, nothing to install.
 
 use super::Exit;
+use super::folder::Folder;
 use super::serve::{announce, control, with_listen};
 use super::signals::Signals;
 use super::terminal::Terminal;
@@ -10,8 +11,7 @@ use crate::control::StaticKey;
 use crate::emulator::{Emulator, Seed, Settings};
 use crate::names::{AirflowVersion, Secret};
 use clap::Args;
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 /// The options of `demo`.
@@ -36,7 +36,7 @@ pub(super) fn run(options: &Options, terminal: &Terminal) -> Exit {
         })
         .await
         .map_err(|error| StartError::Thread(std::io::Error::other(error)))?;
-        let config = match configure(&emulator, &folder.0, options, terminal) {
+        let config = match configure(&emulator, folder.path(), options, terminal) {
             Ok(config) => config,
             Err(exit) => return Ok(exit),
         };
@@ -109,28 +109,6 @@ fn lesson(url: &str, version: AirflowVersion) -> String {
          # and what has become of it\n{post} -d '{runs}'\n\n\
          Ctrl-C ends the demo.\n"
     )
-}
-
-/// A folder of our own that goes when the demo ends.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> std::io::Result<Self> {
-        use std::os::unix::fs::DirBuilderExt as _;
-        let name = format!("mwaa-gateway-demo-{:016x}", fastrand::u64(..));
-        let path = std::env::temp_dir().join(name);
-        std::fs::DirBuilder::new().mode(0o700).create(&path)?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // what can't be removed stays in the temporary folder, which is for such things
-        if std::fs::remove_dir_all(&self.0).is_err() {
-            drop(std::io::stderr().flush());
-        }
-    }
 }
 
 /// A demo may run for days; its journal need not remember them.

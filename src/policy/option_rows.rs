@@ -1,6 +1,7 @@
 //! `options.csv` as rows: which options each command takes, from the parsers of each MWAA release,
 //! and which of them reach into the web server's files.
 
+use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use crate::names::AirflowVersion;
@@ -36,13 +37,27 @@ impl Row {
     }
 }
 
-pub(super) static ROWS: LazyLock<Vec<Row>> = LazyLock::new(|| {
+static ROWS: LazyLock<Vec<Row>> = LazyLock::new(|| {
     include_str!("options.csv")
         .lines()
         .skip(1)
         .filter_map(read_row)
         .collect()
 });
+
+/// The rows of each command: every request looks here.
+static BY_COMMAND: LazyLock<HashMap<&'static str, Vec<&'static Row>>> = LazyLock::new(|| {
+    let mut rows: HashMap<_, Vec<_>> = HashMap::new();
+    for row in ROWS.iter() {
+        rows.entry(row.command).or_default().push(row);
+    }
+    rows
+});
+
+/// The rows of one command, of all releases.
+pub(super) fn rows_of(command: &str) -> &'static [&'static Row] {
+    BY_COMMAND.get(command).map_or(&[], Vec::as_slice)
+}
 
 fn read_row(line: &'static str) -> Option<Row> {
     let mut fields = line.splitn(6, ',');

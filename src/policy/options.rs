@@ -1,7 +1,7 @@
 //! Which words of a command are options, as Python's argparse reads them, and which of those
 //! may not pass.
 
-use super::option_rows::{FILES, Forbidden, ROWS, Row};
+use super::option_rows::{FILES, Forbidden, Row, rows_of};
 use super::release::Release;
 
 /// Options of any command that reach into files. A word that a release's own table does not
@@ -35,9 +35,10 @@ pub(super) fn forbidden(
     release: &Release,
 ) -> Option<Forbidden> {
     let version = release.version();
-    let rows: Vec<&Row> = ROWS
+    let rows: Vec<&Row> = rows_of(command)
         .iter()
-        .filter(|row| row.command == command && row.first <= version && version <= row.last)
+        .copied()
+        .filter(|row| row.first <= version && version <= row.last)
         .collect();
     let mut options = arguments.iter().take_while(|word| *word != "--");
     options.find_map(|word| judge_word(word, &rows))

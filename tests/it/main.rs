@@ -6,7 +6,10 @@
     reason = "a test that meets the unexpected should stop there, in what it calls as well"
 )]
 
+mod docs;
 mod floors;
+mod journey;
 mod layering;
 mod layout;
+mod support;
 mod tree;
