@@ -2,15 +2,16 @@
 
 use super::Exit;
 use super::folder::Folder;
-use super::serve::{announce, control, with_listen};
+use super::serve::{announce, control};
 use super::signals::Signals;
 use super::terminal::Terminal;
 use crate::app::{self, Extras, StartError};
-use crate::config::{self, Address, Config, Overrides, Search};
+use crate::config::{self, Address, Config, Overrides, Search, env};
 use crate::control::StaticKey;
 use crate::emulator::{Emulator, Seed, Settings};
 use crate::names::{AirflowVersion, Secret};
 use clap::Args;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -20,6 +21,9 @@ pub(super) struct Options {
     /// The address to listen on
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
     listen: Address,
+    /// The address of health and metrics [default: 127.0.0.1:9180, or any other if that is taken]
+    #[arg(long, value_name = "ADDR", env = env::MANAGEMENT)]
+    management: Option<SocketAddr>,
     /// The Airflow version that the emulator plays
     #[arg(long, value_name = "VERSION", default_value = "2.10.3")]
     airflow_version: AirflowVersion,
@@ -74,7 +78,7 @@ fn configure(
             Some("is the temporary folder writable?"),
         )
     })?;
-    let config = config::load(
+    let mut config = config::load(
         Some(&file),
         &Overrides::default(),
         &Search::from_environment(),
@@ -83,7 +87,20 @@ fn configure(
         terminal.say(problems);
         Exit::Configuration
     })?;
-    Ok(with_listen(config, options.listen.clone()))
+    config.listener.address = options.listen.clone();
+    config.management.address = options.management.unwrap_or_else(management);
+    Ok(config)
+}
+
+/// The usual management address, so that `wait` finds it; any other while a gateway has that.
+fn management() -> SocketAddr {
+    let usual = SocketAddr::from(([127, 0, 0, 1], 9180));
+    let is_free = std::net::TcpListener::bind(usual).is_ok();
+    if is_free {
+        usual
+    } else {
+        ([127, 0, 0, 1], 0).into()
+    }
 }
 
 fn lesson(url: &str, version: AirflowVersion) -> String {

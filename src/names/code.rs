@@ -56,7 +56,7 @@ codes! {
         "send the content of listener.secret_file in the Mwaa-Gateway-Secret header";
     MALFORMED = "request.malformed", BAD_REQUEST, Caller,
         "the request is malformed or ambiguous",
-        "send one plain HTTP/1.1 request";
+        "the detail says what is wrong; send each header once and a plain path, over HTTP/1.1";
     METHOD = "request.method", METHOD_NOT_ALLOWED, Caller,
         "this method is not served here",
         "use the method that the route documents";
@@ -89,7 +89,7 @@ codes! {
         "add the command to the environment's allow list if it should pass";
     FORBIDDEN_OPTION = "policy.forbidden_option", FORBIDDEN, Caller,
         "the option reaches into the web server",
-        "leave the option out, or set policy = \"all\" for this environment";
+        "leave the option out: it would read or write files of the web server";
     UNREADABLE_COMMAND = "policy.unreadable_command", BAD_REQUEST, Caller,
         "the command can't be read",
         "send one command line, UTF-8, quoted as for a POSIX shell";
