@@ -7,6 +7,8 @@
 )]
 
 mod floors;
+mod journey;
 mod layering;
 mod layout;
+mod support;
 mod tree;

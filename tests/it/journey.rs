@@ -1,0 +1,61 @@
+//! One command, there and back, over every kind of socket.
+
+use crate::support::{Client, Harness};
+use std::path::Path;
+
+#[tokio::test]
+async fn a_command_comes_back_decoded_and_counted() {
+    let harness = Harness::new().await;
+    let reply = harness.command("version").await;
+    assert_eq!(reply.status, 200, "{reply}");
+    assert_eq!(reply.stdout().trim(), "2.10.3");
+    assert_eq!(reply.fault(), None);
+    let text = harness.request_with("Accept: text/plain\r\n", "airflow version");
+    let mut client = harness.connect().await;
+    for _ in 0..2 {
+        let reply = client.exchange(&text).await;
+        assert_eq!(reply.text().trim(), "2.10.3", "{reply}");
+    }
+    assert_eq!(harness.mints(), 1);
+    assert_eq!(harness.journal().commands(), ["version"; 3]);
+    let mut management = Client::tcp(harness.management()).await;
+    let request = format!(
+        "GET /readyz HTTP/1.1\r\nHost: {}\r\n\r\n",
+        harness.management()
+    );
+    let ready = management.exchange(request).await;
+    assert_eq!(ready.status, 200, "{ready}");
+    let refused = harness.command("users list").await;
+    assert_eq!(
+        refused.fault(),
+        Some("policy.unsupported_command"),
+        "{refused}"
+    );
+    assert!(refused.complaint().contains("users list"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_unix_socket_and_a_listener_of_its_own_serve_as_well() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("gateway.sock");
+    let extra = format!(
+        "[listener]\naddress = \"unix:{}\"\n[environments.demo]\nlisten = \"127.0.0.1:0\"\n",
+        path.display()
+    );
+    let harness = Harness::configured(&extra).await;
+    assert_eq!(harness.urls()[0], format!("unix:{}", path.display()));
+    let own = harness.urls()[1].strip_prefix("http://").unwrap();
+    let request = |host: &str| {
+        format!(
+            "POST /aws_mwaa/cli HTTP/1.1\r\nHost: {host}\r\nContent-Type: text/plain\r\n\
+             Content-Length: 7\r\nConnection: close\r\n\r\nversion"
+        )
+    };
+    let mut unix = Client::unix(Path::new(&path)).await;
+    let reply = unix.exchange(request("localhost")).await;
+    assert_eq!(reply.status, 200, "{reply}");
+    let mut tcp = Client::tcp(own.parse().unwrap()).await;
+    let reply = tcp.exchange(request(own)).await;
+    assert_eq!(reply.status, 200, "{reply}");
+    assert_eq!(tcp.rest().await, b"");
+}

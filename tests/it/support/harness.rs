@@ -1,0 +1,240 @@
+//! A whole world: an emulator on a runtime of its own, and the gateway on its threads.
+
+use super::{Client, Response, soon};
+use mwaa_gateway::app::{self, Extras, Outcome};
+use mwaa_gateway::config::{self, Config, Overrides, Search};
+use mwaa_gateway::control::StaticKey;
+use mwaa_gateway::emulator::{Emulator, Journal, Script, Settings, TokenKind};
+use mwaa_gateway::names::Secret;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use tempfile::TempDir;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::oneshot;
+
+/// An emulator and a gateway that is configured for it. Dropping it stops both.
+pub(crate) struct Harness {
+    emulator: Emulator,
+    gateway: Gateway,
+    // after the emulator, whose tasks run there
+    _runtime: Detached,
+    _folder: TempDir,
+}
+
+struct Gateway {
+    urls: Vec<String>,
+    management: String,
+    stop: Option<oneshot::Sender<()>>,
+    outcome: Option<oneshot::Receiver<Outcome>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// A runtime that may be dropped inside another one.
+struct Detached(Option<Runtime>);
+
+impl Drop for Detached {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl Harness {
+    /// One environment, `demo`, and the default configuration.
+    pub(crate) async fn new() -> Self {
+        Self::with(Settings::default(), "").await
+    }
+
+    /// The default emulator, and `extra` TOML laid over the configuration.
+    pub(crate) async fn configured(extra: &str) -> Self {
+        Self::with(Settings::default(), extra).await
+    }
+
+    /// Starts both. `extra` is TOML laid over the emulator's own snippet: tables are merged,
+    /// other values replaced. Unless it says otherwise the gateway listens on free ports, has
+    /// two threads and waits for nothing when it stops.
+    pub(crate) async fn with(settings: Settings, extra: &str) -> Self {
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("emulator")
+            .enable_all()
+            .build()
+            .unwrap();
+        let started = runtime.spawn(Emulator::start(settings));
+        let emulator = soon("the emulator", started).await.unwrap().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let config = configuration(&emulator, &folder, extra);
+        let extras = Extras {
+            static_key: Some(StaticKey {
+                id: emulator.access_key_id().to_owned(),
+                secret: Arc::new(Secret::new(emulator.secret_access_key().to_owned())),
+            }),
+            ..Extras::default()
+        };
+        let gateway = Gateway::start(config, extras).await;
+        Self {
+            emulator,
+            gateway,
+            _runtime: Detached(Some(runtime)),
+            _folder: folder,
+        }
+    }
+
+    pub(crate) fn emulator(&self) -> &Emulator {
+        &self.emulator
+    }
+
+    pub(crate) fn journal(&self) -> &Journal {
+        self.emulator.journal()
+    }
+
+    pub(crate) fn script(&self) -> &Script {
+        self.emulator.script()
+    }
+
+    /// Where the gateway listens, as URLs: the shared listener first.
+    pub(crate) fn urls(&self) -> &[String] {
+        &self.gateway.urls
+    }
+
+    /// The shared listener's address.
+    pub(crate) fn address(&self) -> SocketAddr {
+        address(&self.gateway.urls[0])
+    }
+
+    /// The management listener's address.
+    pub(crate) fn management(&self) -> SocketAddr {
+        address(&self.gateway.management)
+    }
+
+    /// A new connection to the shared listener.
+    pub(crate) async fn connect(&self) -> Client {
+        Client::tcp(self.address()).await
+    }
+
+    /// The bytes of a plain command request to the shared listener.
+    pub(crate) fn request(&self, command: &str) -> String {
+        self.request_with("", command)
+    }
+
+    /// The same with more header fields, each with its line's end.
+    pub(crate) fn request_with(&self, headers: &str, command: &str) -> String {
+        format!(
+            "POST /aws_mwaa/cli HTTP/1.1\r\nHost: {}\r\nContent-Type: text/plain\r\n{headers}\
+             Content-Length: {}\r\n\r\n{command}",
+            self.address(),
+            command.len()
+        )
+    }
+
+    /// Runs a command on a connection of its own.
+    pub(crate) async fn command(&self, command: &str) -> Response {
+        let request = self.request(command);
+        self.connect().await.exchange(request).await
+    }
+
+    /// Waits until the journal says so.
+    pub(crate) async fn seen(&self, what: &str, predicate: impl FnMut(&Journal) -> bool) {
+        soon(what, self.journal().wait_for(predicate)).await;
+    }
+
+    /// How many CLI tokens were issued.
+    pub(crate) fn mints(&self) -> usize {
+        self.journal().mints(TokenKind::Cli)
+    }
+
+    /// Asks the gateway to stop, and goes on.
+    pub(crate) fn stop(&mut self) {
+        if let Some(stop) = self.gateway.stop.take() {
+            let _gone = stop.send(());
+        }
+    }
+
+    /// Waits until the gateway has stopped.
+    pub(crate) async fn stopped(&mut self) -> Outcome {
+        let outcome = self.gateway.outcome.take().expect("asked only once");
+        soon("the gateway's end", outcome).await.unwrap()
+    }
+}
+
+impl Gateway {
+    async fn start(config: Config, extras: Extras) -> Self {
+        let (stop, stopped) = oneshot::channel();
+        let (ended, outcome) = oneshot::channel();
+        let (built_sender, built) = oneshot::channel();
+        let serve = async move {
+            let built = app::build(config, &extras).await.unwrap();
+            let urls = (built.urls(), built.management_url().unwrap());
+            built_sender.send(urls).unwrap();
+            let run = built.run(async { drop(stopped.await) }).await.unwrap();
+            let _unheard = ended.send(run);
+        };
+        let thread = thread::spawn(move || {
+            let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(serve);
+            runtime.shutdown_background();
+        });
+        let (urls, management) = soon("the gateway's start", built).await.unwrap();
+        Self {
+            urls,
+            management,
+            stop: Some(stop),
+            outcome: Some(outcome),
+            thread: Some(thread),
+        }
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        self.stop = None;
+        if let Some(thread) = self.thread.take() {
+            // its panic has been printed; a second one would hide the test's own
+            drop(thread.join());
+        }
+    }
+}
+
+fn address(url: &str) -> SocketAddr {
+    url.strip_prefix("http://").unwrap().parse().unwrap()
+}
+
+fn configuration(emulator: &Emulator, folder: &TempDir, extra: &str) -> Config {
+    let ca_file = folder.path().join("ca.pem");
+    std::fs::write(&ca_file, emulator.ca_pem()).unwrap();
+    let mut table: toml::Table = DEFAULTS.parse().unwrap();
+    lay_over(&mut table, emulator.config_toml(&ca_file).parse().unwrap());
+    lay_over(&mut table, extra.parse().unwrap());
+    let file = folder.path().join("mwaa-gateway.toml");
+    std::fs::write(&file, table.to_string()).unwrap();
+    let search = Search {
+        folder: folder.path().to_owned(),
+        user: None,
+        system: folder.path().to_owned(),
+    };
+    config::load(Some(&file), &Overrides::default(), &search)
+        .unwrap_or_else(|problems| panic!("{problems}\n{table}"))
+}
+
+fn lay_over(base: &mut toml::Table, extra: toml::Table) {
+    for (key, value) in extra {
+        match (base.get_mut(&key), value) {
+            (Some(toml::Value::Table(base)), toml::Value::Table(extra)) => {
+                lay_over(base, extra)
+            }
+            (_, value) => drop(base.insert(key, value)),
+        }
+    }
+}
+
+const DEFAULTS: &str = r#"
+    [listener]
+    address = "127.0.0.1:0"
+    [management]
+    address = "127.0.0.1:0"
+    [limits]
+    threads = 2
+    drain = "0s"
+"#;
