@@ -6,9 +6,13 @@
     reason = "a test that meets the unexpected should stop there, in what it calls as well"
 )]
 
+mod credential;
 mod floors;
 mod journey;
 mod layering;
 mod layout;
+mod queue;
+mod shutdown;
 mod support;
 mod tree;
+mod upstream;

@@ -12,6 +12,7 @@ use std::thread::{self, JoinHandle};
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
+use tokio::task::JoinSet;
 
 /// An emulator and a gateway that is configured for it. Dropping it stops both.
 pub(crate) struct Harness {
@@ -56,6 +57,15 @@ impl Harness {
     /// other values replaced. Unless it says otherwise the gateway listens on free ports, has
     /// two threads and waits for nothing when it stops.
     pub(crate) async fn with(settings: Settings, extra: &str) -> Self {
+        Self::scripted(settings, extra, |_| {}).await
+    }
+
+    /// The same, with misbehaviour that the gateway meets from its start.
+    pub(crate) async fn scripted(
+        settings: Settings,
+        extra: &str,
+        direct: impl FnOnce(&Script),
+    ) -> Self {
         let runtime = Builder::new_multi_thread()
             .worker_threads(1)
             .thread_name("emulator")
@@ -64,6 +74,7 @@ impl Harness {
             .unwrap();
         let started = runtime.spawn(Emulator::start(settings));
         let emulator = soon("the emulator", started).await.unwrap().unwrap();
+        direct(emulator.script());
         let folder = tempfile::tempdir().unwrap();
         let config = configuration(&emulator, &folder, extra);
         let extras = Extras {
@@ -129,10 +140,46 @@ impl Harness {
         )
     }
 
+    /// The same for one of several environments, by its own name.
+    pub(crate) fn request_for(&self, environment: &str, command: &str) -> String {
+        let address = self.address().to_string();
+        let name = format!("{environment}.localhost:{}", self.address().port());
+        self.request(command).replacen(&address, &name, 1)
+    }
+
+    /// Sends each request on a connection of its own, all at once.
+    pub(crate) fn at_once(
+        &self,
+        requests: impl IntoIterator<Item = String>,
+    ) -> JoinSet<Response> {
+        let address = self.address();
+        requests
+            .into_iter()
+            .map(|request| async move { Client::tcp(address).await.exchange(request).await })
+            .collect()
+    }
+
     /// Runs a command on a connection of its own.
     pub(crate) async fn command(&self, command: &str) -> Response {
         let request = self.request(command);
         self.connect().await.exchange(request).await
+    }
+
+    /// Asks the management address.
+    pub(crate) async fn manage(&self, path: &str) -> Response {
+        let address = self.management();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n\r\n");
+        Client::tcp(address).await.exchange(request).await
+    }
+
+    /// Waits until so many commands stand in the queue of the first environment.
+    pub(crate) async fn queued(&self, count: usize) {
+        let polling = async {
+            while self.manage("/status").await.json()["environments"][0]["queue"]["waiting"]
+                != count
+            {}
+        };
+        soon(&format!("{count} commands in the queue"), polling).await;
     }
 
     /// Waits until the journal says so.
@@ -222,7 +269,7 @@ fn lay_over(base: &mut toml::Table, extra: toml::Table) {
     for (key, value) in extra {
         match (base.get_mut(&key), value) {
             (Some(toml::Value::Table(base)), toml::Value::Table(extra)) => {
-                lay_over(base, extra)
+                lay_over(base, extra);
             }
             (_, value) => drop(base.insert(key, value)),
         }
