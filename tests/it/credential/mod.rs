@@ -6,7 +6,7 @@ mod refused;
 mod rotation;
 mod version;
 
-use crate::support::{Harness, all, soon};
+use crate::support::{Harness, all};
 use mwaa_gateway::emulator::{Seed, Settings};
 use std::time::Duration;
 
@@ -22,6 +22,9 @@ fn several<'a>(names: impl IntoIterator<Item = &'a str>) -> Settings {
         ..Settings::default()
     }
 }
+
+/// Where `/status` says whether there is a token.
+const LIVE: &str = "/environments/0/cli_token/live";
 
 /// One environment with room for many commands, on both sides.
 async fn wide() -> Harness {
@@ -88,12 +91,7 @@ async fn every_caller_gone_leaves_a_token_for_the_next() {
         .seen("the mint", |journal| journal.calls("CreateCliToken") == 1)
         .await;
     drop(only);
-    let live = async {
-        while harness.manage("/status").await.json()["environments"][0]["cli_token"]["live"]
-            != true
-        {}
-    };
-    soon("the token", live).await;
+    harness.status_says(LIVE, true).await;
     assert_eq!(harness.command("version").await.status, 200);
     assert_eq!(harness.journal().calls("CreateCliToken"), 1);
 }
@@ -162,12 +160,7 @@ async fn an_idle_gateway_asks_aws_nothing() {
     assert_eq!(harness.command("users list").await.status, 403);
     assert_eq!(harness.journal().control_count(), 0);
     assert_eq!(harness.command("version").await.status, 200);
-    let expired = async {
-        while harness.manage("/status").await.json()["environments"][0]["cli_token"]["live"]
-            != false
-        {}
-    };
-    soon("the token's end", expired).await;
+    harness.status_says(LIVE, false).await;
     for path in ["/metrics", "/readyz", "/livez"] {
         assert_eq!(harness.manage(path).await.status, 200);
     }

@@ -1,7 +1,7 @@
 //! Rotation under load, with the life of tokens compressed.
 
 use super::several;
-use crate::support::{Harness, all, soon};
+use crate::support::{Harness, all, soon, timed};
 use mwaa_gateway::emulator::{ControlFault, Settings, TokenKind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -104,4 +104,54 @@ async fn a_failed_refresh_leaves_the_live_token_in_use() {
     };
     let reply = soon("the token's end", expiring).await;
     assert_eq!(reply.fault(), Some("aws.throttled"), "{reply}");
+}
+
+#[tokio::test]
+async fn after_a_pause_a_fresh_token_comes_first() {
+    let settings = Settings {
+        token_life: Duration::from_millis(150),
+        ..several(["demo"])
+    };
+    let extra = r#"
+        limits.token_use = "100ms"
+        environments.demo.airflow_version = "2.10.3"
+    "#;
+    let harness = Harness::with(settings, extra).await;
+    for round in 1..=10 {
+        let reply = harness.command("version").await;
+        assert_eq!(reply.status, 200, "{reply}");
+        harness.passes(Duration::from_millis(160)).await;
+        assert_eq!(harness.mints(), round);
+    }
+    // an old token would have been refused and replaced
+    assert_eq!(harness.journal().web_count(), 10);
+}
+
+#[tokio::test]
+async fn a_hanging_refresh_holds_nobody_up() {
+    let extra = r#"
+        limits.token_use = "3s"
+        limits.mint_try = "20s"
+        limits.mint_total = "20s"
+        environments.demo.airflow_version = "2.10.3"
+    "#;
+    let harness = Harness::configured(extra).await;
+    let request = harness.request("version");
+    let mut client = harness.connect().await;
+    assert_eq!(client.exchange(&request).await.status, 200);
+    harness.script().mint_fault.always(ControlFault::Hang);
+    let using = async {
+        while harness.journal().calls("CreateCliToken") < 2 {
+            assert_eq!(client.exchange(&request).await.status, 200);
+        }
+    };
+    soon("the refresh", using).await;
+    for _ in 0..50 {
+        let (reply, took) = timed(client.exchange(&request)).await;
+        assert_eq!(reply.status, 200, "{reply}");
+        assert!(took < Duration::from_secs(1), "{took:?}");
+    }
+    let journal = harness.journal();
+    let hung = journal.control_calls().last().unwrap().status;
+    assert_eq!((journal.calls("CreateCliToken"), hung), (2, None));
 }

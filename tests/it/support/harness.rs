@@ -6,9 +6,12 @@ use mwaa_gateway::config::{self, Config, Overrides, Search};
 use mwaa_gateway::control::StaticKey;
 use mwaa_gateway::emulator::{Emulator, Journal, Script, Settings, TokenKind};
 use mwaa_gateway::names::Secret;
+use mwaa_gateway::runtime::Moment;
+use serde_json::Value;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
@@ -167,19 +170,45 @@ impl Harness {
 
     /// Asks the management address.
     pub(crate) async fn manage(&self, path: &str) -> Response {
+        let mut client = Client::tcp(self.management()).await;
+        client.exchange(self.question(path)).await
+    }
+
+    fn question(&self, path: &str) -> String {
         let address = self.management();
-        let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n\r\n");
-        Client::tcp(address).await.exchange(request).await
+        format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n\r\n")
+    }
+
+    /// Waits until `/status` holds this value at this place (a JSON pointer, RFC 6901).
+    pub(crate) async fn status_says(&self, place: &str, value: impl Into<Value>) {
+        let value = Some(value.into());
+        let mut client = Client::tcp(self.management()).await;
+        let polling = async {
+            while client
+                .exchange(self.question("/status"))
+                .await
+                .json()
+                .pointer(place)
+                != value.as_ref()
+            {}
+        };
+        soon(&format!("{value:?} at {place}"), polling).await;
     }
 
     /// Waits until so many commands stand in the queue of the first environment.
     pub(crate) async fn queued(&self, count: usize) {
-        let polling = async {
-            while self.manage("/status").await.json()["environments"][0]["queue"]["waiting"]
-                != count
-            {}
-        };
-        soon(&format!("{count} commands in the queue"), polling).await;
+        self.status_says("/environments/0/queue/waiting", count)
+            .await;
+    }
+
+    /// Lets this much time pass; questions about health meanwhile must not matter.
+    pub(crate) async fn passes(&self, time: Duration) {
+        let start = Moment::now();
+        let mut client = Client::tcp(self.management()).await;
+        while start.age(Moment::now()) < time {
+            let reply = client.exchange(self.question("/livez")).await;
+            assert_eq!(reply.status, 200, "{reply}");
+        }
     }
 
     /// Waits until the journal says so.

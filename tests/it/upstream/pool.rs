@@ -1,8 +1,9 @@
 //! Reuse of connections, and commands that meet one which has died.
 
 use super::{ONE_THREAD, settled};
-use crate::support::{Harness, all};
+use crate::support::{Harness, all, soon, timed};
 use mwaa_gateway::emulator::WebFault;
+use std::time::Duration;
 
 #[tokio::test]
 async fn one_connection_serves_one_command_after_the_other() {
@@ -83,4 +84,27 @@ async fn a_command_that_may_have_run_is_never_sent_twice() {
         assert_eq!(harness.command("version").await.status, 200);
         assert_eq!(harness.mints(), 1);
     }
+}
+
+#[tokio::test]
+async fn an_old_connection_takes_no_new_command() {
+    let extra = format!("{ONE_THREAD}\nlimits.pool_idle = \"1s\"\nlimits.pool_age = \"1s\"");
+    let harness = Harness::configured(&extra).await;
+    let using = async {
+        while harness.journal().web_connections() < 2 {
+            assert_eq!(harness.command("version").await.status, 200);
+        }
+    };
+    let ((), took) = timed(soon("a second connection", using)).await;
+    assert!(took >= Duration::from_secs(1), "{took:?}");
+}
+
+#[tokio::test]
+async fn a_connection_that_was_idle_for_long_takes_no_new_command() {
+    let extra = format!("{ONE_THREAD}\nlimits.pool_idle = \"1s\"");
+    let harness = Harness::configured(&extra).await;
+    assert_eq!(harness.command("version").await.status, 200);
+    harness.passes(Duration::from_secs(1)).await;
+    assert_eq!(harness.command("version").await.status, 200);
+    assert_eq!(harness.journal().web_connections(), 2);
 }
