@@ -1,6 +1,6 @@
 //! Replies that are unusual and whole.
 
-use super::ONE_THREAD;
+use super::{ONE_THREAD, settled};
 use crate::support::Harness;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -8,7 +8,7 @@ use mwaa_gateway::emulator::{Noise, WebFault};
 
 #[tokio::test]
 async fn interim_responses_are_passed_over() {
-    let harness = Harness::new().await;
+    let harness = Harness::configured(ONE_THREAD).await;
     for count in [1, 50] {
         let hints = "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n".repeat(count);
         let bytes = format!("{hints}HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi");
@@ -23,6 +23,8 @@ async fn interim_responses_are_passed_over() {
             "{reply}"
         );
         assert_eq!(reply.header("link"), None);
+        // the emulator closes without a word: that must be noticed before the next command
+        settled(&harness).await;
     }
 }
 
@@ -39,6 +41,7 @@ async fn bytes_after_a_reply_without_a_body_go_nowhere() {
     let mut client = harness.connect().await;
     let reply = client.exchange(&request).await;
     assert_eq!(reply.status, 204, "{reply}");
+    settled(&harness).await;
     let reply = client.exchange(&request).await;
     assert_eq!(reply.stdout().trim(), "2.10.3", "{reply}");
 }
