@@ -3,6 +3,7 @@
 use super::{Extras, StartError, settings};
 use crate::config::Config;
 use crate::control::{ControlPlane as _, Sdk};
+use crate::credential::Live;
 use crate::names::{Entry, Fault};
 use crate::runtime::{LocalTasks, Sweeper, local_set};
 use crate::upstream::{Trust, probe as probe_upstream};
@@ -96,7 +97,9 @@ pub async fn probe(
             }),
             Err(error) => tell(Finding::fault(local, &error)),
         }
-        match sdk.create_cli_token(environment).await {
+        // a host that is not trusted gets no connection here either
+        let minted = sdk.create_cli_token(environment).await;
+        match minted.and_then(|minted| Live::check(&minted, environment).map(|()| minted)) {
             Err(error) => tell(Finding::fault(local, &error)),
             Ok(minted) => {
                 tell(Finding::new(

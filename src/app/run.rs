@@ -44,10 +44,7 @@ impl Built {
             }
         }
         let worker = Worker {
-            // every accept loop holds one place while it waits
-            places: Arc::new(Semaphore::new(
-                config.limits.connections + threads * bound.len(),
-            )),
+            places: Arc::new(Semaphore::new(config.limits.connections)),
             config: Arc::new(config),
             shared,
             trust: Arc::clone(&trust),

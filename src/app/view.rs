@@ -34,19 +34,15 @@ impl GatewayView {
 
     /// Why this environment could not serve a request now.
     fn trouble(&self, entry: &Entry) -> Option<String> {
-        let failure = self.shared.broker.state(entry).failure.or_else(|| {
-            entry
-                .airflow_version()
-                .is_none()
-                .then(|| self.shared.versions.failure(entry))
-                .flatten()
-        });
+        let unknown = entry.airflow_version().is_none();
+        let token = self.shared.broker.state(entry);
+        // a live token serves, whatever became of its refresh
+        let failure = token.failure.filter(|_| token.age.is_none());
+        let failure =
+            failure.or_else(|| self.shared.versions.failure(entry).filter(|_| unknown));
         match failure {
             Some(error) => Some(format!("{}: {error}; {}", error.code().text, error.hint())),
-            None if entry.airflow_version().is_none() => {
-                Some("the Airflow version is not known yet".to_owned())
-            }
-            None => None,
+            None => unknown.then(|| "the Airflow version is not known yet".to_owned()),
         }
     }
 }

@@ -73,6 +73,7 @@ impl Worker {
             () = tasks.idle() => {}
             _ = self.cut.wait_for(|cut| *cut) => {}
         }
+        tasks.close();
         Ok(())
     }
 }

@@ -1,17 +1,18 @@
 //! `demo`: emulator and gateway in one process; no AWS, nothing to install.
 
 use super::Exit;
-use super::serve::{announce, control, with_listen};
+use super::folder::Folder;
+use super::serve::{announce, control};
 use super::signals::Signals;
 use super::terminal::Terminal;
 use crate::app::{self, Extras, StartError};
-use crate::config::{self, Address, Config, Overrides, Search};
+use crate::config::{self, Address, Config, Overrides, Search, env};
 use crate::control::StaticKey;
 use crate::emulator::{Emulator, Seed, Settings};
 use crate::names::{AirflowVersion, Secret};
 use clap::Args;
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 /// The options of `demo`.
@@ -20,6 +21,9 @@ pub(super) struct Options {
     /// The address to listen on
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
     listen: Address,
+    /// The address of health and metrics [default: 127.0.0.1:9180, or any other if that is taken]
+    #[arg(long, value_name = "ADDR", env = env::MANAGEMENT)]
+    management: Option<SocketAddr>,
     /// The Airflow version that the emulator plays
     #[arg(long, value_name = "VERSION", default_value = "2.10.3")]
     airflow_version: AirflowVersion,
@@ -36,7 +40,7 @@ pub(super) fn run(options: &Options, terminal: &Terminal) -> Exit {
         })
         .await
         .map_err(|error| StartError::Thread(std::io::Error::other(error)))?;
-        let config = match configure(&emulator, &folder.0, options, terminal) {
+        let config = match configure(&emulator, folder.path(), options, terminal) {
             Ok(config) => config,
             Err(exit) => return Ok(exit),
         };
@@ -74,7 +78,7 @@ fn configure(
             Some("is the temporary folder writable?"),
         )
     })?;
-    let config = config::load(
+    let mut config = config::load(
         Some(&file),
         &Overrides::default(),
         &Search::from_environment(),
@@ -83,7 +87,20 @@ fn configure(
         terminal.say(problems);
         Exit::Configuration
     })?;
-    Ok(with_listen(config, options.listen.clone()))
+    config.listener.address = options.listen.clone();
+    config.management.address = options.management.unwrap_or_else(management);
+    Ok(config)
+}
+
+/// The usual management address, so that `wait` finds it; any other while a gateway has that.
+fn management() -> SocketAddr {
+    let usual = SocketAddr::from(([127, 0, 0, 1], 9180));
+    let is_free = std::net::TcpListener::bind(usual).is_ok();
+    if is_free {
+        usual
+    } else {
+        ([127, 0, 0, 1], 0).into()
+    }
 }
 
 fn lesson(url: &str, version: AirflowVersion) -> String {
@@ -108,28 +125,6 @@ fn lesson(url: &str, version: AirflowVersion) -> String {
          # one that MWAA does not support: refused here, nothing is sent\n{post} -d '{refused}'\n\n\
          Ctrl-C ends the demo.\n"
     )
-}
-
-/// A folder of our own that goes when the demo ends.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> std::io::Result<Self> {
-        use std::os::unix::fs::DirBuilderExt as _;
-        let name = format!("mwaa-gateway-demo-{:016x}", fastrand::u64(..));
-        let path = std::env::temp_dir().join(name);
-        std::fs::DirBuilder::new().mode(0o700).create(&path)?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // what can't be removed stays in the temporary folder, which is for such things
-        if std::fs::remove_dir_all(&self.0).is_err() {
-            drop(std::io::stderr().flush());
-        }
-    }
 }
 
 /// A demo may run for days; its journal need not remember them.

@@ -1,6 +1,7 @@
 //! `emulator`: the fake MWAA alone.
 
 use super::Exit;
+use super::folder::Folder;
 use super::serve::control;
 use super::signals::Signals;
 use super::terminal::Terminal;
@@ -31,9 +32,9 @@ pub(super) struct Options {
     /// The region that signatures must be made for
     #[arg(long, value_name = "REGION", default_value = "eu-west-1")]
     region: String,
-    /// Where the CA's certificate is written
-    #[arg(long, value_name = "FILE", default_value = "mwaa-emulator-ca.pem")]
-    ca_file: PathBuf,
+    /// Where the CA's certificate is written [default: a temporary folder]
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
     /// How long a token lives
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = humantime::parse_duration)]
     token_life: Duration,
@@ -150,7 +151,11 @@ pub(super) fn run(options: Options, terminal: &Terminal) -> Exit {
         if let Some(delay) = options.mint_delay {
             emulator.script().mint_delay.always(delay);
         }
-        let ca_file = std::path::absolute(&options.ca_file).unwrap_or(options.ca_file);
+        let folder = Folder::new().map_err(StartError::Thread)?;
+        let ca_file = options
+            .ca_file
+            .unwrap_or_else(|| folder.path().join("ca.pem"));
+        let ca_file = std::path::absolute(&ca_file).unwrap_or(ca_file);
         if let Err(error) = std::fs::write(&ca_file, emulator.ca_pem()) {
             let hint = format!(
                 "cannot write {}; choose another place with --ca-file",

@@ -11,8 +11,15 @@ use tracing_subscriber::filter::ParseError;
 pub(super) struct Logging {
     /// What to log to stderr: `off`, `error`, `warn`, `info`, `debug`, `trace`, or a filter such
     /// as `mwaa_gateway=debug`
-    #[arg(long, global = true, value_name = "FILTER", help_heading = "Logging")]
-    log: Option<String>,
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILTER",
+        env = env::LOG,
+        default_value = "info",
+        help_heading = "Logging"
+    )]
+    log: String,
     /// How log lines look
     #[arg(
         long,
@@ -34,14 +41,9 @@ enum LogFormat {
 }
 
 pub(super) fn start(logging: &Logging, terminal: &Terminal) -> Result<(), ParseError> {
-    let filter = logging
-        .log
-        .clone()
-        .or_else(env::log)
-        .unwrap_or_else(|| "info".to_owned());
     let format = match logging.log_format {
         LogFormat::Json => Format::Json,
         LogFormat::Text => Format::Text,
     };
-    telemetry::init(&filter, format, terminal.colours_talk())
+    telemetry::init(&logging.log, format, terminal.colours_talk())
 }

@@ -6,6 +6,7 @@ mod commands;
 mod demo;
 mod emulator;
 mod exit;
+mod folder;
 mod inputs;
 mod logging;
 mod manual;

@@ -5,7 +5,6 @@ use super::inputs::{self, Inputs};
 use super::signals::Signals;
 use super::terminal::Terminal;
 use crate::app::{self, Built, StartError};
-use crate::config::Config;
 use clap::Args;
 
 /// The options of `serve`.
@@ -90,11 +89,4 @@ fn advice(error: &StartError) -> (Exit, &'static str) {
             "`mwaa-gateway check` reports everything about the configuration",
         ),
     }
-}
-
-/// The configuration that `demo` makes out of its emulator's snippet.
-pub(super) fn with_listen(mut config: Config, listen: crate::config::Address) -> Config {
-    config.listener.address = listen;
-    config.management.address = ([127, 0, 0, 1], 0).into();
-    config
 }

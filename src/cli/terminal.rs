@@ -45,9 +45,15 @@ impl Terminal {
     /// Tells of an error, its causes and what to do, and gives the exit code back.
     pub(super) fn fail(&self, exit: Exit, error: &dyn Error, hint: Option<&str>) -> Exit {
         self.say(format_args!("{ERROR}error{ERROR:#}: {error}"));
+        let mut said = error.to_string();
         let mut cause = error.source();
         while let Some(error) = cause {
-            self.say(format_args!("  cause: {error}"));
+            // some libraries give their cause's text as their own
+            let text = error.to_string();
+            if text != said {
+                self.say(format_args!("  cause: {text}"));
+            }
+            said = text;
             cause = error.source();
         }
         if let Some(hint) = hint {

@@ -86,7 +86,8 @@ pub const PROFILE: &str = "MWAA_GATEWAY_PROFILE";
 pub const LISTEN: &str = "MWAA_GATEWAY_LISTEN";
 /// The management address, as `--management`.
 pub const MANAGEMENT: &str = "MWAA_GATEWAY_MANAGEMENT";
-const LOG: &str = "MWAA_GATEWAY_LOG";
+/// What to log, as `--log`.
+pub const LOG: &str = "MWAA_GATEWAY_LOG";
 const NO_COLOR: &str = "NO_COLOR";
 const AWS_CA_BUNDLE: &str = "AWS_CA_BUNDLE";
 const HTTPS_PROXY: &str = "HTTPS_PROXY";
@@ -108,11 +109,6 @@ pub fn xdg_config_home() -> Option<PathBuf> {
 /// Whether the user wants no colour: the variable is set and not empty (no-color.org).
 pub fn no_color() -> bool {
     read(NO_COLOR).is_some()
-}
-
-/// What to log, in the words of `tracing_subscriber::EnvFilter`.
-pub fn log() -> Option<String> {
-    text(read(LOG))
 }
 
 /// A PEM file with more trust roots for the AWS APIs.

@@ -104,12 +104,17 @@ impl Versions {
         }
     }
 
-    /// Asks in the background, so that the first request finds the answer.
+    /// Asks in the background until there is an answer: the first request finds it, and a
+    /// gateway that started without a network becomes ready by itself (whoever waits for that
+    /// sends no request).
     pub fn prepare(self: &Arc<Self>, entry: &Arc<Entry>) {
         let (versions, entry) = (Arc::clone(self), Arc::clone(entry));
         self.background.clone().spawn(async move {
-            if let Err(error) = versions.of(&entry).await {
+            let mut pause = FIRST_PAUSE;
+            while let Err(error) = versions.of(&entry).await {
                 tracing::warn!(environment = %entry.environment.local, code = error.code().text, %error, hint = %error.hint(), "cannot ask for the version");
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
             }
         });
     }
@@ -202,5 +207,9 @@ impl Question {
     }
 }
 
+/// Between background questions at first: as long as a failure stands.
+const FIRST_PAUSE: Duration = Duration::from_secs(5);
+/// Between background questions at last: an idle gateway that lacks the permission asks rarely.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// An environment is upgraded rarely, and a session of work should not need a restart.
 const FRESH: Duration = Duration::from_mins(15);

@@ -70,6 +70,11 @@ impl Live {
         })
     }
 
+    /// Checks what AWS gave, without keeping it: the token and the name of the web server.
+    pub fn check(minted: &CliToken, environment: &Environment) -> Result<(), AwsError> {
+        Self::new(minted, environment, Moment::now(), Duration::MAX, 0).map(drop)
+    }
+
     /// The `Authorization` header's value; marked sensitive.
     pub fn authorization(&self) -> &HeaderValue {
         &self.authorization

@@ -44,6 +44,10 @@ impl Fault for BodyError {
             Self::TooLarge { .. } => &code::TOO_LARGE,
         }
     }
+
+    fn ends_connection(&self) -> bool {
+        true
+    }
 }
 
 /// Reads it. Trailers are dropped.

@@ -8,7 +8,7 @@ use crate::control::Versions;
 use crate::credential::{Broker, Keyed};
 use crate::guard;
 use crate::listener::Arrived;
-use crate::names::{Code, Directory, Fault, code};
+use crate::names::{Directory, Fault};
 use crate::policy;
 use crate::queue::Queues;
 use crate::reply::{self, CliForm, Reply};
@@ -17,11 +17,9 @@ use crate::runtime::{LocalTasks, Moment, Sweeper};
 use crate::telemetry::Metrics;
 use crate::upstream::{Answered, Upstream, UpstreamError};
 use http::StatusCode;
-use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::oneshot;
 
 /// What every worker thread shares.
 #[derive(Debug)]
@@ -106,9 +104,10 @@ async fn walk(corridor: &Rc<Corridor>, arrived: Arrived) -> Result<(Reply, Kind)
 /// is a different valid command; what was judged is what is sent.
 async fn cli(corridor: &Rc<Corridor>, mut routed: Routed) -> Result<Reply, Refused> {
     let (shared, sweeper) = (&corridor.shared, &corridor.sweeper);
-    let command = command_body::read(routed.admitted_mut(), &shared.limits, sweeper)
+    let bytes = command_body::read(routed.admitted_mut(), &shared.limits, sweeper)
         .await
         .map_err(boxed)?;
+    let command = policy::Command::read(&bytes).map_err(boxed)?;
     let version = shared.versions.of(routed.entry()).await.map_err(boxed)?;
     let permitted = policy::permit(routed, &command, version).map_err(boxed)?;
     let (id, form) = (permitted.id(), CliForm::of(permitted.headers()));
@@ -118,34 +117,27 @@ async fn cli(corridor: &Rc<Corridor>, mut routed: Routed) -> Result<Reply, Refus
         .await
         .map_err(boxed)?;
     let keyed = shared.broker.key(seated).await.map_err(boxed)?;
-    let answered = exchange(corridor, keyed)
-        .await
-        .ok_or_else(|| boxed(Stopping))?
-        .map_err(boxed)?;
+    let answered = exchange(corridor, keyed).await.map_err(boxed)?;
     reply::command(answered, form, id, shared.limits.cli_output)
         .await
         .map_err(boxed)
 }
 
-/// Runs the exchange as a task of its own: when the client goes away the command goes on at
-/// the web server, so its slot must stay taken until the web server has answered.
-async fn exchange(
+/// Runs the exchange to its end: when the client goes away the command goes on at the web
+/// server, so its slot must stay taken until the web server has answered.
+fn exchange(
     corridor: &Rc<Corridor>,
     keyed: Keyed,
-) -> Option<Result<Answered, UpstreamError>> {
-    let (sender, receiver) = oneshot::channel();
+) -> impl Future<Output = Result<Answered, UpstreamError>> + use<> {
     let permitted = keyed.seated().permitted();
     let (id, name) = (permitted.id(), permitted.name());
     let task = Rc::clone(corridor);
-    corridor.tasks.spawn(async move {
-        let outcome = send(&task, keyed).await;
-        if let Err(unheard) = sender.send(outcome) {
-            let status = unheard.as_ref().map(|answered| answered.status().as_u16()).ok();
-            let error = unheard.as_ref().err().map(ToString::to_string);
-            tracing::info!(%id, command = name, status, error, "the client went away before its command ended");
-        }
-    });
-    receiver.await.ok()
+    let sent = async move { send(&task, keyed).await };
+    corridor.tasks.finish(sent, move |outcome| {
+        let status = outcome.as_ref().map(|answered| answered.status().as_u16()).ok();
+        let error = outcome.as_ref().err().map(ToString::to_string);
+        tracing::info!(%id, command = name, status, error, "the client went away before its command ended");
+    })
 }
 
 /// Sends; after a 401 or 403, which come before execution, once more with a new token.
@@ -173,22 +165,4 @@ async fn send(corridor: &Corridor, keyed: Keyed) -> Result<Answered, UpstreamErr
 
 fn boxed(fault: impl Fault + 'static) -> Refused {
     Box::new(fault)
-}
-
-/// The thread is going away under the request.
-#[derive(Debug)]
-struct Stopping;
-
-impl fmt::Display for Stopping {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the gateway stopped while the command ran; outcome: unknown")
-    }
-}
-
-impl std::error::Error for Stopping {}
-
-impl Fault for Stopping {
-    fn code(&self) -> &'static Code {
-        &code::STOPPING
-    }
 }

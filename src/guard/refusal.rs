@@ -87,4 +87,13 @@ impl Fault for GuardError {
             | Self::TargetTooLong => Cow::Borrowed(self.code().advice),
         }
     }
+
+    fn allow(&self) -> Option<&'static str> {
+        // a 405 without it breaks RFC 9110 section 15.5.6
+        (*self == Self::Method).then_some("POST")
+    }
+
+    fn ends_connection(&self) -> bool {
+        matches!(self, Self::Malformed(_))
+    }
 }

@@ -22,7 +22,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 pub struct Settings {
     /// From the first byte of a request head to its last.
     pub head_timeout: Duration,
-    /// A kept-alive connection may be silent this long between requests.
+    /// A kept-alive connection may be silent this long between requests; and a client may
+    /// take nothing of its reply for so long.
     pub keep_alive: Duration,
     /// The largest request line and header section, in bytes.
     pub head_size: usize,
@@ -50,6 +51,7 @@ impl<H> Connection<H> {
     {
         let state = Rc::new(State {
             phase: Cell::new(Phase::Idle),
+            stalled: Cell::new(false),
             deadline: Rc::clone(&self.deadline),
             settings: Rc::clone(&self.settings),
         });
@@ -117,6 +119,7 @@ enum Phase {
 
 struct State {
     phase: Cell<Phase>,
+    stalled: Cell<bool>,
     deadline: Rc<Deadline>,
     settings: Rc<Settings>,
 }
@@ -137,6 +140,25 @@ impl State {
     fn busy(&self) {
         self.phase.set(Phase::Busy);
         self.deadline.disarm();
+    }
+
+    /// A client that does not read its reply must not hold a command's slot for ever.
+    fn wrote<T>(&self, write: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        match (write.is_pending(), self.stalled.get()) {
+            (true, false) => {
+                self.stalled.set(true);
+                self.deadline.arm(self.settings.keep_alive);
+            }
+            (false, true) => {
+                self.stalled.set(false);
+                match self.phase.get() {
+                    Phase::Busy => self.deadline.disarm(),
+                    Phase::Idle | Phase::Head => self.idle(),
+                }
+            }
+            (true, true) | (false, false) => {}
+        }
+        write
     }
 }
 
@@ -167,7 +189,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+        let write = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.state.wrote(write)
     }
 
     fn poll_write_vectored(
@@ -175,7 +198,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+        let write = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        self.state.wrote(write)
     }
 
     fn is_write_vectored(&self) -> bool {

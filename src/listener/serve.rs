@@ -118,16 +118,18 @@ impl<H> Accept<H> {
         }
     }
 
-    /// Waits for a place first: beyond the limit, clients wait in the kernel's backlog.
+    /// Takes one connection and waits for a place for it: beyond the limit, the other clients
+    /// wait in the kernel's backlog.
     async fn next<S>(
         &self,
         accept: &impl AsyncFn() -> io::Result<(S, Peer)>,
     ) -> io::Result<(OwnedSemaphorePermit, S, Peer)> {
+        // a place taken before would be held while nobody comes
+        let (stream, peer) = accept().await?;
         let place = Arc::clone(&self.places)
             .acquire_owned()
             .await
             .map_err(io::Error::other)?;
-        let (stream, peer) = accept().await?;
         Ok((place, stream, peer))
     }
 

@@ -3,6 +3,7 @@
 
 use super::Blame;
 use http::StatusCode;
+use std::fmt::Write as _;
 
 /// A stable fault code and what never changes about it.
 #[derive(Debug, PartialEq, Eq)]
@@ -55,7 +56,7 @@ codes! {
         "send the content of listener.secret_file in the Mwaa-Gateway-Secret header";
     MALFORMED = "request.malformed", BAD_REQUEST, Caller,
         "the request is malformed or ambiguous",
-        "send one plain HTTP/1.1 request";
+        "the detail says what is wrong; send each header once and a plain path, over HTTP/1.1";
     METHOD = "request.method", METHOD_NOT_ALLOWED, Caller,
         "this method is not served here",
         "use the method that the route documents";
@@ -88,7 +89,7 @@ codes! {
         "add the command to the environment's allow list if it should pass";
     FORBIDDEN_OPTION = "policy.forbidden_option", FORBIDDEN, Caller,
         "the option reaches into the web server",
-        "leave the option out, or set policy = \"all\" for this environment";
+        "leave the option out: it would read or write files of the web server";
     UNREADABLE_COMMAND = "policy.unreadable_command", BAD_REQUEST, Caller,
         "the command can't be read",
         "send one command line, UTF-8, quoted as for a POSIX shell";
@@ -139,9 +140,42 @@ codes! {
         "report it with the request id and the log lines around it";
 }
 
+/// The README's table of faults, in Markdown.
+pub fn table() -> String {
+    let mut text = String::from(
+        "| code | status | whose | what it means | what to do |\n| --- | --- | --- | --- | --- |\n",
+    );
+    for code in ALL {
+        // writing to a String does not fail
+        let _infallible = writeln!(
+            text,
+            "| `{}` | {} | {} | {} | {} |",
+            code.text,
+            code.status.as_u16(),
+            code.blame.word(),
+            code.title,
+            code.advice
+        );
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_table_has_a_row_of_five_cells_for_each_code() {
+        let table = table();
+        assert_eq!(table.lines().count(), ALL.len() + 2);
+        for line in table.lines() {
+            assert_eq!(line.matches('|').count(), 6, "{line}");
+        }
+        assert!(
+            table.contains("| `guard.peer` | 403 | caller | "),
+            "{table}"
+        );
+    }
 
     #[test]
     fn codes_are_unique_and_complete() {

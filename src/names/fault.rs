@@ -51,4 +51,9 @@ pub trait Fault: std::error::Error {
     fn allow(&self) -> Option<&'static str> {
         None
     }
+
+    /// Whether nobody can tell where the next request on this connection would begin.
+    fn ends_connection(&self) -> bool {
+        false
+    }
 }

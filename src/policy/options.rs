@@ -4,6 +4,7 @@
 
 use super::release::Release;
 use crate::names::AirflowVersion;
+use std::collections::HashMap;
 use std::sync::LazyLock;
 
 /// Why an option may not pass.
@@ -65,6 +66,15 @@ static ROWS: LazyLock<Vec<Row>> = LazyLock::new(|| {
         .collect()
 });
 
+/// The rows of each command: every request looks here.
+static BY_COMMAND: LazyLock<HashMap<&'static str, Vec<&'static Row>>> = LazyLock::new(|| {
+    let mut rows: HashMap<_, Vec<_>> = HashMap::new();
+    for row in ROWS.iter() {
+        rows.entry(row.command).or_default().push(row);
+    }
+    rows
+});
+
 fn read_row(line: &'static str) -> Option<Row> {
     let mut fields = line.splitn(6, ',');
     Some(Row {
@@ -97,9 +107,12 @@ pub(super) fn forbidden(
     release: &Release,
 ) -> Option<Forbidden> {
     let version = release.version();
-    let rows: Vec<&Row> = ROWS
-        .iter()
-        .filter(|row| row.command == command && row.first <= version && version <= row.last)
+    let rows: Vec<&Row> = BY_COMMAND
+        .get(command)
+        .into_iter()
+        .flatten()
+        .copied()
+        .filter(|row| row.first <= version && version <= row.last)
         .collect();
     let mut options = arguments.iter().take_while(|word| *word != "--");
     options.find_map(|word| judge_word(word, &rows))

@@ -45,13 +45,12 @@ impl Permitted {
     }
 }
 
-/// Reads the command and judges it by the environment's rules at its version.
+/// Judges the command by the environment's rules at its version.
 pub fn permit(
     routed: Routed,
-    command: &[u8],
+    command: &Command,
     version: AirflowVersion,
 ) -> Result<Permitted, Refusal> {
-    let command = Command::read(command)?;
     let (admitted, entry) = routed.into_parts();
     let environment = &entry.environment;
     let rules = Rules {
@@ -59,7 +58,7 @@ pub fn permit(
         allow: environment.allow.clone(),
         deny: environment.deny.clone(),
     };
-    let permit = judge(&command, version, &rules)?;
+    let permit = judge(command, version, &rules)?;
     Ok(Permitted {
         id: admitted.id(),
         name: permit.name(),

@@ -3,7 +3,7 @@
 use super::ReplyStream;
 use crate::names::{Fault, RequestId};
 use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, Response};
 use serde::Serialize;
 
@@ -42,6 +42,9 @@ pub(super) fn response(fault: &dyn Fault, id: RequestId) -> Response<ReplyStream
     headers.insert(FAULT, HeaderValue::from_static(code.text));
     if let Some(allow) = fault.allow() {
         headers.insert(ALLOW, HeaderValue::from_static(allow));
+    }
+    if fault.ends_connection() {
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
     if let Some(after) = fault.retry_after() {
         headers.insert(

@@ -6,4 +6,4 @@ mod tasks;
 
 pub use clock::Moment;
 pub use sweep::{Deadline, Elapsed, Sweeper};
-pub use tasks::{Background, Guarded, LocalTasks, local_set};
+pub use tasks::{Background, Finish, Guarded, LocalTasks, local_set};

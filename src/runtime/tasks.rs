@@ -3,7 +3,9 @@
 use std::cell::Cell;
 use std::fmt;
 use std::future::Future;
+use std::pin::Pin;
 use std::rc::Rc;
+use std::task::{Context, Poll};
 use tokio::sync::Notify;
 use tokio::task::{AbortHandle, LocalSet};
 
@@ -11,10 +13,20 @@ use tokio::task::{AbortHandle, LocalSet};
 #[derive(Clone, Default)]
 pub struct LocalTasks(Rc<Count>);
 
-#[derive(Default)]
 struct Count {
     live: Cell<usize>,
     none: Notify,
+    open: Cell<bool>,
+}
+
+impl Default for Count {
+    fn default() -> Self {
+        Self {
+            live: Cell::new(0),
+            none: Notify::new(),
+            open: Cell::new(true),
+        }
+    }
 }
 
 impl fmt::Debug for LocalTasks {
@@ -58,10 +70,29 @@ impl LocalTasks {
         tokio::task::spawn_local(task).abort_handle()
     }
 
+    /// Runs the future as part of the caller; if the caller is dropped before it is done, it
+    /// goes on as a task of its own, and `unheard` gets what nobody waits for any more. Most
+    /// futures end with their caller and never cost a task.
+    pub fn finish<F, U>(&self, future: F, unheard: U) -> Finish<F, U>
+    where
+        F: Future + 'static,
+        U: FnOnce(F::Output) + 'static,
+    {
+        Finish {
+            tasks: self.clone(),
+            work: Some((Box::pin(future), unheard)),
+        }
+    }
+
     /// Counts one more live task.
     pub fn guard(&self) -> Guarded {
         self.0.live.set(self.0.live.get() + 1);
         Guarded(self.clone())
+    }
+
+    /// The thread is about to end: what is dropped from now on is not finished any more.
+    pub fn close(&self) {
+        self.0.open.set(false);
     }
 
     /// Waits until no counted task is left.
@@ -73,6 +104,59 @@ impl LocalTasks {
             }
             none.await;
         }
+    }
+}
+
+/// A future that is finished even without its caller: see [`LocalTasks::finish`].
+pub struct Finish<F, U>
+where
+    F: Future + 'static,
+    U: FnOnce(F::Output) + 'static,
+{
+    tasks: LocalTasks,
+    work: Option<(Pin<Box<F>>, U)>,
+}
+
+impl<F, U> Future for Finish<F, U>
+where
+    F: Future + 'static,
+    U: FnOnce(F::Output) + Unpin + 'static,
+{
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let Some((future, _)) = &mut self.work else {
+            return Poll::Pending;
+        };
+        let output = std::task::ready!(future.as_mut().poll(cx));
+        self.work = None;
+        Poll::Ready(output)
+    }
+}
+
+impl<F, U> Drop for Finish<F, U>
+where
+    F: Future + 'static,
+    U: FnOnce(F::Output) + 'static,
+{
+    fn drop(&mut self) {
+        if let Some((future, unheard)) = self.work.take()
+            && self.tasks.0.open.get()
+        {
+            self.tasks.spawn(async move { unheard(future.await) });
+        }
+    }
+}
+
+impl<F, U> fmt::Debug for Finish<F, U>
+where
+    F: Future + 'static,
+    U: FnOnce(F::Output) + 'static,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Finish")
+            .field("done", &self.work.is_none())
+            .finish_non_exhaustive()
     }
 }
 
@@ -95,5 +179,48 @@ impl Background {
     /// Runs a task until it ends or the runtime does.
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
         self.0.spawn(task).abort_handle()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::sync::oneshot;
+
+    #[tokio::test]
+    async fn what_its_caller_drops_is_finished_and_told() {
+        LocalSet::new()
+            .run_until(async {
+                let tasks = LocalTasks::default();
+                let (go, gone) = oneshot::channel::<u8>();
+                let (tell, told) = oneshot::channel();
+                let mut work =
+                    Box::pin(tasks.finish(async { gone.await.unwrap() }, |output| {
+                        tell.send(output).unwrap();
+                    }));
+                let cx = &mut Context::from_waker(std::task::Waker::noop());
+                assert!(work.as_mut().poll(cx).is_pending());
+                drop(work);
+                go.send(7).unwrap();
+                assert_eq!(told.await, Ok(7));
+                tasks.idle().await;
+            })
+            .await;
+    }
+
+    #[tokio::test]
+    async fn what_is_done_or_closed_costs_no_task() {
+        LocalSet::new()
+            .run_until(async {
+                let tasks = LocalTasks::default();
+                assert_eq!(
+                    tasks.finish(async { 7 }, |_| panic!("it was heard")).await,
+                    7
+                );
+                tasks.close();
+                drop(tasks.finish(async { 7 }, |_| panic!("the thread is closed")));
+                tasks.idle().await;
+            })
+            .await;
     }
 }

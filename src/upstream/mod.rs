@@ -1,4 +1,5 @@
-//! The wire out: sends a [`Keyed`] request to its web server and makes [`Answered`].
+//! The wire out: sends a [`Keyed`](crate::credential::Keyed) request to its web server and
+//! makes [`Answered`].
 
 mod answered;
 mod dial;

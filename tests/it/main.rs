@@ -7,6 +7,7 @@
 )]
 
 mod credential;
+mod docs;
 mod floors;
 mod journey;
 mod layering;
