@@ -149,7 +149,7 @@ async fn who_leaves_the_queue_is_never_sent() {
 #[tokio::test]
 async fn a_running_command_keeps_its_slot_when_its_client_leaves() {
     // one thread with room for two connections: a third is let in only when one has ended
-    let harness = Harness::configured("limits.threads = 1\nlimits.connections = 1").await;
+    let harness = Harness::configured("limits.threads = 1\nlimits.connections = 2").await;
     let first = blocked(&harness).await;
     let _second = harness.connect().await;
     let mut third = harness.connect().await;
