@@ -90,15 +90,19 @@ impl AwsError {
             SdkError::ServiceError(service) => {
                 let meta = service.err().meta();
                 let status = service.raw().status().as_u16();
-                let code = meta.code().unwrap_or("no error code");
                 let id = error
                     .request_id()
                     .map_or_else(String::new, |id| format!(", request {id}"));
-                let message = meta.message().unwrap_or("no message");
-                (
-                    by_code(meta.code(), status),
-                    format!("{code} (HTTP {status}{id}): {message}"),
-                )
+                let said = match (meta.code(), meta.message()) {
+                    // not JSON, or not this API's
+                    (None, None) => format!("a reply that can't be read (HTTP {status}{id})"),
+                    (code, message) => format!(
+                        "{} (HTTP {status}{id}): {}",
+                        code.unwrap_or("no error code"),
+                        message.unwrap_or("no message")
+                    ),
+                };
+                (by_code(meta.code(), status), said)
             }
             SdkError::ResponseError(response) => {
                 let status = response.raw().status().as_u16();

@@ -163,8 +163,10 @@ impl Versions {
                 Ok(version)
             }
             Err(error) => {
-                backoff.failed(Arc::new(error.clone()), Moment::now());
-                Err(VersionError(error, None))
+                let now = Moment::now();
+                backoff.failed(Arc::new(error.clone()), now);
+                let left = backoff.standing(now).map(|(_, left)| left);
+                Err(VersionError(error, left))
             }
         }
     }

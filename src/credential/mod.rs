@@ -130,19 +130,22 @@ impl Broker {
                 } else {
                     Patience::Waited
                 };
-                self.fly(slot, entry, generation, sender, patience);
+                self.fly(Arc::clone(&slot), entry, generation, sender, patience);
                 watch
             }
             Step::Refuse(error, left) => return Err(CredentialError::aws(&error, Some(left))),
         };
-        self.wait(watch).await
+        self.wait(&slot, watch).await
     }
 
-    async fn wait(&self, mut watch: Watch) -> Result<Arc<Live>, CredentialError> {
+    async fn wait(&self, slot: &Slot, mut watch: Watch) -> Result<Arc<Live>, CredentialError> {
         let landed = async { watch.wait_for(Option::is_some).await.ok()?.clone() };
         match tokio::time::timeout(self.settings.mint_wait, landed).await {
             Ok(Some(Ok(live))) => Ok(live),
-            Ok(Some(Err(error))) => Err(CredentialError::aws(&error, None)),
+            Ok(Some(Err(error))) => {
+                let held = slot.standing(Moment::now()).map(|(_, left)| left);
+                Err(CredentialError::aws(&error, held))
+            }
             Ok(None) => Err(CredentialError::Gone),
             Err(_) => Err(CredentialError::Slow),
         }
@@ -234,7 +237,7 @@ impl Broker {
             age: usable.as_ref().map(|live| live.age(now)),
             host: usable.map(|live| Arc::clone(live.host())),
             minting: slot.is_minting(),
-            failure: slot.standing(now),
+            failure: slot.standing(now).map(|(error, _)| error),
         }
     }
 }

@@ -116,9 +116,9 @@ impl Slot {
         self.lock().backoff.is_failing()
     }
 
-    /// The failure that stands now, for readiness.
-    pub(super) fn standing(&self, now: Moment) -> Option<Arc<AwsError>> {
-        self.lock().backoff.standing(now).map(|(error, _)| error)
+    /// The failure that stands now, and for how long no mint will be tried.
+    pub(super) fn standing(&self, now: Moment) -> Option<(Arc<AwsError>, Duration)> {
+        self.lock().backoff.standing(now)
     }
 
     /// Whether a mint is in flight.

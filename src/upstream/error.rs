@@ -128,6 +128,11 @@ pub(super) fn explain_tls(error: &io::Error) -> String {
                 "its certificate is from an unknown authority (set ca_file if it is your own)"
                     .to_owned()
             }
+            Bad::BadSignature => {
+                "its certificate is signed by another authority of the same name (is ca_file up \
+                 to date?)"
+                    .to_owned()
+            }
             other => other.to_string(),
         },
         other => other.to_string(),

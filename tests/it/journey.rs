@@ -18,12 +18,7 @@ async fn a_command_comes_back_decoded_and_counted() {
     }
     assert_eq!(harness.mints(), 1);
     assert_eq!(harness.journal().commands(), ["version"; 3]);
-    let mut management = Client::tcp(harness.management()).await;
-    let request = format!(
-        "GET /readyz HTTP/1.1\r\nHost: {}\r\n\r\n",
-        harness.management()
-    );
-    let ready = management.exchange(request).await;
+    let ready = harness.manage("/readyz").await;
     assert_eq!(ready.status, 200, "{ready}");
     let refused = harness.command("users list").await;
     assert_eq!(
@@ -58,4 +53,20 @@ async fn a_unix_socket_and_a_listener_of_its_own_serve_as_well() {
     let reply = tcp.exchange(request(own)).await;
     assert_eq!(reply.status, 200, "{reply}");
     assert_eq!(tcp.rest().await, b"");
+}
+
+#[tokio::test]
+async fn a_command_cut_short_is_never_run() {
+    let harness = Harness::new().await;
+    let whole = harness.request("variables delete key_of_the_other_team");
+    let cut = whole.strip_suffix("_of_the_other_team").unwrap();
+    let mut client = harness.connect().await;
+    client.send(cut).await;
+    client.finish().await;
+    let said = String::from_utf8_lossy(&client.rest().await).into_owned();
+    assert!(
+        said.is_empty() || said.starts_with("HTTP/1.1 400 "),
+        "{said}"
+    );
+    assert_eq!((harness.mints(), harness.journal().web_count()), (0, 0));
 }

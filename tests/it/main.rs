@@ -6,10 +6,14 @@
     reason = "a test that meets the unexpected should stop there, in what it calls as well"
 )]
 
+mod credential;
 mod docs;
 mod floors;
 mod journey;
 mod layering;
 mod layout;
+mod queue;
+mod shutdown;
 mod support;
 mod tree;
+mod upstream;

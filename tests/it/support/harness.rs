@@ -6,12 +6,16 @@ use mwaa_gateway::config::{self, Config, Overrides, Search};
 use mwaa_gateway::control::StaticKey;
 use mwaa_gateway::emulator::{Emulator, Journal, Script, Settings, TokenKind};
 use mwaa_gateway::names::Secret;
+use mwaa_gateway::runtime::Moment;
+use serde_json::Value;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
+use tokio::task::JoinSet;
 
 /// An emulator and a gateway that is configured for it. Dropping it stops both.
 pub(crate) struct Harness {
@@ -56,6 +60,15 @@ impl Harness {
     /// other values replaced. Unless it says otherwise the gateway listens on free ports, has
     /// two threads and waits for nothing when it stops.
     pub(crate) async fn with(settings: Settings, extra: &str) -> Self {
+        Self::scripted(settings, extra, |_| {}).await
+    }
+
+    /// The same, with misbehaviour that the gateway meets from its start.
+    pub(crate) async fn scripted(
+        settings: Settings,
+        extra: &str,
+        direct: impl FnOnce(&Script),
+    ) -> Self {
         let runtime = Builder::new_multi_thread()
             .worker_threads(1)
             .thread_name("emulator")
@@ -64,6 +77,7 @@ impl Harness {
             .unwrap();
         let started = runtime.spawn(Emulator::start(settings));
         let emulator = soon("the emulator", started).await.unwrap().unwrap();
+        direct(emulator.script());
         let folder = tempfile::tempdir().unwrap();
         let config = configuration(&emulator, &folder, extra);
         let extras = Extras {
@@ -129,10 +143,72 @@ impl Harness {
         )
     }
 
+    /// The same for one of several environments, by its own name.
+    pub(crate) fn request_for(&self, environment: &str, command: &str) -> String {
+        let address = self.address().to_string();
+        let name = format!("{environment}.localhost:{}", self.address().port());
+        self.request(command).replacen(&address, &name, 1)
+    }
+
+    /// Sends each request on a connection of its own, all at once.
+    pub(crate) fn at_once(
+        &self,
+        requests: impl IntoIterator<Item = String>,
+    ) -> JoinSet<Response> {
+        let address = self.address();
+        requests
+            .into_iter()
+            .map(|request| async move { Client::tcp(address).await.exchange(request).await })
+            .collect()
+    }
+
     /// Runs a command on a connection of its own.
     pub(crate) async fn command(&self, command: &str) -> Response {
         let request = self.request(command);
         self.connect().await.exchange(request).await
+    }
+
+    /// Asks the management address.
+    pub(crate) async fn manage(&self, path: &str) -> Response {
+        let mut client = Client::tcp(self.management()).await;
+        client.exchange(self.question(path)).await
+    }
+
+    fn question(&self, path: &str) -> String {
+        let address = self.management();
+        format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n\r\n")
+    }
+
+    /// Waits until `/status` holds this value at this place (a JSON pointer, RFC 6901).
+    pub(crate) async fn status_says(&self, place: &str, value: impl Into<Value>) {
+        let value = Some(value.into());
+        let mut client = Client::tcp(self.management()).await;
+        let polling = async {
+            while client
+                .exchange(self.question("/status"))
+                .await
+                .json()
+                .pointer(place)
+                != value.as_ref()
+            {}
+        };
+        soon(&format!("{value:?} at {place}"), polling).await;
+    }
+
+    /// Waits until so many commands stand in the queue of the first environment.
+    pub(crate) async fn queued(&self, count: usize) {
+        self.status_says("/environments/0/queue/waiting", count)
+            .await;
+    }
+
+    /// Lets this much time pass; questions about health meanwhile must not matter.
+    pub(crate) async fn passes(&self, time: Duration) {
+        let start = Moment::now();
+        let mut client = Client::tcp(self.management()).await;
+        while start.age(Moment::now()) < time {
+            let reply = client.exchange(self.question("/livez")).await;
+            assert_eq!(reply.status, 200, "{reply}");
+        }
     }
 
     /// Waits until the journal says so.
@@ -222,7 +298,7 @@ fn lay_over(base: &mut toml::Table, extra: toml::Table) {
     for (key, value) in extra {
         match (base.get_mut(&key), value) {
             (Some(toml::Value::Table(base)), toml::Value::Table(extra)) => {
-                lay_over(base, extra)
+                lay_over(base, extra);
             }
             (_, value) => drop(base.insert(key, value)),
         }

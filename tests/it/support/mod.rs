@@ -7,14 +7,27 @@ mod harness;
 pub(crate) use client::{Client, Response};
 pub(crate) use harness::Harness;
 
+use mwaa_gateway::runtime::Moment;
 use std::time::Duration;
+use tokio::task::JoinSet;
 
 /// Waits for something that must come; a test that would wait for ever fails instead.
 pub(crate) async fn soon<F: Future>(what: &str, future: F) -> F::Output {
-    match tokio::time::timeout(PATIENCE, future).await {
-        Ok(output) => output,
-        Err(_) => panic!("waited {PATIENCE:?} in vain for {what}"),
-    }
+    tokio::time::timeout(PATIENCE, future)
+        .await
+        .unwrap_or_else(|_elapsed| panic!("waited {PATIENCE:?} in vain for {what}"))
+}
+
+/// The results of all tasks.
+pub(crate) async fn all<T: 'static>(tasks: JoinSet<T>) -> Vec<T> {
+    soon("all tasks", tasks.join_all()).await
+}
+
+/// How long it took.
+pub(crate) async fn timed<F: Future>(future: F) -> (F::Output, Duration) {
+    let start = Moment::now();
+    let output = future.await;
+    (output, start.age(Moment::now()))
 }
 
 /// Longer than anything takes on a busy machine.

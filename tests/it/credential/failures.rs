@@ -1,0 +1,211 @@
+//! What callers hear when no token is to be had, and how soon.
+
+use super::several;
+use crate::support::{Harness, all, soon, timed};
+use mwaa_gateway::emulator::ControlFault;
+use std::time::Duration;
+
+/// What goes wrong, the code, a part of detail or hint, the calls that one flight may make.
+type Row = (ControlFault, &'static str, &'static str, usize);
+
+/// Each row gets an environment of its own, whose failure does not stand in the others' way.
+async fn check(rows: Vec<Row>) {
+    let names: Vec<_> = (0..rows.len()).map(|number| format!("e{number}")).collect();
+    let tables = names.iter().map(|name| {
+        format!("[environments.{name}]\nairflow_version = \"2.10.3\"\ncli_concurrency = 8\n")
+    });
+    let extra = tables.collect::<Vec<_>>().concat();
+    let harness = Harness::with(several(names.iter().map(String::as_str)), &extra).await;
+    for (name, (fault, code, told, calls)) in names.iter().zip(rows) {
+        harness.script().mint_fault.always(fault.clone());
+        let before = harness.journal().calls("CreateCliToken");
+        let requests = (0..8).map(|_| harness.request_for(name, "version"));
+        let (replies, took) = timed(all(harness.at_once(requests))).await;
+        for reply in &replies {
+            assert_eq!(reply.fault(), Some(code), "{fault:?}: {reply}");
+            let complaint = reply.complaint();
+            assert!(complaint.contains(told), "{fault:?}: {complaint}");
+            assert!(complaint.len() < 1200, "{fault:?}: {complaint}");
+            assert!(!reply.text().contains("eyJ0"), "a token: {reply}");
+            assert!(reply.header("x-injected").is_none());
+            let again: u64 = reply.header("retry-after").unwrap().parse().unwrap();
+            assert!((1..=6).contains(&again), "{reply}");
+        }
+        let made = harness.journal().calls("CreateCliToken") - before;
+        assert_eq!(made, calls, "{fault:?}");
+        assert!(took < Duration::from_secs(5), "{fault:?} took {took:?}");
+        // the failure stands for a while: the next caller hears it without a call
+        let reply = soon(
+            "the same",
+            harness
+                .at_once([harness.request_for(name, "version")])
+                .join_next(),
+        )
+        .await
+        .unwrap()
+        .unwrap();
+        assert_eq!(reply.fault(), Some(code), "{reply}");
+        assert!(reply.header("retry-after").is_some(), "{reply}");
+        assert_eq!(harness.journal().calls("CreateCliToken") - before, calls);
+    }
+    assert_eq!(harness.journal().web_connections(), 0);
+}
+
+#[tokio::test]
+async fn failures_that_a_person_must_mend_are_told_after_one_call() {
+    check(vec![
+        (
+            ControlFault::AccessDenied,
+            "aws.denied",
+            "allow airflow:CreateCliToken on arn:aws:airflow:eu-west-1:*:environment/e0",
+            1,
+        ),
+        (
+            ControlFault::NotFound,
+            "aws.not_found",
+            "\"e1\" in eu-west-1",
+            1,
+        ),
+        (ControlFault::ExpiredToken, "aws.credentials", "expired", 1),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn passing_failures_are_told_after_three_calls() {
+    check(vec![
+        (
+            ControlFault::Throttling,
+            "aws.throttled",
+            "ThrottlingException",
+            3,
+        ),
+        (
+            ControlFault::TooManyRequests,
+            "aws.throttled",
+            "TooManyRequests",
+            3,
+        ),
+        (ControlFault::BareTooManyRequests, "aws.throttled", "429", 3),
+        (
+            ControlFault::InternalServer,
+            "aws.unavailable",
+            "HTTP 500",
+            3,
+        ),
+        (
+            ControlFault::HtmlServiceUnavailable,
+            "aws.unavailable",
+            "HTTP 503",
+            3,
+        ),
+        (ControlFault::Drop, "aws.unavailable", "CreateCliToken", 3),
+        (
+            ControlFault::GarbageJson,
+            "aws.unavailable",
+            "can't be read",
+            3,
+        ),
+        (ControlFault::EmptyToken, "aws.unavailable", "no token", 3),
+        (
+            ControlFault::HugeError(1 << 20),
+            "aws.unavailable",
+            "xxx",
+            3,
+        ),
+        (
+            ControlFault::HostileToken,
+            "aws.unavailable",
+            "not visible ASCII",
+            3,
+        ),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn a_silent_aws_is_given_up() {
+    let extra = r#"
+        limits.mint_try = "400ms"
+        limits.mint_total = "900ms"
+        limits.mint_wait = "5s"
+        environments.demo.airflow_version = "2.10.3"
+        environments.demo.cli_concurrency = 8
+    "#;
+    let harness = Harness::configured(extra).await;
+    harness.script().mint_fault.always(ControlFault::Hang);
+    let requests = (0..8).map(|_| harness.request("version"));
+    let (replies, took) = timed(all(harness.at_once(requests))).await;
+    for reply in replies {
+        assert_eq!(reply.fault(), Some("aws.unavailable"), "{reply}");
+    }
+    assert!(took < Duration::from_secs(4), "{took:?}");
+    assert!(harness.journal().calls("CreateCliToken") <= 3);
+    // and a hung flight does not stay in the way
+    harness.script().mint_fault.off();
+    heals(&harness).await;
+}
+
+#[tokio::test]
+async fn a_caller_waits_no_longer_than_its_own_limit() {
+    let extra = r#"
+        limits.mint_wait = "300ms"
+        environments.demo.airflow_version = "2.10.3"
+    "#;
+    let harness = Harness::configured(extra).await;
+    harness.script().mint_delay.next(1, Duration::from_secs(2));
+    let (reply, took) = timed(harness.command("version")).await;
+    assert_eq!(reply.fault(), Some("aws.unavailable"), "{reply}");
+    assert!(reply.complaint().contains("in time"), "{reply}");
+    assert!(took < Duration::from_millis(1700), "{took:?}");
+    // the flight goes on: its token serves the next ones, without another call
+    heals(&harness).await;
+    assert_eq!(harness.journal().calls("CreateCliToken"), 1);
+}
+
+#[tokio::test]
+async fn a_hiccup_never_reaches_the_client() {
+    let harness = Harness::new().await;
+    harness
+        .script()
+        .mint_fault
+        .next(1, ControlFault::InternalServer);
+    let reply = harness.command("version").await;
+    assert_eq!(reply.status, 200, "{reply}");
+    assert_eq!(harness.journal().calls("CreateCliToken"), 2);
+    assert_eq!(harness.mints(), 1);
+}
+
+#[tokio::test]
+async fn a_failure_passes_without_a_restart() {
+    let harness = Harness::new().await;
+    harness
+        .script()
+        .mint_fault
+        .next(3, ControlFault::Throttling);
+    let reply = harness.command("version").await;
+    assert_eq!(reply.fault(), Some("aws.throttled"), "{reply}");
+    let unready = harness.manage("/readyz").await;
+    assert_eq!(unready.status, 503);
+    assert!(unready.text().contains("aws.throttled"), "{unready}");
+    heals(&harness).await;
+    // held back in between, not asked for each request
+    assert_eq!(harness.journal().calls("CreateCliToken"), 4);
+    assert_eq!(harness.manage("/readyz").await.status, 200);
+}
+
+/// Asks until a command works.
+async fn heals(harness: &Harness) {
+    let request = harness.request("version");
+    let mut client = harness.connect().await;
+    let asking = async {
+        loop {
+            let reply = client.exchange(&request).await;
+            if reply.status == 200 {
+                return;
+            }
+            assert!(reply.fault().unwrap().starts_with("aws."), "{reply}");
+        }
+    };
+    soon("a token", asking).await;
+}

@@ -1,0 +1,174 @@
+//! Tokens: one mint for many, failures told in full, rotation that nobody notices.
+
+mod failures;
+mod hosts;
+mod refused;
+mod rotation;
+mod version;
+
+use crate::support::{Harness, all};
+use mwaa_gateway::emulator::{Seed, Settings};
+use std::time::Duration;
+
+/// An emulator with these environments and room for many commands.
+fn several<'a>(names: impl IntoIterator<Item = &'a str>) -> Settings {
+    let environments = names
+        .into_iter()
+        .map(|name| Seed::new(name, "2.10.3"))
+        .collect();
+    Settings {
+        environments,
+        cli_slots: 64,
+        ..Settings::default()
+    }
+}
+
+/// Where `/status` says whether there is a token.
+const LIVE: &str = "/environments/0/cli_token/live";
+
+/// One environment with room for many commands, on both sides.
+async fn wide() -> Harness {
+    let extra = r#"
+        [limits]
+        connections = 2000
+        queue_size = 2000
+        [environments.demo]
+        airflow_version = "2.10.3"
+        cli_concurrency = 64
+    "#;
+    Harness::with(several(["demo"]), extra).await
+}
+
+#[tokio::test]
+async fn a_thousand_first_requests_make_one_mint() {
+    let harness = wide().await;
+    let slow = Duration::from_millis(300);
+    harness.script().mint_delay.always(slow);
+    let replies = all(harness.at_once((0..1000).map(|_| harness.request("version")))).await;
+    assert_eq!(replies.len(), 1000);
+    for reply in replies {
+        assert_eq!(reply.status, 200, "{reply}");
+    }
+    assert_eq!(harness.mints(), 1);
+    assert_eq!(harness.journal().calls("CreateCliToken"), 1);
+    assert_eq!(harness.journal().commands().len(), 1000);
+    assert_eq!(harness.journal().calls("GetEnvironment"), 0);
+}
+
+#[tokio::test]
+async fn the_mint_outlives_the_caller_who_caused_it() {
+    let harness = wide().await;
+    harness
+        .script()
+        .mint_delay
+        .always(Duration::from_millis(400));
+    let mut first = harness.connect().await;
+    first.send(harness.request("dags list")).await;
+    harness
+        .seen("the mint", |journal| journal.calls("CreateCliToken") == 1)
+        .await;
+    drop(first);
+    let others = harness.at_once((0..10).map(|_| harness.request("version")));
+    for reply in all(others).await {
+        assert_eq!(reply.status, 200, "{reply}");
+    }
+    assert_eq!(harness.journal().calls("CreateCliToken"), 1);
+    assert_eq!(harness.mints(), 1);
+    // nobody waited for the first command any more, and nothing of it had been sent
+    assert_eq!(harness.journal().commands(), ["version"; 10]);
+}
+
+#[tokio::test]
+async fn every_caller_gone_leaves_a_token_for_the_next() {
+    let harness = wide().await;
+    harness
+        .script()
+        .mint_delay
+        .next(1, Duration::from_millis(200));
+    let mut only = harness.connect().await;
+    only.send(harness.request("version")).await;
+    harness
+        .seen("the mint", |journal| journal.calls("CreateCliToken") == 1)
+        .await;
+    drop(only);
+    harness.status_says(LIVE, true).await;
+    assert_eq!(harness.command("version").await.status, 200);
+    assert_eq!(harness.journal().calls("CreateCliToken"), 1);
+}
+
+#[tokio::test]
+async fn two_environments_never_see_each_other_s_token() {
+    let settings = several(["left", "right"]);
+    let extra = r#"
+        [limits]
+        token_use = "200ms"
+        [environments.left]
+        airflow_version = "2.10.3"
+        [environments.right]
+        airflow_version = "2.10.3"
+    "#;
+    let harness = Harness::with(settings, extra).await;
+    let mut clients = Vec::new();
+    for _ in 0..4 {
+        clients.push(harness.connect().await);
+    }
+    for round in 0..250 {
+        for (number, client) in clients.iter_mut().enumerate() {
+            let name = if (round + number) % 2 == 0 {
+                "left"
+            } else {
+                "right"
+            };
+            client
+                .send(harness.request_for(name, &format!("variables set name {name}")))
+                .await;
+        }
+        for client in &mut clients {
+            let reply = client.response().await;
+            assert_eq!(reply.status, 200, "{reply}");
+        }
+    }
+    let requests = harness.journal().web_requests();
+    assert_eq!(requests.len(), 1000);
+    let mut owners = std::collections::HashMap::new();
+    for request in requests {
+        let environment = request.environment.as_deref().unwrap();
+        let words = String::from_utf8_lossy(&request.body).into_owned();
+        assert!(words.ends_with(environment), "{words} for {environment}");
+        assert_eq!(
+            request.header("host"),
+            harness.emulator().host(environment).as_deref()
+        );
+        let token = request.token.clone().expect("a token of ours");
+        let owner = owners
+            .entry(token)
+            .or_insert_with(|| environment.to_owned());
+        assert_eq!(owner, environment, "a foreign token");
+    }
+    assert!(owners.len() > 2, "the tokens never rotated");
+}
+
+#[tokio::test]
+async fn an_idle_gateway_asks_aws_nothing() {
+    let extra = r#"
+        limits.token_use = "100ms"
+        environments.demo.airflow_version = "2.10.3"
+    "#;
+    let harness = Harness::configured(extra).await;
+    // refusals and questions about health are no use of AWS either
+    assert_eq!(harness.manage("/readyz").await.status, 200);
+    assert_eq!(harness.command("users list").await.status, 403);
+    assert_eq!(harness.journal().control_count(), 0);
+    assert_eq!(harness.command("version").await.status, 200);
+    harness.status_says(LIVE, false).await;
+    for path in ["/metrics", "/readyz", "/livez"] {
+        assert_eq!(harness.manage(path).await.status, 200);
+    }
+    assert_eq!(
+        harness.journal().control_count(),
+        1,
+        "refreshed without use"
+    );
+    assert_eq!(harness.command("version").await.status, 200);
+    assert_eq!(harness.mints(), 2);
+}

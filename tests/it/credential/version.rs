@@ -1,0 +1,68 @@
+//! The environment's version, asked of AWS where the configuration does not say it.
+
+use crate::support::{Harness, all, soon};
+use mwaa_gateway::emulator::{ControlFault, Settings};
+use std::time::Duration;
+
+#[tokio::test]
+async fn the_version_is_asked_once_for_many() {
+    let extra = "environments.demo.cli_concurrency = 4";
+    let harness = Harness::scripted(Settings::default(), extra, |script| {
+        script.describe_delay.always(Duration::from_millis(300));
+    })
+    .await;
+    for reply in all(harness.at_once((0..20).map(|_| harness.request("version")))).await {
+        assert_eq!(reply.status, 200, "{reply}");
+    }
+    assert_eq!(harness.journal().calls("GetEnvironment"), 1);
+}
+
+#[tokio::test]
+async fn a_version_that_can_t_be_asked_names_the_way_out() {
+    let harness = Harness::scripted(Settings::default(), "", |script| {
+        script.describe_fault.always(ControlFault::AccessDenied);
+    })
+    .await;
+    for reply in all(harness.at_once((0..8).map(|_| harness.request("version")))).await {
+        assert_eq!(reply.fault(), Some("aws.denied"), "{reply}");
+        let complaint = reply.complaint();
+        assert!(complaint.contains("set airflow_version"), "{complaint}");
+        let action = "airflow:GetEnvironment on arn:aws:airflow:eu-west-1:*:environment/demo";
+        assert!(complaint.contains(action), "{complaint}");
+    }
+    assert_eq!(harness.journal().calls("GetEnvironment"), 1);
+    assert_eq!(
+        (harness.mints(), harness.journal().web_connections()),
+        (0, 0)
+    );
+    let unready = harness.manage("/readyz").await;
+    assert_eq!(unready.status, 503, "{unready}");
+    assert!(unready.text().contains("aws.denied"), "{unready}");
+}
+
+#[tokio::test]
+async fn with_the_version_configured_the_question_is_not_asked() {
+    let extra = r#"environments.demo.airflow_version = "2.10.3""#;
+    let harness = Harness::scripted(Settings::default(), extra, |script| {
+        script.describe_fault.always(ControlFault::AccessDenied);
+    })
+    .await;
+    assert_eq!(harness.command("version").await.status, 200);
+    assert_eq!(harness.journal().calls("GetEnvironment"), 0);
+}
+
+#[tokio::test]
+async fn the_version_is_asked_again_when_aws_has_recovered() {
+    let harness = Harness::scripted(Settings::default(), "", |script| {
+        script.describe_fault.next(1, ControlFault::Throttling);
+    })
+    .await;
+    let request = harness.request("version");
+    let mut client = harness.connect().await;
+    let reply = client.exchange(&request).await;
+    assert_eq!(reply.fault(), Some("aws.throttled"), "{reply}");
+    assert!(reply.header("retry-after").is_some(), "{reply}");
+    let asking = async { while client.exchange(&request).await.status != 200 {} };
+    soon("the version", asking).await;
+    assert_eq!(harness.journal().calls("GetEnvironment"), 2);
+}

@@ -1,0 +1,110 @@
+//! Reuse of connections, and commands that meet one which has died.
+
+use super::{ONE_THREAD, settled};
+use crate::support::{Harness, all, soon, timed};
+use mwaa_gateway::emulator::WebFault;
+use std::time::Duration;
+
+#[tokio::test]
+async fn one_connection_serves_one_command_after_the_other() {
+    let harness = Harness::configured(ONE_THREAD).await;
+    for _ in 0..10 {
+        assert_eq!(harness.command("version").await.status, 200);
+    }
+    assert_eq!(harness.journal().web_connections(), 1);
+}
+
+#[tokio::test]
+async fn commands_at_once_have_connections_of_their_own() {
+    let extra = format!("{ONE_THREAD}\nenvironments.demo.cli_concurrency = 4");
+    let harness = Harness::configured(&extra).await;
+    for _ in 0..5 {
+        for reply in all(harness.at_once((0..4).map(|_| harness.request("version")))).await {
+            assert_eq!(reply.status, 200, "{reply}");
+        }
+    }
+    let connections = harness.journal().web_connections();
+    assert!((1..=4).contains(&connections), "{connections}");
+}
+
+#[tokio::test]
+async fn a_pooled_connection_that_the_peer_closed_costs_nothing() {
+    let harness = Harness::configured(ONE_THREAD).await;
+    harness.script().close_idle.next(1, ());
+    assert_eq!(harness.command("variables set a 1").await.status, 200);
+    settled(&harness).await;
+    let reply = harness.command("variables set b 2").await;
+    assert_eq!(reply.status, 200, "{reply}");
+    harness.script().cut_web_connections();
+    settled(&harness).await;
+    let reply = harness.command("variables set c 3").await;
+    assert_eq!(reply.status, 200, "{reply}");
+    assert_eq!(
+        harness.journal().commands(),
+        [
+            "variables set a 1",
+            "variables set b 2",
+            "variables set c 3"
+        ]
+    );
+    assert_eq!(harness.journal().web_count(), 3, "delivered exactly once");
+    assert_eq!(harness.journal().web_connections(), 3);
+}
+
+#[tokio::test]
+async fn a_command_that_may_have_run_is_never_sent_twice() {
+    for fault in [
+        WebFault::Reset,
+        WebFault::Drop,
+        WebFault::ResetAfterExecution,
+    ] {
+        let harness = Harness::configured(ONE_THREAD).await;
+        let ran = usize::from(fault == WebFault::ResetAfterExecution);
+        harness.script().web_fault.next(1, fault.clone());
+        let reply = harness.command("variables set new 1").await;
+        assert_eq!(reply.fault(), Some("upstream.broken"), "{fault:?}: {reply}");
+        assert!(reply.complaint().contains("outcome: unknown"), "{reply}");
+        assert_eq!(
+            harness.journal().web_count(),
+            1,
+            "{fault:?} on a new connection"
+        );
+        assert_eq!(harness.journal().commands().len(), ran, "{fault:?}");
+        // now on a pooled one
+        assert_eq!(harness.command("version").await.status, 200);
+        assert_eq!(harness.journal().web_connections(), 2);
+        harness.script().web_fault.next(1, fault.clone());
+        let reply = harness.command("variables set pooled 1").await;
+        assert_eq!(reply.fault(), Some("upstream.broken"), "{fault:?}: {reply}");
+        assert!(reply.complaint().contains("outcome: unknown"), "{reply}");
+        let requests = harness.journal().web_requests();
+        assert_eq!(requests.len(), 3, "{fault:?} on a pooled connection");
+        assert_eq!(requests[1].connection, requests[2].connection);
+        assert_eq!(harness.journal().commands().len(), 1 + 2 * ran, "{fault:?}");
+        assert_eq!(harness.command("version").await.status, 200);
+        assert_eq!(harness.mints(), 1);
+    }
+}
+
+#[tokio::test]
+async fn an_old_connection_takes_no_new_command() {
+    let extra = format!("{ONE_THREAD}\nlimits.pool_idle = \"1s\"\nlimits.pool_age = \"1s\"");
+    let harness = Harness::configured(&extra).await;
+    let using = async {
+        while harness.journal().web_connections() < 2 {
+            assert_eq!(harness.command("version").await.status, 200);
+        }
+    };
+    let ((), took) = timed(soon("a second connection", using)).await;
+    assert!(took >= Duration::from_secs(1), "{took:?}");
+}
+
+#[tokio::test]
+async fn a_connection_that_was_idle_for_long_takes_no_new_command() {
+    let extra = format!("{ONE_THREAD}\nlimits.pool_idle = \"1s\"");
+    let harness = Harness::configured(&extra).await;
+    assert_eq!(harness.command("version").await.status, 200);
+    harness.passes(Duration::from_secs(1)).await;
+    assert_eq!(harness.command("version").await.status, 200);
+    assert_eq!(harness.journal().web_connections(), 2);
+}
