@@ -6,10 +6,13 @@
     reason = "a test that meets the unexpected should stop there, in what it calls as well"
 )]
 
+mod command_line;
 mod docs;
 mod floors;
+mod guard;
 mod journey;
 mod layering;
 mod layout;
+mod program;
 mod support;
 mod tree;
