@@ -56,6 +56,15 @@ impl Harness {
     /// other values replaced. Unless it says otherwise the gateway listens on free ports, has
     /// two threads and waits for nothing when it stops.
     pub(crate) async fn with(settings: Settings, extra: &str) -> Self {
+        Self::scripted(settings, extra, |_| {}).await
+    }
+
+    /// The same, with misbehaviour that the gateway meets from its start.
+    pub(crate) async fn scripted(
+        settings: Settings,
+        extra: &str,
+        direct: impl FnOnce(&Script),
+    ) -> Self {
         let runtime = Builder::new_multi_thread()
             .worker_threads(1)
             .thread_name("emulator")
@@ -64,6 +73,7 @@ impl Harness {
             .unwrap();
         let started = runtime.spawn(Emulator::start(settings));
         let emulator = soon("the emulator", started).await.unwrap().unwrap();
+        direct(emulator.script());
         let folder = tempfile::tempdir().unwrap();
         let config = configuration(&emulator, &folder, extra);
         let extras = Extras {
