@@ -77,7 +77,9 @@ pub async fn handle(corridor: Rc<Corridor>, arrived: Arrived) -> Reply {
         Err(refused) => {
             let code = refused.code();
             corridor.shared.metrics.fault(code);
-            tracing::info!(%id, code = code.text, detail = %refused, "refused");
+            // clients choose paths and names, and so the length of what is told about them
+            let detail: String = refused.to_string().chars().take(LONGEST_DETAIL).collect();
+            tracing::info!(%id, code = code.text, detail, "refused");
             (reply::fault(refused.as_ref(), id), "fault")
         }
     };
@@ -162,6 +164,9 @@ async fn send(corridor: &Corridor, keyed: Keyed) -> Result<Answered, UpstreamErr
         None => Ok(answered),
     }
 }
+
+/// The longest detail of a log line, in characters.
+const LONGEST_DETAIL: usize = 700;
 
 fn boxed(fault: impl Fault + 'static) -> Refused {
     Box::new(fault)

@@ -85,6 +85,12 @@ fn answer(view: &dyn View, head: &Parts) -> Response<Full<Bytes>> {
             "the Host is not this socket's\n".to_owned(),
         );
     }
+    if is_foreign_page(head) {
+        return text(
+            StatusCode::FORBIDDEN,
+            "not for another site's page\n".to_owned(),
+        );
+    }
     if !matches!(head.method, Method::GET | Method::HEAD) {
         let mut response = text(
             StatusCode::METHOD_NOT_ALLOWED,
@@ -109,6 +115,18 @@ fn answer(view: &dyn View, head: &Parts) -> Response<Full<Bytes>> {
         ),
         _ => text(StatusCode::NOT_FOUND, format!("{PATHS}\n")),
     }
+}
+
+/// Whether a page of another site asks, and not a person who follows a link: its script could
+/// run what it is given. Probes and scrapers send no fetch metadata.
+fn is_foreign_page(head: &Parts) -> bool {
+    let says =
+        |name: &str, value: &str| head.headers.get(name).is_some_and(|said| said == value);
+    let own = says("sec-fetch-site", "same-origin") || says("sec-fetch-site", "none");
+    let followed = head.method == Method::GET
+        && says("sec-fetch-mode", "navigate")
+        && says("sec-fetch-dest", "document");
+    head.headers.contains_key("sec-fetch-site") && !own && !followed
 }
 
 fn text(status: StatusCode, body: String) -> Response<Full<Bytes>> {

@@ -52,8 +52,8 @@ impl Body for ReplyStream {
     }
 }
 
-/// Reads a whole reply of at most `limit` bytes of decoded output; beyond that it is an error
-/// and never a cut.
+/// Reads a whole reply that may hold `limit` bytes of decoded output; far beyond that it is an
+/// error and never a cut. The exact size shows when it is decoded.
 pub(super) async fn collect(mut body: ReplyBody, limit: usize) -> Result<Bytes, OutputError> {
     // base64 and JSON around it take a third more
     let encoded = limit.saturating_add(limit / 2).saturating_add(1024);

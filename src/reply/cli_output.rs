@@ -93,6 +93,11 @@ impl CliOutput {
         })
     }
 
+    /// How much it printed, in bytes.
+    pub(super) const fn size(&self) -> usize {
+        self.stdout.len() + self.stderr.len()
+    }
+
     /// What a person wants to read of a command that failed.
     pub(super) fn complaint(&self) -> &String {
         if self.stderr.trim().is_empty() {

@@ -45,6 +45,7 @@ pub async fn command(
     headers::strip(&mut head.headers);
     stamp(&mut head.headers, id);
     match CliOutput::read(&raw, head.status) {
+        Ok(output) if output.size() > limit => Err(OutputError::TooLarge { limit }),
         Ok(output) => Ok(decoded(head, &output, form)),
         // an error page of the web server or of what stands before it: not ours to improve
         Err(_) if !head.status.is_success() => Ok(whole(head, raw)),

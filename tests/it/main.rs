@@ -6,13 +6,20 @@
     reason = "a test that meets the unexpected should stop there, in what it calls as well"
 )]
 
+mod command_line;
 mod credential;
 mod docs;
 mod floors;
+mod guard;
 mod journey;
 mod layering;
 mod layout;
+mod management;
+mod policy;
+mod program;
 mod queue;
+mod reply;
+mod secrets;
 mod shutdown;
 mod support;
 mod tree;

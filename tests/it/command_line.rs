@@ -1,0 +1,487 @@
+//! The program as people and scripts meet it: help, exit codes, what goes to which stream.
+
+use crate::program::{Running, command, end, run};
+use crate::tree;
+use mwaa_gateway::emulator::{CertificateForm, ControlFault, Emulator, Settings};
+use std::net::TcpListener;
+use std::path::Path;
+
+/// Every command; the empty one is the program itself.
+const COMMANDS: &[&str] = &[
+    "",
+    "check",
+    "commands",
+    "completions",
+    "demo",
+    "emulator",
+    "man",
+    "serve",
+    "wait",
+];
+
+fn words<'a>(command: &'a str, rest: &[&'a str]) -> Vec<&'a str> {
+    let first = Some(command).filter(|command| !command.is_empty());
+    first.into_iter().chain(rest.iter().copied()).collect()
+}
+
+#[tokio::test]
+async fn help_is_as_reviewed() {
+    for command in COMMANDS {
+        let ended = run(&words(command, &["--help"])).await;
+        assert_eq!(ended.code, Some(0), "{command}");
+        assert_eq!(ended.stderr, "", "{command}: help is data");
+        let name = format!(
+            "help-{}",
+            if command.is_empty() {
+                "program"
+            } else {
+                command
+            }
+        );
+        insta::assert_snapshot!(name, ended.stdout);
+    }
+    let overview = run(&["--help"]).await.stdout;
+    for command in COMMANDS {
+        assert!(
+            overview.contains(&format!("\n  {command}")),
+            "{command} is not listed"
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_version_is_the_package_s() {
+    let ended = run(&["--version"]).await;
+    assert_eq!(ended.code, Some(0));
+    assert_eq!(
+        ended.stdout,
+        format!("mwaa-gateway {}\n", env!("CARGO_PKG_VERSION"))
+    );
+}
+
+/// Exit code 2 and a line of talk that names the mistake; stdout stays empty for pipes.
+#[tokio::test]
+async fn mistakes_in_the_arguments_are_usage_errors() {
+    for (arguments, named) in [
+        (&[][..], "Usage: mwaa-gateway"),
+        (&["serv"], "serve"),
+        (&["serve", "--listn", "x"], "--listen"),
+        (&["commands", "--airflow-version", "two"], "2.10.3"),
+        (&["commands", "--output", "yaml"], "json"),
+        (&["wait", "--timeout", "soon"], "soon"),
+        (
+            &["emulator", "--fault", "CreateCliToken=Bored"],
+            "Throttling",
+        ),
+        (&["completions", "cobol"], "bash"),
+        (&["commands", "--log", "x=y=z"], "mwaa_gateway=debug"),
+    ] {
+        let ended = run(arguments).await;
+        assert_eq!(ended.code, Some(2), "{arguments:?}: {}", ended.stderr);
+        assert_eq!(ended.stdout, "", "{arguments:?}");
+        assert!(
+            ended.stderr.contains(named),
+            "{arguments:?}: {}",
+            ended.stderr
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_port_in_use_is_named() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let free = "127.0.0.1:0";
+    for (listen, management, flag) in [
+        (address.as_str(), free, "--listen"),
+        (free, address.as_str(), "--management"),
+    ] {
+        let ended = run(&[
+            "serve",
+            "--environment=x",
+            "--region=eu-west-1",
+            "--listen",
+            listen,
+            "--management",
+            management,
+        ])
+        .await;
+        assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+        for text in [&address, "cannot listen on", "in use", flag] {
+            assert!(ended.stderr.contains(text), "{text}: {}", ended.stderr);
+        }
+        assert_eq!(ended.stdout, "");
+    }
+}
+
+/// Exit code 78: nothing to serve, or a configuration that is wrong.
+#[tokio::test]
+async fn without_a_usable_configuration_nothing_starts() {
+    for (arguments, named) in [
+        (&["serve"][..], "--environment NAME"),
+        (&["check", "--offline"], "--environment NAME"),
+        (&["serve", "--config", "/nonexistent.toml"], "no such file"),
+        (
+            &["serve", "--environment=x", "--listen=0.0.0.0:0"],
+            "dangerous_non_loopback",
+        ),
+        (
+            &["serve", "--environment=x", "--listen=192.0.2.1:8080"],
+            "dangerous_non_loopback",
+        ),
+        (
+            &["serve", "--environment=x", "--listen=unix:@gateway"],
+            "abstract",
+        ),
+        (
+            &["serve", "--environment=x", "--management=0.0.0.0:0"],
+            "loopback",
+        ),
+        (&["serve", "--environment=x", "--region=eu"], "eu"),
+    ] {
+        let ended = run(arguments).await;
+        assert_eq!(ended.code, Some(78), "{arguments:?}: {}", ended.stderr);
+        let said = ended.stdout + &ended.stderr;
+        assert!(said.contains(named), "{arguments:?}: {said}");
+    }
+}
+
+#[tokio::test]
+async fn check_tells_every_problem_at_once() {
+    let folder = tree::root().join("tests/fixtures/config/invalid");
+    let fixtures = tree::files("tests/fixtures/config/invalid", "toml");
+    assert!(fixtures.len() >= 15, "only {} fixtures", fixtures.len());
+    for fixture in fixtures {
+        let file = tree::root().join(&fixture);
+        let ended = run(&["check", "--offline", "--config", file.to_str().unwrap()]).await;
+        assert_eq!(ended.code, Some(78), "{fixture}");
+        assert_eq!(ended.stdout, "", "{fixture}");
+        let said = ended.stderr.replace(&format!("{}/", folder.display()), "");
+        let wanted = tree::read(&fixture.replace(".toml", ".expected"));
+        assert_eq!(said.trim_end(), wanted.trim_end(), "{fixture}");
+    }
+}
+
+/// An emulator, its configuration in a file, and the credentials that go with it.
+struct Stand {
+    emulator: Emulator,
+    folder: tempfile::TempDir,
+}
+
+impl Stand {
+    async fn new(settings: Settings) -> Self {
+        let emulator = Emulator::start(settings).await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let stand = Self { emulator, folder };
+        let ca_file = stand.path().join("ca.pem");
+        std::fs::write(&ca_file, stand.emulator.ca_pem()).unwrap();
+        stand.write(&stand.emulator.config_toml(&ca_file));
+        stand
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn write(&self, config: &str) {
+        std::fs::write(self.path().join("gateway.toml"), config).unwrap();
+    }
+
+    fn command(&self, name: &str, more: &[&str]) -> tokio::process::Command {
+        let mut command = command(&[name, "--config", "gateway.toml"]);
+        command
+            .args(more)
+            .current_dir(self.path())
+            .env("AWS_ACCESS_KEY_ID", self.emulator.access_key_id())
+            .env("AWS_SECRET_ACCESS_KEY", self.emulator.secret_access_key());
+        command
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn check_asks_aws_and_the_web_server() {
+    let stand = Stand::new(Settings::default()).await;
+    let host = stand.emulator.host("demo").unwrap();
+    let ended = end(stand.command("check", &[])).await;
+    assert_eq!(ended.code, Some(0), "{}{}", ended.stdout, ended.stderr);
+    assert_eq!(ended.stderr, "", "findings are data");
+    for line in [
+        "ok    configuration: gateway.toml".to_owned(),
+        "ok    demo: AVAILABLE, Airflow 2.10.3".to_owned(),
+        format!("ok    demo: a CLI token for {host}"),
+        "ok    demo: clock offset 0 s".to_owned(),
+        format!("ok    demo: TLS connection to {host}"),
+    ] {
+        let found = ended.stdout.lines().any(|found| found == line);
+        assert!(found, "{line}\n{}", ended.stdout);
+    }
+    assert_eq!(
+        stand.emulator.journal().web_count(),
+        0,
+        "nothing is sent to it"
+    );
+}
+
+/// Exit code 69, and a `fail` line with the code and what to do.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn check_says_what_fails() {
+    let stand = Stand::new(Settings::default()).await;
+    let script = stand.emulator.script();
+    let refused = async |texts: &[&str]| {
+        let ended = end(stand.command("check", &[])).await;
+        assert_eq!(ended.code, Some(69), "{}{}", ended.stdout, ended.stderr);
+        let fails: Vec<_> = ended
+            .stdout
+            .lines()
+            .filter(|l| l.starts_with("fail  "))
+            .collect();
+        let found = fails
+            .iter()
+            .any(|line| texts.iter().all(|text| line.contains(text)));
+        assert!(found, "{texts:?} in none of {fails:?}");
+    };
+    script.mint_fault.always(ControlFault::AccessDenied);
+    refused(&["aws.denied", "airflow:CreateCliToken", "environment/demo"]).await;
+    script.mint_fault.off();
+    script.describe_fault.always(ControlFault::AccessDenied);
+    refused(&["aws.denied", "airflow:GetEnvironment", "environment/demo"]).await;
+    script.describe_fault.always(ControlFault::NotFound);
+    refused(&["aws.not_found", "\"demo\" in eu-west-1"]).await;
+    script.describe_fault.off();
+    script
+        .mint_fault
+        .always(ControlFault::ForeignHost("evil.example".to_owned()));
+    refused(&["aws.untrusted_host", "custom_domain"]).await;
+
+    let other = Settings {
+        certificate: CertificateForm::Expired,
+        ..Settings::default()
+    };
+    let expired = Stand::new(other).await;
+    let ended = end(expired.command("check", &[])).await;
+    assert_eq!(ended.code, Some(69));
+    assert!(
+        ended.stdout.contains("fail  demo: upstream.tls"),
+        "{}",
+        ended.stdout
+    );
+
+    let mut anonymous = stand.command("check", &[]);
+    anonymous
+        .env_remove("AWS_ACCESS_KEY_ID")
+        .env_remove("AWS_SECRET_ACCESS_KEY");
+    let ended = end(anonymous).await;
+    assert_eq!(ended.code, Some(69));
+    assert!(
+        ended.stdout.contains("fail  demo: aws.credentials"),
+        "{}",
+        ended.stdout
+    );
+}
+
+/// A configured version makes GetEnvironment optional: its refusal is a warning, not a failure.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn check_warns_of_what_it_can_do_without() {
+    let stand = Stand::new(Settings::default()).await;
+    let config = stand.emulator.config_toml(&stand.path().join("ca.pem"));
+    stand.write(&format!("{config}airflow_version = \"2.10.3\"\n"));
+    stand
+        .emulator
+        .script()
+        .describe_fault
+        .always(ControlFault::AccessDenied);
+    let ended = end(stand.command("check", &[])).await;
+    assert_eq!(ended.code, Some(0), "{}", ended.stdout);
+    assert!(
+        ended.stdout.contains("warn  demo: aws.denied"),
+        "{}",
+        ended.stdout
+    );
+}
+
+#[derive(serde::Deserialize)]
+struct Row {
+    command: String,
+    verdict: String,
+    reason: String,
+}
+
+#[tokio::test]
+async fn commands_are_listed_for_programs_and_for_people() {
+    let ended = run(&["commands", "--airflow-version", "3.0.6", "--output", "json"]).await;
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
+    let rows: Vec<Row> = serde_json::from_str(&ended.stdout).unwrap();
+    assert!(rows.len() > 50, "only {} rows", rows.len());
+    let verdict = |command: &str| {
+        let row = rows
+            .iter()
+            .find(|row| row.command == command)
+            .expect(command);
+        assert!(!row.reason.is_empty(), "{command}");
+        row.verdict.as_str()
+    };
+    assert_eq!(verdict("dags trigger"), "supported");
+    assert_eq!(verdict("db migrate"), "unsupported");
+
+    let table = run(&["commands", "--airflow-version", "3.0.6"]).await;
+    let lines: Vec<_> = table.stdout.lines().collect();
+    assert_eq!(lines.len(), rows.len() + 1);
+    assert!(lines[0].starts_with("COMMAND"), "{}", lines[0]);
+
+    let newer = run(&["commands", "--airflow-version", "3.9.0", "--output", "json"]).await;
+    assert_eq!(newer.code, Some(0));
+    assert!(
+        newer.stderr.contains("3.9.0") && newer.stderr.contains("3.3.1"),
+        "{}",
+        newer.stderr
+    );
+    assert!(
+        serde_json::from_str::<Vec<Row>>(&newer.stdout).is_ok(),
+        "talk is not in the data"
+    );
+}
+
+#[tokio::test]
+async fn completions_and_the_manual_are_generated() {
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let ended = run(&["completions", shell]).await;
+        assert_eq!(
+            (ended.code, ended.stderr.as_str()),
+            (Some(0), ""),
+            "{shell}"
+        );
+        assert!(ended.stdout.contains("airflow-version"), "{shell}");
+    }
+    let page = run(&["man"]).await;
+    assert_eq!(page.code, Some(0));
+    for command in COMMANDS {
+        assert!(page.stdout.contains(command), "{command}");
+    }
+    assert!(page.stdout.contains(".TH mwaa"), "it is roff");
+}
+
+/// As with `| head`: the reader goes away, and that is no error.
+#[tokio::test]
+async fn a_reader_that_goes_away_is_no_error() {
+    for arguments in [
+        &["commands"][..],
+        &["man"],
+        &["completions", "zsh"],
+        &["--help"],
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = command(arguments);
+        command.stdout(writer);
+        let ended = end(command).await;
+        assert_eq!(ended.code, Some(0), "{arguments:?}: {}", ended.stderr);
+        assert_eq!(ended.stderr, "", "{arguments:?}");
+    }
+}
+
+/// `NO_COLOR` beats even a forced colour.
+#[tokio::test]
+async fn colour_can_be_switched_off() {
+    for (no_color, coloured) in [("", true), ("1", false)] {
+        for arguments in [
+            &["serve"][..],
+            &["wait", "--timeout=1ms", "--management=127.0.0.1:1"],
+        ] {
+            let mut command = command(arguments);
+            command.env("CLICOLOR_FORCE", "1").env("NO_COLOR", no_color);
+            let ended = end(command).await;
+            assert_eq!(
+                ended.stderr.contains('\u{1b}'),
+                coloured,
+                "{arguments:?} {no_color:?}"
+            );
+            assert!(ended.stderr.contains("error"), "{}", ended.stderr);
+        }
+    }
+    for stream in [
+        run(&["serve"]).await.stderr,
+        run(&["commands"]).await.stdout,
+    ] {
+        assert!(!stream.contains('\u{1b}'), "colour goes to terminals only");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn serve_announces_itself_and_wait_returns_when_it_is_ready() {
+    let stand = Stand::new(Settings::default()).await;
+    let script = stand.emulator.script();
+    script.describe_fault.always(ControlFault::AccessDenied);
+    let loopback = ["--listen=127.0.0.1:0", "--management=127.0.0.1:0"];
+    let mut gateway = Running::start(stand.command("serve", &loopback));
+    let url = gateway.told("listening on http://").await;
+    let management = gateway.told("management on http://").await;
+    assert!(
+        url.starts_with("127.0.0.1:") && !url.ends_with(":0"),
+        "{url}"
+    );
+
+    let flag = format!("--management={management}");
+    let late = run(&["wait", "--timeout=300ms", &flag]).await;
+    assert_eq!(late.code, Some(1), "{}", late.stderr);
+    assert!(
+        late.stderr.contains("not ready after 300ms"),
+        "{}",
+        late.stderr
+    );
+    assert_eq!(late.stdout, "");
+
+    script.describe_fault.off();
+    let ready = run(&["wait", &flag]).await;
+    assert_eq!(
+        (ready.code, ready.stdout.as_str()),
+        (Some(0), ""),
+        "{}",
+        ready.stderr
+    );
+
+    let ended = gateway.stop().await;
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert_eq!(ended.stdout, "", "a service has no data to print");
+}
+
+#[tokio::test]
+async fn wait_gives_up_in_time() {
+    let closed = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let flag = format!("--management={closed}");
+    let ended = run(&["wait", "--timeout=200ms", &flag]).await;
+    assert_eq!(ended.code, Some(1));
+    for text in ["not ready after 200ms", &closed.to_string(), "hint"] {
+        assert!(ended.stderr.contains(text), "{}", ended.stderr);
+    }
+}
+
+#[tokio::test]
+async fn demo_and_emulator_say_how_to_use_them() {
+    let mut demo = Running::start(command(&["demo", "--listen=127.0.0.1:0"]));
+    let url = demo.told("listening on ").await;
+    demo.printed("Ctrl-C ends the demo.").await;
+    let ended = demo.stop().await;
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let pasted = format!("curl -sS {url}/aws_mwaa/cli -H 'Content-Type: text/plain'");
+    assert_eq!(ended.stdout.matches(&pasted).count(), 3, "{}", ended.stdout);
+
+    let folder = tempfile::tempdir().unwrap();
+    let mut emulator = command(&["emulator", "--aws=127.0.0.1:0", "--web=127.0.0.1:0"]);
+    emulator.current_dir(folder.path());
+    let mut emulator = Running::start(emulator);
+    emulator.printed("# --- end").await;
+    let ended = emulator.stop().await;
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let snippet = ended.stdout.split("# ---").nth(1).unwrap();
+    let snippet = snippet.split_once('\n').unwrap().1;
+    assert!(
+        snippet
+            .parse::<toml::Table>()
+            .unwrap()
+            .contains_key("environments"),
+        "{snippet}"
+    );
+}

@@ -1,0 +1,148 @@
+//! What a web page may not do: a form can post text to loopback without any preflight.
+
+use super::{QUIET, Refusal, all_refused, bare, cli, filled, with_hosts};
+use crate::support::Harness;
+
+#[tokio::test]
+async fn browsers_and_forms_do_not_reach_the_cli_route() {
+    let harness = Harness::configured(QUIET).await;
+    let origin = Some("guard.foreign_origin");
+    let mut refusals: Vec<Refusal> = Vec::new();
+    for (name, headers) in [
+        (
+            "A-01 form",
+            "Origin: http://evil.example\r\nSec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: navigate\r\n",
+        ),
+        (
+            "A-03 fetch",
+            "Origin: http://evil.example\r\nSec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: no-cors\r\n",
+        ),
+        ("sandboxed frame", "Origin: null\r\n"),
+        ("our own page", "Origin: http://HOST\r\n"),
+        (
+            "our own page, by fetch metadata",
+            "Sec-Fetch-Site: same-origin\r\n",
+        ),
+        ("any fetch metadata", "Sec-Fetch-User: ?1\r\n"),
+        ("a referrer alone", "Referer: http://HOST/home\r\n"),
+        (
+            "another loopback port",
+            "Origin: http://127.0.0.1:1\r\nSec-Fetch-Site: same-site\r\n",
+        ),
+    ] {
+        refusals.push((name, cli(headers), &[403], origin));
+    }
+    let form = "Content-Type: application/x-www-form-urlencoded";
+    for (name, content_type) in [
+        ("A-06 form type", form),
+        ("multipart", "Content-Type: multipart/form-data; boundary=x"),
+        ("no type, as of a Blob", "X: y"),
+        (
+            "F-18 another charset",
+            "Content-Type: text/plain; charset=utf-16",
+        ),
+        (
+            "two types",
+            "Content-Type: text/plain\r\nContent-Type: text/plain",
+        ),
+    ] {
+        let request = cli("").replace("Content-Type: text/plain", content_type);
+        refusals.push((name, request, &[415], Some("guard.content_type")));
+    }
+    for (name, method, target, headers) in [
+        (
+            "A-14 same-site post",
+            "POST",
+            "/home",
+            "Sec-Fetch-Site: same-site\r\n",
+        ),
+        (
+            "A-17 image",
+            "GET",
+            "/home",
+            "Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: no-cors\r\nSec-Fetch-Dest: image\r\n",
+        ),
+        (
+            "script",
+            "GET",
+            "/api/v1/dags",
+            "Sec-Fetch-Site: same-site\r\nSec-Fetch-Mode: no-cors\r\nSec-Fetch-Dest: script\r\n",
+        ),
+        (
+            "foreign origin",
+            "POST",
+            "/home",
+            "Origin: http://127.0.0.1:1\r\n",
+        ),
+        ("typed post", "POST", "/home", "Sec-Fetch-Site: none\r\n"),
+        (
+            "A-20 preflight",
+            "OPTIONS",
+            "/aws_mwaa/cli",
+            "Origin: http://evil.example\r\nAccess-Control-Request-Method: POST\r\nAccess-Control-Request-Headers: content-type\r\n",
+        ),
+        (
+            "A-20 preflight elsewhere",
+            "OPTIONS",
+            "/home",
+            "Origin: http://HOST\r\nAccess-Control-Request-Method: PUT\r\n",
+        ),
+    ] {
+        refusals.push((name, bare(method, target, headers), &[403], origin));
+    }
+    all_refused(&harness, &refusals).await;
+
+    let preflight = bare(
+        "OPTIONS",
+        "/aws_mwaa/cli",
+        "Access-Control-Request-Method: POST\r\n",
+    );
+    let reply = harness
+        .connect()
+        .await
+        .exchange(filled(&harness, &preflight))
+        .await;
+    let cors = reply
+        .headers
+        .iter()
+        .any(|(name, _)| name.starts_with("access-control-"));
+    assert!(!cors, "{reply}");
+}
+
+#[tokio::test]
+async fn a_trusted_origin_and_more_names_can_be_configured() {
+    let extra = format!(
+        "{QUIET}[listener]\ntrusted_origins = [\"https://tool.example\"]\n\
+         hosts = [\"airflow.corp.example:8080\"]\n"
+    );
+    let harness = Harness::configured(&extra).await;
+    all_refused(
+        &harness,
+        &[
+            (
+                "another origin",
+                cli("Origin: https://tool.example.evil\r\n"),
+                &[403],
+                Some("guard.foreign_origin"),
+            ),
+            (
+                "another port",
+                with_hosts("Host: airflow.corp.example:1\r\n"),
+                &[421],
+                Some("guard.foreign_host"),
+            ),
+        ],
+    )
+    .await;
+    for request in [
+        cli("Origin: https://tool.example\r\nSec-Fetch-Site: cross-site\r\n"),
+        with_hosts("Host: airflow.corp.example:8080\r\n"),
+    ] {
+        let reply = harness
+            .connect()
+            .await
+            .exchange(filled(&harness, &request))
+            .await;
+        assert_eq!(reply.status, 200, "{reply}");
+    }
+}

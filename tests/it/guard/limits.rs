@@ -1,0 +1,119 @@
+//! What a client may take: time, sizes, connections.
+
+use super::{QUIET, all_refused, cli, filled, post, untouched};
+use crate::support::{Client, Harness, Response, soon};
+use std::fmt::Write as _;
+use std::time::Duration;
+
+/// The parser's own timer would never fire; ours does (a client that says half a head).
+#[tokio::test]
+async fn slow_heads_and_bodies_are_cut_off() {
+    let limits = "[limits]\nhead_timeout = \"100ms\"\nbody_idle = \"100ms\"\n";
+    let harness = Harness::configured(&format!("{QUIET}{limits}")).await;
+    let request = filled(&harness, &cli(""));
+    let request = request.as_bytes();
+    for length in [1, 29, request.len() - 9] {
+        let mut client = harness.connect().await;
+        client.send(&request[..length]).await;
+        closed(&mut client, "I-01 half a head").await;
+    }
+    let mut client = harness.connect().await;
+    let mut drops = tokio::time::interval(Duration::from_millis(20));
+    for byte in "POST /aws_mwaa/cli HTTP/1.1\r\nX: "
+        .bytes()
+        .chain(std::iter::repeat_n(b'x', 1000))
+    {
+        client.send([byte]).await;
+        if tokio::time::timeout(Duration::ZERO, client.try_response())
+            .await
+            .is_ok()
+        {
+            break;
+        }
+        drops.tick().await;
+    }
+    closed(&mut client, "I-01 a dripped head").await;
+
+    let mut client = harness.connect().await;
+    let reply = client.exchange(&request[..request.len() - 1]).await;
+    assert_eq!(
+        (reply.status, reply.fault()),
+        (408, Some("request.timeout")),
+        "{reply}"
+    );
+    assert!(untouched(&harness));
+}
+
+/// The connection ends with nothing but perhaps a 408 before it.
+async fn closed(client: &mut Client, what: &str) {
+    let rest = client.rest().await;
+    let rest = String::from_utf8_lossy(&rest);
+    assert!(
+        rest.is_empty() || rest.starts_with("HTTP/1.1 408 "),
+        "{what}: {rest}"
+    );
+}
+
+#[tokio::test]
+async fn idle_connections_are_closed() {
+    let limits = "[limits]\nkeep_alive = \"1s\"\n";
+    let harness = Harness::configured(&format!("{QUIET}{limits}")).await;
+    let mut silent = harness.connect().await;
+    let mut used = harness.connect().await;
+    assert_eq!(used.exchange(harness.request("version")).await.status, 200);
+    assert_eq!(silent.rest().await, b"", "I-02 never said anything");
+    assert_eq!(used.rest().await, b"", "I-02 between requests");
+}
+
+#[tokio::test]
+async fn heads_have_a_largest_size() {
+    let harness = Harness::configured(QUIET).await;
+    let mut many = String::new();
+    for number in 0..101 {
+        write!(many, "X-{number}: y\r\n").unwrap();
+    }
+    let long = |size: usize| format!("X: {}\r\n", "x".repeat(size));
+    let target = |size: usize| post(&format!("/{}", "x".repeat(size)), "");
+    all_refused(
+        &harness,
+        &[
+            ("I-06 101 fields", cli(&many), &[431], None),
+            ("I-06 a 64 KiB value", cli(&long(64 * 1024)), &[431], None),
+            ("I-06 a 70 KB target", target(70_000), &[414, 431], None),
+            ("I-06 a 1 MiB head", cli(&long(1024 * 1024)), &[431], None),
+            (
+                "a 9 KiB target",
+                target(9 * 1024),
+                &[414],
+                Some("request.target_too_long"),
+            ),
+            (
+                "a long query",
+                post(&format!("/aws_mwaa/cli?{}", "x".repeat(9 * 1024)), ""),
+                &[414],
+                Some("request.target_too_long"),
+            ),
+        ],
+    )
+    .await;
+}
+
+/// Beyond the limit, clients wait in the kernel's backlog and are served when a place is free.
+#[tokio::test]
+async fn connections_beyond_the_limit_wait() {
+    let limits = "[limits]\nconnections = 1\nthreads = 1\n";
+    let harness = Harness::configured(&format!("{QUIET}{limits}")).await;
+    let mut first = harness.connect().await;
+    assert_eq!(first.exchange(harness.request("version")).await.status, 200);
+    let mut second = harness.connect().await;
+    second.send(harness.request("dags list")).await;
+    for _ in 0..5 {
+        let reply: Response = first.exchange(harness.request("version")).await;
+        assert_eq!(reply.status, 200, "{reply}");
+    }
+    let commands = harness.journal().commands();
+    assert_eq!(commands, ["version"; 6], "the second was served too early");
+    drop(first);
+    let reply = soon("a free place", second.response()).await;
+    assert_eq!(reply.status, 200, "{reply}");
+}

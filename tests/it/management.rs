@@ -1,0 +1,287 @@
+//! The management address: health that tells why, metrics that can be parsed, a status without
+//! secrets, and nothing for strangers.
+
+use crate::support::{Client, Harness, Response, soon};
+use mwaa_gateway::emulator::{ControlFault, Settings};
+use std::collections::BTreeMap;
+
+async fn get(harness: &Harness, path: &str) -> Response {
+    let address = harness.management();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n\r\n");
+    Client::tcp(address).await.exchange(request).await
+}
+
+/// Asks until the status is as wanted; each question is a whole exchange, so this is no spin.
+async fn becomes(harness: &Harness, path: &str, status: u16) -> Response {
+    soon(&format!("{path} to be {status}"), async {
+        loop {
+            let reply = get(harness, path).await;
+            if reply.status == status {
+                return reply;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn the_process_is_alive_whatever_aws_says() {
+    let harness = Harness::new().await;
+    harness.script().describe_fault.always(ControlFault::Hang);
+    for path in ["/livez", "/startupz"] {
+        let reply = get(&harness, path).await;
+        assert_eq!(
+            (reply.status, reply.text().as_str()),
+            (200, "ok\n"),
+            "{path}"
+        );
+        assert_eq!(reply.header("cache-control"), Some("no-store"));
+    }
+    let unknown = get(&harness, "/nothing").await;
+    assert_eq!(unknown.status, 404);
+    assert!(unknown.text().contains("/readyz"), "{unknown}");
+}
+
+/// Not ready while the version is unknown, with the reason and the fix; ready by itself when
+/// the permission is there, although no request has come.
+#[tokio::test]
+async fn readiness_tells_what_is_missing_and_comes_back() {
+    let settings = Settings::default();
+    let harness = Harness::scripted(settings, "", |script| {
+        script.describe_fault.always(ControlFault::AccessDenied);
+    })
+    .await;
+    harness
+        .seen("the first question", |j| j.calls("GetEnvironment") > 0)
+        .await;
+    let reply = becomes_saying(&harness, "aws.denied").await;
+    for text in [
+        "demo: not ready",
+        "airflow:GetEnvironment",
+        "environment/demo",
+    ] {
+        assert!(reply.text().contains(text), "{text}: {reply}");
+    }
+    assert_eq!(get(&harness, "/livez").await.status, 200);
+    let status = get(&harness, "/status").await.json();
+    assert_eq!(status["environments"][0]["ready"], false);
+    harness.script().describe_fault.off();
+    let reply = becomes(&harness, "/readyz", 200).await;
+    assert_eq!(reply.text(), "demo: ready\n");
+}
+
+async fn becomes_saying(harness: &Harness, text: &str) -> Response {
+    soon(text, async {
+        loop {
+            let reply = get(harness, "/readyz").await;
+            if reply.text().contains(text) {
+                assert_eq!(reply.status, 503, "{reply}");
+                return reply;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    })
+    .await
+}
+
+/// A failing mint is told, and forgotten when a token is there.
+#[tokio::test]
+async fn a_failing_mint_is_told_until_it_succeeds() {
+    let harness =
+        Harness::configured("[environments.demo]\nairflow_version = \"2.10.3\"\n").await;
+    assert_eq!(
+        get(&harness, "/readyz").await.status,
+        200,
+        "nothing has failed yet"
+    );
+    harness
+        .script()
+        .mint_fault
+        .always(ControlFault::AccessDenied);
+    let reply = harness.command("version").await;
+    assert_eq!(reply.fault(), Some("aws.denied"), "{reply}");
+    let reply = get(&harness, "/readyz").await;
+    assert_eq!(reply.status, 503, "{reply}");
+    assert!(reply.text().contains("airflow:CreateCliToken"), "{reply}");
+    harness.script().mint_fault.off();
+    // the failure stands for a few seconds, then the next request may try
+    becomes(&harness, "/readyz", 200).await;
+    assert_eq!(harness.command("version").await.status, 200);
+}
+
+/// One sample of the exposition: name, labels, value.
+type Samples = BTreeMap<String, f64>;
+
+/// Reads OpenMetrics text strictly: types and help before samples, `# EOF` at the end.
+fn parse(text: &str) -> (BTreeMap<String, String>, Samples) {
+    let (mut types, mut samples) = (BTreeMap::new(), Samples::new());
+    let body = text.strip_suffix("# EOF\n").expect("the end is marked");
+    for line in body.lines() {
+        if let Some(rest) = line.strip_prefix("# ") {
+            let mut words = rest.splitn(3, ' ');
+            let (keyword, name, value) = (words.next(), words.next().unwrap(), words.next());
+            match keyword.unwrap() {
+                "TYPE" => drop(types.insert(name.to_owned(), value.unwrap().to_owned())),
+                "HELP" | "UNIT" => {
+                    assert!(value.is_some_and(|text| !text.is_empty()), "{line}");
+                }
+                other => panic!("{other}: {line}"),
+            }
+            continue;
+        }
+        let (series, value) = line.rsplit_once(' ').expect(line);
+        let value = value
+            .parse()
+            .unwrap_or_else(|error| panic!("{line}: {error}"));
+        assert!(
+            samples.insert(series.to_owned(), value).is_none(),
+            "twice: {series}"
+        );
+    }
+    (types, samples)
+}
+
+#[tokio::test]
+async fn metrics_count_what_happened() {
+    let harness = Harness::new().await;
+    assert_eq!(harness.command("version").await.status, 200);
+    assert_eq!(harness.command("version").await.status, 200);
+    assert_eq!(harness.command("users list").await.status, 403);
+    let reply = get(&harness, "/metrics").await;
+    assert_eq!(
+        reply.header("content-type"),
+        Some("application/openmetrics-text; version=1.0.0; charset=utf-8")
+    );
+    let (types, samples) = parse(&reply.text());
+    for (name, kind) in [
+        ("mwaa_gateway_requests", "counter"),
+        ("mwaa_gateway_faults", "counter"),
+        ("mwaa_gateway_mints", "counter"),
+        ("mwaa_gateway_queue_waiting", "gauge"),
+        ("mwaa_gateway_token_age_seconds", "gauge"),
+        ("mwaa_gateway_request_seconds", "histogram"),
+    ] {
+        assert_eq!(
+            types.get(name).map(String::as_str),
+            Some(kind),
+            "{name}: {types:?}"
+        );
+    }
+    let value = |series: &str| {
+        *samples
+            .get(series)
+            .unwrap_or_else(|| panic!("{series}: {samples:?}"))
+    };
+    for (series, count) in [
+        ("requests_total{kind=\"cli\",status=\"200\"}", 2.0),
+        ("requests_total{kind=\"fault\",status=\"403\"}", 1.0),
+        (
+            "faults_total{code=\"policy.unsupported_command\",blame=\"caller\"}",
+            1.0,
+        ),
+        ("queue_waiting{environment=\"demo\"}", 0.0),
+        ("request_seconds_count", 3.0),
+        ("request_seconds_bucket{le=\"+Inf\"}", 3.0),
+    ] {
+        assert!(
+            (value(&format!("mwaa_gateway_{series}")) - count).abs() < 0.1,
+            "{series}"
+        );
+    }
+    let age = value("mwaa_gateway_token_age_seconds{environment=\"demo\"}");
+    assert!((0.0..50.0).contains(&age), "{age}");
+    let mints: f64 = samples
+        .iter()
+        .filter(|(series, _)| {
+            series.starts_with("mwaa_gateway_mints_total{environment=\"demo\"")
+        })
+        .map(|(_, value)| value)
+        .sum();
+    assert!((mints - 1.0).abs() < 0.1, "{samples:?}");
+}
+
+#[tokio::test]
+async fn status_shows_the_token_s_age_and_never_its_text() {
+    let harness = Harness::new().await;
+    assert_eq!(harness.command("version").await.status, 200);
+    assert_eq!(harness.command("users list").await.status, 403);
+    let reply = get(&harness, "/status").await;
+    let status = reply.json();
+    let environment = &status["environments"][0];
+    assert_eq!(environment["local"], "demo");
+    assert_eq!(environment["airflow_version"], "2.10.3");
+    assert_eq!(environment["ready"], true);
+    assert_eq!(environment["cli_token"]["live"], true);
+    let host = harness.emulator().host("demo").unwrap();
+    assert_eq!(environment["cli_token"]["web_server"], host);
+    assert_eq!(status["faults"]["policy.unsupported_command"], 1);
+    let sent = harness.journal().web_requests().pop().unwrap();
+    let token = sent
+        .header("authorization")
+        .unwrap()
+        .strip_prefix("Bearer ")
+        .unwrap();
+    for path in ["/status", "/metrics", "/readyz"] {
+        let text = get(&harness, path).await.text();
+        for part in token
+            .split('.')
+            .chain([harness.emulator().secret_access_key()])
+        {
+            assert!(!text.contains(part), "{path} shows a secret");
+        }
+    }
+}
+
+/// A-24: a page that found the port gets nothing, and nothing there changes anything.
+#[tokio::test]
+async fn strangers_and_other_methods_are_refused() {
+    let harness = Harness::new().await;
+    let address = harness.management();
+    let port = address.port();
+    for (host, status) in [
+        (format!("evil.example:{port}"), 421),
+        (format!("0.0.0.0:{port}"), 421),
+        ("localhost".to_owned(), 421),
+        (harness.address().to_string(), 421),
+        ("a, b".to_owned(), 421),
+        (format!("localhost:{port}"), 200),
+    ] {
+        let request = format!("GET /livez HTTP/1.1\r\nHost: {host}\r\n\r\n");
+        let reply = Client::tcp(address).await.exchange(request).await;
+        assert_eq!(reply.status, status, "{host}: {reply}");
+    }
+    for (method, path) in [
+        ("POST", "/livez"),
+        ("POST", "/quitquitquit"),
+        ("PUT", "/status"),
+        ("DELETE", "/metrics"),
+        ("OPTIONS", "/status"),
+    ] {
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nHost: {address}\r\nContent-Length: 0\r\n\
+             \r\n"
+        );
+        let reply = Client::tcp(address).await.exchange(request).await;
+        assert_eq!(reply.status, 405, "{method} {path}: {reply}");
+        assert_eq!(reply.header("allow"), Some("GET, HEAD"));
+    }
+    let page = "GET /status HTTP/1.1\r\nHost: ADDRESS\r\nSec-Fetch-Site: cross-site\r\n\
+                Sec-Fetch-Mode: no-cors\r\nSec-Fetch-Dest: script\r\n\r\n";
+    let page = page.replace("ADDRESS", &address.to_string());
+    let reply = Client::tcp(address).await.exchange(page).await;
+    assert_eq!(reply.status, 403, "a foreign page may not read it: {reply}");
+    assert_eq!(get(&harness, "/quitquitquit").await.status, 404);
+    assert_eq!(
+        harness.command("version").await.status,
+        200,
+        "it still serves"
+    );
+    // the listener serves none of it
+    let request = format!(
+        "GET /status HTTP/1.1\r\nHost: {}\r\n\r\n",
+        harness.address()
+    );
+    let reply = harness.connect().await.exchange(request).await;
+    assert_eq!(reply.fault(), Some("route.unknown_path"), "{reply}");
+}
