@@ -109,20 +109,21 @@ fn lesson(url: &str, version: AirflowVersion) -> String {
         None => format!("curl -sS {url}/aws_mwaa/cli"),
     };
     let post = format!("{curl} -H 'Content-Type: text/plain' -H 'Accept: text/plain'");
-    let (list, trigger, refused) = if version.major == 1 {
-        ("list_dags", "trigger_dag lab_hello", "list_users")
-    } else {
-        (
-            "dags list",
-            "dags trigger lab_hello --conf '\\''{\"a\": \"b c\"}'\\''",
-            "users list",
-        )
+    let trigger = "dags trigger lab_hello --conf '\\''{\"a\": \"b c\"}'\\''";
+    let (list, trigger, runs) = match version.major {
+        1 => (
+            "list_dags",
+            "trigger_dag lab_hello",
+            "list_dag_runs lab_hello",
+        ),
+        2 => ("dags list", trigger, "dags list-runs -d lab_hello"),
+        _ => ("dags list", trigger, "dags list-runs lab_hello"),
     };
     format!(
         "\nAn Airflow {version} as MWAA runs it, reached without any token. In another terminal:\n\n\
          # a command, its output decoded\n{post} -d '{list}'\n\n\
          # one that changes something\n{post} -d '{trigger}'\n\n\
-         # one that MWAA does not support: refused here, nothing is sent\n{post} -d '{refused}'\n\n\
+         # and what has become of it\n{post} -d '{runs}'\n\n\
          Ctrl-C ends the demo.\n"
     )
 }

@@ -1,6 +1,7 @@
 //! SDK errors sorted into a few kinds, each with the hint that names the fix.
 #![deny(clippy::wildcard_enum_match_arm)]
 
+use super::sorting::{by_chain, by_code};
 use crate::names::{Code, Environment, Fault, code, partition};
 use aws_sdk_mwaa::config::http::HttpResponse;
 use aws_sdk_mwaa::error::{ProvideErrorMetadata, SdkError};
@@ -127,67 +128,6 @@ impl AwsError {
     }
 }
 
-/// Sorts by error code where there is one, else by status.
-fn by_code(code: Option<&str>, status: u16) -> AwsErrorKind {
-    let code = code.unwrap_or_default();
-    let has = |words: &[&str]| words.iter().any(|word| code.contains(word));
-    if has(&["Throttl", "TooManyRequests", "SlowDown", "LimitExceeded"]) || status == 429 {
-        AwsErrorKind::Throttled
-    } else if has(&[
-        "ExpiredToken",
-        "InvalidClientTokenId",
-        "UnrecognizedClient",
-        "SignatureDoesNotMatch",
-        "InvalidSignature",
-        "MissingAuthenticationToken",
-        "RequestExpired",
-        "IncompleteSignature",
-        "InvalidAccessKeyId",
-        "RequestTimeTooSkewed",
-    ]) {
-        AwsErrorKind::Credentials
-    } else if has(&[
-        "AccessDenied",
-        "NotAuthorized",
-        "Forbidden",
-        "OptInRequired",
-    ]) || matches!(status, 401 | 403)
-    {
-        AwsErrorKind::Denied
-    } else if has(&["ResourceNotFound"]) || status == 404 {
-        AwsErrorKind::NotFound
-    } else {
-        AwsErrorKind::Unavailable
-    }
-}
-
-/// Credential failures arrive in the same variant as network failures: only the chain tells.
-fn by_chain(error: &dyn Error) -> (AwsErrorKind, String) {
-    let mut chain = Vec::new();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        chain.push(cause.to_string());
-        next = cause.source();
-    }
-    let text = chain.join(": ");
-    let lower = text.to_ascii_lowercase();
-    let credentials = [
-        "credential",
-        "identity",
-        "provider",
-        "assume role",
-        "web identity",
-    ];
-    let kind = if lower.contains("sso") || lower.contains("login session") {
-        AwsErrorKind::LoginNeeded
-    } else if credentials.iter().any(|word| lower.contains(word)) {
-        AwsErrorKind::Credentials
-    } else {
-        AwsErrorKind::Unavailable
-    };
-    (kind, text)
-}
-
 fn hint(kind: AwsErrorKind, said: &str, call: &Call<'_>) -> Cow<'static, str> {
     let environment = call.environment;
     let profile = environment.profile.as_deref();
@@ -283,35 +223,6 @@ const CLOCK_TOLERANCE: i64 = 240;
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn codes_beat_statuses() {
-        for (code, status, kind) in [
-            (Some("ThrottlingException"), 400, AwsErrorKind::Throttled),
-            (None, 429, AwsErrorKind::Throttled),
-            (Some("AccessDeniedException"), 403, AwsErrorKind::Denied),
-            (None, 403, AwsErrorKind::Denied),
-            (
-                Some("ExpiredTokenException"),
-                403,
-                AwsErrorKind::Credentials,
-            ),
-            (Some("InvalidClientTokenId"), 403, AwsErrorKind::Credentials),
-            (
-                Some("ResourceNotFoundException"),
-                404,
-                AwsErrorKind::NotFound,
-            ),
-            (
-                Some("InternalServerException"),
-                500,
-                AwsErrorKind::Unavailable,
-            ),
-            (None, 503, AwsErrorKind::Unavailable),
-        ] {
-            assert_eq!(by_code(code, status), kind, "{code:?} {status}");
-        }
-    }
 
     #[test]
     fn texts_are_one_bounded_line() {

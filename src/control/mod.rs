@@ -1,15 +1,18 @@
 //! The AWS side: the calls that the gateway makes, and what they give.
 
 mod backoff;
+mod connect;
 mod error;
 mod host_prefix;
 mod http_client;
 mod sdk;
+mod sorting;
 mod versions;
 
 pub use backoff::Backoff;
+pub use connect::{Settings, StaticKey};
 pub use error::{AwsError, AwsErrorKind};
-pub use sdk::{Sdk, Settings, StaticKey};
+pub use sdk::Sdk;
 pub use versions::{VersionError, Versions};
 
 use crate::names::{AirflowVersion, Environment, Secret};

@@ -1,18 +1,13 @@
 //! `aws-sdk-mwaa` behind [`ControlPlane`]: one client for each identity, made when first used.
 
+use super::connect::{Connected, Identity, Settings};
 use super::error::Call;
-use super::host_prefix::{NoHostPrefix, ReplyDate};
+use super::host_prefix::ReplyDate;
 use super::http_client::{Surroundings, http_client};
 use super::{AwsError, AwsErrorKind, CliToken, ControlPlane, Described, Reply};
 use crate::names::{Environment, Secret};
 use crate::runtime::Moment;
-use aws_config::sts::AssumeRoleProvider;
-use aws_config::{BehaviorVersion, Region};
-use aws_sdk_mwaa::Client;
-use aws_sdk_mwaa::config::{Credentials, SharedCredentialsProvider};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
-use aws_smithy_types::retry::RetryConfig;
-use aws_smithy_types::timeout::TimeoutConfig;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use std::collections::HashMap;
@@ -20,54 +15,12 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, UNIX_EPOCH};
 use tokio::sync::OnceCell;
 
-/// What the SDK clients are made with.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// The limit of one call.
-    pub call_timeout: Duration,
-    /// The limit for connecting.
-    pub connect_timeout: Duration,
-    /// More roots, as PEM (`AWS_CA_BUNDLE`).
-    pub ca_bundle: Option<Vec<u8>>,
-    /// `HTTPS_PROXY`.
-    pub https_proxy: Option<String>,
-    /// `NO_PROXY`.
-    pub no_proxy: Option<String>,
-    /// Keys in place of the AWS chain.
-    pub static_key: Option<StaticKey>,
-}
-
-/// A pair of keys that is given, not found.
-#[derive(Debug, Clone)]
-pub struct StaticKey {
-    /// The access key id.
-    pub id: String,
-    /// The secret access key.
-    pub secret: Arc<Secret<String>>,
-}
-
 /// The AWS SDK. Making it reads nothing and calls nobody.
 #[derive(Debug)]
 pub struct Sdk {
     settings: Settings,
     http: OnceLock<SharedHttpClient>,
     clients: Mutex<HashMap<Identity, Arc<OnceCell<Connected>>>>,
-}
-
-/// What makes one client different from another.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Identity {
-    region: Option<String>,
-    profile: Option<Arc<str>>,
-    role_arn: Option<Arc<str>>,
-    endpoint_url: Option<Arc<str>>,
-}
-
-#[derive(Debug)]
-struct Connected {
-    client: Client,
-    sts: aws_sdk_sts::Client,
-    region: String,
 }
 
 impl Sdk {
@@ -78,6 +31,16 @@ impl Sdk {
             http: OnceLock::new(),
             clients: Mutex::default(),
         }
+    }
+
+    fn http(&self) -> &SharedHttpClient {
+        self.http.get_or_init(|| {
+            http_client(&Surroundings {
+                ca_bundle: self.settings.ca_bundle.clone(),
+                https_proxy: self.settings.https_proxy.clone(),
+                no_proxy: self.settings.no_proxy.clone(),
+            })
+        })
     }
 
     async fn connected(&self, environment: &Environment) -> Result<ConnectedRef, AwsError> {
@@ -91,7 +54,8 @@ impl Sdk {
             let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(clients.entry(identity.clone()).or_default())
         };
-        cell.get_or_try_init(|| self.connect(&identity)).await?;
+        cell.get_or_try_init(|| Connected::connect(&self.settings, self.http(), &identity))
+            .await?;
         Ok(ConnectedRef(cell))
     }
 
@@ -120,73 +84,6 @@ impl Sdk {
                 "GetCallerIdentity gave no ARN",
                 "try again",
             )
-        })
-    }
-
-    async fn connect(&self, identity: &Identity) -> Result<Connected, AwsError> {
-        let http = self.http.get_or_init(|| {
-            http_client(&Surroundings {
-                ca_bundle: self.settings.ca_bundle.clone(),
-                https_proxy: self.settings.https_proxy.clone(),
-                no_proxy: self.settings.no_proxy.clone(),
-            })
-        });
-        let timeouts = TimeoutConfig::builder()
-            .connect_timeout(self.settings.connect_timeout)
-            .operation_timeout(self.settings.call_timeout)
-            .build();
-        let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
-            .http_client(http.clone())
-            .timeout_config(timeouts);
-        if let Some(key) = &self.settings.static_key {
-            let secret = key.secret.reveal().clone();
-            let credentials = Credentials::new(&key.id, secret, None, None, "given");
-            loader = loader.credentials_provider(SharedCredentialsProvider::new(credentials));
-        }
-        if let Some(region) = &identity.region {
-            loader = loader.region(Region::new(region.clone()));
-        }
-        if let Some(profile) = &identity.profile {
-            loader = loader.profile_name(profile.as_ref());
-        }
-        let base = loader.load().await;
-        let region = base.region().map(ToString::to_string).ok_or_else(|| {
-            AwsError::new(
-                AwsErrorKind::Credentials,
-                "no AWS region is configured",
-                "set aws.region, --region or AWS_REGION",
-            )
-        })?;
-        let mut sts = aws_sdk_sts::config::Builder::from(&base);
-        let mut config = aws_sdk_mwaa::config::Builder::from(&base)
-            // retries are the token cache's: it knows who waits and for how long
-            .retry_config(RetryConfig::disabled())
-            .interceptor(NoHostPrefix);
-        if let Some(role) = &identity.role_arn {
-            let provider = AssumeRoleProvider::builder(role.as_ref())
-                .session_name("mwaa-gateway")
-                .configure(&base)
-                .build()
-                .await;
-            let provider = SharedCredentialsProvider::new(provider);
-            config = config.credentials_provider(provider.clone());
-            sts = sts.credentials_provider(provider);
-        }
-        if let Some(endpoint) = &identity.endpoint_url {
-            config = config.endpoint_url(endpoint.as_ref());
-        } else if let Some(endpoint) = base.endpoint_url()
-            && !is_safe_endpoint(endpoint)
-        {
-            return Err(AwsError::new(
-                AwsErrorKind::Unavailable,
-                "the endpoint URL from the environment is neither https nor http on loopback",
-                "change AWS_ENDPOINT_URL_MWAA, AWS_ENDPOINT_URL or the profile's endpoint_url",
-            ));
-        }
-        Ok(Connected {
-            client: Client::from_conf(config.build()),
-            sts: aws_sdk_sts::Client::from_conf(sts.build()),
-            region,
         })
     }
 }
@@ -309,45 +206,4 @@ fn life(token: &str, date: &ReplyDate) -> Option<Duration> {
     let claims: Claims = serde_json::from_slice(&payload).ok()?;
     let issued = date.get()?.duration_since(UNIX_EPOCH).ok()?;
     Duration::from_secs(claims.exp).checked_sub(issued)
-}
-
-/// https, or http to this machine (the emulator).
-fn is_safe_endpoint(url: &str) -> bool {
-    url.parse::<http::Uri>()
-        .is_ok_and(|uri| match uri.scheme_str() {
-            Some("https") => true,
-            Some("http") => uri.host().is_some_and(|host| {
-                let bare = host.trim_matches(['[', ']']);
-                bare == "localhost"
-                    || bare
-                        .parse::<std::net::IpAddr>()
-                        .is_ok_and(|ip| ip.is_loopback())
-            }),
-            _ => false,
-        })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn endpoints_are_https_or_loopback() {
-        for good in [
-            "https://vpce.example",
-            "http://127.0.0.1:4566",
-            "http://localhost:1",
-            "http://[::1]:1",
-        ] {
-            assert!(is_safe_endpoint(good), "{good}");
-        }
-        for bad in [
-            "http://10.0.0.1",
-            "http://localhost.evil.example",
-            "ftp://x",
-            "nonsense",
-        ] {
-            assert!(!is_safe_endpoint(bad), "{bad}");
-        }
-    }
 }

@@ -62,7 +62,7 @@ impl Environment {
             (HostForm::OnAws, true) => format!("airflow.{region}.on.amazonwebservices.com.cn"),
         };
         Self {
-            host: format!("{}{private}.c1.{suffix}", super::uuid()),
+            host: format!("{}{private}.c1.{suffix}", super::made_up::uuid()),
             world: Arc::new(World::new(&seed.airflow_version)),
             slots: Arc::new(Semaphore::new(slots)),
             status: Mutex::new(seed.status.clone()),

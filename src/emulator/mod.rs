@@ -11,6 +11,7 @@ mod control_plane;
 mod environment;
 mod fault;
 mod journal;
+mod made_up;
 mod script;
 mod settings;
 mod sigv4;
@@ -87,7 +88,7 @@ impl Emulator {
         let (aws_listener, aws) = bind("AWS", settings.aws).await?;
         let (web_listener, web) = bind("web", settings.web).await?;
         let credentials = if settings.credentials.is_empty() {
-            vec![made_up_credential()]
+            vec![made_up::credential()]
         } else {
             settings.credentials.clone()
         };
@@ -267,39 +268,6 @@ async fn bind(
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     Ok((listener, address))
-}
-
-/// Long-term keys in AWS's shape, different each time.
-fn made_up_credential() -> Credential {
-    let characters = |count: usize, alphabet: fn() -> char| -> String {
-        std::iter::repeat_with(alphabet).take(count).collect()
-    };
-    let upper = || {
-        if fastrand::bool() {
-            fastrand::uppercase()
-        } else {
-            fastrand::digit(10)
-        }
-    };
-    Credential {
-        access_key_id: format!("AKIA{}", characters(16, upper).to_uppercase()),
-        secret_access_key: characters(40, fastrand::alphanumeric),
-        session_token: None,
-    }
-}
-
-/// A random UUID (RFC 9562, version 4).
-fn uuid() -> String {
-    let bits = fastrand::u128(..) & !(0xf << 76) & !(0x3 << 62) | 4 << 76 | 2 << 62;
-    let hex = format!("{bits:032x}");
-    let mut text = String::with_capacity(36);
-    for (index, digit) in hex.chars().enumerate() {
-        if matches!(index, 8 | 12 | 16 | 20) {
-            text.push('-');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 /// How long to wait when the system has no socket to give.

@@ -84,13 +84,12 @@ impl Tokens {
         let expires = now + life;
         let claims = Claims {
             aud: audience(kind).to_owned(),
-            // whole seconds, rounded up: a compressed life must not end before it begins
-            exp: expires.as_secs() + u64::from(expires.subsec_nanos() > 0),
+            exp: claimed_end(now, life),
             user: match kind {
                 TokenKind::Cli => "root".to_owned(),
                 TokenKind::Web => "assumed-role/emulator".to_owned(),
             },
-            jti: super::uuid(),
+            jti: super::made_up::uuid(),
         };
         let token =
             jsonwebtoken::encode(&Header::new(Algorithm::RS256), &claims, &key.private)?;
@@ -221,6 +220,17 @@ fn audience(kind: TokenKind) -> &'static str {
     }
 }
 
+/// The `exp` claim, in seconds since 1970: the second of issue plus the life, as MWAA counts. A
+/// life compressed below two seconds is rounded up, or its claim might end before it begins.
+fn claimed_end(now: Duration, life: Duration) -> u64 {
+    if life < Duration::from_secs(2) {
+        let end = now + life;
+        end.as_secs() + u64::from(end.subsec_nanos() > 0)
+    } else {
+        now.as_secs() + life.as_secs()
+    }
+}
+
 /// How many tokens are remembered before the long expired ones are dropped.
 const REMEMBERED: usize = 4096;
 /// How long an expired token is still told apart from an unknown one.
@@ -229,6 +239,13 @@ const FORGET_AFTER: Duration = Duration::from_hours(1);
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_token_claims_no_more_than_its_life() {
+        let now = Duration::from_millis(1_900);
+        assert_eq!(claimed_end(now, Duration::from_mins(1)), 61);
+        assert_eq!(claimed_end(now, Duration::from_millis(300)), 3);
+    }
 
     #[tokio::test]
     async fn a_token_counts_for_its_kind_and_place_and_minute_only() {
@@ -251,10 +268,8 @@ mod tests {
         script.revoke_tokens();
         assert_eq!(judge(TokenKind::Cli, "demo"), Err(Refusal::Revoked));
         let header = jsonwebtoken::decode_header(&token).unwrap();
-        assert_eq!(
-            (header.alg, header.typ.as_deref()),
-            (Algorithm::RS256, Some("JWT"))
-        );
+        assert_eq!(header.alg, Algorithm::RS256);
+        assert_eq!(header.typ.as_deref(), Some("JWT"));
     }
 
     #[tokio::test]

@@ -1,9 +1,10 @@
 //! The words of a refusal: what does not pass, where it works, what to send instead.
 
 use super::command::Command;
+use super::entry::{Class, Entry};
 use super::refusal::Refusal;
 use super::release::Release;
-use super::table::{Class, Entry, table};
+use super::table::table;
 use crate::names::{AirflowVersion, Policy};
 
 /// The refusal of a command on the deny list.

@@ -1,9 +1,10 @@
 //! A command line that was read: its words, its name, its canonical form.
 
 use super::Refusal;
+use super::entry::Entry;
 use super::refusal::Unreadable;
 use super::release::Release;
-use super::table::{Entry, table};
+use super::table::table;
 use super::words;
 use std::fmt;
 

@@ -2,10 +2,11 @@
 
 use super::advice;
 use super::command::{Command, Path, is_help};
+use super::entry::{Class, Entry};
 use super::options;
 use super::refusal::{Refusal, Unreadable};
 use super::release::{Release, release_for};
-use super::table::{Class, Entry, table};
+use super::table::table;
 use crate::names::{AirflowVersion, Policy};
 use bytes::Bytes;
 use std::fmt;

@@ -1,8 +1,9 @@
 //! The command table as people and programs are shown it.
 
 use super::advice;
+use super::entry::{Class, Entry, Span, Standing};
 use super::release::{Release, release_for};
-use super::table::{Class, Entry, Span, Standing, table};
+use super::table::table;
 use crate::names::AirflowVersion;
 
 /// Whether MWAA runs a command at a version.

@@ -4,8 +4,10 @@
 
 mod advice;
 mod command;
+mod entry;
 mod judge;
 mod listing;
+mod option_rows;
 mod options;
 mod permitted;
 mod refusal;
@@ -16,9 +18,9 @@ mod tests;
 mod words;
 
 pub use command::Command;
+pub use entry::Class;
 pub use judge::{Permit, Rules, judge};
 pub use listing::{Row, Verdict, listing};
 pub use permitted::{Permitted, permit};
 pub use refusal::Refusal;
 pub use release::{Match, Release, release_for};
-pub use table::Class;

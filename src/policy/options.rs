@@ -1,15 +1,8 @@
 //! Which words of a command are options, as Python's argparse reads them, and which of those
-//! reach into the web server's files. The data is `options.csv`, from the parsers of each
-//! MWAA release.
+//! may not pass.
 
+use super::option_rows::{FILES, Forbidden, Row, rows_of};
 use super::release::Release;
-use crate::names::AirflowVersion;
-use std::collections::HashMap;
-use std::sync::LazyLock;
-
-/// Why an option may not pass.
-const FILES: &str = "it reaches into the web server's files or process";
-const UNLISTED: &str = "MWAA does not run this option at the environment's version";
 
 /// Options of any command that reach into files. A word that a release's own table does not
 /// know, but that could be short for one of these, does not pass: the table may be older
@@ -31,71 +24,6 @@ const ANYWHERE: &[&str] = &[
     "-sd",
 ];
 
-/// An option that does not pass.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Forbidden {
-    /// The longest spelling.
-    pub(super) option: &'static str,
-    pub(super) reason: &'static str,
-}
-
-/// One row of `options.csv`.
-#[derive(Debug)]
-struct Row {
-    command: &'static str,
-    /// All spellings, the longest last.
-    spellings: Vec<&'static str>,
-    takes_value: bool,
-    first: AirflowVersion,
-    last: AirflowVersion,
-    forbidden: Option<&'static str>,
-}
-
-impl Row {
-    fn verdict(&self) -> Option<Forbidden> {
-        let option = self.spellings.last()?;
-        self.forbidden.map(|reason| Forbidden { option, reason })
-    }
-}
-
-static ROWS: LazyLock<Vec<Row>> = LazyLock::new(|| {
-    include_str!("options.csv")
-        .lines()
-        .skip(1)
-        .filter_map(read_row)
-        .collect()
-});
-
-/// The rows of each command: every request looks here.
-static BY_COMMAND: LazyLock<HashMap<&'static str, Vec<&'static Row>>> = LazyLock::new(|| {
-    let mut rows: HashMap<_, Vec<_>> = HashMap::new();
-    for row in ROWS.iter() {
-        rows.entry(row.command).or_default().push(row);
-    }
-    rows
-});
-
-fn read_row(line: &'static str) -> Option<Row> {
-    let mut fields = line.splitn(6, ',');
-    Some(Row {
-        command: fields.next()?,
-        spellings: fields.next()?.split('/').collect(),
-        takes_value: match fields.next()? {
-            "value" => true,
-            "flag" => false,
-            _ => return None,
-        },
-        first: fields.next()?.parse().ok()?,
-        last: fields.next()?.parse().ok()?,
-        forbidden: match fields.next()? {
-            "" => None,
-            "file" => Some(FILES),
-            "unlisted" => Some(UNLISTED),
-            _ => return None,
-        },
-    })
-}
-
 /// The first word among a command's arguments that is an option which may not pass.
 ///
 /// Exact, glued (`-S/x`), clustered (`-vS/x`, `-v=S/x`), joined (`--subdir=/x`) and
@@ -107,10 +35,8 @@ pub(super) fn forbidden(
     release: &Release,
 ) -> Option<Forbidden> {
     let version = release.version();
-    let rows: Vec<&Row> = BY_COMMAND
-        .get(command)
-        .into_iter()
-        .flatten()
+    let rows: Vec<&Row> = rows_of(command)
+        .iter()
         .copied()
         .filter(|row| row.first <= version && version <= row.last)
         .collect();
@@ -207,46 +133,12 @@ fn split_letter(word: &str) -> (&str, &str) {
 #[cfg(test)]
 mod tests {
     use super::super::release::release_for;
-    use super::super::table::table;
     use super::*;
 
     fn found(command: &str, arguments: &str, version: &str) -> Option<&'static str> {
         let (release, _) = release_for(version.parse().expect("a version"));
         let words = super::super::words::split(arguments).expect("words");
         forbidden(command, &words, release).map(|found| found.option)
-    }
-
-    #[test]
-    fn every_row_is_read_and_belongs_to_a_release() {
-        assert_eq!(ROWS.len() + 1, include_str!("options.csv").lines().count());
-        for row in ROWS.iter() {
-            for version in [row.first, row.last] {
-                assert!(
-                    Release::all().iter().any(|r| r.version() == version),
-                    "{row:?}"
-                );
-            }
-            assert!(row.first <= row.last, "{row:?}");
-            assert!(
-                row.spellings
-                    .iter()
-                    .all(|s| s.starts_with('-') && s.len() > 1),
-                "{row:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn every_command_that_mwaa_runs_has_its_options() {
-        // These take none, or none of their own.
-        let bare = ["version"];
-        for entry in table()
-            .entries()
-            .filter(|entry| entry.listed && !entry.condition.contains('N'))
-        {
-            let has = ROWS.iter().any(|row| row.command == entry.command);
-            assert!(has || bare.contains(&entry.command), "{}", entry.command);
-        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ import signal
 import statistics
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from email.utils import parsedate_to_datetime
 from types import SimpleNamespace
@@ -15,6 +16,7 @@ from programs import Emulator, Gateway, Relay, eventually
 
 VERSION = "2.10.3"
 MINUTE = 60
+OFTEN = 500
 
 
 def config(emulator, **more):
@@ -94,6 +96,31 @@ def test_a_clock_that_jumps_ahead_costs_one_mint(emulator, tmp_path):
         assert gateway.mints() == 2, "by its wall clock the token was too old"
         works(gateway)
         assert gateway.mints() == 2, "the new token was not kept: its age is not its exp"
+
+
+def test_memory_stays_small_after_use(emulator, tmp_path):
+    with Gateway(tmp_path, config(emulator), **emulator.credentials()) as gateway:
+        fresh = gateway.memory()
+        # four at once, as many as MWAA takes, each on a connection of its own
+        with ThreadPoolExecutor(4) as callers:
+            served = sum(callers.map(call_often, [gateway] * 4))
+        assert served == 4 * OFTEN
+        used = gateway.memory()
+    print(f"memory: {fresh / 2**20:.1f} MiB fresh, {used / 2**20:.1f} MiB after {served} commands")
+    assert used < 20 * 2**20
+
+
+def call_often(gateway):
+    """Sends commands over one kept connection, and counts those that succeeded."""
+    connection = http.client.HTTPConnection(gateway.url.removeprefix("http://"), timeout=30)
+    served = 0
+    for _ in range(OFTEN):
+        connection.request("POST", "/aws_mwaa/cli", "dags list", {"Content-Type": "text/plain"})
+        reply = connection.getresponse()
+        reply.read()
+        served += reply.status == 200
+    connection.close()
+    return served
 
 
 @pytest.fixture(scope="session")

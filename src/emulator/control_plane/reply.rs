@@ -88,7 +88,7 @@ impl Reply {
                 header::DATE,
                 httpdate::fmt_http_date(shared.script.clock.now()),
             )
-            .header("x-amzn-RequestId", super::super::uuid());
+            .header("x-amzn-RequestId", super::super::made_up::uuid());
         if let Some(code) = self.error {
             response = response.header("x-amzn-ErrorType", code);
         }

@@ -2,6 +2,7 @@
 
 mod aws;
 mod client;
+mod faults;
 mod web;
 
 use std::path::Path;

@@ -2,103 +2,27 @@
 
 use std::fmt::Write as _;
 
-use clap::{ArgMatches, Command, value_parser};
+use clap::ArgMatches;
 use serde_json::json;
 
-use super::arguments::{
-    Parsed, command, group, option, output, positional, subdir, switch, yes,
-};
-use super::clock::{DAY, Moment};
-use super::output::{Format, Rows};
-use super::release::Release;
+use super::arguments::Parsed;
+use super::clock::DAY;
+use super::output::Rows;
 use super::reply::{CommandResult, Reply};
 use super::state::{Dag, State};
-use super::{dag_list, jobs, runs, seed};
-
-pub(super) fn grammar(release: Release) -> Command {
-    let dag_id = || positional("dag_id", "The id of the dag");
-    let mut commands = vec![
-        command(
-            "delete",
-            "Delete all DB records related to the specified DAG",
-        )
-        .args([dag_id(), yes()]),
-        command("details", "Get DAG details given a DAG id").args([dag_id(), output()]),
-        command("list", "List all the DAGs").args([
-            option(
-                None,
-                "columns",
-                "List of columns to render (comma separated)",
-            ),
-            output(),
-            subdir(),
-            option(
-                Some('B'),
-                "bundle-name",
-                "The name of the DAG bundle to use",
-            ),
-        ]),
-        command(
-            "list-import-errors",
-            "List all the DAGs that have import errors",
-        )
-        .args([output(), subdir()]),
-        jobs::grammar(),
-        command(
-            "next-execution",
-            "Get the next execution datetimes of a DAG",
-        )
-        .args([
-            dag_id(),
-            option(
-                Some('n'),
-                "num-executions",
-                "The number of next execution datetimes to show",
-            )
-            .value_parser(value_parser!(u16).range(1..)),
-            subdir(),
-        ]),
-        command("report", "Show DagBag loading report").args([output(), subdir()]),
-        command(
-            "reserialize",
-            "Reserialize all DAGs by parsing the DagBag files",
-        )
-        .args([
-            subdir(),
-            switch(
-                None,
-                "clear-only",
-                "If passed, serialized DAGs will be cleared but not reserialized",
-            ),
-            option(
-                Some('B'),
-                "bundle-name",
-                "The name of the DAG bundle to use",
-            ),
-        ]),
-        command("show", "Displays DAG's tasks with their dependencies").args([
-            dag_id(),
-            option(Some('s'), "save", "Saves the result to the indicated file"),
-            switch(None, "imgcat", "Displays graph using the imgcat tool"),
-            subdir(),
-        ]),
-    ];
-    for (name, about) in [
-        ("pause", "Pause DAG(s)"),
-        ("unpause", "Resume paused DAG(s)"),
-    ] {
-        commands.push(command(name, about).args([dag_id(), output(), subdir(), yes()]));
-    }
-    commands.extend(runs::grammars(release));
-    group("dags", "Manage DAGs", commands)
-}
+use super::{dag_list, jobs, pausing, runs, seed};
 
 pub(super) fn run(state: &mut State, name: &str, given: &ArgMatches) -> Reply {
     let dag_id = given.required("dag_id");
     match name {
         "list" => Ok(dag_list::list(state, given.text("columns"), given.format())),
         "details" => dag_list::details(state, dag_id, given.format()),
-        "pause" | "unpause" => Ok(set_paused(state, dag_id, name == "pause", given.format())),
+        "pause" | "unpause" => Ok(pausing::set_paused(
+            state,
+            dag_id,
+            name == "pause",
+            given.format(),
+        )),
         "delete" => delete(state, dag_id, given.has("yes")),
         "list-import-errors" => Ok(Rows::new(&["filepath", "error"]).print(given.format())),
         "list-jobs" => Ok(jobs::list(state, given)),
@@ -131,37 +55,6 @@ pub(super) fn recorded<'a>(state: &'a State, dag_id: &str) -> Result<&'a Dag, Co
     state.dags.get(dag_id).ok_or_else(|| {
         CommandResult::system_exit(format_args!("DAG: {dag_id} does not exist in 'dag' table"))
     })
-}
-
-/// Sets whether a DAG is paused; from 2.9 the command says so in rows.
-fn set_paused(state: &mut State, dag_id: &str, paused: bool, format: Format) -> CommandResult {
-    let in_rows = state.release.at_least(2, 9);
-    let now = state.now;
-    let Some(dag) = state.dags.get_mut(dag_id) else {
-        return if in_rows {
-            unchanged(paused)
-        } else {
-            CommandResult::system_exit(format_args!(
-                "DAG: {dag_id} does not exist in 'dag' table"
-            ))
-        };
-    };
-    if in_rows && dag.paused == paused {
-        return unchanged(paused);
-    }
-    dag.set_paused(paused, now);
-    if !in_rows {
-        let paused = if paused { "True" } else { "False" };
-        return CommandResult::line(format_args!("Dag: {dag_id}, paused: {paused}"));
-    }
-    let mut rows = Rows::new(&["dag_id", "is_paused"]);
-    rows.push(vec![json!(dag_id), json!(paused)]);
-    rows.print(format)
-}
-
-fn unchanged(paused: bool) -> CommandResult {
-    let state = if paused { "unpaused" } else { "paused" };
-    CommandResult::line(format_args!("No {state} DAGs were found"))
 }
 
 fn delete(state: &mut State, dag_id: &str, yes: bool) -> Reply {
@@ -258,60 +151,9 @@ pub(super) fn show(state: &State, dag_id: &str, save: Option<&str>) -> Reply {
     Ok(CommandResult::line(dot))
 }
 
-impl Dag {
-    /// Pauses or resumes; what is queued begins after it is resumed.
-    pub(super) fn set_paused(&mut self, paused: bool, now: Moment) {
-        if self.paused && !paused {
-            self.unpaused_at = now;
-        }
-        self.paused = paused;
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::tests::{fails, ok, run, world};
-
-    #[test]
-    fn pausing_is_seen_by_the_next_list() {
-        let world = world("2.10.5");
-        let paused = "[{\"dag_id\": \"lab_hello\", \"is_paused\": \"True\"}]\n";
-        assert_eq!(
-            ok(&world, &["dags", "pause", "lab_hello", "-o", "json"]),
-            paused
-        );
-        assert_eq!(
-            ok(&world, &["dags", "pause", "lab_hello"]),
-            "No unpaused DAGs were found\n"
-        );
-        let list = [
-            "dags",
-            "list",
-            "--columns",
-            "dag_id,is_paused",
-            "-o",
-            "json",
-        ];
-        assert!(
-            ok(&world, &list).contains("{\"dag_id\": \"lab_hello\", \"is_paused\": \"True\"}")
-        );
-        assert!(
-            ok(&world, &["dags", "unpause", "lab_hello"]).contains("lab_hello | False    ")
-        );
-        assert_eq!(
-            ok(&world, &["dags", "unpause", "nope"]),
-            "No paused DAGs were found\n"
-        );
-    }
-
-    #[test]
-    fn older_releases_say_it_in_a_sentence() {
-        let world = world("2.7.2");
-        assert_eq!(
-            ok(&world, &["dags", "pause", "lab_hello"]),
-            "Dag: lab_hello, paused: True\n"
-        );
-    }
 
     #[test]
     fn deleting_needs_yes_and_reserializing_brings_the_file_back() {

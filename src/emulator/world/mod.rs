@@ -12,6 +12,7 @@ mod clock;
 mod connections;
 mod dag_list;
 mod dags;
+mod dags_grammar;
 mod database;
 mod jobs;
 mod json;
@@ -19,6 +20,7 @@ mod legacy;
 mod legacy_grammar;
 mod new_connection;
 mod output;
+mod pausing;
 mod pools;
 mod providers;
 mod python;
@@ -121,7 +123,7 @@ fn grammar(release: Release) -> Command {
         vec![
             command("cheat-sheet", "Display cheat sheet"),
             connections::grammar(),
-            dags::grammar(release),
+            dags_grammar::grammar(release),
             database::grammar(),
             pools::grammar(),
             providers::grammar(),

@@ -1,137 +1,16 @@
 //! `dags list-runs|state|test`: the runs of DAGs; `trigger` and `backfill` have their own files.
 
-use clap::builder::PossibleValuesParser;
-use clap::{ArgMatches, Command};
+use clap::ArgMatches;
 use serde_json::{Value, json};
 
-use super::arguments::{
-    Parsed, command, dated, option, output, positional, subdir, switch, yes,
-};
+use super::arguments::Parsed;
 use super::clock::Moment;
 use super::dags::{loaded, recorded};
 use super::output::Rows;
-use super::release::Release;
 use super::reply::{CommandResult, Reply};
 use super::state::{Run, State};
 use super::trigger::{self, Asked};
 use super::{backfill, python};
-
-pub(super) fn grammars(release: Release) -> Vec<Command> {
-    let three = release.is_three();
-    let dag_id = || positional("dag_id", "The id of the dag");
-    let states = ["queued", "running", "success", "failed"];
-    let trigger = command(
-        "trigger",
-        "Trigger a new DAG run. If DAG is paused then dagrun state will remain queued, and the task won't run.",
-    )
-    .args([
-        dag_id(),
-        option(Some('c'), "conf", "JSON string that gets pickled into the DagRun's conf attribute"),
-        option(Some('r'), "run-id", "Helps to identify this run"),
-        switch(None, "no-replace-microseconds", "whether microseconds should be zeroed"),
-        subdir(),
-        output(),
-        if three { dated(option(Some('l'), "logical-date", "The logical date of the DAG")) } else { dated(option(Some('e'), "exec-date", "The execution date of the DAG")) },
-    ]);
-    let list = command("list-runs", "List DAG runs given a DAG id").args([
-        if three {
-            dag_id()
-        } else {
-            option(Some('d'), "dag-id", "The id of the dag").required(true)
-        },
-        option(
-            None,
-            "state",
-            "Only list the DAG runs corresponding to the state",
-        )
-        .value_parser(PossibleValuesParser::new(states)),
-        switch(
-            None,
-            "no-backfill",
-            "filter all the backfill dagruns given the dag id",
-        ),
-        dated(option(
-            Some('s'),
-            "start-date",
-            "Override start_date YYYY-MM-DD",
-        )),
-        dated(option(
-            Some('e'),
-            "end-date",
-            "Override end_date YYYY-MM-DD",
-        )),
-        output(),
-    ]);
-    let when = if three {
-        positional(
-            "logical_date_or_run_id",
-            "The logical date of the DAG or run_id of the DAGRun",
-        )
-    } else {
-        dated(positional(
-            "execution_date",
-            "The execution date of the DAG",
-        ))
-    };
-    let state =
-        command("state", "Get the status of a dag run").args([dag_id(), when, subdir()]);
-    let test = command("test", "Execute one single DagRun").args([
-        dag_id(),
-        dated(positional("logical_date", "The logical date of the DAG")).required(false),
-        option(
-            Some('c'),
-            "conf",
-            "JSON string that gets pickled into the DagRun's conf attribute",
-        ),
-        switch(
-            None,
-            "show-dagrun",
-            "Show the graph of the tasks after the run",
-        ),
-        option(
-            None,
-            "save-dagrun",
-            "Save the graph of the tasks after the run",
-        ),
-        subdir(),
-    ]);
-    let mut commands = vec![trigger, list, state, test];
-    if !three {
-        commands.push(
-            command(
-                "backfill",
-                "Run subsections of a DAG for a specified date range",
-            )
-            .args([
-                dag_id(),
-                dated(option(
-                    Some('s'),
-                    "start-date",
-                    "Override start_date YYYY-MM-DD",
-                )),
-                dated(option(
-                    Some('e'),
-                    "end-date",
-                    "Override end_date YYYY-MM-DD",
-                )),
-                option(
-                    Some('c'),
-                    "conf",
-                    "JSON string that gets pickled into the DagRun's conf",
-                ),
-                switch(Some('n'), "dry-run", "Perform a dry run for each task"),
-                switch(
-                    None,
-                    "reset-dagruns",
-                    "Delete existing backfill-related DAG runs first",
-                ),
-                subdir(),
-                yes(),
-            ]),
-        );
-    }
-    commands
-}
 
 pub(super) fn run(state: &mut State, name: &str, given: &ArgMatches) -> Reply {
     let dag_id = given.required("dag_id");

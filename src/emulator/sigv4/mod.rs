@@ -2,6 +2,8 @@
 //!
 //! Source: AWS, "Signature Version 4 signing process".
 
+mod authorization;
+
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
@@ -14,6 +16,8 @@ use aws_smithy_types::date_time::Format;
 use http::request::Parts;
 use subtle::ConstantTimeEq;
 
+use authorization::{Authorization, instant, parse};
+
 use super::settings::Credential;
 
 /// Why a signature does not count: AWS's error code and a sentence.
@@ -21,18 +25,6 @@ use super::settings::Credential;
 pub(crate) struct Rejection {
     pub(crate) code: &'static str,
     pub(crate) message: String,
-}
-
-/// The parts of an `Authorization` header.
-#[derive(Debug, PartialEq, Eq)]
-struct Authorization<'a> {
-    access_key_id: &'a str,
-    date: &'a str,
-    region: &'a str,
-    service: &'a str,
-    terminator: &'a str,
-    signed_headers: Vec<&'a str>,
-    signature: &'a str,
 }
 
 /// The access key a request claims, verified or not.
@@ -229,80 +221,6 @@ fn signature(
     Some(signature)
 }
 
-fn parse(value: &str) -> Option<Authorization<'_>> {
-    let fields = value.strip_prefix("AWS4-HMAC-SHA256")?;
-    let (mut credential, mut signed_headers, mut signature) = (None, None, None);
-    for field in fields.split(',') {
-        let (name, value) = field.trim().split_once('=')?;
-        match name {
-            "Credential" => credential = Some(value),
-            "SignedHeaders" => signed_headers = Some(value),
-            "Signature" => signature = Some(value),
-            _ => return None,
-        }
-    }
-    let mut scope = credential?.split('/');
-    let authorization = Authorization {
-        access_key_id: scope.next()?,
-        date: scope.next()?,
-        region: scope.next()?,
-        service: scope.next()?,
-        terminator: scope.next()?,
-        signed_headers: signed_headers?.split(';').collect(),
-        signature: signature?,
-    };
-    scope.next().is_none().then_some(authorization)
-}
-
-/// Reads the basic ISO 8601 form, `20261122T093000Z`.
-fn instant(timestamp: &str) -> Option<SystemTime> {
-    let part = |range: std::ops::Range<usize>| timestamp.get(range);
-    if timestamp.len() != 16 {
-        return None;
-    }
-    let extended = format!(
-        "{}-{}-{}T{}:{}:{}Z",
-        part(0..4)?,
-        part(4..6)?,
-        part(6..8)?,
-        part(9..11)?,
-        part(11..13)?,
-        part(13..15)?
-    );
-    SystemTime::try_from(DateTime::from_str(&extended, Format::DateTime).ok()?).ok()
-}
-
 const SERVICE: &str = "airflow";
 /// How far a signature's date may be off.
 const SKEW: Duration = Duration::from_mins(15);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_authorization_header_is_read_in_each_client_s_spacing() {
-        let spaced = "AWS4-HMAC-SHA256 Credential=AK/20261122/eu-west-1/airflow/aws4_request, \
-                      SignedHeaders=host;x-amz-date, Signature=00ff";
-        let tight = spaced.replace(", ", ",");
-        assert_eq!(parse(spaced), parse(&tight));
-        assert_eq!(
-            parse(spaced).unwrap().signed_headers,
-            ["host", "x-amz-date"]
-        );
-        assert_eq!(
-            parse("AWS4-HMAC-SHA256 Credential=AK/20261122/eu-west-1"),
-            None
-        );
-        assert_eq!(parse("Bearer x"), None);
-    }
-
-    #[test]
-    fn the_date_is_read_or_refused() {
-        let epoch = instant("19700102T000001Z").unwrap();
-        assert_eq!(epoch, SystemTime::UNIX_EPOCH + Duration::from_secs(86_401));
-        for bad in ["", "2026-11-22T09:30:00Z", "20261322T093000Z", "ααααααααα"] {
-            assert_eq!(instant(bad), None, "{bad}");
-        }
-    }
-}

@@ -1,0 +1,164 @@
+//! Making an SDK client: region, credentials, endpoint and limits of one identity.
+
+use super::host_prefix::NoHostPrefix;
+use super::{AwsError, AwsErrorKind};
+use crate::names::Secret;
+use aws_config::sts::AssumeRoleProvider;
+use aws_config::{BehaviorVersion, Region};
+use aws_sdk_mwaa::Client;
+use aws_sdk_mwaa::config::{Credentials, SharedCredentialsProvider};
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_types::retry::RetryConfig;
+use aws_smithy_types::timeout::TimeoutConfig;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What the SDK clients are made with.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The limit of one call.
+    pub call_timeout: Duration,
+    /// The limit for connecting.
+    pub connect_timeout: Duration,
+    /// More roots, as PEM (`AWS_CA_BUNDLE`).
+    pub ca_bundle: Option<Vec<u8>>,
+    /// `HTTPS_PROXY`.
+    pub https_proxy: Option<String>,
+    /// `NO_PROXY`.
+    pub no_proxy: Option<String>,
+    /// Keys in place of the AWS chain.
+    pub static_key: Option<StaticKey>,
+}
+
+/// A pair of keys that is given, not found.
+#[derive(Debug, Clone)]
+pub struct StaticKey {
+    /// The access key id.
+    pub id: String,
+    /// The secret access key.
+    pub secret: Arc<Secret<String>>,
+}
+
+/// What makes one client different from another.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Identity {
+    pub(super) region: Option<String>,
+    pub(super) profile: Option<Arc<str>>,
+    pub(super) role_arn: Option<Arc<str>>,
+    pub(super) endpoint_url: Option<Arc<str>>,
+}
+
+#[derive(Debug)]
+pub(super) struct Connected {
+    pub(super) client: Client,
+    pub(super) sts: aws_sdk_sts::Client,
+    pub(super) region: String,
+}
+
+impl Connected {
+    /// Makes the client of an identity: finds region and credentials as the AWS CLI does.
+    pub(super) async fn connect(
+        settings: &Settings,
+        http: &SharedHttpClient,
+        identity: &Identity,
+    ) -> Result<Self, AwsError> {
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(settings.connect_timeout)
+            .operation_timeout(settings.call_timeout)
+            .build();
+        let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
+            .http_client(http.clone())
+            .timeout_config(timeouts);
+        if let Some(key) = &settings.static_key {
+            let secret = key.secret.reveal().clone();
+            let credentials = Credentials::new(&key.id, secret, None, None, "given");
+            loader = loader.credentials_provider(SharedCredentialsProvider::new(credentials));
+        }
+        if let Some(region) = &identity.region {
+            loader = loader.region(Region::new(region.clone()));
+        }
+        if let Some(profile) = &identity.profile {
+            loader = loader.profile_name(profile.as_ref());
+        }
+        let base = loader.load().await;
+        let region = base.region().map(ToString::to_string).ok_or_else(|| {
+            AwsError::new(
+                AwsErrorKind::Credentials,
+                "no AWS region is configured",
+                "set aws.region, --region or AWS_REGION",
+            )
+        })?;
+        let mut sts = aws_sdk_sts::config::Builder::from(&base);
+        let mut config = aws_sdk_mwaa::config::Builder::from(&base)
+            // retries are the token cache's: it knows who waits and for how long
+            .retry_config(RetryConfig::disabled())
+            .interceptor(NoHostPrefix);
+        if let Some(role) = &identity.role_arn {
+            let provider = AssumeRoleProvider::builder(role.as_ref())
+                .session_name("mwaa-gateway")
+                .configure(&base)
+                .build()
+                .await;
+            let provider = SharedCredentialsProvider::new(provider);
+            config = config.credentials_provider(provider.clone());
+            sts = sts.credentials_provider(provider);
+        }
+        if let Some(endpoint) = &identity.endpoint_url {
+            config = config.endpoint_url(endpoint.as_ref());
+        } else if let Some(endpoint) = base.endpoint_url()
+            && !is_safe_endpoint(endpoint)
+        {
+            return Err(AwsError::new(
+                AwsErrorKind::Unavailable,
+                "the endpoint URL from the environment is neither https nor http on loopback",
+                "change AWS_ENDPOINT_URL_MWAA, AWS_ENDPOINT_URL or the profile's endpoint_url",
+            ));
+        }
+        Ok(Self {
+            client: Client::from_conf(config.build()),
+            sts: aws_sdk_sts::Client::from_conf(sts.build()),
+            region,
+        })
+    }
+}
+
+/// https, or http to this machine (the emulator).
+fn is_safe_endpoint(url: &str) -> bool {
+    url.parse::<http::Uri>()
+        .is_ok_and(|uri| match uri.scheme_str() {
+            Some("https") => true,
+            Some("http") => uri.host().is_some_and(|host| {
+                let bare = host.trim_matches(['[', ']']);
+                bare == "localhost"
+                    || bare
+                        .parse::<std::net::IpAddr>()
+                        .is_ok_and(|ip| ip.is_loopback())
+            }),
+            _ => false,
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn endpoints_are_https_or_loopback() {
+        for good in [
+            "https://vpce.example",
+            "http://127.0.0.1:4566",
+            "http://localhost:1",
+            "http://[::1]:1",
+        ] {
+            assert!(is_safe_endpoint(good), "{good}");
+        }
+        for bad in [
+            "http://10.0.0.1",
+            "http://localhost.evil.example",
+            "ftp://x",
+            "nonsense",
+        ] {
+            assert!(!is_safe_endpoint(bad), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! What a refusal says: the command, the version and the way on.
+
+use super::*;
+
+#[test]
+fn a_refusal_names_the_command_the_version_and_the_way_on() {
+    let cases = [
+        (
+            "trigger_dag x",
+            "2.10.3",
+            "`trigger_dag` is not a command that MWAA runs on Airflow 2.10.3",
+            "send `dags trigger` instead; MWAA runs `trigger_dag` on Airflow 1.10.12",
+        ),
+        (
+            "dags backfill x",
+            "3.0.6",
+            "`dags backfill` is not a command that MWAA runs on Airflow 3.0.6",
+            "send `backfill create` instead; MWAA runs `dags backfill` on Airflow 2.2.2 to 2.11.2",
+        ),
+        (
+            "backfill x -s 2024-01-01",
+            "3.0.6",
+            "",
+            "send `backfill create` instead; MWAA runs `backfill` on Airflow 1.10.12",
+        ),
+        (
+            "backfill create --dag-id x",
+            "2.10.3",
+            "",
+            "send `dags backfill` instead; MWAA runs `backfill create` on Airflow 3.0.6 to 3.3.1",
+        ),
+        (
+            "dags list",
+            "1.10.12",
+            "",
+            "send `list_dags` instead; MWAA runs `dags list` on Airflow 2.2.2 to 2.11.2 and 3.0.6 to 3.3.1",
+        ),
+        (
+            "dags state x",
+            "1.10.12",
+            "",
+            "send `dag_state` instead; MWAA runs `dags state` on Airflow 2.0.2 to 2.11.2 and 3.0.6 to 3.3.1",
+        ),
+        (
+            "variables get k",
+            "1.10.12",
+            "",
+            "send `variables` with options instead; MWAA runs `variables get` on Airflow 2.0.2 to 2.11.2 and 3.0.6 to 3.3.1",
+        ),
+        (
+            "variables -g k",
+            "2.10.3",
+            "an option stands before the command's name",
+            "name the command first, then its options: `dags list --verbose`",
+        ),
+        (
+            "db clean",
+            "2.2.2",
+            "",
+            "MWAA runs `db clean` on Airflow 2.4.3 to 2.11.2 and 3.0.6 to 3.3.1",
+        ),
+        (
+            "dag list",
+            "2.10.3",
+            "`dag list` is not a command that MWAA runs on Airflow 2.10.3",
+            "did you mean `dags list`?",
+        ),
+        ("dags trig x", "2.10.3", "", "did you mean `dags trigger`?"),
+        (
+            "DAGS LIST",
+            "2.10.3",
+            "`DAGS LIST` is not a command that MWAA runs on Airflow 2.10.3",
+            "did you mean `dags list`?",
+        ),
+        (
+            "users list",
+            "2.10.3",
+            "`users list` is not a command that MWAA runs on Airflow 2.10.3",
+            "MWAA takes users and roles from IAM; if your environment does run it, set allow = [\"users list\"]",
+        ),
+        (
+            "list_users",
+            "2.10.3",
+            "",
+            "it is `users list` now, but MWAA takes users and roles from IAM; if your environment does run it, set allow = [\"users list\"]",
+        ),
+        (
+            "initdb",
+            "3.0.6",
+            "",
+            "it is `db migrate` now, but MWAA manages the database itself; if your environment does run it, set allow = [\"db migrate\"]",
+        ),
+        ("pool -s a 1 b", "2.10.3", "", "it is `pools` now"),
+        (
+            "list_dag",
+            "2.10.3",
+            "`list_dag` is not a command that MWAA runs on Airflow 2.10.3",
+            "send `dags list` instead",
+        ),
+        (
+            "hunter2= x",
+            "2.10.3",
+            "the command starts with a variable assignment",
+            "start with the command's name: no shell reads this line",
+        ),
+        (
+            "dags hunter2",
+            "2.10.3",
+            "`dags hunter2` is not a command that MWAA runs on Airflow 2.10.3",
+            "MWAA runs `dags backfill`",
+        ),
+        (
+            "my-pass/word! hunter2",
+            "2.10.3",
+            "the first word is not a command that MWAA runs on Airflow 2.10.3",
+            "see `mwaa-gateway commands` for those that pass",
+        ),
+    ];
+    for (line, airflow, detail, hint) in cases {
+        let refusal = refusal(line, airflow, &Rules::default());
+        assert!(refusal.to_string().contains(detail), "{line}: {refusal}");
+        assert!(
+            refusal.hint().starts_with(hint),
+            "{line}: {}",
+            refusal.hint()
+        );
+    }
+}
+
+/// The 27 names of `COMMAND_MAP` in Airflow 2.10.5's `legacy_commands.py`. `dags status` and
+/// `db init` have been renamed since; the rest stands as there.
+const LEGACY: &[(&str, &str)] = &[
+    ("worker", "celery worker"),
+    ("flower", "celery flower"),
+    ("trigger_dag", "dags trigger"),
+    ("delete_dag", "dags delete"),
+    ("show_dag", "dags show"),
+    ("list_dag", "dags list"),
+    ("dag_status", "dags state"),
+    ("backfill", "dags backfill"),
+    ("list_dag_runs", "dags list-runs"),
+    ("pause", "dags pause"),
+    ("unpause", "dags unpause"),
+    ("test", "tasks test"),
+    ("clear", "tasks clear"),
+    ("list_tasks", "tasks list"),
+    ("task_failed_deps", "tasks failed-deps"),
+    ("task_state", "tasks state"),
+    ("run", "tasks run"),
+    ("render", "tasks render"),
+    ("initdb", "db init"),
+    ("resetdb", "db reset"),
+    ("upgradedb", "db upgrade"),
+    ("checkdb", "db check"),
+    ("shell", "db shell"),
+    ("pool", "pools"),
+    ("list_users", "users list"),
+    ("create_user", "users create"),
+    ("delete_user", "users delete"),
+];
+
+#[test]
+fn every_legacy_name_leads_to_its_successor() {
+    for (old, new) in LEGACY {
+        assert_eq!(table::table().successor(old), Some(*new), "{old}");
+        let refusal = refusal(old, "2.6.3", &Rules::default());
+        assert_eq!(refusal.code().text, UNSUPPORTED, "{old}");
+        let new = match *new {
+            // renamed again within 2.x
+            "db init" | "db upgrade" => "db ",
+            new => new,
+        };
+        assert!(refusal.hint().contains(new), "{old}: {}", refusal.hint());
+    }
+}

@@ -1,0 +1,47 @@
+//! The policy from outside: what each part of it promises, in files of their own.
+
+mod acceptance;
+mod disguises;
+mod grants;
+mod hints;
+
+use super::*;
+use crate::names::{AirflowVersion, Fault, Policy};
+
+fn version(text: &str) -> AirflowVersion {
+    text.parse().expect("a version")
+}
+
+fn words(entries: &[&str]) -> Vec<Vec<String>> {
+    entries
+        .iter()
+        .map(|entry| entry.split(' ').map(str::to_owned).collect())
+        .collect()
+}
+
+/// The canonical line, or the fault's code.
+fn verdict(line: &str, airflow: &str, rules: &Rules) -> Result<String, &'static str> {
+    Command::read(line.as_bytes())
+        .and_then(|command| judge(&command, version(airflow), rules))
+        .map(|permit| String::from_utf8(permit.into_line().to_vec()).expect("UTF-8"))
+        .map_err(|refusal| refusal.code().text)
+}
+
+fn refusal(line: &str, airflow: &str, rules: &Rules) -> Refusal {
+    let command = Command::read(line.as_bytes());
+    command
+        .and_then(|c| judge(&c, version(airflow), rules))
+        .expect_err(line)
+}
+
+fn of(policy: Policy) -> Rules {
+    Rules {
+        policy,
+        ..Rules::default()
+    }
+}
+
+const UNREADABLE: &str = "policy.unreadable_command";
+const UNSUPPORTED: &str = "policy.unsupported_command";
+const COMMAND: &str = "policy.forbidden_command";
+const OPTION: &str = "policy.forbidden_option";
