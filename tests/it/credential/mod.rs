@@ -1,5 +1,6 @@
 //! Tokens: one mint for many, failures told in full, rotation that nobody notices.
 
+mod clock;
 mod failures;
 mod hosts;
 mod refused;

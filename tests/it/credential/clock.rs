@@ -1,0 +1,48 @@
+//! Clocks that disagree: AWS's is moved, ours stays.
+
+use crate::support::Harness;
+use mwaa_gateway::emulator::Settings;
+use std::time::Duration;
+
+const VERSION: &str = r#"environments.demo.airflow_version = "2.10.3""#;
+
+#[tokio::test]
+async fn a_clock_that_is_twenty_minutes_off_is_told_with_its_offset() {
+    let far = Duration::from_mins(20);
+    for (ahead, told) in [(true, "clock is off by -"), (false, "clock is off by ")] {
+        let harness = Harness::scripted(Settings::default(), VERSION, |script| {
+            if ahead {
+                script.advance_clock(far);
+            } else {
+                script.rewind_clock(far);
+            }
+        })
+        .await;
+        let reply = harness.command("version").await;
+        assert_eq!(reply.fault(), Some("aws.credentials"), "{reply}");
+        let complaint = reply.complaint();
+        let (_, offset) = complaint.split_once(told).unwrap_or_else(|| panic!("{reply}"));
+        let seconds: u64 = offset.split(' ').next().unwrap().parse().unwrap();
+        assert!(seconds.abs_diff(1200) <= 5, "{complaint}");
+    }
+}
+
+#[tokio::test]
+async fn a_clock_that_is_a_little_off_costs_nothing() {
+    for ahead in [true, false] {
+        let harness = Harness::scripted(Settings::default(), VERSION, |script| {
+            let little = Duration::from_secs(100);
+            if ahead {
+                script.advance_clock(little);
+            } else {
+                script.rewind_clock(little);
+            }
+        })
+        .await;
+        for _ in 0..3 {
+            assert_eq!(harness.command("version").await.status, 200);
+        }
+        // neither taken for expired nor refused and replaced
+        assert_eq!((harness.mints(), harness.journal().web_count()), (1, 3));
+    }
+}
