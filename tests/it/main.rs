@@ -9,6 +9,7 @@
 mod command_line;
 mod credential;
 mod docs;
+mod faults;
 mod floors;
 mod guard;
 mod journey;
@@ -17,6 +18,7 @@ mod layout;
 mod management;
 mod policy;
 mod program;
+mod properties;
 mod queue;
 mod reply;
 mod secrets;
