@@ -183,9 +183,9 @@ impl Future for &Deadline {
 impl Drop for Deadline {
     fn drop(&mut self) {
         let shared = &self.sweeper.0;
-        if let Some(entry) = shared.entries.borrow_mut().try_remove(self.key)
-            && entry.due.is_some()
-        {
+        // its waker goes after the borrow: a task that ends with it may hold deadlines itself
+        let removed = shared.entries.borrow_mut().try_remove(self.key);
+        if removed.is_some_and(|entry| entry.due.is_some()) {
             shared.armed.set(shared.armed.get() - 1);
         }
     }
