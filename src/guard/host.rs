@@ -2,6 +2,7 @@
 //! A browser cannot know that a name moved to loopback; only the Host header tells.
 
 use super::GuardError;
+use super::authority::{is_host, split_port};
 use crate::listener::Peer;
 use crate::names::EnvName;
 use http::header::HOST;
@@ -141,37 +142,6 @@ impl Listening {
             .unwrap_or(name);
         port.unwrap_or(HTTP_PORT) == self.port && self.ip.as_deref() == Some(bare)
     }
-}
-
-fn split_port(host: &str) -> (&str, Option<u16>) {
-    match host.rsplit_once(':') {
-        Some((name, port)) if !port.contains(']') => (name, port.parse().ok()),
-        _ => (host, None),
-    }
-}
-
-/// `uri-host [ ":" port ]` (RFC 9110 section 7.2): no user info, list, path or empty port.
-fn is_host(host: &str) -> bool {
-    let (name, port) = match host.rsplit_once(':') {
-        Some((name, port)) if !port.contains(']') => (name, Some(port)),
-        _ => (host, None),
-    };
-    let port_fits = port.is_none_or(|port| {
-        (1..=5).contains(&port.len())
-            && port.bytes().all(|b| b.is_ascii_digit())
-            && port.parse::<u16>().is_ok()
-    });
-    let name_fits = match name.strip_prefix('[').and_then(|n| n.strip_suffix(']')) {
-        Some(v6) => v6.parse::<std::net::Ipv6Addr>().is_ok(),
-        None => {
-            !name.is_empty()
-                && name.len() <= 253
-                && name
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'))
-        }
-    };
-    name_fits && port_fits
 }
 
 /// What a Host without a port means over plain HTTP.

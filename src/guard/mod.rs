@@ -2,6 +2,7 @@
 //! [`Admitted`] of [`Arrived`]. Pure: no I/O, no clock, no logging.
 #![deny(clippy::wildcard_enum_match_arm)]
 
+mod authority;
 mod caller;
 mod framing;
 mod host;

@@ -388,7 +388,7 @@ async fn a_reader_that_goes_away_is_no_error() {
 async fn colour_can_be_switched_off() {
     for (no_color, coloured) in [("", true), ("1", false)] {
         for arguments in [
-            &["serve"][..],
+            &["serve", "--environment=x", "--listen=unix:/nonexistent/s"][..],
             &["wait", "--timeout=1ms", "--management=127.0.0.1:1"],
         ] {
             let mut command = command(arguments);
@@ -403,7 +403,7 @@ async fn colour_can_be_switched_off() {
         }
     }
     for stream in [
-        run(&["serve"]).await.stderr,
+        run(&["serve", "--config=/nonexistent.toml"]).await.stderr,
         run(&["commands"]).await.stdout,
     ] {
         assert!(!stream.contains('\u{1b}'), "colour goes to terminals only");
