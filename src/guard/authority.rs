@@ -10,13 +10,12 @@ pub(super) fn is_host(host: &str) -> bool {
             && port.bytes().all(|b| b.is_ascii_digit())
             && port.parse::<u16>().is_ok()
     });
-    let name_fits = match name.strip_prefix('[').and_then(|n| n.strip_suffix(']')) {
-        Some(v6) => v6.parse::<Ipv6Addr>().is_ok(),
-        None => {
-            let inner = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_');
-            (1..=LONGEST_NAME).contains(&name.len()) && name.bytes().all(inner)
-        }
-    };
+    let bracketed = name.strip_prefix('[').and_then(|n| n.strip_suffix(']'));
+    let inner = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_');
+    let name_fits = bracketed.map_or_else(
+        || (1..=LONGEST_NAME).contains(&name.len()) && name.bytes().all(inner),
+        |v6| v6.parse::<Ipv6Addr>().is_ok(),
+    );
     name_fits && port_fits
 }
 
