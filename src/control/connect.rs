@@ -30,6 +30,8 @@ pub struct Settings {
     pub no_proxy: Option<String>,
     /// Keys in place of the AWS chain.
     pub static_key: Option<StaticKey>,
+    /// The profile that the AWS chain takes where none is configured (`AWS_PROFILE`): for hints.
+    pub default_profile: Option<String>,
 }
 
 /// A pair of keys that is given, not found.
