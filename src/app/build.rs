@@ -3,19 +3,18 @@
 use super::settings;
 use super::view::GatewayView;
 use crate::config::Config;
-use crate::control::{ControlPlane, Sdk, StaticKey, Versions};
+use crate::control::{ControlPlane, Discovery, Sdk, StaticKey, Versions};
 use crate::credential::Broker;
 use crate::gateway::Shared;
 use crate::guard::HostRules;
 use crate::listener::{Address, BindError, Bound};
 use crate::management::Management;
-use crate::names::{AirflowVersion, Directory, Entry, EntryId};
+use crate::names::{AirflowVersion, Directory, Entry, Known};
 use crate::policy::{Match, release_for};
 use crate::queue::Queues;
 use crate::runtime::Background;
 use crate::telemetry::Metrics;
-use crate::upstream::{Trust, TrustError};
-use std::collections::HashMap;
+use crate::upstream::{Trust, TrustError, Trusts};
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -87,7 +86,7 @@ impl std::error::Error for StartError {
 #[derive(Debug)]
 pub struct Built {
     pub(super) shared: Arc<Shared>,
-    pub(super) trust: Arc<HashMap<EntryId, Trust>>,
+    pub(super) trust: Arc<Trusts>,
     pub(super) bound: Vec<Bound>,
     pub(super) management: Management,
     pub(super) view: Arc<GatewayView>,
@@ -101,7 +100,8 @@ pub struct Built {
 /// version questions and the management address will use.
 pub async fn build(config: Config, extras: &Extras) -> Result<Built, StartError> {
     let entries = settings::entries(&config);
-    if entries.is_empty() {
+    let search = entries.is_empty();
+    if search && config.aws.discover == Some(false) {
         return Err(StartError::NoEnvironment);
     }
     let threads = match config.limits.threads {
@@ -129,6 +129,13 @@ pub async fn build(config: Config, extras: &Extras) -> Result<Built, StartError>
         config.limits.mint_total,
         tell_table,
     );
+    let default = config.environments.iter().find(|entry| entry.default);
+    let default = default.map(|entry| &entry.environment.local);
+    let known = Arc::new(Known::new(Directory::new(entries, default)));
+    let discovery = search.then(|| {
+        let plane: Arc<dyn ControlPlane> = Arc::<Sdk>::clone(&control);
+        Discovery::new(plane, settings::template(&config), Arc::clone(&known))
+    });
     let broker = Broker::new(
         control,
         settings::credential(&config),
@@ -141,10 +148,10 @@ pub async fn build(config: Config, extras: &Extras) -> Result<Built, StartError>
     });
     let guard = settings::guard(&config.listener, config.limits.target_size, tcp.collect())
         .map_err(|error| StartError::Unreadable(error.file, error.why))?;
-    let default = config.environments.iter().find(|entry| entry.default);
     let shared = Arc::new(Shared {
         guard,
-        directory: Directory::new(entries, default.map(|entry| &entry.environment.local)),
+        known,
+        discovery,
         versions,
         queues: Queues::new(settings::queue(&config), Arc::clone(&metrics)),
         broker,
@@ -191,19 +198,15 @@ impl Built {
     }
 }
 
-fn trust(
-    config: &Config,
-    entries: &[Arc<Entry>],
-) -> Result<Arc<HashMap<EntryId, Trust>>, StartError> {
+fn trust(config: &Config, entries: &[Arc<Entry>]) -> Result<Arc<Trusts>, StartError> {
     let trust = entries
         .iter()
         .zip(&config.environments)
         .map(|(entry, configured)| {
             Trust::new(configured.ca_file.as_deref()).map(|trust| (entry.id, trust))
         });
-    Ok(Arc::new(
-        trust.collect::<Result<_, _>>().map_err(StartError::Trust)?,
-    ))
+    let own = trust.collect::<Result<_, _>>().map_err(StartError::Trust)?;
+    Ok(Arc::new(Trusts::new(own)))
 }
 
 /// Says by which table an environment's commands are judged.

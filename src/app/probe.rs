@@ -1,14 +1,15 @@
 //! What `check` asks of AWS and of the web servers, one finding after the other.
 
 use super::{Extras, StartError, settings};
-use crate::config::Config;
-use crate::control::{ControlPlane as _, Sdk};
+use crate::config::{Config, EnvironmentEntry};
+use crate::control::{ControlPlane as _, Sdk, discovery};
 use crate::credential::Live;
 use crate::names::{Entry, Fault};
 use crate::runtime::{LocalTasks, Sweeper, local_set};
 use crate::upstream::{Trust, probe as probe_upstream};
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How bad a finding is.
@@ -68,7 +69,16 @@ pub async fn probe(
 ) -> Result<(), StartError> {
     let sdk = Sdk::new(settings::control(config, extras));
     let mut asked = BTreeSet::new();
-    for (entry, configured) in settings::entries(config).iter().zip(&config.environments) {
+    let entries = match settings::entries(config) {
+        none if none.is_empty() => discover(&sdk, config, &mut tell).await,
+        entries => entries,
+    };
+    for entry in &entries {
+        let of_entry = |configured: &&EnvironmentEntry| {
+            configured.environment.local == entry.environment.local
+        };
+        let configured = config.environments.iter().find(of_entry);
+        let ca_file = configured.and_then(|configured| configured.ca_file.as_deref());
         let environment = &entry.environment;
         let identity = (environment.profile.clone(), environment.role_arn.clone());
         if asked.insert(identity) {
@@ -108,14 +118,37 @@ pub async fn probe(
                     format!("a CLI token for {}", minted.host),
                 ));
                 tell(clock(local, minted.clock_offset));
-                tell(
-                    web_server(config, entry, &minted.host, configured.ca_file.as_deref())
-                        .await?,
-                );
+                tell(web_server(config, entry, &minted.host, ca_file).await?);
             }
         }
     }
     Ok(())
+}
+
+/// Every environment of the account and region, where none is named.
+async fn discover(
+    sdk: &Sdk,
+    config: &Config,
+    tell: &mut impl FnMut(Finding),
+) -> Vec<Arc<Entry>> {
+    let template = settings::template(config);
+    match sdk.list_environments(&template).await {
+        Ok(names) => {
+            let (level, text) = match names.len() {
+                0 => (
+                    Level::Fail,
+                    "the account has none in this region".to_owned(),
+                ),
+                _ => (Level::Ok, names.join(", ")),
+            };
+            tell(Finding::new(level, "environments", text));
+            discovery::entries(&template, &names)
+        }
+        Err(error) => {
+            tell(Finding::fault("environments", &error));
+            Vec::new()
+        }
+    }
 }
 
 async fn identity_of(sdk: &Sdk, entry: &Entry) -> Finding {
@@ -137,7 +170,7 @@ fn clock(subject: &str, offset: Option<i64>) -> Finding {
     match offset {
         Some(offset) if offset.unsigned_abs() > CLOCK_TOLERANCE.as_secs() => {
             let text = format!(
-                "this machine's clock is off by {offset} s; AWS refuses signatures beyond 300 s"
+                "this machine's clock is off by {offset} s; AWS refuses what is signed too far off"
             );
             Finding::new(Level::Warn, subject, text)
         }

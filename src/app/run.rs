@@ -4,6 +4,9 @@
 use super::build::tell_table;
 use super::worker::Worker;
 use super::{Built, StartError};
+use crate::control::Versions;
+use crate::names::Entry;
+use crate::upstream::Trusts;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -37,11 +40,14 @@ impl Built {
         let (stop_sender, stop_receiver) = watch::channel(false);
         let (cut_sender, cut_receiver) = watch::channel(false);
         let drain = config.limits.drain;
-        for entry in shared.directory.entries() {
-            match entry.airflow_version() {
-                Some(version) => tell_table(entry, version),
-                None => shared.versions.prepare(entry),
-            }
+        for entry in shared.known.now().entries() {
+            prepare(&shared.versions, entry);
+        }
+        if let Some(discovery) = &shared.discovery {
+            let versions = Arc::clone(&shared.versions);
+            let limit = config.limits.mint_total;
+            Arc::clone(discovery)
+                .start(&background, limit, move |entry| prepare(&versions, entry));
         }
         let worker = Worker {
             places: Arc::new(Semaphore::new(config.limits.connections)),
@@ -88,18 +94,22 @@ impl Built {
     }
 }
 
+/// Asks for the version ahead of the first request, or says what is configured.
+fn prepare(versions: &Arc<Versions>, entry: &Arc<Entry>) {
+    match entry.airflow_version() {
+        Some(version) => tell_table(entry, version),
+        None => versions.prepare(entry),
+    }
+}
+
 /// Reads the roots and sets up the crypto beside the serving threads, so that neither the start
 /// nor the first request waits for it.
-fn warm_up(
-    trust: &Arc<std::collections::HashMap<crate::names::EntryId, crate::upstream::Trust>>,
-) {
+fn warm_up(trust: &Arc<Trusts>) {
     let trust = Arc::clone(trust);
     let warmed = thread::Builder::new()
         .name("warm-up".to_owned())
         .spawn(move || {
-            for trust in trust.values() {
-                trust.warm_up();
-            }
+            trust.warm_up();
         });
     if let Err(error) = warmed {
         tracing::debug!(%error, "no thread for the warm-up; the first request will do it");

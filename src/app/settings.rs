@@ -4,7 +4,7 @@ use super::Extras;
 use crate::config::{Address, Config, Listener};
 use crate::guard::{CallerSecret, Networks};
 use crate::listener::{self, Door};
-use crate::names::{Entry, EntryId};
+use crate::names::{Entry, EntryId, EnvName, Environment};
 use crate::{control, credential, gateway, guard, queue, upstream};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -40,6 +40,18 @@ pub(super) fn entries(config: &Config) -> Vec<Arc<Entry>> {
     ids.zip(&config.environments)
         .map(|(id, entry)| Arc::new(Entry::new(id, entry.environment.clone())))
         .collect()
+}
+
+/// What every discovered environment has in common.
+pub(super) fn template(config: &Config) -> Environment {
+    let aws = &config.aws;
+    Environment {
+        region: aws.region.clone(),
+        profile: aws.profile.as_deref().map(Into::into),
+        role_arn: aws.role_arn.as_deref().map(Into::into),
+        endpoint_url: aws.endpoint_url.as_deref().map(Into::into),
+        ..Environment::new(EnvName::any(), "any")
+    }
 }
 
 pub(super) fn guard(

@@ -59,9 +59,18 @@ impl View for GatewayView {
         if self.stopping.load(Ordering::Relaxed) {
             return Err("not ready: the gateway is stopping".to_owned());
         }
+        let directory = self.shared.known.now();
         let mut lines = Vec::new();
         let mut ready = false;
-        for entry in self.shared.directory.entries() {
+        if let Some(trouble) = self
+            .shared
+            .discovery
+            .as_ref()
+            .and_then(|search| search.trouble())
+        {
+            lines.push(format!("not ready: {trouble}"));
+        }
+        for entry in directory.entries() {
             let trouble = self.trouble(entry);
             ready |= trouble.is_none();
             lines.push(match trouble {
@@ -74,9 +83,8 @@ impl View for GatewayView {
     }
 
     fn metrics(&self) -> String {
-        let observed: Vec<_> = self
-            .shared
-            .directory
+        let directory = self.shared.known.now();
+        let observed: Vec<_> = directory
             .entries()
             .iter()
             .map(|entry| Observed {
@@ -88,10 +96,8 @@ impl View for GatewayView {
     }
 
     fn status(&self) -> Value {
-        let environments: Vec<_> = self
-            .shared
-            .directory
-            .entries()
+        let directory = self.shared.known.now();
+        let environments: Vec<_> = directory.entries()
             .iter()
             .map(|entry| {
                 let token = self.shared.broker.state(entry);

@@ -5,10 +5,8 @@ use super::settings;
 use crate::config::Config;
 use crate::gateway::{self, Corridor, Shared};
 use crate::listener::{self, Bound, Stop};
-use crate::names::EntryId;
 use crate::runtime::{LocalTasks, Sweeper, local_set};
-use crate::upstream::{Trust, Upstream};
-use std::collections::HashMap;
+use crate::upstream::{Trusts, Upstream};
 use std::io;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,7 +17,7 @@ use tokio::sync::{Semaphore, watch};
 pub(super) struct Worker {
     pub(super) config: Arc<Config>,
     pub(super) shared: Arc<Shared>,
-    pub(super) trust: Arc<HashMap<EntryId, Trust>>,
+    pub(super) trust: Arc<Trusts>,
     pub(super) bound: Arc<Mutex<Vec<Bound>>>,
     pub(super) places: Arc<Semaphore>,
     pub(super) stop: Stop,

@@ -78,7 +78,7 @@ fn advice(error: &StartError) -> (Exit, &'static str) {
         ),
         StartError::NoEnvironment => (
             Exit::Configuration,
-            "name one with --environment NAME, or as [environments.NAME] in the configuration file",
+            "name one with --environment NAME or as [environments.NAME], or let aws.discover find them",
         ),
         StartError::Thread(_) => (
             Exit::Failed,

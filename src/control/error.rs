@@ -52,6 +52,13 @@ pub(super) struct Call<'a> {
     pub(super) clock_offset: Option<i64>,
 }
 
+impl Call<'_> {
+    /// Whether the call names an environment.
+    fn is_about_one(&self) -> bool {
+        !matches!(self.operation, "ListEnvironments" | "GetCallerIdentity")
+    }
+}
+
 impl AwsError {
     /// Makes an error that no SDK call gave.
     pub fn new(kind: AwsErrorKind, what: &str, hint: impl Into<Cow<'static, str>>) -> Self {
@@ -122,10 +129,15 @@ impl AwsError {
                 "an error that this version does not know".to_owned(),
             ),
         };
-        let what = format!(
-            "{} for {:?} in {} failed: {said}",
-            call.operation, call.environment.name, call.region
-        );
+        let what = if call.is_about_one() {
+            let name = &call.environment.name;
+            format!(
+                "{} for {name:?} in {} failed: {said}",
+                call.operation, call.region
+            )
+        } else {
+            format!("{} in {} failed: {said}", call.operation, call.region)
+        };
         Self::new(kind, &what, hint(kind, &said, call))
     }
 }
@@ -148,6 +160,9 @@ fn hint(kind: AwsErrorKind, said: &str, call: &Call<'_>) -> Cow<'static, str> {
                          with a role; `mwaa-gateway check` shows what is used"
                     .into(),
             }
+        }
+        AwsErrorKind::Denied if !call.is_about_one() => {
+            format!("allow airflow:{} on * for this identity, or name the environments", call.operation).into()
         }
         AwsErrorKind::Denied => format!(
             "allow airflow:{} on arn:{}:airflow:{region}:*:environment/{name} for this identity",

@@ -2,6 +2,7 @@
 
 mod backoff;
 mod connect;
+pub mod discovery;
 mod error;
 mod host_prefix;
 mod http_client;
@@ -11,6 +12,7 @@ mod versions;
 
 pub use backoff::Backoff;
 pub use connect::{Settings, StaticKey};
+pub use discovery::Discovery;
 pub use error::{AwsError, AwsErrorKind};
 pub use sdk::Sdk;
 pub use versions::{VersionError, Versions};
@@ -28,6 +30,10 @@ pub type Reply<'a, T> = Pin<Box<dyn Future<Output = Result<T, AwsError>> + Send 
 pub trait ControlPlane: Debug + Send + Sync {
     /// `CreateCliToken`. Needs `airflow:CreateCliToken` on the environment.
     fn create_cli_token<'a>(&'a self, environment: &'a Environment) -> Reply<'a, CliToken>;
+
+    /// `ListEnvironments`, all pages: the names. Needs `airflow:ListEnvironments` on `*`. Only
+    /// region and identity of the environment count.
+    fn list_environments<'a>(&'a self, any: &'a Environment) -> Reply<'a, Vec<String>>;
 
     /// `GetEnvironment`. Needs `airflow:GetEnvironment` on the environment.
     fn get_environment<'a>(&'a self, environment: &'a Environment) -> Reply<'a, Described>;

@@ -185,6 +185,29 @@ impl ControlPlane for Sdk {
         })
     }
 
+    fn list_environments<'a>(&'a self, any: &'a Environment) -> Reply<'a, Vec<String>> {
+        Box::pin(async move {
+            let client = self.connected(any).await?;
+            let connected = client.get()?;
+            let mut pages = connected
+                .client
+                .list_environments()
+                .into_paginator()
+                .items()
+                .send();
+            let mut names = Vec::new();
+            while let Some(name) = pages.next().await {
+                names.push(name.map_err(|error| {
+                    let nothing_told = ReplyDate::default();
+                    let call =
+                        self.call("ListEnvironments", any, &connected.region, &nothing_told);
+                    self.failed(&error, &call, &client)
+                })?);
+            }
+            Ok(names)
+        })
+    }
+
     fn get_environment<'a>(&'a self, environment: &'a Environment) -> Reply<'a, Described> {
         Box::pin(async move {
             let client = self.connected(environment).await?;

@@ -4,11 +4,11 @@ mod command_body;
 
 pub use command_body::BodyError;
 
-use crate::control::Versions;
+use crate::control::{Discovery, Versions};
 use crate::credential::{Broker, Keyed};
 use crate::guard;
 use crate::listener::Arrived;
-use crate::names::{Directory, Fault};
+use crate::names::{Fault, Known};
 use crate::policy;
 use crate::queue::Queues;
 use crate::reply::{self, CliForm, Reply};
@@ -27,7 +27,9 @@ pub struct Shared {
     /// The guard's rules.
     pub guard: guard::Settings,
     /// The known environments.
-    pub directory: Directory,
+    pub known: Arc<Known>,
+    /// The search for them, where none is named.
+    pub discovery: Option<Arc<Discovery>>,
     /// Their versions.
     pub versions: Arc<Versions>,
     /// Their queues.
@@ -95,7 +97,7 @@ pub async fn handle(corridor: Rc<Corridor>, arrived: Arrived) -> Reply {
 async fn walk(corridor: &Rc<Corridor>, arrived: Arrived) -> Result<(Reply, Kind), Refused> {
     let shared = &corridor.shared;
     let admitted = guard::admit(arrived, &shared.guard).map_err(boxed)?;
-    let routed = route::resolve(admitted, &shared.directory).map_err(boxed)?;
+    let routed = route::resolve(admitted, &shared.known.now()).map_err(boxed)?;
     let kind = routed.kind();
     match kind {
         Kind::Cli => cli(corridor, routed).await.map(|reply| (reply, kind)),

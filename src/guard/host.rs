@@ -158,7 +158,8 @@ const HTTP_PORT: u16 = 80;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::Request;
+    use http::{HeaderValue, Request};
+    use proptest::prelude::*;
 
     fn verdict(target: &str, hosts: &[&str]) -> Result<Named, GuardError> {
         let rules = HostRules::new(
@@ -240,6 +241,41 @@ mod tests {
                 matches!(verdict("/", hosts), Err(GuardError::Malformed(_))),
                 "{hosts:?}"
             );
+        }
+    }
+    /// What a Host is made of, and what it must not be made of.
+    const PIECES: &str = "[a-z0-9]{1,3}|localhost|LocalHost|127[.]0[.]0[.]1|box|:|:8080|:80|8080|[.]\
+        |-|_|@|,|/| |\\[::1\\]|\\[|\\]|%[0-9]{2}|evil[.]example|[.]localhost|prod[.]localhost|\\PC";
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1024))]
+
+        /// Never panics; what passes is one of our names, spelled out, and nothing else.
+        #[test]
+        fn what_passes_is_one_of_our_names(pieces in proptest::collection::vec(PIECES, 0..5)) {
+            let text = pieces.concat();
+            let Ok(value) = HeaderValue::from_bytes(text.as_bytes()) else { return Ok(()) };
+            let mut head = Request::new(()).into_parts().0;
+            head.headers.insert(HOST, value);
+            let rules = HostRules::new(
+                vec!["127.0.0.1:8080".parse().unwrap(), "[::1]:8080".parse().unwrap()],
+                &["box".to_owned()],
+            );
+            let Ok(named) = rules.check(&head, Peer::Ip([127, 0, 0, 1].into())) else {
+                return Ok(());
+            };
+            let lower = text.trim().to_ascii_lowercase();
+            let plain = ["127.0.0.1:8080", "[::1]:8080", "localhost:8080", "box:8080", "box"];
+            match named {
+                Named::Plain => prop_assert!(
+                    plain.contains(&lower.as_str())
+                        || ["env.localhost:8080", "api.localhost:8080"].contains(&lower.as_str()),
+                    "{}", text
+                ),
+                Named::Environment(name) => {
+                    prop_assert_eq!(lower, format!("{name}.localhost:8080"));
+                }
+            }
         }
     }
 }

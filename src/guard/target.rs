@@ -132,6 +132,7 @@ fn reserved(path: &str) -> Result<Option<Reserved>, GuardError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn read(path: &str) -> Result<Option<Reserved>, GuardError> {
         Target::read(&path.parse().unwrap(), 8192).map(|target| target.reserved())
@@ -184,5 +185,81 @@ mod tests {
         }
         let long = format!("/{}", "x".repeat(9000));
         assert_eq!(read(&long), Err(GuardError::TargetTooLong));
+    }
+
+    /// Pieces that servers are known to disagree about, and ordinary ones.
+    const PIECES: &str = "[a-zA-Z0-9._~-]{1,3}|/|//|\\.|\\.\\.|%[0-9a-fA-F]{2}|%[0-9a-zA-Z]{0,2}\
+        |%2[eEfF]|%5[cC]|%25|;|\\\\|aws_mwaa|AWS_MWAA|pluginsv2|cli|%61ws_mwaa|[?]|#|[!$&'()*+,=:@]";
+
+    /// How a lenient server may read a path: decoded to the end, separators of both kinds,
+    /// dots resolved, parameters dropped, without regard to case.
+    fn lenient(path: &str) -> Vec<String> {
+        let mut bytes = path.as_bytes().to_vec();
+        loop {
+            let mut decoded = Vec::new();
+            let mut rest = bytes.as_slice();
+            while let Some((&byte, after)) = rest.split_first() {
+                let escape = after.get(..2).and_then(|two| std::str::from_utf8(two).ok());
+                let value = escape.and_then(|two| u8::from_str_radix(two, 16).ok());
+                if let (b'%', Some(value)) = (byte, value) {
+                    decoded.push(value);
+                    rest = &after[2..];
+                } else {
+                    decoded.push(byte);
+                    rest = after;
+                }
+            }
+            if decoded == bytes {
+                break;
+            }
+            bytes = decoded;
+        }
+        let text = String::from_utf8_lossy(&bytes).to_lowercase();
+        let mut segments = Vec::new();
+        for segment in text.split(['/', '\\']) {
+            match segment.split(';').next().unwrap_or_default() {
+                "" | "." => {}
+                ".." => drop(segments.pop()),
+                name => segments.push(name.to_owned()),
+            }
+        }
+        segments
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1024))]
+
+        /// Never panics; and what passes as none of the reserved paths is none of them to the
+        /// most lenient server either.
+        #[test]
+        fn what_passes_has_one_reading(pieces in proptest::collection::vec(PIECES, 0..8)) {
+            let text = format!("/{}", pieces.concat());
+            let Ok(uri) = text.parse::<Uri>() else { return Ok(()) };
+            let Ok(target) = Target::read(&uri, 8192) else { return Ok(()) };
+            prop_assert_eq!(target.path(), uri.path());
+            prop_assert_eq!(target.query(), uri.query());
+            let segments = lenient(target.path());
+            let cli = segments == ["aws_mwaa", "cli"];
+            let first = segments.first().map(String::as_str);
+            match target.reserved() {
+                Some(Reserved::Cli) => prop_assert_eq!(target.path(), "/aws_mwaa/cli"),
+                Some(Reserved::Mwaa) => {
+                    prop_assert!(matches!(first, Some("aws_mwaa" | "pluginsv2")), "{}", text);
+                }
+                Some(Reserved::Own) => prop_assert_eq!(first, Some("-")),
+                None => {
+                    prop_assert!(!cli && first != Some("aws_mwaa"), "{} is {:?}", text, segments);
+                    prop_assert!(first != Some("pluginsv2"), "{} is {:?}", text, segments);
+                }
+            }
+        }
+
+        /// Any text at all.
+        #[test]
+        fn no_text_makes_it_panic(text in "\\PC{0,40}") {
+            if let Ok(uri) = text.parse::<Uri>() {
+                drop(Target::read(&uri, 8192));
+            }
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! The environments that are known, as one snapshot.
 
 use super::{AirflowVersion, EnvName, Environment};
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 use std::sync::Arc;
 
 /// A small number that stands for an environment while the process lives: the key of every
@@ -79,5 +79,26 @@ impl Directory {
     /// Every environment, in configuration order.
     pub fn entries(&self) -> &[Arc<Entry>] {
         &self.entries
+    }
+}
+
+/// The directory as it is at the moment; discovery replaces it as a whole.
+#[derive(Debug, Default)]
+pub struct Known(ArcSwap<Directory>);
+
+impl Known {
+    /// Starts with what the configuration names.
+    pub fn new(directory: Directory) -> Self {
+        Self(ArcSwap::from_pointee(directory))
+    }
+
+    /// The directory now. Cheap, and not to be kept.
+    pub fn now(&self) -> Guard<Arc<Directory>> {
+        self.0.load()
+    }
+
+    /// From now on it is this one.
+    pub fn replace(&self, directory: Directory) {
+        self.0.store(Arc::new(directory));
     }
 }

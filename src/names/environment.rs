@@ -21,6 +21,16 @@ impl EnvName {
         fits.then(|| Self(text.into()))
     }
 
+    /// A placeholder for what is still to be found.
+    pub fn any() -> Self {
+        Self("any".into())
+    }
+
+    /// The local name of an environment that MWAA calls `name`: in lower case, `_` become `-`.
+    pub fn of_mwaa(name: &str) -> Option<Self> {
+        Self::new(&name.to_ascii_lowercase().replace('_', "-"))
+    }
+
     /// The label.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -136,6 +146,26 @@ pub struct Environment {
 }
 
 impl Environment {
+    /// An environment with every default.
+    pub fn new(local: EnvName, name: &str) -> Self {
+        Self {
+            local,
+            name: name.into(),
+            region: None,
+            profile: None,
+            role_arn: None,
+            endpoint_url: None,
+            airflow_version: None,
+            connect_to: None,
+            custom_domain: None,
+            policy: Policy::default(),
+            allow: Vec::new(),
+            deny: Vec::new(),
+            cli_concurrency: 1,
+            browser: Browser::default(),
+        }
+    }
+
     /// Whether the text is a name that MWAA takes (API pattern `[a-zA-Z][0-9a-zA-Z-_]*`, 1-80).
     pub fn is_mwaa_name(text: &str) -> bool {
         (1..=80).contains(&text.len())

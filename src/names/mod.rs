@@ -10,7 +10,7 @@ mod secret;
 
 pub use airflow_version::{AirflowVersion, BadVersion};
 pub use code::Code;
-pub use directory::{Directory, Entry, EntryId};
+pub use directory::{Directory, Entry, EntryId, Known};
 pub use environment::{Browser, EnvName, Environment, Policy, Region, partition};
 pub use fault::{Blame, Fault};
 pub use request_id::RequestId;

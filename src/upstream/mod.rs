@@ -12,7 +12,7 @@ pub use answered::{Answered, ReplyBody};
 pub use dial::probe;
 pub use error::UpstreamError;
 pub use pool::Upstream;
-pub use trust::{Trust, TrustError};
+pub use trust::{Trust, TrustError, Trusts};
 
 use std::time::Duration;
 

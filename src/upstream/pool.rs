@@ -2,7 +2,7 @@
 
 use super::answered::Answered;
 use super::dial::{Outgoing, dial};
-use super::{Settings, Trust, UpstreamError, request};
+use super::{Settings, Trusts, UpstreamError, request};
 use crate::credential::Keyed;
 use crate::names::{Entry, EntryId};
 use crate::runtime::{LocalTasks, Moment, Sweeper};
@@ -20,7 +20,7 @@ pub struct Upstream(Rc<Inner>);
 
 struct Inner {
     settings: Settings,
-    trust: Arc<HashMap<EntryId, Trust>>,
+    trust: Arc<Trusts>,
     idle: Rc<Idle>,
     sweeper: Sweeper,
     tasks: LocalTasks,
@@ -71,7 +71,7 @@ impl Upstream {
     /// Makes the thread's pool. `trust` holds what each environment's web server is believed by.
     pub fn new(
         settings: Settings,
-        trust: Arc<HashMap<EntryId, Trust>>,
+        trust: Arc<Trusts>,
         sweeper: Sweeper,
         tasks: LocalTasks,
     ) -> Self {
@@ -148,13 +148,7 @@ impl Inner {
     }
 
     async fn open(&self, entry: &Entry, host: &Arc<str>) -> Result<Connection, UpstreamError> {
-        let trust = self
-            .trust
-            .get(&entry.id)
-            .ok_or_else(|| UpstreamError::Tls {
-                host: host.to_string(),
-                why: "nothing is known of whom to trust".to_owned(),
-            })?;
+        let trust = self.trust.of(entry.id);
         let sender = dial(
             host,
             &entry.environment,

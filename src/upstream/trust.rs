@@ -1,10 +1,12 @@
 //! Whom the gateway believes to be a web server: TLS 1.2 and later, verified, with no switch
 //! that turns it off.
 
+use crate::names::EntryId;
 use rustls::client::Resumption;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
+use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, OnceLock};
@@ -89,10 +91,38 @@ impl Trust {
             Arc::new(config)
         }))
     }
+}
+
+/// The trust of all environments: each one's own, and the system's for those that have none.
+#[derive(Debug)]
+pub struct Trusts {
+    own: HashMap<EntryId, Trust>,
+    system: Trust,
+}
+
+impl Trusts {
+    /// Takes what the configured environments trust.
+    pub fn new(own: HashMap<EntryId, Trust>) -> Self {
+        Self {
+            own,
+            system: Trust {
+                extra: Vec::new(),
+                config: OnceLock::new(),
+            },
+        }
+    }
+
+    /// What this environment trusts.
+    pub(super) fn of(&self, id: EntryId) -> &Trust {
+        self.own.get(&id).unwrap_or(&self.system)
+    }
 
     /// Loads the roots and the crypto now, so that the first request does not pay for it.
     pub fn warm_up(&self) {
-        let _ready = self.config();
+        let trusts = self.own.values();
+        for trust in trusts.chain(self.own.is_empty().then_some(&self.system)) {
+            let _ready = trust.config();
+        }
     }
 }
 

@@ -117,9 +117,13 @@ async fn a_port_in_use_is_named() {
 /// Exit code 78: nothing to serve, or a configuration that is wrong.
 #[tokio::test]
 async fn without_a_usable_configuration_nothing_starts() {
+    let folder = tempfile::tempdir().unwrap();
+    let none = folder.path().join("none.toml");
+    std::fs::write(&none, "[aws]\ndiscover = false\n").unwrap();
+    let none = format!("--config={}", none.display());
     for (arguments, named) in [
-        (&["serve"][..], "--environment NAME"),
-        (&["check", "--offline"], "--environment NAME"),
+        (&["serve", &none][..], "--environment NAME"),
+        (&["check", "--offline", &none], "--environment NAME"),
         (&["serve", "--config", "/nonexistent.toml"], "no such file"),
         (
             &["serve", "--environment=x", "--listen=0.0.0.0:0"],

@@ -9,7 +9,9 @@
 mod command_line;
 mod credential;
 mod credential_chain;
+mod discovery;
 mod docs;
+mod faults;
 mod floors;
 mod guard;
 mod journey;
@@ -18,6 +20,7 @@ mod layout;
 mod management;
 mod policy;
 mod program;
+mod properties;
 mod queue;
 mod reply;
 mod secrets;

@@ -21,7 +21,9 @@ async fn a_clock_that_is_twenty_minutes_off_is_told_with_its_offset() {
         let reply = harness.command("version").await;
         assert_eq!(reply.fault(), Some("aws.credentials"), "{reply}");
         let complaint = reply.complaint();
-        let (_, offset) = complaint.split_once(told).unwrap_or_else(|| panic!("{reply}"));
+        let (_, offset) = complaint
+            .split_once(told)
+            .unwrap_or_else(|| panic!("{reply}"));
         let seconds: u64 = offset.split(' ').next().unwrap().parse().unwrap();
         assert!(seconds.abs_diff(1200) <= 5, "{complaint}");
     }
