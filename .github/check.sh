@@ -16,7 +16,7 @@ check_deny() {
     return 0
   fi
   # advisories need a database from outside the registries: the public CI asks for them
-  cargo deny --log-level error check --config .deny.toml --hide-inclusion-graph bans licenses sources
+  cargo deny --config .deny.toml --log-level error check --hide-inclusion-graph bans licenses sources
 }
 
 # Runs a command without what the caller's shell says about AWS, Airflow, proxies and us: a

@@ -7,6 +7,8 @@ use super::{Built, StartError};
 use crate::control::Versions;
 use crate::names::Entry;
 use crate::upstream::Trusts;
+use std::io;
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -64,11 +66,7 @@ impl Built {
             let (worker, ended) = (worker.clone(), ended.clone());
             thread::Builder::new()
                 .name(format!("worker-{number}"))
-                .spawn(move || {
-                    let result = worker.run();
-                    // the receiver outlives the workers except at the very end
-                    drop(ended.send(result));
-                })
+                .spawn(move || report(|| worker.run(), &ended))
                 .map_err(StartError::Thread)?;
         }
         drop((ended, worker));
@@ -102,6 +100,17 @@ fn prepare(versions: &Arc<Versions>, entry: &Arc<Entry>) {
     }
 }
 
+/// Runs a worker and tells how it ended, also when it panicked: the others hold the channel
+/// open, so its silence would go unnoticed.
+fn report(
+    work: impl FnOnce() -> io::Result<()>,
+    ended: &mpsc::UnboundedSender<thread::Result<io::Result<()>>>,
+) {
+    let result = panic::catch_unwind(AssertUnwindSafe(work));
+    // the receiver outlives the workers except at the very end
+    drop(ended.send(result));
+}
+
 /// Reads the roots and sets up the crypto beside the serving threads, so that neither the start
 /// nor the first request waits for it.
 fn warm_up(trust: &Arc<Trusts>) {
@@ -113,5 +122,19 @@ fn warm_up(trust: &Arc<Trusts>) {
         });
     if let Err(error) = warmed {
         tracing::debug!(%error, "no thread for the warm-up; the first request will do it");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worker_that_panics_is_told_like_one_that_ends() {
+        let (ended, mut endings) = mpsc::unbounded_channel();
+        report(|| panic!("on purpose"), &ended);
+        assert!(matches!(endings.try_recv(), Ok(Err(_))));
+        report(|| Ok(()), &ended);
+        assert!(matches!(endings.try_recv(), Ok(Ok(Ok(())))));
     }
 }

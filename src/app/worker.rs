@@ -27,10 +27,7 @@ pub(super) struct Worker {
 impl Worker {
     /// Serves until told to stop and all is answered, or until cut.
     pub(super) fn run(self) -> io::Result<()> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
-        local_set().block_on(&runtime, self.serve())
+        block_on(self.serve())?
     }
 
     async fn serve(mut self) -> io::Result<()> {
@@ -73,5 +70,41 @@ impl Worker {
         }
         tasks.close();
         Ok(())
+    }
+}
+
+/// Runs the work on a runtime of its own, and ends with it.
+fn block_on<T>(work: impl Future<Output = T>) -> io::Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let output = local_set().block_on(&runtime, work);
+    // a look-up of a name may hang in the C library; the end does not wait for it
+    runtime.shutdown_background();
+    Ok(output)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+
+    #[test]
+    fn a_look_up_that_hangs_does_not_hold_the_end_up() {
+        let (answer, never) = mpsc::channel::<()>();
+        let (tell, told) = mpsc::channel();
+        let worker = std::thread::spawn(move || {
+            let ended = block_on(async move {
+                let look_up = tokio::task::spawn_blocking(move || {
+                    tell.send("begun").unwrap();
+                    never.recv()
+                });
+                drop(look_up);
+            });
+            ended.unwrap();
+        });
+        assert_eq!(told.recv(), Ok("begun"));
+        worker.join().unwrap();
+        drop(answer);
     }
 }

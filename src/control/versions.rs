@@ -91,7 +91,7 @@ impl Versions {
         let question = self.question(entry.id);
         match entry.airflow_version() {
             Some(version) => {
-                if question.is_old() {
+                if question.is_old() && question.may_be_asked() {
                     let (versions, entry) = (Arc::clone(self), Arc::clone(entry));
                     self.background.spawn(async move {
                         // the old answer stands if there is no new one
@@ -100,7 +100,8 @@ impl Versions {
                 }
                 Ok(version)
             }
-            None => self.ask(entry, &question).await,
+            // once in a process: boxed, so that not every request has room for it
+            None => Box::pin(self.ask(entry, &question)).await,
         }
     }
 
@@ -201,6 +202,14 @@ impl Question {
         *self.answered.lock().unwrap_or_else(PoisonError::into_inner) = Some(Moment::now());
     }
 
+    /// Whether nobody asks now and no failure stands: each request that comes would else leave
+    /// a task behind that waits for the one answer.
+    fn may_be_asked(&self) -> bool {
+        self.asking
+            .try_lock()
+            .is_ok_and(|backoff| backoff.standing(Moment::now()).is_none())
+    }
+
     fn is_old(&self) -> bool {
         self.answered_at()
             .is_some_and(|then| then.age(Moment::now()) > FRESH)
@@ -213,3 +222,21 @@ const FIRST_PAUSE: Duration = Duration::from_secs(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// An environment is upgraded rarely, and a session of work should not need a restart.
 const FRESH: Duration = Duration::from_mins(15);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::AwsErrorKind;
+
+    #[test]
+    fn a_question_is_asked_by_one_and_not_while_a_failure_stands() {
+        let question = Question::default();
+        assert!(question.may_be_asked());
+        let mut asking = question.asking.try_lock().unwrap();
+        assert!(!question.may_be_asked());
+        let error = AwsError::new(AwsErrorKind::Throttled, "x", "y");
+        asking.failed(Arc::new(error), Moment::now());
+        drop(asking);
+        assert!(!question.may_be_asked());
+    }
+}

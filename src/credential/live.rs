@@ -13,6 +13,7 @@ use std::time::Duration;
 pub struct Live {
     authorization: HeaderValue,
     host: Arc<str>,
+    host_field: HeaderValue,
     /// Which mint it came from; a refused token is named by it.
     pub(super) generation: u64,
     asked: Moment,
@@ -35,7 +36,8 @@ impl Live {
             Some(domain) => host.eq_ignore_ascii_case(domain) || is_mwaa(host, &minted.region),
             None => is_mwaa(host, &minted.region),
         };
-        if !expected {
+        let host_field = HeaderValue::from_str(host).ok().filter(|_| expected);
+        let Some(host_field) = host_field else {
             return Err(AwsError::new(
                 AwsErrorKind::UntrustedHost,
                 &format!(
@@ -44,7 +46,7 @@ impl Live {
                 ),
                 code::AWS_UNTRUSTED_HOST.advice,
             ));
-        }
+        };
         // only visible ASCII: a token must not be able to split the header that it becomes
         let mut authorization = Some(minted.token.reveal())
             .filter(|token| token.bytes().all(|b| b.is_ascii_graphic()))
@@ -63,6 +65,7 @@ impl Live {
         Ok(Self {
             authorization,
             host: host.into(),
+            host_field,
             generation,
             asked,
             usable,
@@ -83,6 +86,11 @@ impl Live {
     /// The web server that the token is for.
     pub fn host(&self) -> &Arc<str> {
         &self.host
+    }
+
+    /// The same as the `Host` header's value.
+    pub fn host_field(&self) -> &HeaderValue {
+        &self.host_field
     }
 
     /// Whether the token may still be used.
@@ -116,11 +124,45 @@ fn usable_for(life: Option<Duration>, longest: Duration) -> Duration {
 const LARGEST_MARGIN: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
+    use crate::names::{Browser, EnvName, Policy, Secret};
 
     const fn s(n: u64) -> Duration {
         Duration::from_secs(n)
+    }
+
+    /// A token of 50 s, asked for at this moment.
+    pub(in crate::credential) fn live(asked: Moment, generation: u64) -> Live {
+        let region = "eu-west-1";
+        let minted = CliToken {
+            token: Secret::new("token".to_owned()),
+            host: format!("x.c1.{region}.airflow.amazonaws.com"),
+            region: region.to_owned(),
+            life: None,
+            clock_offset: None,
+        };
+        let longest = s(50);
+        Live::new(&minted, &environment(), asked, longest, generation).expect("a token")
+    }
+
+    fn environment() -> Environment {
+        Environment {
+            local: EnvName::new("prod").expect("a label"),
+            name: "prod".into(),
+            region: None,
+            profile: None,
+            role_arn: None,
+            endpoint_url: None,
+            airflow_version: None,
+            connect_to: None,
+            custom_domain: None,
+            policy: Policy::Supported,
+            allow: Vec::new(),
+            deny: Vec::new(),
+            cli_concurrency: 1,
+            browser: Browser::Proxy,
+        }
     }
 
     #[test]

@@ -62,7 +62,7 @@ impl Slot {
         if let Some(live) = self.usable(now) {
             return Step::Use(live);
         }
-        if let Some(flight) = &state.flight {
+        if let Some(flight) = state.in_flight() {
             return Step::Wait(flight.clone());
         }
         match state.backoff.standing(now) {
@@ -74,8 +74,14 @@ impl Slot {
     /// Whether to replace a usable token ahead of time, now that it is in use.
     pub(super) fn refresh(&self, now: Moment) -> Option<Step> {
         let mut state = self.lock();
-        let busy = state.flight.is_some() || state.backoff.standing(now).is_some();
-        (!busy).then(|| state.take_off())
+        // another thread may have been faster
+        let due = self
+            .live
+            .load()
+            .as_ref()
+            .is_some_and(|live| live.is_due(now));
+        let free = state.in_flight().is_none() && state.backoff.standing(now).is_none();
+        (due && free).then(|| state.take_off())
     }
 
     /// Ends a flight. A success becomes the live token; a failure leaves what is there.
@@ -123,7 +129,7 @@ impl Slot {
 
     /// Whether a mint is in flight.
     pub(super) fn is_minting(&self) -> bool {
-        self.lock().flight.is_some()
+        self.lock().in_flight().is_some()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -132,6 +138,13 @@ impl Slot {
 }
 
 impl State {
+    /// The flight, unless its task is gone without a word: waiting for it would never end.
+    fn in_flight(&self) -> Option<&Watch> {
+        self.flight
+            .as_ref()
+            .filter(|flight| flight.has_changed().is_ok())
+    }
+
     fn take_off(&mut self) -> Step {
         let (sender, watch) = watch::channel(None);
         self.generation += 1;
@@ -182,6 +195,7 @@ const RENEWAL_EVERY: Duration = Duration::from_secs(10);
 mod tests {
     use super::*;
     use crate::control::AwsErrorKind;
+    use crate::credential::live::tests::live;
 
     fn at(seconds: u64) -> Moment {
         Moment::from_clocks(Duration::from_secs(seconds), Duration::from_secs(seconds))
@@ -198,7 +212,6 @@ mod tests {
             panic!("no mint")
         };
         assert!(matches!(slot.obtain(at(0)), Step::Wait(_)));
-        assert!(slot.refresh(at(0)).is_none());
         slot.land(generation, &failed(), at(1));
         assert!(matches!(slot.obtain(at(1)), Step::Refuse(..)));
         assert!(matches!(slot.obtain(at(60)), Step::Mint(..)));
@@ -211,12 +224,46 @@ mod tests {
             panic!("no mint")
         };
         slot.land(first, &failed(), at(0));
-        let Step::Mint(second, ..) = slot.obtain(at(60)) else {
+        let Step::Mint(second, _sender, _) = slot.obtain(at(60)) else {
             panic!("no mint")
         };
         slot.land(first, &failed(), at(61));
         assert!(slot.is_minting(), "the second flight goes on");
         assert_ne!(first, second);
+    }
+
+    #[test]
+    fn a_flight_whose_task_is_gone_holds_nobody_up() {
+        let slot = Slot::default();
+        let Step::Mint(_, sender, _watch) = slot.obtain(at(0)) else {
+            panic!("no mint")
+        };
+        assert!(slot.is_minting());
+        drop(sender);
+        assert!(!slot.is_minting());
+        assert!(matches!(slot.obtain(at(0)), Step::Mint(..)));
+    }
+
+    #[test]
+    fn a_token_is_refreshed_once_and_only_when_due() {
+        let slot = Slot::default();
+        for start in [0, 40] {
+            let step = match start {
+                0 => slot.obtain(at(0)),
+                _ => slot.refresh(at(start)).expect("it is due"),
+            };
+            let Step::Mint(generation, _sender, _) = step else {
+                panic!("no mint")
+            };
+            assert!(slot.refresh(at(start)).is_none(), "one at a time");
+            slot.land(
+                generation,
+                &Ok(Arc::new(live(at(start), generation))),
+                at(start),
+            );
+            // a thread that had seen the token before this one
+            assert!(slot.refresh(at(start)).is_none());
+        }
     }
 
     #[test]

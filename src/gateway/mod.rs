@@ -13,7 +13,7 @@ use crate::policy;
 use crate::queue::Queues;
 use crate::reply::{self, CliForm, Reply};
 use crate::route::{self, Kind, Routed};
-use crate::runtime::{LocalTasks, Moment, Sweeper};
+use crate::runtime::{LocalTasks, Sweeper, uptime};
 use crate::telemetry::Metrics;
 use crate::upstream::{Answered, Upstream, UpstreamError};
 use http::StatusCode;
@@ -71,7 +71,7 @@ type Refused = Box<dyn Fault>;
 
 /// Answers one request.
 pub async fn handle(corridor: Rc<Corridor>, arrived: Arrived) -> Reply {
-    let started = Moment::now();
+    let started = uptime();
     let id = arrived.id;
     let method = arrived.head.method.clone();
     let (reply, kind) = match walk(&corridor, arrived).await {
@@ -85,7 +85,7 @@ pub async fn handle(corridor: Rc<Corridor>, arrived: Arrived) -> Reply {
             (reply::fault(refused.as_ref(), id), "fault")
         }
     };
-    let took = started.age(Moment::now());
+    let took = uptime().saturating_sub(started);
     corridor
         .shared
         .metrics

@@ -2,9 +2,8 @@
 //! two programs in the chain can disagree on what was asked.
 
 use super::GuardError;
-use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING, UPGRADE};
 use http::request::Parts;
-use http::{HeaderMap, Method, Version};
+use http::{HeaderMap, HeaderValue, Method, Version};
 
 /// Checks version, method, framing headers and every header's name and value.
 pub(super) fn check(head: &Parts) -> Result<(), GuardError> {
@@ -19,22 +18,77 @@ pub(super) fn check(head: &Parts) -> Result<(), GuardError> {
     if head.method.as_str().bytes().any(|b| b.is_ascii_lowercase()) {
         return Err(GuardError::Malformed("the method is not in capitals"));
     }
-    fields(&head.headers)?;
-    length(head)?;
-    connection(&head.headers)?;
-    expectation(&head.headers)
+    let framing = Framing::read(&head.headers)?;
+    length(head, &framing)?;
+    if framing.nominates {
+        return Err(GuardError::Malformed(
+            "the Connection header nominates an end-to-end header",
+        ));
+    }
+    // protocols are never switched (CVE-2018-1002105)
+    if framing.upgrades {
+        return Err(GuardError::Malformed(
+            "the gateway does not switch protocols; send no Upgrade header (curl: --http1.1)",
+        ));
+    }
+    if framing.expects_other {
+        return Err(GuardError::Expectation);
+    }
+    Ok(())
+}
+
+/// What the header section says of framing and connection, gathered in one pass.
+#[derive(Default)]
+struct Framing<'a> {
+    lengths: usize,
+    /// The first `Content-Length`.
+    length: Option<&'a HeaderValue>,
+    codings: usize,
+    /// The first `Transfer-Encoding`.
+    coding: Option<&'a HeaderValue>,
+    /// `Connection` names a header that we rely on.
+    nominates: bool,
+    upgrades: bool,
+    /// `Expect` asks for something else than `100-continue`.
+    expects_other: bool,
+}
+
+impl<'a> Framing<'a> {
+    fn read(headers: &'a HeaderMap) -> Result<Self, GuardError> {
+        let mut framing = Self::default();
+        for (name, value) in headers {
+            let name = name.as_str();
+            field(name, value)?;
+            match name {
+                "content-length" => {
+                    framing.lengths += 1;
+                    framing.length = framing.length.or(Some(value));
+                }
+                "transfer-encoding" => {
+                    framing.codings += 1;
+                    framing.coding = framing.coding.or(Some(value));
+                }
+                "connection" => framing.nominates |= nominates(value),
+                "upgrade" => framing.upgrades = true,
+                "expect" => {
+                    framing.expects_other |=
+                        !value.as_bytes().eq_ignore_ascii_case(b"100-continue");
+                }
+                _ => {}
+            }
+        }
+        Ok(framing)
+    }
 }
 
 /// RFC 9112 section 6: one framing header at most, and only where a body has a meaning.
-fn length(head: &Parts) -> Result<(), GuardError> {
-    let lengths = head.headers.get_all(CONTENT_LENGTH).iter().count();
-    let codings = head.headers.get_all(TRANSFER_ENCODING).iter().count();
-    if lengths + codings > 1 {
+fn length(head: &Parts, framing: &Framing<'_>) -> Result<(), GuardError> {
+    if framing.lengths + framing.codings > 1 {
         return Err(GuardError::Malformed(
             "the length of the body is given more than once",
         ));
     }
-    if let Some(coding) = head.headers.get(TRANSFER_ENCODING)
+    if let Some(coding) = framing.coding
         && (head.version == Version::HTTP_10
             || !coding.as_bytes().eq_ignore_ascii_case(b"chunked"))
     {
@@ -42,15 +96,12 @@ fn length(head: &Parts) -> Result<(), GuardError> {
             "the only transfer coding is chunked, in HTTP/1.1",
         ));
     }
-    let empty = head
-        .headers
-        .get(CONTENT_LENGTH)
-        .is_none_or(|length| length == "0");
+    let empty = framing.length.is_none_or(|length| length == "0");
     let bodiless = matches!(
         head.method,
         Method::GET | Method::HEAD | Method::OPTIONS | Method::DELETE
     );
-    if bodiless && (codings > 0 || !empty) {
+    if bodiless && (framing.codings > 0 || !empty) {
         return Err(GuardError::Malformed("this method takes no body"));
     }
     Ok(())
@@ -58,63 +109,34 @@ fn length(head: &Parts) -> Result<(), GuardError> {
 
 /// Names with `_` become the same WSGI variable as names with `-` (CVE-2025-64484); bytes
 /// outside visible ASCII mean different things to different servers.
-fn fields(headers: &HeaderMap) -> Result<(), GuardError> {
-    for (name, value) in headers {
-        if name.as_str().contains('_') {
-            return Err(GuardError::Malformed(
-                "a header name contains an underscore",
-            ));
-        }
-        if !value
-            .as_bytes()
-            .iter()
-            .all(|&b| b == b'\t' || (0x20..=0x7e).contains(&b))
-        {
-            return Err(GuardError::Malformed(
-                "a header value contains bytes outside ASCII text",
-            ));
-        }
-    }
-    Ok(())
-}
-
-/// A `Connection` that nominates a header which we rely on would have it removed further on
-/// (CVE-2022-31813); protocols are never switched (CVE-2018-1002105).
-fn connection(headers: &HeaderMap) -> Result<(), GuardError> {
-    let nominated = headers
-        .get_all(CONNECTION)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .map(str::trim);
-    for name in nominated {
-        if RELIED_ON
-            .iter()
-            .any(|relied| name.eq_ignore_ascii_case(relied))
-        {
-            return Err(GuardError::Malformed(
-                "the Connection header nominates an end-to-end header",
-            ));
-        }
-    }
-    if headers.contains_key(UPGRADE) {
+fn field(name: &str, value: &HeaderValue) -> Result<(), GuardError> {
+    if name.bytes().any(|b| b == b'_') {
         return Err(GuardError::Malformed(
-            "the gateway does not switch protocols; send no Upgrade header (curl: --http1.1)",
+            "a header name contains an underscore",
+        ));
+    }
+    if !value
+        .as_bytes()
+        .iter()
+        .all(|&b| b == b'\t' || (0x20..=0x7e).contains(&b))
+    {
+        return Err(GuardError::Malformed(
+            "a header value contains bytes outside ASCII text",
         ));
     }
     Ok(())
 }
 
-fn expectation(headers: &HeaderMap) -> Result<(), GuardError> {
-    let met = headers
-        .get_all(EXPECT)
-        .iter()
-        .all(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"));
-    if met {
-        Ok(())
-    } else {
-        Err(GuardError::Expectation)
-    }
+/// A `Connection` that nominates a header which we rely on would have it removed further on
+/// (CVE-2022-31813).
+fn nominates(connection: &HeaderValue) -> bool {
+    let mut nominated = connection.to_str().unwrap_or_default().split(',');
+    nominated.any(|name| {
+        let name = name.trim();
+        RELIED_ON
+            .iter()
+            .any(|relied| name.eq_ignore_ascii_case(relied))
+    })
 }
 
 /// Headers that must reach where they are going.

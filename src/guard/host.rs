@@ -6,15 +6,24 @@ use crate::listener::Peer;
 use crate::names::EnvName;
 use http::header::HOST;
 use http::request::Parts;
+use std::borrow::Cow;
 use std::net::SocketAddr;
 
 /// The names that clients may call us by.
 #[derive(Debug, Clone, Default)]
 pub struct HostRules {
-    /// Addresses that we listen on, ports included.
-    addresses: Vec<SocketAddr>,
+    /// Addresses that we listen on.
+    addresses: Vec<Listening>,
     /// More names, `name` or `name:port`, in lower case.
     extra: Vec<String>,
+}
+
+/// An address that we listen on, as a Host header spells it.
+#[derive(Debug, Clone)]
+struct Listening {
+    /// The IP address without brackets; none for 0.0.0.0 and ::, which name nobody.
+    ip: Option<String>,
+    port: u16,
 }
 
 /// How the client called us.
@@ -29,8 +38,12 @@ pub enum Named {
 impl HostRules {
     /// Takes the listening addresses and the configured names.
     pub fn new(addresses: Vec<SocketAddr>, extra: &[String]) -> Self {
+        let addresses = addresses.into_iter().map(|address| Listening {
+            ip: (!address.ip().is_unspecified()).then(|| address.ip().to_string()),
+            port: address.port(),
+        });
         Self {
-            addresses,
+            addresses: addresses.collect(),
             extra: extra.iter().map(|host| host.to_ascii_lowercase()).collect(),
         }
     }
@@ -46,14 +59,18 @@ impl HostRules {
                 return Err(GuardError::Malformed("there are two Host headers"));
             }
         };
-        let host = host
-            .to_str()
-            .ok()
-            .filter(|host| is_host(host))
-            .ok_or(GuardError::Malformed(
-                "the Host header is not a host and port",
-            ))?
-            .to_ascii_lowercase();
+        let host =
+            host.to_str()
+                .ok()
+                .filter(|host| is_host(host))
+                .ok_or(GuardError::Malformed(
+                    "the Host header is not a host and port",
+                ))?;
+        let host = if host.bytes().any(|b| b.is_ascii_uppercase()) {
+            Cow::Owned(host.to_ascii_lowercase())
+        } else {
+            Cow::Borrowed(host)
+        };
         if let Some(authority) = head.uri.authority()
             && !authority.as_str().eq_ignore_ascii_case(&host)
         {
@@ -62,7 +79,9 @@ impl HostRules {
             });
         }
         self.named(&host, peer)
-            .ok_or(GuardError::ForeignHost { host })
+            .ok_or_else(|| GuardError::ForeignHost {
+                host: host.into_owned(),
+            })
     }
 
     fn named(&self, host: &str, peer: Peer) -> Option<Named> {
@@ -81,9 +100,10 @@ impl HostRules {
             Peer::Unix => true,
             Peer::Ip(_) => {
                 (name == "localhost" && self.is_our_port(port, peer))
-                    || self.addresses.iter().any(|address| {
-                        !address.ip().is_unspecified() && is_address(name, port, *address)
-                    })
+                    || self
+                        .addresses
+                        .iter()
+                        .any(|address| address.is_called(name, port))
                     || self
                         .extra
                         .iter()
@@ -98,7 +118,7 @@ impl HostRules {
             || self
                 .addresses
                 .iter()
-                .any(|address| address.port() == port.unwrap_or(HTTP_PORT))
+                .any(|address| address.port == port.unwrap_or(HTTP_PORT))
     }
 
     fn is_extra(
@@ -113,12 +133,14 @@ impl HostRules {
     }
 }
 
-fn is_address(name: &str, port: Option<u16>, address: SocketAddr) -> bool {
-    let bare = name
-        .strip_prefix('[')
-        .and_then(|n| n.strip_suffix(']'))
-        .unwrap_or(name);
-    port.unwrap_or(HTTP_PORT) == address.port() && bare == address.ip().to_string()
+impl Listening {
+    fn is_called(&self, name: &str, port: Option<u16>) -> bool {
+        let bare = name
+            .strip_prefix('[')
+            .and_then(|n| n.strip_suffix(']'))
+            .unwrap_or(name);
+        port.unwrap_or(HTTP_PORT) == self.port && self.ip.as_deref() == Some(bare)
+    }
 }
 
 fn split_port(host: &str) -> (&str, Option<u16>) {

@@ -32,11 +32,9 @@ pub(super) fn check(
 }
 
 fn check_cli(headers: &HeaderMap, trusted: &[String]) -> Result<(), GuardError> {
-    let browser = headers.contains_key(ORIGIN)
-        || headers.contains_key(REFERER)
-        || headers
-            .keys()
-            .any(|name| name.as_str().starts_with("sec-fetch-"));
+    let browser = headers.keys().any(|name| {
+        *name == ORIGIN || *name == REFERER || name.as_str().starts_with("sec-fetch-")
+    });
     if !browser {
         return Ok(());
     }
@@ -91,6 +89,9 @@ fn is_plain_text(headers: &HeaderMap) -> bool {
     let (Some(value), None) = (types.next(), types.next()) else {
         return false;
     };
+    if value == "text/plain" {
+        return true;
+    }
     let Ok(value) = value.to_str() else {
         return false;
     };

@@ -3,12 +3,13 @@
 
 use super::GuardError;
 use http::Uri;
+use http::uri::PathAndQuery;
+use std::borrow::Cow;
 
 /// A request target whose path has one reading only.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
-    path: String,
-    query: Option<String>,
+    sent: PathAndQuery,
     reserved: Option<Reserved>,
 }
 
@@ -33,19 +34,19 @@ impl Target {
         check_path(path)?;
         Ok(Self {
             reserved: reserved(path)?,
-            path: path.to_owned(),
-            query: uri.query().map(str::to_owned),
+            // a reference count, not a copy
+            sent: uri.path_and_query().cloned().ok_or(NO_PATH)?,
         })
     }
 
     /// The path, exactly as sent.
     pub fn path(&self) -> &str {
-        &self.path
+        self.sent.path()
     }
 
     /// The query, exactly as sent; it plays no part in any decision.
     pub fn query(&self) -> Option<&str> {
-        self.query.as_deref()
+        self.sent.query()
     }
 
     /// What the path means to us.
@@ -56,7 +57,7 @@ impl Target {
 
 fn check_path(path: &str) -> Result<(), GuardError> {
     if !path.starts_with('/') {
-        return Err(GuardError::Malformed("the target is not an absolute path"));
+        return Err(NO_PATH);
     }
     if path
         .bytes()
@@ -69,7 +70,7 @@ fn check_path(path: &str) -> Result<(), GuardError> {
     let mut segments = path.split('/').skip(1).peekable();
     while let Some(segment) = segments.next() {
         let decoded = decode(segment)?;
-        if matches!(decoded.as_slice(), b"." | b"..")
+        if matches!(&*decoded, b"." | b"..")
             || (segment.is_empty() && segments.peek().is_some())
         {
             return Err(GuardError::Malformed(
@@ -81,9 +82,12 @@ fn check_path(path: &str) -> Result<(), GuardError> {
 }
 
 /// Undoes percent-encoding (RFC 3986 section 2.1), refusing what must not be hidden in it.
-fn decode(segment: &str) -> Result<Vec<u8>, GuardError> {
+fn decode(segment: &str) -> Result<Cow<'_, [u8]>, GuardError> {
     const BAD: GuardError =
         GuardError::Malformed("the path contains an escape that is not allowed");
+    if !segment.bytes().any(|b| b == b'%') {
+        return Ok(Cow::Borrowed(segment.as_bytes()));
+    }
     let mut bytes = segment.bytes();
     let mut decoded = Vec::with_capacity(segment.len());
     while let Some(byte) = bytes.next() {
@@ -104,7 +108,7 @@ fn decode(segment: &str) -> Result<Vec<u8>, GuardError> {
     if std::str::from_utf8(&decoded).is_err() {
         return Err(BAD);
     }
-    Ok(decoded)
+    Ok(Cow::Owned(decoded))
 }
 
 /// Reserved prefixes compare without regard to case or escapes, and then must be spelled
@@ -113,9 +117,8 @@ fn reserved(path: &str) -> Result<Option<Reserved>, GuardError> {
     if path == "/aws_mwaa/cli" {
         return Ok(Some(Reserved::Cli));
     }
-    let plain: Vec<u8> = decode(path.trim_start_matches('/').split('/').next().unwrap_or(""))?;
-    let plain = plain.to_ascii_lowercase();
-    let kind = match plain.as_slice() {
+    let first = decode(path.trim_start_matches('/').split('/').next().unwrap_or(""))?;
+    let kind = match first.to_ascii_lowercase().as_slice() {
         b"aws_mwaa" | b"pluginsv2" => Reserved::Mwaa,
         b"-" => return Ok(Some(Reserved::Own)),
         _ => return Ok(None),
@@ -128,6 +131,8 @@ fn reserved(path: &str) -> Result<Option<Reserved>, GuardError> {
     }
     Ok(Some(kind))
 }
+
+const NO_PATH: GuardError = GuardError::Malformed("the target is not an absolute path");
 
 #[cfg(test)]
 mod tests {

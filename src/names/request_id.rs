@@ -6,22 +6,25 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The name of one request: in our reply header, in fault bodies and in log lines.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct RequestId(u64, u64);
+pub struct RequestId(u64);
 
 impl RequestId {
     /// A new one: a random number for the process, and a count.
     pub fn next() -> Self {
         static COUNT: AtomicU64 = AtomicU64::new(0);
-        static PROCESS: LazyLock<u64> = LazyLock::new(|| fastrand::u64(..));
-        Self(*PROCESS, COUNT.fetch_add(1, Ordering::Relaxed))
+        Self(COUNT.fetch_add(1, Ordering::Relaxed))
     }
 }
 
 impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}-{:x}", self.0, self.1)
+        f.write_str(&PROCESS)?;
+        fmt::LowerHex::fmt(&self.0, f)
     }
 }
+
+/// The part that all names of this process share.
+static PROCESS: LazyLock<String> = LazyLock::new(|| format!("{:016x}-", fastrand::u64(..)));
 
 impl fmt::Debug for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -38,5 +41,9 @@ mod tests {
         let (first, second) = (RequestId::next(), RequestId::next());
         assert_ne!(first, second);
         assert_ne!(first.to_string(), second.to_string());
+        let text = RequestId(0xab).to_string();
+        let (process, count) = text.split_once('-').unwrap();
+        assert!(process.len() == 16 && process.bytes().all(|b| b.is_ascii_hexdigit()));
+        assert_eq!(count, "ab");
     }
 }

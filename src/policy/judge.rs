@@ -13,13 +13,13 @@ use std::fmt;
 
 /// What one environment's configuration says about commands.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Rules {
+pub struct Rules<'a> {
     /// The built-in policy.
     pub policy: Policy,
     /// Commands or groups added to it, each as words; also ones that MWAA does not list.
-    pub allow: Vec<Vec<String>>,
+    pub allow: &'a [Vec<String>],
     /// Commands or groups taken from it, each as words. Beats `allow`.
-    pub deny: Vec<Vec<String>>,
+    pub deny: &'a [Vec<String>],
 }
 
 /// The proof that a command may be sent. Only [`judge`] makes one.
@@ -76,7 +76,7 @@ impl fmt::Debug for Permit {
 pub fn judge(
     command: &Command,
     version: AirflowVersion,
-    rules: &Rules,
+    rules: &Rules<'_>,
 ) -> Result<Permit, Refusal> {
     let (release, _) = release_for(version);
     match command.path(release) {
@@ -96,7 +96,7 @@ fn judge_group(
     group: &'static str,
     version: AirflowVersion,
     release: &Release,
-    rules: &Rules,
+    rules: &Rules<'_>,
 ) -> Result<Permit, Refusal> {
     if rules.deny.iter().any(|entry| entry == &[group]) {
         return Err(advice::denied(group));
@@ -119,20 +119,20 @@ fn judge_known(
     arguments: &[String],
     version: AirflowVersion,
     release: &Release,
-    rules: &Rules,
+    rules: &Rules<'_>,
 ) -> Result<Permit, Refusal> {
-    let name: Vec<&str> = entry.command.split(' ').collect();
+    let name = || entry.command.split(' ');
     if rules
         .deny
         .iter()
-        .any(|denied| is_prefix(denied, &name) || is_within(denied, &name))
+        .any(|denied| is_prefix(denied, name()) || is_within(denied, name()))
     {
         return Err(advice::denied(entry.command));
     }
     if rules.policy == Policy::All {
         return Ok(Permit::new(command, entry.command, Some(entry.class)));
     }
-    if !rules.allow.iter().any(|allowed| is_prefix(allowed, &name)) {
+    if !rules.allow.iter().any(|allowed| is_prefix(allowed, name())) {
         if !entry.runs(release) {
             return Err(advice::unsupported(command, Some(entry), version, release));
         }
@@ -156,10 +156,10 @@ fn judge_unknown(
     command: &Command,
     version: AirflowVersion,
     release: &Release,
-    rules: &Rules,
+    rules: &Rules<'_>,
 ) -> Result<Permit, Refusal> {
-    let leading: Vec<&str> = command.leading().iter().map(String::as_str).collect();
-    if rules.deny.iter().any(|denied| is_prefix(denied, &leading)) {
+    let leading = || command.leading().iter().map(String::as_str);
+    if rules.deny.iter().any(|denied| is_prefix(denied, leading())) {
         return Err(advice::denied("the command"));
     }
     if rules.policy == Policy::All {
@@ -168,7 +168,7 @@ fn judge_unknown(
     if !rules
         .allow
         .iter()
-        .any(|allowed| is_prefix(allowed, &leading))
+        .any(|allowed| is_prefix(allowed, leading()))
     {
         return Err(advice::unsupported(command, None, version, release));
     }
@@ -192,12 +192,13 @@ pub(super) const fn grants(policy: Policy, class: Class) -> bool {
 }
 
 /// Whether a rule's words are the first words of a command's name. No words match nothing.
-fn is_prefix(rule: &[String], name: &[&str]) -> bool {
-    !rule.is_empty() && rule.len() <= name.len() && rule.iter().zip(name).all(|(a, b)| a == b)
+fn is_prefix<'a>(rule: &[String], mut name: impl Iterator<Item = &'a str>) -> bool {
+    !rule.is_empty() && rule.iter().all(|word| name.next() == Some(word))
 }
 
 /// Whether a deny rule goes on after the command's name (`dags delete my_dag`). Options could
 /// hide the further words, so such a rule denies the command as a whole.
-fn is_within(rule: &[String], name: &[&str]) -> bool {
-    rule.len() > name.len() && rule.iter().zip(name).all(|(a, b)| a == b)
+fn is_within<'a>(rule: &[String], mut name: impl Iterator<Item = &'a str>) -> bool {
+    let mut rule = rule.iter();
+    name.all(|word| rule.next().is_some_and(|ruled| ruled == word)) && rule.next().is_some()
 }

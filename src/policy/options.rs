@@ -34,13 +34,19 @@ pub(super) fn forbidden(
     arguments: &[String],
     release: &Release,
 ) -> Option<Forbidden> {
+    let mut options = arguments
+        .iter()
+        .take_while(|word| *word != "--")
+        .filter(|word| word.starts_with('-'))
+        .peekable();
+    // most commands have none, and the rows need no look
+    options.peek()?;
     let version = release.version();
     let rows: Vec<&Row> = rows_of(command)
         .iter()
         .copied()
         .filter(|row| row.first <= version && version <= row.last)
         .collect();
-    let mut options = arguments.iter().take_while(|word| *word != "--");
     options.find_map(|word| judge_word(word, &rows))
 }
 

@@ -10,7 +10,11 @@ use std::sync::Arc;
 /// A command that may run. What is sent is our own re-quoted form of what was judged, never
 /// the client's bytes.
 #[derive(Debug)]
-pub struct Permitted {
+pub struct Permitted(Box<Inner>);
+
+/// Boxed: from here on the value is only handed on, from room to room and future to future.
+#[derive(Debug)]
+struct Inner {
     id: RequestId,
     entry: Arc<Entry>,
     headers: HeaderMap,
@@ -21,27 +25,27 @@ pub struct Permitted {
 impl Permitted {
     /// The request's name.
     pub fn id(&self) -> RequestId {
-        self.id
+        self.0.id
     }
 
     /// Where it goes.
     pub fn entry(&self) -> &Arc<Entry> {
-        &self.entry
+        &self.0.entry
     }
 
     /// The client's header section, none of which is forwarded unless listed.
     pub fn headers(&self) -> &HeaderMap {
-        &self.headers
+        &self.0.headers
     }
 
     /// The canonical command. A reference count, not a copy, for each use.
     pub fn command(&self) -> &Bytes {
-        &self.command
+        &self.0.command
     }
 
     /// The command's name without its arguments, for logs.
     pub fn name(&self) -> &'static str {
-        self.name
+        self.0.name
     }
 }
 
@@ -55,15 +59,15 @@ pub fn permit(
     let environment = &entry.environment;
     let rules = Rules {
         policy: environment.policy,
-        allow: environment.allow.clone(),
-        deny: environment.deny.clone(),
+        allow: &environment.allow,
+        deny: &environment.deny,
     };
     let permit = judge(command, version, &rules)?;
-    Ok(Permitted {
+    Ok(Permitted(Box::new(Inner {
         id: admitted.id(),
         name: permit.name(),
         command: permit.into_line(),
         headers: admitted.into_headers(),
         entry,
-    })
+    })))
 }

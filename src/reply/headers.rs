@@ -1,10 +1,7 @@
 //! Response hygiene: what the web server says that is not for the client.
 
 use http::HeaderMap;
-use http::header::{
-    CONNECTION, HeaderName, PROXY_AUTHENTICATE, SET_COOKIE, STRICT_TRANSPORT_SECURITY, TE,
-    TRAILER, TRANSFER_ENCODING, UPGRADE, WWW_AUTHENTICATE,
-};
+use http::header::{CONNECTION, HeaderName};
 
 /// Removes hop-by-hop fields and those that `Connection` names (RFC 9110 section 7.6.1),
 /// credentials, and what holds only for the web server's own origin.
@@ -16,36 +13,36 @@ pub(super) fn strip(headers: &mut HeaderMap) {
         .flat_map(|value| value.split(','))
         .filter_map(|name| name.trim().parse().ok())
         .collect();
-    for name in nominated.iter().chain(&NOT_FORWARDED) {
-        headers.remove(name);
-    }
-    let ours_alone: Vec<HeaderName> = headers
+    let dropped: Vec<HeaderName> = headers
         .keys()
-        .filter(|name| {
-            let name = name.as_str();
-            name.starts_with("access-control-") || name.starts_with("mwaa-gateway-")
-        })
+        .filter(|name| !is_forwarded(name) || nominated.contains(name))
         .cloned()
         .collect();
-    for name in ours_alone {
+    for name in dropped {
         headers.remove(name);
     }
 }
 
-/// Fields that never pass back.
-static NOT_FORWARDED: [HeaderName; 11] = [
-    CONNECTION,
-    HeaderName::from_static("keep-alive"),
-    PROXY_AUTHENTICATE,
-    HeaderName::from_static("proxy-connection"),
-    SET_COOKIE,
-    STRICT_TRANSPORT_SECURITY,
-    TE,
-    TRAILER,
-    TRANSFER_ENCODING,
-    UPGRADE,
-    WWW_AUTHENTICATE,
-];
+/// Whether a field passes back.
+fn is_forwarded(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    let kept_here = matches!(
+        name,
+        "connection"
+            | "keep-alive"
+            | "proxy-authenticate"
+            | "proxy-connection"
+            | "set-cookie"
+            | "strict-transport-security"
+            | "te"
+            | "trailer"
+            | "transfer-encoding"
+            | "upgrade"
+            | "www-authenticate"
+    );
+    // the last are ours alone to say
+    !kept_here && !name.starts_with("access-control-") && !name.starts_with("mwaa-gateway-")
+}
 
 #[cfg(test)]
 mod tests {

@@ -21,11 +21,7 @@ impl Moment {
         reason = "the one home of reading the time"
     )]
     pub fn now() -> Self {
-        let boot = clock_gettime(ClockId::Boottime);
-        let boot = Duration::new(
-            u64::try_from(boot.tv_sec).unwrap_or(0),
-            u32::try_from(boot.tv_nsec).unwrap_or(0),
-        );
+        let boot = uptime();
         let wall = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or(Duration::ZERO);
@@ -63,6 +59,16 @@ impl Moment {
     pub const fn from_clocks(boot: Duration, wall: Duration) -> Self {
         Self { boot, wall }
     }
+}
+
+/// The time since the machine started, sleep included: for limits and for how long something
+/// took, where the wall clock has no say.
+pub fn uptime() -> Duration {
+    let boot = clock_gettime(ClockId::Boottime);
+    Duration::new(
+        u64::try_from(boot.tv_sec).unwrap_or(0),
+        u32::try_from(boot.tv_nsec).unwrap_or(0),
+    )
 }
 
 #[cfg(test)]

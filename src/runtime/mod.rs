@@ -4,6 +4,6 @@ mod clock;
 mod sweep;
 mod tasks;
 
-pub use clock::Moment;
+pub use clock::{Moment, uptime};
 pub use sweep::{Deadline, Elapsed, Sweeper};
 pub use tasks::{Background, Finish, Guarded, LocalTasks, local_set};

@@ -4,7 +4,7 @@
 //! of seconds need no such precision: a tick at most once in 100 ms looks at all that waits,
 //! and there is no tick when nothing waits.
 
-use super::{LocalTasks, Moment};
+use super::{LocalTasks, uptime};
 use slab::Slab;
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -59,7 +59,7 @@ impl Sweeper {
                 if ticking.0.armed.get() == 0 {
                     ticking.0.wake.notified().await;
                 }
-                let nap = ticking.sweep(Moment::now().boot());
+                let nap = ticking.sweep(uptime());
                 tokio::time::sleep(nap).await;
             }
         });
@@ -133,7 +133,7 @@ impl fmt::Debug for Deadline {
 impl Deadline {
     /// Sets the limit to `from_now`, in place of any earlier one.
     pub fn arm(&self, from_now: Duration) {
-        self.set(Some(Moment::now().boot() + from_now));
+        self.set(Some(uptime() + from_now));
     }
 
     /// Takes the limit off.
@@ -183,9 +183,9 @@ impl Future for &Deadline {
 impl Drop for Deadline {
     fn drop(&mut self) {
         let shared = &self.sweeper.0;
-        if let Some(entry) = shared.entries.borrow_mut().try_remove(self.key)
-            && entry.due.is_some()
-        {
+        // its waker goes after the borrow: a task that ends with it may hold deadlines itself
+        let removed = shared.entries.borrow_mut().try_remove(self.key);
+        if removed.is_some_and(|entry| entry.due.is_some()) {
             shared.armed.set(shared.armed.get() - 1);
         }
     }
@@ -219,7 +219,7 @@ mod tests {
         second.arm(Duration::from_secs(500));
         third.disarm();
         let cx = Context::from_waker(Waker::noop());
-        let nap = sweeper.sweep(Moment::now().boot() + Duration::from_secs(6));
+        let nap = sweeper.sweep(uptime() + Duration::from_secs(6));
         assert!(first.poll_expired(&cx).is_ready());
         assert!(second.poll_expired(&cx).is_pending());
         assert!(third.poll_expired(&cx).is_pending());

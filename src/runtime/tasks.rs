@@ -209,6 +209,23 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_task_that_panics_is_over_and_the_others_go_on() {
+        LocalSet::new()
+            .run_until(async {
+                let tasks = LocalTasks::default();
+                let (go, gone) = oneshot::channel::<u8>();
+                let (tell, told) = oneshot::channel();
+                tasks.spawn(async { panic!("on purpose") });
+                tasks.spawn(async { tell.send(gone.await.unwrap()).unwrap() });
+                tokio::task::yield_now().await;
+                go.send(7).unwrap();
+                assert_eq!(told.await, Ok(7));
+                tasks.idle().await;
+            })
+            .await;
+    }
+
+    #[tokio::test]
     async fn what_is_done_or_closed_costs_no_task() {
         LocalSet::new()
             .run_until(async {

@@ -11,6 +11,7 @@ use hyper::client::conn::http1::SendRequest;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt;
+use std::io;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
@@ -96,7 +97,8 @@ impl Upstream {
         loop {
             let (mut connection, reused) = match inner.take(entry.id, &host) {
                 Some(connection) => (connection, true),
-                None => (inner.open(&entry, &host).await?, false),
+                // rare and large: boxed, so that not every exchange has room for it
+                None => (Box::pin(inner.open(&entry, &host)).await?, false),
             };
             match inner.exchange(&mut connection, request, &host).await? {
                 Exchanged::Reply(response) => {
@@ -114,10 +116,11 @@ impl Upstream {
                     return Ok(Answered::new(response, lease, &inner.sweeper, limit, keyed));
                 }
                 Exchanged::Unwritten(again, _error) if reused => request = again,
+                // nothing was sent, so the outcome is not unknown
                 Exchanged::Unwritten(_, source) => {
-                    return Err(UpstreamError::Broken {
-                        host: host.to_string(),
-                        source,
+                    return Err(UpstreamError::Unreachable {
+                        address: host.to_string(),
+                        source: io::Error::other(source),
                     });
                 }
             }

@@ -3,7 +3,7 @@
 use super::dial::Outgoing;
 use crate::credential::Keyed;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName, USER_AGENT};
-use http::{HeaderValue, Method, Request, Uri};
+use http::{HeaderMap, HeaderValue, Method, Request, Uri};
 use http_body_util::Full;
 
 /// The request for `/aws_mwaa/cli`: our canonical command, one length, one Host, one key.
@@ -13,6 +13,7 @@ pub(super) fn cli(keyed: &Keyed) -> Request<Outgoing> {
     *request.method_mut() = Method::POST;
     *request.uri_mut() = Uri::from_static("/aws_mwaa/cli");
     let headers = request.headers_mut();
+    *headers = HeaderMap::with_capacity(MOST_FIELDS);
     for name in FORWARDED {
         if let Some(value) = permitted.headers().get(&name) {
             headers.insert(name, value.clone());
@@ -20,9 +21,7 @@ pub(super) fn cli(keyed: &Keyed) -> Request<Outgoing> {
     }
     headers.entry(USER_AGENT).or_insert(OURS);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
-    if let Ok(host) = HeaderValue::from_str(keyed.live().host()) {
-        headers.insert(HOST, host);
-    }
+    headers.insert(HOST, keyed.live().host_field().clone());
     headers.insert(AUTHORIZATION, keyed.live().authorization().clone());
     request
 }
@@ -33,6 +32,9 @@ const FORWARDED: [HeaderName; 3] = [
     HeaderName::from_static("traceparent"),
     HeaderName::from_static("tracestate"),
 ];
+
+/// What is forwarded, what is ours and hyper's length: the map never grows.
+const MOST_FIELDS: usize = 3 + 4;
 
 /// For clients that do not say who they are.
 const OURS: HeaderValue =

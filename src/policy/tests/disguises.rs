@@ -46,7 +46,7 @@ fn no_disguise_of_a_forbidden_command_passes() {
         "webserver",
     ];
     let rules = Rules {
-        deny: words(&["dags delete"]),
+        deny: &words(&["dags delete"]),
         ..Rules::default()
     };
     let mut random = fastrand::Rng::with_seed(23);

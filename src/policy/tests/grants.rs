@@ -106,8 +106,8 @@ fn policy_all_leaves_the_decision_to_the_web_server() {
 fn allow_adds_and_deny_takes_away() {
     let rules = Rules {
         policy: Policy::ReadOnly,
-        allow: words(&["pools set", "dags", "my-plugin sync", "users"]),
-        deny: words(&["dags delete", "variables", "users delete", "roles list all"]),
+        allow: &words(&["pools set", "dags", "my-plugin sync", "users"]),
+        deny: &words(&["dags delete", "variables", "users delete", "roles list all"]),
     };
     let cases = [
         ("pools set a 1 b", Ok(())),
@@ -138,15 +138,15 @@ fn allow_adds_and_deny_takes_away() {
     }
     let empty = Rules {
         policy: Policy::Supported,
-        allow: vec![Vec::new()],
-        deny: vec![Vec::new()],
+        allow: &[Vec::new()],
+        deny: &[Vec::new()],
     };
     assert!(verdict("dags list", "2.10.3", &empty).is_ok());
     assert_eq!(verdict("users list", "2.10.3", &empty), Err(UNSUPPORTED));
     let denied_everywhere = Rules {
         policy: Policy::All,
-        allow: Vec::new(),
-        deny: words(&["my-plugin", "db reset"]),
+        allow: &[],
+        deny: &words(&["my-plugin", "db reset"]),
     };
     assert_eq!(
         verdict("my-plugin sync", "2.10.3", &denied_everywhere),

@@ -20,21 +20,21 @@ fn words(entries: &[&str]) -> Vec<Vec<String>> {
 }
 
 /// The canonical line, or the fault's code.
-fn verdict(line: &str, airflow: &str, rules: &Rules) -> Result<String, &'static str> {
+fn verdict(line: &str, airflow: &str, rules: &Rules<'_>) -> Result<String, &'static str> {
     Command::read(line.as_bytes())
         .and_then(|command| judge(&command, version(airflow), rules))
         .map(|permit| String::from_utf8(permit.into_line().to_vec()).expect("UTF-8"))
         .map_err(|refusal| refusal.code().text)
 }
 
-fn refusal(line: &str, airflow: &str, rules: &Rules) -> Refusal {
+fn refusal(line: &str, airflow: &str, rules: &Rules<'_>) -> Refusal {
     let command = Command::read(line.as_bytes());
     command
         .and_then(|c| judge(&c, version(airflow), rules))
         .expect_err(line)
 }
 
-fn of(policy: Policy) -> Rules {
+fn of(policy: Policy) -> Rules<'static> {
     Rules {
         policy,
         ..Rules::default()
