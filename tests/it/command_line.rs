@@ -392,7 +392,10 @@ async fn colour_can_be_switched_off() {
             &["wait", "--timeout=1ms", "--management=127.0.0.1:1"],
         ] {
             let mut command = command(arguments);
-            command.env("CLICOLOR_FORCE", "1").env("NO_COLOR", no_color);
+            command
+                .env("CLICOLOR_FORCE", "1")
+                .env("NO_COLOR", no_color)
+                .env("AWS_CA_BUNDLE", "/nonexistent");
             let ended = end(command).await;
             assert_eq!(
                 ended.stderr.contains('\u{1b}'),
@@ -402,10 +405,9 @@ async fn colour_can_be_switched_off() {
             assert!(ended.stderr.contains("error"), "{}", ended.stderr);
         }
     }
-    for stream in [
-        run(&["serve"]).await.stderr,
-        run(&["commands"]).await.stdout,
-    ] {
+    let mut serve = command(&["serve"]);
+    serve.env("AWS_CA_BUNDLE", "/nonexistent");
+    for stream in [end(serve).await.stderr, run(&["commands"]).await.stdout] {
         assert!(!stream.contains('\u{1b}'), "colour goes to terminals only");
     }
 }
