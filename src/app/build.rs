@@ -35,6 +35,8 @@ pub struct Extras {
     pub no_proxy: Option<String>,
     /// Keys in place of the AWS chain: the demo's, for its own emulator.
     pub static_key: Option<StaticKey>,
+    /// The profile that the AWS chain takes where none is configured (`AWS_PROFILE`).
+    pub default_profile: Option<String>,
 }
 
 /// The gateway could not be built.

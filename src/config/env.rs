@@ -49,6 +49,10 @@ pub const VARIABLES: &[Variable] = &[
         doc: "No colour when set to anything (no-color.org).",
     },
     Variable {
+        name: AWS_PROFILE,
+        doc: "The AWS profile where none is configured. Unlike one that is, it gives way to keys in the environment.",
+    },
+    Variable {
         name: AWS_CA_BUNDLE,
         doc: "A PEM file with more trust roots for the AWS APIs.",
     },
@@ -89,6 +93,7 @@ pub const MANAGEMENT: &str = "MWAA_GATEWAY_MANAGEMENT";
 /// What to log, as `--log`.
 pub const LOG: &str = "MWAA_GATEWAY_LOG";
 const NO_COLOR: &str = "NO_COLOR";
+const AWS_PROFILE: &str = "AWS_PROFILE";
 const AWS_CA_BUNDLE: &str = "AWS_CA_BUNDLE";
 const HTTPS_PROXY: &str = "HTTPS_PROXY";
 const NO_PROXY: &str = "NO_PROXY";
@@ -109,6 +114,12 @@ pub fn xdg_config_home() -> Option<PathBuf> {
 /// Whether the user wants no colour: the variable is set and not empty (no-color.org).
 pub fn no_color() -> bool {
     read(NO_COLOR).is_some()
+}
+
+/// The profile that the AWS SDK takes where none is configured. The SDK reads it too: here it is
+/// for telling which profile it was.
+pub fn aws_profile() -> Option<String> {
+    text(read(AWS_PROFILE))
 }
 
 /// A PEM file with more trust roots for the AWS APIs.

@@ -3,8 +3,10 @@
 use super::host_prefix::NoHostPrefix;
 use super::{AwsError, AwsErrorKind};
 use crate::names::Secret;
+use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::provider_config::ProviderConfig;
 use aws_config::sts::AssumeRoleProvider;
-use aws_config::{BehaviorVersion, Region};
+use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_mwaa::Client;
 use aws_sdk_mwaa::config::{Credentials, SharedCredentialsProvider};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
@@ -28,6 +30,8 @@ pub struct Settings {
     pub no_proxy: Option<String>,
     /// Keys in place of the AWS chain.
     pub static_key: Option<StaticKey>,
+    /// The profile that the AWS chain takes where none is configured (`AWS_PROFILE`): for hints.
+    pub default_profile: Option<String>,
 }
 
 /// A pair of keys that is given, not found.
@@ -80,7 +84,7 @@ impl Connected {
         if let Some(profile) = &identity.profile {
             loader = loader.profile_name(profile.as_ref());
         }
-        let base = loader.load().await;
+        let mut base = loader.load().await;
         let region = base.region().map(ToString::to_string).ok_or_else(|| {
             AwsError::new(
                 AwsErrorKind::Credentials,
@@ -88,6 +92,11 @@ impl Connected {
                 "set aws.region, --region or AWS_REGION",
             )
         })?;
+        if let Some(profile) = &identity.profile
+            && settings.static_key.is_none()
+        {
+            base = with_profile(base, http, profile);
+        }
         let mut sts = aws_sdk_sts::config::Builder::from(&base);
         let mut config = aws_sdk_mwaa::config::Builder::from(&base)
             // retries are the token cache's: it knows who waits and for how long
@@ -120,6 +129,30 @@ impl Connected {
             region,
         })
     }
+}
+
+/// Takes credentials from this profile and from nowhere else. The SDK's chain would look at keys
+/// in the environment first, and go on to the instance's role if there is no such profile; who
+/// names a profile wants that one, as with the AWS CLI's `--profile`.
+fn with_profile(base: SdkConfig, http: &SharedHttpClient, profile: &str) -> SdkConfig {
+    let mut config = ProviderConfig::without_region()
+        .with_http_client(http.clone())
+        .with_region(base.region().cloned())
+        .with_use_fips(base.use_fips())
+        .with_use_dual_stack(base.use_dual_stack());
+    if let Some(retry) = base.retry_config() {
+        config = config.with_retry_config(retry.clone());
+    }
+    if let Some(timeouts) = base.timeout_config() {
+        config = config.with_timeout_config(timeouts.clone());
+    }
+    let provider = ProfileFileCredentialsProvider::builder()
+        .configure(&config)
+        .profile_name(profile)
+        .build();
+    base.into_builder()
+        .credentials_provider(SharedCredentialsProvider::new(provider))
+        .build()
 }
 
 /// https, or http to this machine (the emulator).

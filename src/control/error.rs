@@ -18,7 +18,7 @@ pub enum AwsErrorKind {
     Credentials,
     /// The identity lacks a permission.
     Denied,
-    /// An SSO or login session has expired.
+    /// There is no SSO session, or it has expired.
     LoginNeeded,
     /// The environment does not exist there.
     NotFound,
@@ -46,6 +46,8 @@ pub(super) struct Call<'a> {
     pub(super) operation: &'static str,
     pub(super) environment: &'a Environment,
     pub(super) region: &'a str,
+    /// The profile in use, as far as it is known.
+    pub(super) profile: Option<&'a str>,
     /// How far our clock is from AWS's, where a reply told its date.
     pub(super) clock_offset: Option<i64>,
 }
@@ -168,9 +170,9 @@ fn hint(kind: AwsErrorKind, said: &str, call: &Call<'_>) -> Cow<'static, str> {
             partition(region)
         )
         .into(),
-        AwsErrorKind::LoginNeeded => match profile {
+        AwsErrorKind::LoginNeeded => match call.profile {
             Some(profile) => format!("run `aws sso login --profile {profile}`").into(),
-            None => "run `aws sso login` (with --profile if you use one)".into(),
+            None => code::AWS_LOGIN_NEEDED.advice.into(),
         },
         AwsErrorKind::NotFound => format!(
             "there is no environment {name:?} in {region} for these credentials; check the name, \

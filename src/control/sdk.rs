@@ -7,10 +7,13 @@ use super::http_client::{Surroundings, http_client};
 use super::{AwsError, AwsErrorKind, CliToken, ControlPlane, Described, Reply};
 use crate::names::{Environment, Secret};
 use crate::runtime::Moment;
+use aws_sdk_mwaa::config::http::HttpResponse;
+use aws_sdk_mwaa::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use std::collections::HashMap;
+use std::error::Error;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, UNIX_EPOCH};
 use tokio::sync::OnceCell;
@@ -59,10 +62,50 @@ impl Sdk {
         Ok(ConnectedRef(cell))
     }
 
+    fn call<'a>(
+        &'a self,
+        operation: &'static str,
+        environment: &'a Environment,
+        region: &'a str,
+        date: &ReplyDate,
+    ) -> Call<'a> {
+        let default = self.settings.default_profile.as_deref();
+        Call {
+            operation,
+            environment,
+            region,
+            profile: environment.profile.as_deref().or(default),
+            clock_offset: clock_offset(date),
+        }
+    }
+
+    /// Sorts a failure. A client whose credentials were the cause is let go: the SDK reads a
+    /// profile only once, and keeps keys without an end for ever. The next client finds what a
+    /// person has put there since.
+    fn failed<E>(
+        &self,
+        error: &SdkError<E, HttpResponse>,
+        call: &Call<'_>,
+        client: &ConnectedRef,
+    ) -> AwsError
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+    {
+        let error = AwsError::from_sdk(error, call);
+        if matches!(
+            error.kind,
+            AwsErrorKind::Credentials | AwsErrorKind::LoginNeeded
+        ) {
+            let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+            clients.retain(|_, other| !Arc::ptr_eq(other, &client.0));
+        }
+        error
+    }
+
     /// Who AWS says we are: the ARN of `GetCallerIdentity`, which needs no permission.
     pub async fn caller_identity(&self, environment: &Environment) -> Result<String, AwsError> {
-        let connected = self.connected(environment).await?;
-        let connected = connected.get()?;
+        let client = self.connected(environment).await?;
+        let connected = client.get()?;
         let reply = connected
             .sts
             .get_caller_identity()
@@ -70,13 +113,13 @@ impl Sdk {
             .await
             .map_err(|error| {
                 let nothing_told = ReplyDate::default();
-                let call = call(
+                let call = self.call(
                     "GetCallerIdentity",
                     environment,
                     &connected.region,
                     &nothing_told,
                 );
-                AwsError::from_sdk(&error, &call)
+                self.failed(&error, &call, &client)
             })?;
         reply.arn.ok_or_else(|| {
             AwsError::new(
@@ -106,8 +149,8 @@ impl ConnectedRef {
 impl ControlPlane for Sdk {
     fn create_cli_token<'a>(&'a self, environment: &'a Environment) -> Reply<'a, CliToken> {
         Box::pin(async move {
-            let connected = self.connected(environment).await?;
-            let connected = connected.get()?;
+            let client = self.connected(environment).await?;
+            let connected = client.get()?;
             let date = ReplyDate::default();
             let reply = connected
                 .client
@@ -118,8 +161,9 @@ impl ControlPlane for Sdk {
                 .send()
                 .await
                 .map_err(|error| {
-                    let call = call("CreateCliToken", environment, &connected.region, &date);
-                    AwsError::from_sdk(&error, &call)
+                    let call =
+                        self.call("CreateCliToken", environment, &connected.region, &date);
+                    self.failed(&error, &call, &client)
                 })?;
             match (reply.cli_token, reply.web_server_hostname) {
                 (Some(token), Some(host)) if !token.is_empty() => Ok(CliToken {
@@ -143,8 +187,8 @@ impl ControlPlane for Sdk {
 
     fn list_environments<'a>(&'a self, any: &'a Environment) -> Reply<'a, Vec<String>> {
         Box::pin(async move {
-            let connected = self.connected(any).await?;
-            let connected = connected.get()?;
+            let client = self.connected(any).await?;
+            let connected = client.get()?;
             let mut pages = connected
                 .client
                 .list_environments()
@@ -155,8 +199,9 @@ impl ControlPlane for Sdk {
             while let Some(name) = pages.next().await {
                 names.push(name.map_err(|error| {
                     let nothing_told = ReplyDate::default();
-                    let call = call("ListEnvironments", any, &connected.region, &nothing_told);
-                    AwsError::from_sdk(&error, &call)
+                    let call =
+                        self.call("ListEnvironments", any, &connected.region, &nothing_told);
+                    self.failed(&error, &call, &client)
                 })?);
             }
             Ok(names)
@@ -165,8 +210,8 @@ impl ControlPlane for Sdk {
 
     fn get_environment<'a>(&'a self, environment: &'a Environment) -> Reply<'a, Described> {
         Box::pin(async move {
-            let connected = self.connected(environment).await?;
-            let connected = connected.get()?;
+            let client = self.connected(environment).await?;
+            let connected = client.get()?;
             let date = ReplyDate::default();
             let reply = connected
                 .client
@@ -177,8 +222,9 @@ impl ControlPlane for Sdk {
                 .send()
                 .await
                 .map_err(|error| {
-                    let call = call("GetEnvironment", environment, &connected.region, &date);
-                    AwsError::from_sdk(&error, &call)
+                    let call =
+                        self.call("GetEnvironment", environment, &connected.region, &date);
+                    self.failed(&error, &call, &client)
                 })?;
             let described = reply.environment.as_ref();
             Ok(Described {
@@ -193,20 +239,6 @@ impl ControlPlane for Sdk {
                 }),
             })
         })
-    }
-}
-
-fn call<'a>(
-    operation: &'static str,
-    environment: &'a Environment,
-    region: &'a str,
-    date: &ReplyDate,
-) -> Call<'a> {
-    Call {
-        operation,
-        environment,
-        region,
-        clock_offset: clock_offset(date),
     }
 }
 

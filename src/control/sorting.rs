@@ -54,7 +54,8 @@ pub(super) fn by_chain(error: &dyn Error) -> (AwsErrorKind, String) {
         "assume role",
         "web identity",
     ];
-    let kind = if lower.contains("sso") || lower.contains("login session") {
+    let login = LOGIN.iter().any(|words| lower.contains(words));
+    let kind = if login {
         AwsErrorKind::LoginNeeded
     } else if credentials.iter().any(|word| lower.contains(word)) {
         AwsErrorKind::Credentials
@@ -63,6 +64,15 @@ pub(super) fn by_chain(error: &dyn Error) -> (AwsErrorKind, String) {
     };
     (kind, text)
 }
+
+/// What the SDK says when a login is missing or over, in lower case; the last is the SSO portal's
+/// own word. A bare "sso" would be found in "processor" and in people's paths.
+const LOGIN: [&str; 4] = [
+    "sso token",
+    "sso oidc",
+    "/.aws/sso/cache/",
+    "unauthorizedexception",
+];
 
 #[cfg(test)]
 mod tests {

@@ -8,6 +8,7 @@
 
 mod command_line;
 mod credential;
+mod credential_chain;
 mod discovery;
 mod docs;
 mod faults;

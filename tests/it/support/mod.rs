@@ -3,6 +3,7 @@
 
 mod client;
 mod harness;
+pub(crate) mod identity;
 
 pub(crate) use client::{Client, Response};
 pub(crate) use harness::Harness;

@@ -1,0 +1,162 @@
+//! What is said when a link fails, and that mending it is enough: no restart.
+
+use super::{FAR, LONG_AGO, OLD_SSO_CACHE, OLD_SSO_CONFIG, SSO_CACHE, SSO_CONFIG, World};
+use crate::support::identity::{MFA_ROLE, SOURCE, SSO_TOKEN};
+
+#[tokio::test]
+async fn no_credentials_at_all_and_then_some() {
+    let world = World::new().await;
+    let serving = world.serve("", &[]).await;
+    let said = serving.fails("aws.credentials").await;
+    assert!(
+        said.contains("set aws.profile, or AWS_ACCESS_KEY_ID"),
+        "{said}"
+    );
+    assert_eq!(world.signers(), [""; 0]);
+    let lines = format!("[default]\n{}", world.key_lines());
+    world.write(".aws/credentials", lines);
+    serving.heals("aws.credentials").await;
+    assert_eq!(world.signers(), [world.keys.access_key_id.as_str()]);
+}
+
+#[tokio::test]
+async fn a_profile_that_is_not_there_is_no_leave_to_take_other_keys() {
+    let world = World::new().await;
+    let token = world.keys.session_token.as_deref().unwrap();
+    let variables = [
+        ("AWS_ACCESS_KEY_ID", &*world.keys.access_key_id),
+        ("AWS_SECRET_ACCESS_KEY", &world.keys.secret_access_key),
+        ("AWS_SESSION_TOKEN", token),
+    ];
+    world.write(".aws/config", "[profile team]\n");
+    let serving = world.serve("profile = \"taem\"\n", &variables).await;
+    let said = serving.fails("aws.credentials").await;
+    assert!(said.contains("profile \"taem\""), "{said}");
+    assert_eq!(world.signers(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_login_session_is_said_to_be_unknown() {
+    let world = World::new().await;
+    let lines = "[profile new]\nlogin_session = arn:aws:sts::123456789012:assumed-role/a/b\n";
+    world.write(".aws/config", lines);
+    let serving = world.serve("profile = \"new\"\n", &[]).await;
+    let said = serving.fails("aws.credentials").await;
+    assert!(said.contains("login session"), "{said}");
+}
+
+#[tokio::test]
+async fn keys_that_aws_refuses_are_read_again_from_their_file() {
+    let world = World::new().await;
+    let old = "[team]\naws_access_key_id = ASIAEXPIRED\naws_secret_access_key = old\n";
+    world.write(".aws/credentials", old);
+    let serving = world.serve("profile = \"team\"\n", &[]).await;
+    let said = serving.fails("aws.credentials").await;
+    assert!(
+        said.contains("check the credentials of profile \"team\""),
+        "{said}"
+    );
+    let lines = format!("[team]\n{}", world.key_lines());
+    world.write(".aws/credentials", lines);
+    serving.heals("aws.credentials").await;
+}
+
+#[tokio::test]
+async fn an_expired_sso_session_wants_a_login_and_heals() {
+    let world = World::new().await;
+    world.write(".aws/config", SSO_CONFIG);
+    world.cache_sso(SSO_CACHE, SSO_TOKEN, LONG_AGO);
+    let serving = world.serve("profile = \"corp\"\n", &[]).await;
+    let said = serving.fails("aws.login_needed").await;
+    assert!(
+        said.contains("run `aws sso login --profile corp`"),
+        "{said}"
+    );
+    assert_eq!(world.identity.asked(), [""; 0]);
+    world.cache_sso(SSO_CACHE, SSO_TOKEN, FAR);
+    serving.heals("aws.login_needed").await;
+    assert_eq!(world.identity.asked(), ["GET /federation/credentials"]);
+}
+
+#[tokio::test]
+async fn the_login_s_profile_may_be_aws_profile_s() {
+    let world = World::new().await;
+    world.write(".aws/config", SSO_CONFIG);
+    let serving = world.serve("", &[("AWS_PROFILE", "corp")]).await;
+    // nobody has ever logged in
+    let said = serving.fails("aws.login_needed").await;
+    assert!(
+        said.contains("run `aws sso login --profile corp`"),
+        "{said}"
+    );
+    world.cache_sso(SSO_CACHE, SSO_TOKEN, FAR);
+    serving.heals("aws.login_needed").await;
+}
+
+#[tokio::test]
+async fn a_login_that_the_portal_refuses_wants_a_new_one() {
+    for (config, cache, expires) in [
+        // signed out elsewhere
+        (SSO_CONFIG, SSO_CACHE, FAR),
+        // the SDK does not look at the old form's end itself
+        (OLD_SSO_CONFIG, OLD_SSO_CACHE, LONG_AGO),
+    ] {
+        let world = World::new().await;
+        world.write(".aws/config", config);
+        world.cache_sso(cache, "a token that is over", expires);
+        let serving = world.serve("profile = \"corp\"\n", &[]).await;
+        let said = serving.fails("aws.login_needed").await;
+        assert!(
+            said.contains("run `aws sso login --profile corp`"),
+            "{said}"
+        );
+        world.cache_sso(cache, SSO_TOKEN, FAR);
+        serving.heals("aws.login_needed").await;
+    }
+}
+
+#[tokio::test]
+async fn a_process_that_fails_is_no_login() {
+    let world = World::new().await;
+    let lines = "[default]\ncredential_process = echo the processor is lost >&2; exit 3\n";
+    world.write(".aws/config", lines);
+    let serving = world.serve("", &[]).await;
+    let said = serving.fails("aws.credentials").await;
+    assert!(said.contains("the processor is lost"), "{said}");
+}
+
+#[tokio::test]
+async fn a_role_that_may_not_be_assumed_is_named() {
+    let world = World::new().await;
+    let variables = [
+        ("AWS_ACCESS_KEY_ID", SOURCE),
+        ("AWS_SECRET_ACCESS_KEY", "source"),
+    ];
+    let role = "arn:aws:iam::123456789012:role/not-ours";
+    let extra = format!("role_arn = \"{role}\"\n");
+    let serving = world.serve(&extra, &variables).await;
+    let said = serving.fails("aws.credentials").await;
+    assert!(
+        said.contains("AccessDenied") && said.contains(role),
+        "{said}"
+    );
+    assert!(said.contains("sts:AssumeRole"), "{said}");
+}
+
+/// The README says so: the SDK knows no second factor.
+#[tokio::test]
+async fn a_second_factor_is_never_sent() {
+    let world = World::new().await;
+    world.write(
+        ".aws/config",
+        format!(
+            "[profile caller]\nrole_arn = {MFA_ROLE}\nsource_profile = base\n\
+             mfa_serial = arn:aws:iam::123456789012:mfa/somebody\n[profile base]\n\
+             aws_access_key_id = {SOURCE}\naws_secret_access_key = source\n"
+        ),
+    );
+    let serving = world.serve("profile = \"caller\"\n", &[]).await;
+    let said = serving.fails("aws.credentials").await;
+    assert!(said.contains("AccessDenied"), "{said}");
+    assert_eq!(world.identity.calls()[0].field("SerialNumber"), None);
+}

@@ -1,0 +1,274 @@
+//! The services that hand out AWS credentials, on loopback: STS, the SSO portal and its token
+//! service, a container's endpoint, an instance's metadata. Each wants what the real one wants.
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use mwaa_gateway::emulator::Credential;
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+/// The one role that may be assumed, with the keys [`SOURCE`] or the token [`WEB_TOKEN`].
+pub(crate) const ROLE: &str = "arn:aws:iam::123456789012:role/airflow-caller";
+/// A role that wants a second factor.
+pub(crate) const MFA_ROLE: &str = "arn:aws:iam::123456789012:role/with-mfa";
+/// The access key id that may assume the role.
+pub(crate) const SOURCE: &str = "AKIASOURCE0000000000";
+/// What the cluster signs for this pod.
+pub(crate) const WEB_TOKEN: &str = "web.identity.token";
+/// What `aws sso login` leaves in the cache.
+pub(crate) const SSO_TOKEN: &str = "sso-access-token";
+/// What the SSO token service wants for a fresh [`SSO_TOKEN`].
+pub(crate) const SSO_REFRESH: &str = "sso-refresh-token";
+/// What a container has to show.
+pub(crate) const CONTAINER_TOKEN: &str = "Bearer container-token";
+/// What the instance's metadata service gives for a PUT.
+pub(crate) const METADATA_TOKEN: &str = "metadata-session-token";
+
+/// A running server; stops when dropped.
+#[derive(Debug)]
+pub(crate) struct IdentityServices {
+    address: SocketAddr,
+    calls: Arc<Mutex<Vec<Call>>>,
+    _tasks: JoinSet<()>,
+}
+
+/// A request as it came.
+#[derive(Clone, Debug)]
+pub(crate) struct Call {
+    method: Method,
+    path: String,
+    query: String,
+    headers: HeaderMap,
+    body: String,
+}
+
+impl IdentityServices {
+    /// Starts services that hand out these keys.
+    pub(crate) async fn start(keys: Credential) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let calls = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&calls);
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move {
+            let mut connections = JoinSet::new();
+            while let Ok((stream, _)) = listener.accept().await {
+                let (keys, seen) = (keys.clone(), Arc::clone(&seen));
+                let service = service_fn(move |request| {
+                    let (keys, seen) = (keys.clone(), Arc::clone(&seen));
+                    async move {
+                        let call = Call::read(request).await;
+                        let answer = call.answer(&keys);
+                        seen.lock().unwrap().push(call);
+                        Ok::<_, Infallible>(answer)
+                    }
+                });
+                connections.spawn(async move {
+                    let connection = http1::Builder::new();
+                    // a client that goes away is none of our business
+                    drop(
+                        connection
+                            .serve_connection(TokioIo::new(stream), service)
+                            .await,
+                    );
+                });
+            }
+        });
+        Self {
+            address,
+            calls,
+            _tasks: tasks,
+        }
+    }
+
+    /// Where they all listen.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// What has been asked so far.
+    pub(crate) fn calls(&self) -> Vec<Call> {
+        self.calls.lock().unwrap().clone()
+    }
+
+    /// The same, as methods and paths.
+    pub(crate) fn asked(&self) -> Vec<String> {
+        let line = |call: &Call| format!("{} {}", call.method, call.path);
+        self.calls.lock().unwrap().iter().map(line).collect()
+    }
+}
+
+impl Call {
+    async fn read(request: Request<Incoming>) -> Self {
+        let (head, body) = request.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        Self {
+            method: head.method,
+            path: head.uri.path().to_owned(),
+            query: head.uri.query().unwrap_or_default().to_owned(),
+            headers: head.headers,
+            body: String::from_utf8(body.to_vec()).unwrap(),
+        }
+    }
+
+    /// A field of the query or of the form.
+    pub(crate) fn field(&self, name: &str) -> Option<String> {
+        let fields = self.query.split('&').chain(self.body.split('&'));
+        let (_, value) = fields
+            .filter_map(|field| field.split_once('='))
+            .find(|(found, _)| *found == name)?;
+        Some(value.replace("%3A", ":").replace("%2F", "/"))
+    }
+
+    /// A header field.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    fn answer(&self, keys: &Credential) -> Response<Full<Bytes>> {
+        match (&self.method, self.path.as_str()) {
+            (&Method::POST, "/") => self.sts(keys),
+            (&Method::GET, "/federation/credentials") => self.sso_portal(keys),
+            (&Method::POST, "/token") => self.sso_tokens(),
+            (&Method::GET, "/container") => {
+                if self.header("authorization") == Some(CONTAINER_TOKEN) {
+                    reply(200, keys_json(keys))
+                } else {
+                    reply(401, r#"{"code":"Unauthorized","message":"no token"}"#)
+                }
+            }
+            (_, path) if path.starts_with("/latest/") => self.metadata(keys),
+            _ => reply(404, "no such service"),
+        }
+    }
+
+    fn sts(&self, keys: &Credential) -> Response<Full<Bytes>> {
+        let action = self.field("Action").unwrap_or_default();
+        let signed = self.header("authorization").unwrap_or_default();
+        let proven = match action.as_str() {
+            "AssumeRole" => signed.contains(&format!("Credential={SOURCE}/")),
+            "AssumeRoleWithWebIdentity" => {
+                signed.is_empty()
+                    && self.field("WebIdentityToken").as_deref() == Some(WEB_TOKEN)
+            }
+            _ => false,
+        };
+        let role = self.field("RoleArn").unwrap_or_default();
+        let second_factor = role != MFA_ROLE || self.field("SerialNumber").is_some();
+        if !proven || !second_factor || ![ROLE, MFA_ROLE].contains(&role.as_str()) {
+            let text = format!(
+                "<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>User \
+                 is not authorized to perform: sts:{action} on resource: {role}</Message></Error>\
+                 <RequestId>1</RequestId></ErrorResponse>"
+            );
+            return reply(403, text);
+        }
+        let session = self.field("RoleSessionName").unwrap_or_default();
+        reply(
+            200,
+            format!(
+                "<{action}Response xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">\
+                 <{action}Result><AssumedRoleUser><Arn>arn:aws:sts::123456789012:assumed-role/\
+                 airflow-caller/{session}</Arn><AssumedRoleId>AROA:{session}</AssumedRoleId>\
+                 </AssumedRoleUser><Credentials><AccessKeyId>{}</AccessKeyId><SecretAccessKey>{}\
+                 </SecretAccessKey><SessionToken>{}</SessionToken><Expiration>{FAR}</Expiration>\
+                 </Credentials></{action}Result><ResponseMetadata><RequestId>1</RequestId>\
+                 </ResponseMetadata></{action}Response>",
+                keys.access_key_id,
+                keys.secret_access_key,
+                token(keys)
+            ),
+        )
+    }
+
+    fn sso_portal(&self, keys: &Credential) -> Response<Full<Bytes>> {
+        if self.header("x-amz-sso_bearer_token") != Some(SSO_TOKEN) {
+            let mut refused = reply(
+                401,
+                r#"{"message":"Session token not found or invalid","__type":"com.amazonaws.switchboard.portal#UnauthorizedException"}"#,
+            );
+            let kind = "UnauthorizedException".parse().unwrap();
+            refused.headers_mut().insert("x-amzn-errortype", kind);
+            return refused;
+        }
+        let body = serde_json::json!({"roleCredentials": {
+            "accessKeyId": keys.access_key_id,
+            "secretAccessKey": keys.secret_access_key,
+            "sessionToken": token(keys),
+            "expiration": 4_070_908_800_000_u64,
+        }});
+        reply(200, body.to_string())
+    }
+
+    fn sso_tokens(&self) -> Response<Full<Bytes>> {
+        let asked: serde_json::Value = serde_json::from_str(&self.body).unwrap_or_default();
+        if asked["grantType"] != "refresh_token" || asked["refreshToken"] != SSO_REFRESH {
+            return reply(400, r#"{"error":"invalid_grant"}"#);
+        }
+        let body = serde_json::json!({
+            "accessToken": SSO_TOKEN,
+            "tokenType": "Bearer",
+            "expiresIn": 28800,
+            "refreshToken": SSO_REFRESH,
+        });
+        reply(200, body.to_string())
+    }
+
+    fn metadata(&self, keys: &Credential) -> Response<Full<Bytes>> {
+        if self.method == Method::PUT && self.path == "/latest/api/token" {
+            let Some(life) = self.headers.get("x-aws-ec2-metadata-token-ttl-seconds") else {
+                return reply(400, "no life");
+            };
+            let mut given = reply(200, METADATA_TOKEN);
+            let name = "x-aws-ec2-metadata-token-ttl-seconds";
+            given.headers_mut().insert(name, life.clone());
+            return given;
+        }
+        // without the session token it would be version 1
+        if self.header("x-aws-ec2-metadata-token") != Some(METADATA_TOKEN) {
+            return reply(401, "no token");
+        }
+        match self
+            .path
+            .strip_prefix("/latest/meta-data/iam/security-credentials/")
+        {
+            Some("") => reply(200, "instance-role"),
+            Some("instance-role") => reply(200, keys_json(keys)),
+            _ => reply(404, "no such path"),
+        }
+    }
+}
+
+fn keys_json(keys: &Credential) -> String {
+    let body = serde_json::json!({
+        "Code": "Success",
+        "Type": "AWS-HMAC",
+        "LastUpdated": "2024-01-01T00:00:00Z",
+        "AccessKeyId": keys.access_key_id,
+        "SecretAccessKey": keys.secret_access_key,
+        "Token": token(keys),
+        "Expiration": FAR,
+    });
+    body.to_string()
+}
+
+fn token(keys: &Credential) -> &str {
+    keys.session_token.as_deref().unwrap()
+}
+
+fn reply(status: u16, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
+    let mut reply = Response::new(Full::new(body.into()));
+    *reply.status_mut() = StatusCode::from_u16(status).unwrap();
+    reply
+}
+
+/// An end that no test sees.
+const FAR: &str = "2099-01-01T00:00:00Z";
