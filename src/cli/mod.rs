@@ -17,6 +17,7 @@ mod wait;
 
 pub use exit::Exit;
 
+use crate::telemetry::StartError;
 use arguments::{Arguments, Command};
 use clap::Parser as _;
 use terminal::Terminal;
@@ -28,13 +29,22 @@ pub fn run() -> Exit {
         Ok(arguments) => arguments,
         Err(error) => return arguments::explain(&error, &terminal),
     };
-    if let Err(error) = logging::start(&arguments.logging, &terminal) {
-        return terminal.fail(
-            Exit::Usage,
-            &error,
-            Some("write it as in `info` or `mwaa_gateway=debug`"),
-        );
-    }
+    // lives to the end: its last lines are written when it goes
+    let _log = match logging::start(&arguments.logging, &terminal) {
+        Ok(log) => log,
+        Err(error) => {
+            let (exit, hint) = match error {
+                StartError::Filter(_) => {
+                    (Exit::Usage, "write it as in `info` or `mwaa_gateway=debug`")
+                }
+                StartError::Writer(_) => (
+                    Exit::Failed,
+                    "the system refuses threads or descriptors; check its limits",
+                ),
+            };
+            return terminal.fail(exit, &error, Some(hint));
+        }
+    };
     match arguments.command {
         Command::Serve(options) => serve::run(&options, &terminal),
         Command::Demo(options) => demo::run(&options, &terminal),

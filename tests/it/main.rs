@@ -22,5 +22,6 @@ mod reply;
 mod secrets;
 mod shutdown;
 mod support;
+mod surroundings;
 mod tree;
 mod upstream;

@@ -1,0 +1,86 @@
+//! The program in bad surroundings: full disks, dead and stalled pipes, silent ports, endpoints
+//! that would carry tokens in the clear.
+
+use crate::program::command;
+use crate::support::Client;
+use mwaa_gateway::emulator::{Emulator, Settings};
+use rustix::process::{Pid, Signal, kill_process};
+use std::fs::File;
+use std::io::Write as _;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+/// More than anything here takes on a machine under load.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+fn request(body: &str) -> String {
+    format!(
+        "POST /aws_mwaa/cli HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\n\
+         Connection: close\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+async fn client(socket: &Path) -> Client {
+    let there = async {
+        while std::os::unix::net::UnixStream::connect(socket).is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, there)
+        .await
+        .expect("the gateway listens");
+    Client::unix(socket).await
+}
+
+/// Whoever reads the log, or does not: requests are answered, and SIGTERM ends it well.
+async fn serves_with_log_to(log: impl Into<Stdio>) {
+    let emulator = Emulator::start(Settings::default()).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let ca_file = folder.path().join("ca.pem");
+    std::fs::write(&ca_file, emulator.ca_pem()).unwrap();
+    let file = folder.path().join("gateway.toml");
+    std::fs::write(&file, emulator.config_toml(&ca_file)).unwrap();
+    let socket = folder.path().join("gateway.sock");
+    let listen = format!("--listen=unix:{}", socket.display());
+    let mut command = command(&["serve", "--management=127.0.0.1:0", &listen, "--config"]);
+    command
+        .arg(&file)
+        .env("AWS_ACCESS_KEY_ID", emulator.access_key_id())
+        .env("AWS_SECRET_ACCESS_KEY", emulator.secret_access_key())
+        .stderr(log);
+    let mut gateway = command.spawn().unwrap();
+    for _ in 0..100 {
+        let refused = client(&socket).await.exchange(request("users list")).await;
+        assert_eq!(refused.fault(), Some("policy.unsupported_command"));
+    }
+    let answered = client(&socket).await.exchange(request("version")).await;
+    assert_eq!(answered.status, 200, "{answered}");
+    let id = i32::try_from(gateway.id().unwrap()).unwrap();
+    kill_process(Pid::from_raw(id).unwrap(), Signal::TERM).unwrap();
+    let ended = tokio::time::timeout(PATIENCE, gateway.wait()).await;
+    let code = ended.expect("it stops").unwrap().code();
+    assert_eq!(code, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_on_a_full_disk_does_not_matter() {
+    serves_with_log_to(File::options().write(true).open("/dev/full").unwrap()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_whose_reader_is_gone_does_not_matter() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    serves_with_log_to(writer).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_whose_reader_has_stopped_does_not_matter() {
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    // room for the first words and then for nothing (pipe(7): a pipe holds 64 KiB)
+    writer.write_all(&vec![b' '; 62 * 1024]).unwrap();
+    serves_with_log_to(writer).await;
+    drop(reader);
+}
