@@ -1,7 +1,7 @@
 //! The program in bad surroundings: full disks, dead and stalled pipes, silent ports, endpoints
 //! that would carry tokens in the clear.
 
-use crate::program::command;
+use crate::program::{command, end};
 use crate::support::Client;
 use mwaa_gateway::emulator::{Emulator, Settings};
 use rustix::process::{Pid, Signal, kill_process};
@@ -83,4 +83,25 @@ async fn a_log_whose_reader_has_stopped_does_not_matter() {
     writer.write_all(&vec![b' '; 62 * 1024]).unwrap();
     serves_with_log_to(writer).await;
     drop(reader);
+}
+
+/// RFC 5737's address for documentation: nothing is sent there, so nothing waits for it.
+#[tokio::test]
+async fn no_variable_sends_tokens_in_the_clear() {
+    for variable in [
+        "AWS_ENDPOINT_URL",
+        "AWS_ENDPOINT_URL_MWAA",
+        "AWS_ENDPOINT_URL_STS",
+    ] {
+        let mut command = command(&["check", "--environment=x", "--region=eu-west-1"]);
+        command
+            .env("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+            .env("AWS_SECRET_ACCESS_KEY", "example")
+            .env(variable, "http://192.0.2.1");
+        let ended = end(command).await;
+        assert_eq!(ended.code, Some(69), "{variable}: {}", ended.stdout);
+        let refused = ended.stdout.matches("neither https nor http on loopback");
+        assert_eq!(refused.count(), 3, "{variable}: {}", ended.stdout);
+        assert!(ended.stdout.contains(variable), "{}", ended.stdout);
+    }
 }
