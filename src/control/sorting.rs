@@ -54,7 +54,7 @@ pub(super) fn by_chain(error: &dyn Error) -> (AwsErrorKind, String) {
         "assume role",
         "web identity",
     ];
-    let kind = if lower.contains("sso") || lower.contains("login session") {
+    let kind = if names_sso(&lower) || lower.contains("login session") {
         AwsErrorKind::LoginNeeded
     } else if credentials.iter().any(|word| lower.contains(word)) {
         AwsErrorKind::Credentials
@@ -64,9 +64,42 @@ pub(super) fn by_chain(error: &dyn Error) -> (AwsErrorKind, String) {
     (kind, text)
 }
 
+/// Whether `sso` begins a word: it also stands inside of "No address associated with hostname".
+fn names_sso(lower: &str) -> bool {
+    lower.match_indices("sso").any(|(at, _)| {
+        let before = lower
+            .get(..at)
+            .and_then(|before| before.chars().next_back());
+        !before.is_some_and(char::is_alphabetic)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_without_an_address_is_no_lapsed_login() {
+        let told = |text: &str| {
+            let cause: Box<dyn Error + Send + Sync> = text.into();
+            let outer = aws_smithy_runtime_api::client::result::ConnectorError::io(cause);
+            by_chain(&outer).0
+        };
+        for (text, kind) in [
+            (
+                "dns error: failed to lookup address information: No address associated with hostname",
+                AwsErrorKind::Unavailable,
+            ),
+            (
+                "failed to load the cached SSO token",
+                AwsErrorKind::LoginNeeded,
+            ),
+            ("SsoTokenProvider: expired", AwsErrorKind::LoginNeeded),
+            ("sso_session my has no token", AwsErrorKind::LoginNeeded),
+        ] {
+            assert_eq!(told(text), kind, "{text}");
+        }
+    }
 
     #[test]
     fn codes_beat_statuses() {
