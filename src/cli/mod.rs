@@ -25,12 +25,17 @@ use terminal::Terminal;
 /// Runs the program with the process's arguments.
 pub fn run() -> Exit {
     let terminal = Terminal::new();
+    let exit = dispatch(&terminal);
+    terminal.end(exit)
+}
+
+fn dispatch(terminal: &Terminal) -> Exit {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
-        Err(error) => return arguments::explain(&error, &terminal),
+        Err(error) => return arguments::explain(&error, terminal),
     };
     // lives to the end: its last lines are written when it goes
-    let _log = match logging::start(&arguments.logging, &terminal) {
+    let _log = match logging::start(&arguments.logging, terminal) {
         Ok(log) => log,
         Err(error) => {
             let (exit, hint) = match error {
@@ -46,13 +51,13 @@ pub fn run() -> Exit {
         }
     };
     match arguments.command {
-        Command::Serve(options) => serve::run(&options, &terminal),
-        Command::Demo(options) => demo::run(&options, &terminal),
-        Command::Emulator(options) => emulator::run(options, &terminal),
-        Command::Check(options) => check::run(&options, &terminal),
-        Command::Commands(options) => commands::run(&options, &terminal),
-        Command::Wait(options) => wait::run(&options, &terminal),
-        Command::Completions { shell } => manual::completions(shell, &terminal),
-        Command::Man => manual::page(&terminal),
+        Command::Serve(options) => serve::run(&options, terminal),
+        Command::Demo(options) => demo::run(&options, terminal),
+        Command::Emulator(options) => emulator::run(options, terminal),
+        Command::Check(options) => check::run(&options, terminal),
+        Command::Commands(options) => commands::run(&options, terminal),
+        Command::Wait(options) => wait::run(&options, terminal),
+        Command::Completions { shell } => manual::completions(shell, terminal),
+        Command::Man => manual::page(terminal),
     }
 }

@@ -85,6 +85,21 @@ async fn a_log_whose_reader_has_stopped_does_not_matter() {
     drop(reader);
 }
 
+#[tokio::test]
+async fn data_that_can_not_be_written_is_a_failure() {
+    for arguments in [&["commands"][..], &["man"], &["--version"]] {
+        let mut command = command(arguments);
+        command.stdout(File::options().write(true).open("/dev/full").unwrap());
+        let ended = end(command).await;
+        assert_eq!(ended.code, Some(1), "{arguments:?}");
+        assert!(
+            ended.stderr.contains("cannot write to stdout"),
+            "{}",
+            ended.stderr
+        );
+    }
+}
+
 /// RFC 5737's address for documentation: nothing is sent there, so nothing waits for it.
 #[tokio::test]
 async fn no_variable_sends_tokens_in_the_clear() {
