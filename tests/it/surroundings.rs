@@ -1,12 +1,13 @@
 //! The program in bad surroundings: full disks, dead and stalled pipes, silent ports, endpoints
 //! that would carry tokens in the clear.
 
-use crate::program::{command, end};
+use crate::program::{command, end, run};
 use crate::support::Client;
 use mwaa_gateway::emulator::{Emulator, Settings};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs::File;
 use std::io::Write as _;
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
@@ -97,6 +98,33 @@ async fn data_that_can_not_be_written_is_a_failure() {
             "{}",
             ended.stderr
         );
+    }
+}
+
+#[tokio::test]
+async fn wait_keeps_its_time_with_ports_that_say_nothing_or_drip() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let dripping = TcpListener::bind("127.0.0.1:0").unwrap();
+    let flag =
+        |listener: &TcpListener| format!("--management={}", listener.local_addr().unwrap());
+    let (of_silent, of_dripping) = (flag(&silent), flag(&dripping));
+    std::thread::spawn(move || {
+        for mut stream in dripping.incoming().map_while(Result::ok) {
+            std::thread::spawn(move || {
+                while stream.write_all(b"x").is_ok() {
+                    std::thread::park_timeout(Duration::from_millis(20));
+                }
+            });
+        }
+    });
+    for flag in [of_silent, of_dripping] {
+        let arguments = ["wait", "--timeout=300ms", &flag];
+        let ended = run(&arguments);
+        let ended = tokio::time::timeout(Duration::from_millis(1900), ended)
+            .await
+            .expect("it keeps its time");
+        assert_eq!(ended.code, Some(1), "{flag}");
+        assert!(ended.stderr.contains("no answer"), "{}", ended.stderr);
     }
 }
 
