@@ -2,9 +2,8 @@
 
 use super::terminal::Terminal;
 use crate::config::env;
-use crate::telemetry::{self, Format};
+use crate::telemetry::{self, Format, Log, StartError};
 use clap::{Args, ValueEnum};
-use tracing_subscriber::filter::ParseError;
 
 /// What to log, and how.
 #[derive(Debug, Args)]
@@ -40,7 +39,7 @@ enum LogFormat {
     Json,
 }
 
-pub(super) fn start(logging: &Logging, terminal: &Terminal) -> Result<(), ParseError> {
+pub(super) fn start(logging: &Logging, terminal: &Terminal) -> Result<Log, StartError> {
     let format = match logging.log_format {
         LogFormat::Json => Format::Json,
         LogFormat::Text => Format::Text,

@@ -17,6 +17,7 @@ mod wait;
 
 pub use exit::Exit;
 
+use crate::telemetry::StartError;
 use arguments::{Arguments, Command};
 use clap::Parser as _;
 use terminal::Terminal;
@@ -24,25 +25,39 @@ use terminal::Terminal;
 /// Runs the program with the process's arguments.
 pub fn run() -> Exit {
     let terminal = Terminal::new();
+    let exit = dispatch(&terminal);
+    terminal.end(exit)
+}
+
+fn dispatch(terminal: &Terminal) -> Exit {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
-        Err(error) => return arguments::explain(&error, &terminal),
+        Err(error) => return arguments::explain(&error, terminal),
     };
-    if let Err(error) = logging::start(&arguments.logging, &terminal) {
-        return terminal.fail(
-            Exit::Usage,
-            &error,
-            Some("write it as in `info` or `mwaa_gateway=debug`"),
-        );
-    }
+    // lives to the end: its last lines are written when it goes
+    let _log = match logging::start(&arguments.logging, terminal) {
+        Ok(log) => log,
+        Err(error) => {
+            let (exit, hint) = match error {
+                StartError::Filter(_) => {
+                    (Exit::Usage, "write it as in `info` or `mwaa_gateway=debug`")
+                }
+                StartError::Writer(_) => (
+                    Exit::Failed,
+                    "the system refuses threads or descriptors; check its limits",
+                ),
+            };
+            return terminal.fail(exit, &error, Some(hint));
+        }
+    };
     match arguments.command {
-        Command::Serve(options) => serve::run(&options, &terminal),
-        Command::Demo(options) => demo::run(&options, &terminal),
-        Command::Emulator(options) => emulator::run(options, &terminal),
-        Command::Check(options) => check::run(&options, &terminal),
-        Command::Commands(options) => commands::run(&options, &terminal),
-        Command::Wait(options) => wait::run(&options, &terminal),
-        Command::Completions { shell } => manual::completions(shell, &terminal),
-        Command::Man => manual::page(&terminal),
+        Command::Serve(options) => serve::run(&options, terminal),
+        Command::Demo(options) => demo::run(&options, terminal),
+        Command::Emulator(options) => emulator::run(options, terminal),
+        Command::Check(options) => check::run(&options, terminal),
+        Command::Commands(options) => commands::run(&options, terminal),
+        Command::Wait(options) => wait::run(&options, terminal),
+        Command::Completions { shell } => manual::completions(shell, terminal),
+        Command::Man => manual::page(terminal),
     }
 }

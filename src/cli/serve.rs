@@ -6,6 +6,7 @@ use super::signals::Signals;
 use super::terminal::Terminal;
 use crate::app::{self, Built, StartError};
 use clap::Args;
+use std::io;
 
 /// The options of `serve`.
 #[derive(Debug, Args)]
@@ -68,10 +69,7 @@ pub(super) fn announce(built: &Built, terminal: &Terminal) {
 
 fn advice(error: &StartError) -> (Exit, &'static str) {
     match error {
-        StartError::Bind(_) => (
-            Exit::Failed,
-            "another program may listen there; choose another address with --listen",
-        ),
+        StartError::Bind(error) => (Exit::Failed, bind_advice(error.kind())),
         StartError::Management(..) => (
             Exit::Failed,
             "another program may listen there; choose another address with --management",
@@ -88,5 +86,23 @@ fn advice(error: &StartError) -> (Exit, &'static str) {
             Exit::Configuration,
             "`mwaa-gateway check` reports everything about the configuration",
         ),
+    }
+}
+
+fn bind_advice(kind: io::ErrorKind) -> &'static str {
+    match kind {
+        io::ErrorKind::AddrNotAvailable => {
+            "this machine has no such address; choose another with --listen"
+        }
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
+            "a socket file needs a folder that exists: make it, or choose another path with --listen"
+        }
+        io::ErrorKind::PermissionDenied => {
+            "this user may not listen there; choose a port from 1024 up, or another folder, with --listen"
+        }
+        io::ErrorKind::AlreadyExists => {
+            "choose a path for the socket file where nothing is yet, with --listen"
+        }
+        _ => "another program may listen there; choose another address with --listen",
     }
 }

@@ -7,11 +7,13 @@ use anstyle::{AnsiColor, Style};
 use std::error::Error;
 use std::fmt::Display;
 use std::io::{self, IsTerminal as _, Write};
+use std::sync::OnceLock;
 
 /// Both streams of the process, with colour only where a person reads.
 #[derive(Debug)]
 pub(super) struct Terminal {
     colour: ColorChoice,
+    lost: OnceLock<io::Error>,
 }
 
 impl Terminal {
@@ -21,7 +23,10 @@ impl Terminal {
         } else {
             ColorChoice::Auto
         };
-        Self { colour }
+        Self {
+            colour,
+            lost: OnceLock::new(),
+        }
     }
 
     /// Whether talk may be coloured.
@@ -32,8 +37,26 @@ impl Terminal {
     /// Writes data. A reader that has gone away is no error (as with `| head`).
     pub(super) fn data(&self, text: impl Display) {
         let mut stdout = AutoStream::new(io::stdout(), self.colour);
-        // nothing can be said about a broken stdout but to stop writing to it
-        drop(write!(stdout, "{text}").and_then(|()| stdout.flush()));
+        let written = write!(stdout, "{text}").and_then(|()| stdout.flush());
+        if let Err(error) = written
+            && error.kind() != io::ErrorKind::BrokenPipe
+        {
+            // the first one tells; the end of the program reports it
+            let _first = self.lost.set(error);
+        }
+    }
+
+    /// The exit code at the end: whoever asked for data and did not get it is told.
+    pub(super) fn end(&self, exit: Exit) -> Exit {
+        match self.lost.get() {
+            Some(error) if exit == Exit::Done => {
+                self.say(format_args!(
+                    "{ERROR}error{ERROR:#}: cannot write to stdout: {error}"
+                ));
+                Exit::Failed
+            }
+            _ => exit,
+        }
     }
 
     /// Says a line.

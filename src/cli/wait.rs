@@ -43,9 +43,11 @@ impl std::error::Error for NotReady {}
 pub(super) fn run(options: &Options, terminal: &Terminal) -> Exit {
     let started = Moment::now();
     loop {
-        let last = match ask(options.management) {
+        let left = options.timeout.saturating_sub(started.age(Moment::now()));
+        let last = match ask(options.management, left.clamp(INTERVAL, PATIENCE)) {
             Ok((true, _)) => return Exit::Done,
             Ok((false, why)) => why,
+            Err(error) if is_silence(&error) => format!("{}: no answer", options.management),
             Err(error) => format!("{}: {error}", options.management),
         };
         if started.age(Moment::now()) >= options.timeout {
@@ -60,24 +62,46 @@ pub(super) fn run(options: &Options, terminal: &Terminal) -> Exit {
     }
 }
 
-/// Asks `/readyz`: whether it is ready, and what it said.
-fn ask(address: SocketAddr) -> io::Result<(bool, String)> {
-    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
+/// Asks `/readyz`: whether it is ready, and what it said. All of it within `limit`, however
+/// slowly the other side talks.
+fn ask(address: SocketAddr, limit: Duration) -> io::Result<(bool, String)> {
+    let started = Moment::now();
+    let left = || match limit.saturating_sub(started.age(Moment::now())) {
+        Duration::ZERO => Err(io::Error::from(io::ErrorKind::TimedOut)),
+        left => Ok(left),
+    };
+    let mut stream = TcpStream::connect_timeout(&address, left()?)?;
+    stream.set_write_timeout(Some(left()?))?;
     write!(
         stream,
         "GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
     )?;
-    let mut reply = String::new();
-    stream.take(LONGEST_REPLY).read_to_string(&mut reply)?;
+    let mut reply = Vec::new();
+    let mut buffer = [0; 4096];
+    while reply.len() < LONGEST_REPLY {
+        stream.set_read_timeout(Some(left()?))?;
+        let count = stream.read(&mut buffer)?;
+        if count == 0 {
+            break;
+        }
+        reply.extend_from_slice(buffer.get(..count).unwrap_or_default());
+    }
+    let reply = String::from_utf8_lossy(&reply);
     let ready = reply.starts_with("HTTP/1.1 200 ");
     let said = reply
         .split_once("\r\n\r\n")
-        .map_or("", |(_, body)| body)
+        .map_or("it does not talk as a gateway does", |(_, body)| body)
         .trim()
         .to_owned();
     Ok((ready, said))
+}
+
+/// A read that times out ends with `WouldBlock` here and with `TimedOut` there.
+fn is_silence(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
+    )
 }
 
 #[expect(
@@ -93,4 +117,4 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Between questions.
 const INTERVAL: Duration = Duration::from_millis(100);
 /// More than any `/readyz` says.
-const LONGEST_REPLY: u64 = 64 * 1024;
+const LONGEST_REPLY: usize = 64 * 1024;

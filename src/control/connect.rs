@@ -12,6 +12,7 @@ use aws_sdk_mwaa::config::{Credentials, SharedCredentialsProvider};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
+use aws_types::service_config::ServiceConfigKey;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -86,12 +87,22 @@ impl Connected {
         }
         let mut base = loader.load().await;
         let region = base.region().map(ToString::to_string).ok_or_else(|| {
-            AwsError::new(
-                AwsErrorKind::Credentials,
-                "no AWS region is configured",
-                "set aws.region, --region or AWS_REGION",
-            )
+            let hint = match &identity.profile {
+                Some(profile) => format!(
+                    "set aws.region, --region or AWS_REGION: profile {profile:?} names none, or \
+                     does not exist"
+                ),
+                None => "set aws.region, --region or AWS_REGION".to_owned(),
+            };
+            AwsError::new(AwsErrorKind::Credentials, "no AWS region is configured", hint)
         })?;
+        let asked_with_ours = identity.endpoint_url.is_some();
+        if !asked_with_ours {
+            check_endpoint(&base, "MWAA", "AWS_ENDPOINT_URL_MWAA")?;
+        }
+        if !asked_with_ours || identity.role_arn.is_some() {
+            check_endpoint(&base, "STS", "AWS_ENDPOINT_URL_STS")?;
+        }
         if let Some(profile) = &identity.profile
             && settings.static_key.is_none()
         {
@@ -114,14 +125,6 @@ impl Connected {
         }
         if let Some(endpoint) = &identity.endpoint_url {
             config = config.endpoint_url(endpoint.as_ref());
-        } else if let Some(endpoint) = base.endpoint_url()
-            && !is_safe_endpoint(endpoint)
-        {
-            return Err(AwsError::new(
-                AwsErrorKind::Unavailable,
-                "the endpoint URL from the environment is neither https nor http on loopback",
-                "change AWS_ENDPOINT_URL_MWAA, AWS_ENDPOINT_URL or the profile's endpoint_url",
-            ));
         }
         Ok(Self {
             client: Client::from_conf(config.build()),
@@ -153,6 +156,35 @@ fn with_profile(base: SdkConfig, http: &SharedHttpClient, profile: &str) -> SdkC
     base.into_builder()
         .credentials_provider(SharedCredentialsProvider::new(provider))
         .build()
+}
+
+/// Refuses the endpoint URL that the surroundings give for a service, if tokens and signed
+/// requests would travel unencrypted. It is found as the SDK's own clients find it: the
+/// service's own variable or profile section, else the general one.
+fn check_endpoint(
+    base: &SdkConfig,
+    service: &'static str,
+    variable: &'static str,
+) -> Result<(), AwsError> {
+    let key = ServiceConfigKey::builder()
+        .service_id(service)
+        .env("AWS_ENDPOINT_URL")
+        .profile("endpoint_url")
+        .build()
+        .ok();
+    let own = base
+        .service_config()
+        .zip(key)
+        .and_then(|(surroundings, key)| surroundings.load_config(key));
+    let endpoint = own.or_else(|| base.endpoint_url().map(str::to_owned));
+    if endpoint.as_deref().is_none_or(is_safe_endpoint) {
+        return Ok(());
+    }
+    Err(AwsError::new(
+        AwsErrorKind::Unavailable,
+        &format!("the endpoint URL for {service} is neither https nor http on loopback"),
+        format!("change {variable}, AWS_ENDPOINT_URL or the profile's endpoint_url"),
+    ))
 }
 
 /// https, or http to this machine (the emulator).

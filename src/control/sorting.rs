@@ -79,6 +79,29 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_name_without_an_address_is_no_lapsed_login() {
+        let told = |text: &str| {
+            let cause: Box<dyn Error + Send + Sync> = text.into();
+            let outer = aws_smithy_runtime_api::client::result::ConnectorError::io(cause);
+            by_chain(&outer).0
+        };
+        for (text, kind) in [
+            (
+                "dns error: failed to lookup address information: No address associated with hostname",
+                AwsErrorKind::Unavailable,
+            ),
+            (
+                "failed to load the cached SSO token",
+                AwsErrorKind::LoginNeeded,
+            ),
+            ("SsoTokenProvider: expired", AwsErrorKind::LoginNeeded),
+            ("sso_session my has no token", AwsErrorKind::LoginNeeded),
+        ] {
+            assert_eq!(told(text), kind, "{text}");
+        }
+    }
+
+    #[test]
     fn codes_beat_statuses() {
         for (code, status, kind) in [
             (Some("ThrottlingException"), 400, AwsErrorKind::Throttled),

@@ -6,7 +6,7 @@ use rustix::fs::Mode;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt as _};
 use std::os::unix::net::{UnixListener as StdUnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use tokio::net::TcpSocket;
@@ -35,6 +35,13 @@ pub struct Door {
 pub struct BindError {
     address: String,
     source: io::Error,
+}
+
+impl BindError {
+    /// Why, as the system says it.
+    pub fn kind(&self) -> io::ErrorKind {
+        self.source.kind()
+    }
 }
 
 impl fmt::Display for BindError {
@@ -141,7 +148,7 @@ fn bind_unix(path: &Path, mode: u32, count: usize) -> io::Result<(Vec<Socket>, S
     let listener = StdUnixListener::bind(path);
     rustix::process::umask(before);
     let listener = listener?;
-    let file = SocketFile(path.to_owned());
+    let file = SocketFile::new(path)?;
     listener.set_nonblocking(true)?;
     let sockets = (0..count)
         .map(|_| listener.try_clone().map(Socket::Unix))
@@ -172,14 +179,33 @@ fn remove_stale(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Removes the socket file when the gateway stops.
+/// Removes the socket file when the gateway stops, unless another one has put its own there.
 #[derive(Debug)]
-struct SocketFile(PathBuf);
+struct SocketFile {
+    path: PathBuf,
+    /// Device and number of the file.
+    identity: (u64, u64),
+}
+
+impl SocketFile {
+    fn new(path: &Path) -> io::Result<Self> {
+        Ok(Self {
+            path: path.to_owned(),
+            identity: identity(path)?,
+        })
+    }
+}
+
+fn identity(path: &Path) -> io::Result<(u64, u64)> {
+    std::fs::symlink_metadata(path).map(|file| (file.dev(), file.ino()))
+}
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        // nothing can be done about a file that is gone or can't be removed
-        drop(std::fs::remove_file(&self.0));
+        if identity(&self.path).is_ok_and(|now| now == self.identity) {
+            // nothing can be done about a file that can't be removed
+            drop(std::fs::remove_file(&self.path));
+        }
     }
 }
 
@@ -228,5 +254,18 @@ mod tests {
         std::fs::write(&path, "precious").unwrap();
         assert!(door(Address::Unix(path.clone(), 0o600)).bind(1).is_err());
         assert_eq!(std::fs::read(&path).unwrap(), b"precious");
+    }
+
+    #[tokio::test]
+    async fn another_gateways_socket_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("gateway.sock");
+        let first = door(Address::Unix(path.clone(), 0o600)).bind(1).unwrap();
+        std::fs::rename(&path, folder.path().join("moved")).unwrap();
+        let second = door(Address::Unix(path.clone(), 0o600)).bind(1).unwrap();
+        drop(first);
+        assert!(path.exists(), "the second one still listens there");
+        drop(second);
+        assert!(!path.exists());
     }
 }

@@ -2,6 +2,7 @@
 
 mod log;
 mod metrics;
+mod writer;
 
-pub use log::{Format, init};
+pub use log::{Format, Log, StartError, init};
 pub use metrics::{Metrics, Observed, Waiting};

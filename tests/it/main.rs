@@ -26,5 +26,6 @@ mod reply;
 mod secrets;
 mod shutdown;
 mod support;
+mod surroundings;
 mod tree;
 mod upstream;

@@ -48,7 +48,9 @@ impl Ended {
 
 /// Runs a program to its end.
 pub(crate) async fn end(mut command: Command) -> Ended {
-    let output = tokio::time::timeout(PATIENCE, command.output());
+    // not `output()`: that would put pipes in place of the streams that a test has chosen
+    let child = command.spawn().unwrap();
+    let output = tokio::time::timeout(PATIENCE, child.wait_with_output());
     let output = output.await.expect("the program ends").unwrap();
     let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
     Ended::new(output.status, text(output.stdout), text(output.stderr))

@@ -1,0 +1,150 @@
+//! The program in bad surroundings: full disks, dead and stalled pipes, silent ports, endpoints
+//! that would carry tokens in the clear.
+
+use crate::program::{command, end, run};
+use crate::support::Client;
+use mwaa_gateway::emulator::{Emulator, Settings};
+use rustix::process::{Pid, Signal, kill_process};
+use std::fs::File;
+use std::io::Write as _;
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+/// More than anything here takes on a machine under load.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+fn request(body: &str) -> String {
+    format!(
+        "POST /aws_mwaa/cli HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\n\
+         Connection: close\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+async fn client(socket: &Path) -> Client {
+    let there = async {
+        while std::os::unix::net::UnixStream::connect(socket).is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, there)
+        .await
+        .expect("the gateway listens");
+    Client::unix(socket).await
+}
+
+/// Whoever reads the log, or does not: requests are answered, and SIGTERM ends it well.
+async fn serves_with_log_to(log: impl Into<Stdio>) {
+    let emulator = Emulator::start(Settings::default()).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let ca_file = folder.path().join("ca.pem");
+    std::fs::write(&ca_file, emulator.ca_pem()).unwrap();
+    let file = folder.path().join("gateway.toml");
+    std::fs::write(&file, emulator.config_toml(&ca_file)).unwrap();
+    let socket = folder.path().join("gateway.sock");
+    let listen = format!("--listen=unix:{}", socket.display());
+    let mut command = command(&["serve", "--management=127.0.0.1:0", &listen, "--config"]);
+    command
+        .arg(&file)
+        .env("AWS_ACCESS_KEY_ID", emulator.access_key_id())
+        .env("AWS_SECRET_ACCESS_KEY", emulator.secret_access_key())
+        .stderr(log);
+    let mut gateway = command.spawn().unwrap();
+    for _ in 0..100 {
+        let refused = client(&socket).await.exchange(request("users list")).await;
+        assert_eq!(refused.fault(), Some("policy.unsupported_command"));
+    }
+    let answered = client(&socket).await.exchange(request("version")).await;
+    assert_eq!(answered.status, 200, "{answered}");
+    let id = i32::try_from(gateway.id().unwrap()).unwrap();
+    kill_process(Pid::from_raw(id).unwrap(), Signal::TERM).unwrap();
+    let ended = tokio::time::timeout(PATIENCE, gateway.wait()).await;
+    let code = ended.expect("it stops").unwrap().code();
+    assert_eq!(code, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_on_a_full_disk_does_not_matter() {
+    serves_with_log_to(File::options().write(true).open("/dev/full").unwrap()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_whose_reader_is_gone_does_not_matter() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    serves_with_log_to(writer).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_whose_reader_has_stopped_does_not_matter() {
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    // room for the first words and then for nothing (pipe(7): a pipe holds 64 KiB)
+    writer.write_all(&vec![b' '; 62 * 1024]).unwrap();
+    serves_with_log_to(writer).await;
+    drop(reader);
+}
+
+#[tokio::test]
+async fn data_that_can_not_be_written_is_a_failure() {
+    for arguments in [&["commands"][..], &["man"], &["--version"]] {
+        let mut command = command(arguments);
+        command.stdout(File::options().write(true).open("/dev/full").unwrap());
+        let ended = end(command).await;
+        assert_eq!(ended.code, Some(1), "{arguments:?}");
+        assert!(
+            ended.stderr.contains("cannot write to stdout"),
+            "{}",
+            ended.stderr
+        );
+    }
+}
+
+#[tokio::test]
+async fn wait_keeps_its_time_with_ports_that_say_nothing_or_drip() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let dripping = TcpListener::bind("127.0.0.1:0").unwrap();
+    let flag =
+        |listener: &TcpListener| format!("--management={}", listener.local_addr().unwrap());
+    let (of_silent, of_dripping) = (flag(&silent), flag(&dripping));
+    std::thread::spawn(move || {
+        for mut stream in dripping.incoming().map_while(Result::ok) {
+            std::thread::spawn(move || {
+                while stream.write_all(b"x").is_ok() {
+                    std::thread::park_timeout(Duration::from_millis(20));
+                }
+            });
+        }
+    });
+    for flag in [of_silent, of_dripping] {
+        let arguments = ["wait", "--timeout=300ms", &flag];
+        let ended = run(&arguments);
+        let ended = tokio::time::timeout(Duration::from_millis(1900), ended)
+            .await
+            .expect("it keeps its time");
+        assert_eq!(ended.code, Some(1), "{flag}");
+        assert!(ended.stderr.contains("no answer"), "{}", ended.stderr);
+    }
+}
+
+/// RFC 5737's address for documentation: nothing is sent there, so nothing waits for it.
+#[tokio::test]
+async fn no_variable_sends_tokens_in_the_clear() {
+    for variable in [
+        "AWS_ENDPOINT_URL",
+        "AWS_ENDPOINT_URL_MWAA",
+        "AWS_ENDPOINT_URL_STS",
+    ] {
+        let mut command = command(&["check", "--environment=x", "--region=eu-west-1"]);
+        command
+            .env("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+            .env("AWS_SECRET_ACCESS_KEY", "example")
+            .env(variable, "http://192.0.2.1");
+        let ended = end(command).await;
+        assert_eq!(ended.code, Some(69), "{variable}: {}", ended.stdout);
+        let refused = ended.stdout.matches("neither https nor http on loopback");
+        assert_eq!(refused.count(), 3, "{variable}: {}", ended.stdout);
+        assert!(ended.stdout.contains(variable), "{}", ended.stdout);
+    }
+}
