@@ -94,8 +94,10 @@ mod tests {
                 "failed to load the cached SSO token",
                 AwsErrorKind::LoginNeeded,
             ),
-            ("SsoTokenProvider: expired", AwsErrorKind::LoginNeeded),
-            ("sso_session my has no token", AwsErrorKind::LoginNeeded),
+            (
+                "credential_process /opt/processor gave an error",
+                AwsErrorKind::Credentials,
+            ),
         ] {
             assert_eq!(told(text), kind, "{text}");
         }
