@@ -32,7 +32,10 @@ pub(super) struct Options {
 pub(super) fn run(options: &Options, terminal: &Terminal) -> Exit {
     control(terminal, async {
         let signals = Signals::listen().map_err(StartError::Thread)?;
-        let folder = Folder::new().map_err(StartError::Thread)?;
+        let folder = match Folder::or_tell(terminal) {
+            Ok(folder) => folder,
+            Err(exit) => return Ok(exit),
+        };
         let emulator = Emulator::start(Settings {
             environments: vec![Seed::new("demo", &options.airflow_version.to_string())],
             journal_limit: JOURNAL,

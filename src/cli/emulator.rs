@@ -151,7 +151,10 @@ pub(super) fn run(options: Options, terminal: &Terminal) -> Exit {
         if let Some(delay) = options.mint_delay {
             emulator.script().mint_delay.always(delay);
         }
-        let folder = Folder::new().map_err(StartError::Thread)?;
+        let folder = match Folder::or_tell(terminal) {
+            Ok(folder) => folder,
+            Err(exit) => return Ok(exit),
+        };
         let ca_file = options
             .ca_file
             .unwrap_or_else(|| folder.path().join("ca.pem"));

@@ -1,5 +1,7 @@
 //! A temporary folder for what the demo and the emulator hand over as files.
 
+use super::Exit;
+use super::terminal::Terminal;
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
@@ -9,11 +11,23 @@ use std::path::{Path, PathBuf};
 pub(super) struct Folder(PathBuf);
 
 impl Folder {
-    pub(super) fn new() -> io::Result<Self> {
+    fn new() -> io::Result<Self> {
         let name = format!("mwaa-gateway-{:016x}", fastrand::u64(..));
         let path = std::env::temp_dir().join(name);
         std::fs::DirBuilder::new().mode(0o700).create(&path)?;
         Ok(Self(path))
+    }
+
+    /// Makes one, or says where it could not be made.
+    pub(super) fn or_tell(terminal: &Terminal) -> Result<Self, Exit> {
+        Self::new().map_err(|error| {
+            let place = std::env::temp_dir();
+            let hint = format!(
+                "a temporary folder is needed in {}; TMPDIR names another place",
+                place.display()
+            );
+            terminal.fail(Exit::Failed, &error, Some(&hint))
+        })
     }
 
     pub(super) fn path(&self) -> &Path {

@@ -15,9 +15,11 @@ use std::convert::Infallible;
 use std::fmt::Debug;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::time::timeout;
 
 /// What the management address shows.
 pub trait View: Debug + Send + Sync {
@@ -69,7 +71,16 @@ impl Management {
                     .header_read_timeout(HEAD_TIMEOUT)
                     .serve_connection(TokioIo::new(stream), service);
                 tasks.spawn(async move {
-                    if let Err(error) = connection.await {
+                    let mut connection = pin!(connection);
+                    let ended = match timeout(LONGEST_LIFE, connection.as_mut()).await {
+                        Ok(ended) => Ok(ended),
+                        // a client that takes none of its replies would stay for ever
+                        Err(_elapsed) => {
+                            connection.as_mut().graceful_shutdown();
+                            timeout(LAST_REPLY, connection).await
+                        }
+                    };
+                    if let Ok(Err(error)) = ended {
                         tracing::debug!(%error, "management connection ended");
                     }
                 });
@@ -151,5 +162,58 @@ const PATHS: &str = "there are /livez, /readyz, /startupz, /metrics and /status"
 const METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 /// Probes are small and local.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+/// A connection takes no more requests after this.
+const LONGEST_LIFE: Duration = Duration::from_mins(1);
+/// What it may then still take to hand over a reply.
+const LAST_REPLY: Duration = Duration::from_secs(5);
 /// The pause after a failed accept.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpSocket;
+
+    /// Much more than two socket buffers hold.
+    const MUCH: usize = 32 << 20;
+
+    #[derive(Debug)]
+    struct Long;
+
+    impl View for Long {
+        fn admits(&self, _head: &Parts) -> bool {
+            true
+        }
+
+        fn ready(&self) -> Result<String, String> {
+            Ok(String::new())
+        }
+
+        fn metrics(&self) -> String {
+            "x".repeat(MUCH)
+        }
+
+        fn status(&self) -> serde_json::Value {
+            serde_json::Value::Null
+        }
+    }
+
+    /// The clock is paused: it jumps to the next timer whenever all is idle.
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_takes_no_reply_is_let_go() {
+        let management = Management::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
+        let address = management.address().unwrap();
+        management.serve(Arc::new(Long), &Background::current());
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(16 * 1024).unwrap();
+        let mut client = socket.connect(address).await.unwrap();
+        let request = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n";
+        client.write_all(request).await.unwrap();
+        tokio::time::sleep(LONGEST_LIFE + LAST_REPLY * 2).await;
+        let mut reply = Vec::new();
+        // whether it ends or breaks, it must not go on
+        let _end = client.read_to_end(&mut reply).await;
+        assert!(reply.len() < MUCH, "{} bytes came", reply.len());
+    }
+}

@@ -102,6 +102,24 @@ async fn data_that_can_not_be_written_is_a_failure() {
 }
 
 #[tokio::test]
+async fn a_temporary_folder_that_is_missing_is_named() {
+    for arguments in [
+        &["demo", "--listen=127.0.0.1:0", "--management=127.0.0.1:0"][..],
+        &["emulator", "--aws=127.0.0.1:0", "--web=127.0.0.1:0"],
+    ] {
+        let mut command = command(arguments);
+        command.env("TMPDIR", "/nonexistent");
+        let ended = end(command).await;
+        assert_eq!(ended.code, Some(1), "{arguments:?}: {}", ended.stderr);
+        assert!(
+            ended.stderr.contains("/nonexistent; TMPDIR"),
+            "{}",
+            ended.stderr
+        );
+    }
+}
+
+#[tokio::test]
 async fn wait_keeps_its_time_with_ports_that_say_nothing_or_drip() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let dripping = TcpListener::bind("127.0.0.1:0").unwrap();
