@@ -10,6 +10,6 @@ mod view;
 mod worker;
 
 pub use build::{Built, Extras, StartError, build};
-pub use hardening::harden;
+pub use hardening::{harden, raise_descriptor_limit};
 pub use probe::{Finding, Level, check_files, probe};
 pub use run::Outcome;

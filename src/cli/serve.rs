@@ -25,6 +25,7 @@ pub(super) fn run(options: &Options, terminal: &Terminal) -> Exit {
         Err(exit) => return exit,
     };
     app::harden();
+    app::raise_descriptor_limit();
     control(terminal, async {
         let signals = Signals::listen().map_err(StartError::Thread)?;
         let warnings = config.warnings();

@@ -8,10 +8,6 @@ use std::collections::BTreeSet;
 /// Codes that no integration test can provoke, and why.
 const OUT_OF_REACH: &[(&str, &str)] = &[
     (
-        "aws.login_needed",
-        "needs an SSO session that has run out; unit tests sort the SDK's errors",
-    ),
-    (
         "gateway.stopping",
         "said when a thread goes away under a request, and its connections go with it",
     ),
