@@ -146,7 +146,7 @@ pub async fn build(config: Config, extras: &Extras) -> Result<Built, StartError>
         Address::Tcp(address) => Some(*address),
         Address::Unix(..) => None,
     });
-    let guard = settings::guard(&config.listener, config.limits.target_size, tcp.collect())
+    let guard = settings::guard(&config.listener, &config.limits, tcp.collect())
         .map_err(|error| StartError::Unreadable(error.file, error.why))?;
     let shared = Arc::new(Shared {
         guard,

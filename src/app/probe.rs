@@ -55,7 +55,7 @@ pub fn check_files(config: &Config) -> Result<(), StartError> {
     for entry in &config.environments {
         Trust::new(entry.ca_file.as_deref()).map_err(StartError::Trust)?;
     }
-    settings::guard(&config.listener, config.limits.target_size, Vec::new())
+    settings::guard(&config.listener, &config.limits, Vec::new())
         .map(drop)
         .map_err(|error| StartError::Unreadable(error.file, error.why))
 }

@@ -1,7 +1,7 @@
 //! From the configuration to each room's own settings.
 
 use super::Extras;
-use crate::config::{Address, Config, Listener};
+use crate::config::{Address, Config, Limits, Listener};
 use crate::guard::{CallerSecret, Networks};
 use crate::listener::{self, Door};
 use crate::names::{Entry, EntryId, EnvName, Environment};
@@ -56,7 +56,7 @@ pub(super) fn template(config: &Config) -> Environment {
 
 pub(super) fn guard(
     listener: &Listener,
-    target_size: usize,
+    limits: &Limits,
     bound: Vec<SocketAddr>,
 ) -> Result<guard::Settings, Unreadable> {
     let secret = listener.secret_file.as_deref().map(secret).transpose()?;
@@ -65,7 +65,8 @@ pub(super) fn guard(
         hosts: guard::HostRules::new(bound, &listener.hosts),
         trusted_origins: listener.trusted_origins.clone(),
         secret,
-        target_size,
+        header_count: limits.header_count,
+        target_size: limits.target_size,
     })
 }
 

@@ -34,6 +34,8 @@ pub struct Settings {
     pub trusted_origins: Vec<String>,
     /// What clients must send in `Mwaa-Gateway-Secret`, if anything.
     pub secret: Option<CallerSecret>,
+    /// The most header fields.
+    pub header_count: usize,
     /// The longest request target, in bytes.
     pub target_size: usize,
 }
@@ -109,6 +111,11 @@ pub fn admit(arrived: Arrived, settings: &Settings) -> Result<Admitted, GuardErr
         body,
     } = arrived;
     settings.networks.check(peer)?;
+    if head.headers.len() > settings.header_count {
+        return Err(GuardError::Headers {
+            limit: settings.header_count,
+        });
+    }
     framing::check(&head)?;
     let named = settings.hosts.check(&head, peer)?;
     if let Some(secret) = &settings.secret {

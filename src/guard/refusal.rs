@@ -17,6 +17,11 @@ pub enum GuardError {
         /// What the client called us.
         host: String,
     },
+    /// More header fields than the limit.
+    Headers {
+        /// The limit.
+        limit: usize,
+    },
     /// Browser headers where none may be.
     ForeignOrigin(&'static str),
     /// A CLI request that is not `text/plain`.
@@ -42,6 +47,9 @@ impl fmt::Display for GuardError {
                 write!(f, "the Host {host:?} is not one of this gateway's names")
             }
             Self::ForeignOrigin(what) | Self::Malformed(what) => f.write_str(what),
+            Self::Headers { limit } => {
+                write!(f, "the request has more than {limit} header fields")
+            }
             Self::Method => f.write_str("this method is never served"),
             Self::Peer => f.write_str("the client's address is outside listener.networks"),
             Self::Secret => f.write_str("the Mwaa-Gateway-Secret header is missing or wrong"),
@@ -61,6 +69,7 @@ impl Fault for GuardError {
             Self::Expectation => &code::EXPECTATION,
             Self::ForeignHost { .. } => &code::FOREIGN_HOST,
             Self::ForeignOrigin(_) => &code::FOREIGN_ORIGIN,
+            Self::Headers { .. } => &code::HEADERS,
             Self::Malformed(_) => &code::MALFORMED,
             Self::Method => &code::METHOD,
             Self::Peer => &code::PEER,
@@ -80,6 +89,7 @@ impl Fault for GuardError {
             }
             Self::Expectation
             | Self::ForeignOrigin(_)
+            | Self::Headers { .. }
             | Self::Malformed(_)
             | Self::Method
             | Self::Peer

@@ -27,7 +27,7 @@ pub struct Settings {
     pub keep_alive: Duration,
     /// The largest request line and header section, in bytes.
     pub head_size: usize,
-    /// The most header fields.
+    /// The most header fields that are read at all; the guard counts what was read.
     pub header_count: usize,
 }
 
@@ -79,8 +79,12 @@ impl<H> Connection<H> {
                 }))
             }
         });
-        let served = http1::Builder::new()
-            .max_headers(self.settings.header_count)
+        let mut builder = http1::Builder::new();
+        // a limit of one's own makes hyper fill its tables for each request; the guard counts
+        if self.settings.header_count > HYPER_HEADERS {
+            builder.max_headers(self.settings.header_count);
+        }
+        let served = builder
             .max_buf_size(self.settings.head_size.max(SMALLEST_BUFFER))
             .serve_connection(io, service);
         let mut served = pin!(served);
@@ -249,5 +253,7 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Served<B> {
     }
 }
 
+/// The header fields that hyper takes unless told otherwise.
+const HYPER_HEADERS: usize = 100;
 /// hyper's smallest read buffer (`max_buf_size` panics below it).
 const SMALLEST_BUFFER: usize = 8192;

@@ -40,8 +40,8 @@ pub(super) async fn dial(
         host: host.to_owned(),
         source,
     };
+    // more header fields than hyper takes by itself, 100, are a broken reply
     let (sender, connection) = http1::Builder::new()
-        .max_headers(MOST_HEADERS)
         .max_buf_size(LARGEST_HEAD)
         .handshake(TokioIo::new(tls))
         .await
@@ -127,7 +127,5 @@ async fn handshake(
         .map_err(|error| failed(explain_tls(&error)))
 }
 
-/// A reply with more header fields is broken.
-const MOST_HEADERS: usize = 128;
 /// A reply head that is larger is broken, in bytes.
 const LARGEST_HEAD: usize = 256 * 1024;

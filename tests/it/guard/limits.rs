@@ -68,16 +68,24 @@ async fn idle_connections_are_closed() {
 #[tokio::test]
 async fn heads_have_a_largest_size() {
     let harness = Harness::configured(QUIET).await;
-    let mut many = String::new();
-    for number in 0..101 {
-        write!(many, "X-{number}: y\r\n").unwrap();
-    }
+    let fields = |count: usize| {
+        (0..count).fold(String::new(), |mut fields, number| {
+            write!(fields, "X-{number}: y\r\n").unwrap();
+            fields
+        })
+    };
     let long = |size: usize| format!("X: {}\r\n", "x".repeat(size));
     let target = |size: usize| post(&format!("/{}", "x".repeat(size)), "");
     all_refused(
         &harness,
         &[
-            ("I-06 101 fields", cli(&many), &[431], None),
+            ("I-06 101 fields", cli(&fields(101)), &[431], None),
+            (
+                "65 fields",
+                cli(&fields(65)),
+                &[431],
+                Some("request.headers_too_large"),
+            ),
             ("I-06 a 64 KiB value", cli(&long(64 * 1024)), &[431], None),
             ("I-06 a 70 KB target", target(70_000), &[414, 431], None),
             ("I-06 a 1 MiB head", cli(&long(1024 * 1024)), &[431], None),
