@@ -12,10 +12,6 @@ const OUT_OF_REACH: &[(&str, &str)] = &[
         "said when a thread goes away under a request, and its connections go with it",
     ),
     ("gateway.unexpected", "reserved: no room makes it so far"),
-    (
-        "request.headers_too_large",
-        "reserved: the HTTP parser answers 431 before our code sees the request",
-    ),
 ];
 
 /// The code texts in the sources of the integration tests, as string literals.
