@@ -17,7 +17,6 @@ import re
 import statistics
 import subprocess
 import tempfile
-import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -176,13 +175,13 @@ cli_concurrency = 64
             gateway = start(BINARY, "serve", "--config", folder / "gateway.toml", "--log", "off", env=env)
             children += [upstream, proxy, gateway]
             until(gateway, "management on")
-            time.sleep(1)
+            for port in (18081, 18082):
+                run("curl", "-sf", "--retry", "20", "--retry-connrefused", "--retry-delay", "1",
+                    f"http://127.0.0.1:{port}/aws_mwaa/cli", "-H", "Content-Type: text/plain", "-d", "version")
             peers = {"nginx": (18081, proxy.pid), "gateway": (18082, gateway.pid)}
             for name, (port, pid) in peers.items():
                 measure(name, port, pid, 8, 1, folder)
             print(f"{'connections':>11}  {'':8} {'CPU s per 100,000':>18} {'requests/s':>11}")
-            if os.environ.get("HOLD"):
-                print(gateway.pid, flush=True); time.sleep(float(os.environ["HOLD"]))
             for connections in map(int, options.connections.split(",")):
                 rounds = {name: [] for name in peers}
                 for _ in range(options.rounds):

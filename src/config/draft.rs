@@ -3,7 +3,7 @@
 use super::keys::{ENVIRONMENT_TABLE, KEYS, Key, Shown};
 use super::problems::{Complaint, Place, Problem, Problems, shown};
 use super::{Address, Aws, Config, EnvironmentEntry, Limits, Listener, Management, assign};
-use crate::names::{Browser, EnvName, Environment, Policy};
+use crate::names::{EnvName, Environment};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -137,22 +137,7 @@ impl Draft {
 
 fn blank(local: EnvName, name: Arc<str>) -> EnvironmentEntry {
     EnvironmentEntry {
-        environment: Environment {
-            local,
-            name,
-            region: None,
-            profile: None,
-            role_arn: None,
-            endpoint_url: None,
-            airflow_version: None,
-            connect_to: None,
-            custom_domain: None,
-            policy: Policy::default(),
-            allow: Vec::new(),
-            deny: Vec::new(),
-            cli_concurrency: 0,
-            browser: Browser::default(),
-        },
+        environment: Environment::new(local, name),
         listen: None,
         ca_file: None,
         default: false,

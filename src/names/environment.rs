@@ -147,7 +147,7 @@ pub struct Environment {
 
 impl Environment {
     /// An environment with every default.
-    pub fn new(local: EnvName, name: &str) -> Self {
+    pub fn new(local: EnvName, name: impl Into<Arc<str>>) -> Self {
         Self {
             local,
             name: name.into(),
