@@ -158,10 +158,8 @@ async fn send(corridor: &Corridor, keyed: Keyed) -> Result<Answered, UpstreamErr
     };
     match corridor.shared.broker.renew(keyed).await {
         Some(renewal) => match answered.replay(renewal) {
-            Some(keyed) => corridor.upstream.send(keyed).await,
-            None => Err(UpstreamError::Switched {
-                host: String::new(),
-            }),
+            Ok(keyed) => corridor.upstream.send(keyed).await,
+            Err(answered) => Ok(*answered),
         },
         None => Ok(answered),
     }

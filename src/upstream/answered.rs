@@ -50,13 +50,16 @@ impl Answered {
         self.body.held.as_ref().map(|held| &held.keyed)
     }
 
-    /// Drops the reply and gives the request back with another token.
-    pub fn replay(mut self, renewal: Renewal) -> Option<Keyed> {
-        let held = self.body.held.take()?;
+    /// Drops the reply and gives the request back with another token; a reply that has let its
+    /// request go stays as it is.
+    pub fn replay(mut self, renewal: Renewal) -> Result<Keyed, Box<Self>> {
+        let Some(held) = self.body.held.take() else {
+            return Err(Box::new(self));
+        };
         if self.body.incoming.is_end_stream() {
             held.lease.give_back();
         }
-        Some(held.keyed.renewed(renewal))
+        Ok(held.keyed.renewed(renewal))
     }
 
     /// The head and the body.
