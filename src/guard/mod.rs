@@ -46,6 +46,7 @@ pub struct Settings {
 #[derive(Debug)]
 pub struct Admitted {
     id: RequestId,
+    secure: bool,
     door: Option<Rc<EnvName>>,
     named: Named,
     method: Method,
@@ -80,10 +81,30 @@ impl Admitted {
         &self.target
     }
 
+    /// Whether the request came over TLS.
+    pub fn secure(&self) -> bool {
+        self.secure
+    }
+
+    /// The scheme of URLs that lead here: `http` or `https`.
+    pub fn scheme(&self) -> &'static str {
+        if self.secure { "https" } else { "http" }
+    }
+
+    /// The origin that the client called, as it wrote it: `scheme://Host`.
+    pub fn origin(&self) -> String {
+        format!("{}://{}", self.scheme(), self.host())
+    }
+
     /// The port in the Host header, for URLs that we tell the client.
     pub fn port(&self) -> Option<u16> {
-        let host = self.headers.get(http::header::HOST)?.to_str().ok()?;
-        host.rsplit_once(':')?.1.parse().ok()
+        authority::split_port(self.host()).1
+    }
+
+    /// Host has been checked, so it is there and readable.
+    fn host(&self) -> &str {
+        let host = self.headers.get(http::header::HOST);
+        host.and_then(|host| host.to_str().ok()).unwrap_or_default()
     }
 
     /// The header section, as the client sent it.
@@ -108,6 +129,7 @@ pub fn admit(arrived: Arrived, settings: &Settings) -> Result<Admitted, GuardErr
     let Arrived {
         id,
         peer,
+        secure,
         door,
         head,
         body,
@@ -119,14 +141,15 @@ pub fn admit(arrived: Arrived, settings: &Settings) -> Result<Admitted, GuardErr
         });
     }
     framing::check(&head)?;
-    let named = settings.hosts.check(&head, peer)?;
+    let named = settings.hosts.check(&head, peer, secure)?;
     if let Some(secret) = &settings.secret {
         secret.check(&head.headers)?;
     }
     let target = Target::read(&head.uri, settings.target_size)?;
-    origin::check(&head, &target, &settings.trusted_origins)?;
+    origin::check(&head, &target, &settings.trusted_origins, secure)?;
     Ok(Admitted {
         id,
+        secure,
         door,
         named,
         method: head.method,

@@ -143,6 +143,7 @@ impl<H> Accept<H> {
     {
         let connection = conn::Connection {
             peer,
+            secure: false,
             door: self.door.clone(),
             settings: Rc::clone(&self.settings),
             deadline: Rc::new(self.sweeper.deadline()),

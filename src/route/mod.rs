@@ -173,7 +173,7 @@ pub fn resolve(admitted: Admitted, directory: &Directory) -> Result<Destination,
     };
     let unknown = |admitted: &Admitted| RouteError::UnknownEnvironment {
         name: name.map(str::to_owned),
-        urls: urls(directory, admitted.port()),
+        urls: urls(directory, admitted),
     };
     if let Some(page) = own::asked(&admitted, name.is_some() || found.is_some())? {
         let scope = match (page, name, found) {
@@ -210,11 +210,14 @@ fn kind(admitted: &Admitted) -> Result<Kind, RouteError> {
     }
 }
 
-fn urls(directory: &Directory, port: Option<u16>) -> Vec<String> {
-    let port = port.map_or_else(String::new, |port| format!(":{port}"));
+fn urls(directory: &Directory, admitted: &Admitted) -> Vec<String> {
+    let scheme = admitted.scheme();
+    let port = admitted
+        .port()
+        .map_or_else(String::new, |port| format!(":{port}"));
     directory
         .entries()
         .iter()
-        .map(|entry| format!("http://{}.localhost{port}", entry.environment.local))
+        .map(|entry| format!("{scheme}://{}.localhost{port}", entry.environment.local))
         .collect()
 }
