@@ -5,7 +5,7 @@ use super::view::GatewayView;
 use crate::config::Config;
 use crate::control::{ControlPlane, Discovery, Sdk, StaticKey, Versions};
 use crate::credential::Broker;
-use crate::gateway::Shared;
+use crate::gateway::{Shared, Visits};
 use crate::guard::HostRules;
 use crate::listener::{Address, BindError, Bound};
 use crate::management::Management;
@@ -14,7 +14,7 @@ use crate::policy::{Match, release_for};
 use crate::queue::Queues;
 use crate::runtime::Background;
 use crate::telemetry::Metrics;
-use crate::upstream::{Trust, TrustError, Trusts};
+use crate::upstream::{LoginDoor, Trust, TrustError, Trusts};
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -136,8 +136,10 @@ pub async fn build(config: Config, extras: &Extras) -> Result<Built, StartError>
         let plane: Arc<dyn ControlPlane> = Arc::<Sdk>::clone(&control);
         Discovery::new(plane, settings::template(&config), Arc::clone(&known))
     });
+    let door = LoginDoor::new(settings::upstream(&config), Arc::clone(&trust));
     let broker = Broker::new(
         control,
+        Arc::new(door),
         settings::credential(&config),
         background.clone(),
         Arc::clone(&metrics),
@@ -155,6 +157,7 @@ pub async fn build(config: Config, extras: &Extras) -> Result<Built, StartError>
         versions,
         queues: Queues::new(settings::queue(&config), Arc::clone(&metrics)),
         broker,
+        visits: Visits::default(),
         metrics,
         limits: settings::corridor(&config),
     });

@@ -38,13 +38,20 @@ impl GatewayView {
         let token = self.shared.broker.state(entry);
         // a live token serves, whatever became of its refresh
         let failure = token.failure.filter(|_| token.age.is_none());
-        let failure =
-            failure.or_else(|| self.shared.versions.failure(entry).filter(|_| unknown));
+        let failure = failure.map(|error| tell(error.as_ref())).or_else(|| {
+            let error = self.shared.versions.failure(entry).filter(|_| unknown)?;
+            Some(tell(error.as_ref()))
+        });
         match failure {
-            Some(error) => Some(format!("{}: {error}; {}", error.code().text, error.hint())),
+            Some(told) => Some(told),
             None => unknown.then(|| "the Airflow version is not known yet".to_owned()),
         }
     }
+}
+
+/// A failure with its code and what to do about it.
+fn tell(error: &dyn Fault) -> String {
+    format!("{}: {error}; {}", error.code().text, error.hint())
 }
 
 impl View for GatewayView {

@@ -1,8 +1,12 @@
 //! The corridor: one function that names the rooms in order.
 
-mod command_body;
+mod dead_session;
+mod sign_in_pages;
+mod web;
+mod whole_body;
 
-pub use command_body::BodyError;
+pub use sign_in_pages::Visits;
+pub use whole_body::BodyError;
 
 use crate::control::{Discovery, Versions};
 use crate::credential::{Broker, Keyed};
@@ -36,6 +40,8 @@ pub struct Shared {
     pub queues: Queues,
     /// Their tokens.
     pub broker: Arc<Broker>,
+    /// The visits to login pages.
+    pub visits: Visits,
     /// The counters.
     pub metrics: Arc<Metrics>,
     /// The corridor's own limits.
@@ -47,6 +53,8 @@ pub struct Shared {
 pub struct Limits {
     /// The longest command, in bytes.
     pub cli_body: usize,
+    /// The longest body of a REST or UI request, in bytes.
+    pub request_body: usize,
     /// Silence within a request body.
     pub body_idle: Duration,
     /// The largest decoded output, in bytes.
@@ -112,6 +120,10 @@ async fn walk(
     let kind = routed.kind();
     let reply = match kind {
         Kind::Cli => cli(corridor, routed).await?,
+        Kind::Handover => sign_in_pages::handover(corridor, routed).await?,
+        Kind::Login => sign_in_pages::login(corridor, routed)?,
+        Kind::Logout => sign_in_pages::logout(corridor, routed).await?,
+        Kind::Rest | Kind::Ui => Box::pin(web::web(corridor, routed)).await?,
     };
     Ok((reply, kind.word()))
 }
@@ -120,7 +132,8 @@ async fn walk(
 /// is a different valid command; what was judged is what is sent.
 async fn cli(corridor: &Rc<Corridor>, mut routed: Routed) -> Result<Reply, Refused> {
     let (shared, sweeper) = (&corridor.shared, &corridor.sweeper);
-    let bytes = command_body::read(routed.admitted_mut(), &shared.limits, sweeper)
+    let (limits, body) = (&shared.limits, routed.admitted_mut().body_mut());
+    let bytes = whole_body::read(body, limits.cli_body, limits.body_idle, sweeper)
         .await
         .map_err(boxed)?;
     let command = policy::Command::read(&bytes).map_err(boxed)?;

@@ -28,7 +28,9 @@ pub(super) fn check(
             }
             Ok(())
         }
-        Some(Reserved::Mwaa | Reserved::Own) | None => check_other(head, secure),
+        Some(Reserved::Mwaa | Reserved::Own | Reserved::Sso) | None => {
+            check_other(head, secure)
+        }
     }
 }
 

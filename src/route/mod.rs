@@ -2,32 +2,18 @@
 //! [`Admitted`]. Pure.
 #![deny(clippy::wildcard_enum_match_arm)]
 
+mod kind;
 mod own;
 
+pub use crate::guard::Body;
+pub use kind::Kind;
 pub use own::{Own, OwnPage};
 
-use crate::guard::{Admitted, Named, Reserved};
+use crate::guard::{Admitted, Named};
 use crate::names::{Code, Directory, Entry, Fault, RequestId, code};
-use http::Method;
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
-
-/// The kinds of request that the gateway forwards.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Kind {
-    /// A command for `/aws_mwaa/cli`.
-    Cli,
-}
-
-impl Kind {
-    /// The word used in metrics and logs.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Cli => "cli",
-        }
-    }
-}
 
 /// Where a request leads.
 #[derive(Debug)]
@@ -188,7 +174,7 @@ pub fn resolve(admitted: Admitted, directory: &Directory) -> Result<Destination,
             scope,
         }));
     }
-    let kind = kind(&admitted)?;
+    let kind = kind::kind(&admitted)?;
     match found {
         Some(entry) => Ok(Destination::Environment(Routed {
             entry: Arc::clone(entry),
@@ -196,17 +182,6 @@ pub fn resolve(admitted: Admitted, directory: &Directory) -> Result<Destination,
             admitted,
         })),
         None => Err(unknown(&admitted)),
-    }
-}
-
-fn kind(admitted: &Admitted) -> Result<Kind, RouteError> {
-    match admitted.target().reserved() {
-        Some(Reserved::Cli) if *admitted.method() == Method::POST => Ok(Kind::Cli),
-        Some(Reserved::Cli) => Err(RouteError::Method { allow: "POST" }),
-        // what there is of our own has gone its way already
-        Some(Reserved::Mwaa | Reserved::Own) | None => Err(RouteError::UnknownPath {
-            path: admitted.target().path().to_owned(),
-        }),
     }
 }
 
