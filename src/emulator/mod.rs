@@ -35,7 +35,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
-pub use fault::{ControlFault, HandshakeFault, Noise, WebFault};
+pub use fault::{ControlFault, DeadForm, HandshakeFault, Noise, WebFault};
 pub use identity::{Credential, Role};
 pub use journal::{ControlCall, Journal, TokenKind, WebRequest};
 pub use script::{Script, Switch};

@@ -94,6 +94,8 @@ pub struct Seed {
     /// Whether a plugin needs a package that the web server lacks: on 1.10.12 and 2.0.2 every
     /// command that parses DAGs then fails.
     pub plugins_need_packages: bool,
+    /// On how many days before the start the scheduled DAGs are to have run already.
+    pub past_days: u16,
 }
 
 impl Default for Seed {
@@ -113,6 +115,7 @@ impl Seed {
             host_form: HostForm::default(),
             custom_domain: None,
             plugins_need_packages: false,
+            past_days: 0,
         }
     }
 }

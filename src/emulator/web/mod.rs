@@ -2,6 +2,7 @@
 
 mod answer;
 mod reply;
+mod stream;
 mod visit;
 
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use super::Shared;
 use super::fault::HandshakeFault;
 use super::wire::{Control, Wire};
 use answer::answer;
-pub(crate) use reply::{Body, Reply};
+pub(crate) use reply::{Body, Content, Reply};
 pub(crate) use visit::Visit;
 
 /// Serves all environments' web servers for ever.
