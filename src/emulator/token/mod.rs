@@ -1,23 +1,30 @@
 //! CLI and web tokens: RS256 JWTs, 60 seconds long, refused by everyone they are not for.
 
+mod key;
+
 use std::collections::HashMap;
-use std::error::Error;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use jsonwebtoken::{Algorithm, Header, Validation};
 use serde::{Deserialize, Serialize};
 use tokio::sync::OnceCell;
 
+use super::identity::{Holder, Role};
 use super::journal::TokenKind;
 use super::script::Script;
+use key::Key;
+pub(crate) use key::KeyError;
 
-/// The claims MWAA's tokens have been seen to carry, and an id of our own.
+/// The claims MWAA's tokens have been seen to carry, and an id of our own. What a web token
+/// says beside that is a guess by symmetry.
 #[derive(Debug, Deserialize, Serialize)]
-struct Claims {
+pub(crate) struct Claims {
     aud: String,
     exp: u64,
     user: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    role: Option<Role>,
     jti: String,
 }
 
@@ -34,6 +41,7 @@ struct Issued {
     environment: String,
     expires: Duration,
     revocations: u64,
+    used: bool,
 }
 
 /// Why a token does not count.
@@ -45,6 +53,7 @@ pub(crate) enum Refusal {
     Missing,
     Revoked,
     Signature,
+    Used,
 }
 
 impl Refusal {
@@ -53,9 +62,10 @@ impl Refusal {
             Self::Audience => "token is not for this endpoint",
             Self::Environment => "token is not for this environment",
             Self::Expired => "token expired",
-            Self::Missing => "no bearer token",
+            Self::Missing => "no token",
             Self::Revoked => "token revoked",
             Self::Signature => "invalid token",
+            Self::Used => "token already used",
         }
     }
 }
@@ -71,24 +81,26 @@ impl Tokens {
         key.await.map(Arc::as_ref)
     }
 
-    /// Issues a token, whose life begins now.
+    /// Issues a token, whose life begins now. A CLI token has no holder: all are `root`.
     pub(crate) async fn issue(
         &self,
-        kind: TokenKind,
+        holder: Option<&Holder>,
         environment: &str,
         life: Duration,
         script: &Script,
     ) -> Result<String, KeyError> {
         let key = self.key().await?;
+        let kind = match holder {
+            None => TokenKind::Cli,
+            Some(_) => TokenKind::Web,
+        };
         let now = script.clock.since_epoch();
         let expires = now + life;
         let claims = Claims {
             aud: audience(kind).to_owned(),
             exp: claimed_end(now, life),
-            user: match kind {
-                TokenKind::Cli => "root".to_owned(),
-                TokenKind::Web => "assumed-role/emulator".to_owned(),
-            },
+            user: holder.map_or("root", |holder| &holder.identity).to_owned(),
+            role: holder.map(|holder| holder.role),
             jti: super::made_up::uuid(),
         };
         let token =
@@ -104,6 +116,7 @@ impl Tokens {
                 environment: environment.to_owned(),
                 expires,
                 revocations: script.revocations(),
+                used: false,
             },
         );
         Ok(token)
@@ -121,6 +134,26 @@ impl Tokens {
         issued.get(&id).map(|token| token.environment.clone())
     }
 
+    /// Judges a web token and says whom it signs in; with `once`, it is good for one time only.
+    pub(crate) fn redeem(
+        &self,
+        token: Option<&str>,
+        environment: &str,
+        once: bool,
+        script: &Script,
+    ) -> Result<Holder, Refusal> {
+        let claims = self.verify(token, TokenKind::Web, environment, script)?;
+        let mut issued = self.issued.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = issued.get_mut(&claims.jti).ok_or(Refusal::Signature)?;
+        if once && std::mem::replace(&mut known.used, true) {
+            return Err(Refusal::Used);
+        }
+        Ok(Holder {
+            identity: claims.user,
+            role: claims.role.ok_or(Refusal::Signature)?,
+        })
+    }
+
     /// Judges a token as the web server of `environment` does, with no leeway.
     pub(crate) fn verify(
         &self,
@@ -128,7 +161,7 @@ impl Tokens {
         kind: TokenKind,
         environment: &str,
         script: &Script,
-    ) -> Result<(), Refusal> {
+    ) -> Result<Claims, Refusal> {
         let claims = self
             .claims(token.ok_or(Refusal::Missing)?)
             .ok_or(Refusal::Signature)?;
@@ -147,7 +180,7 @@ impl Tokens {
         if known.revocations != script.revocations() {
             return Err(Refusal::Revoked);
         }
-        Ok(())
+        Ok(claims)
     }
 
     /// The claims of a token with our signature. Before the key is made there is none.
@@ -160,57 +193,6 @@ impl Tokens {
         let data = jsonwebtoken::decode::<Claims>(token, &key.public, &validation).ok()?;
         Some(data.claims)
     }
-}
-
-/// Why there is no key, or no signature.
-pub(crate) type KeyError = Box<dyn Error + Send + Sync>;
-
-/// The pair of RSA keys behind the tokens.
-pub(crate) struct Key {
-    private: EncodingKey,
-    public: DecodingKey,
-}
-
-impl std::fmt::Debug for Key {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Key(RS256)")
-    }
-}
-
-impl Key {
-    /// Makes a 2048-bit pair, once for the process: it takes a tenth of a second of pure
-    /// computing, and a token is bound to its emulator by its `jti` anyway.
-    fn shared() -> Result<Arc<Self>, KeyError> {
-        static SHARED: Mutex<Option<Arc<Key>>> = Mutex::new(None);
-        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(key) = &*shared {
-            return Ok(Arc::clone(key));
-        }
-        let pair = rcgen::KeyPair::generate_rsa_for(
-            &rcgen::PKCS_RSA_SHA256,
-            rcgen::RsaKeySize::_2048,
-        )?;
-        let private = pkcs1(pair.serialized_der()).ok_or("unexpected form of the RSA key")?;
-        let key = Arc::new(Self {
-            private: EncodingKey::from_rsa_der(private),
-            public: DecodingKey::from_rsa_der(pair.public_key_raw()),
-        });
-        *shared = Some(Arc::clone(&key));
-        Ok(key)
-    }
-}
-
-/// The RSAPrivateKey (RFC 8017) inside a PKCS #8 envelope (RFC 5208), which is what the JWT
-/// library loads. For a 2048-bit key everything before it has a fixed length.
-fn pkcs1(pkcs8: &[u8]) -> Option<&[u8]> {
-    const ENVELOPE: usize = 4; // SEQUENCE, length in two bytes
-    const VERSION: usize = 3; // INTEGER 0
-    const ALGORITHM: usize = 15; // rsaEncryption, NULL
-    let octets = pkcs8.get(ENVELOPE + VERSION + ALGORITHM..)?;
-    let [0x04, 0x82, high, low, key @ ..] = octets else {
-        return None;
-    };
-    (usize::from(*high) << 8 | usize::from(*low) == key.len()).then_some(key)
 }
 
 fn audience(kind: TokenKind) -> &'static str {
@@ -252,11 +234,12 @@ mod tests {
         let script = Script::default();
         let tokens = Tokens::default();
         let life = Duration::from_mins(1);
-        let token = tokens
-            .issue(TokenKind::Cli, "demo", life, &script)
-            .await
-            .unwrap();
-        let judge = |kind, place| tokens.verify(Some(&token), kind, place, &script);
+        let token = tokens.issue(None, "demo", life, &script).await.unwrap();
+        let judge = |kind, place| {
+            tokens
+                .verify(Some(&token), kind, place, &script)
+                .map(|_| ())
+        };
         assert_eq!(judge(TokenKind::Cli, "demo"), Ok(()));
         assert_eq!(judge(TokenKind::Web, "demo"), Err(Refusal::Audience));
         assert_eq!(judge(TokenKind::Cli, "other"), Err(Refusal::Environment));
@@ -278,7 +261,7 @@ mod tests {
         let tokens = Tokens::default();
         let elsewhere = Tokens::default();
         let foreign = elsewhere
-            .issue(TokenKind::Cli, "demo", Duration::from_mins(1), &script)
+            .issue(None, "demo", Duration::from_mins(1), &script)
             .await
             .unwrap();
         tokens.key().await.unwrap();
@@ -286,13 +269,35 @@ mod tests {
         let forged = format!("{signed}.AAAA");
         for token in [Some(foreign.as_str()), Some(&forged), Some("x")] {
             assert_eq!(
-                tokens.verify(token, TokenKind::Cli, "demo", &script),
-                Err(Refusal::Signature)
+                tokens.verify(token, TokenKind::Cli, "demo", &script).err(),
+                Some(Refusal::Signature)
             );
         }
         assert_eq!(
-            tokens.verify(None, TokenKind::Cli, "demo", &script),
-            Err(Refusal::Missing)
+            tokens.verify(None, TokenKind::Cli, "demo", &script).err(),
+            Some(Refusal::Missing)
         );
+    }
+
+    #[tokio::test]
+    async fn a_web_token_says_whom_it_signs_in_and_perhaps_only_once() {
+        let script = Script::default();
+        let tokens = Tokens::default();
+        let ann = Holder {
+            identity: "assumed-role/Op".to_owned(),
+            role: Role::Op,
+        };
+        let life = Duration::from_mins(1);
+        let token = tokens
+            .issue(Some(&ann), "demo", life, &script)
+            .await
+            .unwrap();
+        let redeem = |once| tokens.redeem(Some(&token), "demo", once, &script);
+        assert_eq!(redeem(false), Ok(ann.clone()));
+        assert_eq!(redeem(true), Ok(ann));
+        assert_eq!(redeem(true), Err(Refusal::Used));
+        let cli = tokens.issue(None, "demo", life, &script).await.unwrap();
+        let refused = tokens.redeem(Some(&cli), "demo", false, &script);
+        assert_eq!(refused, Err(Refusal::Audience));
     }
 }
