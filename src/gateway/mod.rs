@@ -12,7 +12,7 @@ use crate::names::{Fault, Known};
 use crate::policy;
 use crate::queue::Queues;
 use crate::reply::{self, CliForm, Reply};
-use crate::route::{self, Kind, Routed};
+use crate::route::{self, Destination, Kind, RouteError, Routed};
 use crate::runtime::{LocalTasks, Sweeper, uptime};
 use crate::telemetry::Metrics;
 use crate::upstream::{Answered, Upstream, UpstreamError};
@@ -75,7 +75,7 @@ pub async fn handle(corridor: Rc<Corridor>, arrived: Arrived) -> Reply {
     let id = arrived.id;
     let method = arrived.head.method.clone();
     let (reply, kind) = match walk(&corridor, arrived).await {
-        Ok((reply, kind)) => (reply, kind.word()),
+        Ok((reply, kind)) => (reply, kind),
         Err(refused) => {
             let code = refused.code();
             corridor.shared.metrics.fault(code);
@@ -94,14 +94,26 @@ pub async fn handle(corridor: Rc<Corridor>, arrived: Arrived) -> Reply {
     reply
 }
 
-async fn walk(corridor: &Rc<Corridor>, arrived: Arrived) -> Result<(Reply, Kind), Refused> {
+async fn walk(
+    corridor: &Rc<Corridor>,
+    arrived: Arrived,
+) -> Result<(Reply, &'static str), Refused> {
     let shared = &corridor.shared;
     let admitted = guard::admit(arrived, &shared.guard).map_err(boxed)?;
-    let routed = route::resolve(admitted, &shared.known.now()).map_err(boxed)?;
+    let routed = match route::resolve(admitted, &shared.known.now()).map_err(boxed)? {
+        Destination::Environment(routed) => routed,
+        // until there are pages
+        Destination::Own(own) => {
+            return Err(boxed(RouteError::UnknownPath {
+                path: own.admitted().target().path().to_owned(),
+            }));
+        }
+    };
     let kind = routed.kind();
-    match kind {
-        Kind::Cli => cli(corridor, routed).await.map(|reply| (reply, kind)),
-    }
+    let reply = match kind {
+        Kind::Cli => cli(corridor, routed).await?,
+    };
+    Ok((reply, kind.word()))
 }
 
 /// A command: its body is read whole before anything is judged, because a truncated command

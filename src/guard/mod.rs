@@ -8,12 +8,14 @@ mod framing;
 mod host;
 mod origin;
 mod peer;
+mod reader;
 mod refusal;
 mod target;
 
 pub use caller::CallerSecret;
 pub use host::{HostRules, Named};
 pub use peer::Networks;
+pub use reader::wants_page;
 pub use refusal::GuardError;
 pub use target::{Reserved, Target};
 

@@ -2,6 +2,10 @@
 //! [`Admitted`]. Pure.
 #![deny(clippy::wildcard_enum_match_arm)]
 
+mod own;
+
+pub use own::{Own, OwnPage};
+
 use crate::guard::{Admitted, Named, Reserved};
 use crate::names::{Code, Directory, Entry, Fault, RequestId, code};
 use http::Method;
@@ -23,6 +27,15 @@ impl Kind {
             Self::Cli => "cli",
         }
     }
+}
+
+/// Where a request leads.
+#[derive(Debug)]
+pub enum Destination {
+    /// To an environment.
+    Environment(Routed),
+    /// To a page of our own.
+    Own(Own),
 }
 
 /// A request that has an environment to go to.
@@ -69,6 +82,8 @@ pub enum RouteError {
         /// The methods that it takes.
         allow: &'static str,
     },
+    /// A page's script asks for one of our own pages.
+    NotForScripts,
     /// The request names no environment, or none that exists.
     UnknownEnvironment {
         /// What it named.
@@ -87,6 +102,9 @@ impl fmt::Display for RouteError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Method { allow } => write!(f, "this path takes only {allow}"),
+            Self::NotForScripts => {
+                f.write_str("the gateway's own pages are for people, not for a page's script")
+            }
             Self::UnknownEnvironment { name, urls } => {
                 match name {
                     Some(name) => write!(f, "there is no environment {name:?}")?,
@@ -115,6 +133,7 @@ impl Fault for RouteError {
     fn code(&self) -> &'static Code {
         match self {
             Self::Method { .. } => &code::METHOD,
+            Self::NotForScripts => &code::FOREIGN_ORIGIN,
             Self::UnknownEnvironment { .. } => &code::UNKNOWN_ENVIRONMENT,
             Self::UnknownPath { .. } => &code::NO_ROUTE,
         }
@@ -123,6 +142,7 @@ impl Fault for RouteError {
     fn hint(&self) -> Cow<'static, str> {
         match self {
             Self::Method { allow } => format!("use {allow}").into(),
+            Self::NotForScripts => "open the page in a tab of its own".into(),
             Self::UnknownEnvironment { .. } | Self::UnknownPath { .. } => {
                 self.code().advice.into()
             }
@@ -132,15 +152,16 @@ impl Fault for RouteError {
     fn allow(&self) -> Option<&'static str> {
         match self {
             Self::Method { allow } => Some(allow),
-            Self::UnknownEnvironment { .. } | Self::UnknownPath { .. } => None,
+            Self::NotForScripts
+            | Self::UnknownEnvironment { .. }
+            | Self::UnknownPath { .. } => None,
         }
     }
 }
 
 /// Finds the environment: the listener's own, else the Host label, else the only or default
-/// one; and the kind by the path alone.
-pub fn resolve(admitted: Admitted, directory: &Directory) -> Result<Routed, RouteError> {
-    let kind = kind(&admitted)?;
+/// one; and the kind by the path alone. Pages of our own are found first.
+pub fn resolve(admitted: Admitted, directory: &Directory) -> Result<Destination, RouteError> {
     let name = match (admitted.door(), admitted.named()) {
         (Some(door), _) => Some(door.as_str()),
         (None, Named::Environment(name)) => Some(name.as_str()),
@@ -150,16 +171,31 @@ pub fn resolve(admitted: Admitted, directory: &Directory) -> Result<Routed, Rout
         Some(name) => directory.find(name),
         None => directory.default_entry(),
     };
+    let unknown = |admitted: &Admitted| RouteError::UnknownEnvironment {
+        name: name.map(str::to_owned),
+        urls: urls(directory, admitted),
+    };
+    if let Some(page) = own::asked(&admitted, name.is_some() || found.is_some())? {
+        let scope = match (page, name, found) {
+            (OwnPage::Overview, Some(_), None) => return Err(unknown(&admitted)),
+            (OwnPage::Overview, Some(_), Some(entry)) => Some(Arc::clone(entry)),
+            (OwnPage::Overview, None, _)
+            | (OwnPage::Icon | OwnPage::Script | OwnPage::Style, _, _) => None,
+        };
+        return Ok(Destination::Own(Own {
+            admitted,
+            page,
+            scope,
+        }));
+    }
+    let kind = kind(&admitted)?;
     match found {
-        Some(entry) => Ok(Routed {
+        Some(entry) => Ok(Destination::Environment(Routed {
             entry: Arc::clone(entry),
             kind,
             admitted,
-        }),
-        None => Err(RouteError::UnknownEnvironment {
-            name: name.map(str::to_owned),
-            urls: urls(directory, &admitted),
-        }),
+        })),
+        None => Err(unknown(&admitted)),
     }
 }
 
@@ -167,6 +203,7 @@ fn kind(admitted: &Admitted) -> Result<Kind, RouteError> {
     match admitted.target().reserved() {
         Some(Reserved::Cli) if *admitted.method() == Method::POST => Ok(Kind::Cli),
         Some(Reserved::Cli) => Err(RouteError::Method { allow: "POST" }),
+        // what there is of our own has gone its way already
         Some(Reserved::Mwaa | Reserved::Own) | None => Err(RouteError::UnknownPath {
             path: admitted.target().path().to_owned(),
         }),
