@@ -94,6 +94,10 @@ impl Kind {
 pub(super) const TABLES: &[(&str, &str)] = &[
     ("listener", "Where clients connect, and who may."),
     (
+        TLS_TABLE,
+        "With this table every TCP listener speaks TLS, and nothing else; a unix socket stays plain.",
+    ),
+    (
         "management",
         "Health and metrics, on a socket of their own.",
     ),
@@ -111,6 +115,14 @@ pub(super) const TABLES: &[(&str, &str)] = &[
          http://prod.localhost:8080",
     ),
 ];
+
+/// The table of the TLS listener's keys.
+pub(super) const TLS_TABLE: &str = "listener.tls";
+
+/// Tables that mean something by being there, so the annotated file leaves them out.
+pub(super) fn is_optional(table: &str) -> bool {
+    [TLS_TABLE, ENVIRONMENT_TABLE].contains(&table)
+}
 
 /// The table of an environment's keys: `*` is its local name.
 pub(super) const ENVIRONMENT_TABLE: &str = "environments.*";
@@ -194,9 +206,39 @@ pub(super) static KEYS: &[Key] = &[
     Key {
         table: "listener",
         name: "dangerous_non_loopback",
-        doc: "Needed to listen wider than loopback: whoever reaches the address acts with your AWS rights.",
+        doc: "Needed to listen wider than loopback without TLS and a secret or client certificates: whoever reaches the address acts with your AWS rights.",
         shown: Shown::Default("false"),
         kind: Kind::Flag(|draft, value| draft.listener.dangerous_non_loopback = value),
+    },
+    Key {
+        table: TLS_TABLE,
+        name: "certificate",
+        doc: "A PEM file with the server's certificate and, after it, those that signed it.",
+        shown: Shown::Example {
+            value: "\"certs/gateway.pem\"",
+            absent: "the table needs one",
+        },
+        kind: Kind::Path(|draft| &mut draft.tls.certificate),
+    },
+    Key {
+        table: TLS_TABLE,
+        name: "key",
+        doc: "A PEM file with the certificate's private key, not encrypted, that only you can read.",
+        shown: Shown::Example {
+            value: "\"certs/gateway.key\"",
+            absent: "the table needs one",
+        },
+        kind: Kind::Path(|draft| &mut draft.tls.key),
+    },
+    Key {
+        table: TLS_TABLE,
+        name: "client_ca",
+        doc: "A PEM file with the authorities whose certificates clients must show (mutual TLS).",
+        shown: Shown::Example {
+            value: "\"certs/clients.pem\"",
+            absent: "clients show no certificate",
+        },
+        kind: Kind::Path(|draft| &mut draft.tls.client_ca),
     },
     Key {
         table: "management",

@@ -63,6 +63,19 @@ pub struct Listener {
     pub secret_file: Option<PathBuf>,
     /// Whether listening wider than loopback is meant.
     pub dangerous_non_loopback: bool,
+    /// What TCP listeners need for TLS; `None` means plain HTTP.
+    pub tls: Option<Tls>,
+}
+
+/// The files of the TLS listener, all PEM.
+#[derive(Debug, Clone)]
+pub struct Tls {
+    /// The server's certificate and those that signed it.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+    /// The authorities of the certificates that clients must show.
+    pub client_ca: Option<PathBuf>,
 }
 
 /// Health and metrics.

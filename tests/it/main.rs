@@ -27,5 +27,6 @@ mod secrets;
 mod shutdown;
 mod support;
 mod surroundings;
+mod tls;
 mod tree;
 mod upstream;

@@ -16,7 +16,7 @@ pub(crate) struct Client {
     received: Vec<u8>,
 }
 
-trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
+pub(crate) trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Wire for T {}
 
@@ -45,7 +45,8 @@ impl Client {
         Self::over(UnixStream::connect(path).await.unwrap())
     }
 
-    fn over(stream: impl Wire + 'static) -> Self {
+    /// Over a stream that was opened elsewhere.
+    pub(crate) fn over(stream: impl Wire + 'static) -> Self {
         Self {
             stream: Box::new(stream),
             received: Vec::new(),
