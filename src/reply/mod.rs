@@ -5,11 +5,13 @@ mod accept;
 mod body;
 mod cli_output;
 mod headers;
+mod page;
 mod problem;
 
 pub use accept::CliForm;
 pub use body::ReplyStream;
 pub use cli_output::{CliOutput, OutputError};
+pub use page::{asset, fault_page, page};
 
 use crate::names::{Fault, RequestId};
 use crate::upstream::Answered;

@@ -41,7 +41,7 @@ async fn unclear_targets_are_refused_not_repaired() {
         ("login", "/aws_mwaa/login"),
         ("C-22", "/home?next=/aws_mwaa/cli"),
         ("REST", "/api/v1/dags"),
-        ("our own prefix", "/-/"),
+        ("our own prefix", "/-/x"),
         // what was judged is the part before the fragment
         ("C-17", "/static#/aws_mwaa/cli"),
     ] {
@@ -77,6 +77,7 @@ async fn unclear_targets_are_refused_not_repaired() {
             &[405],
             method,
         ),
+        ("our own page", post("/-/", ""), &[405], method),
         ("PUT", cli("").replacen("POST", "PUT", 1), &[405], method),
         (
             "DELETE",
