@@ -5,7 +5,7 @@ use super::view::GatewayView;
 use crate::config::Config;
 use crate::control::{ControlPlane, Discovery, Sdk, StaticKey, Versions};
 use crate::credential::Broker;
-use crate::gateway::{Shared, Visits};
+use crate::gateway::{Front, Shared, Visits};
 use crate::guard::HostRules;
 use crate::listener::{Address, BindError, Bound, Tls, TlsError, Validity};
 use crate::management::Management;
@@ -13,7 +13,7 @@ use crate::names::{AirflowVersion, Directory, Entry, Known};
 use crate::policy::{Match, release_for};
 use crate::queue::Queues;
 use crate::runtime::{Background, Moment};
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, Refusals};
 use crate::upstream::{LoginDoor, Trust, TrustError, Trusts};
 use std::fmt;
 use std::io;
@@ -163,6 +163,8 @@ pub async fn build(config: Config, extras: &Extras) -> Result<Built, StartError>
         broker,
         visits: Visits::default(),
         metrics,
+        refusals: Refusals::default(),
+        front: front(&bound),
         limits: settings::corridor(&config),
     });
     let stopping = Arc::new(AtomicBool::new(false));
@@ -187,14 +189,7 @@ pub async fn build(config: Config, extras: &Extras) -> Result<Built, StartError>
 impl Built {
     /// Where the gateway listens, as URLs.
     pub fn urls(&self) -> Vec<String> {
-        self.bound
-            .iter()
-            .map(|bound| match &bound.address {
-                Address::Tcp(address) if bound.tls.is_some() => format!("https://{address}"),
-                Address::Tcp(address) => format!("http://{address}"),
-                Address::Unix(path, _) => format!("unix:{}", path.display()),
-            })
-            .collect()
+        self.shared.front.addresses.clone()
     }
 
     /// Where the management address listens, as a URL.
@@ -224,6 +219,22 @@ fn tls(config: &Config) -> Result<Option<Tls>, StartError> {
         }
     }
     Ok(Some(tls))
+}
+
+fn front(bound: &[Bound]) -> Front {
+    let url = |bound: &Bound| match &bound.address {
+        Address::Tcp(address) if bound.tls.is_some() => format!("https://{address}"),
+        Address::Tcp(address) => format!("http://{address}"),
+        Address::Unix(path, _) => format!("unix:{}", path.display()),
+    };
+    let doors = bound.iter().filter_map(|bound| {
+        let name = bound.environment.clone()?;
+        matches!(bound.address, Address::Tcp(_)).then(|| (name, url(bound)))
+    });
+    Front {
+        addresses: bound.iter().map(url).collect(),
+        doors: doors.collect(),
+    }
 }
 
 fn trust(config: &Config, entries: &[Arc<Entry>]) -> Result<Arc<Trusts>, StartError> {

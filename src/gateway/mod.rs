@@ -1,6 +1,9 @@
 //! The corridor: one function that names the rooms in order.
 
 mod dead_session;
+mod health;
+mod note;
+mod own;
 mod sign_in_pages;
 mod web;
 mod whole_body;
@@ -12,15 +15,16 @@ use crate::control::{Discovery, Versions};
 use crate::credential::{Broker, Keyed};
 use crate::guard;
 use crate::listener::Arrived;
-use crate::names::{Fault, Known};
+use crate::names::{EnvName, Fault, Known};
 use crate::policy;
 use crate::queue::Queues;
 use crate::reply::{self, CliForm, Reply};
-use crate::route::{self, Destination, Kind, RouteError, Routed};
+use crate::route::{self, Destination, Kind, Routed};
 use crate::runtime::{LocalTasks, Sweeper, uptime};
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, Refusals};
 use crate::upstream::{Answered, Upstream, UpstreamError};
 use http::StatusCode;
+use note::Note;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,8 +48,21 @@ pub struct Shared {
     pub visits: Visits,
     /// The counters.
     pub metrics: Arc<Metrics>,
+    /// The last refusals.
+    pub refusals: Refusals,
+    /// Where the gateway listens.
+    pub front: Front,
     /// The corridor's own limits.
     pub limits: Limits,
+}
+
+/// Where the gateway listens, for people and for the links of our own pages.
+#[derive(Debug, Clone, Default)]
+pub struct Front {
+    /// Every address, as a URL.
+    pub addresses: Vec<String>,
+    /// The listeners of single environments, as URLs.
+    pub doors: Vec<(EnvName, String)>,
 }
 
 /// The corridor's own limits.
@@ -80,19 +97,12 @@ type Refused = Box<dyn Fault>;
 /// Answers one request.
 pub async fn handle(corridor: Rc<Corridor>, arrived: Arrived) -> Reply {
     let started = uptime();
-    let id = arrived.id;
-    let method = arrived.head.method.clone();
+    let note = Note::of(&arrived);
     let (reply, kind) = match walk(&corridor, arrived).await {
         Ok((reply, kind)) => (reply, kind),
-        Err(refused) => {
-            let code = refused.code();
-            corridor.shared.metrics.fault(code);
-            // clients choose paths and names, and so the length of what is told about them
-            let detail: String = refused.to_string().chars().take(LONGEST_DETAIL).collect();
-            tracing::info!(%id, code = code.text, detail, "refused");
-            (reply::fault(refused.as_ref(), id), "fault")
-        }
+        Err(refused) => (note.refused(&corridor.shared, refused.as_ref()), "fault"),
     };
+    let (id, method) = (note.id(), note.method());
     let took = uptime().saturating_sub(started);
     corridor
         .shared
@@ -110,12 +120,7 @@ async fn walk(
     let admitted = guard::admit(arrived, &shared.guard).map_err(boxed)?;
     let routed = match route::resolve(admitted, &shared.known.now()).map_err(boxed)? {
         Destination::Environment(routed) => routed,
-        // until there are pages
-        Destination::Own(own) => {
-            return Err(boxed(RouteError::UnknownPath {
-                path: own.admitted().target().path().to_owned(),
-            }));
-        }
+        Destination::Own(own) => return Ok((own::answer(shared, &own), "own")),
     };
     let kind = routed.kind();
     let reply = match kind {
@@ -189,9 +194,6 @@ async fn send(corridor: &Corridor, keyed: Keyed) -> Result<Answered, UpstreamErr
         None => Ok(answered),
     }
 }
-
-/// The longest detail of a log line, in characters.
-const LONGEST_DETAIL: usize = 700;
 
 fn boxed(fault: impl Fault + 'static) -> Refused {
     Box::new(fault)

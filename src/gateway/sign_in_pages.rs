@@ -5,6 +5,7 @@ use super::{Corridor, Refused, boxed};
 use crate::credential::login_loop;
 use crate::guard::Admitted;
 use crate::names::{Browser, EntryId};
+use crate::pages;
 use crate::policy;
 use crate::reply::{self, Reply};
 use crate::route::Routed;
@@ -59,10 +60,8 @@ pub(super) async fn handover(corridor: &Corridor, routed: Routed) -> Result<Repl
         ));
     }
     if comes_from_elsewhere(&admitted) {
-        return Ok(reply::redirect(
-            HeaderValue::from_static("/-/"),
-            admitted.id(),
-        ));
+        let page = pages::handover(entry.environment.local.as_str());
+        return Ok(reply::page(page, admitted.id()));
     }
     let address = corridor
         .shared

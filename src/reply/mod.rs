@@ -8,6 +8,7 @@ mod forwarded;
 mod headers;
 mod links;
 mod location;
+mod page;
 mod problem;
 mod redirect;
 mod shield;
@@ -18,6 +19,7 @@ pub use cli_output::{CliOutput, OutputError};
 pub use forwarded::forward;
 pub use links::Relinked;
 pub use location::leads_to_sign_in;
+pub use page::{asset, fault_page, page};
 pub use redirect::{handover, redirect, see_other};
 
 use crate::names::{Fault, RequestId};

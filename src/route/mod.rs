@@ -135,6 +135,13 @@ impl Fault for RouteError {
         }
     }
 
+    fn elsewhere(&self) -> &[String] {
+        match self {
+            Self::UnknownEnvironment { urls, .. } => urls,
+            Self::Method { .. } | Self::NotForScripts | Self::UnknownPath { .. } => &[],
+        }
+    }
+
     fn allow(&self) -> Option<&'static str> {
         match self {
             Self::Method { allow } => Some(allow),

@@ -167,7 +167,12 @@ fn check(
 ) {
     let (seed, text, reply) = done.unwrap().unwrap();
     match reply {
-        Ok(reply) if reply.status == 200 && reply.body.contains("stdout") => *passed += 1,
+        Ok(reply)
+            if reply.status == 200
+                && String::from_utf8_lossy(&reply.body).contains("stdout") =>
+        {
+            *passed += 1
+        }
         // another path, and so none of the commands: what Airflow says to it is Airflow's
         Ok(reply) if reply.fault().is_none() && reply.status < 500 => *refused += 1,
         Ok(reply) => {

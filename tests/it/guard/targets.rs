@@ -74,6 +74,7 @@ async fn unclear_targets_are_refused_not_repaired() {
             &[405],
             method,
         ),
+        ("our own page", post("/-/", ""), &[405], method),
         ("PUT", cli("").replacen("POST", "PUT", 1), &[405], method),
         (
             "DELETE",
