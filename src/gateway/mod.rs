@@ -128,6 +128,9 @@ async fn walk(
         Kind::Handover => sign_in_pages::handover(corridor, routed).await?,
         Kind::Login => sign_in_pages::login(corridor, routed)?,
         Kind::Logout => sign_in_pages::logout(corridor, routed).await?,
+        Kind::Ui if sign_in_pages::is_handed_over(&routed) => {
+            sign_in_pages::handover(corridor, routed).await?
+        }
         Kind::Rest | Kind::Ui => Box::pin(web::web(corridor, routed)).await?,
     };
     Ok((reply, kind.word()))

@@ -2,7 +2,7 @@
 
 use super::Shared;
 use crate::names::{Entry, Fault as _};
-use crate::pages::{self, Card, Overview, RefusalRow, TokenState};
+use crate::pages::{self, Card, Identity, Overview, RefusalRow, SessionState, TokenState};
 use crate::reply::{self, Reply};
 use crate::route::{Own, OwnPage};
 use crate::runtime::Moment;
@@ -14,6 +14,12 @@ pub(super) fn answer(shared: &Shared, own: &Own) -> Reply {
     let id = own.admitted().id();
     match own.page() {
         OwnPage::Overview => reply::page(pages::overview(&overview(shared, own)), id),
+        OwnPage::SignedOut => {
+            let name = own
+                .scope()
+                .map_or("Airflow", |entry| entry.environment.local.as_str());
+            reply::page(pages::signed_out(name), id)
+        }
         OwnPage::Style => reply::asset(pages::style(), id),
         OwnPage::Icon => reply::asset(pages::icon(), id),
         OwnPage::Script => reply::asset(pages::script(), id),
@@ -68,9 +74,16 @@ fn card(shared: &Shared, entry: &Entry, ways: &Ways<'_>, is_default: bool) -> Ca
         is_default,
         status: None,
         trouble: shared.trouble(entry),
-        identity: None,
+        identity: shared
+            .broker
+            .session_state(entry)
+            .identity
+            .map(|who| Identity {
+                iam: who.iam.clone(),
+                airflow: who.airflow.clone(),
+            }),
         token: token(shared, entry),
-        session: None,
+        session: Some(session(shared, entry)),
         running: shared.queues.running(entry),
         waiting: shared.queues.depth(entry),
         browser: environment.browser,
@@ -90,6 +103,22 @@ fn token(shared: &Shared, entry: &Entry) -> TokenState {
             why: error.code().title.to_owned(),
         },
         (None, None) => TokenState::None,
+    }
+}
+
+fn session(shared: &Shared, entry: &Entry) -> SessionState {
+    let state = shared.broker.session_state(entry);
+    // a live session serves, whatever became of its renewal
+    match (state.age, state.failure) {
+        (Some(age), _) => SessionState::Live {
+            age,
+            left: state.left,
+        },
+        (None, _) if state.signing_in => SessionState::SigningIn,
+        (None, Some(error)) => SessionState::Failing {
+            why: error.code().title.to_owned(),
+        },
+        (None, None) => SessionState::None,
     }
 }
 
