@@ -121,7 +121,7 @@ pub(super) async fn call(
         .credentials()
         .iter()
         .find(|credential| credential.role == Some(signing.role))
-        .unwrap_or(&emulator.credentials()[0]);
+        .unwrap_or_else(|| &emulator.credentials()[0]);
     let identity = aws_credential_types::Credentials::new(
         &caller.access_key_id,
         signing.secret.unwrap_or(&caller.secret_access_key),
