@@ -135,9 +135,6 @@ async fn answer(
         };
         perform(&operation, asked, shared).await?
     };
-            perform(&operation, asked, shared).await?
-        }
-    };
     shared
         .journal
         .end_control(call, reply.status, reply.error.as_deref());
@@ -156,7 +153,10 @@ fn caller<'a>(head: &Parts, shared: &'a Shared) -> Option<&'a Credential> {
     let claimed = sigv4::claimed_key(head);
     let known = |credential: &&Credential| claimed == Some(&*credential.access_key_id);
     let credentials = &shared.credentials;
-    credentials.iter().find(known).or_else(|| credentials.first())
+    credentials
+        .iter()
+        .find(known)
+        .or_else(|| credentials.first())
 }
 
 async fn perform(
