@@ -29,7 +29,7 @@ pub(super) fn check(
             Ok(())
         }
         Some(Reserved::Mwaa | Reserved::Own | Reserved::Sso) | None => {
-            check_other(head, secure)
+            check_other(head, target, secure)
         }
     }
 }

@@ -157,7 +157,7 @@ async fn route(
         }
         return Ok(login::answer(visit).await);
     }
-    Ok(airflow::answer(visit).await)
+    Ok(airflow::answer(visit))
 }
 
 /// The environment a request is for: by the TLS server name, which survives a foreign `Host`,

@@ -4,7 +4,7 @@
 mod health;
 mod logs;
 mod read;
-mod shape;
+pub(super) mod shape;
 mod write;
 
 use http::{HeaderValue, header};
@@ -17,6 +17,8 @@ use super::super::world::World;
 use super::Guest;
 use super::door;
 use super::rights::{Right, demand};
+
+pub(super) use logs::plain;
 
 /// One call: who makes it, and in which dialect it is answered.
 #[derive(Clone, Copy, Debug)]
@@ -61,7 +63,7 @@ fn route(call: Call<'_>, rest: &str) -> Outcome {
     };
     demand(call.guest, right)?;
     match (method, parts.as_slice()) {
-        ("GET", ["dags"]) => read::dags(call),
+        ("GET", ["dags"]) => Ok(read::dags(call)),
         ("GET", ["dags", id] | ["dags", id, "details"]) => read::dag(call, id),
         ("PATCH", ["dags", id]) => write::patch(call, id),
         ("GET", ["dags", id, "tasks"]) => read::tasks(call, id),
@@ -80,9 +82,9 @@ fn route(call: Call<'_>, rest: &str) -> Outcome {
         ("GET", ["dags", id, "dagRuns", run, "taskInstances", task, "logs", _]) => {
             logs::logs(call, id, run, task)
         }
-        ("GET", ["variables"]) => read::variables(call),
+        ("GET", ["variables"]) => Ok(read::variables(call)),
         ("GET", ["variables", key]) => read::variable(call, key),
-        ("GET", ["connections"]) => read::connections(call),
+        ("GET", ["connections"]) => Ok(read::connections(call)),
         ("GET", ["connections", id]) => read::connection(call, id),
         (_, ["dags" | "variables" | "connections", ..]) => {
             Err(call.error(405, "Method Not Allowed", None))
