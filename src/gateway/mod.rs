@@ -1,6 +1,7 @@
 //! The corridor: one function that names the rooms in order.
 
 mod command_body;
+mod out_of_reach;
 
 pub use command_body::BodyError;
 
@@ -109,11 +110,15 @@ async fn walk(
             }));
         }
     };
-    let kind = routed.kind();
-    let reply = match kind {
-        Kind::Cli => cli(corridor, routed).await?,
+    let (kind, entry) = (routed.kind(), Arc::clone(routed.entry()));
+    let replied = match kind {
+        Kind::Cli => cli(corridor, routed).await,
     };
-    Ok((reply, kind.word()))
+    match replied {
+        Ok(reply) => Ok((reply, kind.word())),
+        // boxed, so that not every request has room for it
+        Err(fault) => Err(Box::pin(out_of_reach::explain(corridor, &entry, fault)).await),
+    }
 }
 
 /// A command: its body is read whole before anything is judged, because a truncated command
