@@ -107,6 +107,7 @@ impl View for GatewayView {
             .iter()
             .map(|entry| {
                 let token = self.shared.broker.state(entry);
+                let session = self.shared.broker.session_state(entry);
                 let environment = &entry.environment;
                 let learnt = entry.learnt();
                 let described = learnt.as_deref().map(|learnt| &learnt.described);
@@ -127,6 +128,14 @@ impl View for GatewayView {
                         "age_seconds": token.age.map(|age| age.as_secs_f64()),
                         "minting": token.minting,
                         "web_server": token.host.as_deref(),
+                    },
+                    "session": {
+                        "live": session.age.is_some(),
+                        "age_seconds": session.age.map(|age| age.as_secs_f64()),
+                        "seconds_left": session.left.map(|left| left.as_secs_f64()),
+                        "signing_in": session.signing_in,
+                        "iam_identity": session.identity.as_ref().and_then(|who| who.iam.as_deref()),
+                        "airflow_identity": session.identity.as_ref().and_then(|who| who.airflow.as_deref()),
                     },
                     "queue": {
                         "running": self.shared.queues.running(entry),

@@ -121,7 +121,9 @@ async fn walk(
     let admitted = guard::admit(arrived, &shared.guard).map_err(boxed)?;
     let routed = match route::resolve(admitted, &shared.known.now()).map_err(boxed)? {
         Destination::Environment(routed) => routed,
-        Destination::Own(own) => return Ok((own::answer(shared, &own), "own")),
+        Destination::Own(own) => {
+            return Ok((own::answer(corridor, &own).await, "own"));
+        }
     };
     let (kind, entry) = (routed.kind(), Arc::clone(routed.entry()));
     let replied = match kind {
