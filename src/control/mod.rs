@@ -32,6 +32,10 @@ pub trait ControlPlane: Debug + Send + Sync {
     /// `CreateCliToken`. Needs `airflow:CreateCliToken` on the environment.
     fn create_cli_token<'a>(&'a self, environment: &'a Environment) -> Reply<'a, CliToken>;
 
+    /// The region that calls for this environment go to: its own, else the AWS chain's. No
+    /// call of an API.
+    fn region<'a>(&'a self, environment: &'a Environment) -> Reply<'a, String>;
+
     /// `ListEnvironments`, all pages: the names. Needs `airflow:ListEnvironments` on `*`. Only
     /// region and identity of the environment count.
     fn list_environments<'a>(&'a self, any: &'a Environment) -> Reply<'a, Vec<String>>;

@@ -1,0 +1,1 @@
+//! Several places, what comes and goes, and how often AWS is asked.
