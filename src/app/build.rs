@@ -7,7 +7,7 @@ use crate::config::Config;
 use crate::control::discovery::Search;
 use crate::control::{ControlPlane, Discovery, Sdk, StaticKey, Versions};
 use crate::credential::Broker;
-use crate::gateway::Shared;
+use crate::gateway::{Front, Shared, Visits};
 use crate::guard::HostRules;
 use crate::listener::{Address, BindError, Bound, Tls, TlsError, Validity};
 use crate::management::Management;
@@ -15,8 +15,8 @@ use crate::names::{AirflowVersion, Directory, Entry, Known};
 use crate::policy::{Match, release_for};
 use crate::queue::Queues;
 use crate::runtime::{Background, Moment};
-use crate::telemetry::Metrics;
-use crate::upstream::{Trust, TrustError, Trusts};
+use crate::telemetry::{Metrics, Refusals};
+use crate::upstream::{LoginDoor, Trust, TrustError, Trusts};
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -149,8 +149,10 @@ pub async fn build(config: Config, extras: &Extras) -> Result<Built, StartError>
         let welcome = Box::new(move |entry: &Arc<Entry>| prepare(&asked, entry));
         Discovery::new(plane, background, search, known, welcome)
     });
+    let door = LoginDoor::new(settings::upstream(&config), Arc::clone(&trust));
     let broker = Broker::new(
         control,
+        Arc::new(door),
         settings::credential(&config),
         background.clone(),
         Arc::clone(&metrics),
@@ -168,7 +170,10 @@ pub async fn build(config: Config, extras: &Extras) -> Result<Built, StartError>
         versions,
         queues: Queues::new(settings::queue(&config), Arc::clone(&metrics)),
         broker,
+        visits: Visits::default(),
         metrics,
+        refusals: Refusals::default(),
+        front: front(&bound),
         limits: settings::corridor(&config),
     });
     let stopping = Arc::new(AtomicBool::new(false));
@@ -193,14 +198,7 @@ pub async fn build(config: Config, extras: &Extras) -> Result<Built, StartError>
 impl Built {
     /// Where the gateway listens, as URLs.
     pub fn urls(&self) -> Vec<String> {
-        self.bound
-            .iter()
-            .map(|bound| match &bound.address {
-                Address::Tcp(address) if bound.tls.is_some() => format!("https://{address}"),
-                Address::Tcp(address) => format!("http://{address}"),
-                Address::Unix(path, _) => format!("unix:{}", path.display()),
-            })
-            .collect()
+        self.shared.front.addresses.clone()
     }
 
     /// Where the management address listens, as a URL.
@@ -230,6 +228,22 @@ fn tls(config: &Config) -> Result<Option<Tls>, StartError> {
         }
     }
     Ok(Some(tls))
+}
+
+fn front(bound: &[Bound]) -> Front {
+    let url = |bound: &Bound| match &bound.address {
+        Address::Tcp(address) if bound.tls.is_some() => format!("https://{address}"),
+        Address::Tcp(address) => format!("http://{address}"),
+        Address::Unix(path, _) => format!("unix:{}", path.display()),
+    };
+    let doors = bound.iter().filter_map(|bound| {
+        let name = bound.environment.clone()?;
+        matches!(bound.address, Address::Tcp(_)).then(|| (name, url(bound)))
+    });
+    Front {
+        addresses: bound.iter().map(url).collect(),
+        doors: doors.collect(),
+    }
 }
 
 fn trust(config: &Config, entries: &[Arc<Entry>]) -> Result<Arc<Trusts>, StartError> {

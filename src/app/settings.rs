@@ -143,6 +143,7 @@ pub(super) fn credential(config: &Config) -> credential::Settings {
         mint_total: config.limits.mint_total,
         mint_wait: config.limits.mint_wait,
         token_use: config.limits.token_use,
+        session_use: config.limits.session_use,
     }
 }
 
@@ -159,7 +160,8 @@ pub(super) fn upstream(config: &Config) -> upstream::Settings {
         dns: limits.upstream_dns,
         connect: limits.upstream_connect,
         tls: limits.upstream_tls,
-        first_byte: limits.cli_first_byte,
+        cli_first_byte: limits.cli_first_byte,
+        first_byte: limits.upstream_first_byte,
         body_idle: limits.upstream_body_idle,
         pool_idle: limits.pool_idle,
         pool_age: limits.pool_age,
@@ -169,6 +171,7 @@ pub(super) fn upstream(config: &Config) -> upstream::Settings {
 pub(super) fn corridor(config: &Config) -> gateway::Limits {
     gateway::Limits {
         cli_body: config.limits.cli_body,
+        request_body: config.limits.request_body,
         body_idle: config.limits.body_idle,
         cli_output: config.limits.cli_output,
     }

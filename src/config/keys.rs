@@ -411,6 +411,17 @@ pub(super) static KEYS: &[Key] = &[
     },
     Key {
         table: "limits",
+        name: "request_body",
+        doc: "Largest body of a request to the REST API or the UI; it is passed on as it comes.",
+        shown: Shown::Default("\"16MiB\""),
+        kind: Kind::Size {
+            least: 64 << 10,
+            most: 1 << 30,
+            slot: |draft| &mut draft.limits.request_body,
+        },
+    },
+    Key {
+        table: "limits",
         name: "connections",
         doc: "Most client connections at once; more wait to be accepted.",
         shown: Shown::Default("512"),
@@ -462,6 +473,17 @@ pub(super) static KEYS: &[Key] = &[
             least: Duration::from_millis(100),
             most: Duration::from_mins(2),
             slot: |draft| &mut draft.limits.upstream_tls,
+        },
+    },
+    Key {
+        table: "limits",
+        name: "upstream_first_byte",
+        doc: "Longest wait for the first byte of a reply of the REST API or the UI.",
+        shown: Shown::Default("\"60s\""),
+        kind: Kind::Duration {
+            least: Duration::from_secs(1),
+            most: Duration::from_hours(1),
+            slot: |draft| &mut draft.limits.upstream_first_byte,
         },
     },
     Key {
@@ -550,6 +572,17 @@ pub(super) static KEYS: &[Key] = &[
             least: Duration::from_millis(100),
             most: Duration::from_secs(50),
             slot: |draft| &mut draft.limits.token_use,
+        },
+    },
+    Key {
+        table: "limits",
+        name: "session_use",
+        doc: "An Airflow session is used while younger than this, or for less if it says itself that it ends earlier. Sessions of MWAA end after 12 hours.",
+        shown: Shown::Default("\"12h\""),
+        kind: Kind::Duration {
+            least: Duration::from_secs(1),
+            most: Duration::from_hours(12),
+            slot: |draft| &mut draft.limits.session_use,
         },
     },
     Key {

@@ -150,6 +150,8 @@ pub struct Limits {
     pub body_idle: Duration,
     /// The body of a CLI request.
     pub cli_body: usize,
+    /// The body of a REST or UI request.
+    pub request_body: usize,
     /// Client connections at once.
     pub connections: usize,
     /// Requests in flight get this long when the gateway stops.
@@ -160,6 +162,8 @@ pub struct Limits {
     pub upstream_connect: Duration,
     /// One TLS handshake with the web server.
     pub upstream_tls: Duration,
+    /// The web server's first byte after any other request was sent.
+    pub upstream_first_byte: Duration,
     /// The web server's first byte after a CLI command was sent.
     pub cli_first_byte: Duration,
     /// The pause within a web server's reply.
@@ -176,6 +180,8 @@ pub struct Limits {
     pub mint_wait: Duration,
     /// A token is used while younger than this.
     pub token_use: Duration,
+    /// An Airflow session is used while younger than this.
+    pub session_use: Duration,
     /// Commands waiting, for each environment.
     pub queue_size: usize,
     /// A command waits for its turn.

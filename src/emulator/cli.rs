@@ -17,7 +17,7 @@ use super::environment::Environment;
 use super::fault::Noise;
 use super::journal::TokenKind;
 use super::settings::FailureForm;
-use super::web_server::Reply;
+use super::web::Reply;
 
 /// Answers a command: token first, then a free slot, then the words.
 pub(crate) async fn answer(

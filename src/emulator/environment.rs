@@ -1,11 +1,12 @@
 //! One environment: its host name, its slots, its world, and how AWS describes it.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
+use super::session::{Dialect, Sessions};
 use super::settings::{HostForm, Seed};
 use super::world::World;
 
@@ -14,6 +15,8 @@ use super::world::World;
 pub(crate) struct Environment {
     pub(crate) seed: Seed,
     pub(crate) host: String,
+    pub(crate) dialect: Dialect,
+    pub(crate) sessions: Sessions,
     pub(crate) world: Arc<World>,
     pub(crate) slots: Arc<Semaphore>,
     status: Mutex<String>,
@@ -61,9 +64,13 @@ impl Environment {
             (HostForm::OnAws, false) => format!("airflow.{region}.on.aws"),
             (HostForm::OnAws, true) => format!("airflow.{region}.on.amazonwebservices.com.cn"),
         };
+        let world = World::new(&seed.airflow_version);
+        world.remember(seed.past_days);
         Self {
             host: format!("{}{private}.c1.{suffix}", super::made_up::uuid()),
-            world: Arc::new(World::new(&seed.airflow_version)),
+            dialect: Dialect::of(&seed.airflow_version),
+            sessions: Sessions::default(),
+            world: Arc::new(world),
             slots: Arc::new(Semaphore::new(slots)),
             status: Mutex::new(seed.status.clone()),
             created,
@@ -74,6 +81,17 @@ impl Environment {
     /// Every name the web server is reached by.
     pub(crate) fn hosts(&self) -> impl Iterator<Item = &str> {
         std::iter::once(self.host.as_str()).chain(self.seed.custom_domain.as_deref())
+    }
+
+    /// Airflow's `base_url`: the name that users know, without the port that a test may use.
+    pub(crate) fn base_url(&self) -> String {
+        let host = self.seed.custom_domain.as_deref().unwrap_or(&self.host);
+        format!("https://{host}")
+    }
+
+    /// When it was made, to the second.
+    pub(crate) fn created_at(&self) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(self.created.as_secs())
     }
 
     pub(crate) fn set_status(&self, status: &str) {

@@ -1,9 +1,9 @@
 //! Keys and ids in AWS's shapes, different each time.
 
-use super::settings::Credential;
+use super::identity::{Credential, Role};
 
-/// Long-term keys in AWS's shape, different each time.
-pub(super) fn credential() -> Credential {
+/// Long-term keys in AWS's shape for a caller with this role, different each time.
+pub(super) fn credential(role: Role) -> Credential {
     let characters = |count: usize, alphabet: fn() -> char| -> String {
         std::iter::repeat_with(alphabet).take(count).collect()
     };
@@ -18,7 +18,21 @@ pub(super) fn credential() -> Credential {
         access_key_id: format!("AKIA{}", characters(16, upper).to_uppercase()),
         secret_access_key: characters(40, fastrand::alphanumeric),
         session_token: None,
+        iam_identity: format!("assumed-role/{role}/emulator"),
+        role: Some(role),
     }
+}
+
+/// The value of a Flask session cookie: an id and its signature.
+pub(super) fn flask_id() -> String {
+    format!("{}.{}", uuid(), letters(27))
+}
+
+/// So many random letters and digits.
+pub(super) fn letters(count: usize) -> String {
+    std::iter::repeat_with(fastrand::alphanumeric)
+        .take(count)
+        .collect()
 }
 
 /// A random UUID (RFC 9562, version 4).

@@ -2,6 +2,7 @@
 //!
 //! An independent witness: nothing here imports another part of the gateway.
 
+mod airflow;
 mod certificates;
 mod cli;
 mod clock;
@@ -10,13 +11,16 @@ mod commands;
 mod control_plane;
 mod environment;
 mod fault;
+mod identity;
 mod journal;
+mod login;
 mod made_up;
 mod script;
+mod session;
 mod settings;
 mod sigv4;
 mod token;
-mod web_server;
+mod web;
 mod wire;
 mod world;
 
@@ -31,11 +35,12 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
-pub use fault::{ControlFault, HandshakeFault, Noise, WebFault};
+pub use fault::{ControlFault, DeadForm, HandshakeFault, Noise, WebFault};
+pub use identity::{Credential, Role};
 pub use journal::{ControlCall, Journal, TokenKind, WebRequest};
 pub use script::{Script, Switch};
 pub use settings::{
-    CertificateForm, Credential, FailureForm, HostForm, Seed, Settings, StartError,
+    CertificateForm, FailureForm, HostForm, LoginForm, Seed, Settings, StartError,
 };
 
 use certificates::Certificates;
@@ -88,7 +93,7 @@ impl Emulator {
         let (aws_listener, aws) = bind("AWS", settings.aws).await?;
         let (web_listener, web) = bind("web", settings.web).await?;
         let credentials = if settings.credentials.is_empty() {
-            vec![made_up::credential()]
+            Role::ALL.map(made_up::credential).to_vec()
         } else {
             settings.credentials.clone()
         };
@@ -112,11 +117,7 @@ impl Emulator {
         });
         servers.spawn(control_plane::serve(aws_listener, Arc::clone(&shared)));
         let acceptor = TlsAcceptor::from(certificates.server);
-        servers.spawn(web_server::serve(
-            web_listener,
-            acceptor,
-            Arc::clone(&shared),
-        ));
+        servers.spawn(web::serve(web_listener, acceptor, Arc::clone(&shared)));
         Ok(Self {
             shared,
             aws,
@@ -144,6 +145,11 @@ impl Emulator {
     /// The CA that signed the web servers' certificate, in PEM.
     pub fn ca_pem(&self) -> &str {
         &self.ca_pem
+    }
+
+    /// Everybody who may sign; made up, one for each role, unless the settings name some.
+    pub fn credentials(&self) -> &[Credential] {
+        &self.shared.credentials
     }
 
     /// The first access key id that may sign.

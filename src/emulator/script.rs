@@ -8,8 +8,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::clock::Clock;
-use super::fault::{ControlFault, HandshakeFault, Noise, WebFault};
-use super::settings::FailureForm;
+use super::fault::{ControlFault, DeadForm, HandshakeFault, Noise, WebFault};
+use super::settings::{FailureForm, LoginForm};
 
 /// What the emulator does wrong, and when.
 ///
@@ -33,6 +33,23 @@ pub struct Script {
     pub handshake_fault: Switch<HandshakeFault>,
     /// What goes wrong with web requests.
     pub web_fault: Switch<WebFault>,
+    /// How long each login waits before its token is looked at.
+    pub login_delay: Switch<Duration>,
+    /// What goes wrong with logins only; the kinds that spoil a command's answer do nothing.
+    pub login_fault: Switch<WebFault>,
+    /// What the login route answers with, instead of [`Settings::login_form`](super::Settings).
+    pub login_form: Switch<LoginForm>,
+    /// Lets a login succeed without any cookie.
+    pub login_without_cookie: Switch<()>,
+    /// Takes a session for none, although its login succeeded; counted by requests.
+    pub refuse_sessions: Switch<()>,
+    /// How long a streamed log waits before each line but the first.
+    pub stream_pause: Switch<Duration>,
+    /// How a request without a session is told so.
+    pub dead_form: Switch<DeadForm>,
+    /// Gives a new `_token` with an answer of Airflow 3 to somebody who is signed in; the old
+    /// one is refused from then on.
+    pub reissue_token: Switch<()>,
     /// Says 401 instead of 403 when a token is refused.
     pub refuse_with_401: Switch<()>,
     /// How long a command takes before it even begins.
@@ -45,6 +62,7 @@ pub struct Script {
     pub close_idle: Switch<()>,
     pub(crate) clock: Clock,
     revocations: AtomicU64,
+    kills: AtomicU64,
     cut_connections: watch::Sender<u64>,
 }
 
@@ -54,7 +72,13 @@ impl Script {
         self.revocations.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// Moves the emulator's clock forward: token life, signature dates and `Date` headers.
+    /// Ends every session that has begun so far, as a restart with another secret would.
+    pub fn kill_sessions(&self) {
+        self.kills.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Moves the emulator's clock forward: the life of tokens and sessions, signature dates and
+    /// `Date` headers.
     pub fn advance_clock(&self, by: Duration) {
         self.clock
             .shift_ms(i64::try_from(by.as_millis()).unwrap_or(i64::MAX));
@@ -73,6 +97,10 @@ impl Script {
 
     pub(crate) fn cuts(&self) -> watch::Receiver<u64> {
         self.cut_connections.subscribe()
+    }
+
+    pub(crate) fn kills(&self) -> u64 {
+        self.kills.load(Ordering::SeqCst)
     }
 
     pub(crate) fn revocations(&self) -> u64 {

@@ -7,6 +7,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::identity::Credential;
+
 /// Everything an emulator can be told before it starts.
 ///
 /// The default listens on free loopback ports, knows one environment called `demo` and makes
@@ -21,12 +23,18 @@ pub struct Settings {
     pub region: String,
     /// The twelve-digit account number in every ARN.
     pub account: String,
-    /// Who may sign requests. Empty: one pair is made up at start.
+    /// Who may sign requests. Empty: a pair for each role is made up at start, Admin's first.
     pub credentials: Vec<Credential>,
     /// The environments that exist.
     pub environments: Vec<Seed>,
     /// How long a token lives. MWAA's 60 s by default.
     pub token_life: Duration,
+    /// Whether a web token signs in only once, which MWAA does not promise either way.
+    pub single_use_web_tokens: bool,
+    /// What the login route answers with.
+    pub login_form: LoginForm,
+    /// How long a session lives from the login on. MWAA's 12 h by default.
+    pub session_life: Duration,
     /// How many commands one environment runs at once. MWAA's 4 by default.
     pub cli_slots: usize,
     /// A real `airflow` program to run for each command, instead of the built-in world.
@@ -54,6 +62,9 @@ impl Default for Settings {
             credentials: Vec::new(),
             environments: vec![Seed::default()],
             token_life: Duration::from_mins(1),
+            single_use_web_tokens: false,
+            login_form: LoginForm::default(),
+            session_life: Duration::from_hours(12),
             cli_slots: 4,
             airflow_bin: None,
             failure_form: FailureForm::default(),
@@ -63,17 +74,6 @@ impl Default for Settings {
             journal_limit: 10_000,
         }
     }
-}
-
-/// A pair of AWS keys the emulator knows, perhaps with a session token.
-#[derive(Clone, Debug)]
-pub struct Credential {
-    /// The access key id.
-    pub access_key_id: String,
-    /// The secret key that signatures are checked with.
-    pub secret_access_key: String,
-    /// What `X-Amz-Security-Token` must say; `None` for long-term keys, which send none.
-    pub session_token: Option<String>,
 }
 
 /// One environment, as it is when the emulator starts.
@@ -94,6 +94,8 @@ pub struct Seed {
     /// Whether a plugin needs a package that the web server lacks: on 1.10.12 and 2.0.2 every
     /// command that parses DAGs then fails.
     pub plugins_need_packages: bool,
+    /// On how many days before the start the scheduled DAGs are to have run already.
+    pub past_days: u16,
 }
 
 impl Default for Seed {
@@ -113,6 +115,7 @@ impl Seed {
             host_form: HostForm::default(),
             custom_domain: None,
             plugins_need_packages: false,
+            past_days: 0,
         }
     }
 }
@@ -135,6 +138,16 @@ pub enum FailureForm {
     BadRequest,
     /// 200 with the complaint in `stderr`.
     Ok,
+}
+
+/// The two answers clients have seen from the login route; both carry the cookies.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LoginForm {
+    /// 200.
+    #[default]
+    Direct,
+    /// 302 with an absolute `Location` on the environment's own host.
+    Redirect,
 }
 
 /// What the web server's certificate looks like.

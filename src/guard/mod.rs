@@ -19,7 +19,9 @@ pub use reader::wants_page;
 pub use refusal::GuardError;
 pub use target::{Reserved, Target};
 
-use crate::listener::{Arrived, Body};
+pub use crate::listener::Body;
+
+use crate::listener::Arrived;
 use crate::names::{EnvName, RequestId};
 use http::HeaderMap;
 use http::Method;
@@ -115,6 +117,11 @@ impl Admitted {
     /// The body, to be read.
     pub fn body_mut(&mut self) -> &mut Body {
         &mut self.body
+    }
+
+    /// Keeps the header section and the body.
+    pub fn into_headers_and_body(self) -> (HeaderMap, Body) {
+        (self.headers, self.body)
     }
 
     /// Keeps the header section only.

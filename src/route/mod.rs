@@ -2,32 +2,18 @@
 //! [`Admitted`]. Pure.
 #![deny(clippy::wildcard_enum_match_arm)]
 
+mod kind;
 mod own;
 
+pub use crate::guard::Body;
+pub use kind::Kind;
 pub use own::{Own, OwnPage};
 
-use crate::guard::{Admitted, Named, Reserved};
+use crate::guard::{Admitted, Named};
 use crate::names::{Code, Directory, Entry, Fault, RequestId, code};
-use http::Method;
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
-
-/// The kinds of request that the gateway forwards.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Kind {
-    /// A command for `/aws_mwaa/cli`.
-    Cli,
-}
-
-impl Kind {
-    /// The word used in metrics and logs.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Cli => "cli",
-        }
-    }
-}
 
 /// Where a request leads.
 #[derive(Debug)]
@@ -60,6 +46,11 @@ impl Routed {
     /// What it is.
     pub fn kind(&self) -> Kind {
         self.kind
+    }
+
+    /// The request as it was admitted.
+    pub fn admitted(&self) -> &Admitted {
+        &self.admitted
     }
 
     /// The request as it was admitted; its body is yet to be read.
@@ -149,6 +140,13 @@ impl Fault for RouteError {
         }
     }
 
+    fn elsewhere(&self) -> &[String] {
+        match self {
+            Self::UnknownEnvironment { urls, .. } => urls,
+            Self::Method { .. } | Self::NotForScripts | Self::UnknownPath { .. } => &[],
+        }
+    }
+
     fn allow(&self) -> Option<&'static str> {
         match self {
             Self::Method { allow } => Some(allow),
@@ -187,8 +185,13 @@ pub fn resolve(admitted: Admitted, directory: &Directory) -> Result<Destination,
     };
     if let Some(page) = own::asked(&admitted, name.is_some() || found.is_some())? {
         let scope = match (page, name, found) {
-            (OwnPage::Overview, Some(_), None) => return Err(unknown(&admitted)),
-            (OwnPage::Overview, Some(_), Some(entry)) => Some(Arc::clone(entry)),
+            (OwnPage::Overview | OwnPage::SignedOut, Some(_), None) => {
+                return Err(unknown(&admitted));
+            }
+            (OwnPage::Overview | OwnPage::SignedOut, Some(_), Some(entry)) => {
+                Some(Arc::clone(entry))
+            }
+            (OwnPage::SignedOut, None, found) => found.cloned(),
             (OwnPage::Overview, None, _)
             | (OwnPage::Icon | OwnPage::Script | OwnPage::Style, _, _) => None,
         };
@@ -198,7 +201,7 @@ pub fn resolve(admitted: Admitted, directory: &Directory) -> Result<Destination,
             scope,
         }));
     }
-    let kind = kind(&admitted)?;
+    let kind = kind::kind(&admitted)?;
     match found {
         Some(entry) => Ok(Destination::Environment(Routed {
             entry: Arc::clone(entry),
@@ -206,17 +209,6 @@ pub fn resolve(admitted: Admitted, directory: &Directory) -> Result<Destination,
             admitted,
         })),
         None => Err(unknown(&admitted)),
-    }
-}
-
-fn kind(admitted: &Admitted) -> Result<Kind, RouteError> {
-    match admitted.target().reserved() {
-        Some(Reserved::Cli) if *admitted.method() == Method::POST => Ok(Kind::Cli),
-        Some(Reserved::Cli) => Err(RouteError::Method { allow: "POST" }),
-        // what there is of our own has gone its way already
-        Some(Reserved::Mwaa | Reserved::Own) | None => Err(RouteError::UnknownPath {
-            path: admitted.target().path().to_owned(),
-        }),
     }
 }
 

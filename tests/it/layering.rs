@@ -33,7 +33,10 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         "upstream",
         &["credential", "control", "names", "runtime", "telemetry"],
     ),
-    ("reply", &["upstream", "names", "pages", "telemetry"]),
+    (
+        "reply",
+        &["upstream", "credential", "names", "pages", "telemetry"],
+    ),
     (
         "gateway",
         &[

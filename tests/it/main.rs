@@ -18,6 +18,7 @@ mod journey;
 mod layering;
 mod layout;
 mod management;
+mod pages;
 mod policy;
 mod program;
 mod properties;

@@ -39,6 +39,7 @@ impl Stand {
                 access_key_id: "ASIACANARY0123456789".to_owned(),
                 secret_access_key: SECRET_KEY.to_owned(),
                 session_token: Some(SESSION.to_owned()),
+                ..Credential::default()
             }],
             environments: ENVIRONMENTS.map(|name| Seed::new(name, "2.10.3")).to_vec(),
             ..Settings::default()

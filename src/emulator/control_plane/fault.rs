@@ -6,13 +6,14 @@ use super::super::Shared;
 use super::super::environment::Environment;
 use super::super::fault::ControlFault;
 use super::reply::{Reply, percent_decoded};
-use super::{Operation, not_found, succeed};
+use super::{Asked, Operation, not_found, succeed};
 
 /// The answer of a call that is scripted to go wrong.
 pub(super) async fn answer(
     fault: &ControlFault,
     operation: &Operation<'_>,
     environment: Option<&Environment>,
+    asked: Asked<'_>,
     shared: &Shared,
 ) -> Reply {
     let name = operation
@@ -77,7 +78,7 @@ pub(super) async fn answer(
         }
         // the rest is decided after the delay, from a good answer
         ControlFault::Drop | ControlFault::ForeignHost(_) | ControlFault::Hang => {
-            succeed(operation, environment, None, shared).await
+            succeed(operation, environment, asked, shared).await
         }
     }
 }

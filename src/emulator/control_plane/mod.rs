@@ -5,28 +5,29 @@
 mod fault;
 mod list;
 mod reply;
+mod succeed;
 
 use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::request::Parts;
 use http::{Method, Request, Response, header};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 use super::Shared;
 use super::environment::{Environment, valid_name};
 use super::fault::ControlFault;
-use super::journal::TokenKind;
+use super::identity::Credential;
 use super::sigv4;
-use list::list;
 use reply::{Reply, percent_decoded};
+use succeed::succeed;
 
 /// Serves the AWS side for ever.
 pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
@@ -125,9 +126,14 @@ async fn answer(
     } else {
         Ok(())
     };
-    let reply = match verified {
-        Err(rejection) => Reply::error(403, rejection.code, &rejection.message),
-        Ok(()) => perform(&operation, head.uri.query(), shared).await?,
+    let reply = if let Err(rejection) = verified {
+        Reply::error(403, rejection.code, &rejection.message)
+    } else {
+        let asked = Asked {
+            query: head.uri.query().unwrap_or_default(),
+            caller: caller(&head, shared),
+        };
+        perform(&operation, asked, shared).await?
     };
     shared
         .journal
@@ -135,9 +141,27 @@ async fn answer(
     reply.into_response(shared)
 }
 
+/// What an operation may depend on beside its name.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    query: &'a str,
+    caller: Option<&'a Credential>,
+}
+
+/// Who signed; the first who might, where signatures are not checked.
+fn caller<'a>(head: &Parts, shared: &'a Shared) -> Option<&'a Credential> {
+    let claimed = sigv4::claimed_key(head);
+    let known = |credential: &&Credential| claimed == Some(&*credential.access_key_id);
+    let credentials = &shared.credentials;
+    credentials
+        .iter()
+        .find(known)
+        .or_else(|| credentials.first())
+}
+
 async fn perform(
     operation: &Operation<'_>,
-    query: Option<&str>,
+    asked: Asked<'_>,
     shared: &Shared,
 ) -> io::Result<Reply> {
     let script = &shared.script;
@@ -155,9 +179,9 @@ async fn perform(
     // made before the wait: a slow answer carries a token that has already aged
     let made = match (&fault, find(operation, shared)) {
         (_, Err(refusal)) => refusal,
-        (None, Ok(environment)) => succeed(operation, environment, query, shared).await,
+        (None, Ok(environment)) => succeed(operation, environment, asked, shared).await,
         (Some(fault), Ok(environment)) => {
-            fault::answer(fault, operation, environment, shared).await
+            fault::answer(fault, operation, environment, asked, shared).await
         }
     };
     if let Some(delay) = delay {
@@ -201,67 +225,6 @@ fn find<'a>(
         Some(environment) => Ok(Some(environment)),
         None => Err(not_found(&name)),
     }
-}
-
-async fn succeed(
-    operation: &Operation<'_>,
-    environment: Option<&Environment>,
-    query: Option<&str>,
-    shared: &Shared,
-) -> Reply {
-    match (operation, environment) {
-        (Operation::CreateCliToken(_), Some(environment)) => {
-            let token = match mint(TokenKind::Cli, environment, shared).await {
-                Ok(token) => token,
-                Err(failure) => return failure,
-            };
-            Reply::ok(json!({ "CliToken": token, "WebServerHostname": environment.host }))
-        }
-        (Operation::CreateWebLoginToken(_), Some(environment)) => {
-            if shared.script.web_login_denied.take().is_some() {
-                return Reply::error(
-                    403,
-                    "AccessDeniedException",
-                    "No Airflow role granted in IAM.",
-                )
-                .capitalised();
-            }
-            let token = match mint(TokenKind::Web, environment, shared).await {
-                Ok(token) => token,
-                Err(failure) => return failure,
-            };
-            Reply::ok(json!({
-                "WebToken": token,
-                "WebServerHostname": environment.host,
-                "IamIdentity": "assumed-role/emulator/session",
-                "AirflowIdentity": "assumed-role/emulator",
-            }))
-        }
-        (Operation::GetEnvironment(_), Some(environment)) => {
-            let with_scheme = shared.script.webserver_url_scheme.take().is_some();
-            Reply::ok(
-                json!({ "Environment": environment.describe(shared.place(), with_scheme) }),
-            )
-        }
-        (Operation::ListEnvironments, _) => list(query.unwrap_or_default(), shared),
-        _ => Reply::error(404, "UnknownOperationException", "no such operation"),
-    }
-}
-
-async fn mint(
-    kind: TokenKind,
-    environment: &Environment,
-    shared: &Shared,
-) -> Result<String, Reply> {
-    let life = shared.settings.token_life;
-    let token = shared
-        .tokens
-        .issue(kind, &environment.seed.name, life, &shared.script)
-        .await;
-    let token = token
-        .map_err(|error| Reply::error(500, "InternalServerException", &error.to_string()))?;
-    shared.journal.minted(kind);
-    Ok(token)
 }
 
 fn not_found(name: &str) -> Reply {

@@ -18,7 +18,7 @@ use subtle::ConstantTimeEq;
 
 use authorization::{Authorization, instant, parse};
 
-use super::settings::Credential;
+use super::identity::Credential;
 
 /// Why a signature does not count: AWS's error code and a sentence.
 #[derive(Debug, PartialEq, Eq)]

@@ -80,6 +80,7 @@ async fn a_session_token_must_be_the_known_one() {
         access_key_id: "ASIAEXAMPLE".to_owned(),
         secret_access_key: "secret".to_owned(),
         session_token: Some("session".to_owned()),
+        ..Credential::default()
     };
     let emulator = start(Settings {
         credentials: vec![credential],

@@ -17,6 +17,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::super::Emulator;
+use super::super::identity::Role;
 use super::super::settings::Settings;
 
 /// How a test signs; the default is right.
@@ -26,6 +27,7 @@ pub(super) struct Signing<'a> {
     pub(super) service: &'a str,
     pub(super) age: Duration,
     pub(super) session_token: Option<&'a str>,
+    pub(super) role: Role,
 }
 
 impl Default for Signing<'_> {
@@ -37,6 +39,7 @@ impl Default for Signing<'_> {
             service: "airflow",
             age,
             session_token: None,
+            role: Role::Admin,
         }
     }
 }
@@ -113,11 +116,14 @@ pub(super) async fn call(
     signing: Signing<'_>,
 ) -> Answer {
     let host = emulator.aws_addr().to_string();
+    let caller = emulator
+        .credentials()
+        .iter()
+        .find(|credential| credential.role == Some(signing.role))
+        .unwrap_or_else(|| &emulator.credentials()[0]);
     let identity = aws_credential_types::Credentials::new(
-        emulator.access_key_id(),
-        signing
-            .secret
-            .unwrap_or_else(|| emulator.secret_access_key()),
+        &caller.access_key_id,
+        signing.secret.unwrap_or(&caller.secret_access_key),
         signing.session_token.map(str::to_owned),
         None,
         "test",

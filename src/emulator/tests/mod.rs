@@ -1,8 +1,12 @@
 //! Both sides over real sockets, and the life of an emulator.
 
 mod aws;
+mod browser;
 mod client;
 mod faults;
+mod rest;
+mod sessions;
+mod sign_in;
 mod web;
 
 use std::path::Path;

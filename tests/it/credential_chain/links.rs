@@ -27,6 +27,7 @@ async fn a_profile_with_long_term_keys() {
         access_key_id: "AKIALONGTERM00000000".to_owned(),
         secret_access_key: "the-long-term-secret".to_owned(),
         session_token: None,
+        ..Credential::default()
     })
     .await;
     let lines = format!("[default]\n{}", world.key_lines());

@@ -32,6 +32,7 @@ impl World {
             access_key_id: "ASIAHANDEDOUT0000000".to_owned(),
             secret_access_key: "the-secret-of-the-session".to_owned(),
             session_token: Some("the-session-token".to_owned()),
+            ..Credential::default()
         })
         .await
     }
@@ -70,6 +71,7 @@ impl World {
             access_key_id: id,
             secret_access_key: secret,
             session_token,
+            ..
         } = &self.keys;
         let token = session_token.as_ref().map_or_else(String::new, |token| {
             format!("aws_session_token = {token}\n")

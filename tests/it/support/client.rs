@@ -182,6 +182,13 @@ impl Response {
     /// The fault code of a reply that the gateway itself made; body and header must agree.
     pub(crate) fn fault(&self) -> Option<&str> {
         let code = self.header("mwaa-gateway-fault")?;
+        if self.header("content-type") == Some("text/html; charset=utf-8") {
+            assert!(
+                self.text().contains(&format!("<code>{code}</code>")),
+                "{self}"
+            );
+            return Some(code);
+        }
         assert_eq!(
             self.header("content-type"),
             Some("application/problem+json")

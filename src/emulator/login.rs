@@ -1,0 +1,73 @@
+//! `POST /aws_mwaa/login` and `POST /pluginsv2/aws_mwaa/login`: a web token becomes a session.
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderValue, header};
+
+use super::identity::Holder;
+use super::settings::LoginForm;
+use super::token::Refusal;
+use super::web::{Reply, Visit};
+
+/// Answers the login route of the built-in Airflow.
+pub(crate) async fn answer(visit: Visit<'_>) -> Reply {
+    let holder = match admit(visit).await {
+        Ok(holder) => holder,
+        Err(refusal) => return refusal,
+    };
+    let (environment, shared) = (visit.environment, visit.shared);
+    let life = shared.settings.session_life;
+    let cookies = environment
+        .sessions
+        .begin(&holder, visit.dialect(), life, &shared.script);
+    welcome(visit, cookies)
+}
+
+/// Whom the posted token signs in, or the answer that says why nobody. A web server in front
+/// of a real Airflow asks the same and makes its session another way.
+pub(crate) async fn admit(visit: Visit<'_>) -> Result<Holder, Reply> {
+    let shared = visit.shared;
+    if visit.method() != "POST" {
+        return Err(Reply::page(405, "method not allowed")
+            .with(header::ALLOW, HeaderValue::from_static("POST")));
+    }
+    if let Some(delay) = shared.script.login_delay.take() {
+        tokio::time::sleep(delay).await;
+    }
+    let token = token_field(visit.head, visit.body);
+    let (name, once) = (
+        &visit.environment.seed.name,
+        shared.settings.single_use_web_tokens,
+    );
+    shared
+        .tokens
+        .redeem(token.as_deref(), name, once, &shared.script)
+        .map_err(|refusal: Refusal| Reply::page(403, refusal.text()))
+}
+
+/// The answer that carries the cookies of a new session, in the form the settings ask for.
+pub(crate) fn welcome(visit: Visit<'_>, cookies: Vec<HeaderValue>) -> Reply {
+    let script = &visit.shared.script;
+    let form = script.login_form.take();
+    let mut reply = match form.unwrap_or(visit.shared.settings.login_form) {
+        LoginForm::Direct => Reply::html(200, "<!doctype html>\n<title>Signed in</title>\n"),
+        LoginForm::Redirect => Reply::redirect(302, &visit.absolute(visit.dialect().home())),
+    };
+    if script.login_without_cookie.take().is_none() {
+        for cookie in cookies {
+            reply = reply.with(header::SET_COOKIE, cookie);
+        }
+    }
+    reply.with(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))
+}
+
+/// The `token` field of a login form, whatever else the request is.
+pub(crate) fn token_field(head: &Parts, body: &Bytes) -> Option<String> {
+    let content_type = head.headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
+    if !content_type.starts_with("application/x-www-form-urlencoded") {
+        return None;
+    }
+    form_urlencoded::parse(body)
+        .find(|(name, _)| name == "token")
+        .map(|(_, value)| value.into_owned())
+}

@@ -1,0 +1,192 @@
+//! One request from its arrival to its answer: whose it is, the journal, the faults, the route.
+
+use std::io;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderValue, Method, Request, Response, header};
+use http_body_util::{BodyExt as _, Limited};
+use hyper::body::Incoming;
+
+use super::super::cli;
+use super::super::environment::Environment;
+use super::super::fault::WebFault;
+use super::super::journal::Arrival;
+use super::super::login;
+use super::super::wire::Spoil;
+use super::super::{Shared, airflow};
+use super::visit::bearer;
+use super::{Body, Peer, Reply, Visit};
+
+/// Answers a request.
+pub(super) async fn answer(
+    request: Request<Incoming>,
+    peer: &Peer,
+    shared: &Arc<Shared>,
+) -> io::Result<Response<Body>> {
+    let (head, body) = request.into_parts();
+    let environment = environment(&head, peer, shared);
+    // the built-in Airflow works on whole requests; whoever passes a request on need not read it
+    let body = Limited::new(body, BODY_LIMIT)
+        .collect()
+        .await
+        .map_err(io::Error::other)?;
+    let body = body.to_bytes();
+    let entry = shared
+        .journal
+        .begin_web(arrival(&head, &body, peer, environment, shared));
+    let fault = shared.script.web_fault.take();
+    let reply = match &fault {
+        Some(fault) => match instead(fault).await {
+            Some(spoilt) => spoilt?,
+            None => route(&head, &body, environment, shared).await?,
+        },
+        None => route(&head, &body, environment, shared).await?,
+    };
+    let mut reply = match fault {
+        Some(WebFault::BadBase64) => {
+            Reply::json(r#"{"stderr": "", "stdout": "%%%"}"#.to_owned())
+        }
+        Some(WebFault::CutBody) => Reply {
+            spoil: Some(Spoil::CutBody(3)),
+            ..reply
+        },
+        Some(WebFault::NotJson) => {
+            Reply::html(200, "<html>Airflow is starting</html>".to_owned())
+        }
+        Some(WebFault::ResetAfterExecution) => Reply::spoilt(Spoil::Reset),
+        _ => reply,
+    };
+    match reply.spoil.take() {
+        Some(spoil) => peer.control.spoil(spoil),
+        None => shared.journal.end_web(entry, reply.status),
+    }
+    let close = shared.script.close_idle.take().is_some();
+    reply.into_response(close.then(|| Arc::clone(&peer.control)))
+}
+
+/// What the journal says of a request when it arrives.
+fn arrival(
+    head: &Parts,
+    body: &Bytes,
+    peer: &Peer,
+    environment: Option<&Environment>,
+    shared: &Shared,
+) -> Arrival {
+    let field = || login::token_field(head, body);
+    let token = bearer(head).map(str::to_owned).or_else(field);
+    Arrival {
+        connection: peer.id,
+        method: head.method.to_string(),
+        target: head.uri.to_string(),
+        headers: head
+            .headers
+            .iter()
+            .map(|(name, value)| (name.to_string(), Bytes::copy_from_slice(value.as_bytes())))
+            .collect(),
+        body: body.clone(),
+        token: token.and_then(|token| shared.tokens.id(&token)),
+        token_in_url: token_in_url(head, environment, shared),
+        environment: environment.map(|environment| environment.seed.name.clone()),
+    }
+}
+
+/// Whether an address that a browser or a log would keep holds a token: one of AWS's, or one
+/// of the environment's own.
+fn token_in_url(head: &Parts, environment: Option<&Environment>, shared: &Shared) -> bool {
+    let referer = head.headers.get(header::REFERER);
+    let target = head.uri.to_string();
+    let urls = [Some(target.as_bytes()), referer.map(HeaderValue::as_bytes)];
+    let is_token = |piece: &str| {
+        let ours = |environment: &Environment| environment.sessions.knows(piece);
+        shared.tokens.id(piece).is_some() || environment.is_some_and(ours)
+    };
+    urls.into_iter().flatten().any(|url| {
+        let url = percent_encoding::percent_decode(url).decode_utf8_lossy();
+        url.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')))
+            .any(|piece| piece.contains('.') && is_token(piece))
+    })
+}
+
+/// What a fault does instead of answering; nothing if it only spoils the answer.
+async fn instead(fault: &WebFault) -> Option<io::Result<Reply>> {
+    Some(match fault {
+        WebFault::Hang => std::future::pending().await,
+        WebFault::Drop => Err(io::ErrorKind::ConnectionAborted.into()),
+        WebFault::Reset => Ok(Reply::spoilt(Spoil::Reset)),
+        WebFault::Raw(bytes) => Ok(Reply::spoilt(Spoil::Replace(bytes.clone()))),
+        WebFault::Status {
+            status,
+            content_type,
+            body,
+        } => Ok(Reply::html(*status, body.clone()).with_content_type(content_type)),
+        _ => return None,
+    })
+}
+
+async fn route(
+    head: &Parts,
+    body: &Bytes,
+    environment: Option<&Environment>,
+    shared: &Arc<Shared>,
+) -> io::Result<Reply> {
+    let Some(environment) = environment else {
+        return Ok(Reply::text(404, "no environment of that name\n"));
+    };
+    let visit = Visit {
+        head,
+        body,
+        environment,
+        shared,
+    };
+    let path = head.uri.path();
+    let path = path.strip_suffix('/').unwrap_or(path);
+    if path == "/aws_mwaa/cli" {
+        return Ok(if head.method == Method::POST {
+            cli::answer(body, visit.bearer(), environment, shared).await
+        } else {
+            Reply::text(405, "method not allowed\n")
+        });
+    }
+    if path == environment.dialect.login_path() {
+        if let Some(fault) = shared.script.login_fault.take()
+            && let Some(spoilt) = instead(&fault).await
+        {
+            return spoilt;
+        }
+        return Ok(login::answer(visit).await);
+    }
+    Ok(airflow::answer(visit))
+}
+
+/// The environment a request is for: by the TLS server name, which survives a foreign `Host`,
+/// else by `Host`, else by the token it carries.
+fn environment<'a>(head: &Parts, peer: &Peer, shared: &'a Shared) -> Option<&'a Environment> {
+    let by_host = |host: &str| {
+        let host = host.split(':').next().unwrap_or(host);
+        shared.environments.iter().find(|environment| {
+            environment
+                .hosts()
+                .any(|candidate| candidate.eq_ignore_ascii_case(host))
+        })
+    };
+    let host = head
+        .headers
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok());
+    peer.server_name
+        .as_deref()
+        .and_then(by_host)
+        .or_else(|| host.and_then(by_host))
+        .or_else(|| {
+            let name = shared.tokens.environment(bearer(head)?)?;
+            shared
+                .environments
+                .iter()
+                .find(|environment| environment.seed.name == name)
+        })
+}
+
+/// More than any command line; what comes bigger is cut off.
+const BODY_LIMIT: usize = 8 * 1024 * 1024;

@@ -1,0 +1,84 @@
+//! The environments' web servers: TLS connections, what is asked on them, and how it is answered.
+
+mod answer;
+mod reply;
+mod stream;
+mod visit;
+
+use std::sync::Arc;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+
+use super::Shared;
+use super::fault::HandshakeFault;
+use super::wire::{Control, Wire};
+use answer::answer;
+pub(crate) use reply::{Body, Content, Reply};
+pub(crate) use visit::Visit;
+
+/// Serves all environments' web servers for ever.
+pub(crate) async fn serve(listener: TcpListener, acceptor: TlsAcceptor, shared: Arc<Shared>) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => {
+                    let id = shared.journal.connected();
+                    connections.spawn(connection(stream, acceptor.clone(), id, Arc::clone(&shared)));
+                }
+                Err(_) => tokio::time::sleep(super::ACCEPT_BACK_OFF).await,
+            },
+            Some(_) = connections.join_next() => {}
+        }
+    }
+}
+
+async fn connection(stream: TcpStream, acceptor: TlsAcceptor, id: u64, shared: Arc<Shared>) {
+    let mut cuts = shared.script.cuts();
+    let served = async {
+        match shared.script.handshake_fault.take() {
+            Some(HandshakeFault::Close) => return,
+            Some(HandshakeFault::Hang) => std::future::pending().await,
+            None => {}
+        }
+        if stream.set_nodelay(true).is_err() {
+            return;
+        }
+        let Ok(stream) = acceptor.accept(stream).await else {
+            return;
+        };
+        let server_name = stream.get_ref().1.server_name().map(str::to_owned);
+        shared.journal.named(server_name.as_deref());
+        let control = Arc::new(Control::default());
+        let wire = TokioIo::new(Wire::new(
+            stream,
+            Arc::clone(&control),
+            id,
+            Arc::clone(&shared),
+        ));
+        let peer = Peer {
+            id,
+            server_name,
+            control,
+        };
+        let service = service_fn(|request| answer(request, &peer, &shared));
+        // a broken connection is the client's business, and the journal's
+        drop(http1::Builder::new().serve_connection(wire, service).await);
+    };
+    tokio::select! {
+        () = served => {}
+        _ = cuts.changed() => {}
+    }
+}
+
+/// The connection a request came on.
+struct Peer {
+    id: u64,
+    server_name: Option<String>,
+    control: Arc<Control>,
+}
