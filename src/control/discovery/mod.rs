@@ -10,6 +10,7 @@ pub use naming::environments;
 use super::{AwsError, ControlPlane};
 use crate::names::{Entry, EnvName, Environment, Fault as _, Known, Region};
 use crate::runtime::{Background, Moment};
+use futures_util::future::join_all;
 use state::State;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -144,19 +145,11 @@ impl Discovery {
         *asking = Some(Moment::now());
         let configured = self.state().configured();
         let taken = with_regions(self.control.as_ref(), configured, self.limit).await;
-        let mut answers = Vec::new();
         let places = self.state().templates();
-        for place in places {
-            let (control, limit) = (Arc::clone(&self.control), self.limit);
-            let (tell, told) = oneshot::channel();
-            self.background.spawn(async move {
-                // whoever asked waits for all answers
-                let _unheard = tell.send(list(control.as_ref(), &place, limit).await);
-            });
-            answers.push(told);
-        }
-        for (index, told) in answers.into_iter().enumerate() {
-            let answer = told.await.unwrap_or_else(|_gone| Err(SILENT.to_owned()));
+        let asked = places
+            .iter()
+            .map(|place| list(self.control.as_ref(), place, self.limit));
+        for (index, answer) in join_all(asked).await.into_iter().enumerate() {
             self.state().note(index, answer);
         }
         let new = self.state().publish(&taken);
