@@ -1,8 +1,5 @@
 //! Static files: validators, compression, any number of zeros.
 
-use std::io::Read as _;
-
-use flate2::read::GzDecoder;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::super::{Emulator, Seed, Settings};
@@ -77,16 +74,7 @@ async fn who_asks_for_gzip_gets_the_same_file_smaller() {
         assert_eq!(answer.header("etag"), plain.header("etag"));
         if compressed {
             assert_eq!(answer.header("content-length"), None);
-            let bytes: Vec<u8> = answer
-                .body
-                .chars()
-                .map(|c| u8::try_from(c).unwrap())
-                .collect();
-            let mut text = String::new();
-            GzDecoder::new(bytes.as_slice())
-                .read_to_string(&mut text)
-                .unwrap();
-            assert_eq!(text, plain.body);
+            assert_eq!(answer.unzipped(), plain.body);
         } else {
             assert_eq!(answer.body, plain.body);
         }
@@ -115,8 +103,9 @@ async fn zeros_come_in_the_number_asked_for() {
             if count == 0 {
                 break;
             }
+            let text = head.len();
             head.extend(piece[..count].iter().filter(|byte| **byte != 0));
-            zeros += piece[..count].iter().filter(|byte| **byte == 0).count();
+            zeros += count - (head.len() - text);
         }
         assert_eq!(zeros, 5_000_000);
         assert!(String::from_utf8(head).unwrap().contains(length));
