@@ -142,9 +142,11 @@ async fn a_strict_emulator_takes_a_web_token_once() {
     .await;
     let token = web_token(&emulator, "demo", Role::Admin).await;
     assert_eq!(post_token(&emulator, "demo", &token).await.status, 200);
+    assert_eq!(emulator.journal().logins(), 1);
     let again = post_token(&emulator, "demo", &token).await;
     assert_eq!(again.status, 403);
     assert!(again.body.contains("token already used"));
+    assert_eq!(emulator.journal().logins(), 1);
 }
 
 #[tokio::test]
