@@ -4,7 +4,7 @@ use super::{Extras, StartError, settings};
 use crate::config::{Config, EnvironmentEntry};
 use crate::control::{ControlPlane as _, Sdk, discovery};
 use crate::credential::Live;
-use crate::names::{Entry, Fault};
+use crate::names::{Described, Entry, Fault};
 use crate::runtime::{LocalTasks, Sweeper, local_set};
 use crate::upstream::{Trust, probe as probe_upstream};
 use std::collections::BTreeSet;
@@ -50,16 +50,6 @@ impl Finding {
     }
 }
 
-/// Reads the files that the configuration names.
-pub fn check_files(config: &Config) -> Result<(), StartError> {
-    for entry in &config.environments {
-        Trust::new(entry.ca_file.as_deref()).map_err(StartError::Trust)?;
-    }
-    settings::guard(&config.listener, &config.limits, Vec::new())
-        .map(drop)
-        .map_err(|error| StartError::Unreadable(error.file, error.why))
-}
-
 /// Asks AWS who we are, and for each environment its description and a token; then opens a TLS
 /// connection to each web server. Nothing is sent to the web servers.
 pub async fn probe(
@@ -87,18 +77,7 @@ pub async fn probe(
         let local = environment.local.as_str();
         match sdk.get_environment(environment).await {
             Ok(described) => {
-                let version = described.airflow_version;
-                let level = match described.status.as_str() {
-                    "AVAILABLE" => Level::Ok,
-                    _ => Level::Warn,
-                };
-                let version =
-                    version.map_or_else(|| "unknown".to_owned(), |version| version.to_string());
-                tell(Finding::new(
-                    level,
-                    local,
-                    format!("{}, Airflow {version}", described.status),
-                ));
+                tell(status(local, &described));
             }
             // a configured version makes this permission optional
             Err(error) if environment.airflow_version.is_some() => tell(Finding {
@@ -148,6 +127,19 @@ async fn discover(
             tell(Finding::fault("environments", &error));
             Vec::new()
         }
+    }
+}
+
+/// Status, version and access mode; a status other than the best one with its meaning.
+fn status(local: &str, described: &Described) -> Finding {
+    let version = described
+        .airflow_version
+        .map_or_else(|| "unknown".to_owned(), |version| version.to_string());
+    let access = described.access_mode.as_deref().unwrap_or("unknown access");
+    let text = format!("{}, Airflow {version}, {access}", described.status);
+    match described.status_meaning() {
+        None => Finding::new(Level::Ok, local, text),
+        Some(meaning) => Finding::new(Level::Warn, local, format!("{text}: {meaning}")),
     }
 }
 

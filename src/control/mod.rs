@@ -8,6 +8,7 @@ mod host_prefix;
 mod http_client;
 mod sdk;
 mod sorting;
+mod told;
 mod versions;
 
 pub use backoff::Backoff;
@@ -17,7 +18,8 @@ pub use error::{AwsError, AwsErrorKind};
 pub use sdk::Sdk;
 pub use versions::{VersionError, Versions};
 
-use crate::names::{AirflowVersion, Environment, Secret};
+pub use crate::names::Described;
+use crate::names::{Environment, Secret};
 use std::fmt::Debug;
 use std::future::Future;
 use std::pin::Pin;
@@ -30,6 +32,12 @@ pub type Reply<'a, T> = Pin<Box<dyn Future<Output = Result<T, AwsError>> + Send 
 pub trait ControlPlane: Debug + Send + Sync {
     /// `CreateCliToken`. Needs `airflow:CreateCliToken` on the environment.
     fn create_cli_token<'a>(&'a self, environment: &'a Environment) -> Reply<'a, CliToken>;
+
+    /// `CreateWebLoginToken`. Needs `airflow:CreateWebLoginToken` on a role of the environment.
+    fn create_web_login_token<'a>(
+        &'a self,
+        environment: &'a Environment,
+    ) -> Reply<'a, WebToken>;
 
     /// `ListEnvironments`, all pages: the names. Needs `airflow:ListEnvironments` on `*`. Only
     /// region and identity of the environment count.
@@ -55,13 +63,17 @@ pub struct CliToken {
     pub clock_offset: Option<i64>,
 }
 
-/// What `GetEnvironment` told, as far as it matters here.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Described {
-    /// The Airflow release, if it could be read.
-    pub airflow_version: Option<AirflowVersion>,
-    /// `AVAILABLE`, `UPDATING`, …
-    pub status: String,
-    /// The web server's host name.
-    pub webserver_host: Option<String>,
+/// What `CreateWebLoginToken` gave.
+#[derive(Debug)]
+pub struct WebToken {
+    /// The token, opaque; good for one login within 60 s.
+    pub token: Secret<String>,
+    /// The web server that takes it: a bare host name, not yet believed.
+    pub host: String,
+    /// The region that was asked.
+    pub region: String,
+    /// Who AWS says we are, such as `assumed-role/Analyst/ann`.
+    pub iam_identity: Option<String>,
+    /// The Airflow user that this identity becomes.
+    pub airflow_identity: Option<String>,
 }

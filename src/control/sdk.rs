@@ -4,18 +4,15 @@ use super::connect::{Connected, Identity, Settings};
 use super::error::Call;
 use super::host_prefix::ReplyDate;
 use super::http_client::{Surroundings, http_client};
-use super::{AwsError, AwsErrorKind, CliToken, ControlPlane, Described, Reply};
+use super::told::{clock_offset, incomplete, life};
+use super::{AwsError, AwsErrorKind, CliToken, ControlPlane, Described, Reply, WebToken};
 use crate::names::{Environment, Secret};
-use crate::runtime::Moment;
 use aws_sdk_mwaa::config::http::HttpResponse;
 use aws_sdk_mwaa::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use std::collections::HashMap;
 use std::error::Error;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::{Duration, UNIX_EPOCH};
 use tokio::sync::OnceCell;
 
 /// The AWS SDK. Making it reads nothing and calls nobody.
@@ -173,14 +170,41 @@ impl ControlPlane for Sdk {
                     host,
                     region: connected.region.clone(),
                 }),
-                _ => Err(AwsError::new(
-                    AwsErrorKind::Unavailable,
-                    &format!(
-                        "CreateCliToken for {:?} gave no token or no host",
-                        environment.name
-                    ),
-                    "something between here and AWS changes replies; check endpoint_url and proxies",
-                )),
+                _ => Err(incomplete("CreateCliToken", environment)),
+            }
+        })
+    }
+
+    fn create_web_login_token<'a>(
+        &'a self,
+        environment: &'a Environment,
+    ) -> Reply<'a, WebToken> {
+        Box::pin(async move {
+            let client = self.connected(environment).await?;
+            let connected = client.get()?;
+            let date = ReplyDate::default();
+            let reply = connected
+                .client
+                .create_web_login_token()
+                .name(environment.name.as_ref())
+                .customize()
+                .interceptor(date.clone())
+                .send()
+                .await
+                .map_err(|error| {
+                    let call =
+                        self.call("CreateWebLoginToken", environment, &connected.region, &date);
+                    self.failed(&error, &call, &client)
+                })?;
+            match (reply.web_token, reply.web_server_hostname) {
+                (Some(token), Some(host)) if !token.is_empty() => Ok(WebToken {
+                    token: Secret::new(token),
+                    host,
+                    region: connected.region.clone(),
+                    iam_identity: reply.iam_identity,
+                    airflow_identity: reply.airflow_identity,
+                }),
+                _ => Err(incomplete("CreateWebLoginToken", environment)),
             }
         })
     }
@@ -232,6 +256,9 @@ impl ControlPlane for Sdk {
                 status: described
                     .and_then(|e| e.status())
                     .map_or_else(|| "UNKNOWN".to_owned(), |status| status.as_str().to_owned()),
+                access_mode: described
+                    .and_then(|e| e.webserver_access_mode())
+                    .map(|mode| mode.as_str().to_owned()),
                 webserver_host: described.and_then(|e| e.webserver_url()).map(|url| {
                     url.trim_start_matches("https://")
                         .trim_end_matches('/')
@@ -240,24 +267,4 @@ impl ControlPlane for Sdk {
             })
         })
     }
-}
-
-/// How far our clock is ahead of AWS's, in seconds.
-fn clock_offset(date: &ReplyDate) -> Option<i64> {
-    let theirs = i64::try_from(date.get()?.duration_since(UNIX_EPOCH).ok()?.as_secs()).ok()?;
-    let ours = i64::try_from(Moment::now().wall().as_secs()).ok()?;
-    Some(ours - theirs)
-}
-
-/// The life that the token claims, on AWS's own clock. The token stays opaque otherwise: one
-/// that is no JWT simply tells nothing.
-fn life(token: &str, date: &ReplyDate) -> Option<Duration> {
-    #[derive(serde::Deserialize)]
-    struct Claims {
-        exp: u64,
-    }
-    let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
-    let claims: Claims = serde_json::from_slice(&payload).ok()?;
-    let issued = date.get()?.duration_since(UNIX_EPOCH).ok()?;
-    Duration::from_secs(claims.exp).checked_sub(issued)
 }
