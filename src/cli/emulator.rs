@@ -1,13 +1,13 @@
 //! `emulator`: the fake MWAA alone.
 
 use super::Exit;
+use super::airflows::Airflows;
 use super::folder::Folder;
 use super::serve::control;
 use super::signals::Signals;
 use super::terminal::Terminal;
 use crate::app::StartError;
-use crate::emulator::{ControlFault, Emulator, FailureForm, Seed, Settings};
-use crate::names::AirflowVersion;
+use crate::emulator::{ControlFault, Emulator, FailureForm, Settings};
 use clap::{Args, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -23,12 +23,8 @@ pub(super) struct Options {
     /// Where the web servers listen (TLS)
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8443")]
     web: SocketAddr,
-    /// The Airflow version that the first environment plays
-    #[arg(long, value_name = "VERSION", default_value = "2.10.3")]
-    airflow_version: AirflowVersion,
-    /// Run this real `airflow` for each command
-    #[arg(long, value_name = "PATH")]
-    airflow_bin: Option<PathBuf>,
+    #[command(flatten)]
+    airflows: Airflows,
     /// The region that signatures must be made for
     #[arg(long, value_name = "REGION", default_value = "eu-west-1")]
     region: String,
@@ -112,22 +108,17 @@ impl FromStr for Fault {
 pub(super) fn run(options: Options, terminal: &Terminal) -> Exit {
     control(terminal, async {
         let mut signals = Signals::listen().map_err(StartError::Thread)?;
-        let second = if options.airflow_version.major == 3 {
-            "2.10.3"
-        } else {
-            "3.0.6"
+        let environments = match options.airflows.seeds() {
+            Ok(seeds) => seeds,
+            Err(error) => return Ok(terminal.fail(Exit::Usage, &error, Some(error.hint()))),
         };
         let settings = Settings {
             aws: options.aws,
             web: options.web,
             region: options.region,
-            environments: vec![
-                Seed::new("demo", &options.airflow_version.to_string()),
-                Seed::new("archive", second),
-            ],
+            environments,
             token_life: options.token_life,
             cli_slots: options.cli_slots,
-            airflow_bin: options.airflow_bin,
             failure_form: match options.failures {
                 Failures::BadRequest => FailureForm::BadRequest,
                 Failures::Ok => FailureForm::Ok,

@@ -17,7 +17,7 @@ use super::Shared;
 use super::fault::HandshakeFault;
 use super::wire::{Control, Wire};
 use answer::answer;
-pub(crate) use reply::{Body, Reply};
+pub(crate) use reply::{Body, Content, Reply};
 pub(crate) use visit::Visit;
 
 /// Serves all environments' web servers for ever.
