@@ -13,17 +13,21 @@ use std::str::FromStr;
 #[derive(Debug, Args)]
 pub(super) struct Airflows {
     /// The Airflow version that the first environment plays; with NAME= another environment
-    #[arg(long, value_name = "[NAME=]VERSION", default_value = "2.10.3")]
-    airflow_version: Vec<For<AirflowVersion>>,
+    #[arg(
+        long = "airflow-version",
+        value_name = "[NAME=]VERSION",
+        default_value = "2.10.3"
+    )]
+    version: Vec<For<AirflowVersion>>,
     /// Put this real Airflow behind the first environment, or the one named
-    #[arg(long, value_name = "[NAME=]URL")]
-    airflow_url: Vec<For<AirflowUrl>>,
+    #[arg(long = "airflow-url", value_name = "[NAME=]URL")]
+    url: Vec<For<AirflowUrl>>,
     /// Run this real `airflow` for each command, in all environments or the one named
-    #[arg(long, value_name = "[NAME=]PATH")]
-    airflow_bin: Vec<For<PathBuf>>,
+    #[arg(long = "airflow-bin", value_name = "[NAME=]PATH")]
+    bin: Vec<For<PathBuf>>,
     /// The secret by which these real Airflows know the emulator
-    #[arg(long, value_name = "FILE", requires = "airflow_url")]
-    airflow_secret_file: Option<PathBuf>,
+    #[arg(long = "airflow-secret-file", value_name = "FILE", requires = "url")]
+    secret_file: Option<PathBuf>,
 }
 
 /// A value for one environment, or for whichever goes without saying.
@@ -95,10 +99,7 @@ impl Unclear {
 impl Airflows {
     /// The environments: `demo`, `archive` of the other major, and those that are named.
     pub(super) fn seeds(self) -> Result<Vec<Seed>, Unclear> {
-        let first = self
-            .airflow_version
-            .iter()
-            .find(|version| version.name.is_none());
+        let first = self.version.iter().find(|version| version.name.is_none());
         let first =
             first.map_or_else(|| "2.10.3".to_owned(), |version| version.value.to_string());
         let second = if first.starts_with("3.") {
@@ -107,7 +108,7 @@ impl Airflows {
             "3.0.6"
         };
         let mut seeds = vec![Seed::new(FIRST, &first), Seed::new("archive", second)];
-        for For { name, value } in self.airflow_version {
+        for For { name, value } in self.version {
             let Some(name) = name else { continue };
             let seed = Seed::new(&name, &value.to_string());
             match seeds.iter_mut().find(|seed| seed.name == name) {
@@ -115,21 +116,21 @@ impl Airflows {
                 None => seeds.push(seed),
             }
         }
-        let secret = match self.airflow_secret_file {
+        let secret = match self.secret_file {
             Some(file) => match std::fs::read_to_string(&file) {
                 Ok(text) => Some(text.trim().to_owned()),
                 Err(error) => return Err(Unclear::Secret(file, error)),
             },
             None => None,
         };
-        for For { name, value } in self.airflow_url {
+        for For { name, value } in self.url {
             let seed = find(&mut seeds, name.as_deref().unwrap_or(FIRST))?;
             seed.airflow = Some(RealAirflow {
                 url: value,
                 secret: secret.clone(),
             });
         }
-        for For { name, value } in self.airflow_bin {
+        for For { name, value } in self.bin {
             match name {
                 Some(name) => find(&mut seeds, &name)?.airflow_bin = Some(value),
                 None => seeds

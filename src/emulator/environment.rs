@@ -64,11 +64,13 @@ impl Environment {
             (HostForm::OnAws, false) => format!("airflow.{region}.on.aws"),
             (HostForm::OnAws, true) => format!("airflow.{region}.on.amazonwebservices.com.cn"),
         };
+        let world = World::new(&seed.airflow_version);
+        world.remember(seed.past_days);
         Self {
             host: format!("{}{private}.c1.{suffix}", super::made_up::uuid()),
             dialect: Dialect::of(&seed.airflow_version),
             sessions: Sessions::default(),
-            world: Arc::new(World::new(&seed.airflow_version)),
+            world: Arc::new(world),
             slots: Arc::new(Semaphore::new(slots)),
             status: Mutex::new(seed.status.clone()),
             created,

@@ -110,3 +110,18 @@ pub enum Noise {
     /// Warning lines before the real stdout.
     Warnings,
 }
+
+/// How Airflow may say that a request has no session. Unscripted, each version says it in its
+/// own way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DeadForm {
+    /// 401 with JSON, on pages too.
+    Unauthorized,
+    /// 403, as JSON to the REST API and as a page otherwise.
+    Forbidden,
+    /// 302 to Airflow's login page, from the REST API too.
+    LoginPage,
+    /// 302 to AWS, where a person signs in.
+    AwsSignIn,
+}

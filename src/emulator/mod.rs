@@ -36,7 +36,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
-pub use fault::{ControlFault, HandshakeFault, Noise, WebFault};
+pub use fault::{ControlFault, DeadForm, HandshakeFault, Noise, WebFault};
 pub use front::{AirflowUrl, RealAirflow};
 pub use identity::{Credential, Role};
 pub use journal::{ControlCall, Journal, TokenKind, WebRequest};

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::clock::Clock;
-use super::fault::{ControlFault, HandshakeFault, Noise, WebFault};
+use super::fault::{ControlFault, DeadForm, HandshakeFault, Noise, WebFault};
 use super::settings::{FailureForm, LoginForm};
 
 /// What the emulator does wrong, and when.
@@ -43,6 +43,13 @@ pub struct Script {
     pub login_without_cookie: Switch<()>,
     /// Takes a session for none, although its login succeeded; counted by requests.
     pub refuse_sessions: Switch<()>,
+    /// How long a streamed log waits before each line but the first.
+    pub stream_pause: Switch<Duration>,
+    /// How a request without a session is told so.
+    pub dead_form: Switch<DeadForm>,
+    /// Gives a new `_token` with an answer of Airflow 3 to somebody who is signed in; the old
+    /// one is refused from then on.
+    pub reissue_token: Switch<()>,
     /// Says 401 instead of 403 when a token is refused.
     pub refuse_with_401: Switch<()>,
     /// How long a command takes before it even begins.

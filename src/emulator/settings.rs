@@ -96,6 +96,8 @@ pub struct Seed {
     pub airflow_bin: Option<PathBuf>,
     /// A real Airflow to pass pages and REST calls on to, instead of the built-in ones.
     pub airflow: Option<RealAirflow>,
+    /// On how many days before the start the scheduled DAGs are to have run already.
+    pub past_days: u16,
 }
 
 impl Default for Seed {
@@ -117,6 +119,7 @@ impl Seed {
             plugins_need_packages: false,
             airflow_bin: None,
             airflow: None,
+            past_days: 0,
         }
     }
 }

@@ -48,7 +48,7 @@ pub(crate) async fn pass(
 pub(crate) async fn answer(visit: Visit<'_>, airflow: &RealAirflow) -> Reply {
     let path = visit.path();
     if is_mwaa_s(path) {
-        return airflow::mwaa_s_own(visit);
+        return airflow::sso_page(visit).unwrap_or_else(|| Reply::page(404, "not found"));
     }
     let mut request = headers::forwarded(visit.head).map(|()| Full::new(visit.body.clone()));
     if path != sign_in::page(visit.dialect()) {

@@ -38,6 +38,8 @@ pub struct WebRequest {
     pub body: Bytes,
     /// The `jti` of the token it carried, if that was one of ours.
     pub token: Option<String>,
+    /// Whether its target or its `Referer` held a token of ours, where none belongs.
+    pub token_in_url: bool,
     /// The environment it was for.
     pub environment: Option<String>,
     /// The status of the answer; `None` while there is none, and for good if it was spoilt.
@@ -73,5 +75,6 @@ pub(crate) struct Arrival {
     pub(crate) headers: Vec<(String, Bytes)>,
     pub(crate) body: Bytes,
     pub(crate) token: Option<String>,
+    pub(crate) token_in_url: bool,
     pub(crate) environment: Option<String>,
 }

@@ -87,6 +87,7 @@ impl Journal {
                 headers,
                 body,
                 token,
+                token_in_url,
                 environment,
             } = request;
             let request = WebRequest {
@@ -97,6 +98,7 @@ impl Journal {
                 headers,
                 body,
                 token,
+                token_in_url,
                 environment,
                 status: None,
             };

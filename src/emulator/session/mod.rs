@@ -11,8 +11,8 @@ use std::time::Duration;
 use http::HeaderValue;
 
 use super::identity::Holder;
-use super::made_up;
 use super::script::Script;
+use super::{Shared, made_up};
 pub(crate) use dialect::Dialect;
 use token::Signer;
 
@@ -113,6 +113,11 @@ impl Sessions {
         session.alive(script)
     }
 
+    /// Whether this is the secret of a session, living or not.
+    pub(crate) fn knows(&self, secret: &str) -> bool {
+        self.signer.read(secret).is_some() || self.kept().flask.contains_key(secret)
+    }
+
     /// Gives a token's session another token; the old one is worth nothing from now on.
     pub(crate) fn reissue(
         &self,
@@ -132,6 +137,12 @@ impl Sessions {
     /// The same cookie again, as Airflow 2 sends it with every page.
     pub(crate) fn again(session: &Session) -> HeaderValue {
         cookie::flask(&session.id, session.expires)
+    }
+
+    /// A new cookie for somebody who is not signed in: Airflow 2 keeps a session for everyone.
+    pub(crate) fn anonymous(shared: &Shared) -> HeaderValue {
+        let end = shared.script.clock.since_epoch() + shared.settings.session_life;
+        cookie::flask(&made_up::flask_id(), end)
     }
 
     /// Signs out: neither cookie nor token of this id is known any more.

@@ -3,6 +3,9 @@
 mod aws;
 mod client;
 mod faults;
+mod rest;
+mod sessions;
+mod sign_in;
 mod web;
 
 use std::path::Path;

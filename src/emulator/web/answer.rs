@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{Method, Request, Response, header};
+use http::{HeaderValue, Method, Request, Response, header};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 
@@ -96,8 +96,26 @@ fn arrival(
             .collect(),
         body: body.clone(),
         token: token.and_then(|token| shared.tokens.id(&token)),
+        token_in_url: token_in_url(head, environment, shared),
         environment: environment.map(|environment| environment.seed.name.clone()),
     }
+}
+
+/// Whether an address that a browser or a log would keep holds a token: one of AWS's, or one
+/// of the environment's own.
+fn token_in_url(head: &Parts, environment: Option<&Environment>, shared: &Shared) -> bool {
+    let referer = head.headers.get(header::REFERER);
+    let target = head.uri.to_string();
+    let urls = [Some(target.as_bytes()), referer.map(HeaderValue::as_bytes)];
+    let is_token = |piece: &str| {
+        let ours = |environment: &Environment| environment.sessions.knows(piece);
+        shared.tokens.id(piece).is_some() || environment.is_some_and(ours)
+    };
+    urls.into_iter().flatten().any(|url| {
+        let url = percent_encoding::percent_decode(url).decode_utf8_lossy();
+        url.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')))
+            .any(|piece| piece.contains('.') && is_token(piece))
+    })
 }
 
 /// What a fault does instead of answering; nothing if it only spoils the answer.

@@ -2,6 +2,7 @@
 
 mod answer;
 mod reply;
+mod stream;
 mod visit;
 
 use std::sync::Arc;

@@ -97,6 +97,11 @@ impl Reply {
         self
     }
 
+    /// The same answer with another body.
+    pub(crate) fn with_body(self, body: Content) -> Self {
+        Self { body, ..self }
+    }
+
     /// An answer of another content type, unless that can't be written.
     pub(super) fn with_content_type(mut self, content_type: &str) -> Self {
         if let Ok(value) = HeaderValue::from_str(content_type) {

@@ -125,7 +125,7 @@ pub(super) fn details(state: &State, dag_id: &str, format: Format) -> Reply {
 }
 
 impl Dag {
-    fn schedule(&self) -> Option<String> {
+    pub(super) fn schedule(&self) -> Option<String> {
         self.daily_at
             .map(|at| format!("{} {} * * *", at % 3600 / 60, at / 3600))
     }

@@ -4,6 +4,7 @@
 //! is worked out from the clock whenever a command looks. Spellings and columns follow the
 //! release: flat names for 1.10, groups for 2.x, and the renamed dates of 3.x.
 
+mod acts;
 mod arguments;
 mod assets;
 mod backfill;
@@ -14,6 +15,7 @@ mod dag_list;
 mod dags;
 mod dags_grammar;
 mod database;
+mod history;
 mod jobs;
 mod json;
 mod legacy;
@@ -38,17 +40,20 @@ mod trigger;
 mod uri;
 mod usage;
 mod variables;
+mod view;
 
 use std::sync::{Mutex, PoisonError};
 
 use clap::{ArgMatches, Command};
 
+pub(crate) use self::acts::{LogLine, NotTriggered, TriggerRequest};
 use self::arguments::command;
 use self::clock::Moment;
 use self::release::Release;
 pub(crate) use self::reply::CommandResult;
 use self::reply::Reply;
 use self::state::State;
+pub(crate) use self::view::{ConnectionView, DagView, InstanceView, RunView, TaskView};
 
 /// An Airflow installation and its metadata database, in memory.
 #[derive(Debug)]
@@ -66,6 +71,13 @@ impl World {
     /// Runs a command line, given as its words without the leading `airflow`.
     pub(crate) fn run(&self, words: &[String]) -> CommandResult {
         self.run_at(Moment::now(), words)
+    }
+
+    /// Looks at the state, or changes it, as the scheduler has left it by now.
+    fn now<R>(&self, act: impl FnOnce(&mut State) -> R) -> R {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.settle(Moment::now());
+        act(&mut state)
     }
 
     fn beginning_at(version: &str, now: Moment) -> Self {

@@ -1,0 +1,88 @@
+//! PATCH of a DAG and POST of a run.
+
+use http::header;
+use serde_json::{Map, Value, json};
+
+use super::super::super::web::Reply;
+use super::super::super::world::{NotTriggered, TriggerRequest};
+use super::read::find;
+use super::{Call, Outcome, shape};
+
+/// Pauses or resumes a DAG.
+pub(super) fn patch(call: Call<'_>, dag_id: &str) -> Outcome {
+    let body = object(call)?;
+    find(call, dag_id)?;
+    let Some(paused) = body.get("is_paused").and_then(Value::as_bool) else {
+        return Err(missing(call, "is_paused", &body));
+    };
+    call.world().set_paused(dag_id, paused);
+    let dag = find(call, dag_id)?;
+    Ok(call.json(&shape::dag(&dag, call.three)))
+}
+
+/// Triggers a run.
+pub(super) fn trigger(call: Call<'_>, dag_id: &str) -> Outcome {
+    let mut body = object(call)?;
+    // Airflow 3 takes null for the date, but wants to be told so
+    if call.three && !body.contains_key("logical_date") {
+        return Err(missing(call, "logical_date", &body));
+    }
+    let text = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
+    let asked = TriggerRequest {
+        run_id: text("dag_run_id"),
+        logical_date: text("logical_date").or_else(|| text("execution_date")),
+        conf: match body.remove("conf") {
+            Some(Value::Object(conf)) => conf,
+            None | Some(Value::Null) => Map::new(),
+            Some(_) => return Err(missing(call, "conf", &body)),
+        },
+    };
+    match call.world().trigger(dag_id, &asked) {
+        Ok(run) => Ok(call.json(&shape::run(&run, call.three))),
+        Err(NotTriggered::NoSuchDag) => Err(call.no_dag(dag_id)),
+        Err(NotTriggered::Date) => Err(missing(call, "logical_date", &body)),
+        Err(NotTriggered::Exists(run_id)) => {
+            let text = format!(
+                "DAGRun with DAG ID: '{dag_id}' and DAGRun ID: '{run_id}' already exists"
+            );
+            Err(call.error(409, "Conflict", Some(&text)))
+        }
+    }
+}
+
+/// The body as a JSON object, as each major insists on it.
+fn object(call: Call<'_>) -> Result<Map<String, Value>, Reply> {
+    let visit = call.guest.visit;
+    let content_type = visit.header(header::CONTENT_TYPE).unwrap_or_default();
+    if !call.three && !content_type.starts_with("application/json") {
+        let text = format!("Invalid Content-type ({content_type}), expected JSON data");
+        return Err(call.error(415, "Unsupported Media Type", Some(&text)));
+    }
+    match serde_json::from_slice(visit.body) {
+        Ok(Value::Object(object)) => Ok(object),
+        _ if call.three => {
+            let body = json!({ "detail": [{
+                "type": "json_invalid", "loc": ["body", 0], "msg": "JSON decode error",
+            }] });
+            Err(Reply::json(body.to_string()).with_status(422))
+        }
+        _ => Err(call.error(400, "Bad Request", Some("Request body is not valid JSON"))),
+    }
+}
+
+/// The complaint about a field that is not there, or not what it should be.
+fn missing(call: Call<'_>, field: &str, body: &Map<String, Value>) -> Reply {
+    if call.three {
+        let (kind, text) = if body.contains_key(field) {
+            ("value_error", "Input is not valid")
+        } else {
+            ("missing", "Field required")
+        };
+        let body = json!({ "detail": [{
+            "type": kind, "loc": ["body", field], "msg": text, "input": body,
+        }] });
+        return Reply::json(body.to_string()).with_status(422);
+    }
+    let text = format!("{{'{field}': ['Not a valid value.']}}");
+    call.error(400, "Bad Request", Some(&text))
+}
