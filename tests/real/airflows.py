@@ -6,6 +6,7 @@ import secrets
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import time
 import urllib.error
@@ -55,6 +56,7 @@ class Airflow:
         self.home = folder / name
         shutil.copytree(LAB / f"{name}-home", self.home)
         (self.home / "front-secret").write_text(secret)
+        self.new_jwt_secret()
         self.database = self.home / "airflow.db"
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -67,15 +69,14 @@ class Airflow:
         file.chmod(0o755)
         return file
 
+    def new_jwt_secret(self):
+        (self.home / "jwt-secret").write_text(secrets.token_hex(32))
+
     def start(self, base_url):
-        places = {
-            "AIRFLOW_HOME": self.home,
-            "AIRFLOW_PORT": self.port,
-            "AIRFLOW_BASE_URL": base_url,
-        }
+        places = {"AIRFLOW_PORT": self.port, "AIRFLOW_BASE_URL": base_url}
+        self.env = environment(self.home, AIRFLOW_HOME=self.home, **places)
         names = ["web", "scheduler"] + ["dag-processor"] * (self.major > 2)
-        env = environment(self.home, **places)
-        self.parts = [Part(self, f"run-{name}", env) for name in names]
+        self.parts = [Part(self, f"run-{name}", self.env) for name in names]
 
     def wait_until_healthy(self):
         path = "/health" if self.major == 2 else "/api/v2/monitor/health"
@@ -85,6 +86,21 @@ class Airflow:
                 assert part.running(), f"{part.argv} ended:\n{part.output()}"
             assert time.monotonic() < deadline, f"{self.name}: not healthy\n{self.output()}"
             time.sleep(0.1)
+
+    def kill_sessions(self):
+        """Ends all sessions without anybody signing out."""
+        with sqlite3.connect(self.database, timeout=30) as database:
+            database.execute("delete from session")
+            if self.name == "airflow332":
+                # who a token is for exists no more; the next sign-in finds the name again
+                database.execute("update ab_user set id = id + 1000")
+                database.execute("update ab_user_role set user_id = user_id + 1000")
+        if self.name == "airflow306":
+            # its tokens can't be revoked: it comes back with another secret, as after an update
+            self.new_jwt_secret()
+            self.parts[0].stop()
+            self.parts[0] = Part(self, "run-web", self.env)
+            self.wait_until_healthy()
 
     def output(self):
         return "\n".join(f"# {part.argv}\n{part.output()}" for part in self.parts)
