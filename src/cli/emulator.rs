@@ -7,7 +7,9 @@ use super::serve::control;
 use super::signals::Signals;
 use super::terminal::Terminal;
 use crate::app::StartError;
-use crate::emulator::{ControlFault, Emulator, FailureForm, Settings};
+use crate::emulator::{
+    ControlFault, Credential, Emulator, FailureForm, LoginForm, Role, Settings,
+};
 use clap::{Args, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -34,6 +36,18 @@ pub(super) struct Options {
     /// How long a token lives
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = humantime::parse_duration)]
     token_life: Duration,
+    /// How long a session lives
+    #[arg(long, value_name = "TIME", default_value = "12h", value_parser = humantime::parse_duration)]
+    session_life: Duration,
+    /// What the login route answers with
+    #[arg(long, value_enum, default_value_t)]
+    login: Login,
+    /// Let a web token sign in only once
+    #[arg(long)]
+    single_use_web_tokens: bool,
+    /// On how many past days the scheduled DAGs have run
+    #[arg(long, value_name = "DAYS", default_value_t = 14)]
+    past_days: u16,
     /// How many commands one environment runs at once
     #[arg(long, value_name = "N", default_value_t = 4)]
     cli_slots: usize,
@@ -55,6 +69,15 @@ enum Failures {
     BadRequest,
     /// As 200 with the output in JSON
     Ok,
+}
+
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+enum Login {
+    /// 200 with the cookies
+    #[default]
+    Direct,
+    /// 302 to the first page, with the cookies
+    Redirect,
 }
 
 /// A fault to inject from the start.
@@ -109,7 +132,12 @@ pub(super) fn run(options: Options, terminal: &Terminal) -> Exit {
     control(terminal, async {
         let mut signals = Signals::listen().map_err(StartError::Thread)?;
         let environments = match options.airflows.seeds() {
-            Ok(seeds) => seeds,
+            Ok(mut seeds) => {
+                for seed in &mut seeds {
+                    seed.past_days = options.past_days;
+                }
+                seeds
+            }
             Err(error) => return Ok(terminal.fail(Exit::Usage, &error, Some(error.hint()))),
         };
         let settings = Settings {
@@ -117,6 +145,12 @@ pub(super) fn run(options: Options, terminal: &Terminal) -> Exit {
             web: options.web,
             region: options.region,
             environments,
+            session_life: options.session_life,
+            single_use_web_tokens: options.single_use_web_tokens,
+            login_form: match options.login {
+                Login::Direct => LoginForm::Direct,
+                Login::Redirect => LoginForm::Redirect,
+            },
             token_life: options.token_life,
             cli_slots: options.cli_slots,
             failure_form: match options.failures {
@@ -163,7 +197,7 @@ pub(super) fn run(options: Options, terminal: &Terminal) -> Exit {
              CA file: {ca}\n\
              export AWS_ACCESS_KEY_ID={id}\n\
              export AWS_SECRET_ACCESS_KEY={secret}\n\
-             # for boto3 and the AWS CLI: the endpoint takes no env. and api. host prefixes\n\
+             {others}# for boto3 and the AWS CLI: the endpoint takes no env. and api. host prefixes\n\
              export AWS_DISABLE_HOST_PREFIX_INJECTION=true\n\
              # --- mwaa-gateway.toml\n{snippet}# --- end\n",
             endpoint = emulator.endpoint_url(),
@@ -171,11 +205,24 @@ pub(super) fn run(options: Options, terminal: &Terminal) -> Exit {
             ca = ca_file.display(),
             id = emulator.access_key_id(),
             secret = emulator.secret_access_key(),
+            others = others(&emulator),
             snippet = emulator.config_toml(&ca_file),
         ));
         signals.next().await;
         Ok(Exit::Done)
     })
+}
+
+/// The keys of the callers with other roles than the first, as comments.
+fn others(emulator: &Emulator) -> String {
+    let line = |credential: &Credential| {
+        let role = credential.role.map_or("nobody", Role::name);
+        format!(
+            "# as {role}: AWS_ACCESS_KEY_ID={} AWS_SECRET_ACCESS_KEY={}\n",
+            credential.access_key_id, credential.secret_access_key
+        )
+    };
+    emulator.credentials().iter().skip(1).map(line).collect()
 }
 
 /// An emulator may run for days; its journal need not remember them.

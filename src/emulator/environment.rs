@@ -1,7 +1,7 @@
 //! One environment: its host name, its slots, its world, and how AWS describes it.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
@@ -87,6 +87,11 @@ impl Environment {
     pub(crate) fn base_url(&self) -> String {
         let host = self.seed.custom_domain.as_deref().unwrap_or(&self.host);
         format!("https://{host}")
+    }
+
+    /// When it was made, to the second.
+    pub(crate) fn created_at(&self) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(self.created.as_secs())
     }
 
     pub(crate) fn set_status(&self, status: &str) {

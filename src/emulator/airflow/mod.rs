@@ -1,11 +1,16 @@
 //! The built-in Airflow behind an environment's web server: signing in and out, pages, REST.
 
+mod assets;
+mod compress;
 mod csrf;
 mod door;
 mod rest;
 mod rights;
 mod sign_in;
 mod sso;
+mod three;
+mod two;
+mod users;
 
 use http::{HeaderValue, header};
 
@@ -24,7 +29,7 @@ struct Guest<'a> {
 }
 
 /// Answers everything but the command line and the login.
-pub(crate) async fn answer(visit: Visit<'_>) -> Reply {
+pub(crate) fn answer(visit: Visit<'_>) -> Reply {
     let area = Area::of(visit);
     let session = door::session(visit, area);
     let guest = Guest {
@@ -35,18 +40,12 @@ pub(crate) async fn answer(visit: Visit<'_>) -> Reply {
     let reply = sso::answer(visit)
         .or_else(|| sign_in::answer(guest))
         .or_else(|| rest::answer(guest))
-        .unwrap_or_else(|| page(guest));
-    cookies(guest, reply)
-}
-
-fn page(guest: Guest<'_>) -> Reply {
-    if guest.visit.path() != "/home" {
-        return Reply::page(404, "not found");
-    }
-    match door::signed_in(guest) {
-        Ok(_) => Reply::page(404, "not found"),
-        Err(refusal) => refusal,
-    }
+        .or_else(|| assets::answer(visit))
+        .unwrap_or_else(|| match visit.dialect() {
+            Dialect::Two => two::answer(guest),
+            Dialect::ThreeZero | Dialect::Three => three::answer(guest),
+        });
+    compress::compress(visit, cookies(guest, reply))
 }
 
 /// Adds the cookies that Airflow sends with any answer.

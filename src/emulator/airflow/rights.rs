@@ -21,7 +21,7 @@ pub(super) enum Right {
 }
 
 impl Right {
-    fn is_given_to(self, role: Role) -> bool {
+    pub(super) fn is_given_to(self, role: Role) -> bool {
         let lowest = match self {
             Self::Look => Role::Viewer,
             Self::Run => Role::User,

@@ -171,7 +171,7 @@ async fn route(
     }
     Ok(match &environment.seed.airflow {
         Some(airflow) => front::answer(visit, airflow).await,
-        None => airflow::answer(visit).await,
+        None => airflow::answer(visit),
     })
 }
 

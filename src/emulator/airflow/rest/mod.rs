@@ -4,7 +4,7 @@
 mod health;
 mod logs;
 mod read;
-mod shape;
+pub(super) mod shape;
 mod write;
 
 use http::{HeaderValue, header};
@@ -17,6 +17,8 @@ use super::super::world::World;
 use super::Guest;
 use super::door;
 use super::rights::{Right, demand};
+
+pub(super) use logs::plain;
 
 /// One call: who makes it, and in which dialect it is answered.
 #[derive(Clone, Copy, Debug)]
