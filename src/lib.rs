@@ -13,6 +13,7 @@ pub mod guard;
 pub mod listener;
 pub mod management;
 pub mod names;
+pub mod pages;
 pub mod policy;
 pub mod queue;
 pub mod reply;

@@ -5,16 +5,16 @@ use super::view::GatewayView;
 use crate::config::Config;
 use crate::control::{ControlPlane, Discovery, Sdk, StaticKey, Versions};
 use crate::credential::Broker;
-use crate::gateway::Shared;
+use crate::gateway::{Front, Shared, Visits};
 use crate::guard::HostRules;
-use crate::listener::{Address, BindError, Bound};
+use crate::listener::{Address, BindError, Bound, Tls, TlsError, Validity};
 use crate::management::Management;
 use crate::names::{AirflowVersion, Directory, Entry, Known};
 use crate::policy::{Match, release_for};
 use crate::queue::Queues;
-use crate::runtime::Background;
-use crate::telemetry::Metrics;
-use crate::upstream::{Trust, TrustError, Trusts};
+use crate::runtime::{Background, Moment};
+use crate::telemetry::{Metrics, Refusals};
+use crate::upstream::{LoginDoor, Trust, TrustError, Trusts};
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -51,6 +51,8 @@ pub enum StartError {
     Management(SocketAddr, io::Error),
     /// A thread or its runtime was not started.
     Thread(io::Error),
+    /// A file of the TLS listener can't be used.
+    Tls(TlsError),
     /// A `ca_file` can't be used.
     Trust(TrustError),
     /// A file that the configuration names can't be used.
@@ -66,6 +68,7 @@ impl fmt::Display for StartError {
             }
             Self::NoEnvironment => f.write_str("no environment is named"),
             Self::Thread(_) => f.write_str("cannot start a worker thread"),
+            Self::Tls(error) => error.fmt(f),
             Self::Trust(error) => error.fmt(f),
             Self::Unreadable(file, why) => write!(f, "cannot use {}: {why}", file.display()),
         }
@@ -77,7 +80,7 @@ impl std::error::Error for StartError {
         match self {
             Self::Bind(error) => error.source(),
             Self::Management(_, error) | Self::Thread(error) => Some(error),
-            Self::NoEnvironment | Self::Trust(_) | Self::Unreadable(..) => None,
+            Self::NoEnvironment | Self::Tls(_) | Self::Trust(_) | Self::Unreadable(..) => None,
         }
     }
 }
@@ -109,7 +112,8 @@ pub async fn build(config: Config, extras: &Extras) -> Result<Built, StartError>
         threads => threads,
     };
     let trust = trust(&config, &entries)?;
-    let bound = settings::doors(&config)
+    let tls = tls(&config)?;
+    let bound = settings::doors(&config, tls.as_ref())
         .iter()
         .map(|door| door.bind(threads).map_err(StartError::Bind))
         .collect::<Result<Vec<_>, _>>()?;
@@ -136,8 +140,10 @@ pub async fn build(config: Config, extras: &Extras) -> Result<Built, StartError>
         let plane: Arc<dyn ControlPlane> = Arc::<Sdk>::clone(&control);
         Discovery::new(plane, settings::template(&config), Arc::clone(&known))
     });
+    let door = LoginDoor::new(settings::upstream(&config), Arc::clone(&trust));
     let broker = Broker::new(
         control,
+        Arc::new(door),
         settings::credential(&config),
         background.clone(),
         Arc::clone(&metrics),
@@ -155,7 +161,10 @@ pub async fn build(config: Config, extras: &Extras) -> Result<Built, StartError>
         versions,
         queues: Queues::new(settings::queue(&config), Arc::clone(&metrics)),
         broker,
+        visits: Visits::default(),
         metrics,
+        refusals: Refusals::default(),
+        front: front(&bound),
         limits: settings::corridor(&config),
     });
     let stopping = Arc::new(AtomicBool::new(false));
@@ -180,13 +189,7 @@ pub async fn build(config: Config, extras: &Extras) -> Result<Built, StartError>
 impl Built {
     /// Where the gateway listens, as URLs.
     pub fn urls(&self) -> Vec<String> {
-        self.bound
-            .iter()
-            .map(|bound| match &bound.address {
-                Address::Tcp(address) => format!("http://{address}"),
-                Address::Unix(path, _) => format!("unix:{}", path.display()),
-            })
-            .collect()
+        self.shared.front.addresses.clone()
     }
 
     /// Where the management address listens, as a URL.
@@ -195,6 +198,42 @@ impl Built {
             .address()
             .ok()
             .map(|address| format!("http://{address}"))
+    }
+}
+
+/// The TLS listener's files. One whose time is over is still served: who must connect can then
+/// decide, and `check` tells.
+fn tls(config: &Config) -> Result<Option<Tls>, StartError> {
+    let Some(files) = settings::tls(config) else {
+        return Ok(None);
+    };
+    let tls = Tls::load(&files).map_err(StartError::Tls)?;
+    let certificate = files.certificate.display();
+    match tls.validity(Moment::now().wall()) {
+        Validity::Valid => {}
+        Validity::Expired => {
+            tracing::warn!(%certificate, "the listener's certificate has expired; clients will refuse it");
+        }
+        Validity::NotYet => {
+            tracing::warn!(%certificate, "the listener's certificate is not valid yet; clients will refuse it");
+        }
+    }
+    Ok(Some(tls))
+}
+
+fn front(bound: &[Bound]) -> Front {
+    let url = |bound: &Bound| match &bound.address {
+        Address::Tcp(address) if bound.tls.is_some() => format!("https://{address}"),
+        Address::Tcp(address) => format!("http://{address}"),
+        Address::Unix(path, _) => format!("unix:{}", path.display()),
+    };
+    let doors = bound.iter().filter_map(|bound| {
+        let name = bound.environment.clone()?;
+        matches!(bound.address, Address::Tcp(_)).then(|| (name, url(bound)))
+    });
+    Front {
+        addresses: bound.iter().map(url).collect(),
+        doors: doors.collect(),
     }
 }
 

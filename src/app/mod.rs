@@ -2,6 +2,7 @@
 //! configuration, runs them, and takes them down in order.
 
 mod build;
+mod files;
 mod hardening;
 mod probe;
 mod run;
@@ -10,6 +11,7 @@ mod view;
 mod worker;
 
 pub use build::{Built, Extras, StartError, build};
+pub use files::check_files;
 pub use hardening::{harden, raise_descriptor_limit};
-pub use probe::{Finding, Level, check_files, probe};
+pub use probe::{Finding, Level, probe};
 pub use run::Outcome;

@@ -50,16 +50,6 @@ impl Finding {
     }
 }
 
-/// Reads the files that the configuration names.
-pub fn check_files(config: &Config) -> Result<(), StartError> {
-    for entry in &config.environments {
-        Trust::new(entry.ca_file.as_deref()).map_err(StartError::Trust)?;
-    }
-    settings::guard(&config.listener, &config.limits, Vec::new())
-        .map(drop)
-        .map_err(|error| StartError::Unreadable(error.file, error.why))
-}
-
 /// Asks AWS who we are, and for each environment its description and a token; then opens a TLS
 /// connection to each web server. Nothing is sent to the web servers.
 pub async fn probe(

@@ -3,7 +3,7 @@
 use super::Extras;
 use crate::config::{Address, Config, Limits, Listener};
 use crate::guard::{CallerSecret, Networks};
-use crate::listener::{self, Door};
+use crate::listener::{self, Door, Tls, TlsFiles};
 use crate::names::{Entry, EntryId, EnvName, Environment};
 use crate::{control, credential, gateway, guard, queue, upstream};
 use std::net::SocketAddr;
@@ -16,7 +16,15 @@ pub(super) struct Unreadable {
     pub(super) why: String,
 }
 
-pub(super) fn doors(config: &Config) -> Vec<Door> {
+pub(super) fn tls(config: &Config) -> Option<TlsFiles> {
+    config.listener.tls.as_ref().map(|tls| TlsFiles {
+        certificate: tls.certificate.clone(),
+        key: tls.key.clone(),
+        client_ca: tls.client_ca.clone(),
+    })
+}
+
+pub(super) fn doors(config: &Config, tls: Option<&Tls>) -> Vec<Door> {
     let mode = config.listener.socket_mode;
     let address = |address: &Address| match address {
         Address::Tcp(address) => listener::Address::Tcp(*address),
@@ -25,11 +33,13 @@ pub(super) fn doors(config: &Config) -> Vec<Door> {
     let main = Door {
         address: address(&config.listener.address),
         environment: None,
+        tls: tls.cloned(),
     };
     let own = config.environments.iter().filter_map(|entry| {
         Some(Door {
             address: address(entry.listen.as_ref()?),
             environment: Some(entry.environment.local.clone()),
+            tls: tls.cloned(),
         })
     });
     std::iter::once(main).chain(own).collect()
@@ -107,6 +117,7 @@ pub(super) fn credential(config: &Config) -> credential::Settings {
         mint_total: config.limits.mint_total,
         mint_wait: config.limits.mint_wait,
         token_use: config.limits.token_use,
+        session_use: config.limits.session_use,
     }
 }
 
@@ -123,7 +134,8 @@ pub(super) fn upstream(config: &Config) -> upstream::Settings {
         dns: limits.upstream_dns,
         connect: limits.upstream_connect,
         tls: limits.upstream_tls,
-        first_byte: limits.cli_first_byte,
+        cli_first_byte: limits.cli_first_byte,
+        first_byte: limits.upstream_first_byte,
         body_idle: limits.upstream_body_idle,
         pool_idle: limits.pool_idle,
         pool_age: limits.pool_age,
@@ -133,6 +145,7 @@ pub(super) fn upstream(config: &Config) -> upstream::Settings {
 pub(super) fn corridor(config: &Config) -> gateway::Limits {
     gateway::Limits {
         cli_body: config.limits.cli_body,
+        request_body: config.limits.request_body,
         body_idle: config.limits.body_idle,
         cli_output: config.limits.cli_output,
     }

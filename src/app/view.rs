@@ -4,7 +4,8 @@ use crate::gateway::Shared;
 use crate::guard::HostRules;
 use crate::listener::Peer;
 use crate::management::View;
-use crate::names::{Entry, Fault};
+use crate::names::EnvName;
+use crate::runtime::Moment;
 use crate::telemetry::Observed;
 use http::request::Parts;
 use serde_json::{Value, json};
@@ -32,25 +33,29 @@ impl GatewayView {
         }
     }
 
-    /// Why this environment could not serve a request now.
-    fn trouble(&self, entry: &Entry) -> Option<String> {
-        let unknown = entry.airflow_version().is_none();
-        let token = self.shared.broker.state(entry);
-        // a live token serves, whatever became of its refresh
-        let failure = token.failure.filter(|_| token.age.is_none());
-        let failure =
-            failure.or_else(|| self.shared.versions.failure(entry).filter(|_| unknown));
-        match failure {
-            Some(error) => Some(format!("{}: {error}; {}", error.code().text, error.hint())),
-            None => unknown.then(|| "the Airflow version is not known yet".to_owned()),
-        }
+    /// The last refusals, newest first.
+    fn refusals(&self) -> Vec<Value> {
+        let now = Moment::now();
+        let last = self.shared.refusals.last().into_iter();
+        last.map(|refusal| {
+            json!({
+                "age_seconds": refusal.at.age(now).as_secs_f64(),
+                "code": refusal.code.text,
+                "environment": refusal.environment.as_ref().map(EnvName::as_str),
+                "method": refusal.method,
+                "path": refusal.path,
+                "detail": refusal.detail,
+                "request_id": refusal.id.to_string(),
+            })
+        })
+        .collect()
     }
 }
 
 impl View for GatewayView {
     fn admits(&self, head: &Parts) -> bool {
         self.hosts
-            .check(head, Peer::Ip(Ipv4Addr::LOCALHOST.into()))
+            .check(head, Peer::Ip(Ipv4Addr::LOCALHOST.into()), false)
             .is_ok()
     }
 
@@ -71,7 +76,7 @@ impl View for GatewayView {
             lines.push(format!("not ready: {trouble}"));
         }
         for entry in directory.entries() {
-            let trouble = self.trouble(entry);
+            let trouble = self.shared.trouble(entry);
             ready |= trouble.is_none();
             lines.push(match trouble {
                 None => format!("{}: ready", entry.environment.local),
@@ -107,15 +112,18 @@ impl View for GatewayView {
                     "name": environment.name.as_ref(),
                     "region": environment.region.as_ref().map(ToString::to_string),
                     "airflow_version": entry.airflow_version().map(|version| version.to_string()),
-                    "ready": self.trouble(entry).is_none(),
-                    "trouble": self.trouble(entry),
+                    "ready": self.shared.trouble(entry).is_none(),
+                    "trouble": self.shared.trouble(entry),
                     "cli_token": {
                         "live": token.age.is_some(),
                         "age_seconds": token.age.map(|age| age.as_secs_f64()),
                         "minting": token.minting,
                         "web_server": token.host.as_deref(),
                     },
-                    "queue": { "waiting": self.shared.queues.depth(entry) },
+                    "queue": {
+                        "running": self.shared.queues.running(entry),
+                        "waiting": self.shared.queues.depth(entry),
+                    },
                 })
             })
             .collect();
@@ -124,6 +132,7 @@ impl View for GatewayView {
             "stopping": self.stopping.load(Ordering::Relaxed),
             "environments": environments,
             "faults": self.shared.metrics.faults(),
+            "refusals": self.refusals(),
         })
     }
 }

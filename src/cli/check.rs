@@ -45,11 +45,14 @@ pub(super) fn run(options: &Options, terminal: &Terminal) -> Exit {
         Ok(extras) => extras,
         Err(exit) => return exit,
     };
-    if let Err(error) = app::check_files(&config) {
-        print(
-            &Finding::new(Level::Fail, "configuration", error.to_string()),
-            terminal,
-        );
+    let findings = app::check_files(&config).unwrap_or_else(|error| {
+        let text = error.to_string();
+        vec![Finding::new(Level::Fail, "configuration", text)]
+    });
+    for finding in &findings {
+        print(finding, terminal);
+    }
+    if findings.iter().any(|finding| finding.level == Level::Fail) {
         return Exit::Configuration;
     }
     if options.offline {

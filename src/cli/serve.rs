@@ -83,7 +83,7 @@ fn advice(error: &StartError) -> (Exit, &'static str) {
             Exit::Failed,
             "the system refuses threads or signals; check its limits",
         ),
-        StartError::Trust(_) | StartError::Unreadable(..) => (
+        StartError::Tls(_) | StartError::Trust(_) | StartError::Unreadable(..) => (
             Exit::Configuration,
             "`mwaa-gateway check` reports everything about the configuration",
         ),

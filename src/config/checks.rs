@@ -1,8 +1,9 @@
 //! Checks that need more than one key.
 
 use super::draft::Draft;
+use super::keys::TLS_TABLE;
 use super::problems::{Complaint, Place};
-use super::{Address, Config, disk};
+use super::{Address, Config, Listener, disk};
 
 /// Runs all checks; what they find is in the draft's problems.
 pub(super) fn check(draft: &mut Draft) {
@@ -11,6 +12,7 @@ pub(super) fn check(draft: &mut Draft) {
     check_commands(draft);
     check_limits(draft);
     check_listener(draft);
+    check_tls(draft);
     disk::check(draft);
 }
 
@@ -38,14 +40,17 @@ fn addresses(draft: &Draft) -> Vec<(String, Address)> {
 
 fn check_addresses(draft: &mut Draft) {
     let all = addresses(draft);
+    let guarded = draft.has_tls()
+        && (draft.listener.secret_file.is_some() || draft.tls.client_ca.is_some());
     for (index, (key, address)) in all.iter().enumerate() {
-        if !address.is_local() && !draft.listener.dangerous_non_loopback {
+        if !address.is_local() && !guarded && !draft.listener.dangerous_non_loopback {
             let why = Complaint::new(
                 "is not loopback: whoever reaches it would act with your AWS rights",
             )
             .hint(
-                "listen on 127.0.0.1 or on a unix socket; if you mean it, set \
-                 dangerous_non_loopback = true in [listener] and list the clients in networks",
+                "listen on 127.0.0.1 or on a unix socket; or use [listener.tls] with its \
+                 client_ca or a secret_file; or, if you mean it as it is, set \
+                 dangerous_non_loopback = true in [listener]. List the clients in networks",
             );
             draft.complain(key, draft.place(key), &address.to_string(), why);
         }
@@ -142,6 +147,34 @@ fn check_listener(draft: &mut Draft) {
     }
 }
 
+/// Half a TLS listener would be a plain one.
+fn check_tls(draft: &mut Draft) {
+    if !draft.has_tls() || draft.is_broken(TLS_TABLE) {
+        return;
+    }
+    let files = [
+        (draft.tls.certificate.is_some(), "certificate"),
+        (draft.tls.key.is_some(), "key"),
+    ];
+    for (_, name) in files.iter().filter(|(there, _)| !there) {
+        let key = format!("{TLS_TABLE}.{name}");
+        if !draft.is_broken(&key) {
+            let hint = "name the PEM files of certificate and key, or leave [listener.tls] out";
+            let what = "is missing".to_owned();
+            draft.refuse(&key, draft.place(TLS_TABLE), what, Some(hint.to_owned()));
+        }
+    }
+}
+
+impl Listener {
+    /// Whether TLS and a secret or client certificates keep strangers out.
+    fn is_guarded(&self) -> bool {
+        self.tls
+            .as_ref()
+            .is_some_and(|tls| tls.client_ca.is_some() || self.secret_file.is_some())
+    }
+}
+
 impl Config {
     /// Things that are allowed but that people should know of, one line each.
     pub fn warnings(&self) -> Vec<String> {
@@ -155,13 +188,18 @@ impl Config {
                 ));
             }
         }
+        wide.retain(|(_, address)| !address.is_local() && !self.listener.is_guarded());
         let open = self.listener.secret_file.is_none();
-        for (key, address) in wide.into_iter().filter(|(_, address)| !address.is_local()) {
+        let plain = self.listener.tls.is_none();
+        for (key, address) in wide {
             let secret = if open { " and asks for no secret" } else { "" };
+            let clear = if plain { ", unencrypted" } else { "" };
             warnings.push(format!(
-                "{key} = \"{address}\" is wider than loopback{secret}"
+                "{key} = \"{address}\" is wider than loopback{clear}{secret}"
             ));
         }
+        let key = self.listener.tls.as_ref().map(|tls| tls.key.as_path());
+        warnings.extend(key.and_then(disk::loose_key));
         warnings
     }
 }

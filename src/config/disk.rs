@@ -1,6 +1,7 @@
 //! Checks of the files that keys name: they are there, readable, and what they should be.
 
 use super::draft::Draft;
+use super::keys::TLS_TABLE;
 use super::problems::Complaint;
 use std::fs::{File, Metadata};
 use std::io::Read;
@@ -16,6 +17,16 @@ pub(super) fn check(draft: &mut Draft) {
             file.clone(),
             Content::Secret,
         ));
+    }
+    let tls = [
+        (&draft.tls.certificate, "certificate", Content::Certificates),
+        (&draft.tls.key, "key", Content::Key),
+        (&draft.tls.client_ca, "client_ca", Content::Certificates),
+    ];
+    for (file, name, content) in tls {
+        if let Some(file) = file {
+            files.push((format!("{TLS_TABLE}.{name}"), file.clone(), content));
+        }
     }
     for entry in &draft.environments {
         if let Some(file) = &entry.ca_file {
@@ -34,13 +45,14 @@ pub(super) fn check(draft: &mut Draft) {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Content {
     Secret,
+    Key,
     Certificates,
 }
 
 fn check_file(path: &Path, content: Content) -> Result<(), Complaint> {
     let name = match content {
         Content::Secret => name_of_secret_file(path),
-        Content::Certificates => quoted(path),
+        Content::Key | Content::Certificates => quoted(path),
     };
     let no_file = |error: &std::io::Error| {
         use std::io::ErrorKind::{NotADirectory, NotFound};
@@ -50,7 +62,7 @@ fn check_file(path: &Path, content: Content) -> Result<(), Complaint> {
         };
         let hint = match content {
             Content::Secret => "the key takes the name of a file, never the secret itself",
-            Content::Certificates => {
+            Content::Key | Content::Certificates => {
                 "a relative path starts at the configuration file's folder"
             }
         };
@@ -63,20 +75,49 @@ fn check_file(path: &Path, content: Content) -> Result<(), Complaint> {
     let file = File::open(path).map_err(|error| no_file(&error))?;
     match content {
         Content::Secret => check_secret(&metadata, &name),
-        Content::Certificates => {
+        Content::Key | Content::Certificates => {
             let mut pem = Vec::new();
             file.take(LARGEST_BUNDLE)
                 .read_to_end(&mut pem)
                 .map_err(|error| no_file(&error))?;
-            let wanted = b"-----BEGIN CERTIFICATE-----";
-            if pem.windows(wanted.len()).any(|window| window == wanted) {
-                Ok(())
-            } else {
-                Err(Complaint::new(format!("holds no certificate: {name}"))
-                    .hint("the file must be PEM, with -----BEGIN CERTIFICATE-----"))
-            }
+            check_pem(&pem, content, &name)
         }
     }
+}
+
+fn check_pem(pem: &[u8], content: Content, name: &str) -> Result<(), Complaint> {
+    let holds = |wanted: &str| {
+        pem.windows(wanted.len())
+            .any(|window| window == wanted.as_bytes())
+    };
+    let (what, hint) = match content {
+        Content::Key if holds("ENCRYPTED") => (
+            "holds an encrypted key",
+            "the gateway asks for no password: store the key unencrypted, with mode 0600",
+        ),
+        Content::Key if !holds("PRIVATE KEY-----") => (
+            "holds no private key",
+            "the file must be PEM, with -----BEGIN PRIVATE KEY-----",
+        ),
+        Content::Certificates if !holds("-----BEGIN CERTIFICATE-----") => (
+            "holds no certificate",
+            "the file must be PEM, with -----BEGIN CERTIFICATE-----",
+        ),
+        Content::Key | Content::Certificates | Content::Secret => return Ok(()),
+    };
+    Err(Complaint::new(format!("{what}: {name}")).hint(hint))
+}
+
+/// What to say of a private key that others can read. No error: a group that mounts secrets
+/// into containers is common.
+pub(super) fn loose_key(path: &Path) -> Option<String> {
+    let mode = std::fs::metadata(path).ok()?.mode() & 0o777;
+    (mode & 0o077 != 0).then(|| {
+        format!(
+            "{TLS_TABLE}.key: others may use this file (mode {mode:04o}): {}; run `chmod 600` on it",
+            quoted(path)
+        )
+    })
 }
 
 /// The largest certificate bundle that is looked into; the system's own are about 250 KiB.

@@ -1,8 +1,10 @@
 //! A configuration on its way: what setters write into, with the place of every value.
 
-use super::keys::{ENVIRONMENT_TABLE, KEYS, Key, Shown};
+use super::keys::{ENVIRONMENT_TABLE, KEYS, Key, Shown, TLS_TABLE};
 use super::problems::{Complaint, Place, Problem, Problems, shown};
-use super::{Address, Aws, Config, EnvironmentEntry, Limits, Listener, Management, assign};
+use super::{
+    Address, Aws, Config, EnvironmentEntry, Limits, Listener, Management, Tls, assign,
+};
 use crate::names::{EnvName, Environment};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -13,6 +15,8 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(super) struct Draft {
     pub(super) listener: Listener,
+    /// The table of the TLS listener, if it was begun.
+    pub(super) tls: TlsDraft,
     pub(super) management: Management,
     pub(super) aws: Aws,
     pub(super) limits: Limits,
@@ -24,6 +28,24 @@ pub(super) struct Draft {
     pub(super) problems: Problems,
     places: BTreeMap<String, Place>,
     broken: BTreeSet<String>,
+}
+
+/// The TLS listener's files so far.
+#[derive(Debug, Default)]
+pub(super) struct TlsDraft {
+    pub(super) certificate: Option<PathBuf>,
+    pub(super) key: Option<PathBuf>,
+    pub(super) client_ca: Option<PathBuf>,
+}
+
+impl TlsDraft {
+    fn finish(self) -> Option<Tls> {
+        Some(Tls {
+            certificate: self.certificate?,
+            key: self.key?,
+            client_ca: self.client_ca,
+        })
+    }
 }
 
 impl Draft {
@@ -40,7 +62,9 @@ impl Draft {
                 trusted_origins: Vec::new(),
                 secret_file: None,
                 dangerous_non_loopback: false,
+                tls: None,
             },
+            tls: TlsDraft::default(),
             management: Management { address: nowhere },
             aws: Aws::default(),
             limits: Limits::default(),
@@ -79,6 +103,11 @@ impl Draft {
         self.places.get(path).cloned().unwrap_or(Place::Default)
     }
 
+    /// Whether the TLS listener's table was begun.
+    pub(super) fn has_tls(&self) -> bool {
+        self.places.contains_key(TLS_TABLE)
+    }
+
     /// Whether the key's value was refused, so that checks on it would mislead.
     pub(super) fn is_broken(&self, path: &str) -> bool {
         self.broken.contains(path)
@@ -113,6 +142,7 @@ impl Draft {
             self.problems.sort();
             return Err(self.problems);
         }
+        self.listener.tls = self.tls.finish();
         let shared = |text: &Option<String>| text.as_deref().map(Arc::from);
         for entry in &mut self.environments {
             let own = &mut entry.environment;

@@ -3,7 +3,7 @@
 
 use super::assign::{assign, kind_of};
 use super::draft::Draft;
-use super::keys::{self, ENVIRONMENT_TABLE, TABLES};
+use super::keys::{self, ENVIRONMENT_TABLE, TABLES, TLS_TABLE};
 use super::problems::{Complaint, Place, Problem, Problems, shown, shown_key};
 use super::search::{Found, Lines};
 use super::suggest;
@@ -43,7 +43,7 @@ pub(super) fn read(found: &Found, draft: &mut Draft) -> Result<(), Problems> {
         let place = source.at(&name.span());
         match name.get_ref().as_ref() {
             "environments" => read_environments(draft, &source, value),
-            table if TABLES.iter().any(|(known, _)| *known == table) => {
+            table if table != TLS_TABLE && TABLES.iter().any(|(known, _)| *known == table) => {
                 if let Some(entries) = as_table(draft, &source, table, value) {
                     read_table(draft, &source, table, table, &entries);
                 }
@@ -176,18 +176,14 @@ fn read_table(
         let path = format!("{path}.{}", shown_key(text));
         if let Some(key) = keys::of(table).find(|key| key.name == text) {
             assign(draft, key, &path, value, &|span| source.at(span));
+        } else if path == TLS_TABLE {
+            draft.placed(TLS_TABLE, source.at(&name.span()));
+            if let Some(entries) = as_table(draft, source, TLS_TABLE, value) {
+                read_table(draft, source, TLS_TABLE, TLS_TABLE, &entries);
+            }
         } else {
-            let place = source.at(&name.span());
-            let (what, hint) = if path == "listener.tls" {
-                (
-                    "not in this version yet: arrives with TLS listener support",
-                    "leave [listener.tls] out, and listen on loopback or a unix socket"
-                        .to_owned(),
-                )
-            } else {
-                ("unknown key", suggest::for_key(table, text))
-            };
-            draft.refuse(&path, place, what, Some(hint));
+            let hint = suggest::for_key(table, text);
+            draft.refuse(&path, source.at(&name.span()), "unknown key", Some(hint));
         }
     }
 }

@@ -94,6 +94,10 @@ impl Kind {
 pub(super) const TABLES: &[(&str, &str)] = &[
     ("listener", "Where clients connect, and who may."),
     (
+        TLS_TABLE,
+        "With this table every TCP listener speaks TLS, and nothing else; a unix socket stays plain.",
+    ),
+    (
         "management",
         "Health and metrics, on a socket of their own.",
     ),
@@ -111,6 +115,14 @@ pub(super) const TABLES: &[(&str, &str)] = &[
          http://prod.localhost:8080",
     ),
 ];
+
+/// The table of the TLS listener's keys.
+pub(super) const TLS_TABLE: &str = "listener.tls";
+
+/// Tables that mean something by being there, so the annotated file leaves them out.
+pub(super) fn is_optional(table: &str) -> bool {
+    [TLS_TABLE, ENVIRONMENT_TABLE].contains(&table)
+}
 
 /// The table of an environment's keys: `*` is its local name.
 pub(super) const ENVIRONMENT_TABLE: &str = "environments.*";
@@ -194,9 +206,39 @@ pub(super) static KEYS: &[Key] = &[
     Key {
         table: "listener",
         name: "dangerous_non_loopback",
-        doc: "Needed to listen wider than loopback: whoever reaches the address acts with your AWS rights.",
+        doc: "Needed to listen wider than loopback without TLS and a secret or client certificates: whoever reaches the address acts with your AWS rights.",
         shown: Shown::Default("false"),
         kind: Kind::Flag(|draft, value| draft.listener.dangerous_non_loopback = value),
+    },
+    Key {
+        table: TLS_TABLE,
+        name: "certificate",
+        doc: "A PEM file with the server's certificate and, after it, those that signed it.",
+        shown: Shown::Example {
+            value: "\"certs/gateway.pem\"",
+            absent: "the table needs one",
+        },
+        kind: Kind::Path(|draft| &mut draft.tls.certificate),
+    },
+    Key {
+        table: TLS_TABLE,
+        name: "key",
+        doc: "A PEM file with the certificate's private key, not encrypted, that only you can read.",
+        shown: Shown::Example {
+            value: "\"certs/gateway.key\"",
+            absent: "the table needs one",
+        },
+        kind: Kind::Path(|draft| &mut draft.tls.key),
+    },
+    Key {
+        table: TLS_TABLE,
+        name: "client_ca",
+        doc: "A PEM file with the authorities whose certificates clients must show (mutual TLS).",
+        shown: Shown::Example {
+            value: "\"certs/clients.pem\"",
+            absent: "clients show no certificate",
+        },
+        kind: Kind::Path(|draft| &mut draft.tls.client_ca),
     },
     Key {
         table: "management",
@@ -356,6 +398,17 @@ pub(super) static KEYS: &[Key] = &[
     },
     Key {
         table: "limits",
+        name: "request_body",
+        doc: "Largest body of a request to the REST API or the UI; it is passed on as it comes.",
+        shown: Shown::Default("\"16MiB\""),
+        kind: Kind::Size {
+            least: 64 << 10,
+            most: 1 << 30,
+            slot: |draft| &mut draft.limits.request_body,
+        },
+    },
+    Key {
+        table: "limits",
         name: "connections",
         doc: "Most client connections at once; more wait to be accepted.",
         shown: Shown::Default("512"),
@@ -407,6 +460,17 @@ pub(super) static KEYS: &[Key] = &[
             least: Duration::from_millis(100),
             most: Duration::from_mins(2),
             slot: |draft| &mut draft.limits.upstream_tls,
+        },
+    },
+    Key {
+        table: "limits",
+        name: "upstream_first_byte",
+        doc: "Longest wait for the first byte of a reply of the REST API or the UI.",
+        shown: Shown::Default("\"60s\""),
+        kind: Kind::Duration {
+            least: Duration::from_secs(1),
+            most: Duration::from_hours(1),
+            slot: |draft| &mut draft.limits.upstream_first_byte,
         },
     },
     Key {
@@ -495,6 +559,17 @@ pub(super) static KEYS: &[Key] = &[
             least: Duration::from_millis(100),
             most: Duration::from_secs(50),
             slot: |draft| &mut draft.limits.token_use,
+        },
+    },
+    Key {
+        table: "limits",
+        name: "session_use",
+        doc: "An Airflow session is used while younger than this, or for less if it says itself that it ends earlier. Sessions of MWAA end after 12 hours.",
+        shown: Shown::Default("\"12h\""),
+        kind: Kind::Duration {
+            least: Duration::from_secs(1),
+            most: Duration::from_hours(12),
+            slot: |draft| &mut draft.limits.session_use,
         },
     },
     Key {

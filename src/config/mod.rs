@@ -63,6 +63,19 @@ pub struct Listener {
     pub secret_file: Option<PathBuf>,
     /// Whether listening wider than loopback is meant.
     pub dangerous_non_loopback: bool,
+    /// What TCP listeners need for TLS; `None` means plain HTTP.
+    pub tls: Option<Tls>,
+}
+
+/// The files of the TLS listener, all PEM.
+#[derive(Debug, Clone)]
+pub struct Tls {
+    /// The server's certificate and those that signed it.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+    /// The authorities of the certificates that clients must show.
+    pub client_ca: Option<PathBuf>,
 }
 
 /// Health and metrics.
@@ -117,6 +130,8 @@ pub struct Limits {
     pub body_idle: Duration,
     /// The body of a CLI request.
     pub cli_body: usize,
+    /// The body of a REST or UI request.
+    pub request_body: usize,
     /// Client connections at once.
     pub connections: usize,
     /// Requests in flight get this long when the gateway stops.
@@ -127,6 +142,8 @@ pub struct Limits {
     pub upstream_connect: Duration,
     /// One TLS handshake with the web server.
     pub upstream_tls: Duration,
+    /// The web server's first byte after any other request was sent.
+    pub upstream_first_byte: Duration,
     /// The web server's first byte after a CLI command was sent.
     pub cli_first_byte: Duration,
     /// The pause within a web server's reply.
@@ -143,6 +160,8 @@ pub struct Limits {
     pub mint_wait: Duration,
     /// A token is used while younger than this.
     pub token_use: Duration,
+    /// An Airflow session is used while younger than this.
+    pub session_use: Duration,
     /// Commands waiting, for each environment.
     pub queue_size: usize,
     /// A command waits for its turn.

@@ -1,7 +1,7 @@
 //! Writes what is documented from the table of keys: the annotated `config.toml` and the README's
 //! table of options.
 
-use super::keys::{self, ENVIRONMENT_TABLE, KEYS, Key, Kind, Shown, TABLES};
+use super::keys::{self, KEYS, Key, Kind, Shown, TABLES};
 use super::values;
 use std::fmt::Write;
 
@@ -9,11 +9,7 @@ use std::fmt::Write;
 pub fn annotated_file() -> String {
     let mut text = String::from(HEAD);
     for (table, about) in TABLES {
-        let off = if *table == ENVIRONMENT_TABLE {
-            "# "
-        } else {
-            ""
-        };
+        let off = if keys::is_optional(table) { "# " } else { "" };
         text.push('\n');
         comment(&mut text, about);
         let heading = table.replace('*', "prod");

@@ -1,27 +1,35 @@
 //! When a failed call may be tried again. Pure: time is passed in.
 
-use super::AwsError;
 use crate::runtime::Moment;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// The failures of one kind of call since its last success.
-#[derive(Debug, Default)]
-pub struct Backoff {
+#[derive(Debug)]
+pub struct Backoff<E> {
     failures: u32,
-    held: Option<Held>,
+    held: Option<Held<E>>,
 }
 
 #[derive(Debug)]
-struct Held {
+struct Held<E> {
     since: Moment,
     hold: Duration,
-    error: Arc<AwsError>,
+    error: Arc<E>,
 }
 
-impl Backoff {
+impl<E> Default for Backoff<E> {
+    fn default() -> Self {
+        Self {
+            failures: 0,
+            held: None,
+        }
+    }
+}
+
+impl<E> Backoff<E> {
     /// The failure that still stands, with the time until the next try; `None` if a try is due.
-    pub fn standing(&self, now: Moment) -> Option<(Arc<AwsError>, Duration)> {
+    pub fn standing(&self, now: Moment) -> Option<(Arc<E>, Duration)> {
         let held = self.held.as_ref()?;
         let left = held
             .hold
@@ -35,9 +43,9 @@ impl Backoff {
         self.failures > 0
     }
 
-    /// Notes a failed flight.
-    pub fn failed(&mut self, error: Arc<AwsError>, now: Moment) {
-        let hold = if error.is_passing() {
+    /// Notes a failed flight; `passing` is a failure that may be over in a moment.
+    pub fn failed(&mut self, error: Arc<E>, passing: bool, now: Moment) {
+        let hold = if passing {
             let exponent = self.failures.min(4);
             // up to a quarter more, so that many gateways do not come back at once
             (FIRST_HOLD * 2u32.pow(exponent))
@@ -70,12 +78,6 @@ const STANDING_HOLD: Duration = Duration::from_secs(5);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::AwsErrorKind;
-
-    fn error(kind: AwsErrorKind) -> Arc<AwsError> {
-        Arc::new(AwsError::new(kind, "x", "y"))
-    }
-
     fn at(seconds: u64) -> Moment {
         Moment::from_clocks(Duration::from_secs(seconds), Duration::from_secs(seconds))
     }
@@ -87,7 +89,7 @@ mod tests {
         for second in 0..60 {
             if backoff.standing(at(second)).is_none() {
                 tries += 1;
-                backoff.failed(error(AwsErrorKind::Throttled), at(second));
+                backoff.failed(Arc::new(()), true, at(second));
             }
         }
         // the first flight holds up to three calls
@@ -97,7 +99,7 @@ mod tests {
     #[test]
     fn what_a_person_must_mend_is_asked_again_after_five_seconds() {
         let mut backoff = Backoff::default();
-        backoff.failed(error(AwsErrorKind::Denied), at(0));
+        backoff.failed(Arc::new(()), false, at(0));
         assert!(backoff.standing(at(4)).is_some());
         assert!(backoff.standing(at(5)).is_none());
         assert!(backoff.is_failing());

@@ -31,6 +31,12 @@ pub trait ControlPlane: Debug + Send + Sync {
     /// `CreateCliToken`. Needs `airflow:CreateCliToken` on the environment.
     fn create_cli_token<'a>(&'a self, environment: &'a Environment) -> Reply<'a, CliToken>;
 
+    /// `CreateWebLoginToken`. Needs `airflow:CreateWebLoginToken` on a role of the environment.
+    fn create_web_login_token<'a>(
+        &'a self,
+        environment: &'a Environment,
+    ) -> Reply<'a, WebToken>;
+
     /// `ListEnvironments`, all pages: the names. Needs `airflow:ListEnvironments` on `*`. Only
     /// region and identity of the environment count.
     fn list_environments<'a>(&'a self, any: &'a Environment) -> Reply<'a, Vec<String>>;
@@ -53,6 +59,21 @@ pub struct CliToken {
     pub life: Option<Duration>,
     /// How far our clock is ahead of AWS's, in seconds, as the reply's `Date` tells.
     pub clock_offset: Option<i64>,
+}
+
+/// What `CreateWebLoginToken` gave.
+#[derive(Debug)]
+pub struct WebToken {
+    /// The token, opaque; good for one login within 60 s.
+    pub token: Secret<String>,
+    /// The web server that takes it: a bare host name, not yet believed.
+    pub host: String,
+    /// The region that was asked.
+    pub region: String,
+    /// Who AWS says we are, such as `assumed-role/Analyst/ann`.
+    pub iam_identity: Option<String>,
+    /// The Airflow user that this identity becomes.
+    pub airflow_identity: Option<String>,
 }
 
 /// What `GetEnvironment` told, as far as it matters here.

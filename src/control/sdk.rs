@@ -4,7 +4,7 @@ use super::connect::{Connected, Identity, Settings};
 use super::error::Call;
 use super::host_prefix::ReplyDate;
 use super::http_client::{Surroundings, http_client};
-use super::{AwsError, AwsErrorKind, CliToken, ControlPlane, Described, Reply};
+use super::{AwsError, AwsErrorKind, CliToken, ControlPlane, Described, Reply, WebToken};
 use crate::names::{Environment, Secret};
 use crate::runtime::Moment;
 use aws_sdk_mwaa::config::http::HttpResponse;
@@ -173,14 +173,41 @@ impl ControlPlane for Sdk {
                     host,
                     region: connected.region.clone(),
                 }),
-                _ => Err(AwsError::new(
-                    AwsErrorKind::Unavailable,
-                    &format!(
-                        "CreateCliToken for {:?} gave no token or no host",
-                        environment.name
-                    ),
-                    "something between here and AWS changes replies; check endpoint_url and proxies",
-                )),
+                _ => Err(incomplete("CreateCliToken", environment)),
+            }
+        })
+    }
+
+    fn create_web_login_token<'a>(
+        &'a self,
+        environment: &'a Environment,
+    ) -> Reply<'a, WebToken> {
+        Box::pin(async move {
+            let client = self.connected(environment).await?;
+            let connected = client.get()?;
+            let date = ReplyDate::default();
+            let reply = connected
+                .client
+                .create_web_login_token()
+                .name(environment.name.as_ref())
+                .customize()
+                .interceptor(date.clone())
+                .send()
+                .await
+                .map_err(|error| {
+                    let call =
+                        self.call("CreateWebLoginToken", environment, &connected.region, &date);
+                    self.failed(&error, &call, &client)
+                })?;
+            match (reply.web_token, reply.web_server_hostname) {
+                (Some(token), Some(host)) if !token.is_empty() => Ok(WebToken {
+                    token: Secret::new(token),
+                    host,
+                    region: connected.region.clone(),
+                    iam_identity: reply.iam_identity,
+                    airflow_identity: reply.airflow_identity,
+                }),
+                _ => Err(incomplete("CreateWebLoginToken", environment)),
             }
         })
     }
@@ -240,6 +267,18 @@ impl ControlPlane for Sdk {
             })
         })
     }
+}
+
+/// A reply that lacks what the call is made for.
+fn incomplete(operation: &str, environment: &Environment) -> AwsError {
+    AwsError::new(
+        AwsErrorKind::Unavailable,
+        &format!(
+            "{operation} for {:?} gave no token or no host",
+            environment.name
+        ),
+        "something between here and AWS changes replies; check endpoint_url and proxies",
+    )
 }
 
 /// How far our clock is ahead of AWS's, in seconds.

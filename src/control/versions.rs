@@ -23,7 +23,7 @@ pub struct Versions {
 
 #[derive(Debug, Default)]
 struct Question {
-    asking: Mutex<Backoff>,
+    asking: Mutex<Backoff<AwsError>>,
     answered: StdMutex<Option<Moment>>,
 }
 
@@ -165,7 +165,7 @@ impl Versions {
             }
             Err(error) => {
                 let now = Moment::now();
-                backoff.failed(Arc::new(error.clone()), now);
+                backoff.failed(Arc::new(error.clone()), error.is_passing(), now);
                 let left = backoff.standing(now).map(|(_, left)| left);
                 Err(VersionError(error, left))
             }
@@ -235,7 +235,7 @@ mod tests {
         let mut asking = question.asking.try_lock().unwrap();
         assert!(!question.may_be_asked());
         let error = AwsError::new(AwsErrorKind::Throttled, "x", "y");
-        asking.failed(Arc::new(error), Moment::now());
+        asking.failed(Arc::new(error), true, Moment::now());
         drop(asking);
         assert!(!question.may_be_asked());
     }

@@ -1,33 +1,205 @@
-//! Why no token could be put to a request.
+//! Why no token or session could be put to a request.
 #![deny(clippy::wildcard_enum_match_arm)]
 
 use crate::control::AwsError;
 use crate::names::{Code, Fault, code};
+use http::StatusCode;
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A request for which no token was to be had.
+/// A sign-in that gave no session.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum LoginError {
+    /// Its reply has a cookie that fits no header.
+    Garbled {
+        /// The web server.
+        host: String,
+    },
+    /// Airflow refuses the session that it has just given.
+    Loop {
+        /// What it said.
+        reply: String,
+    },
+    /// Its reply has no session.
+    NoCookie {
+        /// The web server.
+        host: String,
+        /// The reply's status.
+        status: StatusCode,
+        /// The cookie that was looked for.
+        cookie: &'static str,
+    },
+    /// The web server refused the web token.
+    Refused {
+        /// The web server.
+        host: String,
+        /// The login route.
+        path: &'static str,
+        /// The reply's status.
+        status: StatusCode,
+    },
+    /// The web server could not be asked.
+    Wire(Arc<dyn Fault + Send + Sync>),
+}
+
+impl fmt::Display for LoginError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Garbled { host } => write!(f, "{host} gave a session cookie that is garbled"),
+            Self::Loop { reply } => write!(
+                f,
+                "Airflow refuses the session that it has just given ({reply})"
+            ),
+            Self::NoCookie {
+                host,
+                status,
+                cookie,
+            } => write!(
+                f,
+                "{host} answered the login with {} and no {cookie:?} cookie",
+                status.as_u16()
+            ),
+            Self::Refused { host, path, status } => {
+                write!(
+                    f,
+                    "{host}{path} refused the web token with {}",
+                    status.as_u16()
+                )
+            }
+            Self::Wire(fault) => fault.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for LoginError {}
+
+impl Fault for LoginError {
+    fn code(&self) -> &'static Code {
+        match self {
+            Self::Garbled { .. } | Self::NoCookie { .. } | Self::Refused { .. } => {
+                &code::LOGIN_FAILED
+            }
+            Self::Loop { .. } => &code::LOGIN_LOOP,
+            Self::Wire(fault) => fault.code(),
+        }
+    }
+
+    fn hint(&self) -> Cow<'static, str> {
+        match self {
+            Self::Refused { status, .. } if *status == StatusCode::NOT_FOUND => {
+                "the route depends on the Airflow version: check airflow_version".into()
+            }
+            Self::Wire(fault) => fault.hint(),
+            Self::Garbled { .. }
+            | Self::Loop { .. }
+            | Self::NoCookie { .. }
+            | Self::Refused { .. } => self.code().advice.into(),
+        }
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Wire(fault) => fault.retry_after(),
+            Self::Loop { .. } => Some(Duration::from_secs(10)),
+            Self::Garbled { .. } | Self::NoCookie { .. } | Self::Refused { .. } => None,
+        }
+    }
+}
+
+/// A token or session that was not made.
+#[derive(Debug, Clone)]
+pub enum MintError {
+    /// AWS refused or failed.
+    Aws(AwsError),
+    /// The sign-in at the web server failed.
+    Login(LoginError),
+}
+
+impl MintError {
+    /// Whether the same may succeed in a moment, with nothing changed on our side.
+    pub(super) fn is_passing(&self) -> bool {
+        match self {
+            Self::Aws(error) => error.is_passing(),
+            Self::Login(LoginError::Refused { status, .. }) => status.is_server_error(),
+            Self::Login(LoginError::Wire(_)) => true,
+            Self::Login(
+                LoginError::Garbled { .. }
+                | LoginError::Loop { .. }
+                | LoginError::NoCookie { .. },
+            ) => false,
+        }
+    }
+}
+
+impl From<AwsError> for MintError {
+    fn from(error: AwsError) -> Self {
+        Self::Aws(error)
+    }
+}
+
+impl From<LoginError> for MintError {
+    fn from(error: LoginError) -> Self {
+        Self::Login(error)
+    }
+}
+
+impl fmt::Display for MintError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Aws(error) => error.fmt(f),
+            Self::Login(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for MintError {}
+
+impl Fault for MintError {
+    fn code(&self) -> &'static Code {
+        match self {
+            Self::Aws(error) => error.code(),
+            Self::Login(error) => error.code(),
+        }
+    }
+
+    fn hint(&self) -> Cow<'static, str> {
+        match self {
+            Self::Aws(error) => error.hint(),
+            Self::Login(error) => error.hint(),
+        }
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Aws(error) => error.retry_after(),
+            Self::Login(error) => error.retry_after(),
+        }
+    }
+}
+
+/// A request for which no token or session was to be had.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum CredentialError {
-    /// AWS refused or failed.
-    Aws {
+    /// The gateway is stopping.
+    Gone,
+    /// AWS or the web server refused or failed.
+    Mint {
         /// How.
-        error: Arc<AwsError>,
+        error: Arc<MintError>,
         /// The next try, where one is held back.
         retry_after: Option<Duration>,
     },
-    /// The gateway is stopping.
-    Gone,
-    /// The mint took longer than a request waits.
+    /// It took longer than a request waits.
     Slow,
 }
 
 impl CredentialError {
-    pub(super) fn aws(error: &Arc<AwsError>, retry_after: Option<Duration>) -> Self {
-        Self::Aws {
+    pub(super) fn mint(error: &Arc<MintError>, retry_after: Option<Duration>) -> Self {
+        Self::Mint {
             error: Arc::clone(error),
             retry_after,
         }
@@ -37,8 +209,8 @@ impl CredentialError {
 impl fmt::Display for CredentialError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Aws { error, .. } => error.fmt(f),
             Self::Gone => f.write_str("the gateway is stopping"),
+            Self::Mint { error, .. } => error.fmt(f),
             Self::Slow => f.write_str("AWS did not give a token in time"),
         }
     }
@@ -49,22 +221,22 @@ impl std::error::Error for CredentialError {}
 impl Fault for CredentialError {
     fn code(&self) -> &'static Code {
         match self {
-            Self::Aws { error, .. } => error.code(),
             Self::Gone => &code::STOPPING,
+            Self::Mint { error, .. } => error.code(),
             Self::Slow => &code::AWS_UNAVAILABLE,
         }
     }
 
     fn hint(&self) -> Cow<'static, str> {
         match self {
-            Self::Aws { error, .. } => error.hint(),
+            Self::Mint { error, .. } => error.hint(),
             Self::Gone | Self::Slow => self.code().advice.into(),
         }
     }
 
     fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Aws { error, retry_after } => retry_after.or_else(|| error.retry_after()),
+            Self::Mint { error, retry_after } => retry_after.or_else(|| error.retry_after()),
             Self::Gone | Self::Slow => Some(Duration::from_secs(5)),
         }
     }

@@ -1,6 +1,32 @@
 //! Which web server hosts may get a token: MWAA's own names in the region asked, or the one
 //! name that the configuration gives.
 
+use crate::control::{AwsError, AwsErrorKind};
+use crate::names::{Environment, code};
+use http::HeaderValue;
+
+/// The host that AWS named, as a `Host` field, if it is one that this environment can have.
+pub(super) fn believed(
+    host: &str,
+    region: &str,
+    environment: &Environment,
+) -> Result<HeaderValue, AwsError> {
+    let domain = environment.custom_domain.as_deref();
+    let expected =
+        domain.is_some_and(|domain| host.eq_ignore_ascii_case(domain)) || is_mwaa(host, region);
+    let field = HeaderValue::from_str(host).ok().filter(|_| expected);
+    field.ok_or_else(|| {
+        AwsError::new(
+            AwsErrorKind::UntrustedHost,
+            &format!(
+                "AWS named {host:?} as the web server of {:?}; it is not MWAA's in {region}",
+                environment.name
+            ),
+            code::AWS_UNTRUSTED_HOST.advice,
+        )
+    })
+}
+
 /// Whether `host` is a web server of MWAA in `region`: the forms of the Public Suffix List,
 /// `<id>[-vpce].<cluster>.<region>.airflow.amazonaws.com[.cn]` and
 /// `<id>[-vpce].<cluster>.airflow.<region>.on.aws` (China: `.on.amazonwebservices.com.cn`).

@@ -1,8 +1,9 @@
 //! One minted token: where it may go, and how long it may be used. Pure: time is passed in.
 
-use super::host::is_mwaa;
+use super::host::believed;
+use super::slot::Perishable;
 use crate::control::{AwsError, AwsErrorKind, CliToken};
-use crate::names::{Environment, code};
+use crate::names::Environment;
 use crate::runtime::Moment;
 use http::HeaderValue;
 use std::sync::Arc;
@@ -14,8 +15,7 @@ pub struct Live {
     authorization: HeaderValue,
     host: Arc<str>,
     host_field: HeaderValue,
-    /// Which mint it came from; a refused token is named by it.
-    pub(super) generation: u64,
+    generation: u64,
     asked: Moment,
     usable: Duration,
     refresh_at: Duration,
@@ -32,21 +32,7 @@ impl Live {
         generation: u64,
     ) -> Result<Self, AwsError> {
         let host = minted.host.as_str();
-        let expected = match environment.custom_domain.as_deref() {
-            Some(domain) => host.eq_ignore_ascii_case(domain) || is_mwaa(host, &minted.region),
-            None => is_mwaa(host, &minted.region),
-        };
-        let host_field = HeaderValue::from_str(host).ok().filter(|_| expected);
-        let Some(host_field) = host_field else {
-            return Err(AwsError::new(
-                AwsErrorKind::UntrustedHost,
-                &format!(
-                    "AWS named {host:?} as the web server of {:?}; it is not MWAA's in {}",
-                    environment.name, minted.region
-                ),
-                code::AWS_UNTRUSTED_HOST.advice,
-            ));
-        };
+        let host_field = believed(host, &minted.region, environment)?;
         // only visible ASCII: a token must not be able to split the header that it becomes
         let mut authorization = Some(minted.token.reveal())
             .filter(|token| token.bytes().all(|b| b.is_ascii_graphic()))
@@ -93,19 +79,25 @@ impl Live {
         &self.host_field
     }
 
-    /// Whether the token may still be used.
-    pub fn is_usable(&self, now: Moment) -> bool {
-        self.asked.age(now) < self.usable
-    }
-
-    /// Whether a token in use should be replaced ahead of its end.
-    pub(super) fn is_due(&self, now: Moment) -> bool {
-        self.asked.age(now) >= self.refresh_at
-    }
-
     /// How old the token is.
     pub fn age(&self, now: Moment) -> Duration {
         self.asked.age(now)
+    }
+}
+
+impl Perishable for Live {
+    const RENEWALS: u32 = 5;
+
+    fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    fn is_usable(&self, now: Moment) -> bool {
+        self.asked.age(now) < self.usable
+    }
+
+    fn is_due(&self, now: Moment) -> bool {
+        self.asked.age(now) >= self.refresh_at
     }
 }
 

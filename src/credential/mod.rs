@@ -1,45 +1,56 @@
 //! What the web server wants to see: finds or mints the token, one mint at a time, and makes
 //! [`Keyed`] of [`Seated`].
 
-mod cache;
 mod error;
+mod flights;
 mod host;
 mod live;
+mod login;
+mod session;
 mod slot;
+mod tokens;
 
-pub use error::CredentialError;
+pub use error::{CredentialError, LoginError, MintError};
 pub use live::Live;
+pub use login::{LoggingIn, LoginReply, SignIn};
+pub use session::{Identity, Session};
 
-use crate::control::{AwsError, AwsErrorKind, ControlPlane};
+use crate::control::{AwsError, ControlPlane};
 use crate::names::Entry;
+use crate::policy::Passage;
 use crate::queue::Seated;
 use crate::runtime::{Background, Moment};
 use crate::telemetry::Metrics;
-use cache::Cache;
-use slot::{Outcome, Slot, Step, Watch};
+use flights::Flights;
+use http::{HeaderMap, HeaderValue};
+use login::Logins;
+use slot::Perishable as _;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::watch;
+use tokens::CliTokens;
+use tokio::sync::oneshot;
 
-/// The limits of minting.
+/// The limits of tokens and sessions.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// All tries of one mint together.
+    /// All tries of one mint together; a sign-in likewise.
     pub mint_total: Duration,
-    /// A request waits so long for a mint.
+    /// A request waits so long for a token or session.
     pub mint_wait: Duration,
-    /// The longest use of a token, from the moment at which it was asked for.
+    /// The longest use of a CLI token, from the moment at which it was asked for.
     pub token_use: Duration,
+    /// The longest use of a session.
+    pub session_use: Duration,
 }
 
-/// Finds tokens and mints them. Shared by all worker threads.
+/// Finds tokens and sessions, and makes them. Shared by all worker threads.
 #[derive(Debug)]
 pub struct Broker {
     control: Arc<dyn ControlPlane>,
-    cache: Cache,
+    tokens: Arc<Flights<CliTokens>>,
+    sessions: Arc<Flights<Logins>>,
     settings: Settings,
     background: Background,
-    metrics: Arc<Metrics>,
 }
 
 /// A permitted request with the token to send it with.
@@ -70,176 +81,168 @@ impl Keyed {
     }
 }
 
+/// A request that policy let pass, with the session to send it with.
+#[derive(Debug)]
+pub struct SignedIn {
+    passage: Passage,
+    session: Arc<Session>,
+}
+
+impl SignedIn {
+    /// The request.
+    pub fn passage(&self) -> &Passage {
+        &self.passage
+    }
+
+    /// The session and the host that it is at.
+    pub fn session(&self) -> &Session {
+        &self.session
+    }
+}
+
 /// Another token for a request whose first one was refused.
 #[derive(Debug)]
 pub struct Renewal(Arc<Live>);
 
 impl Broker {
-    /// Makes a broker whose mints run among the background tasks.
+    /// Makes a broker whose mints run among the background tasks; `door` posts the login.
     pub fn new(
         control: Arc<dyn ControlPlane>,
+        door: Arc<dyn SignIn>,
         settings: Settings,
         background: Background,
         metrics: Arc<Metrics>,
     ) -> Arc<Self> {
+        let limits = flights::Limits {
+            total: settings.mint_total,
+            wait: settings.mint_wait,
+        };
+        let tokens = CliTokens {
+            control: Arc::clone(&control),
+            metrics: Arc::clone(&metrics),
+            longest: settings.token_use,
+        };
+        let logins = Logins {
+            control: Arc::clone(&control),
+            door,
+            metrics,
+            longest: settings.session_use,
+        };
         Arc::new(Self {
+            tokens: Flights::new(tokens, limits.clone(), background.clone()),
+            sessions: Flights::new(logins, limits, background.clone()),
             control,
-            cache: Cache::default(),
             settings,
             background,
-            metrics,
         })
     }
 
     /// Puts a token to the request: the cached one, else the one being minted, else a new one.
-    pub async fn key(self: &Arc<Self>, seated: Seated) -> Result<Keyed, CredentialError> {
-        let live = self.token(seated.entry()).await?;
+    pub async fn key(&self, seated: Seated) -> Result<Keyed, CredentialError> {
+        let live = self.tokens.obtain(seated.entry()).await?;
         Ok(Keyed { seated, live })
     }
 
     /// After a 401 or 403: another token, if one is to be had.
-    pub async fn renew(self: &Arc<Self>, keyed: &Keyed) -> Option<Renewal> {
+    pub async fn renew(&self, keyed: &Keyed) -> Option<Renewal> {
         let entry = keyed.seated.entry();
-        if !self
-            .cache
-            .slot(entry.id)
-            .refused(keyed.live.generation, Moment::now())
-        {
+        let slot = self.tokens.slot(entry.id);
+        if !slot.refused(keyed.live.generation(), Moment::now()) {
             return None;
         }
-        self.token(entry).await.ok().map(Renewal)
+        self.tokens.obtain(entry).await.ok().map(Renewal)
     }
 
-    async fn token(self: &Arc<Self>, entry: &Arc<Entry>) -> Result<Arc<Live>, CredentialError> {
-        let slot = self.cache.slot(entry.id);
-        let now = Moment::now();
-        if let Some(live) = slot.usable(now) {
-            if live.is_due(now)
-                && let Some(Step::Mint(generation, sender, _)) = slot.refresh(now)
-            {
-                self.fly(slot, entry, generation, sender, Patience::Refresh);
-            }
-            return Ok(live);
-        }
-        let watch = match slot.obtain(now) {
-            Step::Use(live) => return Ok(live),
-            Step::Wait(watch) => watch,
-            Step::Mint(generation, sender, watch) => {
-                let patience = if slot.is_failing() {
-                    Patience::Once
-                } else {
-                    Patience::Waited
-                };
-                self.fly(Arc::clone(&slot), entry, generation, sender, patience);
-                watch
-            }
-            Step::Refuse(error, left) => return Err(CredentialError::aws(&error, Some(left))),
-        };
-        self.wait(&slot, watch).await
+    /// Puts a session to the request: the live one, else the one being opened, else a new one.
+    pub async fn sign_in(&self, passage: Passage) -> Result<SignedIn, CredentialError> {
+        let session = self.sessions.obtain(passage.entry()).await?;
+        Ok(SignedIn { passage, session })
     }
 
-    async fn wait(&self, slot: &Slot, mut watch: Watch) -> Result<Arc<Live>, CredentialError> {
-        let landed = async { watch.wait_for(Option::is_some).await.ok()?.clone() };
-        match tokio::time::timeout(self.settings.mint_wait, landed).await {
-            Ok(Some(Ok(live))) => Ok(live),
-            Ok(Some(Err(error))) => {
-                let held = slot.standing(Moment::now()).map(|(_, left)| left);
-                Err(CredentialError::aws(&error, held))
-            }
-            Ok(None) => Err(CredentialError::Gone),
-            Err(_) => Err(CredentialError::Slow),
-        }
-    }
-
-    /// Starts a flight. It ends in time whatever AWS does, and every waiter gets its result.
-    fn fly(
-        self: &Arc<Self>,
-        slot: Arc<Slot>,
-        entry: &Arc<Entry>,
-        generation: u64,
-        sender: watch::Sender<Option<Outcome>>,
-        patience: Patience,
-    ) {
-        let (broker, entry) = (Arc::clone(self), Arc::clone(entry));
-        self.background.spawn(async move {
-            let tries = broker.mint(&entry, generation, patience);
-            let outcome = tokio::time::timeout(broker.settings.mint_total, tries)
-                .await
-                .unwrap_or_else(|_elapsed| {
-                    Err(AwsError::new(
-                        AwsErrorKind::Unavailable,
-                        &format!(
-                            "CreateCliToken for {:?} took too long",
-                            entry.environment.name
-                        ),
-                        "check the network and the region; limits.mint_total bounds the wait",
-                    ))
-                })
-                .map(Arc::new)
-                .map_err(Arc::new);
-            broker.report(&entry, &outcome);
-            slot.land(generation, &outcome, Moment::now());
-            // nobody may be waiting any more, which is fine
-            let _unheard = sender.send(Some(outcome));
-        });
-    }
-
-    async fn mint(
+    /// After the web server refused the session: the same request with a new one. A web server
+    /// that refuses what it has just given gets no third try; `reply` is what it said.
+    pub async fn sign_in_again(
         &self,
-        entry: &Entry,
-        generation: u64,
-        patience: Patience,
-    ) -> Result<Live, AwsError> {
-        let mut tries = 0;
-        loop {
-            let asked = Moment::now();
-            let minted = self
-                .control
-                .create_cli_token(&entry.environment)
-                .await
-                .and_then(|minted| {
-                    let longest = self.settings.token_use;
-                    Live::new(&minted, &entry.environment, asked, longest, generation)
-                });
-            tries += 1;
-            match minted {
-                Err(error) if error.is_passing() && tries < patience.tries() => {
-                    self.metrics.mint(entry, "retried");
-                    let ceiling = FIRST_PAUSE * 2u32.pow(tries);
-                    tokio::time::sleep(ceiling.mul_f64(fastrand::f64())).await;
-                }
-                done => return done,
-            }
+        signed: SignedIn,
+        reply: &str,
+    ) -> Result<SignedIn, CredentialError> {
+        let slot = self.sessions.slot(signed.passage.entry().id);
+        if !slot.refused(signed.session.generation(), Moment::now()) {
+            return Err(login_loop(reply));
+        }
+        self.sign_in(signed.passage).await
+    }
+
+    /// Keeps the token that Airflow 3 has re-issued on a reply; no other cookie of a reply
+    /// counts.
+    pub fn reissued(&self, signed: &SignedIn, headers: &HeaderMap) {
+        if let Some(session) = signed.session.reissued(headers, Moment::now()) {
+            let slot = self.sessions.slot(signed.passage.entry().id);
+            slot.amend(signed.session.generation(), session);
         }
     }
 
-    fn report(&self, entry: &Entry, outcome: &Outcome) {
-        use crate::names::Fault as _;
-        let environment = &entry.environment.local;
-        match outcome {
-            Ok(live) => {
-                self.metrics.mint(entry, "ok");
-                tracing::debug!(%environment, host = %live.host(), "minted a CLI token");
-            }
-            Err(error) => {
-                self.metrics.mint(entry, error.code().text);
-                tracing::warn!(%environment, code = error.code().text, %error, hint = %error.hint(), "cannot mint a CLI token");
-            }
+    /// Lets go of the environment's session: somebody has signed out.
+    pub fn sign_out(&self, entry: &Entry) -> bool {
+        self.sessions.slot(entry.id).forget().is_some()
+    }
+
+    /// The address that hands a browser over to the environment's own web server, with a web
+    /// token made for it alone.
+    pub async fn handover(&self, entry: &Arc<Entry>) -> Result<HeaderValue, CredentialError> {
+        let (sender, made) = oneshot::channel();
+        let (control, asked) = (Arc::clone(&self.control), Arc::clone(entry));
+        self.background.spawn(async move {
+            let minted = control.create_web_login_token(&asked.environment).await;
+            let address = minted.and_then(|minted| login::handover(&minted, &asked));
+            // the browser may have gone away
+            let _unheard = sender.send(address);
+        });
+        match tokio::time::timeout(self.settings.mint_wait, made).await {
+            Ok(Ok(Ok(address))) => Ok(address),
+            Ok(Ok(Err(error))) => Err(aws(error)),
+            Ok(Err(_gone)) => Err(CredentialError::Gone),
+            Err(_elapsed) => Err(CredentialError::Slow),
         }
     }
 
     /// What is known of an environment's token, for `/readyz`, `/status` and metrics.
     pub fn state(&self, entry: &Entry) -> TokenState {
         let now = Moment::now();
-        let slot = self.cache.slot(entry.id);
+        let slot = self.tokens.slot(entry.id);
         let usable = slot.usable(now);
         TokenState {
             age: usable.as_ref().map(|live| live.age(now)),
             host: usable.map(|live| Arc::clone(live.host())),
-            minting: slot.is_minting(),
+            minting: slot.is_making(),
             failure: slot.standing(now).map(|(error, _)| error),
         }
     }
+
+    /// What is known of an environment's session, for `/status` and our pages.
+    pub fn session_state(&self, entry: &Entry) -> SessionState {
+        let now = Moment::now();
+        let slot = self.sessions.slot(entry.id);
+        let live = slot.usable(now);
+        SessionState {
+            age: live.as_ref().map(|live| live.age(now)),
+            left: live.as_ref().map(|live| live.left(now)),
+            identity: live.map(|live| Arc::clone(live.identity())),
+            signing_in: slot.is_making(),
+            failure: slot.standing(now).map(|(error, _)| error),
+        }
+    }
+}
+
+/// What a web server does that refuses what it has just given; `reply` is how.
+pub fn login_loop(reply: &str) -> CredentialError {
+    let reply = reply.to_owned();
+    let error = MintError::Login(LoginError::Loop { reply });
+    CredentialError::mint(&Arc::new(error), None)
+}
+
+fn aws(error: AwsError) -> CredentialError {
+    CredentialError::mint(&Arc::new(MintError::Aws(error)), None)
 }
 
 /// What is known of a token, without the token.
@@ -252,28 +255,20 @@ pub struct TokenState {
     /// Whether a mint is in flight.
     pub minting: bool,
     /// The failure that stands.
-    pub failure: Option<Arc<AwsError>>,
+    pub failure: Option<Arc<MintError>>,
 }
 
-/// How often one flight may try.
-#[derive(Debug, Clone, Copy)]
-enum Patience {
-    /// A live token still serves: one try.
-    Refresh,
-    /// The last flight failed too: one try, so that a failing AWS is not hammered.
-    Once,
-    /// Requests wait and nothing has failed yet: a hiccup should not reach them.
-    Waited,
+/// What is known of a session, without the session.
+#[derive(Debug, Clone)]
+pub struct SessionState {
+    /// The age of the live session.
+    pub age: Option<Duration>,
+    /// How long it will still be used.
+    pub left: Option<Duration>,
+    /// Who it belongs to.
+    pub identity: Option<Arc<Identity>>,
+    /// Whether a sign-in is under way.
+    pub signing_in: bool,
+    /// The failure that stands.
+    pub failure: Option<Arc<MintError>>,
 }
-
-impl Patience {
-    const fn tries(self) -> u32 {
-        match self {
-            Self::Refresh | Self::Once => 1,
-            Self::Waited => 3,
-        }
-    }
-}
-
-/// Pauses between tries are random between nothing and this, doubled each time.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);

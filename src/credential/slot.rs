@@ -1,53 +1,86 @@
-//! The state machine of one token: none, minting, live, stale but usable, expired.
+//! The state machine of one token or session: none, being made, live, stale but usable, expired.
 //!
-//! At most one mint is in flight, and it belongs to the slot, not to the caller who happened
-//! to be first: callers only watch it. A failed refresh leaves the live token alone.
+//! At most one flight is in the air, and it belongs to the slot, not to the caller who happened
+//! to be first: callers only watch it. A failed refresh leaves what is live alone.
 
-use super::live::Live;
-use crate::control::{AwsError, Backoff};
+use super::error::MintError;
+use crate::control::Backoff;
 use crate::runtime::Moment;
 use arc_swap::ArcSwapOption;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// How a flight ended.
-pub(super) type Outcome = Result<Arc<Live>, Arc<AwsError>>;
+/// Something that lives for a while.
+pub(super) trait Perishable: Send + Sync + 'static {
+    /// Which flight it came from; what was refused is named by it.
+    fn generation(&self) -> u64;
 
-/// Watches a flight; `None` until it has ended.
-pub(super) type Watch = watch::Receiver<Option<Outcome>>;
+    /// Whether it may still be used.
+    fn is_usable(&self, now: Moment) -> bool;
 
-/// One token's place.
-#[derive(Debug, Default)]
-pub(super) struct Slot {
-    live: ArcSwapOption<Live>,
-    state: Mutex<State>,
+    /// Whether it should be replaced ahead of its end, if it is in use.
+    fn is_due(&self, now: Moment) -> bool;
+
+    /// How often it may be replaced after a refusal.
+    const RENEWALS: u32;
 }
 
-#[derive(Debug, Default)]
-struct State {
-    flight: Option<Watch>,
+/// How a flight ended.
+pub(super) type Outcome<T> = Result<Arc<T>, Arc<MintError>>;
+
+/// Watches a flight; `None` until it has ended.
+pub(super) type Watch<T> = watch::Receiver<Option<Outcome<T>>>;
+
+/// The place of one environment's token or session.
+#[derive(Debug)]
+pub(super) struct Slot<T> {
+    live: ArcSwapOption<T>,
+    state: Mutex<State<T>>,
+}
+
+#[derive(Debug)]
+struct State<T> {
+    flight: Option<Watch<T>>,
     generation: u64,
-    backoff: Backoff,
+    backoff: Backoff<MintError>,
     renewals: Renewals,
+}
+
+impl<T: Perishable> Default for Slot<T> {
+    fn default() -> Self {
+        Self {
+            live: ArcSwapOption::empty(),
+            state: Mutex::new(State {
+                flight: None,
+                generation: 0,
+                backoff: Backoff::default(),
+                renewals: Renewals {
+                    most: T::RENEWALS,
+                    left: T::RENEWALS,
+                    filled: None,
+                },
+            }),
+        }
+    }
 }
 
 /// What a caller is to do.
 #[derive(Debug)]
-pub(super) enum Step {
-    /// Start a mint with this generation; report through the sender.
-    Mint(u64, watch::Sender<Option<Outcome>>, Watch),
-    /// A mint is on its way: wait for it.
-    Wait(Watch),
-    /// Use this token.
-    Use(Arc<Live>),
+pub(super) enum Step<T> {
+    /// Make one with this generation; report through the sender.
+    Make(u64, watch::Sender<Option<Outcome<T>>>, Watch<T>),
+    /// One is being made: wait for it.
+    Wait(Watch<T>),
+    /// Use this one.
+    Use(Arc<T>),
     /// The last failure stands, for so long.
-    Refuse(Arc<AwsError>, Duration),
+    Refuse(Arc<MintError>, Duration),
 }
 
-impl Slot {
+impl<T: Perishable> Slot<T> {
     /// The token, if it is usable now. No lock: this is every request's path.
-    pub(super) fn usable(&self, now: Moment) -> Option<Arc<Live>> {
+    pub(super) fn usable(&self, now: Moment) -> Option<Arc<T>> {
         self.live
             .load()
             .as_ref()
@@ -56,7 +89,7 @@ impl Slot {
     }
 
     /// What to do about a slot that has no usable token.
-    pub(super) fn obtain(&self, now: Moment) -> Step {
+    pub(super) fn obtain(&self, now: Moment) -> Step<T> {
         let mut state = self.lock();
         // another thread may have been faster
         if let Some(live) = self.usable(now) {
@@ -72,7 +105,7 @@ impl Slot {
     }
 
     /// Whether to replace a usable token ahead of time, now that it is in use.
-    pub(super) fn refresh(&self, now: Moment) -> Option<Step> {
+    pub(super) fn refresh(&self, now: Moment) -> Option<Step<T>> {
         let mut state = self.lock();
         // another thread may have been faster
         let due = self
@@ -85,7 +118,7 @@ impl Slot {
     }
 
     /// Ends a flight. A success becomes the live token; a failure leaves what is there.
-    pub(super) fn land(&self, generation: u64, outcome: &Outcome, now: Moment) {
+    pub(super) fn land(&self, generation: u64, outcome: &Outcome<T>, now: Moment) {
         let mut state = self.lock();
         if state.generation != generation {
             // a flight that was given up has no say any more
@@ -97,7 +130,10 @@ impl Slot {
                 state.backoff.succeeded();
                 self.live.store(Some(Arc::clone(live)));
             }
-            Err(error) => state.backoff.failed(Arc::clone(error), now),
+            Err(error) => {
+                let passing = error.is_passing();
+                state.backoff.failed(Arc::clone(error), passing, now);
+            }
         }
     }
 
@@ -105,7 +141,7 @@ impl Slot {
     /// a web server that refuses everything must not turn each request into a mint.
     pub(super) fn refused(&self, generation: u64, now: Moment) -> bool {
         let mut state = self.lock();
-        let current = self.live.load().as_ref().map(|live| live.generation);
+        let current = self.live.load().as_ref().map(|live| live.generation());
         if current != Some(generation) {
             // somebody has replaced it already: the new one is worth a try
             return true;
@@ -117,56 +153,62 @@ impl Slot {
         true
     }
 
+    /// Replaces what is live by what the web server made of it, unless it has gone since.
+    pub(super) fn amend(&self, generation: u64, by: T) {
+        let _state = self.lock();
+        if self.live.load().as_ref().map(|live| live.generation()) == Some(generation) {
+            self.live.store(Some(Arc::new(by)));
+        }
+    }
+
+    /// Lets go of what is live, and gives it.
+    pub(super) fn forget(&self) -> Option<Arc<T>> {
+        let _state = self.lock();
+        self.live.swap(None)
+    }
+
     /// Whether the last flight failed.
     pub(super) fn is_failing(&self) -> bool {
         self.lock().backoff.is_failing()
     }
 
     /// The failure that stands now, and for how long no mint will be tried.
-    pub(super) fn standing(&self, now: Moment) -> Option<(Arc<AwsError>, Duration)> {
+    pub(super) fn standing(&self, now: Moment) -> Option<(Arc<MintError>, Duration)> {
         self.lock().backoff.standing(now)
     }
 
-    /// Whether a mint is in flight.
-    pub(super) fn is_minting(&self) -> bool {
+    /// Whether one is being made.
+    pub(super) fn is_making(&self) -> bool {
         self.lock().in_flight().is_some()
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, State<T>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl<T: Perishable> State<T> {
     /// The flight, unless its task is gone without a word: waiting for it would never end.
-    fn in_flight(&self) -> Option<&Watch> {
+    fn in_flight(&self) -> Option<&Watch<T>> {
         self.flight
             .as_ref()
             .filter(|flight| flight.has_changed().is_ok())
     }
 
-    fn take_off(&mut self) -> Step {
+    fn take_off(&mut self) -> Step<T> {
         let (sender, watch) = watch::channel(None);
         self.generation += 1;
         self.flight = Some(watch.clone());
-        Step::Mint(self.generation, sender, watch)
+        Step::Make(self.generation, sender, watch)
     }
 }
 
-/// How often refused tokens may be replaced: a few at once, then one in ten seconds.
+/// How often what was refused may be replaced: a few times at once, then once in ten seconds.
 #[derive(Debug)]
 struct Renewals {
+    most: u32,
     left: u32,
     filled: Option<Moment>,
-}
-
-impl Default for Renewals {
-    fn default() -> Self {
-        Self {
-            left: RENEWALS,
-            filled: None,
-        }
-    }
 }
 
 impl Renewals {
@@ -176,8 +218,8 @@ impl Renewals {
         if gained > 0 {
             self.left = self
                 .left
-                .saturating_add(u32::try_from(gained).unwrap_or(RENEWALS))
-                .min(RENEWALS);
+                .saturating_add(u32::try_from(gained).unwrap_or(self.most))
+                .min(self.most);
             self.filled = Some(now);
         }
         let granted = self.left > 0;
@@ -186,73 +228,73 @@ impl Renewals {
     }
 }
 
-/// Renewals that may follow each other at once.
-const RENEWALS: u32 = 5;
 /// The time in which one renewal is earned back.
 const RENEWAL_EVERY: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::AwsErrorKind;
+    use crate::control::{AwsError, AwsErrorKind};
+    use crate::credential::live::Live;
     use crate::credential::live::tests::live;
 
     fn at(seconds: u64) -> Moment {
         Moment::from_clocks(Duration::from_secs(seconds), Duration::from_secs(seconds))
     }
 
-    fn failed() -> Outcome {
-        Err(Arc::new(AwsError::new(AwsErrorKind::Throttled, "x", "y")))
+    fn failed() -> Outcome<Live> {
+        let error = AwsError::new(AwsErrorKind::Throttled, "x", "y");
+        Err(Arc::new(MintError::Aws(error)))
     }
 
     #[test]
     fn one_flight_at_a_time_and_failures_stand() {
-        let slot = Slot::default();
-        let Step::Mint(generation, _sender, _watch) = slot.obtain(at(0)) else {
+        let slot = Slot::<Live>::default();
+        let Step::Make(generation, _sender, _watch) = slot.obtain(at(0)) else {
             panic!("no mint")
         };
         assert!(matches!(slot.obtain(at(0)), Step::Wait(_)));
         slot.land(generation, &failed(), at(1));
         assert!(matches!(slot.obtain(at(1)), Step::Refuse(..)));
-        assert!(matches!(slot.obtain(at(60)), Step::Mint(..)));
+        assert!(matches!(slot.obtain(at(60)), Step::Make(..)));
     }
 
     #[test]
     fn a_flight_that_was_replaced_has_no_say() {
-        let slot = Slot::default();
-        let Step::Mint(first, ..) = slot.obtain(at(0)) else {
+        let slot = Slot::<Live>::default();
+        let Step::Make(first, ..) = slot.obtain(at(0)) else {
             panic!("no mint")
         };
         slot.land(first, &failed(), at(0));
-        let Step::Mint(second, _sender, _) = slot.obtain(at(60)) else {
+        let Step::Make(second, _sender, _) = slot.obtain(at(60)) else {
             panic!("no mint")
         };
         slot.land(first, &failed(), at(61));
-        assert!(slot.is_minting(), "the second flight goes on");
+        assert!(slot.is_making(), "the second flight goes on");
         assert_ne!(first, second);
     }
 
     #[test]
     fn a_flight_whose_task_is_gone_holds_nobody_up() {
-        let slot = Slot::default();
-        let Step::Mint(_, sender, _watch) = slot.obtain(at(0)) else {
+        let slot = Slot::<Live>::default();
+        let Step::Make(_, sender, _watch) = slot.obtain(at(0)) else {
             panic!("no mint")
         };
-        assert!(slot.is_minting());
+        assert!(slot.is_making());
         drop(sender);
-        assert!(!slot.is_minting());
-        assert!(matches!(slot.obtain(at(0)), Step::Mint(..)));
+        assert!(!slot.is_making());
+        assert!(matches!(slot.obtain(at(0)), Step::Make(..)));
     }
 
     #[test]
     fn a_token_is_refreshed_once_and_only_when_due() {
-        let slot = Slot::default();
+        let slot = Slot::<Live>::default();
         for start in [0, 40] {
             let step = match start {
                 0 => slot.obtain(at(0)),
                 _ => slot.refresh(at(start)).expect("it is due"),
             };
-            let Step::Mint(generation, _sender, _) = step else {
+            let Step::Make(generation, _sender, _) = step else {
                 panic!("no mint")
             };
             assert!(slot.refresh(at(start)).is_none(), "one at a time");
@@ -268,7 +310,11 @@ mod tests {
 
     #[test]
     fn renewals_run_out_and_come_back() {
-        let mut renewals = Renewals::default();
+        let mut renewals = Renewals {
+            most: 5,
+            left: 5,
+            filled: None,
+        };
         let granted = (0..10).filter(|_| renewals.take(at(0))).count();
         assert_eq!(granted, 5);
         assert!(!renewals.take(at(9)));

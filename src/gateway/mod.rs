@@ -1,22 +1,30 @@
 //! The corridor: one function that names the rooms in order.
 
-mod command_body;
+mod dead_session;
+mod health;
+mod note;
+mod own;
+mod sign_in_pages;
+mod web;
+mod whole_body;
 
-pub use command_body::BodyError;
+pub use sign_in_pages::Visits;
+pub use whole_body::BodyError;
 
 use crate::control::{Discovery, Versions};
 use crate::credential::{Broker, Keyed};
 use crate::guard;
 use crate::listener::Arrived;
-use crate::names::{Fault, Known};
+use crate::names::{EnvName, Fault, Known};
 use crate::policy;
 use crate::queue::Queues;
 use crate::reply::{self, CliForm, Reply};
-use crate::route::{self, Kind, Routed};
+use crate::route::{self, Destination, Kind, Routed};
 use crate::runtime::{LocalTasks, Sweeper, uptime};
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, Refusals};
 use crate::upstream::{Answered, Upstream, UpstreamError};
 use http::StatusCode;
+use note::Note;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,10 +44,25 @@ pub struct Shared {
     pub queues: Queues,
     /// Their tokens.
     pub broker: Arc<Broker>,
+    /// The visits to login pages.
+    pub visits: Visits,
     /// The counters.
     pub metrics: Arc<Metrics>,
+    /// The last refusals.
+    pub refusals: Refusals,
+    /// Where the gateway listens.
+    pub front: Front,
     /// The corridor's own limits.
     pub limits: Limits,
+}
+
+/// Where the gateway listens, for people and for the links of our own pages.
+#[derive(Debug, Clone, Default)]
+pub struct Front {
+    /// Every address, as a URL.
+    pub addresses: Vec<String>,
+    /// The listeners of single environments, as URLs.
+    pub doors: Vec<(EnvName, String)>,
 }
 
 /// The corridor's own limits.
@@ -47,6 +70,8 @@ pub struct Shared {
 pub struct Limits {
     /// The longest command, in bytes.
     pub cli_body: usize,
+    /// The longest body of a REST or UI request, in bytes.
+    pub request_body: usize,
     /// Silence within a request body.
     pub body_idle: Duration,
     /// The largest decoded output, in bytes.
@@ -72,19 +97,12 @@ type Refused = Box<dyn Fault>;
 /// Answers one request.
 pub async fn handle(corridor: Rc<Corridor>, arrived: Arrived) -> Reply {
     let started = uptime();
-    let id = arrived.id;
-    let method = arrived.head.method.clone();
+    let note = Note::of(&arrived);
     let (reply, kind) = match walk(&corridor, arrived).await {
-        Ok((reply, kind)) => (reply, kind.word()),
-        Err(refused) => {
-            let code = refused.code();
-            corridor.shared.metrics.fault(code);
-            // clients choose paths and names, and so the length of what is told about them
-            let detail: String = refused.to_string().chars().take(LONGEST_DETAIL).collect();
-            tracing::info!(%id, code = code.text, detail, "refused");
-            (reply::fault(refused.as_ref(), id), "fault")
-        }
+        Ok((reply, kind)) => (reply, kind),
+        Err(refused) => (note.refused(&corridor.shared, refused.as_ref()), "fault"),
     };
+    let (id, method) = (note.id(), note.method());
     let took = uptime().saturating_sub(started);
     corridor
         .shared
@@ -94,21 +112,33 @@ pub async fn handle(corridor: Rc<Corridor>, arrived: Arrived) -> Reply {
     reply
 }
 
-async fn walk(corridor: &Rc<Corridor>, arrived: Arrived) -> Result<(Reply, Kind), Refused> {
+async fn walk(
+    corridor: &Rc<Corridor>,
+    arrived: Arrived,
+) -> Result<(Reply, &'static str), Refused> {
     let shared = &corridor.shared;
     let admitted = guard::admit(arrived, &shared.guard).map_err(boxed)?;
-    let routed = route::resolve(admitted, &shared.known.now()).map_err(boxed)?;
+    let routed = match route::resolve(admitted, &shared.known.now()).map_err(boxed)? {
+        Destination::Environment(routed) => routed,
+        Destination::Own(own) => return Ok((own::answer(shared, &own), "own")),
+    };
     let kind = routed.kind();
-    match kind {
-        Kind::Cli => cli(corridor, routed).await.map(|reply| (reply, kind)),
-    }
+    let reply = match kind {
+        Kind::Cli => cli(corridor, routed).await?,
+        Kind::Handover => sign_in_pages::handover(corridor, routed).await?,
+        Kind::Login => sign_in_pages::login(corridor, routed)?,
+        Kind::Logout => sign_in_pages::logout(corridor, routed).await?,
+        Kind::Rest | Kind::Ui => Box::pin(web::web(corridor, routed)).await?,
+    };
+    Ok((reply, kind.word()))
 }
 
 /// A command: its body is read whole before anything is judged, because a truncated command
 /// is a different valid command; what was judged is what is sent.
 async fn cli(corridor: &Rc<Corridor>, mut routed: Routed) -> Result<Reply, Refused> {
     let (shared, sweeper) = (&corridor.shared, &corridor.sweeper);
-    let bytes = command_body::read(routed.admitted_mut(), &shared.limits, sweeper)
+    let (limits, body) = (&shared.limits, routed.admitted_mut().body_mut());
+    let bytes = whole_body::read(body, limits.cli_body, limits.body_idle, sweeper)
         .await
         .map_err(boxed)?;
     let command = policy::Command::read(&bytes).map_err(boxed)?;
@@ -164,9 +194,6 @@ async fn send(corridor: &Corridor, keyed: Keyed) -> Result<Answered, UpstreamErr
         None => Ok(answered),
     }
 }
-
-/// The longest detail of a log line, in characters.
-const LONGEST_DETAIL: usize = 700;
 
 fn boxed(fault: impl Fault + 'static) -> Refused {
     Box::new(fault)

@@ -51,7 +51,8 @@ impl HostRules {
 
     /// RFC 9112 section 3.2: exactly one Host, equal to the authority of an absolute target,
     /// and on the list. Compared as parsed name and port, never by prefix or suffix.
-    pub fn check(&self, head: &Parts, peer: Peer) -> Result<Named, GuardError> {
+    /// `secure` tells what a Host without a port means (RFC 9110 section 4.2).
+    pub fn check(&self, head: &Parts, peer: Peer, secure: bool) -> Result<Named, GuardError> {
         let mut hosts = head.headers.get_all(HOST).iter();
         let host = match (hosts.next(), hosts.next()) {
             (Some(host), None) => host,
@@ -79,14 +80,15 @@ impl HostRules {
                 host: authority.as_str().to_owned(),
             });
         }
-        self.named(&host, peer)
+        self.named(&host, peer, secure)
             .ok_or_else(|| GuardError::ForeignHost {
                 host: host.into_owned(),
             })
     }
 
-    fn named(&self, host: &str, peer: Peer) -> Option<Named> {
+    fn named(&self, host: &str, peer: Peer, secure: bool) -> Option<Named> {
         let (name, port) = split_port(host);
+        let port = port.unwrap_or(if secure { HTTPS_PORT } else { HTTP_PORT });
         if let Some(label) = name.strip_suffix(".localhost")
             && self.is_our_port(port, peer)
         {
@@ -108,44 +110,38 @@ impl HostRules {
                     || self
                         .extra
                         .iter()
-                        .any(|extra| self.is_extra(extra, host, name, port, peer))
+                        .any(|extra| self.is_extra(extra, name, port, peer))
             }
         };
         plain.then_some(Named::Plain)
     }
 
-    fn is_our_port(&self, port: Option<u16>, peer: Peer) -> bool {
-        peer == Peer::Unix
-            || self
-                .addresses
-                .iter()
-                .any(|address| address.port == port.unwrap_or(HTTP_PORT))
+    fn is_our_port(&self, port: u16, peer: Peer) -> bool {
+        peer == Peer::Unix || self.addresses.iter().any(|address| address.port == port)
     }
 
-    fn is_extra(
-        &self,
-        extra: &str,
-        host: &str,
-        name: &str,
-        port: Option<u16>,
-        peer: Peer,
-    ) -> bool {
-        extra == host || (extra == name && self.is_our_port(port, peer))
+    fn is_extra(&self, extra: &str, name: &str, port: u16, peer: Peer) -> bool {
+        match split_port(extra) {
+            (extra, Some(theirs)) => extra == name && theirs == port,
+            (extra, None) => extra == name && self.is_our_port(port, peer),
+        }
     }
 }
 
 impl Listening {
-    fn is_called(&self, name: &str, port: Option<u16>) -> bool {
+    fn is_called(&self, name: &str, port: u16) -> bool {
         let bare = name
             .strip_prefix('[')
             .and_then(|n| n.strip_suffix(']'))
             .unwrap_or(name);
-        port.unwrap_or(HTTP_PORT) == self.port && self.ip.as_deref() == Some(bare)
+        port == self.port && self.ip.as_deref() == Some(bare)
     }
 }
 
 /// What a Host without a port means over plain HTTP.
 const HTTP_PORT: u16 = 80;
+/// What it means over TLS.
+const HTTPS_PORT: u16 = 443;
 
 #[cfg(test)]
 mod tests {
@@ -166,7 +162,34 @@ mod tests {
             request = request.header("host", *host);
         }
         let head = request.body(()).unwrap().into_parts().0;
-        rules.check(&head, Peer::Ip([127, 0, 0, 1].into()))
+        rules.check(&head, Peer::Ip([127, 0, 0, 1].into()), false)
+    }
+
+    #[test]
+    fn a_host_without_a_port_means_the_scheme_s() {
+        let rules = |port| {
+            let address = SocketAddr::from(([127, 0, 0, 1], port));
+            HostRules::new(
+                vec![address],
+                &["a.example:443".to_owned(), "box".to_owned()],
+            )
+        };
+        let passes = |port, host: &str, secure| {
+            let head = Request::builder().header("host", host).body(()).unwrap();
+            let head = head.into_parts().0;
+            rules(port)
+                .check(&head, Peer::Ip([127, 0, 0, 1].into()), secure)
+                .is_ok()
+        };
+        for host in ["localhost", "prod.localhost", "127.0.0.1", "box"] {
+            assert!(passes(443, host, true), "{host}");
+            assert!(!passes(443, host, false), "{host}");
+            assert!(passes(80, host, false), "{host}");
+            assert!(!passes(80, host, true), "{host}");
+        }
+        // a port that is forwarded to ours
+        assert!(passes(8443, "a.example", true));
+        assert!(!passes(8443, "a.example", false));
     }
 
     #[test]
@@ -253,7 +276,7 @@ mod tests {
                 vec!["127.0.0.1:8080".parse().unwrap(), "[::1]:8080".parse().unwrap()],
                 &["box".to_owned()],
             );
-            let Ok(named) = rules.check(&head, Peer::Ip([127, 0, 0, 1].into())) else {
+            let Ok(named) = rules.check(&head, Peer::Ip([127, 0, 0, 1].into()), false) else {
                 return Ok(());
             };
             let lower = text.trim().to_ascii_lowercase();

@@ -8,16 +8,20 @@ mod framing;
 mod host;
 mod origin;
 mod peer;
+mod reader;
 mod refusal;
 mod target;
 
 pub use caller::CallerSecret;
 pub use host::{HostRules, Named};
 pub use peer::Networks;
+pub use reader::wants_page;
 pub use refusal::GuardError;
 pub use target::{Reserved, Target};
 
-use crate::listener::{Arrived, Body};
+pub use crate::listener::Body;
+
+use crate::listener::Arrived;
 use crate::names::{EnvName, RequestId};
 use http::HeaderMap;
 use http::Method;
@@ -44,6 +48,7 @@ pub struct Settings {
 #[derive(Debug)]
 pub struct Admitted {
     id: RequestId,
+    secure: bool,
     door: Option<Rc<EnvName>>,
     named: Named,
     method: Method,
@@ -78,10 +83,30 @@ impl Admitted {
         &self.target
     }
 
+    /// Whether the request came over TLS.
+    pub fn secure(&self) -> bool {
+        self.secure
+    }
+
+    /// The scheme of URLs that lead here: `http` or `https`.
+    pub fn scheme(&self) -> &'static str {
+        if self.secure { "https" } else { "http" }
+    }
+
+    /// The origin that the client called, as it wrote it: `scheme://Host`.
+    pub fn origin(&self) -> String {
+        format!("{}://{}", self.scheme(), self.host())
+    }
+
     /// The port in the Host header, for URLs that we tell the client.
     pub fn port(&self) -> Option<u16> {
-        let host = self.headers.get(http::header::HOST)?.to_str().ok()?;
-        host.rsplit_once(':')?.1.parse().ok()
+        authority::split_port(self.host()).1
+    }
+
+    /// Host has been checked, so it is there and readable.
+    fn host(&self) -> &str {
+        let host = self.headers.get(http::header::HOST);
+        host.and_then(|host| host.to_str().ok()).unwrap_or_default()
     }
 
     /// The header section, as the client sent it.
@@ -92,6 +117,11 @@ impl Admitted {
     /// The body, to be read.
     pub fn body_mut(&mut self) -> &mut Body {
         &mut self.body
+    }
+
+    /// Keeps the header section and the body.
+    pub fn into_headers_and_body(self) -> (HeaderMap, Body) {
+        (self.headers, self.body)
     }
 
     /// Keeps the header section only.
@@ -106,6 +136,7 @@ pub fn admit(arrived: Arrived, settings: &Settings) -> Result<Admitted, GuardErr
     let Arrived {
         id,
         peer,
+        secure,
         door,
         head,
         body,
@@ -117,14 +148,15 @@ pub fn admit(arrived: Arrived, settings: &Settings) -> Result<Admitted, GuardErr
         });
     }
     framing::check(&head)?;
-    let named = settings.hosts.check(&head, peer)?;
+    let named = settings.hosts.check(&head, peer, secure)?;
     if let Some(secret) = &settings.secret {
         secret.check(&head.headers)?;
     }
     let target = Target::read(&head.uri, settings.target_size)?;
-    origin::check(&head, &target, &settings.trusted_origins)?;
+    origin::check(&head, &target, &settings.trusted_origins, secure)?;
     Ok(Admitted {
         id,
+        secure,
         door,
         named,
         method: head.method,

@@ -11,6 +11,7 @@ pub(super) fn check(
     head: &Parts,
     target: &Target,
     trusted: &[String],
+    secure: bool,
 ) -> Result<(), GuardError> {
     if head.method == Method::OPTIONS
         && head.headers.contains_key("access-control-request-method")
@@ -27,7 +28,9 @@ pub(super) fn check(
             }
             Ok(())
         }
-        Some(Reserved::Mwaa | Reserved::Own) | None => check_other(head),
+        Some(Reserved::Mwaa | Reserved::Own | Reserved::Sso) | None => {
+            check_other(head, secure)
+        }
     }
 }
 
@@ -51,7 +54,7 @@ fn check_cli(headers: &HeaderMap, trusted: &[String]) -> Result<(), GuardError> 
 
 /// Every other route: fetch metadata must say that our own page asks, or that a person
 /// navigates. Another local port is same-site and not enough.
-fn check_other(head: &Parts) -> Result<(), GuardError> {
+fn check_other(head: &Parts, secure: bool) -> Result<(), GuardError> {
     let text = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
     let safe = matches!(head.method, Method::GET | Method::HEAD | Method::OPTIONS);
     let navigation = head.method == Method::GET
@@ -61,7 +64,7 @@ fn check_other(head: &Parts) -> Result<(), GuardError> {
         (Some("same-origin"), _) | (None, None) => true,
         (Some("none"), _) => safe,
         (Some(_), _) => navigation,
-        (None, Some(origin)) => is_own_origin(head, origin),
+        (None, Some(origin)) => is_own_origin(head, origin, secure),
     };
     if own_page {
         Ok(())
@@ -72,14 +75,15 @@ fn check_other(head: &Parts) -> Result<(), GuardError> {
     }
 }
 
-/// The Host has been checked already, so an origin equal to it is ours.
-fn is_own_origin(head: &Parts, origin: &str) -> bool {
+/// The Host has been checked already, so an origin with our scheme and equal to it is ours.
+fn is_own_origin(head: &Parts, origin: &str, secure: bool) -> bool {
+    let scheme = if secure { "https://" } else { "http://" };
     let host = head
         .headers
         .get(http::header::HOST)
         .and_then(|host| host.to_str().ok());
     origin
-        .strip_prefix("http://")
+        .strip_prefix(scheme)
         .is_some_and(|rest| host.is_some_and(|host| rest.eq_ignore_ascii_case(host)))
 }
 
@@ -112,6 +116,15 @@ mod tests {
     use http::Request;
 
     fn verdict(method: &str, path: &str, headers: &[(&str, &str)]) -> Result<(), GuardError> {
+        verdict_over(false, method, path, headers)
+    }
+
+    fn verdict_over(
+        secure: bool,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> Result<(), GuardError> {
         let mut request = Request::builder()
             .method(method)
             .uri(path)
@@ -121,7 +134,12 @@ mod tests {
         }
         let head = request.body(()).unwrap().into_parts().0;
         let target = Target::read(&head.uri, 8192).unwrap();
-        check(&head, &target, &["https://tools.example".to_owned()])
+        check(
+            &head,
+            &target,
+            &["https://tools.example".to_owned()],
+            secure,
+        )
     }
 
     const TEXT: (&str, &str) = ("content-type", "text/plain");
@@ -205,8 +223,12 @@ mod tests {
             verdict("POST", "/home", &[("origin", "http://localhost:8080")]),
             Ok(())
         );
+        let over_tls = |origin| verdict_over(true, "POST", "/home", &[("origin", origin)]);
+        assert_eq!(over_tls("https://localhost:8080"), Ok(()));
+        assert!(over_tls("http://localhost:8080").is_err(), "another origin");
         for (method, headers) in [
             ("POST", &[("sec-fetch-site", "same-site")][..]),
+            ("POST", &[("origin", "https://localhost:8080")]),
             (
                 "GET",
                 &[

@@ -18,6 +18,8 @@ pub struct Target {
 pub enum Reserved {
     /// `/aws_mwaa/cli`.
     Cli,
+    /// `/aws_mwaa/aws-console-sso`, also below `/pluginsv2` (Airflow 3).
+    Sso,
     /// Anything else below `/aws_mwaa/` or `/pluginsv2/aws_mwaa/`.
     Mwaa,
     /// `/-/…`: our own pages, never forwarded.
@@ -49,6 +51,11 @@ impl Target {
         self.sent.query()
     }
 
+    /// Path and query, exactly as sent.
+    pub fn sent(&self) -> &PathAndQuery {
+        &self.sent
+    }
+
     /// What the path means to us.
     pub fn reserved(&self) -> Option<Reserved> {
         self.reserved
@@ -67,10 +74,16 @@ fn check_path(path: &str) -> Result<(), GuardError> {
             "the path contains a byte that servers read differently",
         ));
     }
+    // keys of variables, URIs of assets: in Airflow's APIs a value may hold a slash
+    let slashes = ["/api/v1/", "/api/v2/", "/ui/"]
+        .iter()
+        .any(|prefix| path.starts_with(prefix));
     let mut segments = path.split('/').skip(1).peekable();
     while let Some(segment) = segments.next() {
-        let decoded = decode(segment)?;
-        if matches!(&*decoded, b"." | b"..")
+        let decoded = decode(segment, slashes)?;
+        if decoded
+            .split(|&b| b == b'/')
+            .any(|part| matches!(part, b"." | b".."))
             || (segment.is_empty() && segments.peek().is_some())
         {
             return Err(GuardError::Malformed(
@@ -82,9 +95,10 @@ fn check_path(path: &str) -> Result<(), GuardError> {
 }
 
 /// Undoes percent-encoding (RFC 3986 section 2.1), refusing what must not be hidden in it.
-fn decode(segment: &str) -> Result<Cow<'_, [u8]>, GuardError> {
-    const BAD: GuardError =
-        GuardError::Malformed("the path contains an escape that is not allowed");
+fn decode(segment: &str, slashes: bool) -> Result<Cow<'_, [u8]>, GuardError> {
+    const BAD: GuardError = GuardError::Malformed(
+        "the path contains an escape that is not allowed (%2F is, below /api/v1/, /api/v2/ and /ui/)",
+    );
     if !segment.bytes().any(|b| b == b'%') {
         return Ok(Cow::Borrowed(segment.as_bytes()));
     }
@@ -100,7 +114,7 @@ fn decode(segment: &str) -> Result<Cow<'_, [u8]>, GuardError> {
             return Err(BAD);
         };
         let value = u8::try_from(high * 16 + low).unwrap_or(0);
-        if value < 0x20 || matches!(value, b'/' | b'\\' | b'%' | 0x7f) {
+        if value < 0x20 || matches!(value, b'\\' | b'%' | 0x7f) || (value == b'/' && !slashes) {
             return Err(BAD);
         }
         decoded.push(value);
@@ -117,19 +131,25 @@ fn reserved(path: &str) -> Result<Option<Reserved>, GuardError> {
     if path == "/aws_mwaa/cli" {
         return Ok(Some(Reserved::Cli));
     }
-    let first = decode(path.trim_start_matches('/').split('/').next().unwrap_or(""))?;
-    let kind = match first.to_ascii_lowercase().as_slice() {
-        b"aws_mwaa" | b"pluginsv2" => Reserved::Mwaa,
+    let mut segments = path.split('/').skip(1);
+    let mut next = || decode(segments.next().unwrap_or_default(), false);
+    let first = next()?.to_ascii_lowercase();
+    let family = match first.as_slice() {
         b"-" => return Ok(Some(Reserved::Own)),
+        b"aws_mwaa" => "/aws_mwaa",
+        // other plugins of Airflow 3 live beside MWAA's own
+        b"pluginsv2" if next()?.eq_ignore_ascii_case(b"aws_mwaa") => "/pluginsv2/aws_mwaa",
         _ => return Ok(None),
     };
-    let spelled = path.starts_with("/aws_mwaa") || path.starts_with("/pluginsv2");
-    if !spelled || path.contains('%') {
-        return Err(GuardError::Malformed(
-            "a reserved path is spelled in an unusual way",
-        ));
-    }
-    Ok(Some(kind))
+    let rest = path.strip_prefix(family).filter(|_| !path.contains('%'));
+    let rest = rest.ok_or(GuardError::Malformed(
+        "a reserved path is spelled in an unusual way",
+    ))?;
+    Ok(Some(if rest == "/aws-console-sso" {
+        Reserved::Sso
+    } else {
+        Reserved::Mwaa
+    }))
 }
 
 const NO_PATH: GuardError = GuardError::Malformed("the target is not an absolute path");
@@ -149,6 +169,12 @@ mod tests {
         assert_eq!(read("/aws_mwaa/cli?x=/home"), Ok(Some(Reserved::Cli)));
         assert_eq!(read("/aws_mwaa/cli/"), Ok(Some(Reserved::Mwaa)));
         assert_eq!(read("/pluginsv2/aws_mwaa/login"), Ok(Some(Reserved::Mwaa)));
+        for sso in [
+            "/aws_mwaa/aws-console-sso",
+            "/pluginsv2/aws_mwaa/aws-console-sso",
+        ] {
+            assert_eq!(read(&format!("{sso}?login=true")), Ok(Some(Reserved::Sso)));
+        }
         assert_eq!(read("/-/"), Ok(Some(Reserved::Own)));
         for path in [
             "/",
@@ -156,6 +182,8 @@ mod tests {
             "/dags/a%20b/grid",
             "/api/v1/dags?limit=1",
             "/home?next=/aws_mwaa/cli",
+            "/pluginsv2/other/page",
+            "/api/v2/variables/a%2Fb",
         ] {
             assert_eq!(read(path), Ok(None), "{path}");
         }
@@ -177,6 +205,8 @@ mod tests {
             "/aws_mwaa/cli%00",
             "/aws_mwaa/cli%0d%0aX:y",
             "/x%252f",
+            "/api/v2/variables/..%2f..%2faws_mwaa",
+            "/pluginsv2/%61ws_mwaa/cli",
             "/x%zz",
             "/x%4",
             "/x%c0%af",
@@ -251,10 +281,15 @@ mod tests {
                 Some(Reserved::Mwaa) => {
                     prop_assert!(matches!(first, Some("aws_mwaa" | "pluginsv2")), "{}", text);
                 }
+                Some(Reserved::Sso) => {
+                    prop_assert_eq!(segments.last().map(String::as_str), Some("aws-console-sso"));
+                }
                 Some(Reserved::Own) => prop_assert_eq!(first, Some("-")),
                 None => {
                     prop_assert!(!cli && first != Some("aws_mwaa"), "{} is {:?}", text, segments);
-                    prop_assert!(first != Some("pluginsv2"), "{} is {:?}", text, segments);
+                    let plugin = first == Some("pluginsv2");
+                    let second = segments.get(1).map(String::as_str);
+                    prop_assert!(!plugin || second != Some("aws_mwaa"), "{} is {:?}", text, segments);
                 }
             }
         }

@@ -24,6 +24,8 @@ pub struct Arrived {
     pub id: RequestId,
     /// Who sent it.
     pub peer: Peer,
+    /// Whether the connection is TLS, so that URLs on it begin with `https:`.
+    pub secure: bool,
     /// The environment whose own listener it came in by.
     pub door: Option<Rc<EnvName>>,
     /// Request line and header section.

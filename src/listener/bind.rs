@@ -1,6 +1,7 @@
 //! Opens listening sockets: one a worker thread for TCP, so that the kernel spreads the
 //! connections (`SO_REUSEPORT`), and one shared for a Unix socket.
 
+use super::Tls;
 use crate::names::EnvName;
 use rustix::fs::Mode;
 use std::fmt;
@@ -27,6 +28,8 @@ pub struct Door {
     pub address: Address,
     /// The environment whose own listener this is.
     pub environment: Option<EnvName>,
+    /// What TLS needs, if this listener speaks it; a Unix socket never does.
+    pub tls: Option<Tls>,
 }
 
 /// A listening socket was not opened.
@@ -63,6 +66,8 @@ pub struct Bound {
     pub address: Address,
     /// The environment whose own listener this is.
     pub environment: Option<EnvName>,
+    /// What TLS needs, if this listener speaks it.
+    pub tls: Option<Tls>,
     sockets: Vec<Socket>,
     _file: Option<SocketFile>,
 }
@@ -88,6 +93,7 @@ impl Door {
                 Ok(Bound {
                     address: Address::Tcp(address),
                     environment: self.environment.clone(),
+                    tls: self.tls.clone(),
                     sockets,
                     _file: None,
                 })
@@ -98,6 +104,7 @@ impl Door {
                 Ok(Bound {
                     address: self.address.clone(),
                     environment: self.environment.clone(),
+                    tls: None,
                     sockets,
                     _file: Some(file),
                 })
@@ -220,6 +227,7 @@ mod tests {
         Door {
             address,
             environment: None,
+            tls: None,
         }
     }
 

@@ -33,6 +33,7 @@ pub struct Settings {
 
 pub(super) struct Connection<H> {
     pub(super) peer: Peer,
+    pub(super) secure: bool,
     pub(super) door: Option<Rc<EnvName>>,
     pub(super) settings: Rc<Settings>,
     pub(super) deadline: Rc<Deadline>,
@@ -66,6 +67,7 @@ impl<H> Connection<H> {
             let arrived = Arrived {
                 id: RequestId::next(),
                 peer: self.peer,
+                secure: self.secure,
                 door: self.door.clone(),
                 head,
                 body,

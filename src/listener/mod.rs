@@ -4,9 +4,12 @@
 mod arrived;
 mod bind;
 mod conn;
+mod greet;
 mod serve;
+mod tls;
 
 pub use arrived::{Arrived, Body, Peer};
 pub use bind::{Address, BindError, Bound, Door};
 pub use conn::Settings;
 pub use serve::{Stop, serve};
+pub use tls::{Tls, TlsError, TlsFiles, Validity};

@@ -2,6 +2,7 @@
 
 use super::bind::{Bound, Socket};
 use super::conn::{self, Settings};
+use super::greet::Handshake;
 use super::{Arrived, Peer};
 use crate::names::EnvName;
 use crate::runtime::{LocalTasks, Sweeper};
@@ -43,31 +44,48 @@ where
         tasks: tasks.clone(),
         sweeper: sweeper.clone(),
         stop: stop.clone(),
+        secure: bound.tls.is_some(),
         handle: Rc::clone(handle),
     };
+    let handshake = bound.tls.as_ref().map(|tls| Handshake {
+        acceptor: tls.acceptor(),
+        limit: settings.head_timeout,
+        sweeper: sweeper.clone(),
+        stop: stop.clone(),
+    });
     match socket {
         Socket::Tcp(listener) => {
             let listener = TcpListener::from_std(listener)?;
             tasks.spawn(async move {
-                loop_
-                    .run(async || {
-                        let (stream, address) = listener.accept().await?;
-                        stream.set_nodelay(true)?;
-                        Ok((stream, Peer::Ip(address.ip().to_canonical())))
-                    })
-                    .await;
+                let accept = async || {
+                    let (stream, address) = listener.accept().await?;
+                    stream.set_nodelay(true)?;
+                    Ok((stream, Peer::Ip(address.ip().to_canonical())))
+                };
+                match handshake {
+                    None => {
+                        let greet = |stream| std::future::ready(Some(stream));
+                        loop_.run(accept, greet).await;
+                    }
+                    Some(handshake) => {
+                        let greet = move |stream| {
+                            let handshake = handshake.clone();
+                            async move { handshake.greet(stream).await }
+                        };
+                        loop_.run(accept, greet).await;
+                    }
+                }
             });
         }
         Socket::Unix(listener) => {
             let listener = UnixListener::from_std(listener)?;
             tasks.spawn(async move {
+                let accept = async || {
+                    let (stream, _) = listener.accept().await?;
+                    Ok((stream, Peer::Unix))
+                };
                 loop_
-                    .run(async || {
-                        listener
-                            .accept()
-                            .await
-                            .map(|(stream, _)| (stream, Peer::Unix))
-                    })
+                    .run(accept, |stream| std::future::ready(Some(stream)))
                     .await;
             });
         }
@@ -82,17 +100,23 @@ struct Accept<H> {
     tasks: LocalTasks,
     sweeper: Sweeper,
     stop: Stop,
+    secure: bool,
     handle: Rc<H>,
 }
 
 impl<H> Accept<H> {
-    async fn run<F, B, S>(self, accept: impl AsyncFn() -> io::Result<(S, Peer)>)
-    where
+    /// Accepts until told to stop. `greet` makes of a socket what HTTP is spoken over.
+    async fn run<F, B, S, G, T>(
+        self,
+        accept: impl AsyncFn() -> io::Result<(S, Peer)>,
+        greet: impl Fn(S) -> G,
+    ) where
         H: Fn(Arrived) -> F + 'static,
         F: Future<Output = http::Response<B>> + 'static,
         B: http_body::Body<Data = bytes::Bytes> + Unpin + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-        S: AsyncRead + AsyncWrite + Unpin + 'static,
+        G: Future<Output = Option<T>> + 'static,
+        T: AsyncRead + AsyncWrite + Unpin + 'static,
     {
         let mut stop = self.stop.clone();
         let mut backoff = FIRST_BACKOFF;
@@ -105,7 +129,7 @@ impl<H> Accept<H> {
             match accepted {
                 Ok((place, stream, peer)) => {
                     backoff = FIRST_BACKOFF;
-                    self.open(place, stream, peer);
+                    self.open(place, greet(stream), peer);
                 }
                 Err(error) if is_one_connection(&error) => {}
                 Err(error) => {
@@ -133,16 +157,21 @@ impl<H> Accept<H> {
         Ok((place, stream, peer))
     }
 
-    fn open<F, B, S>(&self, place: OwnedSemaphorePermit, stream: S, peer: Peer)
-    where
+    fn open<F, B, T>(
+        &self,
+        place: OwnedSemaphorePermit,
+        greeted: impl Future<Output = Option<T>> + 'static,
+        peer: Peer,
+    ) where
         H: Fn(Arrived) -> F + 'static,
         F: Future<Output = http::Response<B>> + 'static,
         B: http_body::Body<Data = bytes::Bytes> + Unpin + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-        S: AsyncRead + AsyncWrite + Unpin + 'static,
+        T: AsyncRead + AsyncWrite + Unpin + 'static,
     {
         let connection = conn::Connection {
             peer,
+            secure: self.secure,
             door: self.door.clone(),
             settings: Rc::clone(&self.settings),
             deadline: Rc::new(self.sweeper.deadline()),
@@ -150,7 +179,9 @@ impl<H> Accept<H> {
             handle: Rc::clone(&self.handle),
         };
         self.tasks.spawn(async move {
-            connection.serve(stream).await;
+            if let Some(stream) = greeted.await {
+                connection.serve(stream).await;
+            }
             drop(place);
         });
     }

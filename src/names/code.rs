@@ -90,6 +90,9 @@ codes! {
     FORBIDDEN_OPTION = "policy.forbidden_option", FORBIDDEN, Caller,
         "the option reaches into the web server",
         "leave the option out: it would read or write files of the web server";
+    READ_ONLY = "policy.read_only", FORBIDDEN, Caller,
+        "this environment is read-only here",
+        "set another policy for the environment, or use one whose policy allows changes";
     UNREADABLE_COMMAND = "policy.unreadable_command", BAD_REQUEST, Caller,
         "the command can't be read",
         "send one command line, UTF-8, quoted as for a POSIX shell";
@@ -120,6 +123,15 @@ codes! {
     AWS_UNTRUSTED_HOST = "aws.untrusted_host", BAD_GATEWAY, Aws,
         "AWS named a web server that can't be trusted",
         "for a web server under your own name, set custom_domain";
+    LOGIN_FAILED = "session.login_failed", BAD_GATEWAY, Upstream,
+        "the web server gave no session",
+        "try `check`; see that the AWS identity is allowed airflow:CreateWebLoginToken for a role";
+    LOGIN_LOOP = "session.login_loop", SERVICE_UNAVAILABLE, Upstream,
+        "Airflow refuses the session that it gave",
+        "the identity's Airflow role may lack rights, or the web server forgets sessions; wait ten seconds and try again";
+    SESSION_EXPIRED = "session.expired", SERVICE_UNAVAILABLE, Upstream,
+        "the Airflow session had ended",
+        "send the request again: a new session is there, and this request was too large to be kept";
     UPSTREAM_UNREACHABLE = "upstream.unreachable", BAD_GATEWAY, Upstream,
         "the web server can't be reached",
         "check the network path; a private web server needs a VPN, a bastion or connect_to";

@@ -52,6 +52,11 @@ pub trait Fault: std::error::Error {
         None
     }
 
+    /// Where the person may have wanted to go, as URLs.
+    fn elsewhere(&self) -> &[String] {
+        &[]
+    }
+
     /// Whether nobody can tell where the next request on this connection would begin.
     fn ends_connection(&self) -> bool {
         false

@@ -1,6 +1,7 @@
 //! Why a command does not pass.
 
 use crate::names::{Code, Fault, code};
+use http::Method;
 use std::borrow::Cow;
 use std::fmt;
 
@@ -37,6 +38,11 @@ pub enum Refusal {
         option: &'static str,
         /// Why the option may not pass.
         reason: &'static str,
+    },
+    /// The environment takes no changes.
+    ReadOnly {
+        /// The method of the request.
+        method: Method,
     },
     /// The body is no command line that can be read in one way only.
     Unreadable {
@@ -104,6 +110,7 @@ impl fmt::Display for Refusal {
             Self::Forbidden { detail, .. } | Self::Unsupported { detail, .. } => {
                 f.write_str(detail)
             }
+            Self::ReadOnly { method } => write!(f, "a {method} changes something"),
             Self::Unreadable { detail, .. } => f.write_str(detail),
             Self::ForbiddenOption {
                 command,
@@ -123,6 +130,7 @@ impl Fault for Refusal {
         match self {
             Self::Forbidden { .. } => &code::FORBIDDEN_COMMAND,
             Self::ForbiddenOption { .. } => &code::FORBIDDEN_OPTION,
+            Self::ReadOnly { .. } => &code::READ_ONLY,
             Self::Unreadable { .. } => &code::UNREADABLE_COMMAND,
             Self::Unsupported { .. } => &code::UNSUPPORTED_COMMAND,
         }
@@ -136,6 +144,7 @@ impl Fault for Refusal {
             Self::ForbiddenOption { option, .. } => Cow::Owned(format!(
                 "leave {option} out, or set policy = \"all\" for this environment"
             )),
+            Self::ReadOnly { .. } => Cow::Borrowed(self.code().advice),
             Self::Unreadable { hint, .. } => Cow::Borrowed(hint),
         }
     }

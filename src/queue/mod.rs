@@ -154,6 +154,16 @@ impl Queues {
         self.queue(entry).waiting.load(Ordering::Relaxed)
     }
 
+    /// How many commands run at this environment.
+    pub fn running(&self, entry: &Entry) -> usize {
+        let free = self.queue(entry).slots.available_permits();
+        entry
+            .environment
+            .cli_concurrency
+            .max(1)
+            .saturating_sub(free)
+    }
+
     fn queue(&self, entry: &Entry) -> Arc<Queue> {
         let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         let queue = lines.entry(entry.id).or_insert_with(|| {

@@ -1,6 +1,7 @@
 //! The bodies that go back to a client.
 
 use super::OutputError;
+use super::links::Relinked;
 use crate::upstream::ReplyBody;
 use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
@@ -11,6 +12,8 @@ use std::task::{Context, Poll};
 /// A response body.
 #[derive(Debug)]
 pub enum ReplyStream {
+    /// A page of the web server, its links looked at as it comes.
+    Page(Box<Relinked>),
     /// The web server's, passed on as it comes.
     Upstream(Box<ReplyBody>),
     /// One that is at hand.
@@ -31,12 +34,14 @@ impl Body for ReplyStream {
                 let frame = std::task::ready!(Pin::new(body.as_mut()).poll_frame(cx));
                 Poll::Ready(frame.filter(|frame| !frame.as_ref().is_ok_and(Frame::is_trailers)))
             }
+            Self::Page(page) => Pin::new(page.as_mut()).poll_frame(cx),
             Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
+            Self::Page(page) => page.is_end_stream(),
             Self::Upstream(body) => body.is_end_stream(),
             Self::Whole(bytes) => bytes.as_ref().is_none_or(Bytes::is_empty),
         }
@@ -44,6 +49,7 @@ impl Body for ReplyStream {
 
     fn size_hint(&self) -> SizeHint {
         match self {
+            Self::Page(page) => page.size_hint(),
             Self::Upstream(body) => body.size_hint(),
             Self::Whole(bytes) => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))

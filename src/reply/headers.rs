@@ -28,10 +28,15 @@ fn is_forwarded(name: &HeaderName) -> bool {
     let name = name.as_str();
     let kept_here = matches!(
         name,
-        "connection"
+        "alt-svc"
+            | "clear-site-data"
+            | "connection"
             | "keep-alive"
+            | "nel"
             | "proxy-authenticate"
             | "proxy-connection"
+            | "public-key-pins"
+            | "report-to"
             | "set-cookie"
             | "strict-transport-security"
             | "te"

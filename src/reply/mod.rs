@@ -4,12 +4,23 @@
 mod accept;
 mod body;
 mod cli_output;
+mod forwarded;
 mod headers;
+mod links;
+mod location;
+mod page;
 mod problem;
+mod redirect;
+mod shield;
 
 pub use accept::CliForm;
 pub use body::ReplyStream;
 pub use cli_output::{CliOutput, OutputError};
+pub use forwarded::forward;
+pub use links::Relinked;
+pub use location::leads_to_sign_in;
+pub use page::{asset, fault_page, page};
+pub use redirect::{handover, redirect, see_other};
 
 use crate::names::{Fault, RequestId};
 use crate::upstream::Answered;

@@ -31,13 +31,20 @@ pub(super) fn response(fault: &dyn Fault, id: RequestId) -> Response<ReplyStream
     };
     let mut body = serde_json::to_vec_pretty(&problem).unwrap_or_default();
     body.push(b'\n');
-    let mut response = Response::new(ReplyStream::Whole(Some(Bytes::from(body))));
-    *response.status_mut() = code.status;
-    let headers = response.headers_mut();
-    headers.insert(
+    let mut response = headed(fault, Bytes::from(body));
+    response.headers_mut().insert(
         CONTENT_TYPE,
         HeaderValue::from_static("application/problem+json"),
     );
+    response
+}
+
+/// Any form of a fault: its status and what its headers say.
+pub(super) fn headed(fault: &dyn Fault, body: Bytes) -> Response<ReplyStream> {
+    let code = fault.code();
+    let mut response = Response::new(ReplyStream::Whole(Some(body)));
+    *response.status_mut() = code.status;
+    let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(FAULT, HeaderValue::from_static(code.text));
     if let Some(allow) = fault.allow() {

@@ -2,27 +2,26 @@
 //! [`Admitted`]. Pure.
 #![deny(clippy::wildcard_enum_match_arm)]
 
-use crate::guard::{Admitted, Named, Reserved};
+mod kind;
+mod own;
+
+pub use crate::guard::Body;
+pub use kind::Kind;
+pub use own::{Own, OwnPage};
+
+use crate::guard::{Admitted, Named};
 use crate::names::{Code, Directory, Entry, Fault, RequestId, code};
-use http::Method;
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-/// The kinds of request that the gateway forwards.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Kind {
-    /// A command for `/aws_mwaa/cli`.
-    Cli,
-}
-
-impl Kind {
-    /// The word used in metrics and logs.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Cli => "cli",
-        }
-    }
+/// Where a request leads.
+#[derive(Debug)]
+pub enum Destination {
+    /// To an environment.
+    Environment(Routed),
+    /// To a page of our own.
+    Own(Own),
 }
 
 /// A request that has an environment to go to.
@@ -69,6 +68,8 @@ pub enum RouteError {
         /// The methods that it takes.
         allow: &'static str,
     },
+    /// A page's script asks for one of our own pages.
+    NotForScripts,
     /// The request names no environment, or none that exists.
     UnknownEnvironment {
         /// What it named.
@@ -87,6 +88,9 @@ impl fmt::Display for RouteError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Method { allow } => write!(f, "this path takes only {allow}"),
+            Self::NotForScripts => {
+                f.write_str("the gateway's own pages are for people, not for a page's script")
+            }
             Self::UnknownEnvironment { name, urls } => {
                 match name {
                     Some(name) => write!(f, "there is no environment {name:?}")?,
@@ -115,6 +119,7 @@ impl Fault for RouteError {
     fn code(&self) -> &'static Code {
         match self {
             Self::Method { .. } => &code::METHOD,
+            Self::NotForScripts => &code::FOREIGN_ORIGIN,
             Self::UnknownEnvironment { .. } => &code::UNKNOWN_ENVIRONMENT,
             Self::UnknownPath { .. } => &code::NO_ROUTE,
         }
@@ -123,24 +128,33 @@ impl Fault for RouteError {
     fn hint(&self) -> Cow<'static, str> {
         match self {
             Self::Method { allow } => format!("use {allow}").into(),
+            Self::NotForScripts => "open the page in a tab of its own".into(),
             Self::UnknownEnvironment { .. } | Self::UnknownPath { .. } => {
                 self.code().advice.into()
             }
         }
     }
 
+    fn elsewhere(&self) -> &[String] {
+        match self {
+            Self::UnknownEnvironment { urls, .. } => urls,
+            Self::Method { .. } | Self::NotForScripts | Self::UnknownPath { .. } => &[],
+        }
+    }
+
     fn allow(&self) -> Option<&'static str> {
         match self {
             Self::Method { allow } => Some(allow),
-            Self::UnknownEnvironment { .. } | Self::UnknownPath { .. } => None,
+            Self::NotForScripts
+            | Self::UnknownEnvironment { .. }
+            | Self::UnknownPath { .. } => None,
         }
     }
 }
 
 /// Finds the environment: the listener's own, else the Host label, else the only or default
-/// one; and the kind by the path alone.
-pub fn resolve(admitted: Admitted, directory: &Directory) -> Result<Routed, RouteError> {
-    let kind = kind(&admitted)?;
+/// one; and the kind by the path alone. Pages of our own are found first.
+pub fn resolve(admitted: Admitted, directory: &Directory) -> Result<Destination, RouteError> {
     let name = match (admitted.door(), admitted.named()) {
         (Some(door), _) => Some(door.as_str()),
         (None, Named::Environment(name)) => Some(name.as_str()),
@@ -150,34 +164,42 @@ pub fn resolve(admitted: Admitted, directory: &Directory) -> Result<Routed, Rout
         Some(name) => directory.find(name),
         None => directory.default_entry(),
     };
+    let unknown = |admitted: &Admitted| RouteError::UnknownEnvironment {
+        name: name.map(str::to_owned),
+        urls: urls(directory, admitted),
+    };
+    if let Some(page) = own::asked(&admitted, name.is_some() || found.is_some())? {
+        let scope = match (page, name, found) {
+            (OwnPage::Overview, Some(_), None) => return Err(unknown(&admitted)),
+            (OwnPage::Overview, Some(_), Some(entry)) => Some(Arc::clone(entry)),
+            (OwnPage::Overview, None, _)
+            | (OwnPage::Icon | OwnPage::Script | OwnPage::Style, _, _) => None,
+        };
+        return Ok(Destination::Own(Own {
+            admitted,
+            page,
+            scope,
+        }));
+    }
+    let kind = kind::kind(&admitted)?;
     match found {
-        Some(entry) => Ok(Routed {
+        Some(entry) => Ok(Destination::Environment(Routed {
             entry: Arc::clone(entry),
             kind,
             admitted,
-        }),
-        None => Err(RouteError::UnknownEnvironment {
-            name: name.map(str::to_owned),
-            urls: urls(directory, admitted.port()),
-        }),
+        })),
+        None => Err(unknown(&admitted)),
     }
 }
 
-fn kind(admitted: &Admitted) -> Result<Kind, RouteError> {
-    match admitted.target().reserved() {
-        Some(Reserved::Cli) if *admitted.method() == Method::POST => Ok(Kind::Cli),
-        Some(Reserved::Cli) => Err(RouteError::Method { allow: "POST" }),
-        Some(Reserved::Mwaa | Reserved::Own) | None => Err(RouteError::UnknownPath {
-            path: admitted.target().path().to_owned(),
-        }),
-    }
-}
-
-fn urls(directory: &Directory, port: Option<u16>) -> Vec<String> {
-    let port = port.map_or_else(String::new, |port| format!(":{port}"));
+fn urls(directory: &Directory, admitted: &Admitted) -> Vec<String> {
+    let scheme = admitted.scheme();
+    let port = admitted
+        .port()
+        .map_or_else(String::new, |port| format!(":{port}"));
     directory
         .entries()
         .iter()
-        .map(|entry| format!("http://{}.localhost{port}", entry.environment.local))
+        .map(|entry| format!("{scheme}://{}.localhost{port}", entry.environment.local))
         .collect()
 }

@@ -3,7 +3,9 @@
 mod clock;
 mod sweep;
 mod tasks;
+mod timer;
 
 pub use clock::{Moment, uptime};
 pub use sweep::{Deadline, Elapsed, Sweeper};
 pub use tasks::{Background, Finish, Guarded, LocalTasks, local_set};
+pub use timer::{RuntimeTimer, Timer};

@@ -22,6 +22,7 @@ pub struct Metrics {
     requests: Family<RequestLabels, Counter>,
     faults: Family<FaultLabels, Counter>,
     mints: Family<MintLabels, Counter>,
+    sign_ins: Family<MintLabels, Counter>,
     waiting: Family<EnvironmentLabels, Gauge>,
     token_age: Family<EnvironmentLabels, Gauge<f64, AtomicU64>>,
     seconds: Histogram,
@@ -76,6 +77,7 @@ impl Default for Metrics {
             requests: Family::default(),
             faults: Family::default(),
             mints: Family::default(),
+            sign_ins: Family::default(),
             waiting: Family::default(),
             token_age: Family::default(),
             seconds: Histogram::new(BUCKETS),
@@ -93,8 +95,13 @@ impl Default for Metrics {
         );
         registry.register(
             "mints",
-            "Tokens asked of AWS, by outcome",
+            "CLI tokens asked of AWS, by outcome",
             metrics.mints.clone(),
+        );
+        registry.register(
+            "sign_ins",
+            "Airflow sessions opened with a web token, by outcome",
+            metrics.sign_ins.clone(),
         );
         registry.register(
             "queue_waiting",
@@ -142,6 +149,17 @@ impl Metrics {
     pub fn mint(&self, entry: &Entry, outcome: &'static str) {
         let environment = Name(entry.environment.local.clone());
         self.mints
+            .get_or_create(&MintLabels {
+                environment,
+                outcome,
+            })
+            .inc();
+    }
+
+    /// Counts one sign-in.
+    pub fn sign_in(&self, entry: &Entry, outcome: &'static str) {
+        let environment = Name(entry.environment.local.clone());
+        self.sign_ins
             .get_or_create(&MintLabels {
                 environment,
                 outcome,

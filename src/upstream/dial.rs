@@ -1,25 +1,62 @@
 //! Opens connections: name, TCP, verified TLS, HTTP/1.1. The only place that connects.
 
 use super::error::explain_tls;
+use super::payload::Payload;
 use super::{Settings, Trust, UpstreamError};
 use crate::names::Environment;
-use crate::runtime::{LocalTasks, Sweeper};
-use bytes::Bytes;
-use http_body_util::Full;
+use crate::runtime::{LocalTasks, Sweeper, Timer};
+use http_body::Body;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
+use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-/// The body of a request on its way out.
-pub(super) type Outgoing = Full<Bytes>;
+/// An open connection whose requests have bodies of type `B`: the sender, and the future that
+/// has to be driven beside it.
+pub(super) type Wire<B> = (
+    SendRequest<B>,
+    http1::Connection<TokioIo<TlsStream<TcpStream>>, B>,
+);
 
 /// Opens one connection to the environment's web server `host`. `connect_to` changes what is
 /// dialled, never the name that TLS checks.
+pub(super) async fn open<B>(
+    host: &str,
+    environment: &Environment,
+    trust: &Trust,
+    settings: &Settings,
+    timer: &impl Timer,
+) -> Result<Wire<B>, UpstreamError>
+where
+    B: Body + 'static,
+    B::Data: Send,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    let address = match environment.connect_to.as_deref() {
+        Some(address) => address.to_owned(),
+        None => format!("{host}:443"),
+    };
+    let tcp = connect(&address, settings, timer)
+        .await
+        .map_err(|source| UpstreamError::Unreachable { address, source })?;
+    let tls = handshake(host, tcp, trust, settings, timer).await?;
+    // more header fields than hyper takes by itself, 100, are a broken reply
+    http1::Builder::new()
+        .max_buf_size(LARGEST_HEAD)
+        .handshake(TokioIo::new(tls))
+        .await
+        .map_err(|source| UpstreamError::Broken {
+            host: host.to_owned(),
+            source,
+        })
+}
+
+/// Opens one connection for this thread's pool.
 pub(super) async fn dial(
     host: &str,
     environment: &Environment,
@@ -27,25 +64,8 @@ pub(super) async fn dial(
     settings: &Settings,
     sweeper: &Sweeper,
     tasks: &LocalTasks,
-) -> Result<SendRequest<Outgoing>, UpstreamError> {
-    let address = match environment.connect_to.as_deref() {
-        Some(address) => address.to_owned(),
-        None => format!("{host}:443"),
-    };
-    let tcp = connect(&address, settings, sweeper)
-        .await
-        .map_err(|source| UpstreamError::Unreachable { address, source })?;
-    let tls = handshake(host, tcp, trust, settings, sweeper).await?;
-    let broken = |source| UpstreamError::Broken {
-        host: host.to_owned(),
-        source,
-    };
-    // more header fields than hyper takes by itself, 100, are a broken reply
-    let (sender, connection) = http1::Builder::new()
-        .max_buf_size(LARGEST_HEAD)
-        .handshake(TokioIo::new(tls))
-        .await
-        .map_err(broken)?;
+) -> Result<SendRequest<Payload>, UpstreamError> {
+    let (sender, connection) = open(host, environment, trust, settings, sweeper).await?;
     let host = host.to_owned();
     tasks.spawn_unwatched(async move {
         if let Err(error) = connection.await {
@@ -72,10 +92,10 @@ pub async fn probe(
 async fn connect(
     address: &str,
     settings: &Settings,
-    sweeper: &Sweeper,
+    timer: &impl Timer,
 ) -> io::Result<TcpStream> {
     let late = |what: &'static str| io::Error::new(io::ErrorKind::TimedOut, what);
-    let addresses: Vec<SocketAddr> = sweeper
+    let addresses: Vec<SocketAddr> = timer
         .within(settings.dns, tokio::net::lookup_host(address))
         .await
         .map_err(|_elapsed| late("the name was not resolved in time"))??
@@ -83,14 +103,14 @@ async fn connect(
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     let all = async {
         for address in addresses {
-            match open(address).await {
+            match tcp(address).await {
                 Ok(stream) => return Ok(stream),
                 Err(error) => last = error,
             }
         }
         Err(last)
     };
-    sweeper
+    timer
         .within(settings.connect, all)
         .await
         .map_err(|_elapsed| late("no connection in time"))?
@@ -100,7 +120,7 @@ async fn connect(
     clippy::disallowed_methods,
     reason = "the one home of opening connections"
 )]
-async fn open(address: SocketAddr) -> io::Result<TcpStream> {
+async fn tcp(address: SocketAddr) -> io::Result<TcpStream> {
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
     Ok(stream)
@@ -111,7 +131,7 @@ async fn handshake(
     tcp: TcpStream,
     trust: &Trust,
     settings: &Settings,
-    sweeper: &Sweeper,
+    timer: &impl Timer,
 ) -> Result<TlsStream<TcpStream>, UpstreamError> {
     let failed = |why: String| UpstreamError::Tls {
         host: host.to_owned(),
@@ -120,7 +140,7 @@ async fn handshake(
     let name = ServerName::try_from(host.to_owned())
         .map_err(|_invalid| failed("its name is not a DNS name".to_owned()))?;
     let connector = TlsConnector::from(trust.config());
-    sweeper
+    timer
         .within(settings.tls, connector.connect(name, tcp))
         .await
         .map_err(|_elapsed| failed("the handshake took too long".to_owned()))?

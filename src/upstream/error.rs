@@ -1,6 +1,7 @@
 //! How the way to the web server, or the web server, failed.
 #![deny(clippy::wildcard_enum_match_arm)]
 
+use super::payload::UploadFate;
 use crate::names::{Code, Fault, code};
 use std::borrow::Cow;
 use std::error::Error;
@@ -38,6 +39,8 @@ pub enum UpstreamError {
         /// Why, in words for people.
         why: String,
     },
+    /// The client's body was not passed on to its end.
+    Upload(UploadFate),
     /// No connection came about.
     Unreachable {
         /// What was dialled.
@@ -68,6 +71,7 @@ impl fmt::Display for UpstreamError {
                 humantime::format_duration(*after)
             ),
             Self::Tls { host, why } => write!(f, "no trusted TLS connection to {host}: {why}"),
+            Self::Upload(fate) => fate.fmt(f),
             Self::Unreachable { address, source } => {
                 write!(f, "cannot connect to {address}: {source}")
             }
@@ -80,7 +84,10 @@ impl Error for UpstreamError {
         match self {
             Self::Broken { source, .. } => Some(source),
             Self::Unreachable { source, .. } => Some(source),
-            Self::Switched { .. } | Self::Timeout { .. } | Self::Tls { .. } => None,
+            Self::Switched { .. }
+            | Self::Timeout { .. }
+            | Self::Tls { .. }
+            | Self::Upload(_) => None,
         }
     }
 }
@@ -92,11 +99,20 @@ impl Fault for UpstreamError {
             Self::Timeout { .. } => &code::UPSTREAM_TIMEOUT,
             Self::Tls { .. } => &code::UPSTREAM_TLS,
             Self::Unreachable { .. } => &code::UPSTREAM_UNREACHABLE,
+            Self::Upload(UploadFate::TooLarge) => &code::TOO_LARGE,
+            Self::Upload(UploadFate::Silent) => &code::BODY_TIMEOUT,
+            Self::Upload(UploadFate::Broken | UploadFate::Complete | UploadFate::Underway) => {
+                &code::MALFORMED
+            }
         }
     }
 
     fn hint(&self) -> Cow<'static, str> {
         self.code().advice.into()
+    }
+
+    fn ends_connection(&self) -> bool {
+        matches!(self, Self::Upload(_))
     }
 }
 

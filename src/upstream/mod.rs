@@ -1,17 +1,23 @@
-//! The wire out: sends a [`Keyed`](crate::credential::Keyed) request to its web server and
-//! makes [`Answered`].
+//! The wire out: sends a [`Keyed`](crate::credential::Keyed) command, or a request that is
+//! [`SignedIn`](crate::credential::SignedIn), to its web server and makes [`Answered`].
 
 mod answered;
+mod body;
 mod dial;
 mod error;
+mod payload;
 mod pool;
 mod request;
+mod sign_in;
 mod trust;
 
-pub use answered::{Answered, ReplyBody};
+pub use answered::Answered;
+pub use body::ReplyBody;
 pub use dial::probe;
 pub use error::UpstreamError;
+pub use payload::{Payload, Upload, UploadFate};
 pub use pool::Upstream;
+pub use sign_in::LoginDoor;
 pub use trust::{Trust, TrustError, Trusts};
 
 use std::time::Duration;
@@ -25,7 +31,9 @@ pub struct Settings {
     pub connect: Duration,
     /// The TLS handshake.
     pub tls: Duration,
-    /// From the request to the head of the reply.
+    /// From a command to the head of its reply.
+    pub cli_first_byte: Duration,
+    /// From any other request to the head of its reply.
     pub first_byte: Duration,
     /// Silence within the body of the reply.
     pub body_idle: Duration,

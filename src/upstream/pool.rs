@@ -1,12 +1,14 @@
 //! One worker thread's idle connections, and the exchange over them.
 
 use super::answered::Answered;
-use super::dial::{Outgoing, dial};
+use super::dial::dial;
+use super::payload::{Payload, UploadFate};
 use super::{Settings, Trusts, UpstreamError, request};
-use crate::credential::Keyed;
+use crate::credential::{Keyed, SignedIn};
 use crate::names::{Entry, EntryId};
 use crate::runtime::{LocalTasks, Moment, Sweeper};
-use http::{Request, StatusCode};
+use bytes::Bytes;
+use http::{Method, Request, StatusCode};
 use hyper::client::conn::http1::SendRequest;
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -14,16 +16,17 @@ use std::fmt;
 use std::io;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The wire out of one worker thread. Clones share it.
 #[derive(Clone)]
 pub struct Upstream(Rc<Inner>);
 
-struct Inner {
-    settings: Settings,
+pub(super) struct Inner {
+    pub(super) settings: Settings,
     trust: Arc<Trusts>,
     idle: Rc<Idle>,
-    sweeper: Sweeper,
+    pub(super) sweeper: Sweeper,
     tasks: LocalTasks,
 }
 
@@ -33,7 +36,7 @@ pub(super) struct Idle(RefCell<HashMap<EntryId, Vec<Connection>>>);
 
 /// An open connection.
 pub(super) struct Connection {
-    sender: SendRequest<Outgoing>,
+    sender: SendRequest<Payload>,
     host: Arc<str>,
     opened: Moment,
     used: Moment,
@@ -45,6 +48,8 @@ pub(super) struct Lease {
     connection: Connection,
     id: EntryId,
     idle: Weak<Idle>,
+    /// Whether the connection may not be used again.
+    spent: bool,
 }
 
 impl fmt::Debug for Upstream {
@@ -57,7 +62,9 @@ impl fmt::Debug for Upstream {
 
 impl Lease {
     pub(super) fn give_back(mut self) {
-        if let Some(idle) = self.idle.upgrade() {
+        if !self.spent
+            && let Some(idle) = self.idle.upgrade()
+        {
             self.connection.used = Moment::now();
             let mut idle = idle.0.borrow_mut();
             let connections = idle.entry(self.id).or_default();
@@ -85,7 +92,7 @@ impl Upstream {
         }))
     }
 
-    /// Sends the request and waits for the head of the reply.
+    /// Sends the command and waits for the head of the reply.
     ///
     /// It is written at most once: another connection is taken only if nothing of it was
     /// written to the first (RFC 9110 section 9.2.2).
@@ -93,36 +100,40 @@ impl Upstream {
         let inner = &self.0;
         let host = Arc::clone(keyed.live().host());
         let entry = Arc::clone(keyed.seated().entry());
-        let mut request = request::cli(&keyed);
-        loop {
-            let (mut connection, reused) = match inner.take(entry.id, &host) {
-                Some(connection) => (connection, true),
-                // rare and large: boxed, so that not every exchange has room for it
-                None => (Box::pin(inner.open(&entry, &host)).await?, false),
-            };
-            match inner.exchange(&mut connection, request, &host).await? {
-                Exchanged::Reply(response) => {
-                    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-                        return Err(UpstreamError::Switched {
-                            host: host.to_string(),
-                        });
-                    }
-                    let lease = Lease {
-                        connection,
-                        id: entry.id,
-                        idle: Rc::downgrade(&inner.idle),
-                    };
-                    let limit = inner.settings.body_idle;
-                    return Ok(Answered::new(response, lease, &inner.sweeper, limit, keyed));
-                }
-                Exchanged::Unwritten(again, _error) if reused => request = again,
-                // nothing was sent, so the outcome is not unknown
-                Exchanged::Unwritten(_, source) => {
-                    return Err(UpstreamError::Unreachable {
-                        address: host.to_string(),
-                        source: io::Error::other(source),
-                    });
-                }
+        let request = request::cli(&keyed);
+        let limit = inner.settings.cli_first_byte;
+        let (response, lease) = inner.deliver(request, &entry, &host, limit).await?;
+        Ok(Answered::new(response, lease, inner, Some(keyed)))
+    }
+
+    /// Sends a request for the REST API or the UI and waits for the head of the reply. A safe
+    /// request with no body is sent again if a connection that was kept open breaks under it.
+    pub async fn forward(
+        &self,
+        signed: &SignedIn,
+        payload: Payload,
+    ) -> Result<Answered, UpstreamError> {
+        let inner = &self.0;
+        let entry = signed.passage().entry();
+        let host = signed.session().host();
+        let limit = inner.settings.first_byte;
+        let fate = match &payload {
+            Payload::Stream(upload) => Some(upload.fate()),
+            Payload::Whole(_) => None,
+        };
+        let request = request::page(signed, payload);
+        let delivered = inner.deliver(request, entry, host, limit).await;
+        let fate = fate.map(|fate| fate.get());
+        match (delivered, fate) {
+            (
+                Err(_),
+                Some(fate @ (UploadFate::Broken | UploadFate::Silent | UploadFate::TooLarge)),
+            ) => Err(UpstreamError::Upload(fate)),
+            (Err(error), _) => Err(error),
+            (Ok((response, mut lease)), fate) => {
+                // a reply before the end of the request: nobody may use the connection after it
+                lease.spent = fate.is_some_and(|fate| fate != UploadFate::Complete);
+                Ok(Answered::new(response, lease, inner, None))
             }
         }
     }
@@ -131,10 +142,56 @@ impl Upstream {
 enum Exchanged {
     Reply(http::Response<hyper::body::Incoming>),
     /// The connection died before anything was written.
-    Unwritten(Request<Outgoing>, hyper::Error),
+    Unwritten(Request<Payload>, hyper::Error),
 }
 
 impl Inner {
+    async fn deliver(
+        &self,
+        mut request: Request<Payload>,
+        entry: &Entry,
+        host: &Arc<str>,
+        limit: Duration,
+    ) -> Result<(http::Response<hyper::body::Incoming>, Lease), UpstreamError> {
+        let spare = spare(&request);
+        loop {
+            let (mut connection, reused) = match self.take(entry.id, host) {
+                Some(connection) => (connection, true),
+                // rare and large: boxed, so that not every exchange has room for it
+                None => (Box::pin(self.open(entry, host)).await?, false),
+            };
+            let exchanged = self.exchange(&mut connection, request, host, limit).await;
+            match (exchanged, &spare) {
+                (Err(UpstreamError::Broken { .. }), Some(spare)) if reused => {
+                    request = spare.clone().map(|()| Payload::Whole(Bytes::new()));
+                }
+                (Err(error), _) => return Err(error),
+                (Ok(Exchanged::Reply(response)), _) => {
+                    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+                        return Err(UpstreamError::Switched {
+                            host: host.to_string(),
+                        });
+                    }
+                    let lease = Lease {
+                        connection,
+                        id: entry.id,
+                        idle: Rc::downgrade(&self.idle),
+                        spent: false,
+                    };
+                    return Ok((response, lease));
+                }
+                (Ok(Exchanged::Unwritten(again, _error)), _) if reused => request = again,
+                // nothing was sent, so the outcome is not unknown
+                (Ok(Exchanged::Unwritten(_, source)), _) => {
+                    return Err(UpstreamError::Unreachable {
+                        address: host.to_string(),
+                        source: io::Error::other(source),
+                    });
+                }
+            }
+        }
+    }
+
     /// The youngest idle connection that is still good; the others go.
     fn take(&self, id: EntryId, host: &Arc<str>) -> Option<Connection> {
         let mut idle = self.idle.0.borrow_mut();
@@ -173,10 +230,10 @@ impl Inner {
     async fn exchange(
         &self,
         connection: &mut Connection,
-        request: Request<Outgoing>,
+        request: Request<Payload>,
         host: &str,
+        limit: Duration,
     ) -> Result<Exchanged, UpstreamError> {
-        let limit = self.settings.first_byte;
         let sender = &mut connection.sender;
         let exchange = async {
             // a connection just given back may need a turn of its task to be ready
@@ -203,6 +260,20 @@ impl Inner {
             }),
         }
     }
+}
+
+/// The head once more, of a request that may be sent twice: safe, and with no body (RFC 9110
+/// section 9.2.2, RFC 9112 section 9.3.1).
+fn spare(request: &Request<Payload>) -> Option<Request<()>> {
+    let safe = matches!(*request.method(), Method::GET | Method::HEAD);
+    let empty = matches!(request.body(), Payload::Whole(bytes) if bytes.is_empty());
+    (safe && empty).then(|| {
+        let mut spare = Request::new(());
+        *spare.method_mut() = request.method().clone();
+        *spare.uri_mut() = request.uri().clone();
+        *spare.headers_mut() = request.headers().clone();
+        spare
+    })
 }
 
 /// Idle connections kept for one environment on one thread.

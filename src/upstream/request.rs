@@ -1,24 +1,23 @@
 //! The outgoing head: made from parsed values only, from an allow-list, with the key last.
 
-use super::dial::Outgoing;
-use crate::credential::Keyed;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName, USER_AGENT};
+use super::payload::Payload;
+use crate::credential::{Keyed, SignedIn};
+use http::header::{
+    ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, AUTHORIZATION, CACHE_CONTROL, CONTENT_ENCODING,
+    CONTENT_LANGUAGE, CONTENT_TYPE, COOKIE, HOST, HeaderName, IF_MATCH, IF_MODIFIED_SINCE,
+    IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, ORIGIN, PRAGMA, RANGE, REFERER, USER_AGENT,
+};
 use http::{HeaderMap, HeaderValue, Method, Request, Uri};
-use http_body_util::Full;
 
 /// The request for `/aws_mwaa/cli`: our canonical command, one length, one Host, one key.
-pub(super) fn cli(keyed: &Keyed) -> Request<Outgoing> {
+pub(super) fn cli(keyed: &Keyed) -> Request<Payload> {
     let permitted = keyed.seated().permitted();
-    let mut request = Request::new(Full::new(permitted.command().clone()));
+    let mut request = Request::new(Payload::Whole(permitted.command().clone()));
     *request.method_mut() = Method::POST;
     *request.uri_mut() = Uri::from_static("/aws_mwaa/cli");
     let headers = request.headers_mut();
-    *headers = HeaderMap::with_capacity(MOST_FIELDS);
-    for name in FORWARDED {
-        if let Some(value) = permitted.headers().get(&name) {
-            headers.insert(name, value.clone());
-        }
-    }
+    *headers = HeaderMap::with_capacity(CLI_FIELDS);
+    copy(permitted.headers(), headers, &TRACED);
     headers.entry(USER_AGENT).or_insert(OURS);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
     headers.insert(HOST, keyed.live().host_field().clone());
@@ -26,16 +25,132 @@ pub(super) fn cli(keyed: &Keyed) -> Request<Outgoing> {
     request
 }
 
+/// The request for the REST API or the UI: the path and query that were judged, the listed
+/// fields of the client, and the session last.
+pub(super) fn page(signed: &SignedIn, payload: Payload) -> Request<Payload> {
+    let (passage, session) = (signed.passage(), signed.session());
+    let mut request = Request::new(payload);
+    *request.method_mut() = passage.method().clone();
+    *request.uri_mut() = Uri::from(passage.target().clone());
+    let headers = request.headers_mut();
+    *headers = HeaderMap::with_capacity(PAGE_FIELDS);
+    copy(passage.headers(), headers, &TRACED);
+    copy(passage.headers(), headers, &FORWARDED);
+    if is_page(passage.headers()) {
+        // links to the web server's own origin are to be found in it
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    }
+    headers.entry(USER_AGENT).or_insert(OURS);
+    for name in [ORIGIN, REFERER] {
+        let own = passage.headers().get(&name);
+        if let Some(theirs) = own.and_then(|own| moved(own, passage.origin(), session.host())) {
+            headers.insert(name, theirs);
+        }
+    }
+    headers.insert(HOST, session.host_field().clone());
+    headers.insert(COOKIE, session.cookies().clone());
+    // the FAB provider's own pages look at their cookie only
+    if let Some(bearer) = session.bearer()
+        && !passage.target().path().starts_with("/auth/")
+    {
+        headers.insert(AUTHORIZATION, bearer.clone());
+    }
+    request
+}
+
+fn copy(from: &HeaderMap, to: &mut HeaderMap, names: &[HeaderName]) {
+    for name in names {
+        for value in from.get_all(name) {
+            to.append(name, value.clone());
+        }
+    }
+}
+
+/// Whether the reply will be looked at as a page of its own: a document or a frame.
+fn is_page(headers: &HeaderMap) -> bool {
+    let dest = headers.get("sec-fetch-dest");
+    let document = |dest: &HeaderValue| dest == "document" || dest == "iframe";
+    dest.map_or_else(
+        || {
+            let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok());
+            accept.is_some_and(|accept| accept.contains("text/html"))
+        },
+        document,
+    )
+}
+
+/// `Origin` and `Referer` as the web server's own pages would send them, if they are ours:
+/// Flask-WTF compares the Referer with the Host. What is not ours is not told to anybody.
+fn moved(value: &HeaderValue, origin: &str, host: &str) -> Option<HeaderValue> {
+    let rest = value.to_str().ok()?.strip_prefix(origin)?;
+    let path = rest.is_empty() || rest.starts_with('/');
+    path.then(|| HeaderValue::try_from(format!("https://{host}{rest}")).ok())?
+}
+
 /// What passes of the client's own headers: who it is, and its trace (W3C Trace Context).
-const FORWARDED: [HeaderName; 3] = [
+const TRACED: [HeaderName; 3] = [
     USER_AGENT,
     HeaderName::from_static("traceparent"),
     HeaderName::from_static("tracestate"),
 ];
 
+/// What passes besides on the way to the UI and the REST API: content, negotiation, conditions,
+/// ranges, and what Airflow's own scripts send (`X-CSRFToken`, `X-Requested-With`).
+const FORWARDED: [HeaderName; 17] = [
+    ACCEPT,
+    ACCEPT_ENCODING,
+    ACCEPT_LANGUAGE,
+    CACHE_CONTROL,
+    CONTENT_ENCODING,
+    CONTENT_LANGUAGE,
+    CONTENT_TYPE,
+    IF_MATCH,
+    IF_MODIFIED_SINCE,
+    IF_NONE_MATCH,
+    IF_RANGE,
+    IF_UNMODIFIED_SINCE,
+    PRAGMA,
+    RANGE,
+    HeaderName::from_static("prefer"),
+    HeaderName::from_static("x-csrftoken"),
+    HeaderName::from_static("x-requested-with"),
+];
+
 /// What is forwarded, what is ours and hyper's length: the map never grows.
-const MOST_FIELDS: usize = 3 + 4;
+const CLI_FIELDS: usize = 3 + 4;
+/// The same for pages, with some room for fields that are sent twice.
+const PAGE_FIELDS: usize = 3 + 17 + 8;
 
 /// For clients that do not say who they are.
-const OURS: HeaderValue =
+pub(super) const OURS: HeaderValue =
     HeaderValue::from_static(concat!("mwaa-gateway/", env!("CARGO_PKG_VERSION")));
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_our_own_origin_moves() {
+        let verdict = |value: &str| {
+            let value = HeaderValue::from_str(value).unwrap();
+            let moved = moved(&value, "http://localhost:8080", "h.example");
+            moved.map(|value| value.to_str().unwrap().to_owned())
+        };
+        assert_eq!(
+            verdict("http://localhost:8080").unwrap(),
+            "https://h.example"
+        );
+        assert_eq!(
+            verdict("http://localhost:8080/home?x=1").unwrap(),
+            "https://h.example/home?x=1"
+        );
+        for foreign in [
+            "http://localhost:80801/",
+            "http://localhost:8080.evil.example/",
+            "https://localhost:8080/",
+            "null",
+        ] {
+            assert_eq!(verdict(foreign), None, "{foreign}");
+        }
+    }
+}

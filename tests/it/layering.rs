@@ -8,6 +8,7 @@ use crate::tree;
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     // words and means, below every room
     ("names", &[]),
+    ("pages", &["names"]),
     ("runtime", &["names"]),
     ("telemetry", &["names", "runtime"]),
     ("control", &["names", "runtime", "telemetry"]),
@@ -32,7 +33,10 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         "upstream",
         &["credential", "control", "names", "runtime", "telemetry"],
     ),
-    ("reply", &["upstream", "names", "telemetry"]),
+    (
+        "reply",
+        &["upstream", "credential", "names", "pages", "telemetry"],
+    ),
     (
         "gateway",
         &[
@@ -46,6 +50,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "reply",
             "control",
             "names",
+            "pages",
             "runtime",
             "telemetry",
         ],

@@ -26,7 +26,13 @@ fn every_example_of_the_annotated_file_is_good() {
         .iter()
         .map(|problem| problem.key.as_str())
         .collect();
-    let files = ["listener.secret_file", "environments.prod.ca_file"];
+    let files = [
+        "listener.secret_file",
+        "listener.tls.certificate",
+        "listener.tls.key",
+        "listener.tls.client_ca",
+        "environments.prod.ca_file",
+    ];
     assert_eq!(keys, files, "{problems}");
 }
 

@@ -47,3 +47,84 @@ fn secret_files_are_private() {
     fs::write(&secret, "").expect("file");
     assert!(said().contains("is empty"), "{}", said());
 }
+
+#[test]
+fn tls_needs_its_files_and_lets_a_guarded_listener_be_wide() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().expect("folder");
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text);
+    let certificate = "-----BEGIN CERTIFICATE-----\n";
+    write("c.pem", certificate).expect("file");
+    write("k.pem", "-----BEGIN PRIVATE KEY-----\n").expect("file");
+    write("locked.pem", "-----BEGIN ENCRYPTED PRIVATE KEY-----\n").expect("file");
+    let path = folder.path().join("c.toml");
+    let load = |listener: &str, tls: &str| {
+        let text = format!("[listener]\n{listener}\n[listener.tls]\n{tls}\n");
+        fs::write(&path, text).expect("file");
+        load(Some(&path), &Overrides::default(), &nowhere())
+    };
+    let said = |listener: &str, tls: &str| {
+        let problems = load(listener, tls).expect_err("a problem");
+        problems.to_string()
+    };
+    let good = "certificate = \"c.pem\"\nkey = \"k.pem\"";
+    for (tls, complaint) in [
+        ("", "listener.tls.certificate: is missing"),
+        ("certificate = \"c.pem\"", "listener.tls.key: is missing"),
+        (
+            "certificate = \"k.pem\"\nkey = \"k.pem\"",
+            "holds no certificate",
+        ),
+        (
+            "certificate = \"c.pem\"\nkey = \"c.pem\"",
+            "holds no private key",
+        ),
+        (
+            "certificate = \"c.pem\"\nkey = \"locked.pem\"",
+            "an encrypted key",
+        ),
+        (
+            "certificate = \"c.pem\"\nkey = \"none.pem\"",
+            "no such file",
+        ),
+    ] {
+        let said = said("", tls);
+        assert!(said.contains(complaint), "{tls}: {said}");
+    }
+    let wide = "address = \"0.0.0.0:8443\"";
+    let problem = said(wide, good);
+    assert!(
+        problem.contains("2:11: listener.address: \"0.0.0.0:8443\" is not loopback"),
+        "{problem}"
+    );
+    assert!(problem.contains("client_ca or a secret_file"), "{problem}");
+    let mutual = format!("{good}\nclient_ca = \"c.pem\"");
+    let private = |mode| {
+        let key = folder.path().join("k.pem");
+        fs::set_permissions(key, fs::Permissions::from_mode(mode)).expect("mode");
+    };
+    private(0o600);
+    assert_eq!(load(wide, &mutual).expect("guarded").warnings(), [""; 0]);
+    let secret = folder.path().join("s");
+    write_secret(&secret);
+    let with_secret = format!("{wide}\nsecret_file = \"s\"");
+    assert_eq!(
+        load(&with_secret, good).expect("guarded").warnings(),
+        [""; 0]
+    );
+    let meant = format!("{wide}\ndangerous_non_loopback = true");
+    let open = load(&meant, good).expect("meant").warnings();
+    assert!(open.len() == 1 && open[0].ends_with("wider than loopback and asks for no secret"));
+    private(0o640);
+    let loose = load("", good).expect("usable").warnings();
+    assert!(
+        loose.len() == 1 && loose[0].contains("(mode 0640)"),
+        "{loose:?}"
+    );
+}
+
+fn write_secret(path: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    fs::write(path, "hunter2").expect("file");
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).expect("mode");
+}

@@ -29,7 +29,7 @@ fn fixtures(kind: &str) -> Vec<PathBuf> {
 #[test]
 fn valid_fixtures_load() {
     let files = fixtures("valid");
-    assert_eq!(files.len(), 5, "a fixture is missing, or this count is old");
+    assert_eq!(files.len(), 6, "a fixture is missing, or this count is old");
     // copied, because a repository does not keep the mode that a secret's file needs
     let copy = tempfile::tempdir().expect("folder");
     let folder = copy.path().join("valid");
@@ -37,6 +37,9 @@ fn valid_fixtures_load() {
     let bundle = fixture_folder().join("ca.pem");
     fs::copy(bundle, copy.path().join("ca.pem")).expect("ca.pem");
     write_secret(&folder.join("gateway.secret"), 0o600);
+    write_secret(&folder.join("gateway.key"), 0o600);
+    let key = "-----BEGIN PRIVATE KEY-----\n";
+    fs::write(folder.join("gateway.key"), key).expect("key");
     for file in files {
         let path = folder.join(file.file_name().expect("name"));
         fs::copy(&file, &path).expect("copy");
@@ -83,6 +86,9 @@ fn every_key_stands_in_a_fixture() {
                 match value {
                     toml::Value::Table(own) if table == "environments" => {
                         seen.extend(own.keys().map(|key| format!("environments.*.{key}")));
+                    }
+                    toml::Value::Table(own) => {
+                        seen.extend(own.keys().map(|own| format!("{table}.{key}.{own}")));
                     }
                     _ => {
                         seen.insert(format!("{table}.{key}"));

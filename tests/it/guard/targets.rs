@@ -39,11 +39,8 @@ async fn unclear_targets_are_refused_not_repaired() {
         ("C-20", "/pluginsv2/aws_mwaa/cli"),
         ("C-20 login", "/pluginsv2/aws_mwaa/login"),
         ("login", "/aws_mwaa/login"),
-        ("C-22", "/home?next=/aws_mwaa/cli"),
-        ("REST", "/api/v1/dags"),
-        ("our own prefix", "/-/"),
-        // what was judged is the part before the fragment
-        ("C-17", "/static#/aws_mwaa/cli"),
+        ("C-22", "/aws_mwaa/login?next=/aws_mwaa/cli"),
+        ("our own prefix", "/-/x"),
     ] {
         refusals.push((name, post(target, ""), &[404], nothing));
     }
@@ -77,6 +74,7 @@ async fn unclear_targets_are_refused_not_repaired() {
             &[405],
             method,
         ),
+        ("our own page", post("/-/", ""), &[405], method),
         ("PUT", cli("").replacen("POST", "PUT", 1), &[405], method),
         (
             "DELETE",

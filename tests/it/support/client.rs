@@ -16,7 +16,7 @@ pub(crate) struct Client {
     received: Vec<u8>,
 }
 
-trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
+pub(crate) trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Wire for T {}
 
@@ -45,7 +45,8 @@ impl Client {
         Self::over(UnixStream::connect(path).await.unwrap())
     }
 
-    fn over(stream: impl Wire + 'static) -> Self {
+    /// Over a stream that was opened elsewhere.
+    pub(crate) fn over(stream: impl Wire + 'static) -> Self {
         Self {
             stream: Box::new(stream),
             received: Vec::new(),
@@ -181,6 +182,13 @@ impl Response {
     /// The fault code of a reply that the gateway itself made; body and header must agree.
     pub(crate) fn fault(&self) -> Option<&str> {
         let code = self.header("mwaa-gateway-fault")?;
+        if self.header("content-type") == Some("text/html; charset=utf-8") {
+            assert!(
+                self.text().contains(&format!("<code>{code}</code>")),
+                "{self}"
+            );
+            return Some(code);
+        }
         assert_eq!(
             self.header("content-type"),
             Some("application/problem+json")

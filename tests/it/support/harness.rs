@@ -274,7 +274,8 @@ impl Drop for Gateway {
 }
 
 fn address(url: &str) -> SocketAddr {
-    url.strip_prefix("http://").unwrap().parse().unwrap()
+    let (_, address) = url.split_once("://").unwrap();
+    address.parse().unwrap()
 }
 
 fn configuration(emulator: &Emulator, folder: &TempDir, extra: &str) -> Config {

@@ -1,10 +1,12 @@
 //! The emulator and the real gateway in one process, on ports of their own, and a raw client:
 //! what the tests speak the wire with.
 
+mod authority;
 mod client;
 mod harness;
 pub(crate) mod identity;
 
+pub(crate) use authority::{Authority, Pair};
 pub(crate) use client::{Client, Response};
 pub(crate) use harness::Harness;
 

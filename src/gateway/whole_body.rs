@@ -1,13 +1,13 @@
-//! Reads the body of a command: whole, bounded in size, bounded in silence.
+//! Reads a request body whole: bounded in size, bounded in silence.
 
-use super::Limits;
-use crate::guard::Admitted;
+use crate::guard::Body;
 use crate::names::{Code, Fault, code};
 use crate::runtime::Sweeper;
 use bytes::{Bytes, BytesMut};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use std::fmt;
+use std::time::Duration;
 
 /// A request body that was not read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +29,7 @@ impl fmt::Display for BodyError {
         match self {
             Self::Broken => f.write_str("the body is incomplete"),
             Self::Timeout => f.write_str("the body did not arrive in time"),
-            Self::TooLarge { limit } => write!(f, "the command is longer than {limit} bytes"),
+            Self::TooLarge { limit } => write!(f, "the body is longer than {limit} bytes"),
         }
     }
 }
@@ -50,24 +50,22 @@ impl Fault for BodyError {
     }
 }
 
-/// Reads it. Trailers are dropped.
+/// Reads it, at most `limit` bytes, with pauses of at most `idle`. Trailers are dropped.
 pub(super) async fn read(
-    admitted: &mut Admitted,
-    limits: &Limits,
+    body: &mut Body,
+    limit: usize,
+    idle: Duration,
     sweeper: &Sweeper,
 ) -> Result<Bytes, BodyError> {
-    let body = admitted.body_mut();
-    let too_large = BodyError::TooLarge {
-        limit: limits.cli_body,
-    };
-    if body.size_hint().lower() > limits.cli_body as u64 {
+    let too_large = BodyError::TooLarge { limit };
+    if body.size_hint().lower() > limit as u64 {
         return Err(too_large);
     }
     let mut first: Option<Bytes> = None;
     let mut rest = BytesMut::new();
     loop {
         let frame = sweeper
-            .within(limits.body_idle, body.frame())
+            .within(idle, body.frame())
             .await
             .map_err(|_elapsed| BodyError::Timeout)?;
         let Some(frame) = frame else { break };
@@ -75,11 +73,11 @@ pub(super) async fn read(
             continue;
         };
         let so_far = first.as_ref().map_or(0, Bytes::len) + rest.len();
-        if so_far + data.len() > limits.cli_body {
+        if so_far + data.len() > limit {
             return Err(too_large);
         }
         match &first {
-            // nearly every command comes in one piece and is never copied
+            // nearly every body comes in one piece and is never copied
             None => first = Some(data),
             Some(_) => rest.extend_from_slice(&data),
         }

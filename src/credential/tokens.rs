@@ -1,0 +1,40 @@
+//! Makes CLI tokens: `CreateCliToken`, checked.
+
+use super::flights::{Making, Source};
+use super::live::Live;
+use crate::control::ControlPlane;
+use crate::names::Entry;
+use crate::runtime::Moment;
+use crate::telemetry::Metrics;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Asks AWS for CLI tokens.
+#[derive(Debug)]
+pub(super) struct CliTokens {
+    pub(super) control: Arc<dyn ControlPlane>,
+    pub(super) metrics: Arc<Metrics>,
+    /// The longest use of a token.
+    pub(super) longest: Duration,
+}
+
+impl Source for CliTokens {
+    type Item = Live;
+
+    fn make<'a>(&'a self, entry: &'a Entry, generation: u64) -> Making<'a, Live> {
+        Box::pin(async move {
+            let asked = Moment::now();
+            let minted = self.control.create_cli_token(&entry.environment).await?;
+            let live = Live::new(&minted, &entry.environment, asked, self.longest, generation)?;
+            Ok(live)
+        })
+    }
+
+    fn count(&self, entry: &Entry, outcome: &'static str) {
+        self.metrics.mint(entry, outcome);
+    }
+
+    fn what(&self) -> &'static str {
+        "a CLI token"
+    }
+}

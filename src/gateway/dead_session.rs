@@ -1,0 +1,49 @@
+//! How Airflow says that a session is dead: by status, by the text of a few replies, or by
+//! leading to a page where a person would sign in.
+
+use crate::credential::SignedIn;
+use crate::reply::leads_to_sign_in;
+use crate::upstream::Answered;
+use http::StatusCode;
+use http::header::CONTENT_TYPE;
+
+/// Why the reply means that the session is dead, in words; `None` if it does not.
+///
+/// A 403 is mostly about rights, and then a new session would get the same; only Airflow 3's
+/// texts about its token count (`api_fastapi/core_api/security.py`).
+pub(super) async fn cause_of_death(
+    signed: &SignedIn,
+    answered: &mut Answered,
+) -> Option<String> {
+    match answered.status() {
+        // a wrong password is no dead session
+        StatusCode::UNAUTHORIZED if is_password_route(signed.passage().target().path()) => None,
+        StatusCode::UNAUTHORIZED => Some("401 Unauthorized".to_owned()),
+        StatusCode::FORBIDDEN if signed.session().bearer().is_some() && is_json(answered) => {
+            let body = answered.peek().await;
+            let text = TOKEN_TEXTS
+                .iter()
+                .find(|text| memchr::memmem::find(&body, text.as_bytes()).is_some())?;
+            Some(format!("403 {text}"))
+        }
+        status if status.is_redirection() => {
+            let host = signed.session().host();
+            leads_to_sign_in(answered.headers(), host)
+                .then(|| format!("{} to a sign-in page", status.as_u16()))
+        }
+        _ => None,
+    }
+}
+
+fn is_json(answered: &Answered) -> bool {
+    let media = answered.headers().get(CONTENT_TYPE);
+    media.is_some_and(|media| media.as_bytes().starts_with(b"application/json"))
+}
+
+/// Where Airflow 3 takes user names and passwords.
+fn is_password_route(path: &str) -> bool {
+    path == "/auth/token" || path.starts_with("/auth/token/")
+}
+
+/// What Airflow 3 says of a token that it does not take.
+const TOKEN_TEXTS: &[&str] = &["Invalid JWT token", "Token Expired"];

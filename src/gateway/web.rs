@@ -1,0 +1,116 @@
+//! The corridor of the REST API and the UI: policy, session, wire, and one more try when the
+//! session has died.
+
+use super::dead_session::cause_of_death;
+use super::whole_body::{self, BodyError};
+use super::{Corridor, Refused, boxed};
+use crate::credential::{SignedIn, login_loop};
+use crate::guard::Body;
+use crate::names::{Code, Fault, code};
+use crate::policy;
+use crate::reply::{self, Reply};
+use crate::route::Routed;
+use crate::upstream::{Answered, Payload, Upload};
+use http_body::Body as _;
+use std::fmt;
+use std::time::Duration;
+
+/// Sends a request to Airflow within the environment's session.
+pub(super) async fn web(corridor: &Corridor, routed: Routed) -> Result<Reply, Refused> {
+    let shared = &corridor.shared;
+    let (passage, body) = policy::pass(routed).map_err(boxed)?;
+    // the version says how Airflow recognises a session
+    shared.versions.of(passage.entry()).await.map_err(boxed)?;
+    let payload = payload(corridor, body).await.map_err(boxed)?;
+    let signed = shared.broker.sign_in(passage).await.map_err(boxed)?;
+    let (signed, answered) = exchange(corridor, signed, payload).await?;
+    Ok(reply::forward(answered, &signed))
+}
+
+/// Sends; if the session turns out to be dead, once more with a new one, which comes before
+/// Airflow has done anything.
+pub(super) async fn exchange(
+    corridor: &Corridor,
+    signed: SignedIn,
+    payload: Payload,
+) -> Result<(SignedIn, Answered), Refused> {
+    let (broker, again) = (&corridor.shared.broker, payload.again());
+    let mut answered = forward(corridor, &signed, payload).await?;
+    let Some(cause) = cause_of_death(&signed, &mut answered).await else {
+        return Ok((signed, answered));
+    };
+    drop(answered);
+    let signed = broker.sign_in_again(signed, &cause).await.map_err(boxed)?;
+    let again = again.ok_or_else(|| boxed(SessionExpired))?;
+    let mut answered = forward(corridor, &signed, again).await?;
+    match cause_of_death(&signed, &mut answered).await {
+        None => Ok((signed, answered)),
+        Some(cause) => Err(boxed(login_loop(&cause))),
+    }
+}
+
+async fn forward(
+    corridor: &Corridor,
+    signed: &SignedIn,
+    payload: Payload,
+) -> Result<Answered, Refused> {
+    let answered = corridor
+        .upstream
+        .forward(signed, payload)
+        .await
+        .map_err(boxed)?;
+    corridor.shared.broker.reissued(signed, answered.headers());
+    Ok(answered)
+}
+
+/// A short body is read before anything is sent, so that it can be sent twice; a longer one is
+/// passed on as it comes.
+pub(super) async fn payload(corridor: &Corridor, mut body: Body) -> Result<Payload, BodyError> {
+    let (limits, sweeper) = (&corridor.shared.limits, &corridor.sweeper);
+    let idle = limits.body_idle;
+    if body.is_end_stream() {
+        return Ok(Payload::Whole(bytes::Bytes::new()));
+    }
+    let hint = body.size_hint();
+    if hint.upper().is_some_and(|upper| upper <= SHORT as u64) {
+        return whole_body::read(&mut body, SHORT, idle, sweeper)
+            .await
+            .map(Payload::Whole);
+    }
+    if hint.lower() > limits.request_body as u64 {
+        return Err(BodyError::TooLarge {
+            limit: limits.request_body,
+        });
+    }
+    let limit = limits.request_body as u64;
+    Ok(Payload::Stream(Upload::new(body, limit, idle, sweeper)))
+}
+
+/// The session died under a request whose body is not there any more.
+#[derive(Debug)]
+struct SessionExpired;
+
+impl fmt::Display for SessionExpired {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Airflow had ended the session when the request came; nothing was done")
+    }
+}
+
+impl std::error::Error for SessionExpired {}
+
+impl Fault for SessionExpired {
+    fn code(&self) -> &'static Code {
+        &code::SESSION_EXPIRED
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        Some(Duration::from_secs(1))
+    }
+
+    fn ends_connection(&self) -> bool {
+        true
+    }
+}
+
+/// Bodies of forms and of most REST calls.
+const SHORT: usize = 64 * 1024;

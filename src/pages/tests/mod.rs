@@ -1,0 +1,155 @@
+//! What the pages say, as snapshots.
+
+mod promises;
+
+use super::*;
+use crate::names::{AirflowVersion, Browser, Policy, code};
+use bytes::Bytes;
+use std::time::Duration;
+
+/// One tag a line, so that a change can be read.
+fn lines(page: &Bytes) -> String {
+    text(page).replace("><", ">\n<")
+}
+
+fn text(page: &Bytes) -> String {
+    String::from_utf8(page.to_vec()).unwrap()
+}
+
+const fn s(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+
+fn card(local: &str) -> Card {
+    Card {
+        local: local.to_owned(),
+        name: format!("analytics-{local}"),
+        airflow: Some(AirflowVersion::new(3, 0, 6)),
+        region: Some("eu-west-1".to_owned()),
+        profile: None,
+        role: None,
+        is_default: false,
+        status: None,
+        trouble: None,
+        identity: None,
+        token: TokenState::None,
+        session: None,
+        running: 0,
+        waiting: 0,
+        browser: Browser::Proxy,
+        policy: Policy::Supported,
+        url: format!("http://{local}.localhost:8080"),
+        base: format!("http://{local}.localhost:8080"),
+    }
+}
+
+fn full(local: &str) -> Card {
+    Card {
+        airflow: Some(AirflowVersion::new(2, 10, 3)),
+        profile: Some("data".to_owned()),
+        role: Some("arn:aws:iam::123456789012:role/airflow".to_owned()),
+        is_default: true,
+        status: Some(Status {
+            word: "UPDATING".to_owned(),
+            meaning: Some("AWS is updating it; the web server may go away.".to_owned()),
+        }),
+        trouble: Some("aws.denied: no".to_owned()),
+        identity: Some(Identity {
+            iam: Some("assumed-role/airflow/me".to_owned()),
+            airflow: Some("assumed-role/airflow (Op)".to_owned()),
+        }),
+        token: TokenState::Failing {
+            why: "aws.denied: no".to_owned(),
+        },
+        session: Some(SessionState::Live {
+            age: s(120),
+            left: Some(s(42_900)),
+        }),
+        running: 1,
+        waiting: 3,
+        browser: Browser::Redirect,
+        policy: Policy::ReadOnly,
+        base: "http://127.0.0.1:8081".to_owned(),
+        ..card(local)
+    }
+}
+
+fn row() -> RefusalRow {
+    RefusalRow {
+        age: s(12),
+        code: "guard.foreign_origin",
+        environment: None,
+        method: "POST".to_owned(),
+        path: "/aws_mwaa/cli".to_owned(),
+        detail: "the CLI route is closed to browsers".to_owned(),
+        request_id: "0123456789abcdef-7".to_owned(),
+    }
+}
+
+fn two() -> Overview {
+    Overview {
+        version: "1.2.3",
+        addresses: vec!["http://127.0.0.1:8080".to_owned()],
+        cards: vec![full("prod"), card("lab")],
+        discovery: None,
+        refusals: vec![row()],
+        scoped: false,
+    }
+}
+
+fn fault_page<'a>(detail: &'a str, links: &'a [String]) -> FaultPage<'a> {
+    FaultPage {
+        code: &code::UNKNOWN_ENVIRONMENT,
+        detail,
+        hint: "use one of these",
+        request_id: "0123456789abcdef-7",
+        retry_after: Some(s(5)),
+        links,
+        home: Some("http://localhost:8080/-/"),
+    }
+}
+
+#[test]
+fn the_overview() {
+    insta::assert_snapshot!("overview", lines(&overview(&two())));
+}
+
+#[test]
+fn one_environment_on_its_own_host() {
+    let shown = Overview {
+        cards: vec![Card {
+            airflow: None,
+            token: TokenState::Live { age: s(3) },
+            session: Some(SessionState::SigningIn),
+            ..card("lab")
+        }],
+        refusals: Vec::new(),
+        scoped: true,
+        ..two()
+    };
+    insta::assert_snapshot!("scoped", lines(&overview(&shown)));
+}
+
+#[test]
+fn no_environment_yet() {
+    let shown = Overview {
+        cards: Vec::new(),
+        discovery: Some("aws.credentials: there are none; sign in".to_owned()),
+        refusals: Vec::new(),
+        ..two()
+    };
+    insta::assert_snapshot!("empty", lines(&overview(&shown)));
+}
+
+#[test]
+fn a_fault() {
+    let links = ["http://prod.localhost:8080".to_owned()];
+    let page = fault(&fault_page("there is no environment \"x\"", &links));
+    insta::assert_snapshot!("fault", lines(&page));
+}
+
+#[test]
+fn signing_in_and_out() {
+    insta::assert_snapshot!("handover", lines(&handover("prod")));
+    insta::assert_snapshot!("signed-out", lines(&signed_out("prod")));
+}

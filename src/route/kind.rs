@@ -1,0 +1,89 @@
+//! What kind of request it is, by its path and method alone.
+
+use super::RouteError;
+use crate::guard::{Admitted, Reserved};
+use http::Method;
+
+/// The kinds of request that lead to an environment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// A command for `/aws_mwaa/cli`.
+    Cli,
+    /// `/aws_mwaa/aws-console-sso`: a browser that wants to be handed over.
+    Handover,
+    /// Airflow's login page. Nobody has to sign in here, so it only leads back.
+    Login,
+    /// Airflow's way of signing out.
+    Logout,
+    /// The REST API: `/api/v1/…`, `/api/v2/…`.
+    Rest,
+    /// Anything else: Airflow's UI.
+    Ui,
+}
+
+impl Kind {
+    /// The word used in metrics and logs.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Cli => "cli",
+            Self::Handover => "handover",
+            Self::Login => "login",
+            Self::Logout => "logout",
+            Self::Rest => "rest",
+            Self::Ui => "ui",
+        }
+    }
+}
+
+pub(super) fn kind(admitted: &Admitted) -> Result<Kind, RouteError> {
+    let (path, method) = (admitted.target().path(), admitted.method());
+    match admitted.target().reserved() {
+        Some(Reserved::Cli) if *method == Method::POST => Ok(Kind::Cli),
+        Some(Reserved::Cli) => Err(RouteError::Method { allow: "POST" }),
+        Some(Reserved::Sso) if matches!(*method, Method::GET | Method::POST) => {
+            Ok(Kind::Handover)
+        }
+        Some(Reserved::Sso) => Err(RouteError::Method { allow: "GET, POST" }),
+        // the login route takes web tokens, which nobody but the gateway has; what there is of
+        // our own has gone its way already
+        Some(Reserved::Mwaa | Reserved::Own) => Err(RouteError::UnknownPath {
+            path: path.to_owned(),
+        }),
+        None => Ok(of_airflow(path)),
+    }
+}
+
+/// The paths of Airflow 2 (Flask-AppBuilder) and of 3 (its API server, and the FAB provider
+/// below `/auth`).
+fn of_airflow(path: &str) -> Kind {
+    match path.strip_suffix('/').unwrap_or(path) {
+        "/login" | "/auth/login" | "/api/v2/auth/login" => Kind::Login,
+        "/logout" | "/auth/logout" | "/api/v2/auth/logout" => Kind::Logout,
+        path if path.starts_with("/api/v1/") || path.starts_with("/api/v2/") => Kind::Rest,
+        _ => Kind::Ui,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_of_both_majors() {
+        for (path, kind) in [
+            ("/", Kind::Ui),
+            ("/home", Kind::Ui),
+            ("/login", Kind::Login),
+            ("/login/", Kind::Login),
+            ("/api/v2/auth/login", Kind::Login),
+            ("/auth/logout/", Kind::Logout),
+            ("/api/v1/dags", Kind::Rest),
+            ("/api/v2/dags/", Kind::Rest),
+            ("/api/v3/dags", Kind::Ui),
+            ("/auth/users/list/", Kind::Ui),
+            ("/loginx", Kind::Ui),
+        ] {
+            assert_eq!(of_airflow(path), kind, "{path}");
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! Request bodies on their way out: whole ones, which can be sent again, and streamed ones.
+
+use crate::runtime::{Deadline, Sweeper};
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use std::cell::Cell;
+use std::fmt;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+/// A request body.
+#[derive(Debug)]
+pub enum Payload {
+    /// Passed on as the client sends it.
+    Stream(Upload),
+    /// At hand; empty for most requests.
+    Whole(Bytes),
+}
+
+impl Payload {
+    /// The same body for another try, if it is still at hand. A reference count, not a copy.
+    pub fn again(&self) -> Option<Self> {
+        match self {
+            Self::Stream(_) => None,
+            Self::Whole(bytes) => Some(Self::Whole(bytes.clone())),
+        }
+    }
+}
+
+/// A client's body that is passed on as it comes, bounded in size and in silence.
+#[derive(Debug)]
+pub struct Upload {
+    incoming: Incoming,
+    left: u64,
+    idle: Duration,
+    deadline: Option<Deadline>,
+    sweeper: Sweeper,
+    fate: Rc<Cell<UploadFate>>,
+}
+
+/// What has become of an upload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UploadFate {
+    /// The client broke it off.
+    Broken,
+    /// All of it was passed on.
+    Complete,
+    /// It is longer than it may be.
+    TooLarge,
+    /// The client fell silent.
+    Silent,
+    /// It is on its way.
+    Underway,
+}
+
+impl fmt::Display for UploadFate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Broken => "the client broke its request off",
+            Self::Complete => "the request was sent",
+            Self::TooLarge => "the request's body is too large",
+            Self::Silent => "the client fell silent within its request",
+            Self::Underway => "the request is on its way",
+        })
+    }
+}
+
+impl std::error::Error for UploadFate {}
+
+impl Upload {
+    /// Passes on at most `limit` bytes, with pauses of at most `idle`.
+    pub fn new(incoming: Incoming, limit: u64, idle: Duration, sweeper: &Sweeper) -> Self {
+        Self {
+            incoming,
+            left: limit,
+            idle,
+            deadline: None,
+            sweeper: sweeper.clone(),
+            fate: Rc::new(Cell::new(UploadFate::Underway)),
+        }
+    }
+
+    /// Tells later what has become of it.
+    pub fn fate(&self) -> Rc<Cell<UploadFate>> {
+        Rc::clone(&self.fate)
+    }
+
+    fn ended(&self, fate: UploadFate) -> Poll<Option<Result<Frame<Bytes>, UploadFate>>> {
+        self.fate.set(fate);
+        Poll::Ready(match fate {
+            UploadFate::Complete => None,
+            failed => Some(Err(failed)),
+        })
+    }
+}
+
+impl Body for Payload {
+    type Data = Bytes;
+    type Error = UploadFate;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, UploadFate>>> {
+        match &mut *self {
+            Self::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
+            Self::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            Self::Stream(upload) => Pin::new(upload).poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Whole(bytes) => bytes.is_empty(),
+            Self::Stream(upload) => upload.incoming.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Self::Stream(upload) => upload.incoming.size_hint(),
+        }
+    }
+}
+
+impl Body for Upload {
+    type Data = Bytes;
+    type Error = UploadFate;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, UploadFate>>> {
+        let this = &mut *self;
+        loop {
+            let Poll::Ready(frame) = Pin::new(&mut this.incoming).poll_frame(cx) else {
+                let (sweeper, idle) = (&this.sweeper, this.idle);
+                let deadline = this.deadline.get_or_insert_with(|| {
+                    let deadline = sweeper.deadline();
+                    deadline.arm(idle);
+                    deadline
+                });
+                ready!(deadline.poll_expired(cx));
+                return this.ended(UploadFate::Silent);
+            };
+            this.deadline = None;
+            let data = match frame {
+                None => return this.ended(UploadFate::Complete),
+                Some(Err(_broken)) => return this.ended(UploadFate::Broken),
+                // trailers are dropped: nobody here has judged them
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) => data,
+                    Err(_trailers) => continue,
+                },
+            };
+            match this.left.checked_sub(data.len() as u64) {
+                Some(left) => this.left = left,
+                None => return this.ended(UploadFate::TooLarge),
+            }
+            if this.incoming.is_end_stream() {
+                this.fate.set(UploadFate::Complete);
+            }
+            return Poll::Ready(Some(Ok(Frame::data(data))));
+        }
+    }
+}
