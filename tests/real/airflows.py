@@ -87,6 +87,11 @@ class Airflow:
             assert time.monotonic() < deadline, f"{self.name}: not healthy\n{self.output()}"
             time.sleep(0.1)
 
+    def query(self, question, *values):
+        """The first column of what the database says."""
+        with sqlite3.connect(self.database, timeout=30) as database:
+            return [row[0] for row in database.execute(question, values)]
+
     def kill_sessions(self):
         """Ends all sessions without anybody signing out."""
         with sqlite3.connect(self.database, timeout=30) as database:
@@ -136,14 +141,15 @@ class Fleet:
             self.stop()
             raise
 
-    def aws(self, key=None, secret=None):
-        """An MWAA client of boto3 for the emulator."""
+    def aws(self, role="Admin"):
+        """An MWAA client of boto3 for the emulator, for somebody of this role."""
+        key, secret = self.emulator.keys[role]
         return boto3.client(
             "mwaa",
             region_name=self.emulator.region,
             endpoint_url=self.emulator.endpoint,
-            aws_access_key_id=key or self.emulator.key,
-            aws_secret_access_key=secret or self.emulator.secret,
+            aws_access_key_id=key,
+            aws_secret_access_key=secret,
             config=boto3.session.Config(inject_host_prefix=False, retries={"max_attempts": 1}),
         )
 

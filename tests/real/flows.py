@@ -5,7 +5,8 @@ import re
 from browser import PATIENCE
 from playwright.sync_api import expect
 
-DAG = "lab_hello"
+DAGS = ["lab_hello", "lab_params"]
+DAG = DAGS[0]
 expect.set_options(timeout=PATIENCE)
 
 
@@ -19,8 +20,9 @@ class Two:
         self.page.goto(self.url)
         self.page.wait_for_url("**/home")
 
-    def sees_dags(self):
-        for dag in [DAG, "lab_params"]:
+    def list_dags(self):
+        self.page.get_by_role("link", name="DAGs", exact=True).click()
+        for dag in DAGS:
             expect(self.page.get_by_role("link", name=dag, exact=True)).to_be_visible()
 
     def open_grid(self):
@@ -28,21 +30,13 @@ class Two:
         self.page.wait_for_url(f"**/dags/{DAG}/grid**")
         expect(self.page.get_by_test_id("greet")).to_be_visible()
 
-    def _switch(self, on):
-        with self.page.expect_response(lambda reply: "/paused?" in reply.url) as reply:
-            self.page.locator(".switch-label").first.click()
-        assert reply.value.status == 200
-        expect(self.page.locator("#pause_resume")).to_be_checked(checked=on)
-
-    def pause(self):
-        self._switch(on=False)
-
     def trigger(self):
-        self._switch(on=True)
+        if not self.page.locator("#pause_resume").is_checked():
+            self._switch(on=True)
         self.page.get_by_label("Trigger DAG").click()
         self.page.wait_for_url("**dag_run_id=manual__**")
 
-    def sees_success(self):
+    def see_success(self):
         expect(self.page.get_by_role("row", name=re.compile("Status.*success"))).to_be_visible()
 
     def read_log(self):
@@ -50,23 +44,25 @@ class Two:
         self.page.get_by_role("tab", name="Logs").click()
         expect(self.page.get_by_text("hi from bash").first).to_be_visible()
 
-    def security(self):
-        """The page that lists the users; it is an ordinary page here."""
-        self.page.get_by_text("Security", exact=True).click()
+    def pause(self):
+        self._switch(on=False)
+
+    def _switch(self, on):
+        with self.page.expect_response(lambda reply: "/paused?" in reply.url) as reply:
+            self.page.locator(".switch-label").first.click()
+        assert reply.value.status == 200
+        expect(self.page.locator("#pause_resume")).to_be_checked(checked=on)
+
+    def list_users(self):
+        """Returns the frame that shows them."""
+        self.page.get_by_text("Security", exact=True).first.click()
         self.page.get_by_role("link", name="List Users").click()
         self.page.wait_for_url("**/users/list/")
         return self.page.main_frame
 
-    def reads_again(self):
-        """A click that needs a session, on a page that is open already."""
-        self.page.get_by_role("link", name="Airflow 2").or_(
-            self.page.get_by_role("link", name="DAGs", exact=True)
-        ).first.click()
-        self.sees_dags()
-
     def log_out(self):
-        self.page.locator(".navbar-user-icon, #navbar-user, .navbar-right .dropdown").last.click()
-        self.page.get_by_role("link", name="Log Out").click()
+        self.page.locator(".navbar-right .dropdown-toggle").last.click()
+        self.page.get_by_role("button", name="Log Out").click()
 
 
 class Three:
@@ -77,29 +73,54 @@ class Three:
 
     def open(self):
         self.page.goto(self.url)
-        expect(self.page.get_by_role("link", name="Dags").first).to_be_visible()
+        expect(self.page.get_by_role("link", name="Dags", exact=True)).to_be_visible()
 
-    def sees_dags(self):
-        self.page.get_by_role("link", name="Dags").first.click()
-        for dag in [DAG, "lab_params"]:
+    def list_dags(self):
+        self.page.get_by_role("link", name="Dags", exact=True).click()
+        for dag in DAGS:
             expect(self.page.get_by_role("link", name=dag, exact=True).first).to_be_visible()
 
     def open_grid(self):
         self.page.get_by_role("link", name=DAG, exact=True).first.click()
-        self.page.wait_for_url(f"**/dags/{DAG}**")
+        expect(self.page.get_by_role("link", name="Overview")).to_be_visible()
         expect(self.page.get_by_role("link", name="greet").first).to_be_visible()
 
     def trigger(self):
-        self.page.get_by_role("button", name="Trigger").last.click()
-        dialog = self.page.get_by_role("dialog")
-        dialog.get_by_role("button", name="Trigger").last.click()
-        expect(dialog).to_be_hidden()
+        self.page.get_by_label("Trigger Dag").first.click()
+        self.page.get_by_role("button", name="Trigger", exact=True).last.click()
+        self.page.wait_for_url("**/runs/manual__**")
 
-    def sees_success(self):
-        self.page.get_by_role("link", name="Runs").last.click()
+    def see_success(self):
+        for task in ["say", "greet"]:
+            done = re.compile(f"{task}.*success", re.I | re.S)
+            expect(self.page.get_by_role("row", name=done)).to_be_visible()
 
     def read_log(self):
-        pass
+        self.page.locator('a[href*="/runs/manual__"][href*="/tasks/say"]').first.click()
+        expect(self.page.get_by_text("hi from bash").first).to_be_visible()
+
+    def pause(self):
+        self.list_dags()
+        switch = self.page.locator('[data-scope="switch"][data-part="root"]').first
+        expect(switch).to_have_attribute("data-state", "checked")
+        change = f"/api/v2/dags/{DAG}"
+        with self.page.expect_response(
+            lambda reply: reply.request.method == "PATCH" and reply.url.endswith(change)
+        ) as reply:
+            switch.click()
+        assert reply.value.status == 200
+        expect(switch).to_have_attribute("data-state", "unchecked")
+
+    def list_users(self):
+        """Returns the frame that shows them."""
+        self.page.get_by_role("button", name="Security").click()
+        self.page.get_by_role("menuitem", name="Users").click()
+        self.page.wait_for_url("**/security/users**")
+        frame = self.page.frame_locator("iframe")
+        expect(frame.get_by_text("List Users").first).to_be_visible()
+        return next(frame for frame in self.page.frames if "/users/list" in frame.url)
 
     def log_out(self):
-        pass
+        self.page.get_by_role("button", name="User", exact=True).click()
+        self.page.get_by_role("menuitem", name=re.compile("Log ?out")).click()
+        self.page.get_by_role("button", name="Confirm").click()

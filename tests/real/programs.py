@@ -127,6 +127,11 @@ class Emulator(Program):
             self.endpoint = self.line(r"^\s*endpoint:?\s+(https?://\S+)")[1]
             self.key = self.line(r"^\s*export AWS_ACCESS_KEY_ID=(\S+)")[1].strip("'\"")
             self.secret = self.line(r"^\s*export AWS_SECRET_ACCESS_KEY=(\S+)")[1].strip("'\"")
+            keys = r"^# as (\w+): AWS_ACCESS_KEY_ID=(\S+) AWS_SECRET_ACCESS_KEY=(\S+)"
+            self.keys = {"Admin": (self.key, self.secret)} | {
+                role: (key, secret)
+                for role, key, secret in re.findall(keys, self.output(), re.M)
+            }
             self.ca_file = self.line(r"^\s*CA file:\s+(\S.*)$")[1]
             snippet = re.search(
                 r"^# --- mwaa-gateway\.toml.*?$(.*?)^# --- end", self.output(), re.M | re.S
