@@ -4,7 +4,7 @@ use super::{Extras, StartError, settings};
 use crate::config::{Config, EnvironmentEntry};
 use crate::control::{ControlPlane as _, Sdk, discovery};
 use crate::credential::Live;
-use crate::names::{Entry, Fault};
+use crate::names::{Described, Entry, Fault};
 use crate::runtime::{LocalTasks, Sweeper, local_set};
 use crate::upstream::{Trust, probe as probe_upstream};
 use std::collections::BTreeSet;
@@ -77,18 +77,7 @@ pub async fn probe(
         let local = environment.local.as_str();
         match sdk.get_environment(environment).await {
             Ok(described) => {
-                let version = described.airflow_version;
-                let level = match described.status.as_str() {
-                    "AVAILABLE" => Level::Ok,
-                    _ => Level::Warn,
-                };
-                let version =
-                    version.map_or_else(|| "unknown".to_owned(), |version| version.to_string());
-                tell(Finding::new(
-                    level,
-                    local,
-                    format!("{}, Airflow {version}", described.status),
-                ));
+                tell(status(local, &described));
             }
             // a configured version makes this permission optional
             Err(error) if environment.airflow_version.is_some() => tell(Finding {
@@ -138,6 +127,19 @@ async fn discover(
             tell(Finding::fault("environments", &error));
             Vec::new()
         }
+    }
+}
+
+/// Status, version and access mode; a status other than the best one with its meaning.
+fn status(local: &str, described: &Described) -> Finding {
+    let version = described
+        .airflow_version
+        .map_or_else(|| "unknown".to_owned(), |version| version.to_string());
+    let access = described.access_mode.as_deref().unwrap_or("unknown access");
+    let text = format!("{}, Airflow {version}, {access}", described.status);
+    match described.status_meaning() {
+        None => Finding::new(Level::Ok, local, text),
+        Some(meaning) => Finding::new(Level::Warn, local, format!("{text}: {meaning}")),
     }
 }
 

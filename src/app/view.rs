@@ -4,7 +4,7 @@ use crate::gateway::Shared;
 use crate::guard::HostRules;
 use crate::listener::Peer;
 use crate::management::View;
-use crate::names::EnvName;
+use crate::names::{Described, EnvName};
 use crate::runtime::Moment;
 use crate::telemetry::Observed;
 use http::request::Parts;
@@ -101,17 +101,26 @@ impl View for GatewayView {
     }
 
     fn status(&self) -> Value {
+        let now = Moment::now().wall();
         let directory = self.shared.known.now();
         let environments: Vec<_> = directory.entries()
             .iter()
             .map(|entry| {
                 let token = self.shared.broker.state(entry);
+                let session = self.shared.broker.session_state(entry);
                 let environment = &entry.environment;
+                let learnt = entry.learnt();
+                let described = learnt.as_deref().map(|learnt| &learnt.described);
                 json!({
                     "local": environment.local.as_str(),
                     "name": environment.name.as_ref(),
                     "region": environment.region.as_ref().map(ToString::to_string),
                     "airflow_version": entry.airflow_version().map(|version| version.to_string()),
+                    "status": described.map(|described| &described.status),
+                    "status_meaning": described.and_then(Described::status_meaning),
+                    "status_age_seconds": learnt.as_deref().map(|learnt| now.saturating_sub(learnt.when).as_secs()),
+                    "access_mode": described.and_then(|described| described.access_mode.as_deref()),
+                    "webserver_host": described.and_then(|described| described.webserver_host.as_deref()),
                     "ready": self.shared.trouble(entry).is_none(),
                     "trouble": self.shared.trouble(entry),
                     "cli_token": {
@@ -119,6 +128,14 @@ impl View for GatewayView {
                         "age_seconds": token.age.map(|age| age.as_secs_f64()),
                         "minting": token.minting,
                         "web_server": token.host.as_deref(),
+                    },
+                    "session": {
+                        "live": session.age.is_some(),
+                        "age_seconds": session.age.map(|age| age.as_secs_f64()),
+                        "seconds_left": session.left.map(|left| left.as_secs_f64()),
+                        "signing_in": session.signing_in,
+                        "iam_identity": session.identity.as_ref().and_then(|who| who.iam.as_deref()),
+                        "airflow_identity": session.identity.as_ref().and_then(|who| who.airflow.as_deref()),
                     },
                     "queue": {
                         "running": self.shared.queues.running(entry),

@@ -17,7 +17,8 @@ pub use error::{AwsError, AwsErrorKind};
 pub use sdk::Sdk;
 pub use versions::{VersionError, Versions};
 
-use crate::names::{AirflowVersion, Environment, Secret};
+pub use crate::names::Described;
+use crate::names::{Environment, Secret};
 use std::fmt::Debug;
 use std::future::Future;
 use std::pin::Pin;
@@ -74,15 +75,4 @@ pub struct WebToken {
     pub iam_identity: Option<String>,
     /// The Airflow user that this identity becomes.
     pub airflow_identity: Option<String>,
-}
-
-/// What `GetEnvironment` told, as far as it matters here.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Described {
-    /// The Airflow release, if it could be read.
-    pub airflow_version: Option<AirflowVersion>,
-    /// `AVAILABLE`, `UPDATING`, …
-    pub status: String,
-    /// The web server's host name.
-    pub webserver_host: Option<String>,
 }

@@ -259,6 +259,9 @@ impl ControlPlane for Sdk {
                 status: described
                     .and_then(|e| e.status())
                     .map_or_else(|| "UNKNOWN".to_owned(), |status| status.as_str().to_owned()),
+                access_mode: described
+                    .and_then(|e| e.webserver_access_mode())
+                    .map(|mode| mode.as_str().to_owned()),
                 webserver_host: described.and_then(|e| e.webserver_url()).map(|url| {
                     url.trim_start_matches("https://")
                         .trim_end_matches('/')

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, oneshot};
 
 /// Asks for versions; at most one call for an environment at a time. Shared by all threads.
 #[derive(Debug)]
@@ -24,6 +24,8 @@ pub struct Versions {
 #[derive(Debug, Default)]
 struct Question {
     asking: Mutex<Backoff<AwsError>>,
+    /// When AWS was last asked, whatever came of it.
+    asked: StdMutex<Option<Moment>>,
     answered: StdMutex<Option<Moment>>,
 }
 
@@ -120,6 +122,24 @@ impl Versions {
         });
     }
 
+    /// Asks AWS how the environment is now; then [`Entry::learnt`] is news. Nothing is asked
+    /// again within 30 s, and a failure says nothing: the old answer stands. The question goes
+    /// on if its caller goes away.
+    pub async fn refresh(self: &Arc<Self>, entry: &Arc<Entry>) {
+        let question = self.question(entry.id);
+        if !question.may_be_asked_for_news() {
+            return;
+        }
+        let (versions, entry) = (Arc::clone(self), Arc::clone(entry));
+        let (tell, told) = oneshot::channel::<()>();
+        self.background.spawn(async move {
+            let _kept = versions.ask(&entry, &question).await;
+            drop(tell);
+        });
+        // a sender that is gone has asked
+        let _done = told.await;
+    }
+
     /// The failure that stands for an environment whose version is not known.
     pub fn failure(&self, entry: &Entry) -> Option<Arc<AwsError>> {
         let question = self.question(entry.id);
@@ -146,18 +166,20 @@ impl Versions {
         // a silent AWS must not keep the lock
         let asked =
             tokio::time::timeout(self.limit, self.control.get_environment(&entry.environment));
+        question.note_question();
+        let before = entry.airflow_version();
         let told = match asked.await {
-            Ok(Ok(described)) => described
-                .airflow_version
-                .ok_or_else(|| self.silent(entry).0),
+            Ok(Ok(described)) => {
+                entry.learn(described, Moment::now().wall());
+                entry.airflow_version().ok_or_else(|| self.silent(entry).0)
+            }
             Ok(Err(error)) => Err(error),
             Err(_elapsed) => Err(self.silent(entry).0),
         };
         match told {
             Ok(version) => {
                 backoff.succeeded();
-                if entry.airflow_version() != Some(version) {
-                    entry.learn_version(version);
+                if before != Some(version) {
                     (self.learnt)(entry, version);
                 }
                 question.note_answer();
@@ -202,6 +224,16 @@ impl Question {
         *self.answered.lock().unwrap_or_else(PoisonError::into_inner) = Some(Moment::now());
     }
 
+    fn note_question(&self) {
+        *self.asked.lock().unwrap_or_else(PoisonError::into_inner) = Some(Moment::now());
+    }
+
+    /// Whether the last question is long enough ago to be asked again only for news.
+    fn may_be_asked_for_news(&self) -> bool {
+        let asked = *self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        asked.is_none_or(|then| then.age(Moment::now()) > NEWS)
+    }
+
     /// Whether nobody asks now and no failure stands: each request that comes would else leave
     /// a task behind that waits for the one answer.
     fn may_be_asked(&self) -> bool {
@@ -222,6 +254,9 @@ const FIRST_PAUSE: Duration = Duration::from_secs(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// An environment is upgraded rarely, and a session of work should not need a restart.
 const FRESH: Duration = Duration::from_mins(15);
+
+/// Between questions that somebody's look at a page, or a web server out of reach, brings about.
+const NEWS: Duration = Duration::from_secs(30);
 
 #[cfg(test)]
 mod tests {

@@ -182,6 +182,12 @@ impl Broker {
         }
     }
 
+    /// The web server that the live session is at.
+    pub fn session_host(&self, entry: &Entry) -> Option<Arc<str>> {
+        let session = self.sessions.slot(entry.id).usable(Moment::now())?;
+        Some(Arc::clone(session.host()))
+    }
+
     /// Lets go of the environment's session: somebody has signed out.
     pub fn sign_out(&self, entry: &Entry) -> bool {
         self.sessions.slot(entry.id).forget().is_some()

@@ -3,6 +3,7 @@
 mod dead_session;
 mod health;
 mod note;
+mod out_of_reach;
 mod own;
 mod sign_in_pages;
 mod web;
@@ -120,17 +121,26 @@ async fn walk(
     let admitted = guard::admit(arrived, &shared.guard).map_err(boxed)?;
     let routed = match route::resolve(admitted, &shared.known.now()).map_err(boxed)? {
         Destination::Environment(routed) => routed,
-        Destination::Own(own) => return Ok((own::answer(shared, &own), "own")),
+        Destination::Own(own) => {
+            return Ok((own::answer(corridor, &own).await, "own"));
+        }
     };
-    let kind = routed.kind();
-    let reply = match kind {
-        Kind::Cli => cli(corridor, routed).await?,
-        Kind::Handover => sign_in_pages::handover(corridor, routed).await?,
-        Kind::Login => sign_in_pages::login(corridor, routed)?,
-        Kind::Logout => sign_in_pages::logout(corridor, routed).await?,
-        Kind::Rest | Kind::Ui => Box::pin(web::web(corridor, routed)).await?,
+    let (kind, entry) = (routed.kind(), Arc::clone(routed.entry()));
+    let replied = match kind {
+        Kind::Cli => cli(corridor, routed).await,
+        Kind::Handover => sign_in_pages::handover(corridor, routed).await,
+        Kind::Login => sign_in_pages::login(corridor, routed),
+        Kind::Logout => sign_in_pages::logout(corridor, routed).await,
+        Kind::Ui if sign_in_pages::is_handed_over(&routed) => {
+            sign_in_pages::handover(corridor, routed).await
+        }
+        Kind::Rest | Kind::Ui => Box::pin(web::web(corridor, routed)).await,
     };
-    Ok((reply, kind.word()))
+    match replied {
+        Ok(reply) => Ok((reply, kind.word())),
+        // boxed, so that not every request has room for it
+        Err(fault) => Err(Box::pin(out_of_reach::explain(corridor, &entry, fault)).await),
+    }
 }
 
 /// A command: its body is read whole before anything is judged, because a truncated command

@@ -1,19 +1,37 @@
 //! Our own pages: gathers what they show from the rooms that know it.
 
-use super::Shared;
-use crate::names::{Entry, Fault as _};
-use crate::pages::{self, Card, Overview, RefusalRow, TokenState};
+use super::{Corridor, Shared};
+use crate::names::{Directory, Entry, Fault as _};
+use crate::pages::{
+    self, Card, Identity, Overview, RefusalRow, SessionState, Status, TokenState,
+};
 use crate::reply::{self, Reply};
 use crate::route::{Own, OwnPage};
 use crate::runtime::Moment;
+use futures_util::future::join_all;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Answers a request for a page of our own, or for what pages are made of.
-pub(super) fn answer(shared: &Shared, own: &Own) -> Reply {
-    let id = own.admitted().id();
+pub(super) async fn answer(corridor: &Corridor, own: &Own) -> Reply {
+    let (shared, id) = (&corridor.shared, own.admitted().id());
     match own.page() {
-        OwnPage::Overview => reply::page(pages::overview(&overview(shared, own)), id),
+        OwnPage::Overview => {
+            let directory = Arc::clone(&shared.known.now());
+            let asked = shown(&directory, own)
+                .iter()
+                .map(|entry| shared.versions.refresh(entry));
+            // what is not there in time is there when the page is looked at again
+            let _late = corridor.sweeper.within(PATIENCE, join_all(asked)).await;
+            reply::page(pages::overview(&overview(shared, &directory, own)), id)
+        }
+        OwnPage::SignedOut => {
+            let name = own
+                .scope()
+                .map_or("Airflow", |entry| entry.environment.local.as_str());
+            reply::page(pages::signed_out(name), id)
+        }
         OwnPage::Style => reply::asset(pages::style(), id),
         OwnPage::Icon => reply::asset(pages::icon(), id),
         OwnPage::Script => reply::asset(pages::script(), id),
@@ -21,16 +39,11 @@ pub(super) fn answer(shared: &Shared, own: &Own) -> Reply {
 }
 
 /// On the host of one environment the page tells about this one only: it stands in its origin.
-fn overview(shared: &Shared, own: &Own) -> Overview {
-    let directory = shared.known.now();
+fn overview(shared: &Shared, directory: &Directory, own: &Own) -> Overview {
     let ways = Ways::of(shared, own);
     let default = directory.default_entry().map(|entry| entry.id);
     let many = directory.entries().len() > 1;
-    let shown = match own.scope() {
-        Some(only) => std::slice::from_ref(only),
-        None => directory.entries(),
-    };
-    let cards = shown.iter().map(|entry| {
+    let cards = shown(directory, own).iter().map(|entry| {
         let is_default = default == Some(entry.id);
         Card {
             is_default: is_default && many && own.scope().is_none(),
@@ -55,6 +68,13 @@ fn overview(shared: &Shared, own: &Own) -> Overview {
     }
 }
 
+fn shown<'a>(directory: &'a Directory, own: &'a Own) -> &'a [Arc<Entry>] {
+    match own.scope() {
+        Some(only) => std::slice::from_ref(only),
+        None => directory.entries(),
+    }
+}
+
 fn card(shared: &Shared, entry: &Entry, ways: &Ways<'_>, is_default: bool) -> Card {
     let environment = &entry.environment;
     let text = |text: &Arc<str>| text.to_string();
@@ -66,11 +86,21 @@ fn card(shared: &Shared, entry: &Entry, ways: &Ways<'_>, is_default: bool) -> Ca
         profile: environment.profile.as_ref().map(text),
         role: environment.role_arn.as_ref().map(text),
         is_default,
-        status: None,
+        status: entry.learnt().map(|learnt| Status {
+            word: learnt.described.status.clone(),
+            meaning: learnt.described.status_meaning().map(str::to_owned),
+        }),
         trouble: shared.trouble(entry),
-        identity: None,
+        identity: shared
+            .broker
+            .session_state(entry)
+            .identity
+            .map(|who| Identity {
+                iam: who.iam.clone(),
+                airflow: who.airflow.clone(),
+            }),
         token: token(shared, entry),
-        session: None,
+        session: Some(session(shared, entry)),
         running: shared.queues.running(entry),
         waiting: shared.queues.depth(entry),
         browser: environment.browser,
@@ -90,6 +120,22 @@ fn token(shared: &Shared, entry: &Entry) -> TokenState {
             why: error.code().title.to_owned(),
         },
         (None, None) => TokenState::None,
+    }
+}
+
+fn session(shared: &Shared, entry: &Entry) -> SessionState {
+    let state = shared.broker.session_state(entry);
+    // a live session serves, whatever became of its renewal
+    match (state.age, state.failure) {
+        (Some(age), _) => SessionState::Live {
+            age,
+            left: state.left,
+        },
+        (None, _) if state.signing_in => SessionState::SigningIn,
+        (None, Some(error)) => SessionState::Failing {
+            why: error.code().title.to_owned(),
+        },
+        (None, None) => SessionState::None,
     }
 }
 
@@ -168,3 +214,6 @@ impl<'a> Ways<'a> {
             || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
     }
 }
+
+/// A page waits so long for AWS's word on the environments.
+const PATIENCE: Duration = Duration::from_millis(800);

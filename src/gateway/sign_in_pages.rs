@@ -3,7 +3,7 @@
 
 use super::{Corridor, Refused, boxed};
 use crate::credential::login_loop;
-use crate::guard::Admitted;
+use crate::guard::{Admitted, wants_page};
 use crate::names::{Browser, EntryId};
 use crate::pages;
 use crate::policy;
@@ -24,7 +24,8 @@ pub(super) fn login(corridor: &Corridor, routed: Routed) -> Result<Reply, Refuse
             "it keeps sending the browser to its login page",
         )));
     }
-    let back = next(&admitted).unwrap_or(HeaderValue::from_static("/"));
+    let host = corridor.shared.broker.session_host(&entry);
+    let back = next(&admitted, host.as_deref()).unwrap_or(HeaderValue::from_static("/"));
     Ok(reply::redirect(back, admitted.id()))
 }
 
@@ -44,6 +45,14 @@ pub(super) async fn logout(corridor: &Corridor, routed: Routed) -> Result<Reply,
     }
     broker.sign_out(&entry);
     Ok(reply::see_other(HeaderValue::from_static(SIGNED_OUT), id))
+}
+
+/// Whether this is a person's visit to the UI of an environment in redirect mode.
+pub(super) fn is_handed_over(routed: &Routed) -> bool {
+    let admitted = routed.admitted();
+    routed.entry().environment.browser == Browser::Redirect
+        && *admitted.method() == Method::GET
+        && wants_page(admitted.method(), admitted.headers())
 }
 
 /// `/aws_mwaa/aws-console-sso`: in proxy mode there is nothing to do, the UI is at `/`; in
@@ -81,9 +90,14 @@ fn comes_from_elsewhere(admitted: &Admitted) -> bool {
 
 /// `next` of a login page, as a path of ours: nothing that could lead to another host, and not
 /// the login page again.
-fn next(admitted: &Admitted) -> Option<HeaderValue> {
+fn next(admitted: &Admitted, host: Option<&str>) -> Option<HeaderValue> {
     let next = query(admitted, "next")?;
-    let path = next.strip_prefix(&admitted.origin()).unwrap_or(&next);
+    // Airflow writes it as it was called: by us, or by the web server's own name
+    let theirs = host.map(|host| format!("https://{host}"));
+    let path = next
+        .strip_prefix(&admitted.origin())
+        .or_else(|| next.strip_prefix(theirs.as_deref()?))
+        .unwrap_or(&next);
     let ours = path.starts_with('/')
         && !path
             .get(1..2)

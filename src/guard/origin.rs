@@ -29,7 +29,7 @@ pub(super) fn check(
             Ok(())
         }
         Some(Reserved::Mwaa | Reserved::Own | Reserved::Sso) | None => {
-            check_other(head, secure)
+            check_other(head, target, secure)
         }
     }
 }
@@ -54,10 +54,12 @@ fn check_cli(headers: &HeaderMap, trusted: &[String]) -> Result<(), GuardError> 
 
 /// Every other route: fetch metadata must say that our own page asks, or that a person
 /// navigates. Another local port is same-site and not enough.
-fn check_other(head: &Parts, secure: bool) -> Result<(), GuardError> {
+fn check_other(head: &Parts, target: &Target, secure: bool) -> Result<(), GuardError> {
     let text = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
     let safe = matches!(head.method, Method::GET | Method::HEAD | Method::OPTIONS);
+    // a link on another page may lead here, but must not sign anybody out
     let navigation = head.method == Method::GET
+        && !target.signs_out()
         && text("sec-fetch-mode") == Some("navigate")
         && text("sec-fetch-dest") == Some("document");
     let own_page = match (text("sec-fetch-site"), text("origin")) {

@@ -51,6 +51,14 @@ impl Target {
         self.sent.query()
     }
 
+    /// Whether Airflow takes it as signing out, which it does by GET too: the FAB provider's
+    /// way, and those of Airflow 2 and 3.
+    pub fn signs_out(&self) -> bool {
+        let path = self.path();
+        let path = path.strip_suffix('/').unwrap_or(path);
+        matches!(path, "/logout" | "/auth/logout" | "/api/v2/auth/logout")
+    }
+
     /// Path and query, exactly as sent.
     pub fn sent(&self) -> &PathAndQuery {
         &self.sent

@@ -1,8 +1,9 @@
 //! The environments that are known, as one snapshot.
 
-use super::{AirflowVersion, EnvName, Environment};
+use super::{AirflowVersion, Described, EnvName, Environment};
 use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A small number that stands for an environment while the process lives: the key of every
 /// cache and pool. Never given to another environment.
@@ -16,7 +17,16 @@ pub struct Entry {
     pub id: EntryId,
     /// What the configuration or the discovery said.
     pub environment: Environment,
-    learnt: ArcSwapOption<AirflowVersion>,
+    learnt: ArcSwapOption<Learnt>,
+}
+
+/// AWS's last answer about an environment.
+#[derive(Debug, Clone)]
+pub struct Learnt {
+    /// What it told. A release that an earlier answer named is kept.
+    pub described: Described,
+    /// When, by the wall clock: since 1970.
+    pub when: Duration,
 }
 
 impl Entry {
@@ -33,12 +43,25 @@ impl Entry {
     pub fn airflow_version(&self) -> Option<AirflowVersion> {
         self.environment
             .airflow_version
-            .or_else(|| self.learnt.load().as_deref().copied())
+            .or_else(|| self.learnt.load().as_ref()?.described.airflow_version)
     }
 
-    /// Remembers what `GetEnvironment` told.
-    pub fn learn_version(&self, version: AirflowVersion) {
-        self.learnt.store(Some(Arc::new(version)));
+    /// AWS's last answer; `None` before the first.
+    pub fn learnt(&self) -> Option<Arc<Learnt>> {
+        self.learnt.load_full()
+    }
+
+    /// Remembers what `GetEnvironment` told, at `when` by the wall clock.
+    pub fn learn(&self, mut described: Described, when: Duration) {
+        if described.airflow_version.is_none() {
+            described.airflow_version = self
+                .learnt
+                .load()
+                .as_ref()
+                .and_then(|old| old.described.airflow_version);
+        }
+        self.learnt
+            .store(Some(Arc::new(Learnt { described, when })));
     }
 }
 

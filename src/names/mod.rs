@@ -2,6 +2,7 @@
 
 mod airflow_version;
 pub mod code;
+mod described;
 mod directory;
 mod environment;
 mod fault;
@@ -10,7 +11,8 @@ mod secret;
 
 pub use airflow_version::{AirflowVersion, BadVersion};
 pub use code::Code;
-pub use directory::{Directory, Entry, EntryId, Known};
+pub use described::Described;
+pub use directory::{Directory, Entry, EntryId, Known, Learnt};
 pub use environment::{Browser, EnvName, Environment, Policy, Region, partition};
 pub use fault::{Blame, Fault};
 pub use request_id::RequestId;

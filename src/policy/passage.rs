@@ -68,6 +68,7 @@ pub fn pass(routed: Routed) -> Result<(Passage, Body), Refusal> {
     let (admitted, entry) = routed.into_parts();
     let method = admitted.method();
     if entry.environment.policy == Policy::ReadOnly
+        && kind != Kind::Logout
         && !is_read(method, admitted.target().path())
     {
         return Err(Refusal::ReadOnly {

@@ -49,6 +49,7 @@ pub(super) fn kind(admitted: &Admitted) -> Result<Kind, RouteError> {
         Some(Reserved::Mwaa | Reserved::Own) => Err(RouteError::UnknownPath {
             path: path.to_owned(),
         }),
+        None if admitted.target().signs_out() => Ok(Kind::Logout),
         None => Ok(of_airflow(path)),
     }
 }
@@ -58,7 +59,6 @@ pub(super) fn kind(admitted: &Admitted) -> Result<Kind, RouteError> {
 fn of_airflow(path: &str) -> Kind {
     match path.strip_suffix('/').unwrap_or(path) {
         "/login" | "/auth/login" | "/api/v2/auth/login" => Kind::Login,
-        "/logout" | "/auth/logout" | "/api/v2/auth/logout" => Kind::Logout,
         path if path.starts_with("/api/v1/") || path.starts_with("/api/v2/") => Kind::Rest,
         _ => Kind::Ui,
     }
@@ -76,7 +76,6 @@ mod tests {
             ("/login", Kind::Login),
             ("/login/", Kind::Login),
             ("/api/v2/auth/login", Kind::Login),
-            ("/auth/logout/", Kind::Logout),
             ("/api/v1/dags", Kind::Rest),
             ("/api/v2/dags/", Kind::Rest),
             ("/api/v3/dags", Kind::Ui),

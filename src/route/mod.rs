@@ -48,6 +48,11 @@ impl Routed {
         self.kind
     }
 
+    /// The request as it was admitted.
+    pub fn admitted(&self) -> &Admitted {
+        &self.admitted
+    }
+
     /// The request as it was admitted; its body is yet to be read.
     pub fn admitted_mut(&mut self) -> &mut Admitted {
         &mut self.admitted
@@ -170,8 +175,13 @@ pub fn resolve(admitted: Admitted, directory: &Directory) -> Result<Destination,
     };
     if let Some(page) = own::asked(&admitted, name.is_some() || found.is_some())? {
         let scope = match (page, name, found) {
-            (OwnPage::Overview, Some(_), None) => return Err(unknown(&admitted)),
-            (OwnPage::Overview, Some(_), Some(entry)) => Some(Arc::clone(entry)),
+            (OwnPage::Overview | OwnPage::SignedOut, Some(_), None) => {
+                return Err(unknown(&admitted));
+            }
+            (OwnPage::Overview | OwnPage::SignedOut, Some(_), Some(entry)) => {
+                Some(Arc::clone(entry))
+            }
+            (OwnPage::SignedOut, None, found) => found.cloned(),
             (OwnPage::Overview, None, _)
             | (OwnPage::Icon | OwnPage::Script | OwnPage::Style, _, _) => None,
         };

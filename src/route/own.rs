@@ -11,6 +11,8 @@ use std::sync::Arc;
 pub enum OwnPage {
     /// The environments and the last refusals.
     Overview,
+    /// What is shown after signing out.
+    SignedOut,
     /// The style sheet.
     Style,
     /// The icon.
@@ -75,6 +77,7 @@ pub(super) fn asked(
 fn page(path: &str) -> Option<OwnPage> {
     match path {
         "/-/" => Some(OwnPage::Overview),
+        "/-/signed-out" => Some(OwnPage::SignedOut),
         "/-/style.css" => Some(OwnPage::Style),
         "/-/icon.svg" => Some(OwnPage::Icon),
         "/-/copy.js" => Some(OwnPage::Script),
@@ -92,7 +95,7 @@ fn may_read(headers: &HeaderMap, page: OwnPage) -> bool {
     }
     let looked_at = mode == Some(b"navigate") && dest == Some(b"document");
     let used_as = match page {
-        OwnPage::Overview => None,
+        OwnPage::Overview | OwnPage::SignedOut => None,
         OwnPage::Style => Some(b"style".as_slice()),
         OwnPage::Icon => Some(b"image".as_slice()),
         OwnPage::Script => Some(b"script".as_slice()),

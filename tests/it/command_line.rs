@@ -211,7 +211,7 @@ async fn check_asks_aws_and_the_web_server() {
     assert_eq!(ended.stderr, "", "findings are data");
     for line in [
         "ok    configuration: gateway.toml".to_owned(),
-        "ok    demo: AVAILABLE, Airflow 2.10.3".to_owned(),
+        "ok    demo: AVAILABLE, Airflow 2.10.3, PUBLIC_ONLY".to_owned(),
         format!("ok    demo: a CLI token for {host}"),
         "ok    demo: clock offset 0 s".to_owned(),
         format!("ok    demo: TLS connection to {host}"),
@@ -224,6 +224,18 @@ async fn check_asks_aws_and_the_web_server() {
         0,
         "nothing is sent to it"
     );
+}
+
+/// A status other than the best one is no failure; it is explained.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn check_explains_the_status() {
+    let stand = Stand::new(Settings::default()).await;
+    assert!(stand.emulator.set_status("demo", "MAINTENANCE"));
+    let ended = end(stand.command("check", &[])).await;
+    assert_eq!(ended.code, Some(0), "{}", ended.stdout);
+    let told =
+        "warn  demo: MAINTENANCE, Airflow 2.10.3, PUBLIC_ONLY: MWAA is doing maintenance";
+    assert!(ended.stdout.contains(told), "{}", ended.stdout);
 }
 
 /// Exit code 69, and a `fail` line with the code and what to do.

@@ -26,6 +26,7 @@ mod queue;
 mod reply;
 mod secrets;
 mod shutdown;
+mod status;
 mod support;
 mod surroundings;
 mod tls;

@@ -44,12 +44,14 @@ pub(super) fn session(visit: Visit<'_>, area: Area) -> Result<Session, Dead> {
             sessions.by_cookie(visit.cookies("session"), script)
         }
         (Dialect::ThreeZero, _) => by_token(visit.bearer()),
-        (Dialect::Three, _) => by_token(visit.bearer().or(visit.cookies("_token").next())),
+        (Dialect::Three, _) => {
+            by_token(visit.bearer().or_else(|| visit.cookies("_token").next()))
+        }
     }
 }
 
 /// The session of a request, or the answer it gets without one.
-pub(super) fn signed_in<'a>(guest: Guest<'a>) -> Result<&'a Session, Reply> {
+pub(super) fn signed_in(guest: Guest<'_>) -> Result<&Session, Reply> {
     guest.session.map_err(|dead| {
         let scripted = guest.visit.shared.script.dead_form.take();
         match scripted {

@@ -33,7 +33,7 @@ impl Right {
 }
 
 /// The session of somebody who may do this, or the answer that refuses it.
-pub(super) fn demand<'a>(guest: Guest<'a>, right: Right) -> Result<&'a Session, Reply> {
+pub(super) fn demand(guest: Guest<'_>, right: Right) -> Result<&Session, Reply> {
     let session = door::signed_in(guest)?;
     if right.is_given_to(session.holder.role) {
         Ok(session)

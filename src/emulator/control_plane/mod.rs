@@ -126,15 +126,14 @@ async fn answer(
     } else {
         Ok(())
     };
-    let reply = match verified {
-        Err(rejection) => Reply::error(403, rejection.code, &rejection.message),
-        Ok(()) => {
-            let asked = Asked {
-                query: head.uri.query().unwrap_or_default(),
-                caller: caller(&head, shared),
-            };
-            perform(&operation, asked, shared).await?
-        }
+    let reply = if let Err(rejection) = verified {
+        Reply::error(403, rejection.code, &rejection.message)
+    } else {
+        let asked = Asked {
+            query: head.uri.query().unwrap_or_default(),
+            caller: caller(&head, shared),
+        };
+        perform(&operation, asked, shared).await?
     };
     shared
         .journal
@@ -154,7 +153,10 @@ fn caller<'a>(head: &Parts, shared: &'a Shared) -> Option<&'a Credential> {
     let claimed = sigv4::claimed_key(head);
     let known = |credential: &&Credential| claimed == Some(&*credential.access_key_id);
     let credentials = &shared.credentials;
-    credentials.iter().find(known).or(credentials.first())
+    credentials
+        .iter()
+        .find(known)
+        .or_else(|| credentials.first())
 }
 
 async fn perform(

@@ -1,6 +1,7 @@
 //! Both sides over real sockets, and the life of an emulator.
 
 mod aws;
+mod browser;
 mod client;
 mod faults;
 mod rest;

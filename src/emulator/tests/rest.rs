@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use super::super::identity::Role;
 use super::super::{Emulator, Seed, Settings};
-use super::client::{Answer, ask, sign_in, start};
+use super::browser::{ask, sign_in};
+use super::client::{Answer, start};
 
 const JSON: (&str, &str) = ("Content-Type", "application/json");
 

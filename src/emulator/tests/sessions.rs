@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::super::identity::Role;
 use super::super::{DeadForm, Emulator, Seed, Settings};
-use super::client::{Answer, FORM, ask, sign_in, start};
+use super::browser::{FORM, ask, sign_in};
+use super::client::{Answer, start};
 
 const DAGS_2: &str = "GET /api/v1/dags";
 const DAGS_3: &str = "GET /api/v2/dags";

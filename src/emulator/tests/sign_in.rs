@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use super::super::identity::{Credential, Role};
 use super::super::{LoginForm, Seed, Settings, TokenKind, WebFault};
-use super::client::{
-    FORM, Signing, ask, call, cli_token, post_token, sign_in, start, web_token,
-};
+use super::browser::{FORM, ask, post_token, sign_in, web_token};
+use super::client::{Signing, call, cli_token, start};
 
 #[tokio::test]
 async fn a_web_login_token_answers_for_the_caller_s_role() {

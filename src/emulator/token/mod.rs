@@ -1,6 +1,7 @@
 //! CLI and web tokens: RS256 JWTs, 60 seconds long, refused by everyone they are not for.
 
 mod key;
+mod refusal;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,6 +16,7 @@ use super::journal::TokenKind;
 use super::script::Script;
 use key::Key;
 pub(crate) use key::KeyError;
+pub(crate) use refusal::Refusal;
 
 /// The claims MWAA's tokens have been seen to carry, and an id of our own. What a web token
 /// says beside that is a guess by symmetry.
@@ -42,32 +44,6 @@ struct Issued {
     expires: Duration,
     revocations: u64,
     used: bool,
-}
-
-/// Why a token does not count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Refusal {
-    Audience,
-    Environment,
-    Expired,
-    Missing,
-    Revoked,
-    Signature,
-    Used,
-}
-
-impl Refusal {
-    pub(crate) fn text(self) -> &'static str {
-        match self {
-            Self::Audience => "token is not for this endpoint",
-            Self::Environment => "token is not for this environment",
-            Self::Expired => "token expired",
-            Self::Missing => "no token",
-            Self::Revoked => "token revoked",
-            Self::Signature => "invalid token",
-            Self::Used => "token already used",
-        }
-    }
 }
 
 impl Tokens {

@@ -17,7 +17,8 @@ pub(crate) type Body = UnsyncBoxBody<Bytes, io::Error>;
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) status: u16,
-    pub(crate) headers: HeaderMap,
+    /// Boxed, as answers are also what functions fail with.
+    pub(crate) headers: Box<HeaderMap>,
     pub(crate) body: Content,
     pub(super) spoil: Option<Spoil>,
 }
@@ -42,7 +43,7 @@ impl Reply {
     pub(crate) fn bare(status: u16, body: impl Into<Bytes>) -> Self {
         Self {
             status,
-            headers: HeaderMap::new(),
+            headers: Box::default(),
             body: Content::Whole(body.into()),
             spoil: None,
         }
@@ -146,7 +147,7 @@ impl Reply {
         };
         let mut response = Response::new(body);
         *response.status_mut() = StatusCode::from_u16(self.status).map_err(io::Error::other)?;
-        *response.headers_mut() = headers;
+        *response.headers_mut() = *headers;
         Ok(response)
     }
 }

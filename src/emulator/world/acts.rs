@@ -66,7 +66,7 @@ impl World {
             };
             // the DAG is there and the configuration an object: what is left is a clash
             let run = trigger::trigger(state, dag_id, &words)
-                .map_err(|_| NotTriggered::Exists(run_id.clone()))?;
+                .map_err(|_clash| NotTriggered::Exists(run_id.clone()))?;
             Ok(RunView::of(&run, state))
         })
     }

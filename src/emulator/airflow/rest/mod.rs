@@ -63,7 +63,7 @@ fn route(call: Call<'_>, rest: &str) -> Outcome {
     };
     demand(call.guest, right)?;
     match (method, parts.as_slice()) {
-        ("GET", ["dags"]) => read::dags(call),
+        ("GET", ["dags"]) => Ok(read::dags(call)),
         ("GET", ["dags", id] | ["dags", id, "details"]) => read::dag(call, id),
         ("PATCH", ["dags", id]) => write::patch(call, id),
         ("GET", ["dags", id, "tasks"]) => read::tasks(call, id),
@@ -82,9 +82,9 @@ fn route(call: Call<'_>, rest: &str) -> Outcome {
         ("GET", ["dags", id, "dagRuns", run, "taskInstances", task, "logs", _]) => {
             logs::logs(call, id, run, task)
         }
-        ("GET", ["variables"]) => read::variables(call),
+        ("GET", ["variables"]) => Ok(read::variables(call)),
         ("GET", ["variables", key]) => read::variable(call, key),
-        ("GET", ["connections"]) => read::connections(call),
+        ("GET", ["connections"]) => Ok(read::connections(call)),
         ("GET", ["connections", id]) => read::connection(call, id),
         (_, ["dags" | "variables" | "connections", ..]) => {
             Err(call.error(405, "Method Not Allowed", None))

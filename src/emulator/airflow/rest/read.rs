@@ -2,10 +2,11 @@
 
 use serde_json::{Value, json};
 
+use super::super::super::web::Reply;
 use super::super::super::world::{DagView, RunView};
 use super::{Call, Outcome, shape};
 
-pub(super) fn dags(call: Call<'_>) -> Outcome {
+pub(super) fn dags(call: Call<'_>) -> Reply {
     let visit = call.guest.visit;
     let pattern = visit.query("dag_id_pattern").unwrap_or_default();
     let pattern = pattern.trim_matches(['%', '~']).to_lowercase();
@@ -16,7 +17,7 @@ pub(super) fn dags(call: Call<'_>) -> Outcome {
     let dags = call.world().dags().into_iter().filter(wanted).collect();
     let (total, dags) = call.page(dags);
     let dags: Vec<Value> = dags.iter().map(|dag| shape::dag(dag, call.three)).collect();
-    Ok(call.json(&json!({ "dags": dags, "total_entries": total })))
+    call.json(&json!({ "dags": dags, "total_entries": total }))
 }
 
 pub(super) fn dag(call: Call<'_>, dag_id: &str) -> Outcome {
@@ -82,57 +83,48 @@ pub(super) fn instance(call: Call<'_>, dag_id: &str, run_id: &str, task_id: &str
     }
 }
 
-pub(super) fn variables(call: Call<'_>) -> Outcome {
+pub(super) fn variables(call: Call<'_>) -> Reply {
     let (total, page) = call.page(call.world().variables());
     let variables: Vec<Value> = page
         .iter()
         .map(|(key, value)| shape::variable(key, value))
         .collect();
-    Ok(call.json(&json!({ "variables": variables, "total_entries": total })))
+    call.json(&json!({ "variables": variables, "total_entries": total }))
 }
 
 pub(super) fn variable(call: Call<'_>, key: &str) -> Outcome {
     let all = call.world().variables();
-    match all.iter().find(|(known, _)| known == key) {
-        Some((key, value)) => Ok(call.json(&shape::variable(key, value))),
-        None => {
-            let text = format!("The Variable with key: `{key}` was not found");
-            Err(call.error(404, "Variable not found", Some(&text)))
-        }
-    }
+    let found = all.iter().find(|(known, _)| known == key);
+    let (key, value) = found.ok_or_else(|| {
+        let text = format!("The Variable with key: `{key}` was not found");
+        call.error(404, "Variable not found", Some(&text))
+    })?;
+    Ok(call.json(&shape::variable(key, value)))
 }
 
-pub(super) fn connections(call: Call<'_>) -> Outcome {
+pub(super) fn connections(call: Call<'_>) -> Reply {
     let (total, page) = call.page(call.world().connections());
     let connections: Vec<Value> = page.iter().map(shape::connection).collect();
-    Ok(call.json(&json!({ "connections": connections, "total_entries": total })))
+    call.json(&json!({ "connections": connections, "total_entries": total }))
 }
 
 pub(super) fn connection(call: Call<'_>, conn_id: &str) -> Outcome {
     let all = call.world().connections();
-    match all.iter().find(|known| known.conn_id == conn_id) {
-        Some(connection) => Ok(call.json(&shape::connection(connection))),
-        None => {
-            let text = format!("The Connection with connection_id: `{conn_id}` was not found");
-            Err(call.error(404, "Connection not found", Some(&text)))
-        }
-    }
+    let found = all.iter().find(|known| known.conn_id == conn_id);
+    let connection = found.ok_or_else(|| {
+        let text = format!("The Connection with connection_id: `{conn_id}` was not found");
+        call.error(404, "Connection not found", Some(&text))
+    })?;
+    Ok(call.json(&shape::connection(connection)))
 }
 
 /// The DAG, or the 404 that says there is none.
-pub(super) fn find(
-    call: Call<'_>,
-    dag_id: &str,
-) -> Result<DagView, super::super::super::web::Reply> {
+pub(super) fn find(call: Call<'_>, dag_id: &str) -> Result<DagView, Reply> {
     call.world().dag(dag_id).ok_or_else(|| call.no_dag(dag_id))
 }
 
 /// The run, or the 404 that says there is none.
-pub(super) fn find_run(
-    call: Call<'_>,
-    dag_id: &str,
-    run_id: &str,
-) -> Result<RunView, super::super::super::web::Reply> {
+pub(super) fn find_run(call: Call<'_>, dag_id: &str, run_id: &str) -> Result<RunView, Reply> {
     find(call, dag_id)?;
     let run = call.world().find_run(dag_id, run_id);
     run.ok_or_else(|| call.no_run(dag_id, run_id))

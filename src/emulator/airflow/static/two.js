@@ -40,7 +40,7 @@ if (counts.length) {
         return badge;
       }));
     }
-  }, 5000);
+  }, 3000);
 }
 
 const place = document.getElementById("grid");

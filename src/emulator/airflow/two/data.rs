@@ -56,7 +56,7 @@ pub(super) fn grid(visit: Visit<'_>) -> Outcome {
 }
 
 /// `POST /dag_stats`: how many runs of each DAG are in which state.
-pub(super) fn stats(visit: Visit<'_>) -> Outcome {
+pub(super) fn stats(visit: Visit<'_>) -> Reply {
     let dags = visit.environment.world.dags();
     let stats = dags.iter().map(|dag| {
         let counts = counts(visit, &dag.dag_id);
@@ -66,7 +66,7 @@ pub(super) fn stats(visit: Visit<'_>) -> Outcome {
             .collect();
         (dag.dag_id.clone(), Value::from(counts))
     });
-    Ok(Reply::json(Value::Object(stats.collect()).to_string()))
+    Reply::json(Value::Object(stats.collect()).to_string())
 }
 
 pub(super) fn counts(visit: Visit<'_>, dag_id: &str) -> [(&'static str, usize); 4] {

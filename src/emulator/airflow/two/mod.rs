@@ -36,10 +36,12 @@ fn route(guest: Guest<'_>) -> Outcome {
         csrf::check(guest)?;
     }
     match (visit.method(), parts.as_slice()) {
-        ("GET", ["home"]) => pages::home(visit, demand(guest, Right::Look)?),
+        ("GET", ["home"]) => Ok(pages::home(visit, demand(guest, Right::Look)?)),
         ("GET", ["dags", id, "grid"]) => pages::grid(visit, demand(guest, Right::Look)?, id),
         ("GET", ["log"]) => pages::log(visit, demand(guest, Right::Look)?),
-        ("GET", ["users", "list"]) => pages::users(visit, demand(guest, Right::Administer)?),
+        ("GET", ["users", "list"]) => {
+            Ok(pages::users(visit, demand(guest, Right::Administer)?))
+        }
         ("GET", ["object", "grid_data"]) => {
             demand(guest, Right::Look)?;
             data::grid(visit)
@@ -50,7 +52,7 @@ fn route(guest: Guest<'_>) -> Outcome {
         }
         ("POST", ["dag_stats"]) => {
             demand(guest, Right::Look)?;
-            data::stats(visit)
+            Ok(data::stats(visit))
         }
         ("POST", ["paused"]) => {
             demand(guest, Right::Run)?;
@@ -91,7 +93,7 @@ fn page(visit: Visit<'_>, session: &Session, title: &str, content: &Markup) -> R
                         (PreEscaped(assets::MARK)) "Airflow emulator"
                     }
                     nav aria-label="Main" {
-                        a href="/home" aria-current=[here("/home").or(here("/dags"))] { "DAGs" }
+                        a href="/home" aria-current=[here("/users").is_none().then_some("page")] { "DAGs" }
                         @if users {
                             a href="/users/list/" aria-current=[here("/users")] { "Users" }
                         }

@@ -11,7 +11,7 @@ use super::super::users as user_list;
 use super::{csrf_field, data, page};
 
 /// The list of DAGs.
-pub(super) fn home(visit: Visit<'_>, session: &Session) -> Outcome {
+pub(super) fn home(visit: Visit<'_>, session: &Session) -> Reply {
     let dags = visit.environment.world.dags();
     let content = html! {
         h1 { "DAGs" }
@@ -42,7 +42,7 @@ pub(super) fn home(visit: Visit<'_>, session: &Session) -> Outcome {
             }
         }
     };
-    Ok(page(visit, session, "DAGs", &content))
+    page(visit, session, "DAGs", &content)
 }
 
 /// A DAG's runs and tasks, which a script draws and keeps up to date.
@@ -98,8 +98,8 @@ pub(super) fn log(visit: Visit<'_>, session: &Session) -> Outcome {
 }
 
 /// Who may sign in.
-pub(super) fn users(visit: Visit<'_>, session: &Session) -> Outcome {
-    Ok(page(visit, session, "Users", &user_list::table(visit)))
+pub(super) fn users(visit: Visit<'_>, session: &Session) -> Reply {
+    page(visit, session, "Users", &user_list::table(visit))
 }
 
 fn switch(dag: &DagView) -> Markup {

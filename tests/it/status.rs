@@ -1,0 +1,98 @@
+//! What AWS says of an environment: kept, shown, and told when its web server is out of reach.
+
+use crate::support::Harness;
+use mwaa_gateway::emulator::{Seed, Settings};
+use std::net::TcpListener;
+
+fn private() -> Settings {
+    Settings {
+        environments: vec![Seed {
+            status: "UPDATING".to_owned(),
+            access_mode: "PRIVATE_ONLY".to_owned(),
+            ..Seed::new("demo", "2.10.3")
+        }],
+        ..Settings::default()
+    }
+}
+
+#[tokio::test]
+async fn the_status_shows_what_aws_told_with_the_version() {
+    let harness = Harness::with(private(), "").await;
+    assert_eq!(harness.command("version").await.status, 200);
+    let status = harness.manage("/status").await.json();
+    let demo = &status["environments"][0];
+    assert_eq!(demo["status"], "UPDATING");
+    assert!(
+        demo["status_meaning"]
+            .as_str()
+            .unwrap()
+            .contains("being updated"),
+        "{demo}"
+    );
+    assert_eq!(demo["access_mode"], "PRIVATE_ONLY");
+    assert_eq!(
+        demo["webserver_host"],
+        harness.emulator().host("demo").unwrap()
+    );
+    assert!(demo["status_age_seconds"].as_u64().unwrap() < 30, "{demo}");
+    assert_eq!(harness.journal().calls("GetEnvironment"), 1);
+}
+
+#[tokio::test]
+async fn an_environment_that_is_available_needs_no_words() {
+    let harness = Harness::new().await;
+    assert_eq!(harness.command("version").await.status, 200);
+    let status = harness.manage("/status").await.json();
+    assert_eq!(status["environments"][0]["status"], "AVAILABLE");
+    assert!(
+        status["environments"][0]["status_meaning"].is_null(),
+        "{status}"
+    );
+}
+
+/// With the version configured AWS has not been asked; the fault is the occasion to.
+#[tokio::test]
+async fn a_web_server_out_of_reach_is_explained_by_the_status() {
+    let closed = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let extra = format!(
+        "[environments.demo]\nairflow_version = \"2.10.3\"\nconnect_to = \"{closed}\"\n"
+    );
+    let harness = Harness::with(private(), &extra).await;
+    for _ in 0..3 {
+        let reply = harness.command("version").await;
+        assert_eq!(reply.fault(), Some("upstream.unreachable"), "{reply}");
+        let complaint = reply.complaint();
+        for text in [
+            "AWS says UPDATING: it is being updated",
+            "PRIVATE_ONLY",
+            "connect_to",
+        ] {
+            assert!(complaint.contains(text), "{text}: {complaint}");
+        }
+        // at most one question in 30 s, although each fault would like news
+        assert_eq!(harness.journal().calls("GetEnvironment"), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_status_that_can_t_be_asked_takes_nothing_away() {
+    let closed = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let extra = format!(
+        "[environments.demo]\nairflow_version = \"2.10.3\"\nconnect_to = \"{closed}\"\n"
+    );
+    let harness = Harness::scripted(private(), &extra, |script| {
+        script
+            .describe_fault
+            .always(mwaa_gateway::emulator::ControlFault::Hang);
+    })
+    .await;
+    let reply = harness.command("version").await;
+    assert_eq!(reply.fault(), Some("upstream.unreachable"), "{reply}");
+    assert!(!reply.complaint().contains("AWS says"), "{reply}");
+}
