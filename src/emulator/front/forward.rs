@@ -33,7 +33,7 @@ where
     let mut headers = head.headers;
     strip_hop_by_hop(&mut headers);
     let mut reply = Reply::bare(head.status.as_u16(), Bytes::new());
-    reply.headers = headers;
+    *reply.headers = headers;
     reply.body = Content::Stream(body.map_err(io::Error::other).boxed_unsync());
     reply
 }
