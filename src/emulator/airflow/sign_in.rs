@@ -112,7 +112,7 @@ pub(super) fn to_login_page(visit: Visit<'_>) -> Reply {
 }
 
 /// To the AWS console, which asks for an identity and comes back with a web token.
-pub(super) fn to_aws(visit: Visit<'_>) -> Reply {
+pub(crate) fn to_aws(visit: Visit<'_>) -> Reply {
     let region = &visit.shared.settings.region;
     let name = &visit.environment.seed.name;
     let console = if region.starts_with("cn-") {
