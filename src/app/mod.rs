@@ -6,6 +6,7 @@ mod files;
 mod hardening;
 mod probe;
 mod run;
+mod search;
 mod settings;
 mod view;
 mod worker;

@@ -1,5 +1,6 @@
 //! What the management address shows of the running rooms.
 
+use crate::control::Discovery;
 use crate::gateway::Shared;
 use crate::guard::HostRules;
 use crate::listener::Peer;
@@ -73,7 +74,10 @@ impl View for GatewayView {
             .as_ref()
             .and_then(|search| search.trouble())
         {
-            lines.push(format!("not ready: {trouble}"));
+            lines.push(match directory.entries() {
+                [] => format!("not ready: {trouble}"),
+                _ => format!("not all environments are known: {trouble}"),
+            });
         }
         for entry in directory.entries() {
             let trouble = self.shared.trouble(entry);
@@ -148,8 +152,25 @@ impl View for GatewayView {
             "version": env!("CARGO_PKG_VERSION"),
             "stopping": self.stopping.load(Ordering::Relaxed),
             "environments": environments,
+            "discovery": self.shared.discovery.as_ref().map(|search| places(search)),
             "faults": self.shared.metrics.faults(),
             "refusals": self.refusals(),
         })
     }
+}
+
+/// Where environments are looked for, and what came of it.
+fn places(search: &Discovery) -> Vec<Value> {
+    let places = search.places();
+    places
+        .iter()
+        .map(|place| {
+            json!({
+                "region": place.region,
+                "profile": place.profile,
+                "found": place.found,
+                "trouble": place.trouble,
+            })
+        })
+        .collect()
 }

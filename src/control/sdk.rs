@@ -209,6 +209,13 @@ impl ControlPlane for Sdk {
         })
     }
 
+    fn region<'a>(&'a self, environment: &'a Environment) -> Reply<'a, String> {
+        Box::pin(async move {
+            let client = self.connected(environment).await?;
+            Ok(client.get()?.region.clone())
+        })
+    }
+
     fn list_environments<'a>(&'a self, any: &'a Environment) -> Reply<'a, Vec<String>> {
         Box::pin(async move {
             let client = self.connected(any).await?;

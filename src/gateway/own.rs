@@ -18,6 +18,9 @@ pub(super) async fn answer(corridor: &Corridor, own: &Own) -> Reply {
     let (shared, id) = (&corridor.shared, own.admitted().id());
     match own.page() {
         OwnPage::Overview => {
+            if let (Some(search), None) = (&shared.discovery, own.scope()) {
+                let _late = corridor.sweeper.within(PATIENCE, search.look_again()).await;
+            }
             let directory = Arc::clone(&shared.known.now());
             let asked = shown(&directory, own)
                 .iter()

@@ -157,14 +157,24 @@ impl Fault for RouteError {
     }
 }
 
-/// Finds the environment: the listener's own, else the Host label, else the only or default
-/// one; and the kind by the path alone. Pages of our own are found first.
-pub fn resolve(admitted: Admitted, directory: &Directory) -> Result<Destination, RouteError> {
-    let name = match (admitted.door(), admitted.named()) {
+/// Whether the request names an environment that is not known, so that it may be worth while
+/// to look for more.
+pub fn misses(admitted: &Admitted, directory: &Directory) -> bool {
+    named(admitted).is_some_and(|name| directory.find(name).is_none())
+}
+
+fn named(admitted: &Admitted) -> Option<&str> {
+    match (admitted.door(), admitted.named()) {
         (Some(door), _) => Some(door.as_str()),
         (None, Named::Environment(name)) => Some(name.as_str()),
         (None, Named::Plain) => None,
-    };
+    }
+}
+
+/// Finds the environment: the listener's own, else the Host label, else the only or default
+/// one; and the kind by the path alone. Pages of our own are found first.
+pub fn resolve(admitted: Admitted, directory: &Directory) -> Result<Destination, RouteError> {
+    let name = named(&admitted);
     let found = match name {
         Some(name) => directory.find(name),
         None => directory.default_entry(),
