@@ -126,7 +126,7 @@ impl View for GatewayView {
                     "access_mode": described.and_then(|described| described.access_mode.as_deref()),
                     "webserver_host": described.and_then(|described| described.webserver_host.as_deref()),
                     "ready": self.shared.trouble(entry).is_none(),
-                    "trouble": self.shared.trouble(entry),
+                    "trouble": self.shared.trouble(entry).map(|why| why.to_string()),
                     "cli_token": {
                         "live": token.age.is_some(),
                         "age_seconds": token.age.map(|age| age.as_secs_f64()),
