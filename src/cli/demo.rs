@@ -38,8 +38,8 @@ pub(super) fn run(options: &Options, terminal: &Terminal) -> Exit {
         };
         let emulator = Emulator::start(Settings {
             environments: vec![
-                Seed::new(FIRST, &options.airflow_version.to_string()),
-                Seed::new(SECOND, other(options.airflow_version)),
+                seed(FIRST, &options.airflow_version.to_string()),
+                seed(SECOND, other(options.airflow_version)),
             ],
             journal_limit: JOURNAL,
             ..Settings::default()
@@ -65,6 +65,14 @@ pub(super) fn run(options: &Options, terminal: &Terminal) -> Exit {
         }
         signals.run(built).await
     })
+}
+
+/// An environment whose scheduled DAGs have run for two weeks, so that there is something to see.
+fn seed(name: &str, airflow_version: &str) -> Seed {
+    Seed {
+        past_days: 14,
+        ..Seed::new(name, airflow_version)
+    }
 }
 
 /// The emulator's own snippet, read as any configuration is.
