@@ -8,6 +8,7 @@ mod host_prefix;
 mod http_client;
 mod sdk;
 mod sorting;
+mod token_time;
 mod versions;
 
 pub use backoff::Backoff;

@@ -1,6 +1,7 @@
 //! What is known of each place, and the directory that is made of all of them.
 
-use super::{Found, PlaceState, environments};
+use super::{Found, PlaceState, environments, explain};
+use crate::control::AwsError;
 use crate::names::{Directory, Entry, EntryId, EnvName, Environment, Known};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -81,7 +82,7 @@ impl State {
     }
 
     /// Notes a place's answer, or why there is none.
-    pub(super) fn note(&mut self, index: usize, answer: Result<Found, String>) {
+    pub(super) fn note(&mut self, index: usize, answer: Result<Found, AwsError>) {
         let Some(place) = self.places.get_mut(index) else {
             return;
         };
@@ -94,7 +95,8 @@ impl State {
                 });
                 place.found = Some(found);
             }
-            Err(trouble) => {
+            Err(error) => {
+                let trouble = explain(&error);
                 let shown = place.shown();
                 tracing::warn!(place = shown, %trouble, "environments can't be asked for");
                 place.trouble = Some(trouble);
