@@ -131,7 +131,7 @@ impl View for GatewayView {
                     "default": default == Some(entry.id),
                     "urls": listeners.of(environment, default == Some(entry.id)),
                     "ready": self.shared.trouble(entry).is_none(),
-                    "trouble": self.shared.trouble(entry),
+                    "trouble": self.shared.trouble(entry).map(|why| why.to_string()),
                     "cli_token": {
                         "live": token.age.is_some(),
                         "age_seconds": token.age.map(|age| age.as_secs_f64()),

@@ -1,15 +1,15 @@
 //! `emulator`: the fake MWAA alone.
 
 use super::Exit;
+use super::airflows::Airflows;
 use super::folder::Folder;
 use super::serve::control;
 use super::signals::Signals;
 use super::terminal::Terminal;
 use crate::app::StartError;
 use crate::emulator::{
-    ControlFault, Credential, Emulator, FailureForm, LoginForm, Role, Seed, Settings,
+    ControlFault, Credential, Emulator, FailureForm, LoginForm, Role, Settings,
 };
-use crate::names::AirflowVersion;
 use clap::{Args, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -25,12 +25,8 @@ pub(super) struct Options {
     /// Where the web servers listen (TLS)
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8443")]
     web: SocketAddr,
-    /// The Airflow version that the first environment plays
-    #[arg(long, value_name = "VERSION", default_value = "2.10.3")]
-    airflow_version: AirflowVersion,
-    /// Run this real `airflow` for each command
-    #[arg(long, value_name = "PATH")]
-    airflow_bin: Option<PathBuf>,
+    #[command(flatten)]
+    airflows: Airflows,
     /// The region that signatures must be made for
     #[arg(long, value_name = "REGION", default_value = "eu-west-1")]
     region: String,
@@ -95,6 +91,7 @@ struct Fault {
 enum Side {
     Describe,
     Token,
+    WebToken,
 }
 
 impl FromStr for Fault {
@@ -103,7 +100,8 @@ impl FromStr for Fault {
     fn from_str(text: &str) -> Result<Self, String> {
         let (operation, kind) = text.split_once('=').ok_or("write it as OPERATION=KIND")?;
         let side = match operation {
-            "CreateCliToken" | "CreateWebLoginToken" => Side::Token,
+            "CreateCliToken" => Side::Token,
+            "CreateWebLoginToken" => Side::WebToken,
             "GetEnvironment" | "ListEnvironments" => Side::Describe,
             _ => {
                 return Err("the operations are CreateCliToken, CreateWebLoginToken, GetEnvironment and \
@@ -135,24 +133,20 @@ impl FromStr for Fault {
 pub(super) fn run(options: Options, terminal: &Terminal) -> Exit {
     control(terminal, async {
         let mut signals = Signals::listen().map_err(StartError::Thread)?;
-        let second = if options.airflow_version.major == 3 {
-            "2.10.3"
-        } else {
-            "3.0.6"
+        let environments = match options.airflows.seeds() {
+            Ok(mut seeds) => {
+                for seed in &mut seeds {
+                    seed.past_days = options.past_days;
+                }
+                seeds
+            }
+            Err(error) => return Ok(terminal.fail(Exit::Usage, &error, Some(error.hint()))),
         };
         let settings = Settings {
             aws: options.aws,
             web: options.web,
             region: options.region,
-            environments: [
-                ("demo", options.airflow_version.to_string()),
-                ("archive", second.to_owned()),
-            ]
-            .map(|(name, version)| Seed {
-                past_days: options.past_days,
-                ..Seed::new(name, &version)
-            })
-            .to_vec(),
+            environments,
             session_life: options.session_life,
             single_use_web_tokens: options.single_use_web_tokens,
             login_form: match options.login {
@@ -161,7 +155,6 @@ pub(super) fn run(options: Options, terminal: &Terminal) -> Exit {
             },
             token_life: options.token_life,
             cli_slots: options.cli_slots,
-            airflow_bin: options.airflow_bin,
             failure_form: match options.failures {
                 Failures::BadRequest => FailureForm::BadRequest,
                 Failures::Ok => FailureForm::Ok,
@@ -180,6 +173,7 @@ pub(super) fn run(options: Options, terminal: &Terminal) -> Exit {
             match fault.side {
                 Side::Describe => emulator.script().describe_fault.always(fault.kind),
                 Side::Token => emulator.script().mint_fault.always(fault.kind),
+                Side::WebToken => emulator.script().web_login_fault.always(fault.kind),
             }
         }
         if let Some(delay) = options.mint_delay {

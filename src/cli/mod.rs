@@ -1,5 +1,6 @@
 //! The command line: arguments, dispatch, exit codes.
 
+mod airflows;
 mod arguments;
 mod browser;
 mod check;

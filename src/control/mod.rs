@@ -8,7 +8,7 @@ mod host_prefix;
 mod http_client;
 mod sdk;
 mod sorting;
-mod token_time;
+mod told;
 mod versions;
 
 pub use backoff::Backoff;

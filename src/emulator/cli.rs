@@ -58,6 +58,7 @@ pub(crate) async fn answer(
         && commands::lacks_packages(&seed.airflow_version);
     let (sender, receiver) = oneshot::channel();
     let world = Arc::clone(&environment.world);
+    let program = seed.airflow_bin.clone();
     let command = {
         let shared = Arc::clone(shared);
         let line = line.to_owned();
@@ -68,7 +69,7 @@ pub(crate) async fn answer(
             }
             let output = if broken_plugin {
                 Output::broken_plugin()
-            } else if let Some(program) = &shared.settings.airflow_bin {
+            } else if let Some(program) = &program {
                 Output::of_program(program, &words).await
             } else {
                 let result = world.run(&words);

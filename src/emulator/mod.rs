@@ -11,6 +11,7 @@ mod commands;
 mod control_plane;
 mod environment;
 mod fault;
+mod front;
 mod identity;
 mod journal;
 mod login;
@@ -36,6 +37,7 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 pub use fault::{ControlFault, DeadForm, HandshakeFault, Noise, WebFault};
+pub use front::{AirflowUrl, RealAirflow};
 pub use identity::{Credential, Role};
 pub use journal::{ControlCall, Journal, TokenKind, WebRequest};
 pub use script::{Script, Switch};
@@ -254,7 +256,7 @@ impl Shared {
         }
     }
 
-    /// Runs a command to its end, whatever becomes of the request that asked for it.
+    /// Runs work to its end, whatever becomes of the request that asked for it.
     fn run(&self, command: impl Future<Output = ()> + Send + 'static) {
         let mut commands = self.commands.lock().unwrap_or_else(PoisonError::into_inner);
         while commands.try_join_next().is_some() {}

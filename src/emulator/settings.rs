@@ -7,6 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::front::RealAirflow;
 use super::identity::Credential;
 
 /// Everything an emulator can be told before it starts.
@@ -37,8 +38,6 @@ pub struct Settings {
     pub session_life: Duration,
     /// How many commands one environment runs at once. MWAA's 4 by default.
     pub cli_slots: usize,
-    /// A real `airflow` program to run for each command, instead of the built-in world.
-    pub airflow_bin: Option<PathBuf>,
     /// How the web server reports a command that failed.
     pub failure_form: FailureForm,
     /// After how long a command is answered with 504, while it keeps running.
@@ -66,7 +65,6 @@ impl Default for Settings {
             login_form: LoginForm::default(),
             session_life: Duration::from_hours(12),
             cli_slots: 4,
-            airflow_bin: None,
             failure_form: FailureForm::default(),
             command_timeout: Duration::from_mins(2),
             check_signatures: true,
@@ -94,6 +92,10 @@ pub struct Seed {
     /// Whether a plugin needs a package that the web server lacks: on 1.10.12 and 2.0.2 every
     /// command that parses DAGs then fails.
     pub plugins_need_packages: bool,
+    /// A real `airflow` program to run for each command, instead of the built-in world.
+    pub airflow_bin: Option<PathBuf>,
+    /// A real Airflow to pass pages and REST calls on to, instead of the built-in ones.
+    pub airflow: Option<RealAirflow>,
     /// On how many days before the start the scheduled DAGs are to have run already.
     pub past_days: u16,
 }
@@ -115,6 +117,8 @@ impl Seed {
             host_form: HostForm::default(),
             custom_domain: None,
             plugins_need_packages: false,
+            airflow_bin: None,
+            airflow: None,
             past_days: 0,
         }
     }

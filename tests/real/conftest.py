@@ -3,13 +3,15 @@
 import contextlib
 
 import pytest
+from airflows import VERSIONS, Fleet
+from browser import chromium
 from programs import AIRFLOW, BINARY, LAB, Emulator
 
 
 def pytest_sessionstart():
     for needed, how in [
         (BINARY, "cargo build --release"),
-        (LAB / "airflow2/bin/airflow", "tests/run"),
+        *((LAB / name / "bin/airflow", "tests/run") for name in VERSIONS),
         (AIRFLOW, "git checkout"),
     ]:
         if not needed.exists():
@@ -17,8 +19,9 @@ def pytest_sessionstart():
 
 
 def pytest_collection_modifyitems(items):
-    # what needs the minute of idleness comes last; the minute itself starts first
-    items.sort(key=lambda item: "minute" in item.fixturenames)
+    # what measures comes before the Airflows that keep the machine busy, and what needs the
+    # minute of idleness comes last; the minute itself starts first
+    items.sort(key=lambda item: ("minute" in item.fixturenames, "fleet" in item.fixturenames))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -35,3 +38,17 @@ def emulator(tmp_path_factory):
     """An emulator with its own small world of DAGs."""
     with Emulator(tmp_path_factory.mktemp("emulator")) as emulator:
         yield emulator
+
+
+@pytest.fixture(scope="session")
+def fleet(tmp_path_factory):
+    """Real Airflows of all versions behind one emulator, and a gateway to them."""
+    fleet = Fleet(tmp_path_factory.mktemp("fleet"))
+    yield fleet
+    fleet.stop()
+
+
+@pytest.fixture(scope="session")
+def browser():
+    with chromium() as browser:
+        yield browser

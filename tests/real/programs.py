@@ -16,7 +16,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 LAB = ROOT / "tests" / ".lab"
 BINARY = Path(os.environ.get("MWAA_GATEWAY_UNDER_TEST", ROOT / "target/release/mwaa-gateway"))
-AIRFLOW = HERE / "airflow2"
+AIRFLOW = HERE / "airflow"
 
 # What a machine under load may need; nothing waits this long when all is well.
 PATIENCE = 30
@@ -36,7 +36,7 @@ def environment(home, **more):
 class Program:
     """A child process, its output read as it comes."""
 
-    def __init__(self, argv, env, cwd):
+    def __init__(self, argv, env, cwd, **more):
         self.started = time.monotonic()
         self.argv = [str(word) for word in argv]
         self.lines = []
@@ -44,6 +44,7 @@ class Program:
         self.process = subprocess.Popen(
             self.argv, env=env, cwd=cwd, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8", errors="replace",
+            **more,
         )
         self.readers = [
             threading.Thread(target=self._read, args=(stream,), daemon=True)
@@ -126,6 +127,11 @@ class Emulator(Program):
             self.endpoint = self.line(r"^\s*endpoint:?\s+(https?://\S+)")[1]
             self.key = self.line(r"^\s*export AWS_ACCESS_KEY_ID=(\S+)")[1].strip("'\"")
             self.secret = self.line(r"^\s*export AWS_SECRET_ACCESS_KEY=(\S+)")[1].strip("'\"")
+            keys = r"^# as (\w+): AWS_ACCESS_KEY_ID=(\S+) AWS_SECRET_ACCESS_KEY=(\S+)"
+            self.keys = {"Admin": (self.key, self.secret)} | {
+                role: (key, secret)
+                for role, key, secret in re.findall(keys, self.output(), re.M)
+            }
             self.ca_file = self.line(r"^\s*CA file:\s+(\S.*)$")[1]
             snippet = re.search(
                 r"^# --- mwaa-gateway\.toml.*?$(.*?)^# --- end", self.output(), re.M | re.S

@@ -17,6 +17,8 @@ use http::{HeaderValue, header};
 use super::session::{Dead, Dialect, Session, Sessions};
 use super::web::{Reply, Visit};
 use door::Area;
+pub(crate) use sign_in::to_aws;
+pub(crate) use sso::answer as sso_page;
 
 /// A request and who makes it.
 #[derive(Clone, Copy, Debug)]

@@ -5,7 +5,7 @@ use super::super::web::{Reply, Visit};
 use super::sign_in;
 
 /// Answers `GET /aws_mwaa/aws-console-sso`, in Airflow 3 also below `/pluginsv2`.
-pub(super) fn answer(visit: Visit<'_>) -> Option<Reply> {
+pub(crate) fn answer(visit: Visit<'_>) -> Option<Reply> {
     let three = visit.dialect() != Dialect::Two;
     let ours = match visit.path() {
         "/aws_mwaa/aws-console-sso" => true,

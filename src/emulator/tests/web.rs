@@ -142,7 +142,10 @@ async fn a_slow_command_gets_504_and_still_ends() {
     mknodat(CWD, &fifo, FileType::Fifo, Mode::RWXU, 0).unwrap();
     let emulator = start(Settings {
         command_timeout: Duration::from_millis(20),
-        airflow_bin: Some("/bin/cat".into()),
+        environments: vec![Seed {
+            airflow_bin: Some("/bin/cat".into()),
+            ..Seed::default()
+        }],
         ..Settings::default()
     })
     .await;
@@ -167,7 +170,10 @@ async fn a_slow_command_gets_504_and_still_ends() {
 async fn a_real_program_runs_with_the_split_words() {
     let airflow_bin = Some("/bin/echo".into());
     let emulator = start(Settings {
-        airflow_bin,
+        environments: vec![Seed {
+            airflow_bin,
+            ..Seed::default()
+        }],
         ..Settings::default()
     })
     .await;

@@ -15,7 +15,7 @@ use super::super::fault::WebFault;
 use super::super::journal::Arrival;
 use super::super::login;
 use super::super::wire::Spoil;
-use super::super::{Shared, airflow};
+use super::super::{Shared, airflow, front};
 use super::visit::bearer;
 use super::{Body, Peer, Reply, Visit};
 
@@ -27,7 +27,17 @@ pub(super) async fn answer(
 ) -> io::Result<Response<Body>> {
     let (head, body) = request.into_parts();
     let environment = environment(&head, peer, shared);
-    // the built-in Airflow works on whole requests; whoever passes a request on need not read it
+    let fault = shared.script.web_fault.take();
+    if fault.is_none()
+        && let Some(airflow) = front::of(environment, &head)
+    {
+        let entry = arrival(&head, &Bytes::new(), peer, environment, shared);
+        let entry = shared.journal.begin_web(entry);
+        let reply = front::pass(airflow, &head, body, shared).await;
+        shared.journal.end_web(entry, reply.status);
+        return reply.into_response(None);
+    }
+    // the built-in Airflow works on whole requests
     let body = Limited::new(body, BODY_LIMIT)
         .collect()
         .await
@@ -36,7 +46,6 @@ pub(super) async fn answer(
     let entry = shared
         .journal
         .begin_web(arrival(&head, &body, peer, environment, shared));
-    let fault = shared.script.web_fault.take();
     let reply = match &fault {
         Some(fault) => match instead(fault).await {
             Some(spoilt) => spoilt?,
@@ -155,9 +164,15 @@ async fn route(
         {
             return spoilt;
         }
-        return Ok(login::answer(visit).await);
+        return Ok(match &environment.seed.airflow {
+            Some(airflow) => front::login(visit, airflow).await,
+            None => login::answer(visit).await,
+        });
     }
-    Ok(airflow::answer(visit))
+    Ok(match &environment.seed.airflow {
+        Some(airflow) => front::answer(visit, airflow).await,
+        None => airflow::answer(visit),
+    })
 }
 
 /// The environment a request is for: by the TLS server name, which survives a foreign `Host`,

@@ -1,0 +1,186 @@
+"""Real Airflows as they stand on MWAA: web server and scheduler behind the emulator's TLS, and
+the gateway in front of all of them."""
+
+import os
+import secrets
+import shutil
+import signal
+import socket
+import sqlite3
+import subprocess
+import time
+import urllib.error
+import urllib.request
+
+
+import boto3
+from programs import AIRFLOW, LAB, Emulator, Gateway, Program, environment
+
+# The Python environment in tests/.lab, which is the name of the MWAA environment too.
+VERSIONS = {"airflow2": "2.10.5", "airflow306": "3.0.6", "airflow332": "3.3.2"}
+
+# For all of them at once on a busy machine; no start takes this long when all is well.
+START = 120
+
+
+class Part(Program):
+    """One process of an Airflow, with the processes that it starts."""
+
+    def __init__(self, airflow, words, env):
+        super().__init__([AIRFLOW, words], env, airflow.home, start_new_session=True)
+
+    def signal(self, number):
+        os.killpg(self.process.pid, number)
+
+    def stop(self):
+        if self.running():
+            self.signal(signal.SIGTERM)
+            try:
+                self.wait(15)
+            except subprocess.TimeoutExpired:
+                pass
+        try:
+            self.signal(signal.SIGKILL)  # what is left of the group
+        except ProcessLookupError:
+            pass
+        super().stop()
+
+
+class Airflow:
+    """One Airflow: a copy of its home, a port, and the processes once it is started."""
+
+    def __init__(self, name, folder, secret):
+        self.name = name
+        self.version = VERSIONS[name]
+        self.major = int(self.version.split(".")[0])
+        self.home = folder / name
+        shutil.copytree(LAB / f"{name}-home", self.home)
+        (self.home / "front-secret").write_text(secret)
+        self.new_jwt_secret()
+        self.database = self.home / "airflow.db"
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.parts = []
+
+    def command(self):
+        """A program that runs this Airflow's command line, whoever calls it."""
+        file = self.home / "command"
+        file.write_text(f'#!/bin/sh\nAIRFLOW_HOME="{self.home}" exec "{AIRFLOW}" "$@"\n')
+        file.chmod(0o755)
+        return file
+
+    def new_jwt_secret(self):
+        (self.home / "jwt-secret").write_text(secrets.token_hex(32))
+
+    def start(self, base_url):
+        places = {"AIRFLOW_PORT": self.port, "AIRFLOW_BASE_URL": base_url}
+        self.env = environment(self.home, AIRFLOW_HOME=self.home, **places)
+        names = ["web", "scheduler"] + ["dag-processor"] * (self.major > 2)
+        self.parts = [Part(self, f"run-{name}", self.env) for name in names]
+
+    def wait_until_healthy(self):
+        path = "/health" if self.major == 2 else "/api/v2/monitor/health"
+        deadline = time.monotonic() + START
+        while not answers(self.url + path):
+            for part in self.parts:
+                assert part.running(), f"{part.argv} ended:\n{part.output()}"
+            assert time.monotonic() < deadline, f"{self.name}: not healthy\n{self.output()}"
+            time.sleep(0.1)
+
+    def query(self, question, *values):
+        """The first column of what the database says."""
+        with sqlite3.connect(self.database, timeout=30) as database:
+            return [row[0] for row in database.execute(question, values)]
+
+    def kill_sessions(self):
+        """Ends all sessions without anybody signing out."""
+        with sqlite3.connect(self.database, timeout=30) as database:
+            database.execute("delete from session")
+            if self.name == "airflow332":
+                # who a token is for exists no more; the next sign-in finds the name again
+                database.execute("update ab_user set id = id + 1000")
+                database.execute("update ab_user_role set user_id = user_id + 1000")
+        if self.name == "airflow306":
+            # its tokens can't be revoked: it comes back with another secret, as after an update
+            self.new_jwt_secret()
+            self.parts[0].stop()
+            self.parts[0] = Part(self, "run-web", self.env)
+            self.wait_until_healthy()
+
+    def output(self):
+        return "\n".join(f"# {part.argv}\n{part.output()}" for part in self.parts)
+
+    def stop(self):
+        for part in self.parts:
+            part.stop()
+
+
+class Fleet:
+    """All versions behind one emulator and one gateway."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.started = time.monotonic()
+        secret = secrets.token_hex(16)
+        secret_file = folder / "front-secret"
+        secret_file.write_text(secret)
+        self.airflows = {name: Airflow(name, folder, secret) for name in VERSIONS}
+        options = ["--airflow-secret-file", secret_file]
+        for name, airflow in self.airflows.items():
+            options += ["--airflow-version", f"{name}={airflow.version}"]
+            options += ["--airflow-url", f"{name}={airflow.url}"]
+            options += ["--airflow-bin", f"{name}={airflow.command()}"]
+        self.emulator = self.gateway = None
+        try:
+            self.emulator = Emulator(folder, *options)
+            self.hosts = {name: self.describe(name) for name in VERSIONS}
+            for name, airflow in self.airflows.items():
+                airflow.start(f"https://{self.hosts[name]}")
+            self.gateway = Gateway(folder, self.emulator.config, **self.emulator.credentials())
+        except BaseException:
+            self.stop()
+            raise
+
+    def aws(self, role="Admin"):
+        """An MWAA client of boto3 for the emulator, for somebody of this role."""
+        key, secret = self.emulator.keys[role]
+        return boto3.client(
+            "mwaa",
+            region_name=self.emulator.region,
+            endpoint_url=self.emulator.endpoint,
+            aws_access_key_id=key,
+            aws_secret_access_key=secret,
+            config=boto3.session.Config(inject_host_prefix=False, retries={"max_attempts": 1}),
+        )
+
+    def describe(self, name):
+        url = self.aws().get_environment(Name=name)["Environment"]["WebserverUrl"]
+        return url.removeprefix("https://")
+
+    def url(self, name):
+        """An environment's own address at the gateway, as a browser writes it."""
+        return f"http://{name}.localhost:{self.gateway.url.rsplit(':', 1)[1]}"
+
+    def ready(self, name):
+        """The Airflow of this name, once it answers."""
+        airflow = self.airflows[name]
+        airflow.wait_until_healthy()
+        return airflow
+
+    def stop(self):
+        for program in [self.gateway, self.emulator, *self.airflows.values()]:
+            if program:
+                program.stop()
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
+
+
+def answers(url):
+    try:
+        with urllib.request.urlopen(url, timeout=5) as reply:
+            return reply.status == 200
+    except (OSError, urllib.error.HTTPError):
+        return False
