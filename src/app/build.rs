@@ -1,8 +1,10 @@
 //! Builds every room. Nothing is asked of AWS here: the gateway starts without a network.
 
+use super::run::prepare;
 use super::settings;
 use super::view::GatewayView;
 use crate::config::Config;
+use crate::control::discovery::Search;
 use crate::control::{ControlPlane, Discovery, Sdk, StaticKey, Versions};
 use crate::credential::Broker;
 use crate::gateway::{Front, Shared, Visits};
@@ -103,8 +105,7 @@ pub struct Built {
 /// version questions and the management address will use.
 pub async fn build(config: Config, extras: &Extras) -> Result<Built, StartError> {
     let entries = settings::entries(&config);
-    let search = entries.is_empty();
-    if search && config.aws.discover == Some(false) {
+    if entries.is_empty() && !config.discovers() {
         return Err(StartError::NoEnvironment);
     }
     let threads = match config.limits.threads {
@@ -134,11 +135,19 @@ pub async fn build(config: Config, extras: &Extras) -> Result<Built, StartError>
         tell_table,
     );
     let default = config.environments.iter().find(|entry| entry.default);
-    let default = default.map(|entry| &entry.environment.local);
-    let known = Arc::new(Known::new(Directory::new(entries, default)));
-    let discovery = search.then(|| {
+    let default = default.map(|entry| entry.environment.local.clone());
+    let known = Arc::new(Known::new(Directory::new(entries, default.as_ref())));
+    let discovery = config.discovers().then(|| {
         let plane: Arc<dyn ControlPlane> = Arc::<Sdk>::clone(&control);
-        Discovery::new(plane, settings::template(&config), Arc::clone(&known))
+        let search = Search {
+            places: settings::places(&config),
+            default,
+            limit: config.limits.mint_total,
+        };
+        let (background, known) = (background.clone(), Arc::clone(&known));
+        let asked = Arc::clone(&versions);
+        let welcome = Box::new(move |entry: &Arc<Entry>| prepare(&asked, entry));
+        Discovery::new(plane, background, search, known, welcome)
     });
     let door = LoginDoor::new(settings::upstream(&config), Arc::clone(&trust));
     let broker = Broker::new(

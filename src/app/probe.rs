@@ -1,8 +1,9 @@
 //! What `check` asks of AWS and of the web servers, one finding after the other.
 
+use super::search::search;
 use super::{Extras, StartError, settings};
 use crate::config::{Config, EnvironmentEntry};
-use crate::control::{ControlPlane as _, Sdk, discovery};
+use crate::control::{ControlPlane as _, Sdk};
 use crate::credential::Live;
 use crate::names::{Described, Entry, Fault};
 use crate::runtime::{LocalTasks, Sweeper, local_set};
@@ -59,10 +60,7 @@ pub async fn probe(
 ) -> Result<(), StartError> {
     let sdk = Sdk::new(settings::control(config, extras));
     let mut asked = BTreeSet::new();
-    let entries = match settings::entries(config) {
-        none if none.is_empty() => discover(&sdk, config, &mut tell).await,
-        entries => entries,
-    };
+    let entries = entries(&sdk, config, &mut tell).await;
     for entry in &entries {
         let of_entry = |configured: &&EnvironmentEntry| {
             configured.environment.local == entry.environment.local
@@ -104,30 +102,38 @@ pub async fn probe(
     Ok(())
 }
 
-/// Every environment of the account and region, where none is named.
-async fn discover(
+/// The environments that are named and those that are found; tells of the search.
+async fn entries(
     sdk: &Sdk,
     config: &Config,
     tell: &mut impl FnMut(Finding),
 ) -> Vec<Arc<Entry>> {
-    let template = settings::template(config);
-    match sdk.list_environments(&template).await {
-        Ok(names) => {
-            let (level, text) = match names.len() {
-                0 => (
-                    Level::Fail,
-                    "the account has none in this region".to_owned(),
-                ),
-                _ => (Level::Ok, names.join(", ")),
-            };
-            tell(Finding::new(level, "environments", text));
-            discovery::entries(&template, &names)
-        }
-        Err(error) => {
-            tell(Finding::fault("environments", &error));
-            Vec::new()
-        }
+    let searched = search(sdk, config).await;
+    let several = searched.places.len() > 1;
+    for (place, answer) in searched.places {
+        let subject = if several {
+            format!("environments of {place}")
+        } else {
+            "environments".to_owned()
+        };
+        let (level, text) = match answer {
+            Ok(names) if names.is_empty() => {
+                let level = if searched.entries.is_empty() {
+                    Level::Fail
+                } else {
+                    Level::Warn
+                };
+                (level, "the account has none in this region".to_owned())
+            }
+            Ok(names) => (Level::Ok, names.join(", ")),
+            Err(error) => {
+                tell(Finding::fault(&subject, &error));
+                continue;
+            }
+        };
+        tell(Finding::new(level, &subject, text));
     }
+    searched.entries
 }
 
 /// Status, version and access mode; a status other than the best one with its meaning.

@@ -46,10 +46,7 @@ impl Built {
             prepare(&shared.versions, entry);
         }
         if let Some(discovery) = &shared.discovery {
-            let versions = Arc::clone(&shared.versions);
-            let limit = config.limits.mint_total;
-            Arc::clone(discovery)
-                .start(&background, limit, move |entry| prepare(&versions, entry));
+            discovery.start();
         }
         let worker = Worker {
             places: Arc::new(Semaphore::new(config.limits.connections)),
@@ -93,7 +90,7 @@ impl Built {
 }
 
 /// Asks for the version ahead of the first request, or says what is configured.
-fn prepare(versions: &Arc<Versions>, entry: &Arc<Entry>) {
+pub(super) fn prepare(versions: &Arc<Versions>, entry: &Arc<Entry>) {
     match entry.airflow_version() {
         Some(version) => tell_table(entry, version),
         None => versions.prepare(entry),

@@ -52,8 +52,34 @@ pub(super) fn entries(config: &Config) -> Vec<Arc<Entry>> {
         .collect()
 }
 
-/// What every discovered environment has in common.
-pub(super) fn template(config: &Config) -> Environment {
+/// Where environments are looked for: what those of each place have in common.
+pub(super) fn places(config: &Config) -> Vec<Environment> {
+    let usual = template(config);
+    let named = config.aws.discover_in.iter().map(|place| Environment {
+        region: Some(place.region.clone()),
+        profile: place
+            .profile
+            .as_deref()
+            .map(Into::into)
+            .or_else(|| usual.profile.clone()),
+        ..usual.clone()
+    });
+    let mut places: Vec<Environment> = Vec::new();
+    for place in named {
+        let same = |other: &Environment| {
+            (&other.region, &other.profile) == (&place.region, &place.profile)
+        };
+        if !places.iter().any(same) {
+            places.push(place);
+        }
+    }
+    if places.is_empty() {
+        places.push(usual);
+    }
+    places
+}
+
+fn template(config: &Config) -> Environment {
     let aws = &config.aws;
     Environment {
         region: aws.region.clone(),

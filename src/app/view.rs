@@ -1,5 +1,7 @@
 //! What the management address shows of the running rooms.
 
+use super::local_urls::Listeners;
+use crate::control::Discovery;
 use crate::gateway::Shared;
 use crate::guard::HostRules;
 use crate::listener::Peer;
@@ -73,7 +75,10 @@ impl View for GatewayView {
             .as_ref()
             .and_then(|search| search.trouble())
         {
-            lines.push(format!("not ready: {trouble}"));
+            lines.push(match directory.entries() {
+                [] => format!("not ready: {trouble}"),
+                _ => format!("not all environments are known: {trouble}"),
+            });
         }
         for entry in directory.entries() {
             let trouble = self.shared.trouble(entry);
@@ -102,7 +107,9 @@ impl View for GatewayView {
 
     fn status(&self) -> Value {
         let now = Moment::now().wall();
+        let listeners = Listeners::open(&self.shared.front);
         let directory = self.shared.known.now();
+        let default = directory.default_entry().map(|entry| entry.id);
         let environments: Vec<_> = directory.entries()
             .iter()
             .map(|entry| {
@@ -121,8 +128,10 @@ impl View for GatewayView {
                     "status_age_seconds": learnt.as_deref().map(|learnt| now.saturating_sub(learnt.when).as_secs()),
                     "access_mode": described.and_then(|described| described.access_mode.as_deref()),
                     "webserver_host": described.and_then(|described| described.webserver_host.as_deref()),
+                    "default": default == Some(entry.id),
+                    "urls": listeners.of(environment, default == Some(entry.id)),
                     "ready": self.shared.trouble(entry).is_none(),
-                    "trouble": self.shared.trouble(entry),
+                    "trouble": self.shared.trouble(entry).map(|why| why.to_string()),
                     "cli_token": {
                         "live": token.age.is_some(),
                         "age_seconds": token.age.map(|age| age.as_secs_f64()),
@@ -147,9 +156,27 @@ impl View for GatewayView {
         json!({
             "version": env!("CARGO_PKG_VERSION"),
             "stopping": self.stopping.load(Ordering::Relaxed),
+            "url": listeners.shared(),
             "environments": environments,
+            "discovery": self.shared.discovery.as_ref().map(|search| places(search)),
             "faults": self.shared.metrics.faults(),
             "refusals": self.refusals(),
         })
     }
+}
+
+/// Where environments are looked for, and what came of it.
+fn places(search: &Discovery) -> Vec<Value> {
+    let places = search.places();
+    places
+        .iter()
+        .map(|place| {
+            json!({
+                "region": place.region,
+                "profile": place.profile,
+                "found": place.found,
+                "trouble": place.trouble,
+            })
+        })
+        .collect()
 }

@@ -33,7 +33,7 @@ pub(super) fn run(options: &Options, terminal: &Terminal) -> Exit {
             terminal,
         );
     }
-    if config.environments.is_empty() && config.aws.discover == Some(false) {
+    if config.environments.is_empty() && !config.discovers() {
         let text = "no environment is named; use --environment NAME or [environments.NAME]";
         print(
             &Finding::new(Level::Fail, "configuration", text.to_owned()),

@@ -37,7 +37,10 @@ pub(super) fn run(options: &Options, terminal: &Terminal) -> Exit {
             Err(exit) => return Ok(exit),
         };
         let emulator = Emulator::start(Settings {
-            environments: vec![Seed::new("demo", &options.airflow_version.to_string())],
+            environments: vec![
+                seed(FIRST, &options.airflow_version.to_string()),
+                seed(SECOND, other(options.airflow_version)),
+            ],
             journal_limit: JOURNAL,
             ..Settings::default()
         })
@@ -57,10 +60,19 @@ pub(super) fn run(options: &Options, terminal: &Terminal) -> Exit {
         let built = app::build(config, &extras).await?;
         announce(&built, terminal);
         if let Some(url) = built.urls().first() {
+            terminal.data(pages(url, options.airflow_version));
             terminal.data(lesson(url, options.airflow_version));
         }
         signals.run(built).await
     })
+}
+
+/// An environment whose scheduled DAGs have run for two weeks, so that there is something to see.
+fn seed(name: &str, airflow_version: &str) -> Seed {
+    Seed {
+        past_days: 14,
+        ..Seed::new(name, airflow_version)
+    }
 }
 
 /// The emulator's own snippet, read as any configuration is.
@@ -106,6 +118,32 @@ fn management() -> SocketAddr {
     }
 }
 
+/// The other dialect, so that both are there to look at.
+const fn other(version: AirflowVersion) -> &'static str {
+    if version.major >= 3 {
+        "2.10.3"
+    } else {
+        "3.0.6"
+    }
+}
+
+/// What to look at in a browser; none can reach a Unix socket.
+fn pages(url: &str, version: AirflowVersion) -> String {
+    let Some((_, port)) = url
+        .strip_prefix("http://")
+        .and_then(|host| host.rsplit_once(':'))
+    else {
+        return String::new();
+    };
+    format!(
+        "\nTwo environments, signed in. In a browser on this machine:\n\n\
+         \x20 http://localhost:{port}/-/        what there is, and how it is\n\
+         \x20 http://{FIRST}.localhost:{port}/     the UI of Airflow {version}\n\
+         \x20 http://{SECOND}.localhost:{port}/  the UI of Airflow {}\n",
+        other(version)
+    )
+}
+
 fn lesson(url: &str, version: AirflowVersion) -> String {
     let curl = match url.strip_prefix("unix:") {
         Some(path) => format!("curl -sS --unix-socket {path} http://localhost/aws_mwaa/cli"),
@@ -131,5 +169,9 @@ fn lesson(url: &str, version: AirflowVersion) -> String {
     )
 }
 
+/// The environment that serves requests which name none.
+const FIRST: &str = "demo";
+/// The other one.
+const SECOND: &str = "archive";
 /// A demo may run for days; its journal need not remember them.
 const JOURNAL: usize = 1000;

@@ -91,6 +91,7 @@ struct Fault {
 enum Side {
     Describe,
     Token,
+    WebToken,
 }
 
 impl FromStr for Fault {
@@ -99,7 +100,8 @@ impl FromStr for Fault {
     fn from_str(text: &str) -> Result<Self, String> {
         let (operation, kind) = text.split_once('=').ok_or("write it as OPERATION=KIND")?;
         let side = match operation {
-            "CreateCliToken" | "CreateWebLoginToken" => Side::Token,
+            "CreateCliToken" => Side::Token,
+            "CreateWebLoginToken" => Side::WebToken,
             "GetEnvironment" | "ListEnvironments" => Side::Describe,
             _ => {
                 return Err("the operations are CreateCliToken, CreateWebLoginToken, GetEnvironment and \
@@ -171,6 +173,7 @@ pub(super) fn run(options: Options, terminal: &Terminal) -> Exit {
             match fault.side {
                 Side::Describe => emulator.script().describe_fault.always(fault.kind),
                 Side::Token => emulator.script().mint_fault.always(fault.kind),
+                Side::WebToken => emulator.script().web_login_fault.always(fault.kind),
             }
         }
         if let Some(delay) = options.mint_delay {

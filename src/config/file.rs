@@ -140,12 +140,9 @@ fn read_environments(draft: &mut Draft, source: &Source<'_>, value: &Spanned<DeV
     }
 }
 
-/// Names that would stand where the gateway answers as AWS, or as itself.
-const RESERVED: &[&str] = &["api", "env", "localhost"];
-
 /// Takes the local name of an environment.
 pub(super) fn local_name(text: &str) -> Result<EnvName, Complaint> {
-    if RESERVED.contains(&text) {
+    if EnvName::new(text).is_some_and(|name| name.is_reserved()) {
         return Err(
             Complaint::new("is a name that the gateway itself answers to")
                 .hint("choose another key and give MWAA's name with `name`"),

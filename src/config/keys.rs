@@ -3,7 +3,7 @@
 
 use super::draft::Draft;
 use super::problems::Complaint;
-use super::{Address, hosts, urls, values};
+use super::{Address, DiscoverIn, hosts, urls, values};
 use crate::names::{Browser, Environment, Policy, Region};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -312,12 +312,25 @@ pub(super) static KEYS: &[Key] = &[
     Key {
         table: "aws",
         name: "discover",
-        doc: "Whether to serve every environment of the account and region.",
+        doc: "Whether to serve every environment of the account and region, besides those that are named.",
         shown: Shown::Example {
             value: "true",
-            absent: "true when no environment is named",
+            absent: "true when no environment is named, or discover_in says where",
         },
         kind: Kind::Flag(|draft, value| draft.aws.discover = Some(value)),
+    },
+    Key {
+        table: "aws",
+        name: "discover_in",
+        doc: "Where to look for environments: \"REGION\" or \"PROFILE@REGION\". An empty list is the region and profile above.",
+        shown: Shown::Default("[]"),
+        kind: Kind::List {
+            clear: |draft| draft.aws.discover_in.clear(),
+            push: |draft, text| {
+                draft.aws.discover_in.push(discover_in(text)?);
+                Ok(())
+            },
+        },
     },
     Key {
         table: "limits",
@@ -838,6 +851,16 @@ fn address(draft: &Draft, text: &str) -> Result<Address, Complaint> {
 fn region(text: &str) -> Result<Region, Complaint> {
     Region::new(text)
         .ok_or_else(|| Complaint::new("is not an AWS region").hint("write it as \"eu-west-1\""))
+}
+
+fn discover_in(text: &str) -> Result<DiscoverIn, Complaint> {
+    let (profile, name) = match text.rsplit_once('@') {
+        Some((profile, region)) => (Some(values::profile(profile)?), region),
+        None => (None, text),
+    };
+    let region = region(name)
+        .map_err(|why| why.hint("write it as \"eu-west-1\" or \"profile@eu-west-1\""))?;
+    Ok(DiscoverIn { region, profile })
 }
 
 /// Takes the name of an environment if MWAA would.

@@ -98,6 +98,26 @@ pub struct Aws {
     pub endpoint_url: Option<String>,
     /// Whether to ask AWS for all environments; `None` when the configuration does not say.
     pub discover: Option<bool>,
+    /// Where to ask for them; empty means the region and identity above.
+    pub discover_in: Vec<DiscoverIn>,
+}
+
+/// A region, and the profile to ask there with if it is not [`Aws::profile`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DiscoverIn {
+    /// The region.
+    pub region: Region,
+    /// The profile.
+    pub profile: Option<String>,
+}
+
+impl Config {
+    /// Whether AWS is asked for environments: what the configuration says, else if it names
+    /// none, or says where to ask.
+    pub fn discovers(&self) -> bool {
+        let implied = self.environments.is_empty() || !self.aws.discover_in.is_empty();
+        self.aws.discover.unwrap_or(implied)
+    }
 }
 
 /// One named environment and what it has of its own.

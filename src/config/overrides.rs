@@ -54,6 +54,8 @@ impl Overrides {
             }
         }
         if !self.environments.is_empty() {
+            // who names some wants these and no others
+            draft.aws.discover = Some(false);
             self.choose(draft);
         }
     }

@@ -8,6 +8,7 @@ mod host_prefix;
 mod http_client;
 mod sdk;
 mod sorting;
+mod token_time;
 mod versions;
 
 pub use backoff::Backoff;
@@ -31,6 +32,10 @@ pub type Reply<'a, T> = Pin<Box<dyn Future<Output = Result<T, AwsError>> + Send 
 pub trait ControlPlane: Debug + Send + Sync {
     /// `CreateCliToken`. Needs `airflow:CreateCliToken` on the environment.
     fn create_cli_token<'a>(&'a self, environment: &'a Environment) -> Reply<'a, CliToken>;
+
+    /// The region that calls for this environment go to: its own, else the AWS chain's. No
+    /// call of an API.
+    fn region<'a>(&'a self, environment: &'a Environment) -> Reply<'a, String>;
 
     /// `CreateWebLoginToken`. Needs `airflow:CreateWebLoginToken` on a role of the environment.
     fn create_web_login_token<'a>(

@@ -4,18 +4,15 @@ use super::connect::{Connected, Identity, Settings};
 use super::error::Call;
 use super::host_prefix::ReplyDate;
 use super::http_client::{Surroundings, http_client};
+use super::token_time::{clock_offset, life};
 use super::{AwsError, AwsErrorKind, CliToken, ControlPlane, Described, Reply, WebToken};
 use crate::names::{Environment, Secret};
-use crate::runtime::Moment;
 use aws_sdk_mwaa::config::http::HttpResponse;
 use aws_sdk_mwaa::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use std::collections::HashMap;
 use std::error::Error;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::{Duration, UNIX_EPOCH};
 use tokio::sync::OnceCell;
 
 /// The AWS SDK. Making it reads nothing and calls nobody.
@@ -212,6 +209,13 @@ impl ControlPlane for Sdk {
         })
     }
 
+    fn region<'a>(&'a self, environment: &'a Environment) -> Reply<'a, String> {
+        Box::pin(async move {
+            let client = self.connected(environment).await?;
+            Ok(client.get()?.region.clone())
+        })
+    }
+
     fn list_environments<'a>(&'a self, any: &'a Environment) -> Reply<'a, Vec<String>> {
         Box::pin(async move {
             let client = self.connected(any).await?;
@@ -282,24 +286,4 @@ fn incomplete(operation: &str, environment: &Environment) -> AwsError {
         ),
         "something between here and AWS changes replies; check endpoint_url and proxies",
     )
-}
-
-/// How far our clock is ahead of AWS's, in seconds.
-fn clock_offset(date: &ReplyDate) -> Option<i64> {
-    let theirs = i64::try_from(date.get()?.duration_since(UNIX_EPOCH).ok()?.as_secs()).ok()?;
-    let ours = i64::try_from(Moment::now().wall().as_secs()).ok()?;
-    Some(ours - theirs)
-}
-
-/// The life that the token claims, on AWS's own clock. The token stays opaque otherwise: one
-/// that is no JWT simply tells nothing.
-fn life(token: &str, date: &ReplyDate) -> Option<Duration> {
-    #[derive(serde::Deserialize)]
-    struct Claims {
-        exp: u64,
-    }
-    let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
-    let claims: Claims = serde_json::from_slice(&payload).ok()?;
-    let issued = date.get()?.duration_since(UNIX_EPOCH).ok()?;
-    Duration::from_secs(claims.exp).checked_sub(issued)
 }

@@ -98,9 +98,35 @@ impl Environment {
         status.clone_into(&mut self.status.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
+    fn status(&self) -> String {
+        self.status
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// What the last change came to, which follows from the status.
+    fn last_update(&self, status: &str) -> Value {
+        let (outcome, error) = match status {
+            "CREATING" | "UPDATING" | "ROLLING_BACK" | "CREATING_SNAPSHOT" | "PENDING"
+            | "MAINTENANCE" => ("PENDING", None),
+            "CREATE_FAILED" | "UPDATE_FAILED" | "UNAVAILABLE" => {
+                ("FAILED", Some("The environment could not be stabilized."))
+            }
+            _ => ("SUCCESS", None),
+        };
+        let mut update = json!({ "CreatedAt": self.created.as_secs(), "Status": outcome });
+        if let (Some(text), Some(update)) = (error, update.as_object_mut()) {
+            let error = json!({ "ErrorCode": "INCORRECT_CONFIGURATION", "ErrorMessage": text });
+            update.insert("Error".to_owned(), error);
+        }
+        update
+    }
+
     /// The `Environment` object of GetEnvironment.
     pub(crate) fn describe(&self, place: Place<'_>, with_scheme: bool) -> Value {
         let name = &self.seed.name;
+        let status = self.status();
         let Place { region, account } = place;
         let partition = place.partition();
         let url = if with_scheme {
@@ -130,7 +156,7 @@ impl Environment {
             "EndpointManagement": "SERVICE",
             "EnvironmentClass": "mw1.small",
             "ExecutionRoleArn": role("mwaa-execution"),
-            "LastUpdate": { "CreatedAt": self.created.as_secs(), "Status": "SUCCESS" },
+            "LastUpdate": self.last_update(&status),
             "LoggingConfiguration": {
                 "DagProcessingLogs": log("DAGProcessing", "WARNING"),
                 "SchedulerLogs": log("Scheduler", "WARNING"),
@@ -153,7 +179,7 @@ impl Environment {
                  airflow.amazonaws.com/AWSServiceRoleForAmazonMWAA"
             ),
             "SourceBucketArn": format!("arn:{partition}:s3:::airflow-{name}"),
-            "Status": *self.status.lock().unwrap_or_else(PoisonError::into_inner),
+            "Status": status,
             "Tags": {},
             "WebserverAccessMode": self.seed.access_mode,
             "WebserverUrl": url,

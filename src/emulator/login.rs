@@ -53,6 +53,7 @@ pub(crate) fn welcome(visit: Visit<'_>, cookies: Vec<HeaderValue>) -> Reply {
         LoginForm::Direct => Reply::html(200, "<!doctype html>\n<title>Signed in</title>\n"),
         LoginForm::Redirect => Reply::redirect(302, &visit.absolute(visit.dialect().home())),
     };
+    visit.shared.journal.signed_in();
     if script.login_without_cookie.take().is_none() {
         for cookie in cookies {
             reply = reply.with(header::SET_COOKIE, cookie);

@@ -21,6 +21,10 @@ pub struct Script {
     pub mint_delay: Switch<Duration>,
     /// What goes wrong with token calls.
     pub mint_fault: Switch<ControlFault>,
+    /// What goes wrong with CreateWebLoginToken only.
+    pub web_login_fault: Switch<ControlFault>,
+    /// Whom CreateWebLoginToken answers for, as `IamIdentity`, instead of the caller.
+    pub web_login_identity: Switch<String>,
     /// Refuses CreateWebLoginToken for want of an Airflow role.
     pub web_login_denied: Switch<()>,
     /// How long GetEnvironment and ListEnvironments wait.

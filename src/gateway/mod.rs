@@ -9,6 +9,7 @@ mod sign_in_pages;
 mod web;
 mod whole_body;
 
+pub use health::Trouble;
 pub use sign_in_pages::Visits;
 pub use whole_body::BodyError;
 
@@ -119,6 +120,12 @@ async fn walk(
 ) -> Result<(Reply, &'static str), Refused> {
     let shared = &corridor.shared;
     let admitted = guard::admit(arrived, &shared.guard).map_err(boxed)?;
+    let misses = route::misses(&admitted, &shared.known.now());
+    if misses && let Some(discovery) = &shared.discovery {
+        // boxed, so that not every request has room for it; what comes late is there next time
+        let again = Box::pin(discovery.look_again());
+        let _late = corridor.sweeper.within(LOOK_AGAIN, again).await;
+    }
     let routed = match route::resolve(admitted, &shared.known.now()).map_err(boxed)? {
         Destination::Environment(routed) => routed,
         Destination::Own(own) => {
@@ -204,6 +211,9 @@ async fn send(corridor: &Corridor, keyed: Keyed) -> Result<Answered, UpstreamErr
         None => Ok(answered),
     }
 }
+
+/// A request for an environment that is not known waits so long for AWS's list.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
 fn boxed(fault: impl Fault + 'static) -> Refused {
     Box::new(fault)

@@ -93,6 +93,9 @@ codes! {
     READ_ONLY = "policy.read_only", FORBIDDEN, Caller,
         "this environment is read-only here",
         "set another policy for the environment, or use one whose policy allows changes";
+    FORBIDDEN_PATH = "policy.forbidden_path", FORBIDDEN, Caller,
+        "the gateway does not let this through",
+        "use the gateway's own URL: it needs no token";
     UNREADABLE_COMMAND = "policy.unreadable_command", BAD_REQUEST, Caller,
         "the command can't be read",
         "send one command line, UTF-8, quoted as for a POSIX shell";

@@ -39,6 +39,20 @@ impl Entry {
         }
     }
 
+    /// The same environment under another local name: it keeps its id and what was learnt.
+    #[must_use]
+    pub fn renamed(&self, local: EnvName) -> Self {
+        let environment = Environment {
+            local,
+            ..self.environment.clone()
+        };
+        Self {
+            id: self.id,
+            environment,
+            learnt: ArcSwapOption::new(self.learnt()),
+        }
+    }
+
     /// The configured version, else the one that `GetEnvironment` told; `None` before that.
     pub fn airflow_version(&self) -> Option<AirflowVersion> {
         self.environment

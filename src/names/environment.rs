@@ -31,6 +31,12 @@ impl EnvName {
         Self::new(&name.to_ascii_lowercase().replace('_', "-"))
     }
 
+    /// Whether the gateway itself answers to `NAME.localhost`: `env.` and `api.` are what AWS
+    /// SDKs put before an endpoint.
+    pub fn is_reserved(&self) -> bool {
+        matches!(self.as_str(), "api" | "env" | "localhost")
+    }
+
     /// The label.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -67,6 +67,9 @@ pub fn pass(routed: Routed) -> Result<(Passage, Body), Refusal> {
     let kind = routed.kind();
     let (admitted, entry) = routed.into_parts();
     let method = admitted.method();
+    if TOKEN_MAKERS.contains(&admitted.target().path()) {
+        return Err(Refusal::ForbiddenPath);
+    }
     if entry.environment.policy == Policy::ReadOnly
         && kind != Kind::Logout
         && !is_read(method, admitted.target().path())
@@ -102,6 +105,10 @@ fn is_read(method: &Method, path: &str) -> bool {
     safe || (*method == Method::POST
         && (QUERIES.contains(&path) || (api && path.ends_with("/list"))))
 }
+
+/// Where Airflow 3 turns a session into a token for use elsewhere ("Generate Token" of its
+/// menu): a script in a page could carry it off.
+const TOKEN_MAKERS: &[&str] = &["/ui/auth/token", "/ui/auth/token/"];
 
 /// What Airflow 2's list of DAGs asks for.
 const QUERIES: &[&str] = &["/blocked", "/dag_stats", "/last_dagruns", "/task_stats"];

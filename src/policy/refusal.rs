@@ -30,6 +30,8 @@ pub enum Refusal {
         /// What to do about it.
         hint: String,
     },
+    /// The path hands out what the gateway keeps to itself.
+    ForbiddenPath,
     /// An option reaches into the web server.
     ForbiddenOption {
         /// The command, by its name in the table.
@@ -110,6 +112,9 @@ impl fmt::Display for Refusal {
             Self::Forbidden { detail, .. } | Self::Unsupported { detail, .. } => {
                 f.write_str(detail)
             }
+            Self::ForbiddenPath => {
+                f.write_str("this makes a token of Airflow's, which would leave the gateway")
+            }
             Self::ReadOnly { method } => write!(f, "a {method} changes something"),
             Self::Unreadable { detail, .. } => f.write_str(detail),
             Self::ForbiddenOption {
@@ -130,6 +135,7 @@ impl Fault for Refusal {
         match self {
             Self::Forbidden { .. } => &code::FORBIDDEN_COMMAND,
             Self::ForbiddenOption { .. } => &code::FORBIDDEN_OPTION,
+            Self::ForbiddenPath => &code::FORBIDDEN_PATH,
             Self::ReadOnly { .. } => &code::READ_ONLY,
             Self::Unreadable { .. } => &code::UNREADABLE_COMMAND,
             Self::Unsupported { .. } => &code::UNSUPPORTED_COMMAND,
@@ -144,7 +150,7 @@ impl Fault for Refusal {
             Self::ForbiddenOption { option, .. } => Cow::Owned(format!(
                 "leave {option} out, or set policy = \"all\" for this environment"
             )),
-            Self::ReadOnly { .. } => Cow::Borrowed(self.code().advice),
+            Self::ForbiddenPath | Self::ReadOnly { .. } => Cow::Borrowed(self.code().advice),
             Self::Unreadable { hint, .. } => Cow::Borrowed(hint),
         }
     }

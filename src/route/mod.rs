@@ -103,15 +103,11 @@ impl fmt::Display for RouteError {
                         f.write_str("the request does not say which environment it is for")?;
                     }
                 }
-                write!(
-                    f,
-                    "; known are: {}",
-                    if urls.is_empty() {
-                        "none".into()
-                    } else {
-                        urls.join(", ")
-                    }
-                )
+                match urls.as_slice() {
+                    [] => f.write_str("; known are: none"),
+                    _ if f.alternate() => Ok(()),
+                    urls => write!(f, "; known are: {}", urls.join(", ")),
+                }
             }
             Self::UnknownPath { path } => write!(f, "nothing is served at {path:?}"),
         }
@@ -134,6 +130,10 @@ impl Fault for RouteError {
         match self {
             Self::Method { allow } => format!("use {allow}").into(),
             Self::NotForScripts => "open the page in a tab of its own".into(),
+            Self::UnknownEnvironment { urls, .. } if urls.is_empty() => {
+                "run `mwaa-gateway check`: it says who AWS thinks you are and what it shows you"
+                    .into()
+            }
             Self::UnknownEnvironment { .. } | Self::UnknownPath { .. } => {
                 self.code().advice.into()
             }
@@ -157,14 +157,24 @@ impl Fault for RouteError {
     }
 }
 
-/// Finds the environment: the listener's own, else the Host label, else the only or default
-/// one; and the kind by the path alone. Pages of our own are found first.
-pub fn resolve(admitted: Admitted, directory: &Directory) -> Result<Destination, RouteError> {
-    let name = match (admitted.door(), admitted.named()) {
+/// Whether the request names an environment that is not known, so that it may be worth while
+/// to look for more.
+pub fn misses(admitted: &Admitted, directory: &Directory) -> bool {
+    named(admitted).is_some_and(|name| directory.find(name).is_none())
+}
+
+fn named(admitted: &Admitted) -> Option<&str> {
+    match (admitted.door(), admitted.named()) {
         (Some(door), _) => Some(door.as_str()),
         (None, Named::Environment(name)) => Some(name.as_str()),
         (None, Named::Plain) => None,
-    };
+    }
+}
+
+/// Finds the environment: the listener's own, else the Host label, else the only or default
+/// one; and the kind by the path alone. Pages of our own are found first.
+pub fn resolve(admitted: Admitted, directory: &Directory) -> Result<Destination, RouteError> {
+    let name = named(&admitted);
     let found = match name {
         Some(name) => directory.find(name),
         None => directory.default_entry(),

@@ -91,6 +91,146 @@ async fn every_environment_is_found_and_trouble_is_told_until_then() {
     assert_eq!(gateway.stop().await.code, Some(0));
 }
 
+/// An AWS in each of two regions, each reached by a profile of its own.
+struct TwoRegions {
+    europe: Emulator,
+    america: Emulator,
+    folder: tempfile::TempDir,
+}
+
+impl TwoRegions {
+    async fn new() -> Self {
+        let emulator = async |region: &str, names: &[&str]| {
+            let environments = names.iter().map(|name| Seed::new(name, "2.10.3")).collect();
+            let settings = Settings {
+                region: region.to_owned(),
+                environments,
+                ..Settings::default()
+            };
+            Emulator::start(settings).await.unwrap()
+        };
+        let europe = emulator("eu-west-1", &["prod", "mine", "only_here"]).await;
+        let america = emulator("us-east-1", &["prod"]).await;
+        let folder = tempfile::tempdir().unwrap();
+        let profile = |name: &str, emulator: &Emulator| {
+            format!(
+                "[profile {name}]\naws_access_key_id = {}\naws_secret_access_key = {}\n\
+                 endpoint_url = {}\n",
+                emulator.access_key_id(),
+                emulator.secret_access_key(),
+                emulator.endpoint_url()
+            )
+        };
+        let profiles = profile("a", &europe) + &profile("b", &america);
+        std::fs::write(folder.path().join("profiles"), profiles).unwrap();
+        let config = "[listener]\naddress = \"127.0.0.1:0\"\n\
+                      [management]\naddress = \"127.0.0.1:0\"\n\
+                      [aws]\ndiscover = true\ndiscover_in = [\"a@eu-west-1\", \"b@us-east-1\"]\n\
+                      [environments.my-own]\nname = \"mine\"\nprofile = \"a\"\nregion = \"eu-west-1\"\n\
+                      airflow_version = \"2.10.3\"\n";
+        std::fs::write(folder.path().join("gateway.toml"), config).unwrap();
+        Self {
+            europe,
+            america,
+            folder,
+        }
+    }
+
+    fn program(&self, name: &str) -> tokio::process::Command {
+        let mut program = command(&[name, "--config", "gateway.toml"]);
+        program
+            .current_dir(self.folder.path())
+            .env("AWS_CONFIG_FILE", self.folder.path().join("profiles"));
+        program
+    }
+}
+
+/// Names of both regions, a region that denies at first, and what is configured besides.
+#[tokio::test]
+async fn several_places_make_one_directory() {
+    let world = TwoRegions::new().await;
+    let script = world.america.script();
+    script.describe_fault.always(ControlFault::AccessDenied);
+    let mut gateway = Running::start(world.program("serve"));
+    let listener: SocketAddr = gateway.told("listening on http://").await.parse().unwrap();
+    let management: SocketAddr = gateway.told("management on http://").await.parse().unwrap();
+    let status = "GET /status HTTP/1.1\r\nHost: HOST\r\n\r\n";
+    let told = soon("the search", async {
+        loop {
+            let reply = ask(management, status).await.json();
+            if reply["discovery"][0]["found"] == 3 && reply["environments"][2]["ready"] == true
+            {
+                return reply;
+            }
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    let locals: Vec<_> = told["environments"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["local"].as_str().unwrap())
+        .collect();
+    assert_eq!(locals, ["my-own", "only-here", "prod"], "{told}");
+    let places = &told["discovery"];
+    assert_eq!(places[0]["trouble"], serde_json::Value::Null, "{places}");
+    assert_eq!(
+        (&places[1]["region"], &places[1]["profile"]),
+        (&"us-east-1".into(), &"b".into())
+    );
+    assert!(
+        places[1]["trouble"]
+            .as_str()
+            .unwrap()
+            .contains("aws.denied"),
+        "{places}"
+    );
+    let ready = ask(management, "GET /readyz HTTP/1.1\r\nHost: HOST\r\n\r\n").await;
+    assert_eq!(ready.status, 200, "{ready}");
+    let first = ready.text().lines().next().unwrap().to_owned();
+    assert!(
+        first.starts_with("not all environments are known: b@us-east-1: aws.denied"),
+        "{first}"
+    );
+
+    // unknown names do not make AWS be asked again and again
+    script.describe_fault.off();
+    for _ in 0..5 {
+        let unknown = format!(
+            "POST /aws_mwaa/cli HTTP/1.1\r\nHost: nobody.localhost:{}\r\n\
+             Content-Type: text/plain\r\nContent-Length: 7\r\n\r\nversion",
+            listener.port()
+        );
+        let reply = ask(listener, &unknown).await;
+        assert_eq!(reply.fault(), Some("route.unknown_environment"), "{reply}");
+    }
+    assert_eq!(world.europe.journal().calls("ListEnvironments"), 1);
+    assert_eq!(gateway.stop().await.code, Some(0));
+}
+
+/// When both answer, what has one name tells its region; `check` and `serve` agree on that.
+#[tokio::test]
+async fn one_name_in_two_regions_tells_the_region() {
+    let world = TwoRegions::new().await;
+    let ended = end(world.program("check")).await;
+    for line in [
+        "ok    environments of a@eu-west-1: mine, only_here, prod",
+        "ok    environments of b@us-east-1: prod",
+        "ok    prod-eu-west-1: AVAILABLE",
+        "ok    prod-us-east-1: AVAILABLE",
+        "ok    my-own: AVAILABLE",
+    ] {
+        assert!(ended.stdout.contains(line), "{line}: {}", ended.stdout);
+    }
+    assert_eq!(
+        ended.stdout.matches(": AVAILABLE").count(),
+        4,
+        "{}",
+        ended.stdout
+    );
+}
+
 #[tokio::test]
 async fn check_lists_what_serve_would_find() {
     let emulator = Emulator::start(Settings::default()).await.unwrap();

@@ -119,9 +119,9 @@ async fn the_overview_shows_every_environment_and_asks_nobody() {
             );
         }
     }
-    // looking costs nothing (an idle gateway asks AWS nothing)
+    // looking makes no token and no session; AWS is asked how the environments are, once
     assert_eq!(harness.journal().web_connections(), 0);
-    assert_eq!(harness.journal().control_count(), 0);
+    assert_eq!((harness.mints(), harness.journal().control_count()), (0, 2));
 }
 
 #[tokio::test]
@@ -441,4 +441,49 @@ async fn refusals_are_remembered_without_secrets_and_without_end() {
     }
     let rows = harness.manage("/status").await.json()["refusals"].clone();
     assert_eq!(rows.as_array().unwrap().len(), 50);
+}
+
+#[tokio::test]
+async fn the_end_of_a_session_is_told_on_its_own_host() {
+    let harness = two().await;
+    let reply = get(&harness, "alpha.localhost", "/-/signed-out", TYPED).await;
+    assert_eq!(reply.status, 200, "{reply}");
+    is_page(&reply);
+    assert!(reply.text().contains("signed out of alpha"), "{reply}");
+    let script = get(&harness, "alpha.localhost", "/-/signed-out", SCRIPT).await;
+    assert_eq!(
+        (script.status, script.fault()),
+        (403, Some("guard.foreign_origin"))
+    );
+    let nosuch = get(&harness, "nosuch.localhost", "/-/signed-out", "").await;
+    assert_eq!(
+        (nosuch.status, nosuch.fault()),
+        (404, Some("route.unknown_environment"))
+    );
+    let one = Harness::new().await;
+    let reply = get(&one, "localhost", "/-/signed-out", TYPED).await;
+    assert!(reply.text().contains("signed out of demo"), "{reply}");
+}
+
+/// What the session is, and whose, is told; the session is not.
+#[tokio::test]
+async fn a_live_session_is_shown_without_itself() {
+    let harness = Harness::new().await;
+    let before = get(&harness, "localhost", "/-/", TYPED).await.text();
+    assert!(before.contains("signed in at the next visit"), "{before}");
+    let reply = get(&harness, "localhost", "/api/v1/dags?limit=1", "").await;
+    assert_eq!(reply.status, 200, "{reply}");
+    let page = get(&harness, "localhost", "/-/", TYPED).await.text();
+    assert!(
+        page.contains("signed in ") && page.contains(" left</dd>"),
+        "{page}"
+    );
+    assert!(page.contains("assumed-role/"), "who we are: {page}");
+    let asked = harness.journal().web_requests().pop().unwrap();
+    let cookie = asked.header("cookie").unwrap_or_default().to_owned();
+    let secret = cookie.split_once('=').map(|(_, value)| value.to_owned());
+    assert!(
+        secret.is_some_and(|secret| !secret.is_empty() && !page.contains(&secret)),
+        "{cookie}"
+    );
 }

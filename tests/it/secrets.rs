@@ -153,7 +153,7 @@ impl Stand {
         for request in [
             good.replace(CALLER, "canary-wrong-secret"),
             good.replace("text/plain", "text/canary-header"),
-            good.replace("POST /aws_mwaa/cli", "POST /elsewhere"),
+            good.replace("POST /aws_mwaa/cli", "POST /aws_mwaa/elsewhere"),
             good.replace("POST", "PUT"),
             good.replace("Cookie:", "Coo_kie:"),
             good.replace("Cookie:", "Origin: http://canary-header\r\nCookie:"),

@@ -71,10 +71,14 @@ fn three(guest: Guest<'_>) -> Option<Reply> {
                 .with(header::SET_COOKIE, HeaderValue::from_static(NO_TOKEN))
         }
         "/auth/login" if get => Reply::redirect(308, &visit.absolute("/auth/login/")),
-        "/auth/login/" if get && guest.session.is_ok() => {
-            Reply::redirect(302, &visit.absolute("/"))
-        }
-        "/auth/login/" if get => to_aws(visit),
+        "/auth/login/" if get => match guest.session {
+            Ok(session) => {
+                let (sessions, script) = (&visit.environment.sessions, &visit.shared.script);
+                let token = sessions.token_for(session, visit.dialect(), script);
+                Reply::redirect(302, &visit.absolute("/")).with(header::SET_COOKIE, token)
+            }
+            Err(_) => to_aws(visit),
+        },
         "/auth/logout" | "/auth/logout/" if get => {
             if let Ok(session) = guest.session {
                 visit.environment.sessions.end(session);

@@ -166,8 +166,13 @@ async fn perform(
 ) -> io::Result<Reply> {
     let script = &shared.script;
     let (mint, fault, delay) = match operation {
-        Operation::CreateCliToken(_) | Operation::CreateWebLoginToken(_) => {
+        Operation::CreateCliToken(_) => {
             (true, script.mint_fault.take(), script.mint_delay.take())
+        }
+        Operation::CreateWebLoginToken(_) => {
+            let fault = script.web_login_fault.take();
+            let fault = fault.or_else(|| script.mint_fault.take());
+            (true, fault, script.mint_delay.take())
         }
         Operation::GetEnvironment(_) | Operation::ListEnvironments => (
             false,

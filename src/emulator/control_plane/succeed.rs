@@ -42,8 +42,14 @@ pub(super) async fn succeed(
 /// CreateWebLoginToken: for callers whom IAM grants a role in Airflow.
 async fn web_login(environment: &Environment, asked: Asked<'_>, shared: &Shared) -> Reply {
     let denied = shared.script.web_login_denied.take().is_some();
-    let caller = asked.caller.filter(|_| !denied);
-    let Some((caller, holder)) = caller.and_then(|c| Some((c, c.holder()?))) else {
+    let mut caller = asked.caller.filter(|_| !denied).cloned();
+    if let (Some(caller), Some(identity)) =
+        (&mut caller, shared.script.web_login_identity.take())
+    {
+        caller.iam_identity = identity;
+    }
+    let Some((caller, holder)) = caller.and_then(|c| c.holder().map(|holder| (c, holder)))
+    else {
         let text = "No Airflow role granted in IAM.";
         return Reply::error(403, "AccessDeniedException", text).capitalised();
     };

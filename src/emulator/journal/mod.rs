@@ -33,6 +33,7 @@ struct Pages {
     received: BTreeMap<u64, Vec<u8>>,
     cli_mints: usize,
     web_mints: usize,
+    logins: usize,
     control_count: usize,
     web_count: usize,
     connections: u64,
@@ -79,6 +80,11 @@ impl Journal {
             TokenKind::Cli => pages.cli_mints,
             TokenKind::Web => pages.web_mints,
         }
+    }
+
+    /// How many logins with a web token succeeded, whatever became of their sessions.
+    pub fn logins(&self) -> usize {
+        self.read().logins
     }
 
     /// The requests to the web side.

@@ -46,6 +46,10 @@ impl Journal {
         });
     }
 
+    pub(crate) fn signed_in(&self) {
+        self.write(|pages| pages.logins += 1);
+    }
+
     pub(crate) fn connected(&self) -> u64 {
         self.write(|pages| {
             pages.connections += 1;

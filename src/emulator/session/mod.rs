@@ -125,13 +125,23 @@ impl Sessions {
         dialect: Dialect,
         script: &Script,
     ) -> HeaderValue {
-        let mut kept = self.kept();
-        kept.tokens.remove(&session.id);
+        self.kept().tokens.remove(&session.id);
+        self.token_for(session, dialect, script)
+    }
+
+    /// Another token for who is signed in by whatever session.
+    pub(crate) fn token_for(
+        &self,
+        session: &Session,
+        dialect: Dialect,
+        script: &Script,
+    ) -> HeaderValue {
         let token = Session {
             id: made_up::uuid(),
             ..session.clone()
         };
-        self.write_token(&mut kept, token, dialect, script.clock.since_epoch())
+        let now = script.clock.since_epoch();
+        self.write_token(&mut self.kept(), token, dialect, now)
     }
 
     /// The same cookie again, as Airflow 2 sends it with every page.

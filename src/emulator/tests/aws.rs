@@ -125,6 +125,16 @@ async fn the_modelled_operations_and_errors_answer() {
         get("/environments/env-07").await.json()["Environment"]["Status"],
         "UPDATING"
     );
+    for (status, outcome) in [
+        ("AVAILABLE", "SUCCESS"),
+        ("MAINTENANCE", "PENDING"),
+        ("UPDATE_FAILED", "FAILED"),
+    ] {
+        emulator.set_status("env-07", status);
+        let update = &get("/environments/env-07").await.json()["Environment"]["LastUpdate"];
+        assert_eq!(update["Status"], outcome);
+        assert_eq!(update.get("Error").is_some(), outcome == "FAILED");
+    }
 
     let first = get("/environments").await.json();
     assert_eq!(first["Environments"].as_array().unwrap().len(), 25);

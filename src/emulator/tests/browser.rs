@@ -1,7 +1,9 @@
 //! The client of the tests of UI and REST: any request, cookies, chunked answers, signing in.
 
 use std::fmt::Write as _;
+use std::io::Read as _;
 
+use flate2::read::GzDecoder;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::super::Emulator;
@@ -66,6 +68,20 @@ impl Answer {
         answer.body = String::from_utf8(body)
             .unwrap_or_else(|error| error.as_bytes().iter().map(|b| char::from(*b)).collect());
         answer
+    }
+
+    /// The text of a body that is compressed with gzip.
+    pub(super) fn unzipped(&self) -> String {
+        let bytes: Vec<u8> = self
+            .body
+            .chars()
+            .map(|c| u8::try_from(c).unwrap())
+            .collect();
+        let mut text = String::new();
+        GzDecoder::new(bytes.as_slice())
+            .read_to_string(&mut text)
+            .unwrap();
+        text
     }
 
     /// The value of a cookie that the answer sets.

@@ -1,5 +1,6 @@
 //! Both sides over real sockets, and the life of an emulator.
 
+mod assets;
 mod aws;
 mod browser;
 mod client;
@@ -7,6 +8,7 @@ mod faults;
 mod rest;
 mod sessions;
 mod sign_in;
+mod ui;
 mod web;
 
 use std::path::Path;

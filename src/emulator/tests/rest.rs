@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use serde_json::Value;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::super::identity::Role;
 use super::super::{Emulator, Seed, Settings};
 use super::browser::{ask, sign_in};
-use super::client::{Answer, start};
+use super::client::{Answer, start, tls};
 
 const JSON: (&str, &str) = ("Content-Type", "application/json");
 
@@ -213,4 +214,60 @@ async fn logs_and_waits_come_line_by_line() {
         caller.get(&format!("{run}/wait?interval=0")).await.status,
         422
     );
+}
+
+/// What has arrived of an answer that is not at its end.
+async fn begun(emulator: &Emulator, caller: &Caller<'_>, path: &str, until: &str) -> String {
+    let host = emulator.host("demo").unwrap();
+    let mut stream = tls(emulator, &host).await.unwrap();
+    let (name, value) = &caller.header;
+    let request = format!(
+        "GET {path} HTTP/1.1\r\nHost: {host}\r\n{name}: {value}\r\n\
+         Accept: application/x-ndjson\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut bytes = Vec::new();
+    while !String::from_utf8_lossy(&bytes).contains(until) {
+        assert_ne!(stream.read_buf(&mut bytes).await.unwrap(), 0);
+    }
+    String::from_utf8(bytes).unwrap()
+}
+
+#[tokio::test]
+async fn a_line_is_sent_before_the_next_one_is_there() {
+    let emulator = emulator("3.3.2").await;
+    let caller = Caller::new(&emulator, Role::User).await;
+    let runs = caller.get("/api/v2/dags/example_etl/dagRuns").await.json();
+    let id = runs["dag_runs"][0]["dag_run_id"].as_str().unwrap();
+    let path = format!("/api/v2/dags/example_etl/dagRuns/{id}/taskInstances/load/logs/1");
+    emulator
+        .script()
+        .stream_pause
+        .always(Duration::from_hours(1));
+    let seen = begun(&emulator, &caller, &path, "Dependencies all met").await;
+    assert!(!seen.contains("Starting attempt"), "{seen}");
+    // a run of a paused DAG waits for ever, and so does who waits for it
+    let line = "POST /api/v2/dags/daily_report/dagRuns";
+    let body = r#"{"dag_run_id": "r1", "logical_date": null}"#;
+    assert_eq!(caller.send(line, &[JSON], body).await.status, 200);
+    let path = "/api/v2/dags/daily_report/dagRuns/r1/wait?interval=3600";
+    let seen = begun(&emulator, &caller, path, "{\"state\":\"queued\"}").await;
+    assert!(!seen.to_lowercase().contains("content-type"), "{seen}");
+}
+
+#[tokio::test]
+async fn a_compressed_stream_is_whole() {
+    let emulator = emulator("3.3.2").await;
+    let caller = Caller::new(&emulator, Role::User).await;
+    let runs = caller.get("/api/v2/dags/example_etl/dagRuns").await.json();
+    let id = runs["dag_runs"][0]["dag_run_id"].as_str().unwrap();
+    let line = format!("GET /api/v2/dags/example_etl/dagRuns/{id}/taskInstances/load/logs/1");
+    let accept = [
+        ("Accept", "application/x-ndjson"),
+        ("Accept-Encoding", "gzip"),
+    ];
+    let plain = caller.send(&line, &accept[..1], "").await;
+    let compressed = caller.send(&line, &accept, "").await;
+    assert_eq!(compressed.header("content-encoding"), Some("gzip"));
+    assert_eq!(compressed.unzipped(), plain.body);
 }

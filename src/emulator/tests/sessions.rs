@@ -204,6 +204,26 @@ async fn signing_out_needs_a_form_in_airflow_2_and_a_link_in_airflow_3() {
 }
 
 #[tokio::test]
+async fn who_has_lost_the_token_gets_another_for_the_other_cookie() {
+    let emulator = three("3.0.6").await;
+    let host = emulator.host("demo").unwrap();
+    let answer = sign_in(&emulator, "demo", Role::Viewer).await;
+    let cookie = format!("session={}", answer.cookie("session").unwrap());
+    let login = with_cookie(&emulator, "GET /auth/login/", &cookie).await;
+    assert_eq!(
+        login.header("location"),
+        Some(format!("https://{host}/").as_str())
+    );
+    for token in [login.cookie("_token"), answer.cookie("_token")] {
+        let dags = with_bearer(&emulator, DAGS_3, token.unwrap()).await;
+        assert_eq!(dags.status, 200);
+    }
+    let none = ask(&emulator, "demo", "GET /auth/login/", &[], "").await;
+    let away = none.header("location").unwrap();
+    assert!(away.contains("console.aws.amazon.com"), "{away}");
+}
+
+#[tokio::test]
 async fn airflow_3_sends_back_only_to_its_own_host() {
     let emulator = three("3.0.6").await;
     let host = emulator.host("demo").unwrap();

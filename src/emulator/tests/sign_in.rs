@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::super::identity::{Credential, Role};
-use super::super::{LoginForm, Seed, Settings, TokenKind, WebFault};
+use super::super::{ControlFault, LoginForm, Seed, Settings, TokenKind, WebFault};
 use super::browser::{FORM, ask, post_token, sign_in, web_token};
 use super::client::{Signing, call, cli_token, start};
 
@@ -22,6 +22,14 @@ async fn a_web_login_token_answers_for_the_caller_s_role() {
         assert_eq!(body.as_object().unwrap().len(), 4);
     }
     assert_eq!(emulator.journal().mints(TokenKind::Web), 5);
+    let script = emulator.script();
+    script.web_login_identity.next(1, "user/eve".to_owned());
+    script.web_login_fault.next(1, ControlFault::Throttling);
+    cli_token(&emulator, "demo").await;
+    let web = async || call(&emulator, "POST", "/webtoken/demo", Signing::default()).await;
+    assert_eq!(web().await.status, 400);
+    assert_eq!(web().await.json()["AirflowIdentity"], "user/eve");
+    assert_eq!(web().await.json()["AirflowIdentity"], "assumed-role/Admin");
 }
 
 #[tokio::test]
@@ -134,9 +142,11 @@ async fn a_strict_emulator_takes_a_web_token_once() {
     .await;
     let token = web_token(&emulator, "demo", Role::Admin).await;
     assert_eq!(post_token(&emulator, "demo", &token).await.status, 200);
+    assert_eq!(emulator.journal().logins(), 1);
     let again = post_token(&emulator, "demo", &token).await;
     assert_eq!(again.status, 403);
     assert!(again.body.contains("token already used"));
+    assert_eq!(emulator.journal().logins(), 1);
 }
 
 #[tokio::test]

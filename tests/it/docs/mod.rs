@@ -152,7 +152,7 @@ fn configurations_in_documents_load() {
 }
 
 #[test]
-fn the_policy_is_json_and_grants_two_actions() {
+fn the_policy_is_json_and_grants_three_actions() {
     let policies = blocks(&tree::read("README.md"), "json");
     let [policy] = policies.as_slice() else {
         panic!("{policies:?}")
@@ -165,6 +165,10 @@ fn the_policy_is_json_and_grants_two_actions() {
             "Effect": "Allow",
             "Action": ["airflow:CreateCliToken", "airflow:GetEnvironment"],
             "Resource": "arn:aws:airflow:REGION:ACCOUNT:environment/NAME",
+        }, {
+            "Effect": "Allow",
+            "Action": "airflow:CreateWebLoginToken",
+            "Resource": "arn:aws:airflow:REGION:ACCOUNT:role/NAME/User",
         }])
     );
 }
@@ -231,6 +235,7 @@ fn the_table_of_metrics_is_what_a_gateway_shows() {
     let post = "curl -sS http://127.0.0.1:8080/aws_mwaa/cli -H 'Content-Type: text/plain' -d";
     session.output(&format!("{post} 'dags list'"));
     session.output(&format!("{post} 'users list'"));
+    session.output("curl -sS http://127.0.0.1:8080/api/v1/dags");
     let text = session.output("curl -sS http://127.0.0.1:9180/metrics");
     let shown: BTreeSet<_> = text
         .lines()
