@@ -6,6 +6,7 @@ mod flights;
 mod host;
 mod live;
 mod login;
+mod renewals;
 mod session;
 mod slot;
 mod tokens;

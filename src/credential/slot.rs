@@ -4,6 +4,7 @@
 //! to be first: callers only watch it. A failed refresh leaves what is live alone.
 
 use super::error::MintError;
+use super::renewals::Renewals;
 use crate::control::Backoff;
 use crate::runtime::Moment;
 use arc_swap::ArcSwapOption;
@@ -55,11 +56,7 @@ impl<T: Perishable> Default for Slot<T> {
                 flight: None,
                 generation: 0,
                 backoff: Backoff::default(),
-                renewals: Renewals {
-                    most: T::RENEWALS,
-                    left: T::RENEWALS,
-                    filled: None,
-                },
+                renewals: Renewals::new(T::RENEWALS),
             }),
         }
     }
@@ -203,34 +200,6 @@ impl<T: Perishable> State<T> {
     }
 }
 
-/// How often what was refused may be replaced: a few times at once, then once in ten seconds.
-#[derive(Debug)]
-struct Renewals {
-    most: u32,
-    left: u32,
-    filled: Option<Moment>,
-}
-
-impl Renewals {
-    fn take(&mut self, now: Moment) -> bool {
-        let filled = *self.filled.get_or_insert(now);
-        let gained = filled.age(now).as_secs() / RENEWAL_EVERY.as_secs();
-        if gained > 0 {
-            self.left = self
-                .left
-                .saturating_add(u32::try_from(gained).unwrap_or(self.most))
-                .min(self.most);
-            self.filled = Some(now);
-        }
-        let granted = self.left > 0;
-        self.left = self.left.saturating_sub(1);
-        granted
-    }
-}
-
-/// The time in which one renewal is earned back.
-const RENEWAL_EVERY: Duration = Duration::from_secs(10);
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -306,19 +275,5 @@ mod tests {
             // a thread that had seen the token before this one
             assert!(slot.refresh(at(start)).is_none());
         }
-    }
-
-    #[test]
-    fn renewals_run_out_and_come_back() {
-        let mut renewals = Renewals {
-            most: 5,
-            left: 5,
-            filled: None,
-        };
-        let granted = (0..10).filter(|_| renewals.take(at(0))).count();
-        assert_eq!(granted, 5);
-        assert!(!renewals.take(at(9)));
-        assert!(renewals.take(at(10)));
-        assert!(!renewals.take(at(11)));
     }
 }

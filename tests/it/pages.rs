@@ -487,3 +487,24 @@ async fn a_live_session_is_shown_without_itself() {
         "{cookie}"
     );
 }
+
+/// A service worker of an environment's page would read our own pages in its origin: it sees
+/// each navigation and its reply (Service Workers, W3C, section 4.1).
+#[tokio::test]
+async fn no_service_worker_is_installed() {
+    let harness = Harness::new().await;
+    for headers in [
+        "Service-Worker: script\r\n",
+        "Sec-Fetch-Site: same-origin\r\nSec-Fetch-Mode: same-origin\r\nSec-Fetch-Dest: serviceworker\r\n",
+    ] {
+        for path in ["/static/worker.js", "/-/copy.js"] {
+            let reply = get(&harness, "localhost", path, headers).await;
+            assert_eq!(
+                (reply.status, reply.fault()),
+                (403, Some("guard.foreign_origin")),
+                "{path}: {reply}"
+            );
+        }
+    }
+    assert_eq!(harness.journal().web_connections(), 0);
+}
