@@ -72,7 +72,9 @@ def test_requests(fleet, name):
             assert not reply.cookies
         pool = {"name": "p", "slots": 3, "include_deferred": False}
         assert session.post(f"{api}/pools", json=pool).status_code in (200, 201)
-        assert session.patch(f"{api}/pools/p", json=pool | {"slots": 5}).json()["slots"] == 5
+        change = {"params": {"update_mask": "slots"}, "json": {"slots": 5}}
+        changed = session.patch(f"{api}/pools/p", **change)
+        assert changed.status_code == 200 and changed.json()["slots"] == 5, changed.text
         assert session.delete(f"{api}/pools/p").status_code == 204
         assert session.get(f"{api}/pools/p").status_code == 404
 
