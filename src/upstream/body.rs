@@ -18,6 +18,8 @@ use std::time::Duration;
 pub struct ReplyBody {
     /// What was looked at already.
     front: Option<Bytes>,
+    /// How the body broke while it was looked at.
+    broken: Option<Box<dyn std::error::Error + Send + Sync>>,
     incoming: Incoming,
     idle: Duration,
     deadline: Option<Deadline>,
@@ -48,6 +50,7 @@ impl ReplyBody {
     ) -> Self {
         Self {
             front: None,
+            broken: None,
             incoming,
             idle,
             deadline: None,
@@ -72,11 +75,13 @@ impl ReplyBody {
     }
 
     pub(super) async fn peek(&mut self) -> Bytes {
-        if self.front.is_none()
-            && let Some(Ok(frame)) = self.frame().await
-            && let Ok(data) = frame.into_data()
-        {
-            self.front = Some(data);
+        if self.front.is_none() && self.broken.is_none() {
+            match self.frame().await {
+                Some(Ok(frame)) => self.front = frame.into_data().ok(),
+                // told once more to whoever reads on: it must not look like the end
+                Some(Err(error)) => self.broken = Some(error),
+                None => {}
+            }
         }
         self.front.clone().unwrap_or_default()
     }
@@ -100,6 +105,9 @@ impl Body for ReplyBody {
         let this = &mut *self;
         if let Some(front) = this.front.take() {
             return Poll::Ready(Some(Ok(Frame::data(front))));
+        }
+        if let Some(error) = this.broken.take() {
+            return Poll::Ready(Some(Err(error)));
         }
         match Pin::new(&mut this.incoming).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
@@ -138,7 +146,7 @@ impl Body for ReplyBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.front.is_none() && self.incoming.is_end_stream()
+        self.front.is_none() && self.broken.is_none() && self.incoming.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
