@@ -4,10 +4,12 @@
 mod build;
 mod files;
 mod hardening;
+mod local_urls;
 mod probe;
 mod run;
 mod search;
 mod settings;
+mod survey;
 mod view;
 mod worker;
 
@@ -16,3 +18,4 @@ pub use files::check_files;
 pub use hardening::{harden, raise_descriptor_limit};
 pub use probe::{Finding, Level, probe};
 pub use run::Outcome;
+pub use survey::{Configured, Survey, Surveyed, Trouble, configured, shared_url, survey};

@@ -126,7 +126,10 @@ async fn entries(
                 (level, "the account has none in this region".to_owned())
             }
             Ok(names) => (Level::Ok, names.join(", ")),
-            Err(trouble) => (Level::Fail, trouble),
+            Err(error) => {
+                tell(Finding::fault(&subject, &error));
+                continue;
+            }
         };
         tell(Finding::new(level, &subject, text));
     }

@@ -3,7 +3,7 @@
 
 use super::settings;
 use crate::config::Config;
-use crate::control::{Sdk, discovery};
+use crate::control::{AwsError, Sdk, discovery};
 use crate::names::{Entry, EntryId, Environment};
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ pub(super) struct Searched {
     /// The configured environments first.
     pub(super) entries: Vec<Arc<Entry>>,
     /// Each place with the names that it has, or why it did not tell.
-    pub(super) places: Vec<(String, Result<Vec<String>, String>)>,
+    pub(super) places: Vec<(String, Result<Vec<String>, AwsError>)>,
 }
 
 /// Asks AWS for environments where the configuration wants that.

@@ -1,5 +1,6 @@
 //! What the management address shows of the running rooms.
 
+use super::local_urls::Listeners;
 use crate::control::Discovery;
 use crate::gateway::Shared;
 use crate::guard::HostRules;
@@ -106,7 +107,9 @@ impl View for GatewayView {
 
     fn status(&self) -> Value {
         let now = Moment::now().wall();
+        let listeners = Listeners::open(&self.shared.front);
         let directory = self.shared.known.now();
+        let default = directory.default_entry().map(|entry| entry.id);
         let environments: Vec<_> = directory.entries()
             .iter()
             .map(|entry| {
@@ -125,8 +128,10 @@ impl View for GatewayView {
                     "status_age_seconds": learnt.as_deref().map(|learnt| now.saturating_sub(learnt.when).as_secs()),
                     "access_mode": described.and_then(|described| described.access_mode.as_deref()),
                     "webserver_host": described.and_then(|described| described.webserver_host.as_deref()),
+                    "default": default == Some(entry.id),
+                    "urls": listeners.of(environment, default == Some(entry.id)),
                     "ready": self.shared.trouble(entry).is_none(),
-                    "trouble": self.shared.trouble(entry),
+                    "trouble": self.shared.trouble(entry).map(|why| why.to_string()),
                     "cli_token": {
                         "live": token.age.is_some(),
                         "age_seconds": token.age.map(|age| age.as_secs_f64()),
@@ -151,6 +156,7 @@ impl View for GatewayView {
         json!({
             "version": env!("CARGO_PKG_VERSION"),
             "stopping": self.stopping.load(Ordering::Relaxed),
+            "url": listeners.shared(),
             "environments": environments,
             "discovery": self.shared.discovery.as_ref().map(|search| places(search)),
             "faults": self.shared.metrics.faults(),

@@ -2,7 +2,7 @@
 
 use super::logging::Logging;
 use super::terminal::Terminal;
-use super::{Exit, check, commands, demo, emulator, serve, wait};
+use super::{Exit, check, commands, demo, emulator, environments, open, serve, wait};
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
@@ -38,9 +38,15 @@ pub(super) enum Command {
         after_help = "Example: mwaa-gateway emulator --aws 127.0.0.1:4566 --web 127.0.0.1:8443"
     )]
     Emulator(emulator::Options),
-    /// Report every problem of the configuration, and whether AWS and the web servers answer
+    /// Report every problem of the configuration, and whether AWS and web servers answer
     #[command(after_help = "Example: mwaa-gateway check --config mwaa-gateway.toml --offline")]
     Check(check::Options),
+    /// List the environments, how they are, and their local URLs
+    #[command(after_help = "Example: mwaa-gateway environments --region eu-west-1")]
+    Environments(environments::Options),
+    /// Open an environment's UI in the browser, signed in
+    #[command(after_help = "Example: mwaa-gateway open analytics-prod /home")]
+    Open(open::Options),
     /// List which Airflow commands pass, which do not, and why
     #[command(
         after_help = "Example: mwaa-gateway commands --airflow-version 2.10.3 --output json"

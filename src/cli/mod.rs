@@ -2,15 +2,19 @@
 
 mod airflows;
 mod arguments;
+mod browser;
 mod check;
 mod commands;
 mod demo;
 mod emulator;
+mod environments;
 mod exit;
 mod folder;
 mod inputs;
 mod logging;
+mod management;
 mod manual;
+mod open;
 mod serve;
 mod signals;
 mod terminal;
@@ -57,6 +61,8 @@ fn dispatch(terminal: &Terminal) -> Exit {
         Command::Emulator(options) => emulator::run(options, terminal),
         Command::Check(options) => check::run(&options, terminal),
         Command::Commands(options) => commands::run(&options, terminal),
+        Command::Environments(options) => environments::run(&options, terminal),
+        Command::Open(options) => open::run(&options, terminal),
         Command::Wait(options) => wait::run(&options, terminal),
         Command::Completions { shell } => manual::completions(shell, terminal),
         Command::Man => manual::page(terminal),

@@ -8,7 +8,7 @@ mod host_prefix;
 mod http_client;
 mod sdk;
 mod sorting;
-mod told;
+mod token_time;
 mod versions;
 
 pub use backoff::Backoff;

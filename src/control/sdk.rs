@@ -4,7 +4,7 @@ use super::connect::{Connected, Identity, Settings};
 use super::error::Call;
 use super::host_prefix::ReplyDate;
 use super::http_client::{Surroundings, http_client};
-use super::told::{clock_offset, incomplete, life};
+use super::token_time::{clock_offset, life};
 use super::{AwsError, AwsErrorKind, CliToken, ControlPlane, Described, Reply, WebToken};
 use crate::names::{Environment, Secret};
 use aws_sdk_mwaa::config::http::HttpResponse;
@@ -274,4 +274,16 @@ impl ControlPlane for Sdk {
             })
         })
     }
+}
+
+/// A reply that lacks what the call is made for.
+fn incomplete(operation: &str, environment: &Environment) -> AwsError {
+    AwsError::new(
+        AwsErrorKind::Unavailable,
+        &format!(
+            "{operation} for {:?} gave no token or no host",
+            environment.name
+        ),
+        "something between here and AWS changes replies; check endpoint_url and proxies",
+    )
 }

@@ -109,13 +109,17 @@ impl Versions {
 
     /// Asks in the background until there is an answer: the first request finds it, and a
     /// gateway that started without a network becomes ready by itself (whoever waits for that
-    /// sends no request).
+    /// sends no request). An entry that nobody holds any more is not asked about.
     pub fn prepare(self: &Arc<Self>, entry: &Arc<Entry>) {
-        let (versions, entry) = (Arc::clone(self), Arc::clone(entry));
+        let (versions, entry) = (Arc::clone(self), Arc::downgrade(entry));
         self.background.clone().spawn(async move {
             let mut pause = FIRST_PAUSE;
-            while let Err(error) = versions.of(&entry).await {
+            while let Some(entry) = entry.upgrade() {
+                let Err(error) = versions.of(&entry).await else {
+                    return;
+                };
                 tracing::warn!(environment = %entry.environment.local, code = error.code().text, %error, hint = %error.hint(), "cannot ask for the version");
+                drop(entry);
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }

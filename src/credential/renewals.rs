@@ -1,4 +1,5 @@
-//! How often a refused token or session may be replaced. Pure: time is passed in.
+//! How often something that a web server refused may be replaced: a web server that refuses
+//! everything must not turn each request into a mint. Pure: time is passed in.
 
 use crate::runtime::Moment;
 use std::time::Duration;
@@ -13,7 +14,7 @@ pub(super) struct Renewals {
 
 impl Renewals {
     /// At most so many at once.
-    pub(super) fn new(most: u32) -> Self {
+    pub(super) const fn new(most: u32) -> Self {
         Self {
             most,
             left: most,
@@ -21,7 +22,7 @@ impl Renewals {
         }
     }
 
-    /// Whether one more may be had now; it counts as had.
+    /// Takes one, if there is one.
     pub(super) fn take(&mut self, now: Moment) -> bool {
         let filled = *self.filled.get_or_insert(now);
         let gained = filled.age(now).as_secs() / RENEWAL_EVERY.as_secs();
@@ -45,12 +46,12 @@ const RENEWAL_EVERY: Duration = Duration::from_secs(10);
 mod tests {
     use super::*;
 
+    fn at(seconds: u64) -> Moment {
+        Moment::from_clocks(Duration::from_secs(seconds), Duration::from_secs(seconds))
+    }
+
     #[test]
     fn renewals_run_out_and_come_back() {
-        let at = |seconds| {
-            let time = Duration::from_secs(seconds);
-            Moment::from_clocks(time, time)
-        };
         let mut renewals = Renewals::new(5);
         let granted = (0..10).filter(|_| renewals.take(at(0))).count();
         assert_eq!(granted, 5);

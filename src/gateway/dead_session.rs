@@ -4,8 +4,11 @@
 use crate::credential::SignedIn;
 use crate::reply::leads_to_sign_in;
 use crate::upstream::Answered;
+use bytes::Bytes;
+use flate2::read::GzDecoder;
 use http::StatusCode;
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use std::io::Read as _;
 
 /// Why the reply means that the session is dead, in words; `None` if it does not.
 ///
@@ -20,7 +23,7 @@ pub(super) async fn cause_of_death(
         StatusCode::UNAUTHORIZED if is_password_route(signed.passage().target().path()) => None,
         StatusCode::UNAUTHORIZED => Some("401 Unauthorized".to_owned()),
         StatusCode::FORBIDDEN if signed.session().bearer().is_some() && is_json(answered) => {
-            let body = answered.peek().await;
+            let body = unpacked(answered).await;
             let text = TOKEN_TEXTS
                 .iter()
                 .find(|text| memchr::memmem::find(&body, text.as_bytes()).is_some())?;
@@ -35,6 +38,23 @@ pub(super) async fn cause_of_death(
     }
 }
 
+/// The beginning of the body. Airflow 3 compresses even a sentence, for all who take gzip, as
+/// every browser does (RFC 9110 section 8.4.1.3).
+async fn unpacked(answered: &mut Answered) -> Bytes {
+    let coding = answered.headers().get(CONTENT_ENCODING);
+    let packed = coding.is_some_and(|coding| coding.as_bytes().eq_ignore_ascii_case(b"gzip"));
+    let body = answered.peek().await;
+    if !packed {
+        return body;
+    }
+    let mut text = Vec::new();
+    // what comes out before an error, or before the end that is still on its way, is enough
+    let _cut = GzDecoder::new(&body[..])
+        .take(LONGEST_TEXT)
+        .read_to_end(&mut text);
+    text.into()
+}
+
 fn is_json(answered: &Answered) -> bool {
     let media = answered.headers().get(CONTENT_TYPE);
     media.is_some_and(|media| media.as_bytes().starts_with(b"application/json"))
@@ -45,5 +65,7 @@ fn is_password_route(path: &str) -> bool {
     path == "/auth/token" || path.starts_with("/auth/token/")
 }
 
+/// More than Airflow 3 says of a token, in bytes.
+const LONGEST_TEXT: u64 = 4096;
 /// What Airflow 3 says of a token that it does not take.
 const TOKEN_TEXTS: &[&str] = &["Invalid JWT token", "Token Expired"];

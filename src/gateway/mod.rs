@@ -9,6 +9,7 @@ mod sign_in_pages;
 mod web;
 mod whole_body;
 
+pub use health::Trouble;
 pub use sign_in_pages::Visits;
 pub use whole_body::BodyError;
 

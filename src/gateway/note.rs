@@ -60,7 +60,7 @@ impl Note {
             environment: self.environment(shared, fault),
             method: self.method.to_string(),
             path: self.uri.path().to_owned(),
-            detail,
+            detail: format!("{fault:#}"),
             id,
         });
         if self.wants_page {

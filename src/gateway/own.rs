@@ -3,7 +3,7 @@
 use super::{Corridor, Shared};
 use crate::names::{Directory, Entry, Fault as _};
 use crate::pages::{
-    self, Card, Identity, Overview, RefusalRow, SessionState, Status, TokenState,
+    self, Card, Identity, Overview, RefusalRow, SessionState, Status, TokenState, Trouble,
 };
 use crate::reply::{self, Reply};
 use crate::route::{Own, OwnPage};
@@ -93,7 +93,11 @@ fn card(shared: &Shared, entry: &Entry, ways: &Ways<'_>, is_default: bool) -> Ca
             word: learnt.described.status.clone(),
             meaning: learnt.described.status_meaning().map(str::to_owned),
         }),
-        trouble: shared.trouble(entry),
+        trouble: shared.trouble(entry).map(|trouble| Trouble {
+            code: trouble.code,
+            what: trouble.what,
+            hint: trouble.hint,
+        }),
         identity: shared
             .broker
             .session_state(entry)
@@ -136,7 +140,7 @@ fn session(shared: &Shared, entry: &Entry) -> SessionState {
         },
         (None, _) if state.signing_in => SessionState::SigningIn,
         (None, Some(error)) => SessionState::Failing {
-            why: error.code().title.to_owned(),
+            why: error.to_string(),
         },
         (None, None) => SessionState::None,
     }

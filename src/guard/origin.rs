@@ -57,6 +57,14 @@ fn check_cli(headers: &HeaderMap, trusted: &[String]) -> Result<(), GuardError> 
 fn check_other(head: &Parts, target: &Target, secure: bool) -> Result<(), GuardError> {
     let text = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
     let safe = matches!(head.method, Method::GET | Method::HEAD | Method::OPTIONS);
+    // it would stand between the browser and our own pages in the same origin, for good
+    if head.headers.contains_key("service-worker")
+        || text("sec-fetch-dest") == Some("serviceworker")
+    {
+        return Err(GuardError::ForeignOrigin(
+            "a page may not install a service worker here",
+        ));
+    }
     // a link on another page may lead here, but must not sign anybody out
     let navigation = head.method == Method::GET
         && !target.signs_out()

@@ -2,6 +2,7 @@
 //! judged is byte for byte the path that is sent.
 
 use super::GuardError;
+use super::reserved::{Reserved, reserved};
 use http::Uri;
 use http::uri::PathAndQuery;
 use std::borrow::Cow;
@@ -11,19 +12,6 @@ use std::borrow::Cow;
 pub struct Target {
     sent: PathAndQuery,
     reserved: Option<Reserved>,
-}
-
-/// Paths that mean something to the gateway itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reserved {
-    /// `/aws_mwaa/cli`.
-    Cli,
-    /// `/aws_mwaa/aws-console-sso`, also below `/pluginsv2` (Airflow 3).
-    Sso,
-    /// Anything else below `/aws_mwaa/` or `/pluginsv2/aws_mwaa/`.
-    Mwaa,
-    /// `/-/…`: our own pages, never forwarded.
-    Own,
 }
 
 impl Target {
@@ -103,7 +91,7 @@ fn check_path(path: &str) -> Result<(), GuardError> {
 }
 
 /// Undoes percent-encoding (RFC 3986 section 2.1), refusing what must not be hidden in it.
-fn decode(segment: &str, slashes: bool) -> Result<Cow<'_, [u8]>, GuardError> {
+pub(super) fn decode(segment: &str, slashes: bool) -> Result<Cow<'_, [u8]>, GuardError> {
     const BAD: GuardError = GuardError::Malformed(
         "the path contains an escape that is not allowed (%2F is, below /api/v1/, /api/v2/ and /ui/)",
     );
@@ -131,33 +119,6 @@ fn decode(segment: &str, slashes: bool) -> Result<Cow<'_, [u8]>, GuardError> {
         return Err(BAD);
     }
     Ok(Cow::Owned(decoded))
-}
-
-/// Reserved prefixes compare without regard to case or escapes, and then must be spelled
-/// plainly: the web server would decode what we had let pass.
-fn reserved(path: &str) -> Result<Option<Reserved>, GuardError> {
-    if path == "/aws_mwaa/cli" {
-        return Ok(Some(Reserved::Cli));
-    }
-    let mut segments = path.split('/').skip(1);
-    let mut next = || decode(segments.next().unwrap_or_default(), false);
-    let first = next()?.to_ascii_lowercase();
-    let family = match first.as_slice() {
-        b"-" => return Ok(Some(Reserved::Own)),
-        b"aws_mwaa" => "/aws_mwaa",
-        // other plugins of Airflow 3 live beside MWAA's own
-        b"pluginsv2" if next()?.eq_ignore_ascii_case(b"aws_mwaa") => "/pluginsv2/aws_mwaa",
-        _ => return Ok(None),
-    };
-    let rest = path.strip_prefix(family).filter(|_| !path.contains('%'));
-    let rest = rest.ok_or(GuardError::Malformed(
-        "a reserved path is spelled in an unusual way",
-    ))?;
-    Ok(Some(if rest == "/aws-console-sso" {
-        Reserved::Sso
-    } else {
-        Reserved::Mwaa
-    }))
 }
 
 const NO_PATH: GuardError = GuardError::Malformed("the target is not an absolute path");

@@ -52,7 +52,8 @@ pub trait Fault: std::error::Error {
         None
     }
 
-    /// Where the person may have wanted to go, as URLs.
+    /// Where the person may have wanted to go, as URLs. The alternate form of `Display` (`{:#}`)
+    /// leaves them out of the detail.
     fn elsewhere(&self) -> &[String] {
         &[]
     }

@@ -1,7 +1,7 @@
 //! One environment on the overview: what it is, how it is, and the ways in.
 
 use super::recipes::recipes;
-use super::time::{ago, span};
+use super::words::{ago, sentence, span};
 use crate::names::{AirflowVersion, Browser, Policy};
 use maud::{Markup, html};
 use std::time::Duration;
@@ -26,7 +26,7 @@ pub struct Card {
     /// What AWS says of it, once known.
     pub status: Option<Status>,
     /// Why it could not serve a request now.
-    pub trouble: Option<String>,
+    pub trouble: Option<Trouble>,
     /// Who we are to it, once known.
     pub identity: Option<Identity>,
     /// The CLI token.
@@ -45,6 +45,17 @@ pub struct Card {
     pub url: String,
     /// Where tools reach it: likewise.
     pub base: String,
+}
+
+/// Why an environment could not serve a request now.
+#[derive(Debug, Clone)]
+pub struct Trouble {
+    /// The fault's code; `None` while it is only not ready yet.
+    pub code: Option<&'static str>,
+    /// What is wrong.
+    pub what: String,
+    /// What to do about it.
+    pub hint: Option<String>,
 }
 
 /// An environment's status as `GetEnvironment` tells it.
@@ -143,7 +154,7 @@ pub(super) fn card(card: &Card) -> Markup {
             @if let Some(meaning) = card.status.as_ref().and_then(|status| status.meaning.as_ref()) {
                 p.note { (meaning) }
             }
-            @if let Some(trouble) = &card.trouble { p.note.bad { (trouble) } }
+            @if let Some(trouble) = &card.trouble { (why(trouble)) }
             p.doors {
                 a.button.main href={ (card.url) "/" } { "Open Airflow" }
                 a.button href={ (card.url) "/aws_mwaa/aws-console-sso?handover=1" } {
@@ -201,7 +212,18 @@ fn badge(tone: Tone, word: &str) -> Markup {
 fn health(card: &Card) -> Markup {
     match &card.trouble {
         None => badge(Tone::Good, "ready"),
-        Some(_) => badge(Tone::Bad, "not ready"),
+        Some(Trouble { code: None, .. }) => badge(Tone::Warn, "not ready yet"),
+        Some(Trouble { code: Some(_), .. }) => badge(Tone::Bad, "not ready"),
+    }
+}
+
+fn why(trouble: &Trouble) -> Markup {
+    html! {
+        div.note.bad[trouble.code.is_some()] {
+            @if let Some(code) = trouble.code { p { code { (code) } } }
+            p { (sentence(&trouble.what)) }
+            @if let Some(hint) = &trouble.hint { p { (sentence(hint)) } }
+        }
     }
 }
 
@@ -229,7 +251,7 @@ fn session(state: &SessionState) -> Markup {
         @match state {
             SessionState::None => { (badge(Tone::Idle, "none")) " signed in at the next visit" }
             SessionState::Live { age, left } => {
-                (badge(Tone::Good, "live")) " since " (span(*age))
+                (badge(Tone::Good, "live")) " signed in " (ago(*age))
                 @if let Some(left) = left { ", " (span(*left)) " left" }
             }
             SessionState::SigningIn => { (badge(Tone::Warn, "signing in")) }
@@ -240,9 +262,9 @@ fn session(state: &SessionState) -> Markup {
 
 const fn policy(policy: Policy) -> &'static str {
     match policy {
-        Policy::All => "all: whatever the web server takes",
-        Policy::Operator => "operator: reads, and what runs and pauses DAGs",
+        Policy::All => "all: the web server decides",
+        Policy::Operator => "operator: reads, runs and pauses",
         Policy::ReadOnly => "read-only",
-        Policy::Supported => "supported: every command that MWAA runs",
+        Policy::Supported => "supported: all that MWAA runs",
     }
 }

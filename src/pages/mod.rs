@@ -13,10 +13,10 @@ mod refusals;
 mod session;
 #[cfg(test)]
 mod tests;
-mod time;
+mod words;
 
 pub use assets::{Asset, icon, script, style};
-pub use card::{Card, Identity, SessionState, Status, TokenState};
+pub use card::{Card, Identity, SessionState, Status, TokenState, Trouble};
 pub use fault::{FaultPage, fault};
 pub use overview::{Overview, overview};
 pub use refusals::RefusalRow;

@@ -3,6 +3,7 @@
 use super::card::{Card, card};
 use super::layout::page;
 use super::refusals::{RefusalRow, refusals};
+use super::words::sentence;
 use bytes::Bytes;
 use maud::{Markup, html};
 
@@ -44,7 +45,7 @@ pub fn overview(shown: &Overview) -> Bytes {
         @if shown.cards.is_empty() {
             (nothing(shown.discovery.as_deref()))
         } @else {
-            @if let Some(trouble) = &shown.discovery { p.note { (trouble) } }
+            @if let Some(trouble) = &shown.discovery { p.note { (sentence(trouble)) } }
             div.cards { @for one in &shown.cards { (card(one)) } }
         }
         (refusals(&shown.refusals, shown.scoped))
@@ -56,7 +57,7 @@ fn nothing(trouble: Option<&str>) -> Markup {
     html! {
         section.empty {
             h2 { "No environments yet" }
-            @if let Some(trouble) = trouble { p.note { (trouble) } }
+            @if let Some(trouble) = trouble { p.note { (sentence(trouble)) } }
             p { "The gateway goes on asking AWS and shows here what it finds. If that stays empty:" }
             ol {
                 li { "Run " code { "mwaa-gateway check" } ": it says who AWS thinks you are and what that identity may do." }

@@ -43,21 +43,21 @@ fn lines(card: &Card) -> Vec<Recipe> {
         title,
         text,
     };
-    let mut python = format!(
-        "import requests\n\n\
-         reply = requests.post(\n    \"{base}/aws_mwaa/cli\",\n    data=\"{command}\",\n    \
-         headers={{\"Content-Type\": \"text/plain\", \"Accept\": \"text/plain\"}},\n)\n\
-         print(reply.text)"
-    );
     let cli = format!(
-        "curl -sS {base}/aws_mwaa/cli -H 'Content-Type: text/plain' -H 'Accept: text/plain' -d '{command}'"
+        "curl -sS {base}/aws_mwaa/cli \\\n  -H 'Content-Type: text/plain' -H 'Accept: text/plain' \\\n  \
+         -d '{command}'"
+    );
+    let mut python = format!(
+        "import requests\n\nplain = {{\"Content-Type\": \"text/plain\", \"Accept\": \"text/plain\"}}\n\
+         cli = \"{base}/aws_mwaa/cli\"\n\
+         print(requests.post(cli, headers=plain, data=\"{command}\").text)"
     );
     let mut found = vec![recipe("cli", "An Airflow command, with curl", cli)];
     if let Some(api) = api {
         let rest = format!("curl -sS '{base}{api}/dags?limit=10'");
         found.push(recipe("rest", "The REST API, with curl", rest));
         let call = format!(
-            "\n\ndags = requests.get(\"{base}{api}/dags\", params={{\"limit\": 10}})\nprint(dags.json())"
+            "\n\ndags = \"{base}{api}/dags\"\nprint(requests.get(dags, params={{\"limit\": 10}}).json())"
         );
         python.push_str(&call);
     }

@@ -1,6 +1,6 @@
 //! The last refusals on the overview: the first place to look when something does not work.
 
-use super::time::ago;
+use super::words::ago;
 use maud::{Markup, html};
 use std::time::Duration;
 
@@ -52,7 +52,7 @@ fn one(row: &RefusalRow, scoped: bool) -> Markup {
     html! {
         tr {
             td.when { (ago(row.age)) }
-            td { code { (row.code) } }
+            td.code { code { (row.code) } }
             @if !scoped {
                 td {
                     @match &row.environment {

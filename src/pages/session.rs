@@ -12,8 +12,8 @@ pub fn handover(environment: &str) -> Bytes {
             p.eyebrow { "Leaving the gateway" }
             h1 { "Open " (environment) " on AWS" }
             p {
-                "A link on another page led here. It asks to open the environment's real address in "
-                "this browser, signed in as the gateway's identity."
+                "A link led here, on the gateway's overview or on any other page. It asks to open the "
+                "environment's real address in this browser, signed in as the gateway's identity."
             }
             p { "If you meant to do that, go on. If not, close this page: nothing has happened." }
             form.doors method="post" action="/aws_mwaa/aws-console-sso?handover=1" {

@@ -44,7 +44,7 @@ impl Relinked {
     pub(super) fn new(body: ReplyBody, host: &str, origin: &str) -> Self {
         Self {
             body,
-            swap: Swap::new(format!("https://{host}"), origin),
+            swap: Swap::new(&format!("https://{host}"), origin),
         }
     }
 }
@@ -87,7 +87,7 @@ struct Swap {
 }
 
 impl Swap {
-    fn new(text: String, by: &str) -> Self {
+    fn new(text: &str, by: &str) -> Self {
         Self {
             finder: Finder::new(text.as_bytes()).into_owned(),
             by: Bytes::copy_from_slice(by.as_bytes()),
@@ -159,7 +159,7 @@ mod tests {
     const HOST: &str = "https://x.c1.on.aws";
 
     fn swap(pieces: &[&[u8]]) -> Vec<u8> {
-        let mut swap = Swap::new(HOST.to_owned(), "http://localhost:8080");
+        let mut swap = Swap::new(HOST, "http://localhost:8080");
         let mut out = Vec::new();
         for piece in pieces {
             out.extend_from_slice(&swap.push(piece));

@@ -37,7 +37,7 @@ pub fn asset(asset: Asset, id: RequestId) -> Reply {
 pub fn fault_page(fault: &dyn Fault, id: RequestId, home: Option<&str>) -> Reply {
     let content = pages::fault(&FaultPage {
         code: fault.code(),
-        detail: &fault.to_string(),
+        detail: &format!("{fault:#}"),
         hint: &fault.hint(),
         request_id: &id.to_string(),
         retry_after: fault.retry_after(),

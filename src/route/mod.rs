@@ -103,15 +103,11 @@ impl fmt::Display for RouteError {
                         f.write_str("the request does not say which environment it is for")?;
                     }
                 }
-                write!(
-                    f,
-                    "; known are: {}",
-                    if urls.is_empty() {
-                        "none".into()
-                    } else {
-                        urls.join(", ")
-                    }
-                )
+                match urls.as_slice() {
+                    [] => f.write_str("; known are: none"),
+                    _ if f.alternate() => Ok(()),
+                    urls => write!(f, "; known are: {}", urls.join(", ")),
+                }
             }
             Self::UnknownPath { path } => write!(f, "nothing is served at {path:?}"),
         }
@@ -134,6 +130,10 @@ impl Fault for RouteError {
         match self {
             Self::Method { allow } => format!("use {allow}").into(),
             Self::NotForScripts => "open the page in a tab of its own".into(),
+            Self::UnknownEnvironment { urls, .. } if urls.is_empty() => {
+                "run `mwaa-gateway check`: it says who AWS thinks you are and what it shows you"
+                    .into()
+            }
             Self::UnknownEnvironment { .. } | Self::UnknownPath { .. } => {
                 self.code().advice.into()
             }

@@ -35,8 +35,8 @@ impl Own {
         self.page
     }
 
-    /// The one environment whose host or listener was asked; `None` on a bare host. The reply
-    /// stands in that environment's origin and must tell about no other.
+    /// The one environment whose host or listener was asked; `None` for an overview on a bare
+    /// host. The reply stands in that environment's origin and must tell about no other.
     pub fn scope(&self) -> Option<&Arc<Entry>> {
         self.scope.as_ref()
     }

@@ -14,7 +14,9 @@ const COMMANDS: &[&str] = &[
     "completions",
     "demo",
     "emulator",
+    "environments",
     "man",
+    "open",
     "serve",
     "wait",
 ];

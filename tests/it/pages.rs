@@ -442,3 +442,69 @@ async fn refusals_are_remembered_without_secrets_and_without_end() {
     let rows = harness.manage("/status").await.json()["refusals"].clone();
     assert_eq!(rows.as_array().unwrap().len(), 50);
 }
+
+#[tokio::test]
+async fn the_end_of_a_session_is_told_on_its_own_host() {
+    let harness = two().await;
+    let reply = get(&harness, "alpha.localhost", "/-/signed-out", TYPED).await;
+    assert_eq!(reply.status, 200, "{reply}");
+    is_page(&reply);
+    assert!(reply.text().contains("signed out of alpha"), "{reply}");
+    let script = get(&harness, "alpha.localhost", "/-/signed-out", SCRIPT).await;
+    assert_eq!(
+        (script.status, script.fault()),
+        (403, Some("guard.foreign_origin"))
+    );
+    let nosuch = get(&harness, "nosuch.localhost", "/-/signed-out", "").await;
+    assert_eq!(
+        (nosuch.status, nosuch.fault()),
+        (404, Some("route.unknown_environment"))
+    );
+    let one = Harness::new().await;
+    let reply = get(&one, "localhost", "/-/signed-out", TYPED).await;
+    assert!(reply.text().contains("signed out of demo"), "{reply}");
+}
+
+/// What the session is, and whose, is told; the session is not.
+#[tokio::test]
+async fn a_live_session_is_shown_without_itself() {
+    let harness = Harness::new().await;
+    let before = get(&harness, "localhost", "/-/", TYPED).await.text();
+    assert!(before.contains("signed in at the next visit"), "{before}");
+    let reply = get(&harness, "localhost", "/api/v1/dags?limit=1", "").await;
+    assert_eq!(reply.status, 200, "{reply}");
+    let page = get(&harness, "localhost", "/-/", TYPED).await.text();
+    assert!(
+        page.contains("signed in ") && page.contains(" left</dd>"),
+        "{page}"
+    );
+    assert!(page.contains("assumed-role/"), "who we are: {page}");
+    let asked = harness.journal().web_requests().pop().unwrap();
+    let cookie = asked.header("cookie").unwrap_or_default().to_owned();
+    let secret = cookie.split_once('=').map(|(_, value)| value.to_owned());
+    assert!(
+        secret.is_some_and(|secret| !secret.is_empty() && !page.contains(&secret)),
+        "{cookie}"
+    );
+}
+
+/// A service worker of an environment's page would read our own pages in its origin: it sees
+/// each navigation and its reply (Service Workers, W3C, section 4.1).
+#[tokio::test]
+async fn no_service_worker_is_installed() {
+    let harness = Harness::new().await;
+    for headers in [
+        "Service-Worker: script\r\n",
+        "Sec-Fetch-Site: same-origin\r\nSec-Fetch-Mode: same-origin\r\nSec-Fetch-Dest: serviceworker\r\n",
+    ] {
+        for path in ["/static/worker.js", "/-/copy.js"] {
+            let reply = get(&harness, "localhost", path, headers).await;
+            assert_eq!(
+                (reply.status, reply.fault()),
+                (403, Some("guard.foreign_origin")),
+                "{path}: {reply}"
+            );
+        }
+    }
+    assert_eq!(harness.journal().web_connections(), 0);
+}

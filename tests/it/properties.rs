@@ -171,7 +171,7 @@ fn check(
             if reply.status == 200
                 && String::from_utf8_lossy(&reply.body).contains("stdout") =>
         {
-            *passed += 1
+            *passed += 1;
         }
         // another path, and so none of the commands: what Airflow says to it is Airflow's
         Ok(reply) if reply.fault().is_none() && reply.status < 500 => *refused += 1,

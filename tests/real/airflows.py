@@ -136,7 +136,12 @@ class Fleet:
             self.hosts = {name: self.describe(name) for name in VERSIONS}
             for name, airflow in self.airflows.items():
                 airflow.start(f"https://{self.hosts[name]}")
-            self.gateway = Gateway(folder, self.emulator.config, **self.emulator.credentials())
+            config = self.emulator.config
+            # for clients that can't resolve NAME.localhost, each has an address of its own too
+            self.own = {name: f"127.0.0.1:{free_port()}" for name in VERSIONS}
+            for name, address in self.own.items():
+                config["environments"][name]["listen"] = address
+            self.gateway = Gateway(folder, config, **self.emulator.credentials())
         except BaseException:
             self.stop()
             raise
@@ -160,6 +165,10 @@ class Fleet:
     def url(self, name):
         """An environment's own address at the gateway, as a browser writes it."""
         return f"http://{name}.localhost:{self.gateway.url.rsplit(':', 1)[1]}"
+
+    def own_url(self, name):
+        """The address of an environment's own listener."""
+        return f"http://{self.own[name]}"
 
     def ready(self, name):
         """The Airflow of this name, once it answers."""

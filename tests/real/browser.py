@@ -52,6 +52,11 @@ class Tab:
     def shot(self, step):
         self.page.screenshot(path=SHOTS / f"{self.name}-{step}.png")
 
+    def write_traffic(self):
+        """All requests beside the pictures, for whoever looks for the cause of a failure."""
+        lines = [f"{reply.status} {reply.request.method} {reply.url}\n" for reply in self.replies]
+        (SHOTS / f"{self.name}-traffic.txt").write_text("".join(lines))
+
     def origins(self):
         """Where the pages have sent requests to."""
         urls = [urlsplit(request.url) for request in self.requests]

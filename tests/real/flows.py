@@ -73,7 +73,8 @@ class Three:
 
     def open(self):
         self.page.goto(self.url)
-        expect(self.page.get_by_role("link", name="Dags", exact=True)).to_be_visible()
+        # comes with the rights of the user, after everything else in the menu
+        expect(self.page.get_by_role("button", name="Security")).to_be_visible()
 
     def list_dags(self):
         self.page.get_by_role("link", name="Dags", exact=True).click()

@@ -6,6 +6,7 @@ from airflows import VERSIONS
 from browser import Tab, secrets_in
 from flows import DAG, Three, Two
 from playwright.sync_api import expect
+from programs import eventually
 
 
 class Visit:
@@ -23,6 +24,7 @@ class Visit:
 def visit(request, fleet, browser):
     visit = Visit(fleet, request.param, browser)
     yield visit
+    visit.tab.write_traffic()
     visit.tab.close()
 
 
@@ -43,7 +45,8 @@ def test_a_run_is_triggered_in_the_grid_and_succeeds(visit):
     visit.ui.open_grid()
     visit.ui.trigger()
     visit.ui.see_success()
-    assert visit.airflow.query("select state from dag_run where dag_id = ?", DAG) == ["success"]
+    last = "select state from dag_run where dag_id = ? order by id desc limit 1"
+    eventually(lambda: visit.airflow.query(last, DAG) == ["success"], "the run is done")
 
 
 def test_its_log_can_be_read(visit):

@@ -7,8 +7,8 @@ mod state;
 
 pub use naming::environments;
 
-use super::{AwsError, ControlPlane};
-use crate::names::{Entry, EnvName, Environment, Fault as _, Known, Region};
+use super::{AwsError, AwsErrorKind, ControlPlane};
+use crate::names::{Entry, EnvName, Environment, Fault as _, Known, Region, code};
 use crate::runtime::{Background, Moment};
 use futures_util::future::join_all;
 use state::State;
@@ -161,12 +161,12 @@ impl Discovery {
     }
 }
 
-/// Asks one place within the limit; an error is for people.
+/// Asks one place within the limit.
 pub async fn list(
     control: &dyn ControlPlane,
     place: &Environment,
     limit: Duration,
-) -> Result<Found, String> {
+) -> Result<Found, AwsError> {
     let told = async {
         let region = control.region(place).await?;
         let names = control.list_environments(place).await?;
@@ -174,8 +174,13 @@ pub async fn list(
     };
     let (region, names) = tokio::time::timeout(limit, told)
         .await
-        .map_err(|_elapsed| SILENT.to_owned())?
-        .map_err(|error| explain(&error))?;
+        .unwrap_or_else(|_late| {
+            Err(AwsError::new(
+                AwsErrorKind::Unavailable,
+                &format!("ListEnvironments was not answered within {limit:?}"),
+                code::AWS_UNAVAILABLE.advice,
+            ))
+        })?;
     let template = Environment {
         region: Region::new(&region).or_else(|| place.region.clone()),
         ..place.clone()
@@ -199,11 +204,10 @@ pub async fn with_regions(
     environments
 }
 
+/// A failure with its code and what to do about it.
 fn explain(error: &AwsError) -> String {
     format!("{}: {error}; {}", error.code().text, error.hint())
 }
-
-const SILENT: &str = "AWS does not answer ListEnvironments";
 
 /// The pause after the first failed question.
 const FIRST_PAUSE: Duration = Duration::from_secs(2);

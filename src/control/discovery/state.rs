@@ -1,19 +1,21 @@
 //! What is known of each place, and the directory that is made of all of them.
 
-use super::{Found, PlaceState, environments};
+use super::{Found, PlaceState, environments, explain};
+use crate::control::AwsError;
 use crate::names::{Directory, Entry, EntryId, EnvName, Environment, Known};
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// The places with their last answers, and every entry that was ever given an id.
+/// The places with their last answers, and every id that was ever given.
 #[derive(Debug)]
 pub(super) struct State {
     places: Vec<Place>,
     known: Arc<Known>,
     configured: Vec<Arc<Entry>>,
     default: Option<EnvName>,
-    given: HashMap<Key, Arc<Entry>>,
-    next: u32,
+    given: HashMap<Key, EntryId>,
+    /// The first id that is not a configured environment's.
+    first: u32,
 }
 
 #[derive(Debug)]
@@ -50,7 +52,7 @@ impl State {
         known: Arc<Known>,
     ) -> Self {
         let configured = known.now().entries().to_vec();
-        let next = configured.iter().map(|entry| entry.id.0 + 1).max();
+        let first = configured.iter().map(|entry| entry.id.0 + 1).max();
         let places = places.into_iter().map(|template| Place {
             template,
             found: None,
@@ -62,7 +64,7 @@ impl State {
             configured,
             default,
             given: HashMap::new(),
-            next: next.unwrap_or(0),
+            first: first.unwrap_or(0),
         }
     }
 
@@ -81,7 +83,7 @@ impl State {
     }
 
     /// Notes a place's answer, or why there is none.
-    pub(super) fn note(&mut self, index: usize, answer: Result<Found, String>) {
+    pub(super) fn note(&mut self, index: usize, answer: Result<Found, AwsError>) {
         let Some(place) = self.places.get_mut(index) else {
             return;
         };
@@ -94,7 +96,8 @@ impl State {
                 });
                 place.found = Some(found);
             }
-            Err(trouble) => {
+            Err(error) => {
+                let trouble = explain(&error);
                 let shown = place.shown();
                 tracing::warn!(place = shown, %trouble, "environments can't be asked for");
                 place.trouble = Some(trouble);
@@ -111,23 +114,26 @@ impl State {
             .iter()
             .filter_map(|place| place.found.clone())
             .collect();
+        let before = Arc::clone(&self.known.now());
         let mut entries = self.configured.clone();
         let mut new = Vec::new();
         for environment in environments(taken, &found) {
-            let key = key(&environment);
-            let entry = match self.given.get(&key) {
+            let next = EntryId(
+                self.first
+                    .saturating_add(u32::try_from(self.given.len()).unwrap_or(u32::MAX)),
+            );
+            let id = *self.given.entry(key(&environment)).or_insert(next);
+            let old = before.entries().iter().find(|entry| entry.id == id);
+            let entry = match old {
                 Some(entry) if entry.environment.local == environment.local => {
                     Arc::clone(entry)
                 }
                 Some(entry) => Arc::new(entry.renamed(environment.local)),
-                None => {
-                    let entry = Arc::new(Entry::new(EntryId(self.next), environment));
-                    self.next += 1;
-                    new.push(Arc::clone(&entry));
-                    entry
-                }
+                None => Arc::new(Entry::new(id, environment)),
             };
-            self.given.insert(key, Arc::clone(&entry));
+            if !old.is_some_and(|old| Arc::ptr_eq(old, &entry)) {
+                new.push(Arc::clone(&entry));
+            }
             entries.push(entry);
         }
         self.known

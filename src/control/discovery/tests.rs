@@ -177,10 +177,13 @@ async fn what_stays_keeps_its_id_and_what_has_gone_goes() {
     stand.asks().await;
     let first = stand.ids();
     let entry = Arc::clone(stand.known.now().find("test").unwrap());
+    let gone = Arc::downgrade(stand.known.now().find("prod").unwrap());
     stand.cloud.has("eu-west-1", &["another", "test"]);
     stand.asks().await;
     assert_eq!(stand.ids(), [("another".to_owned(), 2), first[1].clone()]);
     assert!(Arc::ptr_eq(&entry, stand.known.now().find("test").unwrap()));
+
+    assert!(gone.upgrade().is_none(), "nobody asks about it any more");
 
     // one that must tell its region from now on is the same one still
     stand.cloud.has("us-east-1", &["test"]);

@@ -53,7 +53,11 @@ fn full(local: &str) -> Card {
             word: "UPDATING".to_owned(),
             meaning: Some("AWS is updating it; the web server may go away.".to_owned()),
         }),
-        trouble: Some("aws.denied: no".to_owned()),
+        trouble: Some(Trouble {
+            code: Some("aws.denied"),
+            what: "no".to_owned(),
+            hint: Some("ask for it".to_owned()),
+        }),
         identity: Some(Identity {
             iam: Some("assumed-role/airflow/me".to_owned()),
             airflow: Some("assumed-role/airflow (Op)".to_owned()),

@@ -50,7 +50,11 @@ fn nothing_breaks_out_of_its_place() {
             word: bad(),
             meaning: Some(bad()),
         }),
-        trouble: Some(bad()),
+        trouble: Some(Trouble {
+            code: Some("x.y"),
+            what: bad(),
+            hint: Some(bad()),
+        }),
         identity: Some(Identity {
             iam: Some(bad()),
             airflow: Some(bad()),

@@ -3,6 +3,7 @@
 mod clients;
 mod files;
 mod handshake;
+mod large;
 
 use crate::support::{Authority, Client, Harness};
 use rustls::ClientConfig;

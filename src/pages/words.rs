@@ -1,4 +1,4 @@
-//! How long something took or takes, in the few words that a person needs.
+//! Words for people: how long something took or takes, and log lines as sentences.
 
 use std::time::Duration;
 
@@ -25,6 +25,29 @@ pub(super) fn ago(duration: Duration) -> String {
     }
 }
 
+/// Faults are told in lower case and without a period, as log lines are.
+pub(super) fn sentence(text: &str) -> String {
+    let mut sentence = capital(text);
+    if !sentence.is_empty() && !sentence.ends_with(['.', '!', '?', ':']) {
+        sentence.push('.');
+    }
+    sentence
+}
+
+/// Begins with a capital, unless the first word is a name (`aws.region`, `<dag>`).
+pub(super) fn capital(text: &str) -> String {
+    let first = text.split(' ').next().unwrap_or_default();
+    let is_word = first
+        .trim_end_matches([',', ';', ':'])
+        .bytes()
+        .all(|b| b.is_ascii_lowercase() || b == b'\'');
+    let mut letters = text.chars();
+    match letters.next() {
+        Some(first) if is_word => first.to_uppercase().chain(letters).collect(),
+        _ => text.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -45,5 +68,19 @@ mod tests {
         }
         assert_eq!(ago(Duration::from_millis(900)), "just now");
         assert_eq!(ago(Duration::from_secs(12)), "12 s ago");
+    }
+
+    #[test]
+    fn log_lines_become_sentences() {
+        for (text, told) in [
+            ("no slot became free", "No slot became free."),
+            ("don't, and look", "Don't, and look."),
+            ("aws.region is not set", "aws.region is not set."),
+            ("Ask again!", "Ask again!"),
+            ("é", "é."),
+            ("", ""),
+        ] {
+            assert_eq!(sentence(text), told);
+        }
     }
 }

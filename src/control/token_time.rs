@@ -1,24 +1,10 @@
-//! What replies of AWS tell beside their content: its clock, and how long a token lives.
+//! What a reply of AWS tells about time: how long a token lives, and how far our clock is off.
 
 use super::host_prefix::ReplyDate;
-use super::{AwsError, AwsErrorKind};
-use crate::names::Environment;
 use crate::runtime::Moment;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use std::time::{Duration, UNIX_EPOCH};
-
-/// A reply that lacks what the call is made for.
-pub(super) fn incomplete(operation: &str, environment: &Environment) -> AwsError {
-    AwsError::new(
-        AwsErrorKind::Unavailable,
-        &format!(
-            "{operation} for {:?} gave no token or no host",
-            environment.name
-        ),
-        "something between here and AWS changes replies; check endpoint_url and proxies",
-    )
-}
 
 /// How far our clock is ahead of AWS's, in seconds.
 pub(super) fn clock_offset(date: &ReplyDate) -> Option<i64> {

@@ -1,0 +1,242 @@
+//! `open`: shows an environment's UI in the browser, or tells its URL.
+
+use super::inputs::Inputs;
+use super::terminal::Terminal;
+use super::{Exit, browser, management};
+use crate::app::{self, Configured};
+use crate::config::Config;
+use clap::Args;
+use serde_json::Value;
+use std::fmt;
+use std::time::Duration;
+
+/// The options of `open`.
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    #[command(flatten)]
+    inputs: Inputs,
+    /// The environment, by its local name or MWAA's; without it the default one, or the overview
+    #[arg(value_name = "ENV")]
+    first: Option<String>,
+    /// Where to go in its UI, such as /home
+    #[arg(value_name = "PATH", value_parser = path)]
+    second: Option<String>,
+    /// Print the URL and open nothing
+    #[arg(long)]
+    print: bool,
+}
+
+pub(super) fn run(options: &Options, terminal: &Terminal) -> Exit {
+    let config = match options.inputs.load(terminal) {
+        Ok(config) => config,
+        Err(exit) => return exit,
+    };
+    let (name, path) = match options.wanted() {
+        Ok(wanted) => wanted,
+        Err(error) => return terminal.fail(Exit::Usage, &error, Some(PATH_HINT)),
+    };
+    let running = running(&config);
+    let is_running = running.is_some();
+    let known = running.unwrap_or_else(|| Known::configured(&config));
+    if !is_running {
+        let error = NotRunning(config.management.address.to_string());
+        if !options.print {
+            return terminal.fail(Exit::Unavailable, &error, Some(START_HINT));
+        }
+        terminal.say(format_args!(
+            "warning: {error}; the URL is the configuration's"
+        ));
+    }
+    let url = match known.url(name, path) {
+        Ok(url) => url,
+        Err(error) => return terminal.fail(Exit::Failed, &error, Some(error.hint())),
+    };
+    if options.print {
+        terminal.data(format_args!("{url}\n"));
+        return Exit::Done;
+    }
+    terminal.say(format_args!("opening {url}"));
+    match browser::open(&url) {
+        Ok(()) => Exit::Done,
+        Err(error) => terminal.fail(Exit::Failed, &error, Some("open the URL yourself")),
+    }
+}
+
+impl Options {
+    /// The environment and the path; a path may stand alone.
+    fn wanted(&self) -> Result<(Option<&str>, Option<&str>), BadPath> {
+        match (self.first.as_deref(), self.second.as_deref()) {
+            (Some(only), None) if only.starts_with('/') => {
+                path(only)?;
+                Ok((None, Some(only)))
+            }
+            (first, second) => Ok((first, second)),
+        }
+    }
+}
+
+/// The environments that may be opened.
+struct Known {
+    environments: Vec<Configured>,
+    /// Where all of them are shown.
+    overview: Option<String>,
+}
+
+impl Known {
+    fn configured(config: &Config) -> Self {
+        Self {
+            environments: app::configured(config),
+            overview: app::shared_url(config),
+        }
+    }
+
+    /// What the status of a running gateway says.
+    fn told(status: &Value) -> Option<Self> {
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        let environments = status.get("environments")?.as_array()?.iter().map(|one| {
+            let urls = one.get("urls")?.as_array()?;
+            Some(Configured {
+                local: text(one.get("local")?)?,
+                name: text(one.get("name")?)?,
+                default: one.get("default")?.as_bool()?,
+                urls: urls.iter().filter_map(text).collect(),
+            })
+        });
+        Some(Self {
+            environments: environments.collect::<Option<_>>()?,
+            overview: status.get("url").and_then(text),
+        })
+    }
+
+    fn url(&self, name: Option<&str>, path: Option<&str>) -> Result<String, NoUrl> {
+        let locals = || {
+            self.environments
+                .iter()
+                .map(|one| one.local.clone())
+                .collect()
+        };
+        let found = match name {
+            Some(name) => Some(self.find(name).ok_or_else(|| NoUrl::Unknown {
+                name: name.to_owned(),
+                known: locals(),
+            })?),
+            None => self.environments.iter().find(|one| one.default),
+        };
+        let (urls, path) = match (found, path) {
+            (Some(found), path) => (found.urls.clone(), path.unwrap_or("/")),
+            (None, None) => (self.overview.iter().cloned().collect(), "/-/"),
+            (None, Some(_)) => return Err(NoUrl::Unnamed { known: locals() }),
+        };
+        match urls.iter().find(|url| url.starts_with("http")) {
+            Some(base) => Ok(format!("{base}{path}")),
+            None => Err(NoUrl::Socket(urls.into_iter().next().unwrap_or_default())),
+        }
+    }
+
+    /// By the local name, else by MWAA's if it is only one's.
+    fn find(&self, name: &str) -> Option<&Configured> {
+        let local = self.environments.iter().find(|one| one.local == name);
+        let mut named = self.environments.iter().filter(|one| one.name == name);
+        local.or_else(|| match (named.next(), named.next()) {
+            (Some(only), None) => Some(only),
+            _ => None,
+        })
+    }
+}
+
+/// What a gateway at the management address says, if one answers.
+fn running(config: &Config) -> Option<Known> {
+    let (status, body) =
+        management::get(config.management.address, "/status", PATIENCE).ok()?;
+    if status != 200 {
+        return None;
+    }
+    Known::told(&serde_json::from_str(&body).ok()?)
+}
+
+/// A path that a URL may go on with: absolute, and no second host (RFC 3986 section 3.3).
+fn path(text: &str) -> Result<String, BadPath> {
+    let plain =
+        |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '<' | '>' | '\\' | '^' | '`');
+    if text.starts_with('/') && !text.starts_with("//") && text.chars().all(plain) {
+        Ok(text.to_owned())
+    } else {
+        Err(BadPath)
+    }
+}
+
+#[derive(Debug)]
+struct BadPath;
+
+impl fmt::Display for BadPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PATH must begin with one / and hold what URLs hold, as in /home")
+    }
+}
+
+impl std::error::Error for BadPath {}
+
+#[derive(Debug)]
+struct NotRunning(String);
+
+impl fmt::Display for NotRunning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no gateway answers at {}", self.0)
+    }
+}
+
+impl std::error::Error for NotRunning {}
+
+/// There is nothing to open.
+#[derive(Debug)]
+enum NoUrl {
+    Socket(String),
+    Unknown { name: String, known: Vec<String> },
+    Unnamed { known: Vec<String> },
+}
+
+impl NoUrl {
+    fn hint(&self) -> &'static str {
+        match self {
+            Self::Socket(_) => {
+                "set listener.address to \"127.0.0.1:8080\", or give the environment a `listen` of that form"
+            }
+            Self::Unknown { .. } | Self::Unnamed { .. } => {
+                "`mwaa-gateway environments` lists what there is"
+            }
+        }
+    }
+}
+
+impl fmt::Display for NoUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |known: &[String]| match known {
+            [] => "none".to_owned(),
+            known => known.join(", "),
+        };
+        match self {
+            Self::Socket(url) => {
+                write!(f, "it listens on {url}, which no browser can open")
+            }
+            Self::Unknown { name, known } => {
+                write!(
+                    f,
+                    "there is no environment {name:?}; known are: {}",
+                    list(known)
+                )
+            }
+            Self::Unnamed { known } => {
+                write!(f, "which environment? known are: {}", list(known))
+            }
+        }
+    }
+}
+
+impl std::error::Error for NoUrl {}
+
+const PATH_HINT: &str = "write it as in `mwaa-gateway open prod /home`";
+const START_HINT: &str = "start one with `mwaa-gateway serve`, or say where it is with --management; \
+     --print gives the URL without one";
+
+/// The management address answers at once, or nobody is there.
+const PATIENCE: Duration = Duration::from_secs(2);

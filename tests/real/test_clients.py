@@ -1,0 +1,95 @@
+"""Airflow's own clients, requests and curl reach real Airflows through the gateway with a base URL
+and no credentials."""
+
+import json
+import subprocess
+
+import pytest
+import requests
+from airflows import VERSIONS
+from programs import HERE, LAB, curl, environment
+
+DAGS = ["lab_hello", "lab_params"]
+THREES = [name for name in VERSIONS if name != "airflow2"]
+
+# An id with all that paths can stumble over; Airflow makes such ids itself, but for the slash.
+RUN = "manual__2026-01-02T03:04:05+00:00"
+
+
+def run(fleet, argv, **more):
+    env = environment(fleet.folder, **more)
+    done = subprocess.run(
+        [str(word) for word in argv], env=env, capture_output=True, encoding="utf-8", timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, f"{argv}: {done.stdout}{done.stderr}"
+    return done.stdout
+
+
+@pytest.mark.parametrize("name", VERSIONS)
+def test_the_airflow_client(fleet, name):
+    airflow = fleet.ready(name)
+    client = f"client{airflow.major}"
+    script = HERE / "clients" / f"airflow{airflow.major}.py"
+    told = json.loads(run(fleet, [LAB / client / "bin/python", script, fleet.own_url(name), RUN]))
+    assert told == {
+        "version": airflow.version,
+        "dags": DAGS,
+        "run": [RUN, RUN, {"lines": 1}],
+        "variable": "ž /+%2F",
+    }
+    found = airflow.query("select run_id from dag_run where dag_id = 'lab_params'")
+    assert RUN in found
+
+
+@pytest.mark.parametrize("name", THREES)
+def test_airflowctl(fleet, name, tmp_path):
+    fleet.ready(name)
+    program = LAB / "airflowctl/bin/airflowctl"
+    # it insists on a token; the gateway puts the environment's in its place
+    more = {"AIRFLOW_CLI_TOKEN": "any", "HOME": tmp_path, "AIRFLOW_HOME": tmp_path}
+    login = ["auth", "login", "--api-url", fleet.own_url(name), "--skip-keyring"]
+    run(fleet, [program, *login], **more)
+    listed = run(fleet, [program, "dags", "list", "-o", "json"], **more)
+    dags = json.loads(listed[listed.index("[") :])
+    assert sorted(dag["dag_id"] for dag in dags) == DAGS
+
+
+@pytest.mark.parametrize("name", VERSIONS)
+def test_requests(fleet, name):
+    airflow = fleet.ready(name)
+    api = fleet.own_url(name) + f"/api/v{airflow.major - 1}"
+    with requests.Session() as session:
+        session.trust_env = False
+        # what a script may still send from the days before the gateway
+        session.headers["Authorization"] = "Bearer of.bad.news"
+        session.cookies.set("session", "stale")
+        session.cookies.set("_token", "stale")
+        for _ in range(3):
+            reply = session.get(f"{api}/dags", params={"order_by": "dag_id"})
+            assert reply.status_code == 200, reply.text
+            assert [dag["dag_id"] for dag in reply.json()["dags"]] == DAGS
+            assert not reply.cookies
+        pool = {"name": "p", "slots": 3, "include_deferred": False}
+        assert session.post(f"{api}/pools", json=pool).status_code in (200, 201)
+        change = {"params": {"update_mask": "slots"}, "json": {"slots": 5}}
+        changed = session.patch(f"{api}/pools/p", **change)
+        assert changed.status_code == 200 and changed.json()["slots"] == 5, changed.text
+        assert session.delete(f"{api}/pools/p").status_code == 204
+        assert session.get(f"{api}/pools/p").status_code == 404
+
+
+@pytest.mark.parametrize("name", VERSIONS)
+def test_curl(fleet, name):
+    airflow = fleet.ready(name)
+    reply = curl(f"{fleet.url(name)}/api/v{airflow.major - 1}/version")
+    assert (reply.status, reply.json()["version"]) == (200, airflow.version)
+    assert "set-cookie" not in reply.headers
+
+
+@pytest.mark.parametrize("name", VERSIONS)
+def test_the_command_line(fleet, name):
+    airflow = fleet.ready(name)
+    url = f"{fleet.own_url(name)}/aws_mwaa/cli"
+    reply = curl(url, ["Content-Type: text/plain", "Accept: text/plain"], "version")
+    assert (reply.status, reply.text().strip()) == (200, airflow.version)
