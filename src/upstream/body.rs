@@ -3,7 +3,7 @@
 use super::pool::Lease;
 use crate::credential::Keyed;
 use crate::runtime::{Deadline, Sweeper};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
@@ -74,16 +74,26 @@ impl ReplyBody {
         Ok(keyed)
     }
 
+    /// Reads on until there is enough to recognise a short text by, or the end: a compressing
+    /// server may send the ten bytes of its format first.
     pub(super) async fn peek(&mut self) -> Bytes {
-        if self.front.is_none() && self.broken.is_none() {
+        let mut seen = BytesMut::new();
+        while seen.len() < PEEKED && self.broken.is_none() {
             match self.frame().await {
-                Some(Ok(frame)) => self.front = frame.into_data().ok(),
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) => seen.extend_from_slice(&data),
+                    Err(_trailers) => break,
+                },
                 // told once more to whoever reads on: it must not look like the end
                 Some(Err(error)) => self.broken = Some(error),
-                None => {}
+                None => break,
             }
         }
-        self.front.clone().unwrap_or_default()
+        let seen = seen.freeze();
+        if !seen.is_empty() {
+            self.front = Some(seen.clone());
+        }
+        seen
     }
 
     fn complete(&mut self) {
@@ -172,3 +182,7 @@ impl Drop for ReplyBody {
         }
     }
 }
+
+/// How much of a reply is looked at, in bytes: more than the longest text that tells of a dead
+/// session.
+const PEEKED: usize = 512;
