@@ -5,6 +5,7 @@ use super::GuardError;
 use super::reserved::{Reserved, reserved};
 use http::Uri;
 use http::uri::PathAndQuery;
+use percent_encoding::percent_decode_str;
 use std::borrow::Cow;
 
 /// A request target whose path has one reading only.
@@ -42,9 +43,19 @@ impl Target {
     /// Whether Airflow takes it as signing out, which it does by GET too: the FAB provider's
     /// way, and those of Airflow 2 and 3.
     pub fn signs_out(&self) -> bool {
-        let path = self.path();
-        let path = path.strip_suffix('/').unwrap_or(path);
-        matches!(path, "/logout" | "/auth/logout" | "/api/v2/auth/logout")
+        matches!(
+            self.meant().as_ref(),
+            "/logout" | "/auth/logout" | "/api/v2/auth/logout"
+        )
+    }
+
+    /// The path as the web server reads it, for what is decided by name: escapes undone, and no
+    /// slash at its end.
+    pub fn meant(&self) -> Cow<'_, str> {
+        match percent_decode_str(self.path()).decode_utf8_lossy() {
+            Cow::Borrowed(path) => Cow::Borrowed(path.strip_suffix('/').unwrap_or(path)),
+            Cow::Owned(path) => Cow::Owned(path.trim_end_matches('/').to_owned()),
+        }
     }
 
     /// Path and query, exactly as sent.
@@ -155,6 +166,14 @@ mod tests {
             "/api/v2/variables/a%2Fb",
         ] {
             assert_eq!(read(path), Ok(None), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_name_in_disguise_is_known() {
+        for path in ["/logout/", "/logou%74/", "/api/v2/auth%2Flogout%2f"] {
+            let target = Target::read(&path.parse().unwrap(), 8192).unwrap();
+            assert!(target.signs_out(), "{path}");
         }
     }
 

@@ -51,7 +51,12 @@ async fn a_login_page_leads_back_and_never_away() {
         let wish = wish
             .replace("OURS", &format!("http://{ours}"))
             .replace("HOST", &host);
-        let page = ["/login/", "/login", "/auth/login/", "/api/v2/auth/login"][number % 4];
+        let page = [
+            "/login/",
+            "/logi%6e",
+            "/auth/login/",
+            "/api/v2/auth%2Flogin",
+        ][number % 4];
         let reply = ask(&format!("{page}?next={wish}")).await;
         assert_eq!(reply.status, 302, "{wish}: {reply}");
         assert_eq!(reply.header("location"), Some(to), "{wish}");

@@ -105,3 +105,35 @@ async fn the_login_is_never_proxied() {
         assert_eq!(harness.journal().web_count(), before, "{version}");
     }
 }
+
+/// Airflow 3 makes a token of a session there, which a script in a page could carry off.
+#[tokio::test]
+async fn no_token_is_made_of_a_session_for_use_elsewhere() {
+    for version in ["3.0.6", "3.3.1"] {
+        let harness = Harness::airflow(version).await;
+        for target in [
+            "/ui/auth/token",
+            "/ui/auth/token/",
+            "/ui/auth/token?x=1",
+            "/ui/auth%2Ftoken",
+            "/ui/auth/toke%6e",
+            "/%75i/auth/token",
+            "/ui/auth/token%2F",
+        ] {
+            for method in ["GET", "POST", "HEAD"] {
+                let mut client = harness.connect().await;
+                client.send(harness.asking(method, target, "")).await;
+                let head = client.head().await.to_lowercase();
+                assert!(
+                    head.starts_with("http/1.1 403 ")
+                        && head.contains("\r\nmwaa-gateway-fault: policy.forbidden_path\r\n"),
+                    "{version} {method} {target}: {head}"
+                );
+            }
+        }
+        let reply = harness.get("/ui/auth/token").await;
+        assert_eq!(reply.fault(), Some("policy.forbidden_path"), "{reply}");
+        let journal = harness.journal();
+        assert_eq!((journal.control_count(), journal.web_connections()), (0, 0));
+    }
+}

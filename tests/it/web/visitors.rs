@@ -93,6 +93,9 @@ async fn a_link_of_another_site_signs_nobody_out() {
             "/auth/logout/",
             "/api/v2/auth/logout",
             "/api/v2/auth/logout/",
+            "/logou%74/",
+            "/%61uth/logout",
+            "/api/v2/auth%2Flogout",
         ] {
             for headers in [
                 FROM_ELSEWHERE,
