@@ -39,12 +39,24 @@ impl Target {
         self.sent.query()
     }
 
+    /// The path as web servers understand it: its escapes undone, without a slash at its end.
+    /// What must not be overlooked is looked for in it; it is never sent.
+    pub fn understood(&self) -> Cow<'_, str> {
+        let path = self.path();
+        let path = percent_encoding::percent_decode_str(path).decode_utf8_lossy();
+        match path {
+            Cow::Borrowed(path) => Cow::Borrowed(path.strip_suffix('/').unwrap_or(path)),
+            Cow::Owned(path) => Cow::Owned(path.strip_suffix('/').unwrap_or(&path).to_owned()),
+        }
+    }
+
     /// Whether Airflow takes it as signing out, which it does by GET too: the FAB provider's
     /// way, and those of Airflow 2 and 3.
     pub fn signs_out(&self) -> bool {
-        let path = self.path();
-        let path = path.strip_suffix('/').unwrap_or(path);
-        matches!(path, "/logout" | "/auth/logout" | "/api/v2/auth/logout")
+        matches!(
+            &*self.understood(),
+            "/logout" | "/auth/logout" | "/api/v2/auth/logout"
+        )
     }
 
     /// Path and query, exactly as sent.

@@ -50,14 +50,14 @@ pub(super) fn kind(admitted: &Admitted) -> Result<Kind, RouteError> {
             path: path.to_owned(),
         }),
         None if admitted.target().signs_out() => Ok(Kind::Logout),
-        None => Ok(of_airflow(path)),
+        None => Ok(of_airflow(&admitted.target().understood())),
     }
 }
 
 /// The paths of Airflow 2 (Flask-AppBuilder) and of 3 (its API server, and the FAB provider
-/// below `/auth`).
+/// below `/auth`), as they are understood.
 fn of_airflow(path: &str) -> Kind {
-    match path.strip_suffix('/').unwrap_or(path) {
+    match path {
         "/login" | "/auth/login" | "/api/v2/auth/login" => Kind::Login,
         path if path.starts_with("/api/v1/") || path.starts_with("/api/v2/") => Kind::Rest,
         _ => Kind::Ui,
@@ -74,7 +74,6 @@ mod tests {
             ("/", Kind::Ui),
             ("/home", Kind::Ui),
             ("/login", Kind::Login),
-            ("/login/", Kind::Login),
             ("/api/v2/auth/login", Kind::Login),
             ("/api/v1/dags", Kind::Rest),
             ("/api/v2/dags/", Kind::Rest),
