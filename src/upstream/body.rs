@@ -3,7 +3,7 @@
 use super::pool::Lease;
 use crate::credential::Keyed;
 use crate::runtime::{Deadline, Sweeper};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
@@ -18,6 +18,8 @@ use std::time::Duration;
 pub struct ReplyBody {
     /// What was looked at already.
     front: Option<Bytes>,
+    /// How the body broke while it was looked at.
+    broken: Option<Box<dyn std::error::Error + Send + Sync>>,
     incoming: Incoming,
     idle: Duration,
     deadline: Option<Deadline>,
@@ -48,6 +50,7 @@ impl ReplyBody {
     ) -> Self {
         Self {
             front: None,
+            broken: None,
             incoming,
             idle,
             deadline: None,
@@ -71,14 +74,26 @@ impl ReplyBody {
         Ok(keyed)
     }
 
+    /// Reads on until there is enough to recognise a short text by, or the end: a compressing
+    /// server may send the ten bytes of its format first.
     pub(super) async fn peek(&mut self) -> Bytes {
-        if self.front.is_none()
-            && let Some(Ok(frame)) = self.frame().await
-            && let Ok(data) = frame.into_data()
-        {
-            self.front = Some(data);
+        let mut seen = BytesMut::new();
+        while seen.len() < PEEKED && self.broken.is_none() {
+            match self.frame().await {
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) => seen.extend_from_slice(&data),
+                    Err(_trailers) => break,
+                },
+                // told once more to whoever reads on: it must not look like the end
+                Some(Err(error)) => self.broken = Some(error),
+                None => break,
+            }
         }
-        self.front.clone().unwrap_or_default()
+        let seen = seen.freeze();
+        if !seen.is_empty() {
+            self.front = Some(seen.clone());
+        }
+        seen
     }
 
     fn complete(&mut self) {
@@ -100,6 +115,9 @@ impl Body for ReplyBody {
         let this = &mut *self;
         if let Some(front) = this.front.take() {
             return Poll::Ready(Some(Ok(Frame::data(front))));
+        }
+        if let Some(error) = this.broken.take() {
+            return Poll::Ready(Some(Err(error)));
         }
         match Pin::new(&mut this.incoming).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
@@ -138,7 +156,7 @@ impl Body for ReplyBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.front.is_none() && self.incoming.is_end_stream()
+        self.front.is_none() && self.broken.is_none() && self.incoming.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -164,3 +182,7 @@ impl Drop for ReplyBody {
         }
     }
 }
+
+/// How much of a reply is looked at, in bytes: more than the longest text that tells of a dead
+/// session.
+const PEEKED: usize = 512;

@@ -76,9 +76,12 @@ class Tab:
         return {cookie["name"]: cookie for cookie in self.context.cookies()}
 
     def failures(self):
-        """The replies that tell of a broken server or of somebody signed out."""
-        bad = [reply for reply in self.replies if reply.status in (401, 403) or reply.status >= 500]
-        return [f"{reply.status} {reply.request.method} {reply.url}" for reply in bad]
+        """The replies that the gateway made itself, and those that tell of somebody signed out."""
+        return [
+            f"{reply.status} {reply.request.method} {reply.url}"
+            for reply in self.replies
+            if reply.status in (401, 403) or "mwaa-gateway-fault" in reply.headers
+        ]
 
     def close(self):
         self.context.close()

@@ -53,12 +53,11 @@ class Two:
         assert reply.value.status == 200
         expect(self.page.locator("#pause_resume")).to_be_checked(checked=on)
 
-    def list_users(self):
-        """Returns the frame that shows them."""
+    def see_users(self):
         self.page.get_by_text("Security", exact=True).first.click()
         self.page.get_by_role("link", name="List Users").click()
         self.page.wait_for_url("**/users/list/")
-        return self.page.main_frame
+        expect(self.page.get_by_text("assumed-role/Admin").first).to_be_visible()
 
     def log_out(self):
         self.page.locator(".navbar-right .dropdown-toggle").last.click()
@@ -112,14 +111,12 @@ class Three:
         assert reply.value.status == 200
         expect(switch).to_have_attribute("data-state", "unchecked")
 
-    def list_users(self):
-        """Returns the frame that shows them."""
+    def see_users(self):
         self.page.get_by_role("button", name="Security").click()
         self.page.get_by_role("menuitem", name="Users").click()
         self.page.wait_for_url("**/security/users**")
         frame = self.page.frame_locator("iframe")
-        expect(frame.get_by_text("List Users").first).to_be_visible()
-        return next(frame for frame in self.page.frames if "/users/list" in frame.url)
+        expect(frame.get_by_text("assumed-role/Admin").first).to_be_visible()
 
     def log_out(self):
         self.page.get_by_role("button", name="User", exact=True).click()
