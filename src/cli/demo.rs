@@ -1,10 +1,10 @@
 //! `demo`: emulator and gateway in one process; no AWS, nothing to install.
 
-use super::Exit;
 use super::folder::Folder;
 use super::serve::{announce, control};
 use super::signals::Signals;
 use super::terminal::Terminal;
+use super::{Exit, browser};
 use crate::app::{self, Extras, StartError};
 use crate::config::{self, Address, Config, Overrides, Search, env};
 use crate::control::StaticKey;
@@ -24,6 +24,9 @@ pub(super) struct Options {
     /// The address of health and metrics [default: 127.0.0.1:9180, or any other if that is taken]
     #[arg(long, value_name = "ADDR", env = env::MANAGEMENT)]
     management: Option<SocketAddr>,
+    /// Open no browser (one is opened only when a person looks on)
+    #[arg(long)]
+    no_browser: bool,
     /// The Airflow version that the emulator plays
     #[arg(long, value_name = "VERSION", default_value = "2.10.3")]
     airflow_version: AirflowVersion,
@@ -62,6 +65,7 @@ pub(super) fn run(options: &Options, terminal: &Terminal) -> Exit {
         if let Some(url) = built.urls().first() {
             terminal.data(pages(url, options.airflow_version));
             terminal.data(lesson(url, options.airflow_version));
+            show(url, options, terminal);
         }
         signals.run(built).await
     })
@@ -115,6 +119,23 @@ fn management() -> SocketAddr {
         usual
     } else {
         ([127, 0, 0, 1], 0).into()
+    }
+}
+
+/// Opens the overview, where there is a person and a desktop to do it on; whoever looks on by
+/// ssh or in a container has the addresses.
+fn show(url: &str, options: &Options, terminal: &Terminal) {
+    let overview = url
+        .strip_prefix("http://")
+        .and_then(|host| host.rsplit_once(':'))
+        .map(|(_, port)| format!("http://localhost:{port}/-/"));
+    if let Some(overview) = overview
+        && !options.no_browser
+        && Terminal::is_watched()
+        && env::has_desktop()
+        && let Err(error) = browser::open(&overview)
+    {
+        terminal.say(format_args!("no browser was opened: {error}"));
     }
 }
 

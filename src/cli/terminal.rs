@@ -29,6 +29,11 @@ impl Terminal {
         }
     }
 
+    /// Whether a person reads what is printed.
+    pub(super) fn is_watched() -> bool {
+        io::stdout().is_terminal() && io::stderr().is_terminal()
+    }
+
     /// Whether talk may be coloured.
     pub(super) fn colours_talk(&self) -> bool {
         self.colour != ColorChoice::Never && io::stderr().is_terminal()

@@ -66,7 +66,11 @@ pub const VARIABLES: &[Variable] = &[
     },
     Variable {
         name: BROWSER,
-        doc: "The program that `open` starts.",
+        doc: "The program that `open` and `demo` start.",
+    },
+    Variable {
+        name: DISPLAY,
+        doc: "Whether there is a desktop on which `demo` can open a browser; `WAYLAND_DISPLAY` likewise.",
     },
     Variable {
         name: XDG_CONFIG_HOME,
@@ -98,6 +102,8 @@ const AWS_CA_BUNDLE: &str = "AWS_CA_BUNDLE";
 const HTTPS_PROXY: &str = "HTTPS_PROXY";
 const NO_PROXY: &str = "NO_PROXY";
 const BROWSER: &str = "BROWSER";
+const DISPLAY: &str = "DISPLAY";
+const WAYLAND_DISPLAY: &str = "WAYLAND_DISPLAY";
 const XDG_CONFIG_HOME: &str = "XDG_CONFIG_HOME";
 const HOME: &str = "HOME";
 
@@ -141,6 +147,14 @@ pub fn no_proxy() -> Option<String> {
 /// The program that shows a web page.
 pub fn browser() -> Option<OsString> {
     read(BROWSER)
+}
+
+/// Whether a browser could be seen here: every Mac has a desktop, other systems say so.
+pub fn has_desktop() -> bool {
+    cfg!(target_os = "macos")
+        || [BROWSER, DISPLAY, WAYLAND_DISPLAY]
+            .iter()
+            .any(|name| read(name).is_some())
 }
 
 /// Whether expected files are to be rewritten by the tests that compare with them.

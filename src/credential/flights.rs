@@ -2,7 +2,8 @@
 //! time, refreshed ahead while in use, and kept when a refresh fails.
 
 use super::error::{CredentialError, MintError};
-use super::slot::{Outcome, Perishable, Slot, Step, Watch};
+use super::perishable::Perishable;
+use super::slot::{Outcome, Slot, Step, Watch};
 use crate::control::{AwsError, AwsErrorKind};
 use crate::names::{Entry, EntryId};
 use crate::runtime::{Background, Moment};
@@ -23,7 +24,7 @@ pub(super) trait Source: fmt::Debug + Send + Sync + 'static {
     type Item: Perishable;
 
     /// Makes one, in one try.
-    fn make<'a>(&'a self, entry: &'a Entry, generation: u64) -> Making<'a, Self::Item>;
+    fn make<'a>(&'a self, entry: &'a Entry) -> Making<'a, Self::Item>;
 
     /// Counts and logs how a try or a flight ended: `ok`, `retried` or a fault's code.
     fn count(&self, entry: &Entry, outcome: &'static str);
@@ -133,7 +134,7 @@ impl<S: Source> Flights<S> {
     ) {
         let (flights, entry) = (Arc::clone(self), Arc::clone(entry));
         self.background.spawn(async move {
-            let tries = flights.tries(&entry, generation, patience);
+            let tries = flights.tries(&entry, patience);
             let outcome = tokio::time::timeout(flights.limits.total, tries)
                 .await
                 .unwrap_or_else(|_elapsed| Err(flights.late(&entry)))
@@ -146,15 +147,10 @@ impl<S: Source> Flights<S> {
         });
     }
 
-    async fn tries(
-        &self,
-        entry: &Entry,
-        generation: u64,
-        patience: Patience,
-    ) -> Result<S::Item, MintError> {
+    async fn tries(&self, entry: &Entry, patience: Patience) -> Result<S::Item, MintError> {
         let mut tries = 0;
         loop {
-            let made = self.source.make(entry, generation).await;
+            let made = self.source.make(entry).await;
             tries += 1;
             match made {
                 Err(error) if error.is_passing() && tries < patience.tries() => {

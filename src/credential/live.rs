@@ -1,7 +1,7 @@
 //! One minted token: where it may go, and how long it may be used. Pure: time is passed in.
 
 use super::host::believed;
-use super::slot::Perishable;
+use super::perishable::Perishable;
 use crate::control::{AwsError, AwsErrorKind, CliToken};
 use crate::names::Environment;
 use crate::runtime::Moment;
@@ -15,7 +15,6 @@ pub struct Live {
     authorization: HeaderValue,
     host: Arc<str>,
     host_field: HeaderValue,
-    generation: u64,
     asked: Moment,
     usable: Duration,
     refresh_at: Duration,
@@ -29,7 +28,6 @@ impl Live {
         environment: &Environment,
         asked: Moment,
         longest: Duration,
-        generation: u64,
     ) -> Result<Self, AwsError> {
         let host = minted.host.as_str();
         let host_field = believed(host, &minted.region, environment)?;
@@ -52,7 +50,6 @@ impl Live {
             authorization,
             host: host.into(),
             host_field,
-            generation,
             asked,
             usable,
             refresh_at,
@@ -61,7 +58,7 @@ impl Live {
 
     /// Checks what AWS gave, without keeping it: the token and the name of the web server.
     pub fn check(minted: &CliToken, environment: &Environment) -> Result<(), AwsError> {
-        Self::new(minted, environment, Moment::now(), Duration::MAX, 0).map(drop)
+        Self::new(minted, environment, Moment::now(), Duration::MAX).map(drop)
     }
 
     /// The `Authorization` header's value; marked sensitive.
@@ -87,10 +84,6 @@ impl Live {
 
 impl Perishable for Live {
     const RENEWALS: u32 = 5;
-
-    fn generation(&self) -> u64 {
-        self.generation
-    }
 
     fn is_usable(&self, now: Moment) -> bool {
         self.asked.age(now) < self.usable
@@ -125,7 +118,7 @@ pub(super) mod tests {
     }
 
     /// A token of 50 s, asked for at this moment.
-    pub(in crate::credential) fn live(asked: Moment, generation: u64) -> Live {
+    pub(in crate::credential) fn live(asked: Moment) -> Live {
         let region = "eu-west-1";
         let minted = CliToken {
             token: Secret::new("token".to_owned()),
@@ -135,7 +128,7 @@ pub(super) mod tests {
             clock_offset: None,
         };
         let longest = s(50);
-        Live::new(&minted, &environment(), asked, longest, generation).expect("a token")
+        Live::new(&minted, &environment(), asked, longest).expect("a token")
     }
 
     fn environment() -> Environment {

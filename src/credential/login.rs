@@ -54,7 +54,7 @@ pub(super) struct Logins {
 impl Source for Logins {
     type Item = Session;
 
-    fn make<'a>(&'a self, entry: &'a Entry, generation: u64) -> Making<'a, Session> {
+    fn make<'a>(&'a self, entry: &'a Entry) -> Making<'a, Session> {
         Box::pin(async move {
             let environment = &entry.environment;
             let minted = self.control.create_web_login_token(environment).await?;
@@ -80,15 +80,7 @@ impl Source for Logins {
                 }
                 .into());
             }
-            let session = Session::new(
-                &minted,
-                host_field,
-                &reply,
-                three,
-                asked,
-                self.longest,
-                generation,
-            );
+            let session = Session::new(&minted, host_field, &reply, three, asked, self.longest);
             session.map_err(Into::into)
         })
     }

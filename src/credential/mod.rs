@@ -6,6 +6,7 @@ mod flights;
 mod host;
 mod live;
 mod login;
+mod perishable;
 mod renewals;
 mod session;
 mod slot;
@@ -25,7 +26,6 @@ use crate::telemetry::Metrics;
 use flights::Flights;
 use http::{HeaderMap, HeaderValue};
 use login::Logins;
-use slot::Perishable as _;
 use std::sync::Arc;
 use std::time::Duration;
 use tokens::CliTokens;
@@ -148,7 +148,7 @@ impl Broker {
     pub async fn renew(&self, keyed: &Keyed) -> Option<Renewal> {
         let entry = keyed.seated.entry();
         let slot = self.tokens.slot(entry.id);
-        if !slot.refused(keyed.live.generation(), Moment::now()) {
+        if !slot.refused(&keyed.live, Moment::now()) {
             return None;
         }
         self.tokens.obtain(entry).await.ok().map(Renewal)
@@ -168,7 +168,7 @@ impl Broker {
         reply: &str,
     ) -> Result<SignedIn, CredentialError> {
         let slot = self.sessions.slot(signed.passage.entry().id);
-        if !slot.refused(signed.session.generation(), Moment::now()) {
+        if !slot.refused(&signed.session, Moment::now()) {
             return Err(login_loop(reply));
         }
         self.sign_in(signed.passage).await
@@ -179,7 +179,7 @@ impl Broker {
     pub fn reissued(&self, signed: &SignedIn, headers: &HeaderMap) {
         if let Some(session) = signed.session.reissued(headers, Moment::now()) {
             let slot = self.sessions.slot(signed.passage.entry().id);
-            slot.amend(signed.session.generation(), session);
+            slot.amend(&signed.session, session);
         }
     }
 

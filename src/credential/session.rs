@@ -3,8 +3,9 @@
 
 use super::error::LoginError;
 use super::login::LoginReply;
-use super::slot::Perishable;
+use super::perishable::Perishable;
 use crate::control::WebToken;
+use crate::names::Secret;
 use crate::runtime::Moment;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -20,10 +21,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 pub struct Session {
     cookies: HeaderValue,
     bearer: Option<HeaderValue>,
-    flask: Option<Arc<str>>,
+    flask: Option<Arc<Secret<String>>>,
     host: Arc<str>,
     host_field: HeaderValue,
-    generation: u64,
     asked: Moment,
     usable: Duration,
     refresh_at: Duration,
@@ -50,7 +50,6 @@ impl Session {
         three: bool,
         asked: Moment,
         longest: Duration,
-        generation: u64,
     ) -> Result<Self, LoginError> {
         let jar = Jar::read(&reply.headers);
         let wanted = if three { &jar.token } else { &jar.flask };
@@ -64,7 +63,7 @@ impl Session {
         let flask = jar
             .flask
             .as_ref()
-            .map(|cookie| Arc::from(cookie.value.as_str()));
+            .map(|cookie| Arc::new(Secret::new(cookie.value.clone())));
         let token = jar.token.as_ref().filter(|_| three);
         let usable = usable_for(wanted.life, longest);
         // late, because a new session of Airflow 2 makes the forms of open pages stale
@@ -82,7 +81,6 @@ impl Session {
             flask,
             host: minted.host.as_str().into(),
             host_field,
-            generation,
             asked,
             usable,
             refresh_at,
@@ -147,10 +145,6 @@ impl Session {
 impl Perishable for Session {
     /// A web server that refuses what it has just given must not be asked again and again.
     const RENEWALS: u32 = 1;
-
-    fn generation(&self) -> u64 {
-        self.generation
-    }
 
     fn is_usable(&self, now: Moment) -> bool {
         self.asked.age(now) < self.usable
@@ -247,9 +241,9 @@ fn usable_for(life: Option<Duration>, longest: Duration) -> Duration {
 }
 
 /// The `Cookie` header (RFC 6265 section 4.2).
-fn cookies(token: Option<&str>, flask: Option<&str>) -> Option<HeaderValue> {
+fn cookies(token: Option<&str>, flask: Option<&Secret<String>>) -> Option<HeaderValue> {
     let token = token.map(|value| (TOKEN, value));
-    let flask = flask.map(|value| (FLASK, value));
+    let flask = flask.map(|value| (FLASK, value.reveal().as_str()));
     let pairs: Vec<_> = token
         .into_iter()
         .chain(flask)

@@ -4,6 +4,7 @@
 //! to be first: callers only watch it. A failed refresh leaves what is live alone.
 
 use super::error::MintError;
+use super::perishable::Perishable;
 use super::renewals::Renewals;
 use crate::control::Backoff;
 use crate::runtime::Moment;
@@ -11,21 +12,6 @@ use arc_swap::ArcSwapOption;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
-
-/// Something that lives for a while.
-pub(super) trait Perishable: Send + Sync + 'static {
-    /// Which flight it came from; what was refused is named by it.
-    fn generation(&self) -> u64;
-
-    /// Whether it may still be used.
-    fn is_usable(&self, now: Moment) -> bool;
-
-    /// Whether it should be replaced ahead of its end, if it is in use.
-    fn is_due(&self, now: Moment) -> bool;
-
-    /// How often it may be replaced after a refusal.
-    const RENEWALS: u32;
-}
 
 /// How a flight ended.
 pub(super) type Outcome<T> = Result<Arc<T>, Arc<MintError>>;
@@ -134,12 +120,11 @@ impl<T: Perishable> Slot<T> {
         }
     }
 
-    /// The web server refused this generation's token. Says whether a new one may be asked for;
-    /// a web server that refuses everything must not turn each request into a mint.
-    pub(super) fn refused(&self, generation: u64, now: Moment) -> bool {
+    /// The web server refused what was used. Says whether a new one may be asked for; a web
+    /// server that refuses everything must not turn each request into a mint.
+    pub(super) fn refused(&self, used: &Arc<T>, now: Moment) -> bool {
         let mut state = self.lock();
-        let current = self.live.load().as_ref().map(|live| live.generation());
-        if current != Some(generation) {
+        if !self.is_live(used) {
             // somebody has replaced it already: the new one is worth a try
             return true;
         }
@@ -151,16 +136,19 @@ impl<T: Perishable> Slot<T> {
     }
 
     /// Replaces what is live by what the web server made of it, unless it has gone since.
-    pub(super) fn amend(&self, generation: u64, by: T) {
+    pub(super) fn amend(&self, used: &Arc<T>, by: T) {
         let _state = self.lock();
-        if self.live.load().as_ref().map(|live| live.generation()) == Some(generation) {
+        if self.is_live(used) {
             self.live.store(Some(Arc::new(by)));
         }
     }
 
-    /// Lets go of what is live, and gives it.
+    /// Lets go of what is live, and gives it. A flight in the air serves whoever waits for it,
+    /// and leaves nothing behind.
     pub(super) fn forget(&self) -> Option<Arc<T>> {
-        let _state = self.lock();
+        let mut state = self.lock();
+        state.generation += 1;
+        state.flight = None;
         self.live.swap(None)
     }
 
@@ -177,6 +165,12 @@ impl<T: Perishable> Slot<T> {
     /// Whether one is being made.
     pub(super) fn is_making(&self) -> bool {
         self.lock().in_flight().is_some()
+    }
+
+    /// Whether it is the live one itself, not one that has taken its place.
+    fn is_live(&self, used: &Arc<T>) -> bool {
+        let live = self.live.load();
+        live.as_ref().is_some_and(|live| Arc::ptr_eq(live, used))
     }
 
     fn lock(&self) -> MutexGuard<'_, State<T>> {
@@ -267,13 +261,38 @@ mod tests {
                 panic!("no mint")
             };
             assert!(slot.refresh(at(start)).is_none(), "one at a time");
-            slot.land(
-                generation,
-                &Ok(Arc::new(live(at(start), generation))),
-                at(start),
-            );
+            slot.land(generation, &Ok(Arc::new(live(at(start)))), at(start));
             // a thread that had seen the token before this one
             assert!(slot.refresh(at(start)).is_none());
         }
+    }
+
+    #[test]
+    fn what_took_the_place_of_the_refused_one_stays() {
+        let slot = Slot::<Live>::default();
+        let Step::Make(generation, _sender, _) = slot.obtain(at(0)) else {
+            panic!("no mint")
+        };
+        let old = Arc::new(live(at(0)));
+        slot.land(generation, &Ok(Arc::clone(&old)), at(0));
+        slot.amend(&old, live(at(1)));
+        assert!(slot.refused(&old, at(1)), "another is there");
+        let new = slot.usable(at(1)).expect("it stays");
+        assert!(!Arc::ptr_eq(&old, &new));
+        slot.amend(&old, live(at(2)));
+        let same = slot.usable(at(2)).expect("it stays");
+        assert!(Arc::ptr_eq(&new, &same), "amended from what is gone");
+    }
+
+    #[test]
+    fn what_was_in_the_air_when_all_was_forgotten_does_not_stay() {
+        let slot = Slot::<Live>::default();
+        let Step::Make(generation, _sender, _) = slot.obtain(at(0)) else {
+            panic!("no mint")
+        };
+        assert!(slot.forget().is_none());
+        slot.land(generation, &Ok(Arc::new(live(at(0)))), at(0));
+        assert!(slot.usable(at(0)).is_none());
+        assert!(matches!(slot.obtain(at(0)), Step::Make(..)));
     }
 }

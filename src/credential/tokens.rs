@@ -21,11 +21,11 @@ pub(super) struct CliTokens {
 impl Source for CliTokens {
     type Item = Live;
 
-    fn make<'a>(&'a self, entry: &'a Entry, generation: u64) -> Making<'a, Live> {
+    fn make<'a>(&'a self, entry: &'a Entry) -> Making<'a, Live> {
         Box::pin(async move {
             let asked = Moment::now();
             let minted = self.control.create_cli_token(&entry.environment).await?;
-            let live = Live::new(&minted, &entry.environment, asked, self.longest, generation)?;
+            let live = Live::new(&minted, &entry.environment, asked, self.longest)?;
             Ok(live)
         })
     }

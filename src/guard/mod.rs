@@ -10,6 +10,7 @@ mod origin;
 mod peer;
 mod reader;
 mod refusal;
+mod reserved;
 mod target;
 
 pub use caller::CallerSecret;
@@ -17,7 +18,8 @@ pub use host::{HostRules, Named};
 pub use peer::Networks;
 pub use reader::wants_page;
 pub use refusal::GuardError;
-pub use target::{Reserved, Target};
+pub use reserved::Reserved;
+pub use target::Target;
 
 pub use crate::listener::Body;
 

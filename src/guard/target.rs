@@ -2,8 +2,10 @@
 //! judged is byte for byte the path that is sent.
 
 use super::GuardError;
+use super::reserved::{Reserved, reserved};
 use http::Uri;
 use http::uri::PathAndQuery;
+use percent_encoding::percent_decode_str;
 use std::borrow::Cow;
 
 /// A request target whose path has one reading only.
@@ -11,19 +13,6 @@ use std::borrow::Cow;
 pub struct Target {
     sent: PathAndQuery,
     reserved: Option<Reserved>,
-}
-
-/// Paths that mean something to the gateway itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reserved {
-    /// `/aws_mwaa/cli`.
-    Cli,
-    /// `/aws_mwaa/aws-console-sso`, also below `/pluginsv2` (Airflow 3).
-    Sso,
-    /// Anything else below `/aws_mwaa/` or `/pluginsv2/aws_mwaa/`.
-    Mwaa,
-    /// `/-/…`: our own pages, never forwarded.
-    Own,
 }
 
 impl Target {
@@ -54,9 +43,19 @@ impl Target {
     /// Whether Airflow takes it as signing out, which it does by GET too: the FAB provider's
     /// way, and those of Airflow 2 and 3.
     pub fn signs_out(&self) -> bool {
-        let path = self.path();
-        let path = path.strip_suffix('/').unwrap_or(path);
-        matches!(path, "/logout" | "/auth/logout" | "/api/v2/auth/logout")
+        matches!(
+            self.meant().as_ref(),
+            "/logout" | "/auth/logout" | "/api/v2/auth/logout"
+        )
+    }
+
+    /// The path as the web server reads it, for what is decided by name: escapes undone, and no
+    /// slash at its end.
+    pub fn meant(&self) -> Cow<'_, str> {
+        match percent_decode_str(self.path()).decode_utf8_lossy() {
+            Cow::Borrowed(path) => Cow::Borrowed(path.strip_suffix('/').unwrap_or(path)),
+            Cow::Owned(path) => Cow::Owned(path.trim_end_matches('/').to_owned()),
+        }
     }
 
     /// Path and query, exactly as sent.
@@ -103,7 +102,7 @@ fn check_path(path: &str) -> Result<(), GuardError> {
 }
 
 /// Undoes percent-encoding (RFC 3986 section 2.1), refusing what must not be hidden in it.
-fn decode(segment: &str, slashes: bool) -> Result<Cow<'_, [u8]>, GuardError> {
+pub(super) fn decode(segment: &str, slashes: bool) -> Result<Cow<'_, [u8]>, GuardError> {
     const BAD: GuardError = GuardError::Malformed(
         "the path contains an escape that is not allowed (%2F is, below /api/v1/, /api/v2/ and /ui/)",
     );
@@ -131,33 +130,6 @@ fn decode(segment: &str, slashes: bool) -> Result<Cow<'_, [u8]>, GuardError> {
         return Err(BAD);
     }
     Ok(Cow::Owned(decoded))
-}
-
-/// Reserved prefixes compare without regard to case or escapes, and then must be spelled
-/// plainly: the web server would decode what we had let pass.
-fn reserved(path: &str) -> Result<Option<Reserved>, GuardError> {
-    if path == "/aws_mwaa/cli" {
-        return Ok(Some(Reserved::Cli));
-    }
-    let mut segments = path.split('/').skip(1);
-    let mut next = || decode(segments.next().unwrap_or_default(), false);
-    let first = next()?.to_ascii_lowercase();
-    let family = match first.as_slice() {
-        b"-" => return Ok(Some(Reserved::Own)),
-        b"aws_mwaa" => "/aws_mwaa",
-        // other plugins of Airflow 3 live beside MWAA's own
-        b"pluginsv2" if next()?.eq_ignore_ascii_case(b"aws_mwaa") => "/pluginsv2/aws_mwaa",
-        _ => return Ok(None),
-    };
-    let rest = path.strip_prefix(family).filter(|_| !path.contains('%'));
-    let rest = rest.ok_or(GuardError::Malformed(
-        "a reserved path is spelled in an unusual way",
-    ))?;
-    Ok(Some(if rest == "/aws-console-sso" {
-        Reserved::Sso
-    } else {
-        Reserved::Mwaa
-    }))
 }
 
 const NO_PATH: GuardError = GuardError::Malformed("the target is not an absolute path");
@@ -194,6 +166,14 @@ mod tests {
             "/api/v2/variables/a%2Fb",
         ] {
             assert_eq!(read(path), Ok(None), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_name_in_disguise_is_known() {
+        for path in ["/logout/", "/logou%74/", "/api/v2/auth%2Flogout%2f"] {
+            let target = Target::read(&path.parse().unwrap(), 8192).unwrap();
+            assert!(target.signs_out(), "{path}");
         }
     }
 

@@ -50,16 +50,16 @@ pub(super) fn kind(admitted: &Admitted) -> Result<Kind, RouteError> {
             path: path.to_owned(),
         }),
         None if admitted.target().signs_out() => Ok(Kind::Logout),
-        None => Ok(of_airflow(path)),
+        None => Ok(of_airflow(path, &admitted.target().meant())),
     }
 }
 
 /// The paths of Airflow 2 (Flask-AppBuilder) and of 3 (its API server, and the FAB provider
-/// below `/auth`).
-fn of_airflow(path: &str) -> Kind {
-    match path.strip_suffix('/').unwrap_or(path) {
+/// below `/auth`). `meant` is the path as they read it.
+fn of_airflow(path: &str, meant: &str) -> Kind {
+    match meant {
         "/login" | "/auth/login" | "/api/v2/auth/login" => Kind::Login,
-        path if path.starts_with("/api/v1/") || path.starts_with("/api/v2/") => Kind::Rest,
+        _ if path.starts_with("/api/v1/") || path.starts_with("/api/v2/") => Kind::Rest,
         _ => Kind::Ui,
     }
 }
@@ -82,7 +82,8 @@ mod tests {
             ("/auth/users/list/", Kind::Ui),
             ("/loginx", Kind::Ui),
         ] {
-            assert_eq!(of_airflow(path), kind, "{path}");
+            let meant = path.strip_suffix('/').unwrap_or(path);
+            assert_eq!(of_airflow(path, meant), kind, "{path}");
         }
     }
 }

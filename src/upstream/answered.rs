@@ -4,6 +4,7 @@ use super::body::ReplyBody;
 use super::pool::{Inner, Lease};
 use crate::credential::{Keyed, Renewal};
 use bytes::Bytes;
+use http::header::SET_COOKIE;
 use http::response::Parts;
 use http::{HeaderMap, Response, StatusCode};
 use hyper::body::Incoming;
@@ -23,7 +24,8 @@ impl Answered {
         wire: &Inner,
         keyed: Option<Keyed>,
     ) -> Self {
-        let (head, incoming) = response.into_parts();
+        let (mut head, incoming) = response.into_parts();
+        hide_cookies(&mut head.headers);
         let idle = wire.settings.body_idle;
         let body = ReplyBody::new(incoming, idle, &wire.sweeper, lease, keyed);
         Self { head, body }
@@ -62,5 +64,14 @@ impl Answered {
     /// The head and the body.
     pub fn into_parts(self) -> (Parts, ReplyBody) {
         (self.head, self.body)
+    }
+}
+
+/// Keeps what the web server's cookies hold out of every `Debug` text.
+pub(super) fn hide_cookies(headers: &mut HeaderMap) {
+    for (name, value) in headers.iter_mut() {
+        if *name == SET_COOKIE {
+            value.set_sensitive(true);
+        }
     }
 }

@@ -18,6 +18,8 @@ use std::time::Duration;
 pub struct ReplyBody {
     /// What was looked at already.
     front: Option<Bytes>,
+    /// How the body broke while it was looked at.
+    broken: Option<Box<dyn std::error::Error + Send + Sync>>,
     incoming: Incoming,
     idle: Duration,
     deadline: Option<Deadline>,
@@ -48,6 +50,7 @@ impl ReplyBody {
     ) -> Self {
         Self {
             front: None,
+            broken: None,
             incoming,
             idle,
             deadline: None,
@@ -75,11 +78,16 @@ impl ReplyBody {
     /// server may send the ten bytes of its format first.
     pub(super) async fn peek(&mut self) -> Bytes {
         let mut seen = BytesMut::new();
-        while seen.len() < PEEKED
-            && let Some(Ok(frame)) = self.frame().await
-            && let Ok(data) = frame.into_data()
-        {
-            seen.extend_from_slice(&data);
+        while seen.len() < PEEKED && self.broken.is_none() {
+            match self.frame().await {
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) => seen.extend_from_slice(&data),
+                    Err(_trailers) => break,
+                },
+                // told once more to whoever reads on: it must not look like the end
+                Some(Err(error)) => self.broken = Some(error),
+                None => break,
+            }
         }
         let seen = seen.freeze();
         if !seen.is_empty() {
@@ -107,6 +115,9 @@ impl Body for ReplyBody {
         let this = &mut *self;
         if let Some(front) = this.front.take() {
             return Poll::Ready(Some(Ok(Frame::data(front))));
+        }
+        if let Some(error) = this.broken.take() {
+            return Poll::Ready(Some(Err(error)));
         }
         match Pin::new(&mut this.incoming).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
@@ -145,7 +156,7 @@ impl Body for ReplyBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.front.is_none() && self.incoming.is_end_stream()
+        self.front.is_none() && self.broken.is_none() && self.incoming.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {

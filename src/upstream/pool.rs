@@ -153,17 +153,25 @@ impl Inner {
         host: &Arc<str>,
         limit: Duration,
     ) -> Result<(http::Response<hyper::body::Incoming>, Lease), UpstreamError> {
-        let spare = spare(&request);
+        let mut spare = spare(&request);
+        let mut again = false;
         loop {
-            let (mut connection, reused) = match self.take(entry.id, host) {
+            let kept = if again {
+                None
+            } else {
+                self.take(entry.id, host)
+            };
+            let (mut connection, reused) = match kept {
                 Some(connection) => (connection, true),
                 // rare and large: boxed, so that not every exchange has room for it
                 None => (Box::pin(self.open(entry, host)).await?, false),
             };
             let exchanged = self.exchange(&mut connection, request, host, limit).await;
-            match (exchanged, &spare) {
+            match (exchanged, spare.take()) {
                 (Err(UpstreamError::Broken { .. }), Some(spare)) if reused => {
-                    request = spare.clone().map(|()| Payload::Whole(Bytes::new()));
+                    // once, on a new connection: its death may be the request's doing
+                    again = true;
+                    request = spare.map(|()| Payload::Whole(Bytes::new()));
                 }
                 (Err(error), _) => return Err(error),
                 (Ok(Exchanged::Reply(response)), _) => {
@@ -180,7 +188,9 @@ impl Inner {
                     };
                     return Ok((response, lease));
                 }
-                (Ok(Exchanged::Unwritten(again, _error)), _) if reused => request = again,
+                (Ok(Exchanged::Unwritten(unwritten, _error)), left) if reused => {
+                    (request, spare) = (unwritten, left);
+                }
                 // nothing was sent, so the outcome is not unknown
                 (Ok(Exchanged::Unwritten(_, source)), _) => {
                     return Err(UpstreamError::Unreachable {

@@ -1,5 +1,6 @@
 //! Posts the login form, over a connection of its own: rare, and not on a worker thread.
 
+use super::answered::hide_cookies;
 use super::dial::{Wire, open};
 use super::{Settings, Trusts, UpstreamError};
 use crate::credential::{LoggingIn, LoginReply, SignIn};
@@ -9,6 +10,7 @@ use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, CONTENT_TYPE, HOST, USER_AGENT};
 use http::{HeaderValue, Method, Request, Uri};
 use http_body_util::Full;
+use std::pin::pin;
 use std::sync::Arc;
 
 /// The way to the web servers' login routes.
@@ -49,16 +51,19 @@ impl LoginDoor {
         let exchange = async {
             let reply = sender.send_request(request).await.map_err(broken)?;
             // nothing of its body matters, and nothing that it points to is followed
-            let (head, _body) = reply.into_parts();
+            let (mut head, _body) = reply.into_parts();
+            hide_cookies(&mut head.headers);
             Ok(LoginReply {
                 status: head.status,
                 headers: head.headers,
             })
         };
         let both = async {
+            let mut exchange = pin!(exchange);
             tokio::select! {
-                reply = exchange => reply,
-                Err(source) = connection => Err(broken(source)),
+                reply = &mut exchange => reply,
+                // the reply may have come with the connection's end
+                _ended = connection => exchange.await,
             }
         };
         let limit = self.settings.first_byte;

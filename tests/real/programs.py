@@ -170,7 +170,7 @@ class Gateway(Program):
         argv += ["--listen", "127.0.0.1:0", "--management", "127.0.0.1:0"]
         super().__init__(argv, environment(home, **more), home)
         try:
-            self.url = self.line(r"listening on (http://127\.0\.0\.1:\d+)")[1]
+            self.url = self.line(r"listening on (https?://127\.0\.0\.1:\d+)")[1]
             self.management = self.line(r"management on (http://127\.0\.0\.1:\d+)")[1]
         except BaseException:
             self.stop()

@@ -132,7 +132,7 @@ fn configurations_in_documents_load() {
     );
     assert_eq!(
         texts.len(),
-        4,
+        5,
         "a configuration is missing, or this count is old"
     );
     for (place, text) in texts {

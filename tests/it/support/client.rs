@@ -89,6 +89,23 @@ impl Client {
         std::mem::take(&mut self.received)
     }
 
+    /// Reads the head of a message, with the empty line at its end.
+    pub(crate) async fn head(&mut self) -> String {
+        let head = soon("a head", self.until(b"\r\n\r\n")).await.unwrap();
+        String::from_utf8(head).unwrap()
+    }
+
+    /// Reads the next line, with its end.
+    pub(crate) async fn line(&mut self) -> String {
+        let line = soon("a line", self.until(b"\n")).await.unwrap();
+        String::from_utf8(line).unwrap()
+    }
+
+    /// Reads so many bytes.
+    pub(crate) async fn bytes(&mut self, count: usize) -> Vec<u8> {
+        soon("more bytes", self.exactly(count)).await.unwrap()
+    }
+
     async fn read_response(&mut self) -> io::Result<Response> {
         let head = self.until(b"\r\n\r\n").await?;
         let head = String::from_utf8_lossy(&head).into_owned();

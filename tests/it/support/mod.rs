@@ -1,14 +1,17 @@
 //! The emulator and the real gateway in one process, on ports of their own, and a raw client:
 //! what the tests speak the wire with.
 
+pub(crate) mod airflow;
 mod authority;
 mod client;
 mod harness;
 pub(crate) mod identity;
+mod puppet;
 
 pub(crate) use authority::{Authority, Pair};
 pub(crate) use client::{Client, Response};
 pub(crate) use harness::Harness;
+pub(crate) use puppet::Puppet;
 
 use mwaa_gateway::runtime::Moment;
 use std::time::Duration;

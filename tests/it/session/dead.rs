@@ -1,0 +1,190 @@
+//! A session that dies between two requests: noticed in each of Airflow's ways to say so, and
+//! replaced without the client seeing any of it.
+
+use crate::support::airflow::{DAG, JSON, OWN, VERSIONS, api};
+use crate::support::{Harness, Response, all};
+use mwaa_gateway::emulator::{DeadForm, Settings, WebFault};
+use std::time::Duration;
+
+/// What the web server said to the last requests, the login aside.
+fn statuses(harness: &Harness) -> Vec<u16> {
+    let requests = harness.reached();
+    requests
+        .iter()
+        .filter_map(|request| request.status)
+        .collect()
+}
+
+async fn paused(harness: &Harness, version: &str) -> bool {
+    let reply = harness.get(&format!("{}/dags/{DAG}", api(version))).await;
+    reply.json()["is_paused"].as_bool().unwrap()
+}
+
+/// What each version says by itself, and the forms that others have seen; `None` is the first.
+fn forms(version: &str) -> Vec<(Option<DeadForm>, u16)> {
+    vec![
+        (None, if version == "2.10.3" { 401 } else { 403 }),
+        (Some(DeadForm::Unauthorized), 401),
+        (Some(DeadForm::LoginPage), 302),
+        (Some(DeadForm::AwsSignIn), 302),
+    ]
+}
+
+#[tokio::test]
+async fn every_form_of_death_is_one_login_and_one_replay() {
+    for version in VERSIONS {
+        for (form, status) in forms(version) {
+            for write in [false, true] {
+                let harness = Harness::airflow(version).await;
+                assert!(!paused(&harness, version).await);
+                harness.script().kill_sessions();
+                if let Some(form) = form {
+                    harness.script().dead_form.next(1, form);
+                }
+                let reply = if write {
+                    harness.pause(api(version), true).await
+                } else {
+                    harness.get(&format!("{}/dags", api(version))).await
+                };
+                let what = format!("{version} {form:?} {write}");
+                assert_eq!(
+                    (reply.status, reply.fault()),
+                    (200, None),
+                    "{what}: {reply}"
+                );
+                assert_eq!(harness.logins().len(), 2, "{what}");
+                assert_eq!(statuses(&harness), [200, status, 200], "{what}");
+                let requests = harness.reached();
+                assert_eq!(requests[1].body, requests[2].body, "{what}");
+                assert_ne!(
+                    requests[1].header("cookie"),
+                    requests[2].header("cookie"),
+                    "{what}"
+                );
+                assert_eq!(paused(&harness, version).await, write, "{what}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_page_whose_session_died_is_served_and_not_the_way_to_a_login() {
+    for (version, page) in [
+        ("2.10.3", "/home"),
+        ("3.0.6", "/auth/users/list/"),
+        ("3.3.1", "/auth/users/list/"),
+    ] {
+        let harness = Harness::airflow(version).await;
+        assert_eq!(harness.get_with(page, OWN).await.status, 200);
+        harness.script().kill_sessions();
+        let reply = harness.get_with(page, OWN).await;
+        assert_eq!(reply.status, 200, "{version}: {reply}");
+        assert_eq!(statuses(&harness), [200, 302, 200], "{version}");
+    }
+}
+
+#[tokio::test]
+async fn a_session_that_ran_out_by_the_servers_clock_is_replaced() {
+    for version in VERSIONS {
+        let settings = Settings {
+            session_life: Duration::from_mins(4),
+            ..Settings::default()
+        };
+        let harness = Harness::airflow_with(settings, version, "").await;
+        let target = format!("{}/dags", api(version));
+        assert_eq!(harness.get(&target).await.status, 200);
+        // less than what makes AWS refuse our signatures
+        harness.script().advance_clock(Duration::from_secs(241));
+        assert_eq!(harness.get(&target).await.status, 200, "{version}");
+        assert_eq!(statuses(&harness), [200, 401, 200], "{version}");
+    }
+}
+
+#[tokio::test]
+async fn many_on_a_dead_session_share_one_login() {
+    for version in VERSIONS {
+        let harness = Harness::airflow(version).await;
+        let target = format!("{}/dags", api(version));
+        assert_eq!(harness.get(&target).await.status, 200);
+        harness.script().kill_sessions();
+        let request = harness.asking("GET", &target, "");
+        for reply in all(harness.at_once(vec![request; 50])).await {
+            assert_eq!(reply.status, 200, "{version}: {reply}");
+        }
+        assert_eq!(harness.logins().len(), 2, "{version}");
+    }
+}
+
+/// A body that is not kept can't be sent again: the client is told that nothing was done.
+#[tokio::test]
+async fn a_streamed_write_on_a_dead_session_is_not_repeated() {
+    for version in ["2.10.3", "3.3.1"] {
+        for chunked in [true, false] {
+            let harness = Harness::airflow(version).await;
+            assert!(!paused(&harness, version).await);
+            harness.script().kill_sessions();
+            let reply = write_at_length(&harness, version, chunked).await;
+            let what = format!("{version} {chunked}");
+            assert_eq!(
+                (reply.status, reply.fault()),
+                (503, Some("session.expired")),
+                "{what}: {reply}"
+            );
+            assert_eq!(reply.header("retry-after"), Some("1"), "{reply}");
+            assert_eq!(harness.reached().len(), 2, "{what}: sent twice");
+            assert!(!paused(&harness, version).await, "{what}: it was done");
+            let reply = write_at_length(&harness, version, chunked).await;
+            assert_eq!(reply.status, 200, "{what}: {reply}");
+            assert!(paused(&harness, version).await, "{what}");
+            assert_eq!(harness.logins().len(), 2, "{what}");
+        }
+    }
+}
+
+async fn write_at_length(harness: &Harness, version: &str, chunked: bool) -> Response {
+    let target = format!("{}/dags/{DAG}", api(version));
+    let body = "{\"is_paused\": true}";
+    let request = if chunked {
+        let headers = format!("{JSON}Transfer-Encoding: chunked\r\n");
+        let head = harness.asking("PATCH", &target, &headers);
+        format!("{head}{:x}\r\n{body}\r\n0\r\n\r\n", body.len())
+    } else {
+        let body = format!("{body}{}", " ".repeat(70_000));
+        harness.sending("PATCH", &target, JSON, &body)
+    };
+    harness.connect().await.exchange(request).await
+}
+
+/// What was looked at to see whether the session is dead is passed on no less truthfully.
+#[tokio::test]
+async fn a_refusal_that_is_cut_short_never_looks_complete() {
+    let harness = Harness::airflow("3.3.1").await;
+    assert_eq!(harness.get("/api/v2/dags").await.status, 200);
+    let head = "HTTP/1.1 403 Forbidden\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
+    for cut in [head.to_owned(), format!("{head}5\r\n{{\"det\r\n")] {
+        let fault = WebFault::Raw(cut.clone().into_bytes());
+        harness.script().web_fault.next(1, fault);
+        let mut client = harness.connect().await;
+        client.send(harness.asking("GET", "/api/v2/dags", "")).await;
+        let reply = client.try_response().await;
+        assert!(reply.is_err(), "{cut}: {}", reply.unwrap());
+    }
+    assert_eq!(harness.logins().len(), 1);
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_no_dead_session() {
+    let harness = Harness::airflow("3.3.1").await;
+    assert_eq!(harness.get("/api/v2/dags").await.status, 200);
+    let refusal = WebFault::Status {
+        status: 401,
+        content_type: "application/json".to_owned(),
+        body: r#"{"detail":"Invalid credentials"}"#.to_owned(),
+    };
+    harness.script().web_fault.next(1, refusal);
+    let request = harness.sending("POST", "/auth/token", JSON, r#"{"username":"a"}"#);
+    let reply = harness.connect().await.exchange(request).await;
+    assert_eq!((reply.status, reply.fault()), (401, None), "{reply}");
+    assert_eq!(reply.json()["detail"], "Invalid credentials");
+    assert_eq!((harness.logins().len(), harness.reached().len()), (1, 2));
+}

@@ -1,0 +1,217 @@
+//! Handing a browser over to the environment's own host: a fresh web token in a fragment, for
+//! whoever asks here and for nobody who was sent.
+
+use crate::support::airflow::{FROM_ELSEWHERE, OWN, TYPED, VERSIONS};
+use crate::support::{Client, Harness, Response};
+use mwaa_gateway::emulator::Settings;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use std::sync::Arc;
+use tokio::net::TcpSocket;
+use tokio_rustls::TlsConnector;
+
+const SSO: &str = "/aws_mwaa/aws-console-sso";
+
+/// The token that a reply hands out.
+fn token(harness: &Harness, reply: &Response) -> String {
+    assert_eq!(reply.status, 303, "{reply}");
+    assert_eq!(reply.header("cache-control"), Some("no-store"), "{reply}");
+    assert_eq!(
+        reply.header("referrer-policy"),
+        Some("no-referrer"),
+        "{reply}"
+    );
+    assert_eq!(reply.body, b"", "{reply}");
+    let host = harness.emulator().host("demo").unwrap();
+    let address = format!("https://{host}/aws_mwaa/aws-console-sso?login=true#");
+    let token = reply.header("location").unwrap().strip_prefix(&address);
+    token.unwrap_or_else(|| panic!("{reply}")).to_owned()
+}
+
+/// What the web server itself says to a login with this token, past the gateway.
+async fn login(harness: &Harness, version: &str, token: &str) -> Response {
+    let host = harness.emulator().host("demo").unwrap();
+    let mut roots = RootCertStore::empty();
+    let ca = CertificateDer::from_pem_slice(harness.emulator().ca_pem().as_bytes()).unwrap();
+    roots.add(ca).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let stream = TcpSocket::new_v4()
+        .unwrap()
+        .connect(harness.emulator().web_addr())
+        .await
+        .unwrap();
+    let name = ServerName::try_from(host.clone()).unwrap();
+    let stream = TlsConnector::from(Arc::new(config))
+        .connect(name, stream)
+        .await
+        .unwrap();
+    let path = if version == "2.10.3" {
+        "/aws_mwaa/login"
+    } else {
+        "/pluginsv2/aws_mwaa/login"
+    };
+    let body = format!("token={token}");
+    let request = format!(
+        "POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {}\r\n\
+         Content-Type: application/x-www-form-urlencoded\r\n\r\n{body}",
+        body.len()
+    );
+    Client::over(stream).exchange(request).await
+}
+
+async fn redirecting(version: &str) -> Harness {
+    let extra = "environments.demo.browser = \"redirect\"";
+    Harness::airflow_with(Settings::default(), version, extra).await
+}
+
+#[tokio::test]
+async fn a_visitor_in_redirect_mode_is_handed_over_with_a_token_of_its_own() {
+    for version in VERSIONS {
+        let harness = redirecting(version).await;
+        let mut tokens = Vec::new();
+        for (target, headers) in [
+            ("/", TYPED),
+            ("/home", OWN),
+            (SSO, TYPED),
+            ("/dags/x/grid", TYPED),
+        ] {
+            let reply = harness.get_with(target, headers).await;
+            tokens.push(token(&harness, &reply));
+        }
+        assert_eq!(harness.web_mints(), 4, "{version}");
+        assert_eq!(
+            harness.journal().web_count(),
+            0,
+            "{version}: it was used already"
+        );
+        for token in &tokens {
+            let reply = login(&harness, version, token).await;
+            assert_eq!(reply.status, 200, "{version}: {reply}");
+        }
+        tokens.sort();
+        tokens.dedup();
+        assert_eq!(tokens.len(), 4, "{version}: a token twice");
+        // programs are served as ever, with the gateway's own session
+        let reply = harness.get("/health").await;
+        assert!(
+            reply.fault().is_none() && reply.header("location").is_none(),
+            "{reply}"
+        );
+        assert!(
+            harness
+                .journal()
+                .web_requests()
+                .iter()
+                .all(|request| !request.token_in_url)
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_link_from_elsewhere_gets_a_page_with_a_button() {
+    let harness = redirecting("3.3.1").await;
+    for target in ["/", SSO] {
+        let page = harness.get_with(target, FROM_ELSEWHERE).await;
+        assert_eq!(
+            (page.status, page.header("location")),
+            (200, None),
+            "{page}"
+        );
+        let text = page.text();
+        assert!(
+            text.contains("method=\"post\"") && text.contains(SSO),
+            "{text}"
+        );
+    }
+    assert_eq!(
+        harness.journal().control_count(),
+        0,
+        "a token was made for a mere link"
+    );
+    // the button
+    let ours = format!("http://{}", harness.address());
+    let form =
+        format!("Content-Type: application/x-www-form-urlencoded\r\nOrigin: {ours}\r\n{OWN}");
+    let request = harness.sending("POST", SSO, &form, "");
+    let reply = harness.connect().await.exchange(request).await;
+    let token = token(&harness, &reply);
+    assert_eq!(login(&harness, "3.3.1", &token).await.status, 200);
+    // which nobody else's page can press
+    for headers in [
+        FROM_ELSEWHERE,
+        "Sec-Fetch-Site: same-site\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\n",
+        "Origin: null\r\n",
+        "Origin: http://evil.example\r\n",
+    ] {
+        let request = harness.sending("POST", SSO, headers, "");
+        let reply = harness.connect().await.exchange(request).await;
+        assert_eq!(
+            reply.fault(),
+            Some("guard.foreign_origin"),
+            "{headers}: {reply}"
+        );
+    }
+    assert_eq!(harness.web_mints(), 1);
+}
+
+#[tokio::test]
+async fn in_proxy_mode_one_is_handed_over_on_request_only() {
+    for version in VERSIONS {
+        let harness = Harness::airflow(version).await;
+        for target in [
+            SSO.to_owned(),
+            format!("{SSO}?login=true"),
+            format!("/pluginsv2{SSO}"),
+            format!("{SSO}?handover=0"),
+        ] {
+            let reply = harness.get_with(&target, TYPED).await;
+            assert_eq!(
+                (reply.status, reply.header("location")),
+                (302, Some("/")),
+                "{reply}"
+            );
+        }
+        assert_eq!(harness.journal().control_count(), 0, "{version}");
+        let reply = harness.get_with(&format!("{SSO}?handover=1"), TYPED).await;
+        let token = token(&harness, &reply);
+        assert_eq!(login(&harness, version, &token).await.status, 200);
+        let page = harness
+            .get_with(&format!("{SSO}?handover=1"), FROM_ELSEWHERE)
+            .await;
+        assert_eq!(
+            (page.status, page.header("location")),
+            (200, None),
+            "{page}"
+        );
+        assert_eq!(harness.web_mints(), 1, "{version}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_is_not_to_be_had_is_a_fault_for_people() {
+    let harness = redirecting("3.3.1").await;
+    harness.script().web_login_denied.always(());
+    let reply = harness.get_with("/", TYPED).await;
+    assert_eq!(
+        (reply.status, reply.fault()),
+        (502, Some("aws.denied")),
+        "{reply}"
+    );
+    assert!(reply.text().starts_with("<!DOCTYPE html>"), "{reply}");
+    harness.script().web_login_denied.off();
+    harness
+        .script()
+        .mint_fault
+        .always(mwaa_gateway::emulator::ControlFault::ForeignHost(
+            "evil.example".to_owned(),
+        ));
+    let reply = harness.get_with("/", TYPED).await;
+    assert_eq!(reply.fault(), Some("aws.untrusted_host"), "{reply}");
+    assert_eq!(reply.header("location"), None, "{reply}");
+}

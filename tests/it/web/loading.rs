@@ -1,0 +1,162 @@
+//! Request bodies: passed on as they come, bounded, and never complete when they were not.
+
+use crate::support::airflow::{DAG, JSON, api};
+use crate::support::{Client, Harness, Puppet};
+use mwaa_gateway::emulator::Settings;
+
+/// A gateway with an open session at a puppet, and the puppet.
+async fn signed_in(extra: &str) -> (Harness, Puppet, Client) {
+    let mut puppet = Puppet::start().await;
+    let extra = format!("{}{extra}", puppet.config());
+    let harness = Harness::airflow_with(Settings::default(), "2.10.3", &extra).await;
+    let mut client = harness.connect().await;
+    client.send(harness.asking("GET", "/api/v1/x", "")).await;
+    puppet.signs_in("session=x").await;
+    let mut server = puppet.next().await;
+    server.head().await;
+    server
+        .send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+        .await;
+    assert_eq!(client.response().await.text(), "ok");
+    (harness, puppet, server)
+}
+
+fn upload(harness: &Harness) -> String {
+    harness.asking("POST", "/api/v1/x", "Transfer-Encoding: chunked\r\n")
+}
+
+#[tokio::test]
+async fn the_web_server_sees_the_first_part_before_the_last_is_sent() {
+    let (harness, _puppet, mut server) = signed_in("").await;
+    let mut client = harness.connect().await;
+    client.send(upload(&harness)).await;
+    let head = server.head().await.to_lowercase();
+    assert!(
+        head.contains("\r\ntransfer-encoding: chunked\r\n"),
+        "{head}"
+    );
+    for number in 0..20 {
+        let part = format!("part {number}\n");
+        client.send(format!("{:x}\r\n{part}\r\n", part.len())).await;
+        let size = server.line().await;
+        assert_eq!(size.trim_end(), format!("{:x}", part.len()).to_uppercase());
+        assert_eq!(server.line().await, part);
+        assert_eq!(server.line().await, "\r\n");
+    }
+    client.send("0\r\nX-Trailer: canary\r\n\r\n").await;
+    assert_eq!(server.line().await, "0\r\n");
+    assert_eq!(server.line().await, "\r\n", "a trailer was passed on");
+    server
+        .send("HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n")
+        .await;
+    assert_eq!(client.response().await.status, 201);
+}
+
+/// 16 MiB by default; a length that is told is refused before anybody is asked.
+#[tokio::test]
+async fn a_body_that_is_told_to_be_too_long_is_refused_at_once() {
+    let harness = Harness::airflow("3.3.1").await;
+    let target = format!("{}/dags/{DAG}", api("3.3.1"));
+    let headers = format!("{JSON}Content-Length: {}\r\n", (16 << 20) + 1);
+    let mut client = harness.connect().await;
+    client
+        .send(harness.asking("PATCH", &target, &headers))
+        .await;
+    let reply = client.response().await;
+    assert_eq!(
+        (reply.status, reply.fault()),
+        (413, Some("request.too_large")),
+        "{reply}"
+    );
+    assert!(reply.complaint().contains("16"), "{reply}");
+    let journal = harness.journal();
+    assert_eq!((journal.control_count(), journal.web_connections()), (0, 0));
+}
+
+/// R7: the web server never sees the end of a message that was cut.
+#[tokio::test]
+async fn a_body_that_turns_out_too_long_is_never_complete() {
+    let (harness, _puppet, mut server) = signed_in("limits.request_body = \"64KiB\"").await;
+    let mut client = harness.connect().await;
+    client.send(upload(&harness)).await;
+    server.head().await;
+    let part = "x".repeat(1 << 14);
+    for _ in 0..5 {
+        client.send(format!("{:x}\r\n{part}\r\n", part.len())).await;
+    }
+    let reply = client.response().await;
+    assert_eq!(
+        (reply.status, reply.fault()),
+        (413, Some("request.too_large")),
+        "{reply}"
+    );
+    let seen = server.rest().await;
+    assert!(
+        !seen.ends_with(b"0\r\n\r\n") && seen.len() < (1 << 16) + 100,
+        "{}",
+        seen.len()
+    );
+}
+
+#[tokio::test]
+async fn a_client_that_breaks_off_never_completes_a_request() {
+    let (harness, mut puppet, mut server) = signed_in("").await;
+    let mut client = harness.connect().await;
+    client.send(upload(&harness) + "5\r\nhello\r\n").await;
+    server.head().await;
+    drop(client);
+    let seen = server.rest().await;
+    assert!(
+        !seen.ends_with(b"0\r\n\r\n"),
+        "{}",
+        String::from_utf8_lossy(&seen)
+    );
+    // neither sent again nor in anybody's way
+    assert!(puppet.is_quiet());
+    let mut client = harness.connect().await;
+    client.send(harness.asking("GET", "/api/v1/y", "")).await;
+    let mut server = puppet.next().await;
+    assert!(server.head().await.starts_with("GET /api/v1/y "));
+}
+
+#[tokio::test]
+async fn a_client_that_falls_silent_is_told_so() {
+    let (harness, _puppet, mut server) = signed_in("limits.body_idle = \"1s\"").await;
+    let mut client = harness.connect().await;
+    client.send(upload(&harness) + "5\r\nhello\r\n").await;
+    server.head().await;
+    let reply = client.response().await;
+    assert_eq!(
+        (reply.status, reply.fault()),
+        (408, Some("request.timeout")),
+        "{reply}"
+    );
+    assert!(!server.rest().await.ends_with(b"0\r\n\r\n"));
+}
+
+/// An early reply is passed on, and what is left of the upload reaches nobody.
+#[tokio::test]
+async fn an_early_reply_to_an_upload_spends_the_connection() {
+    let (harness, mut puppet, mut server) = signed_in("").await;
+    let mut client = harness.connect().await;
+    client.send(upload(&harness) + "5\r\nhello\r\n").await;
+    server.head().await;
+    server
+        .send("HTTP/1.1 409 Conflict\r\nContent-Length: 2\r\n\r\nno")
+        .await;
+    let reply = client.response().await;
+    assert_eq!(
+        (reply.status, reply.text().as_str()),
+        (409, "no"),
+        "{reply}"
+    );
+    client.send("5\r\nworld\r\n0\r\n\r\n").await;
+    let mut other = harness.connect().await;
+    other.send(harness.asking("GET", "/api/v1/y", "")).await;
+    let mut fresh = puppet.next().await;
+    assert!(fresh.head().await.starts_with("GET /api/v1/y "));
+    fresh
+        .send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+        .await;
+    assert_eq!(other.response().await.text(), "ok");
+}

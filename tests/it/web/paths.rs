@@ -1,0 +1,139 @@
+//! Paths: sent as they came or not at all, and never to the login.
+
+use crate::support::Harness;
+use crate::support::airflow::VERSIONS;
+
+#[tokio::test]
+async fn a_path_arrives_byte_for_byte() {
+    let harness = Harness::airflow("3.3.1").await;
+    for target in [
+        "/",
+        "/home",
+        "/dags/a%20b/grid?tab=x&&y=%2F%2f",
+        "/api/v2/variables/a%2Fb%2fc",
+        "/api/v1/variables/a%2Fb",
+        "/ui/assets/s3:%2F%2Fbucket%2Fkey",
+        "/api/v2/dags/~/dagRuns/~/taskInstances?x=[1]&y={z}",
+        "/dags/%C3%A4/graph",
+        "/a:b@c!$&'()*+,=~._-",
+        "/pluginsv2/other/page",
+        "/home?next=/aws_mwaa/cli",
+        "/home?x=/../..%00",
+        "/home/?",
+    ] {
+        let reply = harness.get(target).await;
+        assert_eq!(reply.fault(), None, "{target}: {reply}");
+        assert_eq!(harness.reached().pop().unwrap().target, target);
+    }
+}
+
+#[tokio::test]
+async fn a_slash_in_disguise_passes_only_where_values_may_hold_one() {
+    let harness = Harness::airflow("3.3.1").await;
+    for target in [
+        "/dags/a%2Fb/grid",
+        "/auth/a%2fb",
+        "/static/..%2f..%2fx",
+        "/api/v2/variables/..%2F..%2Faws_mwaa",
+        "/api/v2/variables/%2e%2e",
+        "/api/v3/x%2Fy",
+        "/api%2Fv2/x",
+        "/ui%2Fx",
+        "/api/v2/x%5Cy",
+        "/api/v2/x%252Fy",
+        "/api/v2//x",
+        "/ui/x;y",
+    ] {
+        let reply = harness.get(target).await;
+        assert_eq!(
+            reply.fault(),
+            Some("request.malformed"),
+            "{target}: {reply}"
+        );
+    }
+    let journal = harness.journal();
+    assert_eq!((journal.control_count(), journal.web_connections()), (0, 0));
+}
+
+/// C-20: a web token is nobody's business but the gateway's.
+#[tokio::test]
+async fn the_login_is_never_proxied() {
+    for version in VERSIONS {
+        let harness = Harness::airflow(version).await;
+        assert_eq!(harness.get("/health").await.fault(), None);
+        let before = harness.journal().web_count();
+        for target in [
+            "/aws_mwaa/login",
+            "/aws_mwaa/login/",
+            "/aws_mwaa/login?token=x",
+            "/pluginsv2/aws_mwaa/login",
+            "/pluginsv2/aws_mwaa/login/",
+            "/pluginsv2/aws_mwaa/cli",
+            "/aws_mwaa/",
+            "/aws_mwaa/other",
+        ] {
+            for request in [
+                harness.asking("GET", target, ""),
+                harness.sending(
+                    "POST",
+                    target,
+                    "Content-Type: application/x-www-form-urlencoded\r\n",
+                    "token=x",
+                ),
+            ] {
+                let reply = harness.connect().await.exchange(request).await;
+                assert_eq!(
+                    (reply.status, reply.fault()),
+                    (404, Some("route.unknown_path")),
+                    "{version} {target}: {reply}"
+                );
+            }
+        }
+        for target in [
+            "/AWS_MWAA/login",
+            "/aws_mwaa/%6Cogin",
+            "/PluginsV2/aws_mwaa/login",
+            "/pluginsv2/AWS_mwaa/login",
+        ] {
+            let reply = harness.get(target).await;
+            assert_eq!(
+                reply.fault(),
+                Some("request.malformed"),
+                "{version} {target}: {reply}"
+            );
+        }
+        assert_eq!(harness.journal().web_count(), before, "{version}");
+    }
+}
+
+/// Airflow 3 makes a token of a session there, which a script in a page could carry off.
+#[tokio::test]
+async fn no_token_is_made_of_a_session_for_use_elsewhere() {
+    for version in ["3.0.6", "3.3.1"] {
+        let harness = Harness::airflow(version).await;
+        for target in [
+            "/ui/auth/token",
+            "/ui/auth/token/",
+            "/ui/auth/token?x=1",
+            "/ui/auth%2Ftoken",
+            "/ui/auth/toke%6e",
+            "/%75i/auth/token",
+            "/ui/auth/token%2F",
+        ] {
+            for method in ["GET", "POST", "HEAD"] {
+                let mut client = harness.connect().await;
+                client.send(harness.asking(method, target, "")).await;
+                let head = client.head().await.to_lowercase();
+                assert!(
+                    head.starts_with("http/1.1 403 ")
+                        && head.contains("\r\nmwaa-gateway-fault: policy.forbidden_path\r\n"),
+                    "{version} {method} {target}: {head}"
+                );
+            }
+        }
+        let reply = harness.get("/ui/auth/token").await;
+        assert_eq!(reply.fault(), Some("policy.forbidden_path"), "{reply}");
+        let journal = harness.journal();
+        assert_eq!((journal.control_count(), journal.web_connections()), (0, 0));
+    }
+}
