@@ -14,7 +14,7 @@ import urllib.request
 
 
 import boto3
-from programs import AIRFLOW, LAB, Emulator, Gateway, Program, environment
+from programs import AIRFLOW, LAB, SHOTS, Emulator, Gateway, Program, environment
 
 # The Python environment in tests/.lab, which is the name of the MWAA environment too.
 VERSIONS = {"airflow2": "2.10.5", "airflow306": "3.0.6", "airflow332": "3.3.2"}
@@ -177,9 +177,13 @@ class Fleet:
         return airflow
 
     def stop(self):
+        """Ends everything; what the Airflows said stays beside the pictures."""
         for program in [self.gateway, self.emulator, *self.airflows.values()]:
             if program:
                 program.stop()
+        SHOTS.mkdir(exist_ok=True)
+        for name, airflow in self.airflows.items():
+            (SHOTS / f"{name}-output.txt").write_text(airflow.output())
 
 
 def free_port():

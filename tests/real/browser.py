@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 from playwright.sync_api import sync_playwright
-from programs import LAB
+from programs import SHOTS
 
 # Nothing of the browser's own may show up as traffic, and no GPU is there.
 FLAGS = [
@@ -17,7 +17,6 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-SHOTS = LAB / "shots"
 
 # How long a page may take on a busy machine, in milliseconds.
 PATIENCE = 30_000

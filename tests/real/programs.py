@@ -15,6 +15,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 LAB = ROOT / "tests" / ".lab"
+SHOTS = LAB / "shots"  # pictures and records of the last run
 BINARY = Path(os.environ.get("MWAA_GATEWAY_UNDER_TEST", ROOT / "target/release/mwaa-gateway"))
 AIRFLOW = HERE / "airflow"
 
