@@ -10,29 +10,45 @@ use http::StatusCode;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use std::io::Read as _;
 
-/// Why the reply means that the session is dead, in words; `None` if it does not.
+/// Why a reply means that the session is dead.
+#[derive(Debug)]
+pub(super) struct Death {
+    /// In words.
+    pub(super) cause: String,
+    /// Whether the reply leads to a sign-in page. Flask-AppBuilder's pages do that too with
+    /// somebody who is signed in and lacks the right to see them.
+    pub(super) led_away: bool,
+}
+
+/// Whether the reply means that the session is dead, and why.
 ///
 /// A 403 is mostly about rights, and then a new session would get the same; only Airflow 3's
 /// texts about its token count (`api_fastapi/core_api/security.py`).
 pub(super) async fn cause_of_death(
     signed: &SignedIn,
     answered: &mut Answered,
-) -> Option<String> {
+) -> Option<Death> {
+    let said = |cause: String| Death {
+        cause,
+        led_away: false,
+    };
     match answered.status() {
         // a wrong password is no dead session
         StatusCode::UNAUTHORIZED if is_password_route(signed.passage().target().path()) => None,
-        StatusCode::UNAUTHORIZED => Some("401 Unauthorized".to_owned()),
+        StatusCode::UNAUTHORIZED => Some(said("401 Unauthorized".to_owned())),
         StatusCode::FORBIDDEN if signed.session().bearer().is_some() && is_json(answered) => {
             let body = unpacked(answered).await;
             let text = TOKEN_TEXTS
                 .iter()
                 .find(|text| memchr::memmem::find(&body, text.as_bytes()).is_some())?;
-            Some(format!("403 {text}"))
+            Some(said(format!("403 {text}")))
         }
         status if status.is_redirection() => {
             let host = signed.session().host();
-            leads_to_sign_in(answered.headers(), host)
-                .then(|| format!("{} to a sign-in page", status.as_u16()))
+            leads_to_sign_in(answered.headers(), host).then(|| Death {
+                cause: format!("{} to a sign-in page", status.as_u16()),
+                led_away: true,
+            })
         }
         _ => None,
     }

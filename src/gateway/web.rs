@@ -1,16 +1,17 @@
 //! The corridor of the REST API and the UI: policy, session, wire, and one more try when the
 //! session has died.
 
-use super::dead_session::cause_of_death;
+use super::dead_session::{Death, cause_of_death};
 use super::whole_body::{self, BodyError};
 use super::{Corridor, Refused, boxed};
 use crate::credential::{SignedIn, login_loop};
-use crate::guard::Body;
+use crate::guard::{Body, wants_page};
 use crate::names::{Code, Fault, code};
-use crate::policy;
+use crate::policy::{self, Passage};
 use crate::reply::{self, Reply};
-use crate::route::Routed;
+use crate::route::{Kind, Routed};
 use crate::upstream::{Answered, Payload, Upload};
+use http::{HeaderValue, Method};
 use http_body::Body as _;
 use std::fmt;
 use std::time::Duration;
@@ -23,29 +24,67 @@ pub(super) async fn web(corridor: &Corridor, routed: Routed) -> Result<Reply, Re
     shared.versions.of(passage.entry()).await.map_err(boxed)?;
     let payload = payload(corridor, body).await.map_err(boxed)?;
     let signed = shared.broker.sign_in(passage).await.map_err(boxed)?;
-    let (signed, answered) = exchange(corridor, signed, payload).await?;
-    Ok(reply::forward(answered, &signed))
+    let (id, may_lack_rights) = (signed.passage().id(), is_inner_page(signed.passage()));
+    match exchange(corridor, signed, payload).await {
+        Ok((signed, answered)) => Ok(reply::forward(answered, &signed)),
+        // Airflow tells on its first page that access is denied
+        Err(Lost { led_away: true, .. }) if may_lack_rights => {
+            Ok(reply::redirect(HeaderValue::from_static("/"), id))
+        }
+        Err(lost) => Err(lost.refused),
+    }
+}
+
+/// An exchange that led to no reply for the client.
+struct Lost {
+    refused: Refused,
+    /// Whether a session that has just been opened was led to a sign-in page.
+    led_away: bool,
+}
+
+impl From<Refused> for Lost {
+    fn from(refused: Refused) -> Self {
+        Self {
+            refused,
+            led_away: false,
+        }
+    }
+}
+
+/// Whether a person looks at a page of the UI that is not its first.
+fn is_inner_page(passage: &Passage) -> bool {
+    passage.kind() == Kind::Ui
+        && *passage.method() == Method::GET
+        && wants_page(passage.method(), passage.headers())
+        && !matches!(passage.target().path(), "/" | "/home")
 }
 
 /// Sends; if the session turns out to be dead, once more with a new one, which comes before
 /// Airflow has done anything.
-pub(super) async fn exchange(
+async fn exchange(
     corridor: &Corridor,
     signed: SignedIn,
     payload: Payload,
-) -> Result<(SignedIn, Answered), Refused> {
+) -> Result<(SignedIn, Answered), Lost> {
     let (broker, again) = (&corridor.shared.broker, payload.again());
     let mut answered = forward(corridor, &signed, payload).await?;
-    let Some(cause) = cause_of_death(&signed, &mut answered).await else {
+    let Some(death) = cause_of_death(&signed, &mut answered).await else {
         return Ok((signed, answered));
     };
     drop(answered);
-    let signed = broker.sign_in_again(signed, &cause).await.map_err(boxed)?;
+    let lost = |refused: Refused, death: Death| Lost {
+        led_away: death.led_away && refused.code() == &code::LOGIN_LOOP,
+        refused,
+    };
+    let signed = match broker.sign_in_again(signed, &death.cause).await {
+        Ok(signed) => signed,
+        Err(error) => return Err(lost(boxed(error), death)),
+    };
     let again = again.ok_or_else(|| boxed(SessionExpired))?;
     let mut answered = forward(corridor, &signed, again).await?;
     match cause_of_death(&signed, &mut answered).await {
         None => Ok((signed, answered)),
-        Some(cause) => Err(boxed(login_loop(&cause))),
+        Some(death) => Err(lost(boxed(login_loop(&death.cause)), death)),
     }
 }
 

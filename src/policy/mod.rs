@@ -22,7 +22,7 @@ pub use command::Command;
 pub use entry::Class;
 pub use judge::{Permit, Rules, judge};
 pub use listing::{Row, Verdict, listing};
-pub use passage::{Passage, pass};
+pub use passage::{Passage, may_leave, pass};
 pub use permitted::{Permitted, permit};
 pub use refusal::Refusal;
 pub use release::{Match, Release, release_for};

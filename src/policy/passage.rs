@@ -97,6 +97,15 @@ pub fn pass(routed: Routed) -> Result<(Passage, Body), Refusal> {
     Ok((passage, body))
 }
 
+/// Judges whether a browser may be handed over to the environment's own host: what it does there,
+/// nobody here sees.
+pub fn may_leave(entry: &Entry) -> Result<(), Refusal> {
+    match entry.environment.policy {
+        Policy::ReadOnly => Err(Refusal::HandOver),
+        Policy::All | Policy::Operator | Policy::Supported => Ok(()),
+    }
+}
+
 /// Whether nothing changes: a safe method (RFC 9110 section 9.2.1), or one of the queries that
 /// Airflow takes as a POST because they may be long.
 fn is_read(method: &Method, path: &str) -> bool {

@@ -32,6 +32,8 @@ pub enum Refusal {
     },
     /// The path hands out what the gateway keeps to itself.
     ForbiddenPath,
+    /// The hand-over would give the browser a session, and the environment takes no changes.
+    HandOver,
     /// An option reaches into the web server.
     ForbiddenOption {
         /// The command, by its name in the table.
@@ -112,6 +114,9 @@ impl fmt::Display for Refusal {
             Self::Forbidden { detail, .. } | Self::Unsupported { detail, .. } => {
                 f.write_str(detail)
             }
+            Self::HandOver => f.write_str(
+                "a browser that is handed over has a session that may change something",
+            ),
             Self::ForbiddenPath => {
                 f.write_str("this makes a token of Airflow's, which would leave the gateway")
             }
@@ -136,7 +141,7 @@ impl Fault for Refusal {
             Self::Forbidden { .. } => &code::FORBIDDEN_COMMAND,
             Self::ForbiddenOption { .. } => &code::FORBIDDEN_OPTION,
             Self::ForbiddenPath => &code::FORBIDDEN_PATH,
-            Self::ReadOnly { .. } => &code::READ_ONLY,
+            Self::HandOver | Self::ReadOnly { .. } => &code::READ_ONLY,
             Self::Unreadable { .. } => &code::UNREADABLE_COMMAND,
             Self::Unsupported { .. } => &code::UNSUPPORTED_COMMAND,
         }
@@ -150,7 +155,9 @@ impl Fault for Refusal {
             Self::ForbiddenOption { option, .. } => Cow::Owned(format!(
                 "leave {option} out, or set policy = \"all\" for this environment"
             )),
-            Self::ForbiddenPath | Self::ReadOnly { .. } => Cow::Borrowed(self.code().advice),
+            Self::ForbiddenPath | Self::HandOver | Self::ReadOnly { .. } => {
+                Cow::Borrowed(self.code().advice)
+            }
             Self::Unreadable { hint, .. } => Cow::Borrowed(hint),
         }
     }

@@ -9,6 +9,7 @@ mod leaving;
 mod links;
 mod loading;
 mod paths;
+mod rights;
 mod streaming;
 mod visitors;
 
