@@ -1,11 +1,15 @@
 //! Response hygiene: what the web server says that is not for the client.
 
 use http::HeaderMap;
-use http::header::{CONNECTION, HeaderName};
+use http::header::{CONNECTION, CONTENT_LENGTH, HeaderName, TRANSFER_ENCODING};
 
 /// Removes hop-by-hop fields and those that `Connection` names (RFC 9110 section 7.6.1),
 /// credentials, and what holds only for the web server's own origin.
 pub(super) fn strip(headers: &mut HeaderMap) {
+    // a length beside it is not the body's (RFC 9112 section 6.3)
+    if headers.contains_key(TRANSFER_ENCODING) {
+        headers.remove(CONTENT_LENGTH);
+    }
     let nominated: Vec<HeaderName> = headers
         .get_all(CONNECTION)
         .iter()

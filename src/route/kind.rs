@@ -1,6 +1,7 @@
-//! What kind of request it is, by its path and method alone.
+//! What kind of request it is, by its path and method; a hand-over is for people only.
 
 use super::RouteError;
+use super::own::is_for_people;
 use crate::guard::{Admitted, Reserved};
 use http::Method;
 
@@ -40,10 +41,14 @@ pub(super) fn kind(admitted: &Admitted) -> Result<Kind, RouteError> {
     match admitted.target().reserved() {
         Some(Reserved::Cli) if *method == Method::POST => Ok(Kind::Cli),
         Some(Reserved::Cli) => Err(RouteError::Method { allow: "POST" }),
-        Some(Reserved::Sso) if matches!(*method, Method::GET | Method::POST) => {
-            Ok(Kind::Handover)
+        Some(Reserved::Sso) if !matches!(*method, Method::GET | Method::POST) => {
+            Err(RouteError::Method { allow: "GET, POST" })
         }
-        Some(Reserved::Sso) => Err(RouteError::Method { allow: "GET, POST" }),
+        // each costs a token of AWS's
+        Some(Reserved::Sso) if !is_for_people(admitted.headers()) => {
+            Err(RouteError::NotForScripts)
+        }
+        Some(Reserved::Sso) => Ok(Kind::Handover),
         // the login route takes web tokens, which nobody but the gateway has; what there is of
         // our own has gone its way already
         Some(Reserved::Mwaa | Reserved::Own) => Err(RouteError::UnknownPath {

@@ -73,7 +73,7 @@ pub enum RouteError {
         /// The methods that it takes.
         allow: &'static str,
     },
-    /// A page's script asks for one of our own pages.
+    /// A page's script asks for one of our own pages, or to be handed over.
     NotForScripts,
     /// The request names no environment, or none that exists.
     UnknownEnvironment {
@@ -94,7 +94,7 @@ impl fmt::Display for RouteError {
         match self {
             Self::Method { allow } => write!(f, "this path takes only {allow}"),
             Self::NotForScripts => {
-                f.write_str("the gateway's own pages are for people, not for a page's script")
+                f.write_str("this page is for people, not for a page's script")
             }
             Self::UnknownEnvironment { name, urls } => {
                 match name {

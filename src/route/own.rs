@@ -3,7 +3,7 @@
 use super::RouteError;
 use crate::guard::{Admitted, Reserved, wants_page};
 use crate::names::Entry;
-use http::{HeaderMap, Method};
+use http::{HeaderMap, HeaderValue, Method};
 use std::sync::Arc;
 
 /// What there is of our own.
@@ -88,19 +88,22 @@ fn page(path: &str) -> Option<OwnPage> {
 /// A person may look at our pages, and a program that is no browser; a script of a page in the
 /// same origin may not read them (Fetch Metadata, W3C). What they are made of may be used.
 fn may_read(headers: &HeaderMap, page: OwnPage) -> bool {
-    let said = |name: &str| headers.get(name).map(http::HeaderValue::as_bytes);
-    let (mode, dest) = (said("sec-fetch-mode"), said("sec-fetch-dest"));
-    if mode.is_none() && dest.is_none() && said("sec-fetch-site").is_none() {
-        return true;
-    }
-    let looked_at = mode == Some(b"navigate") && dest == Some(b"document");
     let used_as = match page {
         OwnPage::Overview | OwnPage::SignedOut => None,
         OwnPage::Style => Some(b"style".as_slice()),
         OwnPage::Icon => Some(b"image".as_slice()),
         OwnPage::Script => Some(b"script".as_slice()),
     };
-    looked_at || (used_as.is_some() && dest == used_as)
+    let dest = headers.get("sec-fetch-dest").map(HeaderValue::as_bytes);
+    is_for_people(headers) || (used_as.is_some() && dest == used_as)
+}
+
+/// Whether a person goes there, in a tab, or a program does that is no browser.
+pub(super) fn is_for_people(headers: &HeaderMap) -> bool {
+    let said = |name: &str| headers.get(name).map(HeaderValue::as_bytes);
+    let (mode, dest) = (said("sec-fetch-mode"), said("sec-fetch-dest"));
+    let program = mode.is_none() && dest.is_none() && said("sec-fetch-site").is_none();
+    program || (mode == Some(b"navigate") && dest == Some(b"document"))
 }
 
 #[cfg(test)]

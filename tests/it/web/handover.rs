@@ -193,6 +193,28 @@ async fn in_proxy_mode_one_is_handed_over_on_request_only() {
     }
 }
 
+/// Each costs a token of AWS's, and none of them is for a frame or a script.
+#[tokio::test]
+async fn a_script_of_the_environments_own_page_is_not_handed_over() {
+    let harness = redirecting("3.3.1").await;
+    for (mode, dest) in [
+        ("cors", "empty"),
+        ("no-cors", "empty"),
+        ("navigate", "iframe"),
+    ] {
+        let headers = format!(
+            "Sec-Fetch-Site: same-origin\r\nSec-Fetch-Mode: {mode}\r\nSec-Fetch-Dest: {dest}\r\n"
+        );
+        let reply = harness
+            .get_with(&format!("{SSO}?handover=1"), &headers)
+            .await;
+        let refused = (reply.status, reply.fault());
+        assert_eq!(refused, (403, Some("guard.foreign_origin")), "{reply}");
+        assert_eq!(reply.header("location"), None, "{reply}");
+    }
+    assert_eq!(harness.journal().control_count(), 0);
+}
+
 #[tokio::test]
 async fn a_token_that_is_not_to_be_had_is_a_fault_for_people() {
     let harness = redirecting("3.3.1").await;

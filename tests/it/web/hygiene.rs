@@ -169,6 +169,21 @@ async fn what_holds_for_the_web_server_alone_stays_behind() {
     }
 }
 
+/// RFC 9112 section 6.3: the chunks say how long the body is.
+#[tokio::test]
+async fn a_length_beside_chunks_is_not_believed() {
+    let harness = Harness::airflow("2.10.3").await;
+    let raw = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\
+        Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n";
+    let reply = answered(&harness, "/api/v1/dags", "", raw).await;
+    assert_eq!(
+        (reply.status, reply.text().as_str()),
+        (200, "{}"),
+        "{reply}"
+    );
+    assert_eq!(reply.header("content-length"), None, "{reply}");
+}
+
 #[tokio::test]
 async fn no_page_of_any_version_brings_a_cookie() {
     for version in VERSIONS {
