@@ -56,6 +56,12 @@ fn check_cli(headers: &HeaderMap, trusted: &[String]) -> Result<(), GuardError> 
 /// navigates. Another local port is same-site and not enough.
 fn check_other(head: &Parts, target: &Target, secure: bool) -> Result<(), GuardError> {
     let text = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
+    // it would stand between the browser and our own pages in the same origin, and read them
+    if text("sec-fetch-dest") == Some("serviceworker") || text("service-worker").is_some() {
+        return Err(GuardError::ForeignOrigin(
+            "no page may put a service worker before the gateway",
+        ));
+    }
     let safe = matches!(head.method, Method::GET | Method::HEAD | Method::OPTIONS);
     // it would stand between the browser and our own pages in the same origin, for good
     if head.headers.contains_key("service-worker")
@@ -250,6 +256,14 @@ mod tests {
             ("POST", &[("sec-fetch-site", "none")]),
             ("POST", &[("origin", "null")]),
             ("POST", &[("origin", "http://localhost:9999")]),
+            (
+                "GET",
+                &[
+                    ("sec-fetch-site", "same-origin"),
+                    ("sec-fetch-dest", "serviceworker"),
+                ],
+            ),
+            ("GET", &[("service-worker", "script")]),
             ("OPTIONS", &[("access-control-request-method", "POST")]),
         ] {
             assert!(

@@ -68,7 +68,8 @@ impl<'a> Address<'a> {
             }
             _ => return None,
         };
-        let end = after.find(['/', '?', '#']).unwrap_or(after.len());
+        // browsers take a backslash for a slash (URL standard, "authority state")
+        let end = after.find(['/', '\\', '?', '#']).unwrap_or(after.len());
         let (authority, rest) = after.split_at(end);
         let authority = authority
             .rsplit_once('@')
@@ -160,6 +161,10 @@ mod tests {
                 "http://localhost:8080/",
             ),
             (format!("https://a:b@{HOST}/x"), "http://localhost:8080/x"),
+            (
+                format!("https://{HOST}\\@evil.example/"),
+                "http://localhost:8080/\\@evil.example/",
+            ),
         ] {
             assert_eq!(rewritten(&from), to);
         }

@@ -74,7 +74,6 @@ mod tests {
             ("/", Kind::Ui),
             ("/home", Kind::Ui),
             ("/login", Kind::Login),
-            ("/login/", Kind::Login),
             ("/api/v2/auth/login", Kind::Login),
             ("/api/v1/dags", Kind::Rest),
             ("/api/v2/dags/", Kind::Rest),

@@ -3,6 +3,7 @@
 
 mod console;
 
+use crate::support::Authority;
 use crate::tree;
 use console::Session;
 use mwaa_gateway::config::{self, Overrides, Search, reference};
@@ -115,6 +116,16 @@ fn links_lead_somewhere() {
     assert!(seen >= 6, "only {seen} links seen");
 }
 
+/// What a configuration with TLS names, where the README says that it lies.
+fn certificates(folder: &Path) {
+    let (folder, authority) = (folder.join("certs"), Authority::new());
+    let pair = authority.pair(&["airflow.corp.example"]);
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("gateway.pem"), pair.certificate).unwrap();
+    fs::write(folder.join("gateway.key"), pair.key).unwrap();
+    fs::write(folder.join("clients.pem"), authority.pem()).unwrap();
+}
+
 #[test]
 fn configurations_in_documents_load() {
     let mut texts: Vec<_> = documents()
@@ -139,13 +150,18 @@ fn configurations_in_documents_load() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("mwaa-gateway.toml");
         fs::write(&file, text).unwrap();
+        certificates(folder.path());
         let nowhere = Search {
             folder: folder.path().join("none"),
             user: None,
             system: folder.path().join("none"),
         };
         match config::load(Some(&file), &Overrides::default(), &nowhere) {
-            Ok(config) => assert!(!config.environments.is_empty(), "{place}"),
+            // a listener alone is an example too
+            Ok(config) => assert!(
+                !config.environments.is_empty() || config.listener.tls.is_some(),
+                "{place}"
+            ),
             Err(problems) => panic!("{place}: {problems}"),
         }
     }

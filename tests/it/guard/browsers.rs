@@ -76,6 +76,13 @@ async fn browsers_and_forms_do_not_reach_the_cli_route() {
         ),
         ("typed post", "POST", "/home", "Sec-Fetch-Site: none\r\n"),
         (
+            "service worker",
+            "GET",
+            "/static/x.js",
+            "Sec-Fetch-Site: same-origin\r\nSec-Fetch-Mode: same-origin\r\n\
+             Sec-Fetch-Dest: serviceworker\r\nService-Worker: script\r\n",
+        ),
+        (
             "A-20 preflight",
             "OPTIONS",
             "/aws_mwaa/cli",
@@ -107,6 +114,30 @@ async fn browsers_and_forms_do_not_reach_the_cli_route() {
         .iter()
         .any(|(name, _)| name.starts_with("access-control-"));
     assert!(!cors, "{reply}");
+}
+
+#[tokio::test]
+async fn escapes_hide_neither_signing_out_nor_making_a_token() {
+    let harness = Harness::configured(QUIET).await;
+    let link = "Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\n";
+    let own =
+        "Sec-Fetch-Site: same-origin\r\nSec-Fetch-Mode: cors\r\nSec-Fetch-Dest: empty\r\n";
+    let mut refusals: Vec<Refusal> = Vec::new();
+    for path in [
+        "/logout/",
+        "/%6cogout",
+        "/auth/logou%74/",
+        "/api/v2/auth%2Flogout",
+        "/%61pi/v2/auth/logout",
+    ] {
+        let request = bare("GET", path, link);
+        refusals.push((path, request, &[403], Some("guard.foreign_origin")));
+    }
+    for path in ["/ui/auth/token", "/ui/auth%2ftoken", "/u%69/auth/token/"] {
+        let request = bare("POST", path, own);
+        refusals.push((path, request, &[403], Some("policy.forbidden_path")));
+    }
+    all_refused(&harness, &refusals).await;
 }
 
 #[tokio::test]
