@@ -110,6 +110,11 @@ class Airflow:
     def output(self):
         return "\n".join(f"# {part.argv}\n{part.output()}" for part in self.parts)
 
+    def begin_to_stop(self):
+        for part in self.parts:
+            if part.running():
+                part.signal(signal.SIGTERM)
+
     def stop(self):
         for part in self.parts:
             part.stop()
@@ -178,6 +183,8 @@ class Fleet:
 
     def stop(self):
         """Ends everything; what the Airflows said stays beside the pictures."""
+        for airflow in self.airflows.values():
+            airflow.begin_to_stop()  # all of them at the same time
         for program in [self.gateway, self.emulator, *self.airflows.values()]:
             if program:
                 program.stop()

@@ -49,6 +49,8 @@ def fleet(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def browser():
-    with chromium() as browser:
+def browser(fleet):
+    """A Chromium that finds MWAA's hosts at the emulator."""
+    web = fleet.emulator.config["environments"]["demo"]["connect_to"]
+    with chromium(f"--host-resolver-rules=MAP *.amazonaws.com {web}") as browser:
         yield browser

@@ -3,6 +3,7 @@ and no credentials."""
 
 import json
 import subprocess
+import time
 
 import pytest
 import requests
@@ -95,3 +96,21 @@ def test_the_command_line(fleet, name):
     url = f"{fleet.own_url(name)}/aws_mwaa/cli"
     reply = curl(url, ["Content-Type: text/plain", "Accept: text/plain"], "version")
     assert (reply.status, reply.text().strip()) == (200, airflow.version)
+
+
+def test_a_reply_that_waits_comes_line_by_line(fleet):
+    """Airflow 3 tells once a second how a run is doing; this one never starts."""
+    fleet.ready("airflow332")
+    dag = fleet.own_url("airflow332") + "/api/v2/dags/lab_params"
+    with requests.Session() as session:
+        session.trust_env = False
+        assert session.patch(dag, json={"is_paused": True}).status_code == 200
+        wanted = {"dag_run_id": "wait+for:it", "logical_date": None}
+        assert session.post(f"{dag}/dagRuns", json=wanted).status_code == 200
+        wait = f"{dag}/dagRuns/wait%2Bfor%3Ait/wait"
+        with session.get(wait, params={"interval": 1}, stream=True, timeout=60) as reply:
+            lines = reply.iter_lines(chunk_size=1)
+            first = json.loads(next(lines))
+            began = time.monotonic()
+            assert json.loads(next(lines)) == first == {"state": "queued"}
+            assert time.monotonic() - began > 0.5

@@ -28,7 +28,6 @@ class Front:
         connection = http.client.HTTPSConnection(self.host, timeout=60)
         plain = socket.create_connection((ip, int(port)), timeout=60)
         connection.sock = self.context.wrap_socket(plain, server_hostname=self.host)
-        headers = {name.replace("_", "-"): value for name, value in headers.items()}
         connection.request(method, path, body, headers)
         reply = connection.getresponse()
         answer = reply.status, reply.headers, reply.read()
@@ -39,7 +38,7 @@ class Front:
         """The headers that a client of this role sends, and the cookies they come from."""
         token = self.fleet.aws(role).create_web_login_token(Name=self.name)["WebToken"]
         path = "/aws_mwaa/login" if self.airflow.major == 2 else "/pluginsv2/aws_mwaa/login"
-        form = {"Content_Type": "application/x-www-form-urlencoded"}
+        form = {"Content-Type": "application/x-www-form-urlencoded"}
         status, headers, _ = self.ask("POST", path, urlencode({"token": token}), **form)
         assert status == 200
         cookies = [cookie.partition("; ") for cookie in headers.get_all("Set-Cookie")]
@@ -77,7 +76,7 @@ def test_every_role_has_its_rights(front, role):
         "users": ("GET", users, None),
     }
     found = {
-        what: front.ask(*request, **session, Content_Type="application/json")[0]
+        what: front.ask(*request, **session, **{"Content-Type": "application/json"})[0]
         for what, request in asked.items()
     }
     granted = RIGHTS[role].split()
@@ -107,8 +106,6 @@ def test_only_the_emulator_says_who_somebody_is(front):
     secret = (front.airflow.home / "front-secret").read_text()
     claims = {"X-Emulator-User": "mallory", "X-Emulator-Roles": "Admin", "X-Emulator-Secret": secret}
     for claim in [claims, {name.replace("-", "_"): value for name, value in claims.items()}]:
-        connection = http.client.HTTPSConnection(front.host, timeout=60)
         status, headers, _ = front.ask("GET", page, **claim)
         assert status == 302 and "aws.amazon.com" in headers["Location"]
-        connection.close()
     assert front.airflow.query("select 1 from ab_user where username = 'mallory'") == []

@@ -6,14 +6,13 @@ import json
 import pytest
 from browser import Tab, secrets_in
 from flows import Three, Two
-from programs import eventually
 
 ONE, OTHER = "airflow2", "airflow332"
 
 
 @pytest.fixture(scope="module")
 def tab(fleet, browser):
-    """A browser profile in which both environments are open."""
+    """A browser profile in which one environment is open."""
     for name in [ONE, OTHER]:
         fleet.ready(name)
     tab = Tab(browser, "isolation")
@@ -22,14 +21,9 @@ def tab(fleet, browser):
     tab.close()
 
 
-def from_page_of(tab, url, script, *values):
-    """Runs a script in a page of an environment and returns what it finds out."""
-    page = tab.context.new_page()
-    page.goto(url + "/")
-    page.wait_for_load_state()
-    found = page.evaluate(script, list(values))
-    page.close()
-    return found
+def on_page(tab, script, *values):
+    """What a script on the page of the first environment finds out."""
+    return tab.page.evaluate(script, list(values))
 
 
 def test_both_work_in_one_browser_at_the_same_time(fleet, tab):
@@ -50,6 +44,7 @@ def test_both_work_in_one_browser_at_the_same_time(fleet, tab):
     other.close()
 
 
+# What a page tries. Each is a function of one list.
 FETCH = """async ([url, options]) => {
     try {
         const reply = await fetch(url, options);
@@ -60,10 +55,17 @@ FETCH = """async ([url, options]) => {
 }"""
 
 
+def test_a_page_reads_its_own_environment(fleet, tab):
+    """So that the tests below show walls and not broken scripts."""
+    found = on_page(tab, FETCH, f"{fleet.url(ONE)}/api/v1/version", {})
+    assert (found["status"], json.loads(found["text"])["version"]) == (200, "2.10.5")
+    assert on_page(tab, FRAME, f"{fleet.url(ONE)}/api/v1/version")["text"]
+
+
 @pytest.mark.parametrize("options", [{}, {"mode": "no-cors"}, {"credentials": "include"}])
 @pytest.mark.parametrize("path", ["/api/v2/version", "/api/v2/variables", "/", "/-/"])
 def test_a_page_cannot_read_another_environment(fleet, tab, path, options):
-    found = from_page_of(tab, fleet.url(ONE), FETCH, fleet.url(OTHER) + path, options)
+    found = on_page(tab, FETCH, fleet.url(OTHER) + path, options)
     assert "text" not in found or (found["type"], found["text"]) == ("opaque", ""), found
 
 
@@ -74,7 +76,7 @@ def test_a_page_cannot_write_to_another_environment(fleet, tab):
         {"method": "POST", "body": body, "mode": "no-cors"},
         {"method": "POST", "body": body, "headers": {"Content-Type": "application/json"}},
     ]:
-        from_page_of(tab, fleet.url(ONE), FETCH, f"{fleet.url(OTHER)}/api/v2/variables", options)
+        on_page(tab, FETCH, f"{fleet.url(OTHER)}/api/v2/variables", options)
     assert airflow.query("select 1 from variable where key = 'stolen'") == []
 
 
@@ -93,7 +95,10 @@ FORM = """([url, name, value]) => {
     form.append(field);
     document.body.append(form);
     return new Promise(done => {
-        frame.addEventListener('load', () => done('loaded'));
+        frame.addEventListener('load', () => {
+            done('loaded');
+            frame.remove();
+        });
         form.submit();
     });
 }"""
@@ -110,9 +115,9 @@ def test_no_page_reaches_the_command_line(fleet, tab, target):
         {"method": "POST", "body": command, "mode": "no-cors"},
         {"method": "POST", "body": command, "headers": {"Content-Type": "text/plain"}},
     ]:
-        found = from_page_of(tab, fleet.url(ONE), FETCH, cli, options)
+        found = on_page(tab, FETCH, cli, options)
         assert found.get("status", 0) in (0, 403), found
-    assert from_page_of(tab, fleet.url(ONE), FORM, cli, command, "") == "loaded"
+    assert on_page(tab, FORM, cli, command, "") == "loaded"
     assert airflow.query("select 1 from variable where key = 'from_a_page'") == []
 
 
@@ -125,6 +130,7 @@ FRAME = """([url]) => new Promise(done => {
         } catch (error) {
             done({refused: String(error)});
         }
+        frame.remove();
     });
     document.body.append(frame);
 })"""
@@ -132,7 +138,7 @@ FRAME = """([url]) => new Promise(done => {
 
 @pytest.mark.parametrize("path", ["/", "/auth/users/list/", "/-/"])
 def test_a_page_cannot_frame_another_environment(fleet, tab, path):
-    found = from_page_of(tab, fleet.url(ONE), FRAME, fleet.url(OTHER) + path)
+    found = on_page(tab, FRAME, fleet.url(OTHER) + path)
     assert not found.get("text"), found
 
 
@@ -140,12 +146,11 @@ def test_a_page_cannot_sign_another_environment_out(fleet, tab):
     url = f"{fleet.url(OTHER)}/api/v2/auth/logout"
     revoked = "select count(*) from revoked_token"
     before = fleet.airflows[OTHER].query(revoked)
-    from_page_of(tab, fleet.url(ONE), FETCH, url, {"mode": "no-cors", "credentials": "include"})
-    from_page_of(tab, fleet.url(ONE), FRAME, url)
+    on_page(tab, FETCH, url, {"mode": "no-cors", "credentials": "include"})
+    on_page(tab, FRAME, url)
     assert fleet.airflows[OTHER].query(revoked) == before
 
 
 def test_the_gateway_s_own_pages_are_not_scripted_by_an_environment(fleet, tab):
-    found = from_page_of(tab, fleet.url(ONE), FETCH, fleet.gateway.url + "/-/", {})
+    found = on_page(tab, FETCH, fleet.gateway.url + "/-/", {})
     assert "refused" in found
-    eventually(lambda: tab.page.url, "the first page is still there")
