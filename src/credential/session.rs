@@ -24,6 +24,9 @@ pub struct Session {
     flask: Option<Arc<Secret<String>>>,
     host: Arc<str>,
     host_field: HeaderValue,
+    /// When the login was made, and the longest use from then on, whatever is re-issued.
+    begun: Moment,
+    longest: Duration,
     asked: Moment,
     usable: Duration,
     refresh_at: Duration,
@@ -81,6 +84,8 @@ impl Session {
             flask,
             host: minted.host.as_str().into(),
             host_field,
+            begun: asked,
+            longest,
             asked,
             usable,
             refresh_at,
@@ -95,7 +100,8 @@ impl Session {
     pub(super) fn reissued(&self, headers: &HeaderMap, now: Moment) -> Option<Self> {
         self.bearer.as_ref()?;
         let token = Jar::read(headers).token?;
-        let usable = usable_for(token.life, self.usable);
+        let rest = self.longest.saturating_sub(self.begun.age(now));
+        let usable = usable_for(token.life, rest);
         Some(Self {
             cookies: cookies(Some(&token.value), self.flask.as_deref())?,
             bearer: Some(bearer(&token.value)?),
