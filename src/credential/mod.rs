@@ -195,13 +195,22 @@ impl Broker {
     }
 
     /// The address that hands a browser over to the environment's own web server, with a web
-    /// token made for it alone.
+    /// token made for it alone. If AWS takes us for somebody else by now, the session goes.
     pub async fn handover(&self, entry: &Arc<Entry>) -> Result<HeaderValue, CredentialError> {
         let (sender, made) = oneshot::channel();
         let (control, asked) = (Arc::clone(&self.control), Arc::clone(entry));
+        let slot = self.sessions.slot(entry.id);
         self.background.spawn(async move {
             let minted = control.create_web_login_token(&asked.environment).await;
-            let address = minted.and_then(|minted| login::handover(&minted, &asked));
+            let address = minted.and_then(|minted| {
+                if slot
+                    .usable(Moment::now())
+                    .is_some_and(|live| live.is_anothers(&minted))
+                {
+                    slot.forget();
+                }
+                login::handover(&minted, &asked)
+            });
             // the browser may have gone away
             let _unheard = sender.send(address);
         });

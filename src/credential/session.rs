@@ -137,6 +137,12 @@ impl Session {
         &self.identity
     }
 
+    /// Whether AWS made this web token for somebody else than the session's owner: the
+    /// credentials have changed hands since.
+    pub(super) fn is_anothers(&self, minted: &WebToken) -> bool {
+        self.identity.iam != minted.iam_identity
+    }
+
     /// How old it is.
     pub fn age(&self, now: Moment) -> Duration {
         self.asked.age(now)

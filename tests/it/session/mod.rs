@@ -4,6 +4,7 @@ mod begin;
 mod dead;
 mod environments;
 mod failures;
+mod identity;
 mod life;
 mod refusing;
 mod reissue;
