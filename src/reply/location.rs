@@ -63,9 +63,8 @@ impl<'a> Address<'a> {
     /// `None` for a reference within the same host. User info is dropped.
     fn read(text: &'a str) -> Option<Self> {
         let (scheme, after) = match text.split_once("//") {
-            Some((scheme, after)) if scheme.is_empty() || scheme.ends_with(':') => {
-                (scheme, after)
-            }
+            // the first two slashes may also stand in a path or a query
+            Some((scheme, after)) if scheme.is_empty() || is_scheme(scheme) => (scheme, after),
             _ => return None,
         };
         // browsers take a backslash for a slash (URL standard, "authority state")
@@ -120,6 +119,15 @@ impl<'a> Address<'a> {
             .map_or_else(String::new, |port| format!(":{port}"));
         format!("{}//{}{port}{rest}", self.scheme, self.host)
     }
+}
+
+/// `scheme ":"` (RFC 3986 section 3.1).
+fn is_scheme(text: &str) -> bool {
+    let mut bytes = text.strip_suffix(':').unwrap_or_default().bytes();
+    bytes
+        .next()
+        .is_some_and(|first| first.is_ascii_alphabetic())
+        && bytes.all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'))
 }
 
 /// Where Airflow 2 and 3 send whoever has no session.
@@ -193,6 +201,8 @@ mod tests {
         };
         for login in [
             "/login/?next=%2Fhome",
+            // as Airflow 3.3 writes it: the address in the query is not escaped
+            &format!("/auth/login/?next=https://{HOST}/auth/users/list/"),
             "/auth/login/",
             &format!("https://{HOST}/login/?next=x"),
             "https://eu-west-1.console.aws.amazon.com/mwaa/home#environments",
