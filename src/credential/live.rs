@@ -111,7 +111,7 @@ const LARGEST_MARGIN: Duration = Duration::from_secs(10);
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::names::{Browser, EnvName, Policy, Secret};
+    use crate::names::{EnvName, Secret};
 
     const fn s(n: u64) -> Duration {
         Duration::from_secs(n)
@@ -132,22 +132,7 @@ pub(super) mod tests {
     }
 
     fn environment() -> Environment {
-        Environment {
-            local: EnvName::new("prod").expect("a label"),
-            name: "prod".into(),
-            region: None,
-            profile: None,
-            role_arn: None,
-            endpoint_url: None,
-            airflow_version: None,
-            connect_to: None,
-            custom_domain: None,
-            policy: Policy::Supported,
-            allow: Vec::new(),
-            deny: Vec::new(),
-            cli_concurrency: 1,
-            browser: Browser::Proxy,
-        }
+        Environment::new(EnvName::new("prod").expect("a label"), "prod")
     }
 
     #[test]
