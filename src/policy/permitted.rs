@@ -1,6 +1,6 @@
 //! The value that the policy makes: a routed request with the command that may be sent for it.
 
-use super::{Command, Refusal, Rules, judge};
+use super::{Command, Refusal, Rules, judge, output_form};
 use crate::names::{AirflowVersion, Entry, RequestId};
 use crate::route::Routed;
 use bytes::Bytes;
@@ -20,6 +20,7 @@ struct Inner {
     headers: HeaderMap,
     command: Bytes,
     name: &'static str,
+    wants_json: bool,
 }
 
 impl Permitted {
@@ -47,6 +48,11 @@ impl Permitted {
     pub fn name(&self) -> &'static str {
         self.0.name
     }
+
+    /// Whether the command was asked for its output as JSON.
+    pub fn wants_json(&self) -> bool {
+        self.0.wants_json
+    }
 }
 
 /// Judges the command by the environment's rules at its version.
@@ -66,6 +72,7 @@ pub fn permit(
     Ok(Permitted(Box::new(Inner {
         id: admitted.id(),
         name: permit.name(),
+        wants_json: output_form::wants_json(command.words()),
         command: permit.into_line(),
         headers: admitted.into_headers(),
         entry,
