@@ -1,7 +1,7 @@
 //! The value that the policy makes: a routed request with the command that may be sent for it.
 
 use super::{Command, Refusal, Rules, judge};
-use crate::names::{AirflowVersion, Entry, RequestId};
+use crate::names::{AirflowVersion, Caller, Entry, RequestId};
 use crate::route::Routed;
 use bytes::Bytes;
 use http::HeaderMap;
@@ -16,6 +16,7 @@ pub struct Permitted(Box<Inner>);
 #[derive(Debug)]
 struct Inner {
     id: RequestId,
+    caller: Caller,
     entry: Arc<Entry>,
     headers: HeaderMap,
     command: Bytes,
@@ -26,6 +27,11 @@ impl Permitted {
     /// The request's name.
     pub fn id(&self) -> RequestId {
         self.0.id
+    }
+
+    /// Who sent it, and by which listener.
+    pub fn caller(&self) -> &Caller {
+        &self.0.caller
     }
 
     /// Where it goes.
@@ -65,6 +71,7 @@ pub fn permit(
     let permit = judge(command, version, &rules)?;
     Ok(Permitted(Box::new(Inner {
         id: admitted.id(),
+        caller: admitted.caller().clone(),
         name: permit.name(),
         command: permit.into_line(),
         headers: admitted.into_headers(),
