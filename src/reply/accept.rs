@@ -6,6 +6,8 @@ use http::header::ACCEPT;
 /// The forms of a command's result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CliForm {
+    /// Events as they happen, one JSON object a line, the decoded result last.
+    Events,
     /// Decoded, as `{"stdout","stderr","succeeded"}`.
     Json,
     /// MWAA's own JSON, byte for byte.
@@ -33,6 +35,7 @@ impl CliForm {
             {
                 "text/plain" | "text/*" => Self::Text,
                 "application/vnd.mwaa-gateway.cli+json" => Self::Json,
+                super::events::MEDIA => Self::Events,
                 "application/json" | "application/*" | "*/*" => Self::Raw,
                 _ => continue,
             };
@@ -60,6 +63,10 @@ mod tests {
             ("Text/Plain, */*;q=0.1", CliForm::Text),
             ("text/plain;q=0.5, application/json", CliForm::Raw),
             ("application/vnd.mwaa-gateway.cli+json", CliForm::Json),
+            (
+                "application/vnd.mwaa-gateway.cli-events+ndjson, application/json;q=0.5",
+                CliForm::Events,
+            ),
             ("image/png", CliForm::Raw),
             ("text/plain;q=0", CliForm::Raw),
         ] {

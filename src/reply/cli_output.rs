@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 /// What a command printed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct CliOutput {
     /// Its standard output, decoded.
     pub stdout: String,

@@ -4,6 +4,7 @@
 mod accept;
 mod body;
 mod cli_output;
+mod events;
 mod forwarded;
 mod headers;
 mod links;
@@ -16,6 +17,7 @@ mod shield;
 pub use accept::CliForm;
 pub use body::ReplyStream;
 pub use cli_output::{CliOutput, OutputError};
+pub use events::{Event, Events, done_line, events, fault_line};
 pub use forwarded::forward;
 pub use links::Relinked;
 pub use location::leads_to_sign_in;
@@ -27,7 +29,7 @@ use crate::upstream::Answered;
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::response::Parts;
-use http::{HeaderName, HeaderValue, Response};
+use http::{HeaderName, HeaderValue, Response, StatusCode};
 
 /// A response to the client.
 pub type Reply = Response<ReplyStream>;
@@ -64,10 +66,26 @@ pub async fn command(
     }
 }
 
+/// A command's result and the reply's status, or the reply's body where it is no command's
+/// output: an error page of the web server or of what stands before it.
+pub async fn result(
+    answered: Answered,
+    limit: usize,
+) -> Result<(StatusCode, Result<CliOutput, Bytes>), OutputError> {
+    let (head, body) = answered.into_parts();
+    let raw = body::collect(body, limit).await?;
+    match CliOutput::read(&raw, head.status) {
+        Ok(output) if output.size() > limit => Err(OutputError::TooLarge { limit }),
+        Ok(output) => Ok((head.status, Ok(output))),
+        Err(_) if !head.status.is_success() => Ok((head.status, Err(raw))),
+        Err(error) => Err(error),
+    }
+}
+
 fn decoded(mut head: Parts, output: &CliOutput, form: CliForm) -> Reply {
     let (media, body) = match form {
         CliForm::Json => (CLI_JSON, output.json()),
-        CliForm::Raw | CliForm::Text => {
+        CliForm::Events | CliForm::Raw | CliForm::Text => {
             let text = if output.succeeded {
                 &output.stdout
             } else {

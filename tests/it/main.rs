@@ -12,6 +12,7 @@ mod credential_chain;
 mod discovery;
 mod docs;
 mod environments;
+mod events;
 mod faults;
 mod floors;
 mod guard;
