@@ -4,8 +4,8 @@ use super::local_urls::Listeners;
 use crate::control::Discovery;
 use crate::gateway::Shared;
 use crate::guard::HostRules;
-use crate::listener::Peer;
 use crate::management::View;
+use crate::names::Peer;
 use crate::names::{Described, EnvName};
 use crate::runtime::Moment;
 use crate::telemetry::Observed;
@@ -57,7 +57,7 @@ impl GatewayView {
 impl View for GatewayView {
     fn admits(&self, head: &Parts) -> bool {
         self.hosts
-            .check(head, Peer::Ip(Ipv4Addr::LOCALHOST.into()), false)
+            .check(head, Peer::Tcp((Ipv4Addr::LOCALHOST, 0).into()), false)
             .is_ok()
     }
 

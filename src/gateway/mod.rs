@@ -20,7 +20,7 @@ use crate::listener::Arrived;
 use crate::names::{EnvName, Fault, Known};
 use crate::policy;
 use crate::queue::Queues;
-use crate::reply::{self, CliForm, Reply};
+use crate::reply::{self, Asked, CliForm, Reply};
 use crate::route::{self, Destination, Kind, Routed};
 use crate::runtime::{LocalTasks, Sweeper, uptime};
 use crate::telemetry::{Metrics, Refusals};
@@ -162,6 +162,11 @@ async fn cli(corridor: &Rc<Corridor>, mut routed: Routed) -> Result<Reply, Refus
     let version = shared.versions.of(routed.entry()).await.map_err(boxed)?;
     let permitted = policy::permit(routed, &command, version).map_err(boxed)?;
     let (id, form) = (permitted.id(), CliForm::of(permitted.headers()));
+    let asked = Asked {
+        command: permitted.name(),
+        json: permitted.wants_json(),
+        version,
+    };
     let seated = shared
         .queues
         .enter(permitted, sweeper)
@@ -169,7 +174,7 @@ async fn cli(corridor: &Rc<Corridor>, mut routed: Routed) -> Result<Reply, Refus
         .map_err(boxed)?;
     let keyed = shared.broker.key(seated).await.map_err(boxed)?;
     let answered = exchange(corridor, keyed).await.map_err(boxed)?;
-    reply::command(answered, form, id, shared.limits.cli_output)
+    reply::command(answered, form, &asked, id, shared.limits.cli_output)
         .await
         .map_err(boxed)
 }

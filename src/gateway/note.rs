@@ -4,7 +4,7 @@
 use super::Shared;
 use crate::guard::wants_page;
 use crate::listener::Arrived;
-use crate::names::{EnvName, Fault, RequestId, code};
+use crate::names::{Entrance, EnvName, Fault, RequestId, code};
 use crate::reply::{self, Reply};
 use crate::runtime::Moment;
 use crate::telemetry::Refusal;
@@ -18,7 +18,7 @@ use std::rc::Rc;
 pub(super) struct Note {
     id: RequestId,
     secure: bool,
-    door: Option<Rc<EnvName>>,
+    entrance: Rc<Entrance>,
     host: Option<HeaderValue>,
     method: Method,
     uri: Uri,
@@ -31,7 +31,7 @@ impl Note {
         Self {
             id: arrived.id,
             secure: arrived.secure,
-            door: arrived.door.clone(),
+            entrance: Rc::clone(&arrived.caller.entrance),
             host: head.headers.get(HOST).cloned(),
             method: head.method.clone(),
             uri: head.uri.clone(),
@@ -70,11 +70,11 @@ impl Note {
         }
     }
 
-    /// The environment that the request was for: the door's, else the one that the Host names,
+    /// The environment that the request was for: the listener's, else the one that the Host names,
     /// else the one that serves what names none.
     fn environment(&self, shared: &Shared, fault: &dyn Fault) -> Option<EnvName> {
-        if let Some(door) = &self.door {
-            return Some(EnvName::clone(door));
+        if let Some(only) = &self.entrance.environment {
+            return Some(only.clone());
         }
         if *fault.code() == code::FOREIGN_HOST {
             return None;

@@ -1,6 +1,7 @@
 //! The words that every room shares. Nothing here acts.
 
 mod airflow_version;
+mod caller;
 pub mod code;
 mod described;
 mod directory;
@@ -10,6 +11,7 @@ mod request_id;
 mod secret;
 
 pub use airflow_version::{AirflowVersion, BadVersion};
+pub use caller::{Caller, Entrance, Owner, Peer};
 pub use code::Code;
 pub use described::Described;
 pub use directory::{Directory, Entry, EntryId, Known, Learnt};

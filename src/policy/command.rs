@@ -91,6 +91,12 @@ impl Command {
         Why::OptionFirst.at(self.second_at)
     }
 
+    /// Takes words that a shell has already made, as a program's arguments are; they are judged
+    /// as if they had come as [`canonical`](Self::canonical) text.
+    pub fn from_words(words: &[String]) -> Result<Self, Refusal> {
+        Self::read(words::join(words).as_bytes())
+    }
+
     /// The words, without a leading `airflow`.
     pub fn words(&self) -> &[String] {
         &self.words
@@ -202,6 +208,20 @@ mod tests {
         assert_eq!(name("-h", "2.10.3"), "help");
         assert_eq!(name("hunter2 list", "2.10.3"), "other");
         assert_eq!(name("dags hunter2", "2.10.3"), "other");
+    }
+
+    #[test]
+    fn words_of_a_shell_stay_what_they_are() {
+        for words in [
+            &["dags", "trigger", "x", "--conf", r#"{"a b": "it's $1\\"}"#][..],
+            &["variables", "set", "", "é \" '"],
+        ] {
+            let words: Vec<_> = words.iter().map(|&word| word.to_owned()).collect();
+            let command = Command::from_words(&words).expect("a readable command");
+            assert_eq!(command.words(), words);
+        }
+        assert!(Command::from_words(&[]).is_err());
+        assert!(Command::from_words(&["a\0".to_owned()]).is_err());
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod judge;
 mod listing;
 mod option_rows;
 mod options;
+mod output_form;
 mod passage;
 mod permitted;
 mod refusal;
