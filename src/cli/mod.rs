@@ -11,6 +11,7 @@ mod environments;
 mod exit;
 mod folder;
 mod inputs;
+mod known;
 mod logging;
 mod management;
 mod manual;

@@ -7,7 +7,7 @@ use crate::credential::Keyed;
 use crate::names::Fault;
 use crate::policy;
 use crate::queue::{QueueError, Seated, Ticket};
-use crate::reply::{self, CliForm, Reply};
+use crate::reply::{self, Asked, CliForm, Reply};
 use crate::route::Routed;
 use crate::upstream::{Answered, UpstreamError};
 use bytes::Bytes;
@@ -31,28 +31,39 @@ pub(super) async fn cli(
     let version = shared.versions.of(routed.entry()).await.map_err(boxed)?;
     let permitted = policy::permit(routed, &command, version).map_err(boxed)?;
     let (id, form) = (permitted.id(), CliForm::of(permitted.headers()));
+    let asked = Asked {
+        command: permitted.name(),
+        json: permitted.wants_json(),
+        version,
+    };
     let course = Course::of(&permitted);
     let ticket = shared
         .queues
         .line_up(permitted)
         .map_err(|error| course.failed(error))?;
     if form == CliForm::Events {
-        return Ok(events(corridor, ticket, course, note.clone()));
+        return Ok(events(corridor, ticket, asked, course, note.clone()));
     }
     let seated = ticket.seat(sweeper).await;
     let answered = run(corridor, seated, &course).await?;
-    reply::command(answered, form, id, limits.cli_output)
+    reply::command(answered, form, &asked, id, limits.cli_output)
         .await
         .map_err(boxed)
 }
 
 /// The reply that tells what happens as it happens: the command is under way within its body.
 /// What fails after its head is told at its end, counted and logged like any other fault.
-fn events(corridor: &Rc<Corridor>, ticket: Ticket, course: Rc<Course>, note: Note) -> Reply {
+fn events(
+    corridor: &Rc<Corridor>,
+    ticket: Ticket,
+    asked: Asked,
+    course: Rc<Course>,
+    note: Note,
+) -> Reply {
     let (id, entry) = (note.id(), Arc::clone(ticket.permitted().entry()));
     let (corridor, news) = (Rc::clone(corridor), Course::news(&course));
     let under_way = async move {
-        match last_line(&corridor, ticket, &course).await {
+        match last_line(&corridor, ticket, &asked, &course).await {
             Ok(line) => line,
             Err(fault) => {
                 let fault = Box::pin(out_of_reach::explain(&corridor, &entry, fault)).await;
@@ -67,13 +78,14 @@ fn events(corridor: &Rc<Corridor>, ticket: Ticket, course: Rc<Course>, note: Not
 async fn last_line(
     corridor: &Rc<Corridor>,
     ticket: Ticket,
+    asked: &Asked,
     course: &Rc<Course>,
 ) -> Result<Bytes, Refused> {
     let moved = |standing| course.moved(standing);
     let seated = ticket.seat_telling(&corridor.sweeper, moved).await;
     let answered = run(corridor, seated, course).await?;
     let limit = corridor.shared.limits.cli_output;
-    let (status, result) = reply::result(answered, limit).await.map_err(boxed)?;
+    let (status, result) = reply::result(answered, asked, limit).await.map_err(boxed)?;
     Ok(reply::done_line(status, &result))
 }
 

@@ -1,6 +1,6 @@
 //! The value that the policy makes: a routed request with the command that may be sent for it.
 
-use super::{Command, Refusal, Rules, judge};
+use super::{Command, Refusal, Rules, judge, output_form};
 use crate::names::{AirflowVersion, Caller, Entry, RequestId};
 use crate::route::Routed;
 use bytes::Bytes;
@@ -21,6 +21,7 @@ struct Inner {
     headers: HeaderMap,
     command: Bytes,
     name: &'static str,
+    wants_json: bool,
 }
 
 impl Permitted {
@@ -53,6 +54,11 @@ impl Permitted {
     pub fn name(&self) -> &'static str {
         self.0.name
     }
+
+    /// Whether the command was asked for its output as JSON.
+    pub fn wants_json(&self) -> bool {
+        self.0.wants_json
+    }
 }
 
 /// Judges the command by the environment's rules at its version.
@@ -73,6 +79,7 @@ pub fn permit(
         id: admitted.id(),
         caller: admitted.caller().clone(),
         name: permit.name(),
+        wants_json: output_form::wants_json(command.words()),
         command: permit.into_line(),
         headers: admitted.into_headers(),
         entry,

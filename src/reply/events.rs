@@ -1,6 +1,6 @@
 //! A command's events as they happen: one JSON object a line, the last one its end.
 
-use super::cli_output::CliOutput;
+use super::cli_output::CliResult;
 use super::problem::{Problem, retry_after};
 use super::{Reply, ReplyStream, stamp};
 use crate::names::{Fault, RequestId};
@@ -89,7 +89,7 @@ pub fn events(
 
 /// The last line of a command that was answered: its result, or the text of a reply that is no
 /// command's output.
-pub fn done_line(status: StatusCode, result: &Result<CliOutput, Bytes>) -> Bytes {
+pub fn done_line(status: StatusCode, result: &Result<CliResult, Bytes>) -> Bytes {
     let other = result.as_ref().err();
     let text = other.map(|raw| {
         let shown = raw.get(..LONGEST_BODY).unwrap_or(raw);
@@ -117,7 +117,7 @@ pub fn fault_line(fault: &dyn Fault, id: RequestId) -> Bytes {
 struct Done<'a> {
     event: &'static str,
     status: u16,
-    result: Option<&'a CliOutput>,
+    result: Option<&'a CliResult>,
     #[serde(skip_serializing_if = "Option::is_none")]
     body: Option<std::borrow::Cow<'a, str>>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
