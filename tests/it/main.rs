@@ -9,6 +9,7 @@
 mod command_line;
 mod credential;
 mod credential_chain;
+mod crowd;
 mod discovery;
 mod docs;
 mod environments;

@@ -5,7 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, UnixStream};
@@ -39,6 +39,15 @@ impl Client {
         let stream = TcpSocket::new_v4()?.connect(address).await?;
         stream.set_nodelay(true)?;
         Ok(Self::over(stream))
+    }
+
+    /// From one of this machine's other loopback addresses.
+    pub(crate) async fn tcp_from(from: IpAddr, address: SocketAddr) -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(SocketAddr::new(from, 0)).unwrap();
+        let stream = socket.connect(address).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        Self::over(stream)
     }
 
     pub(crate) async fn unix(path: &Path) -> Self {
