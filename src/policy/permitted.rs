@@ -21,6 +21,7 @@ struct Inner {
     headers: HeaderMap,
     command: Bytes,
     name: &'static str,
+    options: Vec<&'static str>,
 }
 
 impl Permitted {
@@ -53,6 +54,11 @@ impl Permitted {
     pub fn name(&self) -> &'static str {
         self.0.name
     }
+
+    /// The options that the command is given, by their longest spelling and without values.
+    pub fn options(&self) -> &[&'static str] {
+        &self.0.options
+    }
 }
 
 /// Judges the command by the environment's rules at its version.
@@ -68,11 +74,12 @@ pub fn permit(
         allow: &environment.allow,
         deny: &environment.deny,
     };
-    let permit = judge(command, version, &rules)?;
+    let mut permit = judge(command, version, &rules)?;
     Ok(Permitted(Box::new(Inner {
         id: admitted.id(),
         caller: admitted.caller().clone(),
         name: permit.name(),
+        options: permit.take_options(),
         command: permit.into_line(),
         headers: admitted.into_headers(),
         entry,
