@@ -4,7 +4,7 @@ use super::advice;
 use super::command::{Command, Path, is_help};
 use super::entry::{Class, Entry};
 use super::options;
-use super::refusal::{Refusal, Unreadable};
+use super::refusal::Refusal;
 use super::release::{Release, release_for};
 use super::table::table;
 use crate::names::{AirflowVersion, Policy};
@@ -81,7 +81,7 @@ pub fn judge(
     let (release, _) = release_for(version);
     match command.path(release) {
         Path::Help => Ok(Permit::new(command, "help", Some(Class::Read))),
-        Path::OptionFirst => Err(Unreadable::OptionFirst.into()),
+        Path::OptionFirst => Err(command.option_first().into()),
         Path::Group(group) => judge_group(command, group, version, release, rules),
         Path::Known(entry, arguments) => {
             judge_known(command, entry, arguments, version, release, rules)
