@@ -237,7 +237,7 @@ fn front(bound: &[Bound]) -> Front {
         Address::Unix(path, _) => format!("unix:{}", path.display()),
     };
     let doors = bound.iter().filter_map(|bound| {
-        let name = bound.environment.clone()?;
+        let name = bound.entrance.environment.clone()?;
         matches!(bound.address, Address::Tcp(_)).then(|| (name, url(bound)))
     });
     Front {

@@ -4,7 +4,7 @@ use super::Extras;
 use crate::config::{Address, Config, Limits, Listener};
 use crate::guard::{CallerSecret, Networks};
 use crate::listener::{self, Door, Tls, TlsFiles};
-use crate::names::{Entry, EntryId, EnvName, Environment};
+use crate::names::{Entrance, Entry, EntryId, EnvName, Environment};
 use crate::{control, credential, gateway, guard, queue, upstream};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -32,13 +32,19 @@ pub(super) fn doors(config: &Config, tls: Option<&Tls>) -> Vec<Door> {
     };
     let main = Door {
         address: address(&config.listener.address),
-        environment: None,
+        entrance: Entrance {
+            name: "listener".to_owned(),
+            environment: None,
+        },
         tls: tls.cloned(),
     };
     let own = config.environments.iter().filter_map(|entry| {
         Some(Door {
             address: address(entry.listen.as_ref()?),
-            environment: Some(entry.environment.local.clone()),
+            entrance: Entrance {
+                name: format!("environments.{}", entry.environment.local),
+                environment: Some(entry.environment.local.clone()),
+            },
             tls: tls.cloned(),
         })
     });

@@ -4,7 +4,7 @@
 use super::Shared;
 use crate::guard::wants_page;
 use crate::listener::Arrived;
-use crate::names::{EnvName, Fault, RequestId, code};
+use crate::names::{Entrance, EnvName, Fault, RequestId, code};
 use crate::reply::{self, Reply};
 use crate::runtime::Moment;
 use crate::telemetry::Refusal;
@@ -14,11 +14,11 @@ use http::{HeaderValue, Method, Uri};
 use std::rc::Rc;
 
 /// What is kept of a request.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Note {
     id: RequestId,
     secure: bool,
-    door: Option<Rc<EnvName>>,
+    entrance: Rc<Entrance>,
     host: Option<HeaderValue>,
     method: Method,
     uri: Uri,
@@ -31,7 +31,7 @@ impl Note {
         Self {
             id: arrived.id,
             secure: arrived.secure,
-            door: arrived.door.clone(),
+            entrance: Rc::clone(&arrived.caller.entrance),
             host: head.headers.get(HOST).cloned(),
             method: head.method.clone(),
             uri: head.uri.clone(),
@@ -49,6 +49,16 @@ impl Note {
 
     /// Counts, logs and remembers the refusal, and makes its reply: a page for a person.
     pub(super) fn refused(&self, shared: &Shared, fault: &dyn Fault) -> Reply {
+        self.tell(shared, fault);
+        if self.wants_page {
+            reply::fault_page(fault, self.id, self.home(fault).as_deref())
+        } else {
+            reply::fault(fault, self.id)
+        }
+    }
+
+    /// Counts, logs and remembers the refusal.
+    pub(super) fn tell(&self, shared: &Shared, fault: &dyn Fault) {
         let (id, code) = (self.id, fault.code());
         shared.metrics.fault(code);
         // clients choose paths and names, and so the length of what is told about them
@@ -63,18 +73,13 @@ impl Note {
             detail: format!("{fault:#}"),
             id,
         });
-        if self.wants_page {
-            reply::fault_page(fault, id, self.home(fault).as_deref())
-        } else {
-            reply::fault(fault, id)
-        }
     }
 
-    /// The environment that the request was for: the door's, else the one that the Host names,
+    /// The environment that the request was for: the listener's, else the one that the Host names,
     /// else the one that serves what names none.
     fn environment(&self, shared: &Shared, fault: &dyn Fault) -> Option<EnvName> {
-        if let Some(door) = &self.door {
-            return Some(EnvName::clone(door));
+        if let Some(only) = &self.entrance.environment {
+            return Some(only.clone());
         }
         if *fault.code() == code::FOREIGN_HOST {
             return None;

@@ -3,8 +3,7 @@
 
 use super::GuardError;
 use super::authority::{is_host, split_port};
-use crate::listener::Peer;
-use crate::names::EnvName;
+use crate::names::{EnvName, Peer};
 use http::header::HOST;
 use http::request::Parts;
 use std::borrow::Cow;
@@ -100,8 +99,8 @@ impl HostRules {
         }
         let plain = match peer {
             // on a Unix socket the Host protects nothing; clients send what they like
-            Peer::Unix => true,
-            Peer::Ip(_) => {
+            Peer::Unix(_) => true,
+            Peer::Tcp(_) => {
                 (name == "localhost" && self.is_our_port(port, peer))
                     || self
                         .addresses
@@ -117,7 +116,8 @@ impl HostRules {
     }
 
     fn is_our_port(&self, port: u16, peer: Peer) -> bool {
-        peer == Peer::Unix || self.addresses.iter().any(|address| address.port == port)
+        matches!(peer, Peer::Unix(_))
+            || self.addresses.iter().any(|address| address.port == port)
     }
 
     fn is_extra(&self, extra: &str, name: &str, port: u16, peer: Peer) -> bool {
@@ -162,7 +162,7 @@ mod tests {
             request = request.header("host", *host);
         }
         let head = request.body(()).unwrap().into_parts().0;
-        rules.check(&head, Peer::Ip([127, 0, 0, 1].into()), false)
+        rules.check(&head, Peer::Tcp(([127, 0, 0, 1], 40_000).into()), false)
     }
 
     #[test]
@@ -178,7 +178,7 @@ mod tests {
             let head = Request::builder().header("host", host).body(()).unwrap();
             let head = head.into_parts().0;
             rules(port)
-                .check(&head, Peer::Ip([127, 0, 0, 1].into()), secure)
+                .check(&head, Peer::Tcp(([127, 0, 0, 1], 40_000).into()), secure)
                 .is_ok()
         };
         for host in ["localhost", "prod.localhost", "127.0.0.1", "box"] {
@@ -276,7 +276,7 @@ mod tests {
                 vec!["127.0.0.1:8080".parse().unwrap(), "[::1]:8080".parse().unwrap()],
                 &["box".to_owned()],
             );
-            let Ok(named) = rules.check(&head, Peer::Ip([127, 0, 0, 1].into()), false) else {
+            let Ok(named) = rules.check(&head, Peer::Tcp(([127, 0, 0, 1], 40_000).into()), false) else {
                 return Ok(());
             };
             let lower = text.trim().to_ascii_lowercase();

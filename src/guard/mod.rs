@@ -24,10 +24,9 @@ pub use target::Target;
 pub use crate::listener::Body;
 
 use crate::listener::Arrived;
-use crate::names::{EnvName, RequestId};
+use crate::names::{Caller, RequestId};
 use http::HeaderMap;
 use http::Method;
-use std::rc::Rc;
 
 /// What the guard enforces.
 #[derive(Debug)]
@@ -51,7 +50,7 @@ pub struct Settings {
 pub struct Admitted {
     id: RequestId,
     secure: bool,
-    door: Option<Rc<EnvName>>,
+    caller: Caller,
     named: Named,
     method: Method,
     target: Target,
@@ -65,9 +64,9 @@ impl Admitted {
         self.id
     }
 
-    /// The environment whose own listener the request came in by.
-    pub fn door(&self) -> Option<&EnvName> {
-        self.door.as_deref()
+    /// Who sent the request, and by which listener.
+    pub fn caller(&self) -> &Caller {
+        &self.caller
     }
 
     /// How the client called us.
@@ -137,20 +136,19 @@ impl Admitted {
 pub fn admit(arrived: Arrived, settings: &Settings) -> Result<Admitted, GuardError> {
     let Arrived {
         id,
-        peer,
+        caller,
         secure,
-        door,
         head,
         body,
     } = arrived;
-    settings.networks.check(peer)?;
+    settings.networks.check(caller.peer)?;
     if head.headers.len() > settings.header_count {
         return Err(GuardError::Headers {
             limit: settings.header_count,
         });
     }
     framing::check(&head)?;
-    let named = settings.hosts.check(&head, peer, secure)?;
+    let named = settings.hosts.check(&head, caller.peer, secure)?;
     if let Some(secret) = &settings.secret {
         secret.check(&head.headers)?;
     }
@@ -159,7 +157,7 @@ pub fn admit(arrived: Arrived, settings: &Settings) -> Result<Admitted, GuardErr
     Ok(Admitted {
         id,
         secure,
-        door,
+        caller,
         named,
         method: head.method,
         target,

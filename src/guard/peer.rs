@@ -1,7 +1,7 @@
 //! Which client addresses may connect.
 
 use super::GuardError;
-use crate::listener::Peer;
+use crate::names::Peer;
 use ipnet::IpNet;
 
 /// The networks that clients may come from. Checked on every request even though the bind is
@@ -17,10 +17,11 @@ impl Networks {
 
     /// A Unix socket's file permissions have decided already.
     pub(super) fn check(&self, peer: Peer) -> Result<(), GuardError> {
-        match peer {
-            Peer::Ip(ip) if self.0.iter().any(|network| network.contains(&ip)) => Ok(()),
-            Peer::Ip(_) => Err(GuardError::Peer),
-            Peer::Unix => Ok(()),
+        match peer.ip() {
+            Some(ip) if !self.0.iter().any(|network| network.contains(&ip)) => {
+                Err(GuardError::Peer)
+            }
+            Some(_) | None => Ok(()),
         }
     }
 }
@@ -28,6 +29,7 @@ impl Networks {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::names::Owner;
 
     #[test]
     fn only_listed_networks() {
@@ -35,11 +37,10 @@ mod tests {
             "127.0.0.0/8".parse().unwrap(),
             "::1/128".parse().unwrap(),
         ]);
-        assert_eq!(loopback.check(Peer::Ip([127, 9, 9, 9].into())), Ok(()));
-        assert_eq!(loopback.check(Peer::Unix), Ok(()));
-        assert_eq!(
-            loopback.check(Peer::Ip([10, 0, 0, 1].into())),
-            Err(GuardError::Peer)
-        );
+        let check = |address: &str| loopback.check(Peer::Tcp(address.parse().unwrap()));
+        assert_eq!(check("127.9.9.9:40000"), Ok(()));
+        assert_eq!(check("[::ffff:127.0.0.1]:40000"), Ok(()));
+        assert_eq!(loopback.check(Peer::Unix(Owner::default())), Ok(()));
+        assert_eq!(check("10.0.0.1:40000"), Err(GuardError::Peer));
     }
 }

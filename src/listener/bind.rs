@@ -2,7 +2,7 @@
 //! connections (`SO_REUSEPORT`), and one shared for a Unix socket.
 
 use super::Tls;
-use crate::names::EnvName;
+use crate::names::Entrance;
 use rustix::fs::Mode;
 use std::fmt;
 use std::io;
@@ -21,13 +21,13 @@ pub enum Address {
     Unix(PathBuf, u32),
 }
 
-/// A listener to open, and the environment that it serves if it serves only one.
+/// A listener to open.
 #[derive(Debug, Clone)]
 pub struct Door {
     /// Where.
     pub address: Address,
-    /// The environment whose own listener this is.
-    pub environment: Option<EnvName>,
+    /// Its name, and the environment that it serves if it serves only one.
+    pub entrance: Entrance,
     /// What TLS needs, if this listener speaks it; a Unix socket never does.
     pub tls: Option<Tls>,
 }
@@ -64,8 +64,8 @@ impl std::error::Error for BindError {
 pub struct Bound {
     /// The real address: port 0 has become a number.
     pub address: Address,
-    /// The environment whose own listener this is.
-    pub environment: Option<EnvName>,
+    /// Its name, and the environment that it serves if it serves only one.
+    pub entrance: Entrance,
     /// What TLS needs, if this listener speaks it.
     pub tls: Option<Tls>,
     sockets: Vec<Socket>,
@@ -92,7 +92,7 @@ impl Door {
                     bind_tcp(*address, count).map_err(|error| failed(address, error))?;
                 Ok(Bound {
                     address: Address::Tcp(address),
-                    environment: self.environment.clone(),
+                    entrance: self.entrance.clone(),
                     tls: self.tls.clone(),
                     sockets,
                     _file: None,
@@ -103,7 +103,7 @@ impl Door {
                     .map_err(|error| failed(&path.display(), error))?;
                 Ok(Bound {
                     address: self.address.clone(),
-                    environment: self.environment.clone(),
+                    entrance: self.entrance.clone(),
                     tls: None,
                     sockets,
                     _file: Some(file),
@@ -226,7 +226,10 @@ mod tests {
     fn door(address: Address) -> Door {
         Door {
             address,
-            environment: None,
+            entrance: Entrance {
+                name: "listener".to_owned(),
+                environment: None,
+            },
             tls: None,
         }
     }

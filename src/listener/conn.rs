@@ -1,7 +1,7 @@
 //! Serves one connection: head limits, idle limits and the graceful end.
 
-use super::{Arrived, Peer, Stop};
-use crate::names::{EnvName, RequestId};
+use super::{Arrived, Stop};
+use crate::names::{Caller, RequestId};
 use crate::runtime::Deadline;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -32,9 +32,8 @@ pub struct Settings {
 }
 
 pub(super) struct Connection<H> {
-    pub(super) peer: Peer,
     pub(super) secure: bool,
-    pub(super) door: Option<Rc<EnvName>>,
+    pub(super) caller: Caller,
     pub(super) settings: Rc<Settings>,
     pub(super) deadline: Rc<Deadline>,
     pub(super) stop: Stop,
@@ -66,9 +65,8 @@ impl<H> Connection<H> {
             let (head, body) = request.into_parts();
             let arrived = Arrived {
                 id: RequestId::next(),
-                peer: self.peer,
                 secure: self.secure,
-                door: self.door.clone(),
+                caller: self.caller.clone(),
                 head,
                 body,
             };

@@ -8,7 +8,7 @@ mod greet;
 mod serve;
 mod tls;
 
-pub use arrived::{Arrived, Body, Peer};
+pub use arrived::{Arrived, Body};
 pub use bind::{Address, BindError, Bound, Door};
 pub use conn::Settings;
 pub use serve::{Stop, serve};

@@ -1,17 +1,17 @@
 //! Accepts connections on one worker thread, within the limit, until told to stop.
 
+use super::Arrived;
 use super::bind::{Bound, Socket};
 use super::conn::{self, Settings};
 use super::greet::Handshake;
-use super::{Arrived, Peer};
-use crate::names::EnvName;
+use crate::names::{Caller, Entrance, Owner, Peer};
 use crate::runtime::{LocalTasks, Sweeper};
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 /// Tells a worker when to stop: `true` means stop accepting and finish what runs.
@@ -38,7 +38,7 @@ where
         return Ok(());
     };
     let loop_ = Accept {
-        door: bound.environment.clone().map(Rc::new),
+        entrance: Rc::new(bound.entrance.clone()),
         settings: Rc::clone(settings),
         places: Arc::clone(places),
         tasks: tasks.clone(),
@@ -60,7 +60,7 @@ where
                 let accept = async || {
                     let (stream, address) = listener.accept().await?;
                     stream.set_nodelay(true)?;
-                    Ok((stream, Peer::Ip(address.ip().to_canonical())))
+                    Ok((stream, Peer::Tcp(address)))
                 };
                 match handshake {
                     None => {
@@ -82,7 +82,8 @@ where
             tasks.spawn(async move {
                 let accept = async || {
                     let (stream, _) = listener.accept().await?;
-                    Ok((stream, Peer::Unix))
+                    let owner = owner(&stream);
+                    Ok((stream, Peer::Unix(owner)))
                 };
                 loop_
                     .run(accept, |stream| std::future::ready(Some(stream)))
@@ -94,7 +95,7 @@ where
 }
 
 struct Accept<H> {
-    door: Option<Rc<EnvName>>,
+    entrance: Rc<Entrance>,
     settings: Rc<Settings>,
     places: Arc<Semaphore>,
     tasks: LocalTasks,
@@ -170,9 +171,11 @@ impl<H> Accept<H> {
         T: AsyncRead + AsyncWrite + Unpin + 'static,
     {
         let connection = conn::Connection {
-            peer,
+            caller: Caller {
+                peer,
+                entrance: Rc::clone(&self.entrance),
+            },
             secure: self.secure,
-            door: self.door.clone(),
             settings: Rc::clone(&self.settings),
             deadline: Rc::new(self.sweeper.deadline()),
             stop: self.stop.clone(),
@@ -185,6 +188,20 @@ impl<H> Accept<H> {
             drop(place);
         });
     }
+}
+
+/// Who is at the other end of a Unix socket, as far as the system says it.
+fn owner(stream: &UnixStream) -> Owner {
+    stream.peer_cred().map_or_else(
+        |_unknown| Owner::default(),
+        |owner| Owner {
+            uid: Some(owner.uid()),
+            pid: owner
+                .pid()
+                .and_then(|pid| u32::try_from(pid).ok())
+                .filter(|pid| *pid > 0),
+        },
+    )
 }
 
 /// Errors that concern the connection just taken and not the listener (accept(2)).

@@ -1,19 +1,23 @@
 //! The words that every room shares. Nothing here acts.
 
 mod airflow_version;
+mod caller;
 pub mod code;
 mod described;
 mod directory;
 mod environment;
 mod fault;
+mod principal;
 mod request_id;
 mod secret;
 
 pub use airflow_version::{AirflowVersion, BadVersion};
+pub use caller::{Caller, Entrance, Owner, Peer};
 pub use code::Code;
 pub use described::Described;
 pub use directory::{Directory, Entry, EntryId, Known, Learnt};
 pub use environment::{Browser, EnvName, Environment, Policy, Region, partition};
 pub use fault::{Blame, Fault};
+pub use principal::Principal;
 pub use request_id::RequestId;
 pub use secret::Secret;

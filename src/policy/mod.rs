@@ -3,6 +3,7 @@
 #![deny(clippy::wildcard_enum_match_arm)]
 
 mod advice;
+mod characters;
 mod command;
 mod entry;
 mod judge;
@@ -17,6 +18,7 @@ mod release;
 mod table;
 #[cfg(test)]
 mod tests;
+mod unreadable;
 mod words;
 
 pub use command::Command;

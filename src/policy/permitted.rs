@@ -1,7 +1,7 @@
 //! The value that the policy makes: a routed request with the command that may be sent for it.
 
 use super::{Command, Refusal, Rules, judge, output_form};
-use crate::names::{AirflowVersion, Entry, RequestId};
+use crate::names::{AirflowVersion, Caller, Entry, RequestId};
 use crate::route::Routed;
 use bytes::Bytes;
 use http::HeaderMap;
@@ -16,17 +16,24 @@ pub struct Permitted(Box<Inner>);
 #[derive(Debug)]
 struct Inner {
     id: RequestId,
+    caller: Caller,
     entry: Arc<Entry>,
     headers: HeaderMap,
     command: Bytes,
     name: &'static str,
     wants_json: bool,
+    options: Vec<&'static str>,
 }
 
 impl Permitted {
     /// The request's name.
     pub fn id(&self) -> RequestId {
         self.0.id
+    }
+
+    /// Who sent it, and by which listener.
+    pub fn caller(&self) -> &Caller {
+        &self.0.caller
     }
 
     /// Where it goes.
@@ -53,6 +60,11 @@ impl Permitted {
     pub fn wants_json(&self) -> bool {
         self.0.wants_json
     }
+
+    /// The options that the command is given, by their longest spelling and without values.
+    pub fn options(&self) -> &[&'static str] {
+        &self.0.options
+    }
 }
 
 /// Judges the command by the environment's rules at its version.
@@ -68,11 +80,13 @@ pub fn permit(
         allow: &environment.allow,
         deny: &environment.deny,
     };
-    let permit = judge(command, version, &rules)?;
+    let mut permit = judge(command, version, &rules)?;
     Ok(Permitted(Box::new(Inner {
         id: admitted.id(),
+        caller: admitted.caller().clone(),
         name: permit.name(),
         wants_json: output_form::wants_json(command.words()),
+        options: permit.take_options(),
         command: permit.into_line(),
         headers: admitted.into_headers(),
         entry,

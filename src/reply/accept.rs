@@ -6,6 +6,8 @@ use http::header::ACCEPT;
 /// The forms of a command's result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CliForm {
+    /// Events as they happen, one JSON object a line, the decoded result last.
+    Events,
     /// Decoded, as `{"stdout","stderr","succeeded"}`.
     Json,
     /// The same with all that is known: `detail=full`.
@@ -41,6 +43,7 @@ impl CliForm {
             let form = match (media.as_str(), detail.as_str()) {
                 ("text/plain", "output") => Self::Output,
                 ("text/plain" | "text/*", _) => Self::Text,
+                (super::events::MEDIA, _) => Self::Events,
                 (CLI_JSON, "full") => Self::Full,
                 (CLI_JSON, _) => Self::Json,
                 ("application/json" | "application/*" | "*/*", _) => Self::Raw,
@@ -70,6 +73,10 @@ mod tests {
             ("Text/Plain, */*;q=0.1", CliForm::Text),
             ("text/plain;q=0.5, application/json", CliForm::Raw),
             ("application/vnd.mwaa-gateway.cli+json", CliForm::Json),
+            (
+                "application/vnd.mwaa-gateway.cli-events+ndjson, application/json;q=0.5",
+                CliForm::Events,
+            ),
             (
                 "application/vnd.mwaa-gateway.cli+json; detail=full",
                 CliForm::Full,

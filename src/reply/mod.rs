@@ -4,6 +4,7 @@
 mod accept;
 mod body;
 mod cli_output;
+mod events;
 mod forwarded;
 mod headers;
 mod links;
@@ -16,6 +17,7 @@ mod shield;
 pub use accept::CliForm;
 pub use body::ReplyStream;
 pub use cli_output::{Asked, CliOutput, CliResult, OutputError, Succeeded};
+pub use events::{Event, Events, done_line, events, fault_line};
 pub use forwarded::forward;
 pub use links::Relinked;
 pub use location::leads_to_sign_in;
@@ -103,7 +105,9 @@ fn decoded(mut head: Parts, output: CliOutput, form: CliForm) -> Reply {
         CliForm::Json => (CLI_JSON, output.json()),
         CliForm::Full => (CLI_JSON_FULL, output.full().json()),
         CliForm::Output => (TEXT, Bytes::from(output.full().into_text())),
-        CliForm::Raw | CliForm::Text => (TEXT, Bytes::from(output.text().clone())),
+        CliForm::Events | CliForm::Raw | CliForm::Text => {
+            (TEXT, Bytes::from(output.text().clone()))
+        }
     };
     head.headers
         .insert(CONTENT_TYPE, HeaderValue::from_static(media));

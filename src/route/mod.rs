@@ -164,8 +164,8 @@ pub fn misses(admitted: &Admitted, directory: &Directory) -> bool {
 }
 
 fn named(admitted: &Admitted) -> Option<&str> {
-    match (admitted.door(), admitted.named()) {
-        (Some(door), _) => Some(door.as_str()),
+    match (&admitted.caller().entrance.environment, admitted.named()) {
+        (Some(only), _) => Some(only.as_str()),
         (None, Named::Environment(name)) => Some(name.as_str()),
         (None, Named::Plain) => None,
     }

@@ -1,0 +1,51 @@
+//! Who sent a request, and by which listener.
+
+use super::EnvName;
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+
+/// Who is at the other end of the connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Peer {
+    /// A TCP client, by its address and port.
+    Tcp(SocketAddr),
+    /// A client of a Unix socket; its file permissions decide who that may be.
+    Unix(Owner),
+}
+
+impl Peer {
+    /// The address of a TCP client; one that is IPv4 within IPv6 is IPv4.
+    pub fn ip(&self) -> Option<IpAddr> {
+        match self {
+            Self::Tcp(address) => Some(address.ip().to_canonical()),
+            Self::Unix(_) => None,
+        }
+    }
+}
+
+/// Who called `connect` on a Unix socket, as the kernel noted it then (`SO_PEERCRED`, unix(7)).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Owner {
+    /// The effective user; the overflow user for one of another user namespace.
+    pub uid: Option<u32>,
+    /// The process; none where it lies in another pid namespace.
+    pub pid: Option<u32>,
+}
+
+/// Which of the gateway's listeners a request came in by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entrance {
+    /// Its table in the configuration: `listener`, `environments.NAME`.
+    pub name: String,
+    /// The environment that it serves, if it serves only one.
+    pub environment: Option<EnvName>,
+}
+
+/// Who sent a request, and by which listener.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// The other end of the connection.
+    pub peer: Peer,
+    /// The listener.
+    pub entrance: Rc<Entrance>,
+}
