@@ -30,6 +30,7 @@ pub struct Permit {
     line: Bytes,
     name: &'static str,
     class: Option<Class>,
+    options: Vec<&'static str>,
 }
 
 impl Permit {
@@ -53,12 +54,28 @@ impl Permit {
         self.class
     }
 
+    /// The options that the command is given, without values: the longest spelling of each
+    /// that the tables know, once.
+    pub fn options(&self) -> &[&'static str] {
+        &self.options
+    }
+
+    /// [`options`](Self::options), taken out.
+    pub(super) fn take_options(&mut self) -> Vec<&'static str> {
+        std::mem::take(&mut self.options)
+    }
+
     fn new(command: &Command, name: &'static str, class: Option<Class>) -> Self {
         Self {
             line: Bytes::from(command.canonical()),
             name,
             class,
+            options: Vec::new(),
         }
+    }
+
+    fn with_options(self, options: Vec<&'static str>) -> Self {
+        Self { options, ..self }
     }
 }
 
@@ -129,8 +146,10 @@ fn judge_known(
     {
         return Err(advice::denied(entry.command));
     }
+    let reading = options::read(entry.command, arguments, release);
+    let permit = || Permit::new(command, entry.command, Some(entry.class));
     if rules.policy == Policy::All {
-        return Ok(Permit::new(command, entry.command, Some(entry.class)));
+        return Ok(permit().with_options(reading.given));
     }
     if !rules.allow.iter().any(|allowed| is_prefix(allowed, name())) {
         if !entry.runs(release) {
@@ -141,13 +160,13 @@ fn judge_known(
             return Err(advice::forbidden(entry, rules.policy));
         }
     }
-    match options::forbidden(entry.command, arguments, release) {
+    match reading.forbidden {
         Some(found) => Err(Refusal::ForbiddenOption {
             command: entry.command,
             option: found.option,
             reason: found.reason,
         }),
-        None => Ok(Permit::new(command, entry.command, Some(entry.class))),
+        None => Ok(permit().with_options(reading.given)),
     }
 }
 
@@ -172,7 +191,7 @@ fn judge_unknown(
     {
         return Err(advice::unsupported(command, None, version, release));
     }
-    match options::forbidden("", command.words(), release) {
+    match options::read("", command.words(), release).forbidden {
         Some(found) => Err(Refusal::ForbiddenOption {
             command: "other",
             option: found.option,

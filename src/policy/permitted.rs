@@ -22,6 +22,7 @@ struct Inner {
     command: Bytes,
     name: &'static str,
     wants_json: bool,
+    options: Vec<&'static str>,
 }
 
 impl Permitted {
@@ -59,6 +60,11 @@ impl Permitted {
     pub fn wants_json(&self) -> bool {
         self.0.wants_json
     }
+
+    /// The options that the command is given, by their longest spelling and without values.
+    pub fn options(&self) -> &[&'static str] {
+        &self.0.options
+    }
 }
 
 /// Judges the command by the environment's rules at its version.
@@ -74,12 +80,13 @@ pub fn permit(
         allow: &environment.allow,
         deny: &environment.deny,
     };
-    let permit = judge(command, version, &rules)?;
+    let mut permit = judge(command, version, &rules)?;
     Ok(Permitted(Box::new(Inner {
         id: admitted.id(),
         caller: admitted.caller().clone(),
         name: permit.name(),
         wants_json: output_form::wants_json(command.words()),
+        options: permit.take_options(),
         command: permit.into_line(),
         headers: admitted.into_headers(),
         entry,
