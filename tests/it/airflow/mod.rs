@@ -2,7 +2,9 @@
 
 mod alone;
 mod exit_codes;
+mod interrupted;
 mod stranger;
+mod terminal;
 mod through;
 
 use crate::program::{Ended, command, end};
