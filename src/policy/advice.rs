@@ -2,6 +2,7 @@
 
 use super::command::Command;
 use super::entry::{Class, Entry};
+use super::options::Forbidden;
 use super::refusal::Refusal;
 use super::release::Release;
 use super::table::table;
@@ -41,6 +42,35 @@ pub(super) fn forbidden(entry: &Entry, policy: Policy) -> Refusal {
     }
 }
 
+/// The refusal of an option that reaches into the web server.
+pub(super) fn forbidden_option(command: &'static str, found: Forbidden) -> Refusal {
+    let Forbidden { option, why } = found;
+    let hint = instead(&format!("{command} {option}")).map_or_else(
+        || {
+            let leave = format!("leave {option} out");
+            match table().entry(command) {
+                Some(_) => format!(
+                    "{leave}, or set allow = [\"{command} {option}\"] for this environment"
+                ),
+                None => leave,
+            }
+        },
+        str::to_owned,
+    );
+    Refusal::ForbiddenOption {
+        command,
+        option,
+        reason: why,
+        hint,
+    }
+}
+
+/// What works instead of a command, or of one with an option, that is about a file.
+fn instead(command: &str) -> Option<&'static str> {
+    let mut lines = include_str!("instead.csv").lines().skip(1);
+    lines.find_map(|line| line.strip_prefix(command)?.strip_prefix(','))
+}
+
 /// The refusal of a command that MWAA does not run at the environment's version.
 pub(super) fn unsupported(
     command: &Command,
@@ -72,6 +102,9 @@ pub(super) fn unsupported(
 
 /// Where a command of the table works, and its other spelling.
 fn known_hint(entry: &Entry, release: &Release) -> String {
+    if let Some(hint) = instead(entry.command).filter(|_| entry.covers(release)) {
+        return hint.to_owned();
+    }
     let other = other_spelling(entry.command, release);
     if let Some(new) = other.filter(|new| runs(new, release)) {
         return format!("send `{new}` instead{}", works(entry));

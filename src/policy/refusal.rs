@@ -16,6 +16,7 @@ pub(super) enum Unreadable {
     NotUtf8(usize),
     OpenQuote,
     OptionFirst,
+    OptionValue,
     SecondLine,
 }
 
@@ -42,6 +43,15 @@ pub enum Refusal {
         option: &'static str,
         /// Why the option may not pass.
         reason: &'static str,
+        /// What to do instead.
+        hint: String,
+    },
+    /// The command would ask a question, and nobody could answer it.
+    Unconfirmed {
+        /// The command, by its name in the table.
+        command: &'static str,
+        /// The option that answers the question beforehand.
+        answer: &'static str,
     },
     /// The environment takes no changes.
     ReadOnly {
@@ -99,6 +109,10 @@ impl From<Unreadable> for Refusal {
                 "an option stands before the command's name".into(),
                 "name the command first, then its options: `dags list --verbose`",
             ),
+            Unreadable::OptionValue => (
+                "Pythons differ in what `=` means among one-dash options".into(),
+                "write the options apart: `-v -o json` or `-v --output=json`",
+            ),
             Unreadable::SecondLine => (
                 "the command has more than one line".into(),
                 "send one command, on one line; a line end may stand inside quotes only",
@@ -126,9 +140,14 @@ impl fmt::Display for Refusal {
                 command,
                 option,
                 reason,
+                ..
             } => {
                 write!(f, "`{command}` may not be given {option}: {reason}")
             }
+            Self::Unconfirmed { command, .. } => write!(
+                f,
+                "`{command}` would ask whether to go on, and nobody can answer it there"
+            ),
         }
     }
 }
@@ -142,6 +161,7 @@ impl Fault for Refusal {
             Self::ForbiddenOption { .. } => &code::FORBIDDEN_OPTION,
             Self::ForbiddenPath => &code::FORBIDDEN_PATH,
             Self::HandOver | Self::ReadOnly { .. } => &code::READ_ONLY,
+            Self::Unconfirmed { .. } => &code::NEEDS_CONFIRMATION,
             Self::Unreadable { .. } => &code::UNREADABLE_COMMAND,
             Self::Unsupported { .. } => &code::UNSUPPORTED_COMMAND,
         }
@@ -149,12 +169,12 @@ impl Fault for Refusal {
 
     fn hint(&self) -> Cow<'static, str> {
         match self {
-            Self::Forbidden { hint, .. } | Self::Unsupported { hint, .. } => {
-                Cow::Owned(hint.clone())
+            Self::Forbidden { hint, .. }
+            | Self::ForbiddenOption { hint, .. }
+            | Self::Unsupported { hint, .. } => Cow::Owned(hint.clone()),
+            Self::Unconfirmed { answer, .. } => {
+                Cow::Owned(format!("add {answer} if you are sure"))
             }
-            Self::ForbiddenOption { option, .. } => Cow::Owned(format!(
-                "leave {option} out, or set policy = \"all\" for this environment"
-            )),
             Self::ForbiddenPath | Self::HandOver | Self::ReadOnly { .. } => {
                 Cow::Borrowed(self.code().advice)
             }

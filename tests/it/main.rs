@@ -7,6 +7,7 @@
 )]
 
 mod command_line;
+mod commands;
 mod credential;
 mod credential_chain;
 mod discovery;

@@ -1,9 +1,11 @@
 //! The policy from outside: what each part of it promises, in files of their own.
 
 mod acceptance;
+mod arguments;
 mod disguises;
 mod grants;
 mod hints;
+mod reading;
 
 use super::*;
 use crate::names::{AirflowVersion, Fault, Policy};
@@ -45,3 +47,4 @@ const UNREADABLE: &str = "policy.unreadable_command";
 const UNSUPPORTED: &str = "policy.unsupported_command";
 const COMMAND: &str = "policy.forbidden_command";
 const OPTION: &str = "policy.forbidden_option";
+const QUESTION: &str = "policy.needs_confirmation";
