@@ -27,7 +27,7 @@ pub(super) struct Reading {
     pub(super) given: Vec<&'static str>,
     /// Those that may not pass. An abbreviation of several options counts as each of them.
     pub(super) forbidden: Vec<Forbidden>,
-    /// Whether Pythons differ in what value an option is given (`-vo=json`).
+    /// Whether Pythons differ in what value an option is given (`-vo=json`, `--conf=--`).
     pub(super) ambiguous: bool,
 }
 
@@ -108,6 +108,8 @@ impl Reader<'_> {
             return self.take(row);
         }
         let (head, value) = word.split_once('=').unwrap_or((word, ""));
+        // older Pythons take the dashes away
+        self.reading.ambiguous |= value == "--";
         if let Some(row) = self.exact(head) {
             self.take(row);
             if !head.starts_with("--") && row.takes == Takes::Flag {
@@ -151,6 +153,7 @@ impl Reader<'_> {
             if takes != Takes::Flag {
                 // older Pythons keep the sign in the value, newer ones do not
                 self.reading.ambiguous |= at > 0 && letter == '=';
+                self.reading.ambiguous |= glued.get(at..) == Some("--");
                 return;
             }
             let spelling = format!("-{letter}");

@@ -110,8 +110,8 @@ impl From<Unreadable> for Refusal {
                 "name the command first, then its options: `dags list --verbose`",
             ),
             Unreadable::OptionValue => (
-                "Pythons differ in what `=` means among one-dash options".into(),
-                "write the options apart: `-v -o json` or `-v --output=json`",
+                "Python versions differ in the value that an option is given".into(),
+                "write options apart and their values as words: `-v -o json`",
             ),
             Unreadable::SecondLine => (
                 "the command has more than one line".into(),

@@ -9,6 +9,7 @@ import re
 import shlex
 import shutil
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from airflow_options import merge
@@ -28,12 +29,16 @@ def airflow(request, tmp_path):
     shutil.copytree(LAB / f"{request.param}-home", home)
     env = environment(home, AIRFLOW_HOME=home, PYTHONDONTWRITEBYTECODE=1)
 
+    def call(*words, **more):
+        argv = [AIRFLOW, *words]
+        return subprocess.run(argv, env=env, cwd=home, capture_output=True, text=True, **more)
+
     def run(script, *words, **more):
-        argv = [AIRFLOW, "run-python", HERE / script, *words]
-        done = subprocess.run(argv, env=env, cwd=home, capture_output=True, text=True, **more)
+        done = call("run-python", HERE / script, *words, **more)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
+    run.call = call
     return run, VERSIONS[request.param]
 
 
@@ -173,3 +178,30 @@ def test_what_passes_is_read_as_the_parser_reads_it(airflow):
 def is_group(reading):
     """Whether no command was reached: a group's own help."""
     return reading["command"] is None
+
+
+# Commands without and with the answer. None finds anything to change.
+QUESTIONS = [
+    ("dags delete lab_none", "--yes"),
+    ("db clean --clean-before-timestamp 1999-01-01", None),
+    ("dags pause lab_.* --treat-dag-id-as-regex", None),
+]
+
+
+def test_a_question_that_nobody_answers_ends_the_command(airflow):
+    run, version = airflow
+    asks = [question for question, _ in QUESTIONS]
+    answered = [f"{question} {answer}" for question, answer in QUESTIONS if answer]
+    lines = asks + answered
+    told = gateway(version, "--try", "-", input="\n".join(lines)).splitlines()
+    codes = [json.loads(line).get("code") for line in told]
+    assert codes == ["policy.needs_confirmation"] * len(asks) + [None] * len(answered)
+
+    def call(line):
+        return run.call(*shlex.split(line), stdin=subprocess.DEVNULL)
+
+    with ThreadPoolExecutor() as pool:
+        for line, done in zip(lines, pool.map(call, lines)):
+            ended_by_it = "EOFError: EOF when reading a line" in done.stderr
+            assert ended_by_it == (line in asks), f"{line}: {done.stderr}"
+            assert not (ended_by_it and done.returncode == 0), line

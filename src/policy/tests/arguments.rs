@@ -103,6 +103,10 @@ fn what_pythons_read_in_two_ways_is_refused() {
     for line in [
         "dags list -vo=json",
         "dags list -v=o",
+        "dags list --output=--",
+        "dags list --out=--",
+        "dags list -o--",
+        "dags list -vo--",
         "dags list -vvo=json",
     ] {
         assert_eq!(
@@ -114,6 +118,9 @@ fn what_pythons_read_in_two_ways_is_refused() {
     for line in [
         "dags list -o=json",
         "dags list -vojson",
+        "dags list --output=---",
+        "dags list -o ---",
+        "dags list -- -o--",
         "dags list -voj=n",
         "dags list --out=json",
     ] {
