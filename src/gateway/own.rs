@@ -3,8 +3,10 @@
 use super::{Corridor, Shared};
 use crate::names::{Directory, Entry, Fault as _};
 use crate::pages::{
-    self, Card, Identity, Overview, RefusalRow, SessionState, Status, TokenState, Trouble,
+    self, Card, Identity, Overview, QueueState, RefusalRow, RunningCommand, SessionState,
+    Status, TokenState, Trouble,
 };
+use crate::queue::Snapshot;
 use crate::reply::{self, Reply};
 use crate::route::{Own, OwnPage};
 use crate::runtime::Moment;
@@ -108,12 +110,25 @@ fn card(shared: &Shared, entry: &Entry, ways: &Ways<'_>, is_default: bool) -> Ca
             }),
         token: token(shared, entry),
         session: Some(session(shared, entry)),
-        running: shared.queues.running(entry),
-        waiting: shared.queues.depth(entry),
+        queue: queue(&shared.queues.snapshot(entry)),
         browser: environment.browser,
         policy: environment.policy,
         url: ways.url(entry, is_default),
         base: ways.base(entry, is_default),
+    }
+}
+
+fn queue(queue: &Snapshot) -> QueueState {
+    let running = queue.running.iter().map(|run| RunningCommand {
+        name: run.name(),
+        age: run.age(),
+        request_id: run.id().to_string(),
+        client_left: run.is_abandoned(),
+    });
+    QueueState {
+        running: running.collect(),
+        waiting: queue.waiting,
+        longest_wait: queue.longest_wait,
     }
 }
 

@@ -7,6 +7,7 @@ mod described;
 mod directory;
 mod environment;
 mod fault;
+mod principal;
 mod request_id;
 mod secret;
 
@@ -17,5 +18,6 @@ pub use described::Described;
 pub use directory::{Directory, Entry, EntryId, Known, Learnt};
 pub use environment::{Browser, EnvName, Environment, Policy, Region, partition};
 pub use fault::{Blame, Fault};
+pub use principal::Principal;
 pub use request_id::RequestId;
 pub use secret::Secret;

@@ -2,7 +2,7 @@
 
 use super::command::Command;
 use super::entry::{Class, Entry};
-use super::options::Forbidden;
+use super::option_advice::instead;
 use super::refusal::Refusal;
 use super::release::Release;
 use super::table::table;
@@ -40,35 +40,6 @@ pub(super) fn forbidden(entry: &Entry, policy: Policy) -> Refusal {
         detail: format!("`{command}` {does}, which policy \"{word}\" forbids"),
         hint: format!("set allow = [\"{command}\"] for this environment if it should pass"),
     }
-}
-
-/// The refusal of an option that reaches into the web server.
-pub(super) fn forbidden_option(command: &'static str, found: Forbidden) -> Refusal {
-    let Forbidden { option, why } = found;
-    let hint = instead(&format!("{command} {option}")).map_or_else(
-        || {
-            let leave = format!("leave {option} out");
-            match table().entry(command) {
-                Some(_) => format!(
-                    "{leave}, or set allow = [\"{command} {option}\"] for this environment"
-                ),
-                None => leave,
-            }
-        },
-        str::to_owned,
-    );
-    Refusal::ForbiddenOption {
-        command,
-        option,
-        reason: why,
-        hint,
-    }
-}
-
-/// What works instead of a command, or of one with an option, that is about a file.
-fn instead(command: &str) -> Option<&'static str> {
-    let mut lines = include_str!("instead.csv").lines().skip(1);
-    lines.find_map(|line| line.strip_prefix(command)?.strip_prefix(','))
 }
 
 /// The refusal of a command that MWAA does not run at the environment's version.

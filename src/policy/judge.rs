@@ -3,9 +3,10 @@
 use super::advice;
 use super::command::{Command, Path, is_help};
 use super::entry::{Class, Entry};
+use super::option_advice;
 use super::options::{self, Forbidden, Reading};
 use super::questions;
-use super::refusal::{Refusal, Unreadable};
+use super::refusal::Refusal;
 use super::release::{Release, release_for};
 use super::table::table;
 use crate::names::{AirflowVersion, Policy};
@@ -99,7 +100,7 @@ pub fn judge(
     let (release, _) = release_for(version);
     match command.path(release) {
         Path::Help => Ok(Permit::new(command, "help", Some(Class::Read))),
-        Path::OptionFirst => Err(Unreadable::OptionFirst.into()),
+        Path::OptionFirst => Err(command.option_first().into()),
         Path::Group(group) => judge_group(command, group, version, release, rules),
         Path::Known(entry, arguments) => {
             judge_known(command, entry, arguments, version, release, rules)
@@ -162,10 +163,10 @@ fn judge_known(
         }
     }
     if let Some(found) = refused_option(&reading, entry.command, rules) {
-        return Err(advice::forbidden_option(entry.command, found));
+        return Err(option_advice::forbidden_option(entry.command, found));
     }
     if reading.ambiguous {
-        return Err(Unreadable::OptionValue.into());
+        return Err(option_advice::unclear_value());
     }
     match questions::unanswered(entry.command, &reading, release) {
         Some(answer) => Err(Refusal::Unconfirmed {
@@ -213,7 +214,7 @@ fn judge_unknown(
     }
     let reading = options::read("", command.words(), release);
     match reading.forbidden.first() {
-        Some(found) => Err(advice::forbidden_option("other", *found)),
+        Some(found) => Err(option_advice::forbidden_option("other", *found)),
         None => Ok(Permit::new(command, "other", None)),
     }
 }

@@ -3,13 +3,16 @@
 #![deny(clippy::wildcard_enum_match_arm)]
 
 mod advice;
+mod characters;
 mod command;
 mod entry;
 mod judge;
 mod listing;
+mod option_advice;
 mod option_rows;
 mod option_rules;
 mod options;
+mod output_form;
 mod passage;
 mod permitted;
 mod questions;
@@ -19,6 +22,7 @@ mod signature;
 mod table;
 #[cfg(test)]
 mod tests;
+mod unreadable;
 mod words;
 
 pub use command::Command;

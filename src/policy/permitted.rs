@@ -1,6 +1,6 @@
 //! The value that the policy makes: a routed request with the command that may be sent for it.
 
-use super::{Command, Refusal, Rules, judge};
+use super::{Command, Refusal, Rules, judge, output_form};
 use crate::names::{AirflowVersion, Caller, Entry, RequestId};
 use crate::route::Routed;
 use bytes::Bytes;
@@ -21,6 +21,7 @@ struct Inner {
     headers: HeaderMap,
     command: Bytes,
     name: &'static str,
+    wants_json: bool,
     options: Vec<&'static str>,
 }
 
@@ -55,6 +56,11 @@ impl Permitted {
         self.0.name
     }
 
+    /// Whether the command was asked for its output as JSON.
+    pub fn wants_json(&self) -> bool {
+        self.0.wants_json
+    }
+
     /// The options that the command is given, by their longest spelling and without values.
     pub fn options(&self) -> &[&'static str] {
         &self.0.options
@@ -79,6 +85,7 @@ pub fn permit(
         id: admitted.id(),
         caller: admitted.caller().clone(),
         name: permit.name(),
+        wants_json: output_form::wants_json(command.words()),
         options: permit.take_options(),
         command: permit.into_line(),
         headers: admitted.into_headers(),

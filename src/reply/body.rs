@@ -1,6 +1,7 @@
 //! The bodies that go back to a client.
 
 use super::OutputError;
+use super::events::Events;
 use super::links::Relinked;
 use crate::upstream::ReplyBody;
 use bytes::{Bytes, BytesMut};
@@ -12,6 +13,8 @@ use std::task::{Context, Poll};
 /// A response body.
 #[derive(Debug)]
 pub enum ReplyStream {
+    /// What happens to a command, as it happens.
+    Events(Box<Events>),
     /// A page of the web server, its links looked at as it comes.
     Page(Box<Relinked>),
     /// The web server's, passed on as it comes.
@@ -34,6 +37,7 @@ impl Body for ReplyStream {
                 let frame = std::task::ready!(Pin::new(body.as_mut()).poll_frame(cx));
                 Poll::Ready(frame.filter(|frame| !frame.as_ref().is_ok_and(Frame::is_trailers)))
             }
+            Self::Events(events) => events.poll(cx).map(|line| Some(Ok(Frame::data(line?)))),
             Self::Page(page) => Pin::new(page.as_mut()).poll_frame(cx),
             Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
         }
@@ -41,6 +45,7 @@ impl Body for ReplyStream {
 
     fn is_end_stream(&self) -> bool {
         match self {
+            Self::Events(events) => events.is_over(),
             Self::Page(page) => page.is_end_stream(),
             Self::Upstream(body) => body.is_end_stream(),
             Self::Whole(bytes) => bytes.as_ref().is_none_or(Bytes::is_empty),
@@ -49,6 +54,7 @@ impl Body for ReplyStream {
 
     fn size_hint(&self) -> SizeHint {
         match self {
+            Self::Events(_) => SizeHint::default(),
             Self::Page(page) => page.size_hint(),
             Self::Upstream(body) => body.size_hint(),
             Self::Whole(bytes) => {

@@ -3,9 +3,12 @@
 mod acceptance;
 mod arguments;
 mod disguises;
+mod forms;
 mod grants;
 mod hints;
+mod python;
 mod reading;
+mod shlex;
 
 use super::*;
 use crate::names::{AirflowVersion, Fault, Policy};

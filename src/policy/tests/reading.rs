@@ -1,156 +1,151 @@
-//! Options in every form that argparse takes.
+//! What can't be read is refused with the byte and the reason; what stands in quotes is a value.
 
 use super::*;
-use crate::policy::options::{Reading, read};
-
-fn reading(command: &'static str, arguments: &str, version: &str) -> Reading {
-    let (release, _) = release_for(version.parse().expect("a version"));
-    let words = words::split(arguments).expect("words");
-    read(command, &words, release)
-}
-
-fn found(command: &'static str, arguments: &str, version: &str) -> Option<&'static str> {
-    reading(command, arguments, version)
-        .forbidden
-        .first()
-        .map(|found| found.option)
-}
 
 #[test]
-fn names_the_options_that_are_given() {
-    for (command, arguments, given) in [
-        ("dags trigger", "x", &[][..]),
+fn a_line_that_cant_be_read_is_refused_with_the_byte() {
+    let cases: &[(&[u8], &str)] = &[
+        (b"dags list \xff", "at byte 10, the text is not UTF-8"),
         (
-            "dags trigger",
-            "x --conf {} -r=1 --exec 2024-01-01",
-            &["--conf", "--run-id", "--exec-date"],
+            b"dags\0list",
+            "at byte 4, there is a control character (U+0000)",
         ),
         (
-            "dags trigger",
-            "-vvcS x -c{} --verbose",
-            &["--verbose", "--conf"],
+            b"dags list \x1b[2J",
+            "at byte 10, there is a control character (U+001B)",
         ),
         (
-            "dags trigger",
-            "x --no={} '--conf {}' '--conf={ }'",
-            &["--no-replace-microseconds", "--conf"],
-        ),
-        ("dags trigger", "x -c -- --run-id", &["--conf"]),
-        ("dags trigger", "x - -1 --unknown -q", &[]),
-        ("dags backfill", "x --ignore", &[]), // ambiguous
-        ("dags delete", "x -y", &["--yes"]),
-    ] {
-        assert_eq!(
-            reading(command, arguments, "2.10.3").given,
-            given,
-            "{arguments}"
-        );
-    }
-}
-
-#[test]
-fn finds_every_form_that_argparse_takes() {
-    for arguments in [
-        "x --subdir /x",
-        "x --subdir=/x",
-        "x --sub /x",
-        "x --s /x",
-        "x --s=/x",
-        "x -S /x",
-        "x -S/x",
-        "x -S=/x",
-        "x '-S /x y'",
-        "x '--subdir=/x y'",
-        "x -vS/x",
-        "x -vvS/x",
-        "x -v=S/x",
-        "x -vS=/x",
-        "--subdir /x x",
-        "x --conf '{}' -S /x",
-        "x --conf --subdir",
-    ] {
-        let option = found("dags trigger", arguments, "2.10.3");
-        assert_eq!(option, Some("--subdir"), "{arguments}");
-    }
-}
-
-#[test]
-fn lets_values_and_other_options_pass() {
-    for (command, arguments) in [
-        (
-            "dags trigger",
-            "x --conf '{\"subdir\": \"-S\"}' --run-id S -e 2024-01-01",
-        ),
-        ("dags trigger", "x -- --subdir /x"),
-        ("dags trigger", "x -cS/x"),
-        ("dags trigger", "x -vcS"),
-        ("dags trigger", "x -rmanual-S"),
-        ("dags trigger", "x '--s x y'"),
-        ("dags trigger", "x -"),
-        ("dags list-runs", "-d x --st 2024-01-01 -sS"),
-        ("db clean", "--clean-before-timestamp 2024-01-01 --s"),
-        ("variables set", "k -- -1"),
-        ("variables set", "k -1"),
-        ("tasks clear", "x -dv -s 2024-01-01"),
-        ("dags list", "-o json"),
-    ] {
-        assert_eq!(
-            found(command, arguments, "2.10.3"),
-            None,
-            "{command} {arguments}"
-        );
-    }
-}
-
-#[test]
-fn knows_what_each_release_has() {
-    let cases = [
-        ("dags show", "x -s f.png", "2.10.3", Some("--save")),
-        ("dags show", "x --imgcat", "2.10.3", Some("--imgcat")),
-        (
-            "dags test",
-            "x --show-dagrun",
-            "2.0.2",
-            Some("--show-dagrun"),
-        ),
-        ("dags test", "x --show-dagrun", "2.10.3", None),
-        ("dags test", "x --sa f", "2.10.3", Some("--save-dagrun")),
-        ("dags test", "x -f /x.py", "3.0.6", Some("--dagfile-path")),
-        ("tasks test", "x y --env '{}'", "3.0.6", Some("--env-vars")),
-        (
-            "tasks run",
-            "x y z --cfg-path /x",
-            "2.10.3",
-            Some("--cfg-path"),
+            "dags list '\u{85}'".as_bytes(),
+            "at byte 11, there is a control character (U+0085)",
         ),
         (
-            "tasks run",
-            "x y z --error-f /x",
-            "2.2.2",
-            Some("--error-file"),
+            b"dags list '\r'",
+            "at byte 11, there is a control character (U+000D)",
         ),
-        ("variables", "-i /x", "1.10.12", Some("--import")),
-        ("variables", "--exp=/x", "1.10.12", Some("--export")),
-        ("variables", "-s k v", "1.10.12", None),
-        ("list_dags", "-sd /x", "1.10.12", Some("--subdir")),
-        ("list_dags", "-s /x", "1.10.12", Some("--subdir")),
         (
-            "backfill",
-            "x -s 2020-01-01 -sd=/x",
-            "1.10.12",
-            Some("--subdir"),
+            "\u{feff}dags list".as_bytes(),
+            "at byte 0, there is a byte order mark (U+FEFF)",
         ),
-        ("backfill", "x -s 2020-01-01", "1.10.12", None),
-        // not in the table of 3.x: refused because the web server may be newer
-        ("dags list", "-S /x", "3.3.1", Some("-S")),
-        ("dags list", "--subd /x", "3.3.1", Some("--subdir")),
-        ("dags list", "-l", "3.3.1", None),
+        (
+            "dags\u{a0}list".as_bytes(),
+            "at byte 4, there is white space (U+00A0)",
+        ),
+        (
+            "dags list\u{2028}x".as_bytes(),
+            "at byte 9, there is white space (U+2028)",
+        ),
+        (
+            "dags list \u{3000}".as_bytes(),
+            "at byte 10, there is white space (U+3000)",
+        ),
+        (
+            "users\u{200b} list".as_bytes(),
+            "at byte 5, there is an invisible character (U+200B)",
+        ),
+        (
+            "é \u{202e}".as_bytes(),
+            "at byte 3, there is an invisible character (U+202E)",
+        ),
+        (
+            b"dags list\nusers list",
+            "at byte 9, the line ends, and another follows",
+        ),
+        (
+            b"dags list \\\n -v",
+            "at byte 10, a backslash stands before a line end",
+        ),
+        (
+            b"dags list 'x",
+            "at byte 10, a quote opens that is not closed",
+        ),
+        (
+            b"dags list x\"y",
+            "at byte 11, a quote opens that is not closed",
+        ),
+        (
+            b"dags list x\\",
+            "at byte 11, the text ends with a lone backslash",
+        ),
+        (
+            b" -v dags list",
+            "at byte 1, an option stands before the command's name",
+        ),
+        (
+            b"-- dags list",
+            "at byte 0, an option stands before the command's name",
+        ),
+        (
+            b"airflow -v dags list",
+            "at byte 8, an option stands before the command's name",
+        ),
+        (
+            b"dags  -v list",
+            "at byte 6, an option stands before the command's name",
+        ),
+        (
+            b"\tX=1 dags list",
+            "at byte 1, a variable assignment stands before the command",
+        ),
+        (
+            b"X=\"1 2\" dags list",
+            "at byte 0, a variable assignment stands before the command",
+        ),
+        (
+            b"us\"\"ers list",
+            "at byte 0, the command's name is written with quotes",
+        ),
+        (
+            b"airflow 'users' list",
+            "at byte 8, the command's name is written with quotes",
+        ),
+        (
+            b"\\airflow users list",
+            "at byte 0, the command's name is written with quotes",
+        ),
+        (
+            b"dags  l\\ist",
+            "at byte 6, the command's name is written with quotes",
+        ),
+        (
+            b"dags '--help'",
+            "at byte 5, the command's name is written with quotes",
+        ),
+        (
+            b"'' dags list",
+            "at byte 0, the command's name is written with quotes",
+        ),
+        (b"  ", "at byte 2, the text ends, and no command was named"),
+        (
+            b"airflow",
+            "at byte 7, the text ends, and no command was named",
+        ),
     ];
-    for (command, arguments, version, option) in cases {
-        assert_eq!(
-            found(command, arguments, version),
-            option,
-            "{command} {arguments}"
+    for (body, detail) in cases {
+        let read = Command::read(body);
+        let judged = read.and_then(|c| judge(&c, version("2.10.3"), &of(Policy::All)));
+        let refusal = judged.expect_err(detail);
+        assert_eq!(refusal.code().text, UNREADABLE, "{detail}");
+        assert!(
+            refusal.to_string().starts_with(detail),
+            "{detail}: {refusal}"
         );
+        assert!(!refusal.hint().is_empty());
+    }
+}
+
+#[test]
+fn quotes_are_for_values() {
+    for (line, airflow) in [
+        ("dags trigger \"my dag\"", "2.10.3"),
+        ("trigger_dag 'my dag'", "1.10.12"),
+        ("variables --get \"my key\"", "1.10.12"),
+        ("version '-v'", "2.10.3"),
+        (
+            "dags trigger x --note 'a\u{a0}b \u{200d} \u{feff}\t\n\r\n'",
+            "3.0.6",
+        ),
+    ] {
+        let got = verdict(line, airflow, &Rules::default());
+        assert!(got.is_ok(), "{line:?} on {airflow}: {got:?}");
     }
 }
