@@ -22,6 +22,7 @@ mod open;
 mod serve;
 mod signals;
 mod terminal;
+mod tried;
 mod wait;
 
 pub use exit::Exit;
