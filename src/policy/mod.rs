@@ -15,6 +15,7 @@ mod passage;
 mod permitted;
 mod refusal;
 mod release;
+mod repeatable;
 mod table;
 #[cfg(test)]
 mod tests;

@@ -29,6 +29,13 @@ pub enum Refusal {
         /// Why the option may not pass.
         reason: &'static str,
     },
+    /// The client asked for a second write if need be, and the command is not fit for that.
+    NotRepeatable {
+        /// Why not.
+        detail: &'static str,
+        /// What would make it so.
+        hint: &'static str,
+    },
     /// The environment takes no changes.
     ReadOnly {
         /// The method of the request.
@@ -62,6 +69,7 @@ impl fmt::Display for Refusal {
             Self::ForbiddenPath => {
                 f.write_str("this makes a token of Airflow's, which would leave the gateway")
             }
+            Self::NotRepeatable { detail, .. } => f.write_str(detail),
             Self::ReadOnly { method } => write!(f, "a {method} changes something"),
             Self::Unreadable { detail, .. } => f.write_str(detail),
             Self::ForbiddenOption {
@@ -84,6 +92,7 @@ impl Fault for Refusal {
             Self::ForbiddenOption { .. } => &code::FORBIDDEN_OPTION,
             Self::ForbiddenPath => &code::FORBIDDEN_PATH,
             Self::HandOver | Self::ReadOnly { .. } => &code::READ_ONLY,
+            Self::NotRepeatable { .. } => &code::NOT_REPEATABLE,
             Self::Unreadable { .. } => &code::UNREADABLE_COMMAND,
             Self::Unsupported { .. } => &code::UNSUPPORTED_COMMAND,
         }
@@ -100,7 +109,9 @@ impl Fault for Refusal {
             Self::ForbiddenPath | Self::HandOver | Self::ReadOnly { .. } => {
                 Cow::Borrowed(self.code().advice)
             }
-            Self::Unreadable { hint, .. } => Cow::Borrowed(hint),
+            Self::NotRepeatable { hint, .. } | Self::Unreadable { hint, .. } => {
+                Cow::Borrowed(hint)
+            }
         }
     }
 }

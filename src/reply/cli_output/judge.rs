@@ -29,6 +29,16 @@ pub(super) fn judge(
     }
 }
 
+/// Whether Airflow refused a trigger because its run exists: the last line of its traceback, the
+/// same class in all versions.
+pub(super) fn run_exists(stderr: &str) -> bool {
+    let raised = |line: &str| {
+        line.strip_prefix("airflow.exceptions.DagRunAlreadyExists: ")
+            .is_some_and(|text| text.contains(" already exists for "))
+    };
+    stderr.lines().any(raised)
+}
+
 /// `some.module.SomeError: text`, as Python ends a traceback and Airflow prints on exit.
 fn is_raised(line: &str) -> bool {
     let name = line.split(':').next().unwrap_or_default();
