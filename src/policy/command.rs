@@ -20,9 +20,7 @@ pub struct Command {
 
 impl fmt::Debug for Command {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let pair = self.pair().and_then(|pair| table().entry(&pair));
-        let single = self.words.first().and_then(|word| table().single(word));
-        let name = pair.or(single).map_or("other", |entry| entry.command);
+        let name = self.known_name().unwrap_or("other");
         f.debug_tuple("Command").field(&name).finish()
     }
 }
@@ -117,6 +115,13 @@ impl Command {
             Path::Known(entry, _) => entry.command,
             Path::OptionFirst | Path::Unknown => "other",
         }
+    }
+
+    /// The name that any release knows it by. Never text of the client's own.
+    pub fn known_name(&self) -> Option<&'static str> {
+        let pair = self.pair().and_then(|pair| table().entry(&pair));
+        let single = self.words.first().and_then(|word| table().single(word));
+        pair.or(single).map(|entry| entry.command)
     }
 
     /// The first two words as one name.

@@ -6,6 +6,7 @@
     reason = "a test that meets the unexpected should stop there, in what it calls as well"
 )]
 
+mod airflow;
 mod command_line;
 mod credential;
 mod credential_chain;
