@@ -86,10 +86,9 @@ fn wanted(line: &[String]) -> Option<Wanted<'_>> {
     }
     match (value_of, current.get_name()) {
         (Some("environment"), _) => Some(Wanted::Environment),
-        (Some(_), _) => None,
         (None, "airflow") => Some(Wanted::Command(rest)),
         (None, "open") if !begun => Some(Wanted::Environment),
-        (None, _) => None,
+        (Some(_) | None, _) => None,
     }
 }
 
@@ -125,10 +124,9 @@ fn environments(line: &[String], typed: &str) -> BTreeSet<String> {
             .iter()
             .filter(|word| word.starts_with(&format!("{option}=")));
         arguments.extend(joined.cloned());
-        let pairs = line
-            .windows(2)
-            .filter(|pair| pair.iter().any(|word| word == option));
-        arguments.extend(pairs.filter(|pair| pair[0] == option).flatten().cloned());
+        let pairs = line.windows(2);
+        let given = pairs.filter(|pair| pair.first().is_some_and(|word| word == option));
+        arguments.extend(given.flatten().cloned());
     }
     let known = Line::try_parse_from(arguments)
         .ok()
