@@ -8,6 +8,7 @@ mod directory;
 mod environment;
 mod fault;
 mod request_id;
+mod rules;
 mod secret;
 
 pub use airflow_version::{AirflowVersion, BadVersion};
@@ -18,4 +19,5 @@ pub use directory::{Directory, Entry, EntryId, Known, Learnt};
 pub use environment::{Browser, EnvName, Environment, Policy, Region, partition};
 pub use fault::{Blame, Fault};
 pub use request_id::RequestId;
+pub use rules::ListenerRules;
 pub use secret::Secret;

@@ -1,7 +1,7 @@
 //! The value that the policy makes: a routed request with the command that may be sent for it.
 
-use super::{Command, Refusal, Rules, judge};
-use crate::names::{AirflowVersion, Caller, Entry, RequestId};
+use super::{Command, Refusal, Rules, Whose, judge};
+use crate::names::{AirflowVersion, Caller, Entry, ListenerRules, RequestId};
 use crate::route::Routed;
 use bytes::Bytes;
 use http::HeaderMap;
@@ -55,7 +55,7 @@ impl Permitted {
     }
 }
 
-/// Judges the command by the environment's rules at its version.
+/// Judges the command by the environment's rules at its version, then by the listener's.
 pub fn permit(
     routed: Routed,
     command: &Command,
@@ -64,11 +64,16 @@ pub fn permit(
     let (admitted, entry) = routed.into_parts();
     let environment = &entry.environment;
     let rules = Rules {
+        whose: Whose::Environment,
         policy: environment.policy,
         allow: &environment.allow,
         deny: &environment.deny,
     };
     let permit = judge(command, version, &rules)?;
+    if let Some(own) = &admitted.caller().entrance.rules {
+        judge(command, version, &listener_rules(own))
+            .map_err(|refusal| refusal.at_listener(&own.table))?;
+    }
     Ok(Permitted(Box::new(Inner {
         id: admitted.id(),
         caller: admitted.caller().clone(),
@@ -77,4 +82,13 @@ pub fn permit(
         headers: admitted.into_headers(),
         entry,
     })))
+}
+
+fn listener_rules(own: &ListenerRules) -> Rules<'_> {
+    Rules {
+        whose: Whose::Listener(&own.table),
+        policy: own.policy,
+        allow: &own.allow,
+        deny: &own.deny,
+    }
 }

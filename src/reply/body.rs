@@ -2,6 +2,7 @@
 
 use super::OutputError;
 use super::links::Relinked;
+use super::screen::Screened;
 use crate::upstream::ReplyBody;
 use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
@@ -14,6 +15,8 @@ use std::task::{Context, Poll};
 pub enum ReplyStream {
     /// A page of the web server, its links looked at as it comes.
     Page(Box<Relinked>),
+    /// A document of the web server, less what a read-only client may not see.
+    Screened(Box<Screened>),
     /// The web server's, passed on as it comes.
     Upstream(Box<ReplyBody>),
     /// One that is at hand.
@@ -35,6 +38,7 @@ impl Body for ReplyStream {
                 Poll::Ready(frame.filter(|frame| !frame.as_ref().is_ok_and(Frame::is_trailers)))
             }
             Self::Page(page) => Pin::new(page.as_mut()).poll_frame(cx),
+            Self::Screened(screened) => Pin::new(screened.as_mut()).poll_frame(cx),
             Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
         }
     }
@@ -42,6 +46,7 @@ impl Body for ReplyStream {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Page(page) => page.is_end_stream(),
+            Self::Screened(screened) => screened.is_end_stream(),
             Self::Upstream(body) => body.is_end_stream(),
             Self::Whole(bytes) => bytes.as_ref().is_none_or(Bytes::is_empty),
         }
@@ -50,6 +55,7 @@ impl Body for ReplyStream {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Page(page) => page.size_hint(),
+            Self::Screened(screened) => screened.size_hint(),
             Self::Upstream(body) => body.size_hint(),
             Self::Whole(bytes) => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
