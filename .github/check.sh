@@ -2,7 +2,7 @@
 # What every change has to pass, on its own machine and in CI alike. No AWS account, and no
 # network beyond the dependencies.
 #   .github/check.sh              all steps, in this order
-#   .github/check.sh STEP...      only these: formatting lints docs tests build deny
+#   .github/check.sh STEP...      only these: formatting lints docs tests build fuzz deny
 # tests/run reads this file for the steps and adds the tests against real programs.
 
 check_formatting() { cargo fmt --all --check; }
@@ -10,6 +10,11 @@ check_lints() { cargo clippy --locked --all-targets -- -D warnings; }
 check_docs() { RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --document-private-items; }
 check_tests() { without_leaks cargo test --locked --no-fail-fast; }
 check_build() { cargo build --locked --release; }
+# Forbidden commands in ten million disguises, other ones each time; a finding names its seed.
+check_fuzz() {
+  FUZZ_COUNT=${FUZZ_COUNT:-10000000} FUZZ_SEED=${FUZZ_SEED:-$(date +%s)} \
+    without_leaks cargo test --locked --release --test fuzz -- --nocapture
+}
 check_deny() {
   if ! cargo deny --version >/dev/null 2>&1; then
     echo 'cargo-deny is not installed: the public CI runs this step' >&2
@@ -59,10 +64,10 @@ step() {
 
 set -euo pipefail
 cd "$(dirname "$0")/.."
-[ "$#" -gt 0 ] || set -- formatting lints docs tests build deny
+[ "$#" -gt 0 ] || set -- formatting lints docs tests build fuzz deny
 for name in "$@"; do
   if ! declare -F "check_$name" >/dev/null; then
-    echo "check.sh: no step $name; the steps are formatting lints docs tests build deny" >&2
+    echo "check.sh: no step $name; the steps are formatting lints docs tests build fuzz deny" >&2
     exit 2
   fi
 done

@@ -6,6 +6,7 @@ use crate::gateway::Shared;
 use crate::guard::HostRules;
 use crate::management::View;
 use crate::names::{Described, EnvName, Peer, Policy};
+use crate::queue::Snapshot;
 use crate::runtime::Moment;
 use crate::telemetry::Observed;
 use http::request::Parts;
@@ -121,6 +122,7 @@ impl View for GatewayView {
             .map(|entry| Observed {
                 entry,
                 token_age: self.shared.broker.state(entry).age,
+                longest_wait: self.shared.queues.snapshot(entry).longest_wait,
             })
             .collect();
         self.shared.metrics.text(&observed)
@@ -168,10 +170,7 @@ impl View for GatewayView {
                         "iam_identity": session.identity.as_ref().and_then(|who| who.iam.as_deref()),
                         "airflow_identity": session.identity.as_ref().and_then(|who| who.airflow.as_deref()),
                     },
-                    "queue": {
-                        "running": self.shared.queues.running(entry),
-                        "waiting": self.shared.queues.depth(entry),
-                    },
+                    "queue": queue(&self.shared.queues.snapshot(entry)),
                 })
             })
             .collect();
@@ -186,6 +185,25 @@ impl View for GatewayView {
             "refusals": self.refusals(),
         })
     }
+}
+
+/// What runs and waits, by the names of commands and never their arguments.
+fn queue(queue: &Snapshot) -> Value {
+    let commands = queue.running.iter().map(|run| {
+        json!({
+            "command": run.name(),
+            "request_id": run.id().to_string(),
+            "age_seconds": run.age().as_secs_f64(),
+            "sent": run.is_sent(),
+            "client_left": run.is_abandoned(),
+        })
+    });
+    json!({
+        "running": queue.running.len(),
+        "waiting": queue.waiting,
+        "longest_wait_seconds": queue.longest_wait.map(|wait| wait.as_secs_f64()),
+        "commands": commands.collect::<Vec<_>>(),
+    })
 }
 
 /// Where environments are looked for, and what came of it.

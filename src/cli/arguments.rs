@@ -2,7 +2,7 @@
 
 use super::logging::Logging;
 use super::terminal::Terminal;
-use super::{Exit, check, commands, demo, emulator, environments, open, serve, wait};
+use super::{Exit, airflow, check, commands, demo, emulator, environments, open, serve, wait};
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
@@ -44,6 +44,9 @@ pub(super) enum Command {
     /// List the environments, how they are, and their local URLs
     #[command(after_help = "Example: mwaa-gateway environments --region eu-west-1")]
     Environments(environments::Options),
+    /// Run an Airflow command, through the running gateway or without one
+    #[command(after_help = "Example: mwaa-gateway airflow -e prod -- dags list -o json")]
+    Airflow(airflow::Options),
     /// Open an environment's UI in the browser, signed in
     #[command(after_help = "Example: mwaa-gateway open analytics-prod /home")]
     Open(open::Options),
@@ -66,6 +69,26 @@ pub(super) enum Command {
     /// Print the manual page
     #[command(after_help = "Example: mwaa-gateway man | man -l -")]
     Man,
+}
+
+impl Command {
+    /// What is logged where nobody says: a service tells what it does, a single command only
+    /// prints what it was asked for.
+    pub(super) const fn usual_log(&self) -> &'static str {
+        match self {
+            Self::Airflow(_) => "error",
+            Self::Serve(_)
+            | Self::Demo(_)
+            | Self::Emulator(_)
+            | Self::Check(_)
+            | Self::Environments(_)
+            | Self::Open(_)
+            | Self::Commands(_)
+            | Self::Wait(_)
+            | Self::Completions { .. }
+            | Self::Man => "info",
+        }
+    }
 }
 
 /// Help and version are data; a mistake is talk and exit code 2.

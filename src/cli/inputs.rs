@@ -90,6 +90,12 @@ impl FromArgMatches for Inputs {
 }
 
 impl Inputs {
+    /// The environments that flags or variables name, as they are written.
+    pub(super) fn environments(&self) -> Vec<&str> {
+        let named = self.overrides.environments.iter();
+        named.map(|given| given.value.as_str()).collect()
+    }
+
     /// Reads the configuration, or tells all that is wrong with it.
     pub(super) fn load(&self, terminal: &Terminal) -> Result<Config, Exit> {
         config::load(

@@ -9,16 +9,15 @@ use clap::{Args, ValueEnum};
 #[derive(Debug, Args)]
 pub(super) struct Logging {
     /// What to log to stderr: `off`, `error`, `warn`, `info`, `debug`, `trace`, or a filter such
-    /// as `mwaa_gateway=debug`
+    /// as `mwaa_gateway=debug` [default: info; for `airflow`: error]
     #[arg(
         long,
         global = true,
         value_name = "FILTER",
         env = env::LOG,
-        default_value = "info",
         help_heading = "Logging"
     )]
-    log: String,
+    log: Option<String>,
     /// How log lines look
     #[arg(
         long,
@@ -39,10 +38,16 @@ enum LogFormat {
     Json,
 }
 
-pub(super) fn start(logging: &Logging, terminal: &Terminal) -> Result<Log, StartError> {
+/// Starts logging; `usual` is the filter where none is given.
+pub(super) fn start(
+    logging: &Logging,
+    usual: &str,
+    terminal: &Terminal,
+) -> Result<Log, StartError> {
     let format = match logging.log_format {
         LogFormat::Json => Format::Json,
         LogFormat::Text => Format::Text,
     };
-    telemetry::init(&logging.log, format, terminal.colours_talk())
+    let filter = logging.log.as_deref().unwrap_or(usual);
+    telemetry::init(filter, format, terminal.colours_talk())
 }

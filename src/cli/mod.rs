@@ -1,9 +1,11 @@
 //! The command line: arguments, dispatch, exit codes.
 
+mod airflow;
 mod airflows;
 mod arguments;
 mod browser;
 mod check;
+mod client;
 mod commands;
 mod demo;
 mod emulator;
@@ -11,9 +13,11 @@ mod environments;
 mod exit;
 mod folder;
 mod inputs;
+mod known;
 mod logging;
 mod management;
 mod manual;
+mod neutral;
 mod open;
 mod serve;
 mod signals;
@@ -40,7 +44,8 @@ fn dispatch(terminal: &Terminal) -> Exit {
         Err(error) => return arguments::explain(&error, terminal),
     };
     // lives to the end: its last lines are written when it goes
-    let _log = match logging::start(&arguments.logging, terminal) {
+    let _log = match logging::start(&arguments.logging, arguments.command.usual_log(), terminal)
+    {
         Ok(log) => log,
         Err(error) => {
             let (exit, hint) = match error {
@@ -62,6 +67,7 @@ fn dispatch(terminal: &Terminal) -> Exit {
         Command::Check(options) => check::run(&options, terminal),
         Command::Commands(options) => commands::run(&options, terminal),
         Command::Environments(options) => environments::run(&options, terminal),
+        Command::Airflow(options) => airflow::run(&options, terminal),
         Command::Open(options) => open::run(&options, terminal),
         Command::Wait(options) => wait::run(&options, terminal),
         Command::Completions { shell } => manual::completions(shell, terminal),

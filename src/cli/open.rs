@@ -1,12 +1,10 @@
 //! `open`: shows an environment's UI in the browser, or tells its URL.
 
 use super::inputs::Inputs;
+use super::known::Known;
 use super::terminal::Terminal;
-use super::{Exit, browser, management};
-use crate::app::{self, Configured};
-use crate::config::Config;
+use super::{Exit, browser};
 use clap::Args;
-use serde_json::Value;
 use std::fmt;
 use std::time::Duration;
 
@@ -35,7 +33,7 @@ pub(super) fn run(options: &Options, terminal: &Terminal) -> Exit {
         Ok(wanted) => wanted,
         Err(error) => return terminal.fail(Exit::Usage, &error, Some(PATH_HINT)),
     };
-    let running = running(&config);
+    let running = Known::running(&config, PATIENCE);
     let is_running = running.is_some();
     let known = running.unwrap_or_else(|| Known::configured(&config));
     if !is_running {
@@ -47,7 +45,7 @@ pub(super) fn run(options: &Options, terminal: &Terminal) -> Exit {
             "warning: {error}; the URL is the configuration's"
         ));
     }
-    let url = match known.url(name, path) {
+    let url = match url(&known, name, path) {
         Ok(url) => url,
         Err(error) => return terminal.fail(Exit::Failed, &error, Some(error.hint())),
     };
@@ -75,83 +73,28 @@ impl Options {
     }
 }
 
-/// The environments that may be opened.
-struct Known {
-    environments: Vec<Configured>,
-    /// Where all of them are shown.
-    overview: Option<String>,
-}
-
-impl Known {
-    fn configured(config: &Config) -> Self {
-        Self {
-            environments: app::configured(config),
-            overview: app::shared_url(config),
+/// The URL to show.
+fn url(known: &Known, name: Option<&str>, path: Option<&str>) -> Result<String, NoUrl> {
+    let found = match name {
+        Some(name) => Some(known.find(name).ok_or_else(|| NoUrl::Unknown {
+            name: name.to_owned(),
+            known: known.locals(),
+        })?),
+        None => known.environments.iter().find(|one| one.default),
+    };
+    let (urls, path) = match (found, path) {
+        (Some(found), path) => (found.urls.clone(), path.unwrap_or("/")),
+        (None, None) => (known.overview.iter().cloned().collect(), "/-/"),
+        (None, Some(_)) => {
+            return Err(NoUrl::Unnamed {
+                known: known.locals(),
+            });
         }
+    };
+    match urls.iter().find(|url| url.starts_with("http")) {
+        Some(base) => Ok(format!("{base}{path}")),
+        None => Err(NoUrl::Socket(urls.into_iter().next().unwrap_or_default())),
     }
-
-    /// What the status of a running gateway says.
-    fn told(status: &Value) -> Option<Self> {
-        let text = |value: &Value| value.as_str().map(str::to_owned);
-        let environments = status.get("environments")?.as_array()?.iter().map(|one| {
-            let urls = one.get("urls")?.as_array()?;
-            Some(Configured {
-                local: text(one.get("local")?)?,
-                name: text(one.get("name")?)?,
-                default: one.get("default")?.as_bool()?,
-                urls: urls.iter().filter_map(text).collect(),
-            })
-        });
-        Some(Self {
-            environments: environments.collect::<Option<_>>()?,
-            overview: status.get("url").and_then(text),
-        })
-    }
-
-    fn url(&self, name: Option<&str>, path: Option<&str>) -> Result<String, NoUrl> {
-        let locals = || {
-            self.environments
-                .iter()
-                .map(|one| one.local.clone())
-                .collect()
-        };
-        let found = match name {
-            Some(name) => Some(self.find(name).ok_or_else(|| NoUrl::Unknown {
-                name: name.to_owned(),
-                known: locals(),
-            })?),
-            None => self.environments.iter().find(|one| one.default),
-        };
-        let (urls, path) = match (found, path) {
-            (Some(found), path) => (found.urls.clone(), path.unwrap_or("/")),
-            (None, None) => (self.overview.iter().cloned().collect(), "/-/"),
-            (None, Some(_)) => return Err(NoUrl::Unnamed { known: locals() }),
-        };
-        match urls.iter().find(|url| url.starts_with("http")) {
-            Some(base) => Ok(format!("{base}{path}")),
-            None => Err(NoUrl::Socket(urls.into_iter().next().unwrap_or_default())),
-        }
-    }
-
-    /// By the local name, else by MWAA's if it is only one's.
-    fn find(&self, name: &str) -> Option<&Configured> {
-        let local = self.environments.iter().find(|one| one.local == name);
-        let mut named = self.environments.iter().filter(|one| one.name == name);
-        local.or_else(|| match (named.next(), named.next()) {
-            (Some(only), None) => Some(only),
-            _ => None,
-        })
-    }
-}
-
-/// What a gateway at the management address says, if one answers.
-fn running(config: &Config) -> Option<Known> {
-    let (status, body) =
-        management::get(config.management.address, "/status", PATIENCE).ok()?;
-    if status != 200 {
-        return None;
-    }
-    Known::told(&serde_json::from_str(&body).ok()?)
 }
 
 /// A path that a URL may go on with: absolute, and no second host (RFC 3986 section 3.3).

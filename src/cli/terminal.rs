@@ -1,6 +1,7 @@
 //! The only printer: data to stdout, talk to stderr.
 
 use super::Exit;
+use super::neutral::neutral;
 use crate::config::env;
 use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
@@ -39,10 +40,57 @@ impl Terminal {
         self.colour != ColorChoice::Never && io::stderr().is_terminal()
     }
 
+    /// How talk is read: by nobody who sees it move, by a person on a plain terminal, or live.
+    pub(super) fn talk(&self) -> Talk {
+        if !io::stderr().is_terminal() {
+            Talk::Piped
+        } else if self.colour == ColorChoice::Never || env::dumb_terminal() {
+            Talk::Plain
+        } else {
+            Talk::Live
+        }
+    }
+
+    /// Writes text that others have made to stdout: to the byte into a pipe or file, and such
+    /// that it can't command a terminal.
+    pub(super) fn others(&self, text: impl Display) {
+        let text = text.to_string();
+        if io::stdout().is_terminal() {
+            self.bytes(neutral(&text).as_bytes());
+        } else {
+            self.bytes(text.as_bytes());
+        }
+    }
+
+    /// The same to stderr, for talk.
+    pub(super) fn others_talk(text: &str) {
+        let mut stderr = io::stderr();
+        if stderr.is_terminal() {
+            let shown = neutral(text);
+            let end = if shown.is_empty() || shown.ends_with('\n') {
+                ""
+            } else {
+                "\n"
+            };
+            drop(write!(stderr, "{shown}{end}"));
+        } else {
+            drop(stderr.write_all(text.as_bytes()));
+        }
+    }
+
+    /// Writes bytes to stdout as they are. A reader that has gone away is no error.
+    pub(super) fn bytes(&self, bytes: &[u8]) {
+        let mut stdout = io::stdout();
+        self.note(stdout.write_all(bytes).and_then(|()| stdout.flush()));
+    }
+
     /// Writes data. A reader that has gone away is no error (as with `| head`).
     pub(super) fn data(&self, text: impl Display) {
         let mut stdout = AutoStream::new(io::stdout(), self.colour);
-        let written = write!(stdout, "{text}").and_then(|()| stdout.flush());
+        self.note(write!(stdout, "{text}").and_then(|()| stdout.flush()));
+    }
+
+    fn note(&self, written: io::Result<()>) {
         if let Err(error) = written
             && error.kind() != io::ErrorKind::BrokenPipe
         {
@@ -89,6 +137,17 @@ impl Terminal {
         }
         exit
     }
+}
+
+/// How talk is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Talk {
+    /// By a program, or later.
+    Piped,
+    /// By a person, on a terminal that shows lines and no more, or should.
+    Plain,
+    /// By a person, while it happens.
+    Live,
 }
 
 /// How the word `error` looks.

@@ -49,6 +49,10 @@ pub const VARIABLES: &[Variable] = &[
         doc: "No colour when set to anything (no-color.org).",
     },
     Variable {
+        name: TERM,
+        doc: "`dumb`: progress is told in lines that stay.",
+    },
+    Variable {
         name: AWS_PROFILE,
         doc: "The AWS profile where none is configured. Unlike one that is, it gives way to keys in the environment.",
     },
@@ -97,6 +101,7 @@ pub const MANAGEMENT: &str = "MWAA_GATEWAY_MANAGEMENT";
 /// What to log, as `--log`.
 pub const LOG: &str = "MWAA_GATEWAY_LOG";
 const NO_COLOR: &str = "NO_COLOR";
+const TERM: &str = "TERM";
 const AWS_PROFILE: &str = "AWS_PROFILE";
 const AWS_CA_BUNDLE: &str = "AWS_CA_BUNDLE";
 const HTTPS_PROXY: &str = "HTTPS_PROXY";
@@ -120,6 +125,11 @@ pub fn xdg_config_home() -> Option<PathBuf> {
 /// Whether the user wants no colour: the variable is set and not empty (no-color.org).
 pub fn no_color() -> bool {
     read(NO_COLOR).is_some()
+}
+
+/// Whether the terminal can only show line after line.
+pub fn dumb_terminal() -> bool {
+    read(TERM).is_some_and(|term| term == "dumb")
 }
 
 /// The profile that the AWS SDK takes where none is configured. The SDK reads it too: here it is

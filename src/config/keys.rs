@@ -758,7 +758,7 @@ pub(super) static KEYS: &[Key] = &[
     Key {
         table: "limits",
         name: "queue_size",
-        doc: "Most commands that wait for their turn, for each environment.",
+        doc: "Most commands that wait for their turn, for each environment; a client that has none waiting may come on top.",
         shown: Shown::Default("32"),
         kind: Kind::Count {
             least: 0,

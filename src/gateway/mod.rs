@@ -1,5 +1,7 @@
 //! The corridor: one function that names the rooms in order.
 
+mod command;
+mod course;
 mod dead_session;
 mod health;
 mod note;
@@ -14,18 +16,16 @@ pub use sign_in_pages::Visits;
 pub use whole_body::BodyError;
 
 use crate::control::{Discovery, Versions};
-use crate::credential::{Broker, Keyed};
+use crate::credential::Broker;
 use crate::guard;
 use crate::listener::Arrived;
 use crate::names::{Entrance, EnvName, Fault, Known};
-use crate::policy;
 use crate::queue::Queues;
-use crate::reply::{self, CliForm, Reply};
-use crate::route::{self, Destination, Kind, Routed};
+use crate::reply::Reply;
+use crate::route::{self, Destination, Kind};
 use crate::runtime::{LocalTasks, Sweeper, uptime};
 use crate::telemetry::{Metrics, Refusals};
-use crate::upstream::{Answered, Upstream, UpstreamError};
-use http::StatusCode;
+use crate::upstream::Upstream;
 use note::Note;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -122,7 +122,7 @@ type Refused = Box<dyn Fault>;
 pub async fn handle(corridor: Rc<Corridor>, arrived: Arrived) -> Reply {
     let started = uptime();
     let note = Note::of(&arrived);
-    let (reply, kind) = match walk(&corridor, arrived).await {
+    let (reply, kind) = match walk(&corridor, arrived, &note).await {
         Ok((reply, kind)) => (reply, kind),
         Err(refused) => (note.refused(&corridor.shared, refused.as_ref()), "fault"),
     };
@@ -139,6 +139,7 @@ pub async fn handle(corridor: Rc<Corridor>, arrived: Arrived) -> Reply {
 async fn walk(
     corridor: &Rc<Corridor>,
     arrived: Arrived,
+    note: &Note,
 ) -> Result<(Reply, &'static str), Refused> {
     let shared = &corridor.shared;
     let admitted = guard::admit(arrived, &shared.guard).map_err(boxed)?;
@@ -156,7 +157,7 @@ async fn walk(
     };
     let (kind, entry) = (routed.kind(), Arc::clone(routed.entry()));
     let replied = match kind {
-        Kind::Cli => cli(corridor, routed).await,
+        Kind::Cli => command::cli(corridor, routed, note).await,
         Kind::Handover => sign_in_pages::handover(corridor, routed).await,
         Kind::Login => sign_in_pages::login(corridor, routed),
         Kind::Logout => sign_in_pages::logout(corridor, routed).await,
@@ -169,68 +170,6 @@ async fn walk(
         Ok(reply) => Ok((reply, kind.word())),
         // boxed, so that not every request has room for it
         Err(fault) => Err(Box::pin(out_of_reach::explain(corridor, &entry, fault)).await),
-    }
-}
-
-/// A command: its body is read whole before anything is judged, because a truncated command
-/// is a different valid command; what was judged is what is sent.
-async fn cli(corridor: &Rc<Corridor>, mut routed: Routed) -> Result<Reply, Refused> {
-    let (shared, sweeper) = (&corridor.shared, &corridor.sweeper);
-    let (limits, body) = (&shared.limits, routed.admitted_mut().body_mut());
-    let bytes = whole_body::read(body, limits.cli_body, limits.body_idle, sweeper)
-        .await
-        .map_err(boxed)?;
-    let command = policy::Command::read(&bytes).map_err(boxed)?;
-    let version = shared.versions.of(routed.entry()).await.map_err(boxed)?;
-    let permitted = policy::permit(routed, &command, version).map_err(boxed)?;
-    let (id, form) = (permitted.id(), CliForm::of(permitted.headers()));
-    let seated = shared
-        .queues
-        .enter(permitted, sweeper)
-        .await
-        .map_err(boxed)?;
-    let keyed = shared.broker.key(seated).await.map_err(boxed)?;
-    let answered = exchange(corridor, keyed).await.map_err(boxed)?;
-    reply::command(answered, form, id, shared.limits.cli_output)
-        .await
-        .map_err(boxed)
-}
-
-/// Runs the exchange to its end: when the client goes away the command goes on at the web
-/// server, so its slot must stay taken until the web server has answered.
-fn exchange(
-    corridor: &Rc<Corridor>,
-    keyed: Keyed,
-) -> impl Future<Output = Result<Answered, UpstreamError>> + use<> {
-    let permitted = keyed.seated().permitted();
-    let (id, name) = (permitted.id(), permitted.name());
-    let task = Rc::clone(corridor);
-    let sent = async move { send(&task, keyed).await };
-    corridor.tasks.finish(sent, move |outcome| {
-        let status = outcome.as_ref().map(|answered| answered.status().as_u16()).ok();
-        let error = outcome.as_ref().err().map(ToString::to_string);
-        tracing::info!(%id, command = name, status, error, "the client went away before its command ended");
-    })
-}
-
-/// Sends; after a 401 or 403, which come before execution, once more with a new token.
-async fn send(corridor: &Corridor, keyed: Keyed) -> Result<Answered, UpstreamError> {
-    let answered = corridor.upstream.send(keyed).await?;
-    if !matches!(
-        answered.status(),
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN
-    ) {
-        return Ok(answered);
-    }
-    let Some(keyed) = answered.keyed() else {
-        return Ok(answered);
-    };
-    match corridor.shared.broker.renew(keyed).await {
-        Some(renewal) => match answered.replay(renewal) {
-            Ok(keyed) => corridor.upstream.send(keyed).await,
-            Err(answered) => Ok(*answered),
-        },
-        None => Ok(answered),
     }
 }
 

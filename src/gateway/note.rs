@@ -14,7 +14,7 @@ use http::{HeaderValue, Method, Uri};
 use std::rc::Rc;
 
 /// What is kept of a request.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Note {
     id: RequestId,
     secure: bool,
@@ -49,6 +49,16 @@ impl Note {
 
     /// Counts, logs and remembers the refusal, and makes its reply: a page for a person.
     pub(super) fn refused(&self, shared: &Shared, fault: &dyn Fault) -> Reply {
+        self.tell(shared, fault);
+        if self.wants_page {
+            reply::fault_page(fault, self.id, self.home(fault).as_deref())
+        } else {
+            reply::fault(fault, self.id)
+        }
+    }
+
+    /// Counts, logs and remembers the refusal.
+    pub(super) fn tell(&self, shared: &Shared, fault: &dyn Fault) {
         let (id, code) = (self.id, fault.code());
         shared.metrics.fault(code);
         // clients choose paths and names, and so the length of what is told about them
@@ -63,11 +73,6 @@ impl Note {
             detail: format!("{fault:#}"),
             id,
         });
-        if self.wants_page {
-            reply::fault_page(fault, id, self.home(fault).as_deref())
-        } else {
-            reply::fault(fault, id)
-        }
     }
 
     /// The environment that the request was for: the listener's, else the one that the Host names,

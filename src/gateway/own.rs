@@ -3,10 +3,11 @@
 use super::{Corridor, Shared};
 use crate::names::{Directory, Entry, Fault as _};
 use crate::pages::{
-    self, Address, Card, Identity, Overview, RefusalRow, SessionState, Status, TokenState,
-    Trouble,
+    self, Address, Card, Identity, Overview, QueueState, RefusalRow, RunningCommand,
+    SessionState, Status, TokenState, Trouble,
 };
 use crate::policy;
+use crate::queue::Snapshot;
 use crate::reply::{self, Reply};
 use crate::route::{Own, OwnPage};
 use crate::runtime::Moment;
@@ -125,14 +126,27 @@ fn card(shared: &Shared, entry: &Entry, ways: &Ways<'_>, is_default: bool) -> Ca
             }),
         token: token(shared, entry),
         session: Some(session(shared, entry)),
-        running: shared.queues.running(entry),
-        waiting: shared.queues.depth(entry),
+        queue: queue(&shared.queues.snapshot(entry)),
         browser: environment.browser,
         policy: environment.policy,
         listener_rules: entrance.rules.as_ref().map(ToString::to_string),
         may_leave: policy::may_leave(entry, entrance).is_ok(),
         url: ways.url(entry, is_default),
         base: ways.base(entry, is_default),
+    }
+}
+
+fn queue(queue: &Snapshot) -> QueueState {
+    let running = queue.running.iter().map(|run| RunningCommand {
+        name: run.name(),
+        age: run.age(),
+        request_id: run.id().to_string(),
+        client_left: run.is_abandoned(),
+    });
+    QueueState {
+        running: running.collect(),
+        waiting: queue.waiting,
+        longest_wait: queue.longest_wait,
     }
 }
 

@@ -1,5 +1,6 @@
 //! One environment on the overview: what it is, how it is, and the ways in.
 
+use super::queue::{QueueState, commands};
 use super::recipes::recipes;
 use super::words::{ago, sentence, span};
 use crate::names::{AirflowVersion, Browser, Policy};
@@ -33,10 +34,8 @@ pub struct Card {
     pub token: TokenState,
     /// The session of UI and REST API, once there is something to tell.
     pub session: Option<SessionState>,
-    /// Commands that run now.
-    pub running: usize,
-    /// Commands that wait for a slot.
-    pub waiting: usize,
+    /// The commands that run and wait.
+    pub queue: QueueState,
     /// What browsers get.
     pub browser: Browser,
     /// The policy of the environment.
@@ -193,9 +192,7 @@ fn facts(card: &Card) -> Markup {
             @if let Some(airflow) = &identity.airflow { (fact("To Airflow", &html! { (airflow) })) }
             (fact("CLI token", &token(&card.token)))
             @if let Some(state) = &card.session { (fact("Session", &session(state))) }
-            (fact("Commands", &html! {
-                (card.running) " running, " (card.waiting) " waiting"
-            }))
+            (fact("Commands", &commands(&card.queue)))
             (fact("Policy", &html! {
                 (policy(card.policy))
                 @if let Some(rules) = &card.listener_rules { "; at this address: " (rules) }

@@ -2,9 +2,9 @@
 
 use super::Refusal;
 use super::entry::Entry;
-use super::refusal::Unreadable;
 use super::release::Release;
 use super::table::table;
+use super::unreadable::{Unreadable, Why};
 use super::words;
 use std::fmt;
 
@@ -14,13 +14,13 @@ use std::fmt;
 #[derive(Clone, PartialEq, Eq)]
 pub struct Command {
     words: Vec<String>,
+    /// The byte at which the second word begins in the body, for a refusal.
+    second_at: usize,
 }
 
 impl fmt::Debug for Command {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let pair = self.pair().and_then(|pair| table().entry(&pair));
-        let single = self.words.first().and_then(|word| table().single(word));
-        let name = pair.or(single).map_or("other", |entry| entry.command);
+        let name = self.known_name().unwrap_or("other");
         f.debug_tuple("Command").field(&name).finish()
     }
 }
@@ -48,23 +48,51 @@ pub(super) fn is_help(word: &str) -> bool {
 impl Command {
     /// Reads a request body: UTF-8, one line, words as Python's `shlex.split` makes them. A
     /// leading `airflow` is dropped.
+    ///
+    /// Nothing may stand before the command's name, and the name must be written bare: its
+    /// first word, and its second where the first is a group at any release. What needs quotes
+    /// there names no command of Airflow's.
     pub fn read(body: &[u8]) -> Result<Self, Refusal> {
-        let text =
-            std::str::from_utf8(body).map_err(|e| Unreadable::NotUtf8(e.valid_up_to()))?;
-        let mut words = words::split(text)?;
-        if words.first().is_some_and(|word| word == "airflow") {
+        let text = std::str::from_utf8(body).map_err(|e| Why::NotUtf8.at(e.valid_up_to()))?;
+        let mut words = words::read(text)?;
+        if words
+            .first()
+            .is_some_and(|word| word.text == "airflow" && !word.quoted)
+        {
             words.remove(0);
         }
         let Some(first) = words.first() else {
-            return Err(Unreadable::Empty.into());
+            return Err(Why::Empty.at(text.len()).into());
         };
-        if first.starts_with('-') && !(words.len() == 1 && is_help(first)) {
-            return Err(Unreadable::OptionFirst.into());
+        if first.text.starts_with('-') && !(words.len() == 1 && is_help(&first.text)) {
+            return Err(Why::OptionFirst.at(first.at).into());
         }
-        if is_assignment(first) {
-            return Err(Unreadable::Assignment.into());
+        if is_assignment(&first.text) {
+            return Err(Why::Assignment.at(first.at).into());
         }
-        Ok(Self { words })
+        let named = if table().group(&first.text).is_some() {
+            2
+        } else {
+            1
+        };
+        if let Some(word) = words.iter().take(named).find(|word| word.quoted) {
+            return Err(Why::QuotedName.at(word.at).into());
+        }
+        Ok(Self {
+            second_at: words.get(1).map_or(text.len(), |word| word.at),
+            words: words.into_iter().map(|word| word.text).collect(),
+        })
+    }
+
+    /// The refusal of an option where the second word of the command's name should stand.
+    pub(super) fn option_first(&self) -> Unreadable {
+        Why::OptionFirst.at(self.second_at)
+    }
+
+    /// Takes words that a shell has already made, as a program's arguments are; they are judged
+    /// as if they had come as [`canonical`](Self::canonical) text.
+    pub fn from_words(words: &[String]) -> Result<Self, Refusal> {
+        Self::read(words::join(words).as_bytes())
     }
 
     /// The words, without a leading `airflow`.
@@ -87,6 +115,13 @@ impl Command {
             Path::Known(entry, _) => entry.command,
             Path::OptionFirst | Path::Unknown => "other",
         }
+    }
+
+    /// The name that any release knows it by. Never text of the client's own.
+    pub fn known_name(&self) -> Option<&'static str> {
+        let pair = self.pair().and_then(|pair| table().entry(&pair));
+        let single = self.words.first().and_then(|word| table().single(word));
+        pair.or(single).map(|entry| entry.command)
     }
 
     /// The first two words as one name.
@@ -178,6 +213,20 @@ mod tests {
         assert_eq!(name("-h", "2.10.3"), "help");
         assert_eq!(name("hunter2 list", "2.10.3"), "other");
         assert_eq!(name("dags hunter2", "2.10.3"), "other");
+    }
+
+    #[test]
+    fn words_of_a_shell_stay_what_they_are() {
+        for words in [
+            &["dags", "trigger", "x", "--conf", r#"{"a b": "it's $1\\"}"#][..],
+            &["variables", "set", "", "é \" '"],
+        ] {
+            let words: Vec<_> = words.iter().map(|&word| word.to_owned()).collect();
+            let command = Command::from_words(&words).expect("a readable command");
+            assert_eq!(command.words(), words);
+        }
+        assert!(Command::from_words(&[]).is_err());
+        assert!(Command::from_words(&["a\0".to_owned()]).is_err());
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::advice;
 use super::command::{Command, Path, is_help};
 use super::entry::{Class, Entry};
 use super::options;
-use super::refusal::{Refusal, Unreadable};
+use super::refusal::Refusal;
 use super::release::{Release, release_for};
 use super::table::table;
 use crate::names::{AirflowVersion, Policy};
@@ -42,6 +42,7 @@ pub struct Permit {
     line: Bytes,
     name: &'static str,
     class: Option<Class>,
+    options: Vec<&'static str>,
 }
 
 impl Permit {
@@ -65,12 +66,28 @@ impl Permit {
         self.class
     }
 
+    /// The options that the command is given, without values: the longest spelling of each
+    /// that the tables know, once.
+    pub fn options(&self) -> &[&'static str] {
+        &self.options
+    }
+
+    /// [`options`](Self::options), taken out.
+    pub(super) fn take_options(&mut self) -> Vec<&'static str> {
+        std::mem::take(&mut self.options)
+    }
+
     fn new(command: &Command, name: &'static str, class: Option<Class>) -> Self {
         Self {
             line: Bytes::from(command.canonical()),
             name,
             class,
+            options: Vec::new(),
         }
+    }
+
+    fn with_options(self, options: Vec<&'static str>) -> Self {
+        Self { options, ..self }
     }
 }
 
@@ -93,7 +110,7 @@ pub fn judge(
     let (release, _) = release_for(version);
     match command.path(release) {
         Path::Help => Ok(Permit::new(command, "help", Some(Class::Read))),
-        Path::OptionFirst => Err(Unreadable::OptionFirst.into()),
+        Path::OptionFirst => Err(command.option_first().into()),
         Path::Group(group) => judge_group(command, group, version, release, rules),
         Path::Known(entry, arguments) => {
             judge_known(command, entry, arguments, version, release, rules)
@@ -141,8 +158,10 @@ fn judge_known(
     {
         return Err(advice::denied(entry.command, rules.whose));
     }
+    let reading = options::read(entry.command, arguments, release);
+    let permit = || Permit::new(command, entry.command, Some(entry.class));
     if rules.policy == Policy::All {
-        return Ok(Permit::new(command, entry.command, Some(entry.class)));
+        return Ok(permit().with_options(reading.given));
     }
     if !rules.allow.iter().any(|allowed| is_prefix(allowed, name())) {
         if !entry.runs(release) {
@@ -153,13 +172,13 @@ fn judge_known(
             return Err(advice::forbidden(entry, rules.policy, rules.whose));
         }
     }
-    match options::forbidden(entry.command, arguments, release) {
+    match reading.forbidden {
         Some(found) => Err(Refusal::ForbiddenOption {
             command: entry.command,
             option: found.option,
             reason: found.reason,
         }),
-        None => Ok(Permit::new(command, entry.command, Some(entry.class))),
+        None => Ok(permit().with_options(reading.given)),
     }
 }
 
@@ -184,7 +203,7 @@ fn judge_unknown(
     {
         return Err(advice::unsupported(command, None, version, release));
     }
-    match options::forbidden("", command.words(), release) {
+    match options::read("", command.words(), release).forbidden {
         Some(found) => Err(Refusal::ForbiddenOption {
             command: "other",
             option: found.option,

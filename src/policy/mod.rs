@@ -3,12 +3,14 @@
 #![deny(clippy::wildcard_enum_match_arm)]
 
 mod advice;
+mod characters;
 mod command;
 mod entry;
 mod judge;
 mod listing;
 mod option_rows;
 mod options;
+mod output_form;
 mod passage;
 mod paths;
 mod permitted;
@@ -17,6 +19,7 @@ mod release;
 mod table;
 #[cfg(test)]
 mod tests;
+mod unreadable;
 mod words;
 
 pub use command::Command;

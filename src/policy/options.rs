@@ -24,110 +24,136 @@ const ANYWHERE: &[&str] = &[
     "-sd",
 ];
 
-/// The first word among a command's arguments that is an option which may not pass.
+/// What a command's arguments say, as argparse reads them.
+#[derive(Debug, Default)]
+pub(super) struct Reading {
+    /// The options that are given, by their longest spelling, each once.
+    pub(super) given: Vec<&'static str>,
+    /// The first of them that may not pass. An abbreviation of several options counts as
+    /// each of them.
+    pub(super) forbidden: Option<Forbidden>,
+}
+
+/// Reads the words behind a command's name.
 ///
 /// Exact, glued (`-S/x`), clustered (`-vS/x`, `-v=S/x`), joined (`--subdir=/x`) and
-/// abbreviated (`--s /x`) forms all count, as argparse takes them all. Words after `--` are
-/// values.
-pub(super) fn forbidden(
-    command: &str,
-    arguments: &[String],
-    release: &Release,
-) -> Option<Forbidden> {
+/// abbreviated (`--s /x`) forms all count, as argparse takes them all. Whether a word is an
+/// option depends on that word alone, also behind an option that needs a value. Words after
+/// `--` are values.
+pub(super) fn read(command: &str, arguments: &[String], release: &Release) -> Reading {
+    let mut reading = Reading::default();
     let mut options = arguments
         .iter()
         .take_while(|word| *word != "--")
         .filter(|word| word.starts_with('-'))
         .peekable();
     // most commands have none, and the rows need no look
-    options.peek()?;
+    if options.peek().is_none() {
+        return reading;
+    }
     let version = release.version();
     let rows: Vec<&Row> = rows_of(command)
         .iter()
         .copied()
         .filter(|row| row.first <= version && version <= row.last)
         .collect();
-    options.find_map(|word| judge_word(word, &rows))
+    for word in options {
+        reading.take_word(word, &rows);
+    }
+    reading
 }
 
-/// Finds the options that argparse could take one word for (`_parse_optional`,
-/// `_get_option_tuples` and the clusters of `consume_optional`).
-fn judge_word(word: &str, rows: &[&Row]) -> Option<Forbidden> {
-    let after_dash = word.strip_prefix('-').filter(|rest| !rest.is_empty())?;
-    let exact = |spelling: &str| rows.iter().find(|row| row.spellings.contains(&spelling));
-    if let Some(row) = exact(word) {
-        return row.verdict();
-    }
-    let (head, value) = word.split_once('=').unwrap_or((word, ""));
-    if let Some(row) = exact(head) {
-        // A flag takes no value, so argparse reads one as more flags: `-v=S/x`.
-        return row.verdict().or_else(|| cluster(value, row, rows));
-    }
-    if after_dash.starts_with('-') {
-        let short_for = |row: &&Row| row.spellings.iter().any(|s| s.starts_with(head));
-        let mut candidates = rows.iter().copied().filter(short_for).peekable();
-        if candidates.peek().is_some() {
-            return candidates.find_map(Row::verdict);
+impl Reading {
+    fn take(&mut self, row: &Row) {
+        if let Some(name) = row.spellings.last()
+            && !self.given.contains(name)
+        {
+            self.given.push(name);
         }
-    } else {
+        self.refuse(row.verdict());
+    }
+
+    fn refuse(&mut self, why: Option<Forbidden>) {
+        self.forbidden = self.forbidden.or(why);
+    }
+
+    /// Finds the options that argparse could take one word for (`_parse_optional`,
+    /// `_get_option_tuples` and the clusters of `consume_optional`).
+    fn take_word(&mut self, word: &str, rows: &[&'static Row]) {
+        if word == "-" {
+            return;
+        }
+        let exact = |spelling: &str| rows.iter().find(|row| row.spellings.contains(&spelling));
+        if let Some(row) = exact(word) {
+            return self.take(row);
+        }
+        let (head, value) = word.split_once('=').unwrap_or((word, ""));
+        if let Some(row) = exact(head) {
+            self.take(row);
+            if !head.starts_with("--") {
+                // A flag takes no value, so argparse reads one as more flags: `-v=S/x`.
+                self.take_cluster(value, row, rows);
+            }
+            return;
+        }
         let (letter, glued) = split_letter(word);
-        let row = exact(letter);
-        let abbreviated = |row: &&&Row| row.spellings.iter().any(|s| s.starts_with(word));
-        let named = row.and_then(|row| row.verdict().or_else(|| cluster(glued, row, rows)));
-        let found = named.or_else(|| {
-            rows.iter()
-                .filter(abbreviated)
-                .find_map(|row| row.verdict())
+        let short = exact(letter).filter(|_| !word.starts_with("--"));
+        let candidates = rows.iter().flat_map(|row| {
+            let short_for = |s: &&&str| **s != letter && s.starts_with(head);
+            row.spellings.iter().filter(short_for).map(move |_| *row)
         });
-        if found.is_some() || row.is_some() {
-            return found;
+        match (short, candidates.clone().next()) {
+            (None, None) => self.take_unknown(word, head, letter),
+            (Some(row), None) => {
+                self.take(row);
+                self.take_cluster(glued, row, rows);
+            }
+            (None, Some(row)) if candidates.clone().nth(1).is_none() => self.take(row),
+            // ambiguous: an error of argparse's, so nothing is given
+            (row, Some(_)) => {
+                let mut both = row.copied().into_iter().chain(candidates);
+                self.refuse(both.find_map(Row::verdict));
+            }
         }
     }
-    // Nothing that the table knows: a value if it has a space, else an error of argparse's,
-    // unless the web server is newer than the table.
-    if word.contains(' ') {
-        return None;
-    }
-    let (letter, _) = split_letter(word);
-    let anywhere = ANYWHERE.iter().find(|option| {
-        if head.starts_with("--") {
-            option.starts_with(head)
-        } else {
-            **option == letter || word.starts_with(*option)
-        }
-    });
-    anywhere.map(|option| Forbidden {
-        option,
-        reason: FILES,
-    })
-}
 
-/// Walks the letters behind a one-dash flag until one takes the rest as its value.
-fn cluster(glued: &str, flag: &Row, rows: &[&Row]) -> Option<Forbidden> {
-    if flag.takes_value || flag.spellings.last().is_some_and(|s| s.len() < 2) {
-        return None;
-    }
-    for letter in glued.chars() {
-        let spelling = format!("-{letter}");
-        let row = rows
-            .iter()
-            .find(|row| row.spellings.contains(&spelling.as_str()));
-        match row {
-            Some(row) => {
-                if row.forbidden.is_some() || row.takes_value {
-                    return row.verdict();
-                }
+    /// Walks the letters behind a one-dash flag until one takes the rest as its value.
+    fn take_cluster(&mut self, glued: &str, flag: &Row, rows: &[&'static Row]) {
+        let mut takes_value = flag.takes_value;
+        for letter in glued.chars() {
+            if takes_value {
+                return;
             }
-            None if letter == 'S' => {
-                return Some(Forbidden {
-                    option: "-S",
-                    reason: FILES,
-                });
-            }
-            None => return None,
+            let spelling = format!("-{letter}");
+            let row = rows
+                .iter()
+                .find(|row| row.spellings.contains(&spelling.as_str()));
+            let Some(row) = row else {
+                return self.take_unknown(&spelling, &spelling, &spelling);
+            };
+            self.take(row);
+            takes_value = row.takes_value;
         }
     }
-    None
+
+    /// Nothing that the table knows: a value if it has a space or is a number, else an error of
+    /// argparse's, unless the web server is newer than the table.
+    fn take_unknown(&mut self, word: &str, head: &str, letter: &str) {
+        if word.contains(' ') {
+            return;
+        }
+        let anywhere = ANYWHERE.iter().find(|option| {
+            if head.starts_with("--") {
+                option.starts_with(head)
+            } else {
+                **option == letter || word.starts_with(*option)
+            }
+        });
+        self.refuse(anywhere.map(|option| Forbidden {
+            option,
+            reason: FILES,
+        }));
+    }
 }
 
 /// Cuts `-Sx` into `-S` and `x`.
@@ -141,10 +167,48 @@ mod tests {
     use super::super::release::release_for;
     use super::*;
 
-    fn found(command: &str, arguments: &str, version: &str) -> Option<&'static str> {
+    fn reading(command: &str, arguments: &str, version: &str) -> Reading {
         let (release, _) = release_for(version.parse().expect("a version"));
         let words = super::super::words::split(arguments).expect("words");
-        forbidden(command, &words, release).map(|found| found.option)
+        read(command, &words, release)
+    }
+
+    fn found(command: &str, arguments: &str, version: &str) -> Option<&'static str> {
+        reading(command, arguments, version)
+            .forbidden
+            .map(|found| found.option)
+    }
+
+    #[test]
+    fn names_the_options_that_are_given() {
+        for (command, arguments, given) in [
+            ("dags trigger", "x", &[][..]),
+            (
+                "dags trigger",
+                "x --conf {} -r=1 --exec 2024-01-01",
+                &["--conf", "--run-id", "--exec-date"],
+            ),
+            (
+                "dags trigger",
+                "-vvcS x -c{} --verbose",
+                &["--verbose", "--conf"],
+            ),
+            (
+                "dags trigger",
+                "x --no={} '--conf {}' '--conf={ }'",
+                &["--no-replace-microseconds", "--conf"],
+            ),
+            ("dags trigger", "x -c -- --run-id", &["--conf"]),
+            ("dags trigger", "x - -1 --unknown -q", &[]),
+            ("dags backfill", "x --ignore", &[]), // ambiguous
+            ("dags delete", "x -y", &["--yes"]),
+        ] {
+            assert_eq!(
+                reading(command, arguments, "2.10.3").given,
+                given,
+                "{arguments}"
+            );
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The value that the policy makes: a routed request with the command that may be sent for it.
 
-use super::{Command, Refusal, Rules, Whose, judge};
+use super::{Command, Refusal, Rules, Whose, judge, output_form};
 use crate::names::{AirflowVersion, Caller, Entry, ListenerRules, RequestId};
 use crate::route::Routed;
 use bytes::Bytes;
@@ -21,6 +21,8 @@ struct Inner {
     headers: HeaderMap,
     command: Bytes,
     name: &'static str,
+    wants_json: bool,
+    options: Vec<&'static str>,
 }
 
 impl Permitted {
@@ -53,6 +55,16 @@ impl Permitted {
     pub fn name(&self) -> &'static str {
         self.0.name
     }
+
+    /// Whether the command was asked for its output as JSON.
+    pub fn wants_json(&self) -> bool {
+        self.0.wants_json
+    }
+
+    /// The options that the command is given, by their longest spelling and without values.
+    pub fn options(&self) -> &[&'static str] {
+        &self.0.options
+    }
 }
 
 /// Judges the command by the environment's rules at its version, then by the listener's.
@@ -69,7 +81,7 @@ pub fn permit(
         allow: &environment.allow,
         deny: &environment.deny,
     };
-    let permit = judge(command, version, &rules)?;
+    let mut permit = judge(command, version, &rules)?;
     if let Some(own) = &admitted.caller().entrance.rules {
         judge(command, version, &listener_rules(own))
             .map_err(|refusal| refusal.at_listener(&own.table))?;
@@ -78,6 +90,8 @@ pub fn permit(
         id: admitted.id(),
         caller: admitted.caller().clone(),
         name: permit.name(),
+        wants_json: output_form::wants_json(command.words()),
+        options: permit.take_options(),
         command: permit.into_line(),
         headers: admitted.into_headers(),
         entry,

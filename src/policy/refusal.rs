@@ -5,20 +5,6 @@ use http::Method;
 use std::borrow::Cow;
 use std::fmt;
 
-/// Why a body is no command line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Unreadable {
-    Assignment,
-    ByteOrderMark,
-    Control,
-    Empty,
-    LastBackslash,
-    NotUtf8(usize),
-    OpenQuote,
-    OptionFirst,
-    SecondLine,
-}
-
 /// What read-only rules keep closed on the REST API and in the UI.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Closed {
@@ -85,8 +71,8 @@ pub enum Refusal {
     },
     /// The body is no command line that can be read in one way only.
     Unreadable {
-        /// What is wrong with it.
-        detail: Cow<'static, str>,
+        /// What is wrong with it, and at which byte.
+        detail: String,
         /// How to write it.
         hint: &'static str,
     },
@@ -97,50 +83,6 @@ pub enum Refusal {
         /// Where it works, or what to send instead.
         hint: String,
     },
-}
-
-impl From<Unreadable> for Refusal {
-    fn from(why: Unreadable) -> Self {
-        let (detail, hint): (Cow<'static, str>, _) = match why {
-            Unreadable::Assignment => (
-                "the command starts with a variable assignment".into(),
-                "start with the command's name: no shell reads this line",
-            ),
-            Unreadable::ByteOrderMark => (
-                "the command starts with a byte order mark".into(),
-                "save or send the text as UTF-8 without a byte order mark",
-            ),
-            Unreadable::Control => (
-                "the command has a control character".into(),
-                "send printable text; line ends and tabs only inside quotes",
-            ),
-            Unreadable::Empty => (
-                "the request names no command".into(),
-                "send an Airflow command such as `dags list` as the body",
-            ),
-            Unreadable::LastBackslash => (
-                "the command ends with a lone backslash".into(),
-                "double the backslash, or put the word in single quotes",
-            ),
-            Unreadable::NotUtf8(at) => (
-                format!("the command is not UTF-8 from byte {at} on").into(),
-                "send the command in UTF-8",
-            ),
-            Unreadable::OpenQuote => (
-                "a quote is not closed".into(),
-                "close the quote; inside double quotes write \\\" for a quote",
-            ),
-            Unreadable::OptionFirst => (
-                "an option stands before the command's name".into(),
-                "name the command first, then its options: `dags list --verbose`",
-            ),
-            Unreadable::SecondLine => (
-                "the command has more than one line".into(),
-                "send one command, on one line; a line end may stand inside quotes only",
-            ),
-        };
-        Self::Unreadable { detail, hint }
-    }
 }
 
 impl Refusal {

@@ -1,95 +1,138 @@
 //! Words as Python's `shlex.split(text, comments=False, posix=True)` makes them, and the
 //! quoting that it takes apart again.
 
-use super::refusal::Unreadable;
+use super::characters;
+use super::unreadable::{Unreadable, Why};
+use std::iter::Peekable;
+use std::str::CharIndices;
 
-/// Where the splitter stands.
-enum State {
-    Between,
-    Word,
-    Single,
-    Double,
+/// One word of a command line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Word {
+    pub(super) text: String,
+    /// The byte at which it begins in the text.
+    pub(super) at: usize,
+    /// Whether a quote or a backslash helped to write it.
+    pub(super) quoted: bool,
 }
 
 /// Splits a command line into words.
 ///
-/// Stricter than shlex where a line could be read in two ways: control characters and a line
-/// end between words (or after a backslash) are refused.
-pub(super) fn split(text: &str) -> Result<Vec<String>, Unreadable> {
-    let text = text.trim_start_matches([' ', '\t', '\r', '\n']);
-    if text.starts_with('\u{feff}') {
-        return Err(Unreadable::ByteOrderMark);
-    }
+/// Stricter than shlex where a line could be read in two ways: control characters, white space
+/// of Unicode and invisible characters outside quotes, a line end between words or after a
+/// backslash.
+pub(super) fn read(text: &str) -> Result<Vec<Word>, Unreadable> {
+    let mut chars = text.char_indices().peekable();
     let mut words = Vec::new();
-    let mut word = String::new();
-    let mut state = State::Between;
-    let mut line_ended = false;
-    let mut chars = text.chars();
-    while let Some(next) = chars.next() {
-        if next.is_control() && !matches!(next, '\t' | '\r' | '\n') {
-            return Err(Unreadable::Control);
-        }
-        match state {
-            State::Between | State::Word => match next {
-                ' ' | '\t' | '\r' | '\n' => {
-                    line_ended |= matches!(next, '\r' | '\n');
-                    if matches!(state, State::Word) {
-                        words.push(std::mem::take(&mut word));
-                        state = State::Between;
-                    }
+    let mut line_end = None;
+    while let Some(&(at, next)) = chars.peek() {
+        match next {
+            ' ' | '\t' => {
+                chars.next();
+            }
+            '\r' | '\n' => {
+                // Line ends around the command are no second line.
+                if !words.is_empty() {
+                    line_end.get_or_insert(at);
                 }
-                _ if line_ended => return Err(Unreadable::SecondLine),
-                '\'' => state = State::Single,
-                '"' => state = State::Double,
-                '\\' => {
-                    word.push(escaped(&mut chars)?);
-                    state = State::Word;
-                }
-                other => {
-                    word.push(other);
-                    state = State::Word;
-                }
-            },
-            State::Single => match next {
-                '\'' => state = State::Word,
-                other => word.push(other),
-            },
-            State::Double => match next {
-                '"' => state = State::Word,
-                '\\' => match chars.next() {
-                    Some(taken @ ('"' | '\\')) => word.push(taken),
-                    Some(other)
-                        if other.is_control() && !matches!(other, '\t' | '\r' | '\n') =>
-                    {
-                        return Err(Unreadable::Control);
-                    }
-                    Some(other) => word.extend(['\\', other]),
-                    None => return Err(Unreadable::OpenQuote),
-                },
-                other => word.push(other),
+                chars.next();
+            }
+            _ => match line_end {
+                Some(at) => return Err(Why::SecondLine.at(at)),
+                None => words.push(word(at, &mut chars)?),
             },
         }
-    }
-    match state {
-        State::Between => {}
-        State::Word => words.push(word),
-        State::Single | State::Double => return Err(Unreadable::OpenQuote),
     }
     Ok(words)
 }
 
-/// The character after a backslash that stands outside quotes.
-fn escaped(chars: &mut std::str::Chars<'_>) -> Result<char, Unreadable> {
-    match chars.next() {
-        None => Err(Unreadable::LastBackslash),
-        // A shell would join the lines, shlex keeps the line end as text.
-        Some('\r' | '\n') => Err(Unreadable::SecondLine),
-        Some(other) if other.is_control() && other != '\t' => Err(Unreadable::Control),
-        Some(other) => Ok(other),
-    }
+/// The texts of the words alone.
+#[cfg(test)]
+pub(super) fn split(text: &str) -> Result<Vec<String>, Unreadable> {
+    Ok(read(text)?.into_iter().map(|word| word.text).collect())
 }
 
-/// Joins words so that [`split`] and Python's shlex give exactly these words again.
+/// Takes one word, up to white space or the end.
+fn word(at: usize, chars: &mut Peekable<CharIndices<'_>>) -> Result<Word, Unreadable> {
+    let mut word = Word {
+        text: String::new(),
+        at,
+        quoted: false,
+    };
+    while let Some((at, next)) =
+        chars.next_if(|(_, next)| !matches!(next, ' ' | '\t' | '\r' | '\n'))
+    {
+        word.quoted |= matches!(next, '\'' | '"' | '\\');
+        match next {
+            '\'' => single(at, chars, &mut word.text)?,
+            '"' => double(at, chars, &mut word.text)?,
+            '\\' => match chars.next() {
+                None => return Err(Why::LastBackslash.at(at)),
+                Some((_, '\r' | '\n')) => return Err(Why::JoinedLines.at(at)),
+                Some((_, taken @ (' ' | '\t'))) => word.text.push(taken),
+                Some((at, taken)) => word.text.push(bare(at, taken)?),
+            },
+            other => word.text.push(bare(at, other)?),
+        }
+    }
+    Ok(word)
+}
+
+/// Takes what stands up to the closing single quote, as it is.
+fn single(
+    opened: usize,
+    chars: &mut Peekable<CharIndices<'_>>,
+    text: &mut String,
+) -> Result<(), Unreadable> {
+    while let Some((at, next)) = chars.next() {
+        if next == '\'' {
+            return Ok(());
+        }
+        text.push(quoted(at, next, chars)?);
+    }
+    Err(Why::OpenQuote.at(opened))
+}
+
+/// Takes what stands up to the closing double quote. A backslash is special before a double
+/// quote and another backslash only.
+fn double(
+    opened: usize,
+    chars: &mut Peekable<CharIndices<'_>>,
+    text: &mut String,
+) -> Result<(), Unreadable> {
+    while let Some((at, next)) = chars.next() {
+        match next {
+            '"' => return Ok(()),
+            '\\' => match chars.peek() {
+                Some(&(_, taken @ ('"' | '\\'))) => {
+                    chars.next();
+                    text.push(taken);
+                }
+                Some((_, '\r' | '\n')) => return Err(Why::JoinedLines.at(at)),
+                Some(_) | None => text.push('\\'),
+            },
+            other => text.push(quoted(at, other, chars)?),
+        }
+    }
+    Err(Why::OpenQuote.at(opened))
+}
+
+/// The character, if it may stand outside quotes.
+fn bare(at: usize, c: char) -> Result<char, Unreadable> {
+    characters::bare(c).map_or(Ok(c), |why| Err(why.at(at)))
+}
+
+/// The character, if it may stand between quotes.
+fn quoted(
+    at: usize,
+    c: char,
+    chars: &mut Peekable<CharIndices<'_>>,
+) -> Result<char, Unreadable> {
+    let next = chars.peek().map(|(_, next)| *next);
+    characters::quoted(c, next).map_or(Ok(c), |why| Err(why.at(at)))
+}
+
+/// Joins words so that [`read`] and Python's shlex give exactly these words again.
 ///
 /// Plain words stay bare; all others stand in double quotes, where `"` and `\` are escaped:
 /// the form that MWAA's web server is known to take.
@@ -129,120 +172,67 @@ fn is_plain(word: &str) -> bool {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use super::*;
     use proptest::prelude::*;
-    use std::io::Write as _;
-    use std::process::{Command, Stdio};
-
-    /// What CPython's shlex makes of each line; `None` where it raises.
-    pub(in crate::policy) fn python_split(lines: &[String]) -> Vec<Option<Vec<String>>> {
-        const PROGRAM: &str = "
-import json, shlex, sys
-def words(line):
-    try:
-        return shlex.split(line, comments=False, posix=True)
-    except ValueError:
-        return None
-json.dump([words(line) for line in json.load(sys.stdin)], sys.stdout)
-";
-        let mut python = Command::new("python3")
-            .args(["-c", PROGRAM])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("python3 is needed by the tests");
-        let input = serde_json::to_vec(lines).expect("JSON");
-        let mut stdin = python.stdin.take().expect("a pipe");
-        let writer = std::thread::spawn(move || stdin.write_all(&input));
-        let output = python.wait_with_output().expect("python3 ends");
-        writer.join().expect("the writer").expect("python3 reads");
-        assert!(output.status.success());
-        serde_json::from_slice(&output.stdout).expect("JSON from python3")
-    }
-
-    /// Random text, rich in what splitters disagree about.
-    pub(in crate::policy) fn random_line(
-        random: &mut fastrand::Rng,
-        alphabet: &[&str],
-    ) -> String {
-        (0..random.usize(0..24))
-            .map(|_| *random.choice(alphabet).expect("not empty"))
-            .collect()
-    }
-
-    const AWKWARD: &[&str] = &[
-        " ", " ", "\t", "\n", "\r", "\"", "\"", "'", "'", "\\", "\\", "#", "$", "`", "a", "b",
-        "-", "=", ";", "|", "&", "é", "\u{a0}", "\u{2028}", "\u{3000}", "😀", "{", "}", "~",
-        "*",
-    ];
-
-    #[test]
-    fn splits_as_cpython_does() {
-        let mut random = fastrand::Rng::with_seed(7);
-        let lines: Vec<_> = (0..20_000)
-            .map(|_| random_line(&mut random, AWKWARD))
-            .collect();
-        let mut compared = 0;
-        for (line, theirs) in lines.iter().zip(python_split(&lines)) {
-            match split(line) {
-                Ok(ours) => {
-                    assert_eq!(Some(ours), theirs, "{line:?}");
-                    compared += 1;
-                }
-                Err(Unreadable::SecondLine) => assert!(line.contains(['\n', '\r']), "{line:?}"),
-                Err(_) => assert_eq!(None, theirs, "{line:?}"),
-            }
-        }
-        assert!(compared > 2_000, "only {compared} lines were comparable");
-    }
-
-    #[test]
-    fn cpython_reads_our_quoting_back() {
-        let mut random = fastrand::Rng::with_seed(11);
-        let words: Vec<Vec<String>> = (0..5_000)
-            .map(|_| {
-                (0..random.usize(1..6))
-                    .map(|_| random_line(&mut random, AWKWARD))
-                    .collect()
-            })
-            .collect();
-        let lines: Vec<_> = words.iter().map(|words| join(words)).collect();
-        for ((words, line), theirs) in words.iter().zip(&lines).zip(python_split(&lines)) {
-            assert_eq!(Some(words), theirs.as_ref(), "{line:?}");
-        }
-    }
 
     proptest! {
         #[test]
         fn our_splitter_reads_our_quoting_back(
-            words in proptest::collection::vec("[^\\p{Cc}]*|[\\n\\r\\t \"'\\\\$a]*", 1..6)
+            words in proptest::collection::vec("[^\\p{Cc}]*|[\\n\\t \"'\\\\$a]*", 1..6)
         ) {
             prop_assert_eq!(split(&join(&words)), Ok(words));
+        }
+
+        #[test]
+        fn no_text_makes_it_fall_over(line in ".*") {
+            if let Err(unreadable) = split(&line) {
+                prop_assert!(line.is_char_boundary(unreadable.at));
+            }
         }
     }
 
     #[test]
-    fn refuses_what_can_be_read_in_two_ways() {
+    fn refuses_what_can_be_read_in_two_ways_and_says_where() {
         let cases = [
-            ("a\nb", Unreadable::SecondLine),
-            ("a\rb", Unreadable::SecondLine),
-            ("a \\\n b", Unreadable::SecondLine),
-            ("a \"b", Unreadable::OpenQuote),
-            ("a 'b", Unreadable::OpenQuote),
-            ("a \"b\\", Unreadable::OpenQuote),
-            ("a b\\", Unreadable::LastBackslash),
-            ("a\0b", Unreadable::Control),
-            ("a \"\\\u{1b}\"", Unreadable::Control),
-            ("a \\\u{7}", Unreadable::Control),
-            ("\u{feff}a", Unreadable::ByteOrderMark),
+            ("a\nb", Why::SecondLine.at(1)),
+            ("é a\r\n\nb", Why::SecondLine.at(4)),
+            ("a \\\n b", Why::JoinedLines.at(2)),
+            ("a \"b\\\n\"", Why::JoinedLines.at(4)),
+            ("a \"b\\\r\n\"", Why::JoinedLines.at(4)),
+            ("a x\"b", Why::OpenQuote.at(3)),
+            ("a 'b", Why::OpenQuote.at(2)),
+            ("a \"b\\", Why::OpenQuote.at(2)),
+            ("a b\\", Why::LastBackslash.at(3)),
+            ("a\0b", Why::Control('\0').at(1)),
+            ("a\u{b}b", Why::Control('\u{b}').at(1)),
+            ("a \"\\\u{1b}\"", Why::Control('\u{1b}').at(4)),
+            ("a '\u{85}'", Why::Control('\u{85}').at(3)),
+            ("a 'b\rc'", Why::Control('\r').at(4)),
+            ("a \\\u{7}", Why::Control('\u{7}').at(3)),
+            ("\n \u{feff}a", Why::Invisible('\u{feff}').at(2)),
+            ("a\u{200b}", Why::Invisible('\u{200b}').at(1)),
+            ("\u{202e}a", Why::Invisible('\u{202e}').at(0)),
+            ("a\u{a0}b", Why::Space('\u{a0}').at(1)),
+            ("a \\\u{2003}b", Why::Space('\u{2003}').at(3)),
+            ("a \u{2028}", Why::Space('\u{2028}').at(2)),
         ];
-        for (line, why) in cases {
-            assert_eq!(split(line), Err(why), "{line:?}");
+        for (line, unreadable) in cases {
+            assert_eq!(split(line), Err(unreadable), "{line:?}");
         }
         assert_eq!(
-            split("\r\n a 'b\nc' \n"),
-            Ok(vec!["a".into(), "b\nc".into()])
+            split("\r\n a 'b\nc' \"\r\n\u{a0}\" \n"),
+            Ok(vec!["a".into(), "b\nc".into(), "\r\n\u{a0}".into()])
         );
+    }
+
+    #[test]
+    fn tells_where_a_word_begins_and_how_it_was_written() {
+        let words = read(" a\t'b'c é\\ \n").expect("words");
+        let seen: Vec<_> = words
+            .iter()
+            .map(|w| (w.text.as_str(), w.at, w.quoted))
+            .collect();
+        assert_eq!(seen, [("a", 1, false), ("bc", 3, true), ("é ", 8, true)]);
     }
 }

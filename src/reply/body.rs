@@ -1,6 +1,7 @@
 //! The bodies that go back to a client.
 
 use super::OutputError;
+use super::events::Events;
 use super::links::Relinked;
 use super::screen::Screened;
 use crate::upstream::ReplyBody;
@@ -13,6 +14,8 @@ use std::task::{Context, Poll};
 /// A response body.
 #[derive(Debug)]
 pub enum ReplyStream {
+    /// What happens to a command, as it happens.
+    Events(Box<Events>),
     /// A page of the web server, its links looked at as it comes.
     Page(Box<Relinked>),
     /// A document of the web server, less what a read-only client may not see.
@@ -37,6 +40,7 @@ impl Body for ReplyStream {
                 let frame = std::task::ready!(Pin::new(body.as_mut()).poll_frame(cx));
                 Poll::Ready(frame.filter(|frame| !frame.as_ref().is_ok_and(Frame::is_trailers)))
             }
+            Self::Events(events) => events.poll(cx).map(|line| Some(Ok(Frame::data(line?)))),
             Self::Page(page) => Pin::new(page.as_mut()).poll_frame(cx),
             Self::Screened(screened) => Pin::new(screened.as_mut()).poll_frame(cx),
             Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
@@ -45,6 +49,7 @@ impl Body for ReplyStream {
 
     fn is_end_stream(&self) -> bool {
         match self {
+            Self::Events(events) => events.is_over(),
             Self::Page(page) => page.is_end_stream(),
             Self::Screened(screened) => screened.is_end_stream(),
             Self::Upstream(body) => body.is_end_stream(),
@@ -54,6 +59,7 @@ impl Body for ReplyStream {
 
     fn size_hint(&self) -> SizeHint {
         match self {
+            Self::Events(_) => SizeHint::default(),
             Self::Page(page) => page.size_hint(),
             Self::Screened(screened) => screened.size_hint(),
             Self::Upstream(body) => body.size_hint(),

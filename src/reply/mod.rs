@@ -4,6 +4,7 @@
 mod accept;
 mod body;
 mod cli_output;
+mod events;
 mod forwarded;
 mod headers;
 mod links;
@@ -16,7 +17,8 @@ mod shield;
 
 pub use accept::CliForm;
 pub use body::ReplyStream;
-pub use cli_output::{CliOutput, OutputError};
+pub use cli_output::{Asked, CliOutput, CliResult, OutputError, Succeeded};
+pub use events::{Event, Events, done_line, events, fault_line};
 pub use forwarded::forward;
 pub use links::Relinked;
 pub use location::leads_to_sign_in;
@@ -25,11 +27,11 @@ pub use redirect::{handover, redirect, see_other};
 pub use screen::Screened;
 
 use crate::names::{Fault, RequestId};
-use crate::upstream::Answered;
+use crate::upstream::{Answered, ReplyBody};
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::response::Parts;
-use http::{HeaderName, HeaderValue, Response};
+use http::{HeaderName, HeaderValue, Response, StatusCode};
 
 /// A response to the client.
 pub type Reply = Response<ReplyStream>;
@@ -47,6 +49,7 @@ pub fn pass(answered: Answered, id: RequestId) -> Reply {
 pub async fn command(
     answered: Answered,
     form: CliForm,
+    asked: &Asked,
     id: RequestId,
     limit: usize,
 ) -> Result<Reply, OutputError> {
@@ -54,33 +57,62 @@ pub async fn command(
         return Ok(pass(answered, id));
     }
     let (mut head, body) = answered.into_parts();
-    let raw = body::collect(body, limit).await?;
     headers::strip(&mut head.headers);
     stamp(&mut head.headers, id);
-    match CliOutput::read(&raw, head.status) {
+    match understand(&head, body, asked, limit).await? {
+        Outcome::Output(output) => Ok(decoded(head, output, form)),
+        Outcome::Other(raw) => Ok(whole(head, raw)),
+    }
+}
+
+/// The full result of a command and the reply's status, or the reply's body where it is no
+/// command's output: an error page of the web server or of what stands before it.
+pub async fn result(
+    answered: Answered,
+    asked: &Asked,
+    limit: usize,
+) -> Result<(StatusCode, Result<CliResult, Bytes>), OutputError> {
+    let (head, body) = answered.into_parts();
+    let result = match understand(&head, body, asked, limit).await? {
+        Outcome::Output(output) => Ok(output.full()),
+        Outcome::Other(raw) => Err(raw),
+    };
+    Ok((head.status, result))
+}
+
+enum Outcome {
+    Output(CliOutput),
+    /// An error page: not ours to improve.
+    Other(Bytes),
+}
+
+async fn understand(
+    head: &Parts,
+    body: ReplyBody,
+    asked: &Asked,
+    limit: usize,
+) -> Result<Outcome, OutputError> {
+    let raw = body::collect(body, limit).await?;
+    match CliOutput::read(&raw, head.status, asked) {
         Ok(output) if output.size() > limit => Err(OutputError::TooLarge { limit }),
-        Ok(output) => Ok(decoded(head, &output, form)),
-        // an error page of the web server or of what stands before it: not ours to improve
-        Err(_) if !head.status.is_success() => Ok(whole(head, raw)),
+        Ok(output) => Ok(Outcome::Output(output)),
+        Err(_) if !head.status.is_success() => Ok(Outcome::Other(raw)),
         Err(error) => Err(error),
     }
 }
 
-fn decoded(mut head: Parts, output: &CliOutput, form: CliForm) -> Reply {
+fn decoded(mut head: Parts, output: CliOutput, form: CliForm) -> Reply {
+    let succeeded = output.succeeded.word();
     let (media, body) = match form {
         CliForm::Json => (CLI_JSON, output.json()),
-        CliForm::Raw | CliForm::Text => {
-            let text = if output.succeeded {
-                &output.stdout
-            } else {
-                output.complaint()
-            };
-            (TEXT, Bytes::from(text.clone()))
+        CliForm::Full => (CLI_JSON_FULL, output.full().json()),
+        CliForm::Output => (TEXT, Bytes::from(output.full().into_text())),
+        CliForm::Events | CliForm::Raw | CliForm::Text => {
+            (TEXT, Bytes::from(output.text().clone()))
         }
     };
     head.headers
         .insert(CONTENT_TYPE, HeaderValue::from_static(media));
-    let succeeded = if output.succeeded { "true" } else { "false" };
     head.headers
         .insert(SUCCEEDED, HeaderValue::from_static(succeeded));
     whole(head, body)
@@ -112,3 +144,5 @@ const SUCCEEDED: HeaderName = HeaderName::from_static("mwaa-gateway-succeeded");
 const TEXT: &str = "text/plain; charset=utf-8";
 /// Decoded output as JSON.
 const CLI_JSON: &str = "application/vnd.mwaa-gateway.cli+json";
+/// The same with all that is known.
+const CLI_JSON_FULL: &str = "application/vnd.mwaa-gateway.cli+json; detail=full";

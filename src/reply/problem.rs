@@ -6,29 +6,37 @@ use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, Response};
 use serde::Serialize;
+use std::borrow::Cow;
 
+/// A fault as RFC 9457 has it.
 #[derive(Serialize)]
-struct Problem<'a> {
+pub(super) struct Problem<'a> {
     r#type: &'static str,
     code: &'static str,
     title: &'static str,
     status: u16,
     detail: String,
-    hint: &'a str,
+    hint: Cow<'a, str>,
     request_id: String,
 }
 
+impl<'a> Problem<'a> {
+    pub(super) fn of(fault: &'a dyn Fault, id: RequestId) -> Self {
+        let code = fault.code();
+        Self {
+            r#type: "about:blank",
+            code: code.text,
+            title: code.title,
+            status: code.status.as_u16(),
+            detail: fault.to_string(),
+            hint: fault.hint(),
+            request_id: id.to_string(),
+        }
+    }
+}
+
 pub(super) fn response(fault: &dyn Fault, id: RequestId) -> Response<ReplyStream> {
-    let code = fault.code();
-    let problem = Problem {
-        r#type: "about:blank",
-        code: code.text,
-        title: code.title,
-        status: code.status.as_u16(),
-        detail: fault.to_string(),
-        hint: &fault.hint(),
-        request_id: id.to_string(),
-    };
+    let problem = Problem::of(fault, id);
     let mut body = serde_json::to_vec_pretty(&problem).unwrap_or_default();
     body.push(b'\n');
     let mut response = headed(fault, Bytes::from(body));
@@ -53,13 +61,16 @@ pub(super) fn headed(fault: &dyn Fault, body: Bytes) -> Response<ReplyStream> {
     if fault.ends_connection() {
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    if let Some(after) = fault.retry_after() {
-        headers.insert(
-            RETRY_AFTER,
-            HeaderValue::from(after.as_secs() + u64::from(after.subsec_nanos() > 0)),
-        );
+    if let Some(seconds) = retry_after(fault) {
+        headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
     response
+}
+
+/// When to ask again, in whole seconds.
+pub(super) fn retry_after(fault: &dyn Fault) -> Option<u64> {
+    let after = fault.retry_after()?;
+    Some(after.as_secs() + u64::from(after.subsec_nanos() > 0))
 }
 
 /// The fault's code, only on replies that the gateway itself made.

@@ -70,16 +70,18 @@ impl LocalTasks {
         tokio::task::spawn_local(task).abort_handle()
     }
 
-    /// Runs the future as part of the caller; if the caller is dropped before it is done, it
-    /// goes on as a task of its own, and `unheard` gets what nobody waits for any more. Most
-    /// futures end with their caller and never cost a task.
-    pub fn finish<F, U>(&self, future: F, unheard: U) -> Finish<F, U>
+    /// Runs the future as part of the caller. If the caller is dropped before it is done, but
+    /// after `begun` says so, it goes on as a task of its own, and `unheard` gets what nobody
+    /// waits for any more. Most futures end with their caller and never cost a task.
+    pub fn finish<F, B, U>(&self, future: F, begun: B, unheard: U) -> Finish<F, B, U>
     where
         F: Future + 'static,
+        B: Fn() -> bool,
         U: FnOnce(F::Output) + 'static,
     {
         Finish {
             tasks: self.clone(),
+            begun,
             work: Some((Box::pin(future), unheard)),
         }
     }
@@ -108,18 +110,21 @@ impl LocalTasks {
 }
 
 /// A future that is finished even without its caller: see [`LocalTasks::finish`].
-pub struct Finish<F, U>
+pub struct Finish<F, B, U>
 where
     F: Future + 'static,
+    B: Fn() -> bool,
     U: FnOnce(F::Output) + 'static,
 {
     tasks: LocalTasks,
+    begun: B,
     work: Option<(Pin<Box<F>>, U)>,
 }
 
-impl<F, U> Future for Finish<F, U>
+impl<F, B, U> Future for Finish<F, B, U>
 where
     F: Future + 'static,
+    B: Fn() -> bool + Unpin,
     U: FnOnce(F::Output) + Unpin + 'static,
 {
     type Output = F::Output;
@@ -134,23 +139,26 @@ where
     }
 }
 
-impl<F, U> Drop for Finish<F, U>
+impl<F, B, U> Drop for Finish<F, B, U>
 where
     F: Future + 'static,
+    B: Fn() -> bool,
     U: FnOnce(F::Output) + 'static,
 {
     fn drop(&mut self) {
         if let Some((future, unheard)) = self.work.take()
             && self.tasks.0.open.get()
+            && (self.begun)()
         {
             self.tasks.spawn(async move { unheard(future.await) });
         }
     }
 }
 
-impl<F, U> fmt::Debug for Finish<F, U>
+impl<F, B, U> fmt::Debug for Finish<F, B, U>
 where
     F: Future + 'static,
+    B: Fn() -> bool,
     U: FnOnce(F::Output) + 'static,
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -194,10 +202,13 @@ mod tests {
                 let tasks = LocalTasks::default();
                 let (go, gone) = oneshot::channel::<u8>();
                 let (tell, told) = oneshot::channel();
-                let mut work =
-                    Box::pin(tasks.finish(async { gone.await.unwrap() }, |output| {
+                let mut work = Box::pin(tasks.finish(
+                    async { gone.await.unwrap() },
+                    || true,
+                    |output| {
                         tell.send(output).unwrap();
-                    }));
+                    },
+                ));
                 let cx = &mut Context::from_waker(std::task::Waker::noop());
                 assert!(work.as_mut().poll(cx).is_pending());
                 drop(work);
@@ -226,16 +237,19 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_done_or_closed_costs_no_task() {
+    async fn what_is_done_or_closed_or_not_begun_costs_no_task() {
         LocalSet::new()
             .run_until(async {
                 let tasks = LocalTasks::default();
                 assert_eq!(
-                    tasks.finish(async { 7 }, |_| panic!("it was heard")).await,
+                    tasks
+                        .finish(async { 7 }, || true, |_| panic!("it was heard"))
+                        .await,
                     7
                 );
+                drop(tasks.finish(async { 7 }, || false, |_| panic!("it had not begun")));
                 tasks.close();
-                drop(tasks.finish(async { 7 }, |_| panic!("the thread is closed")));
+                drop(tasks.finish(async { 7 }, || true, |_| panic!("the thread is closed")));
                 tasks.idle().await;
             })
             .await;

@@ -1,6 +1,7 @@
 //! Counters and histograms, in OpenMetrics text. A registry of our own, so that two gateways
 //! in one process (tests) do not share numbers.
 
+use super::queue::{QueueFamilies, QueueMetrics};
 use crate::names::{Code, Entry, code};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
@@ -11,7 +12,6 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
@@ -23,14 +23,14 @@ pub struct Metrics {
     faults: Family<FaultLabels, Counter>,
     mints: Family<MintLabels, Counter>,
     sign_ins: Family<MintLabels, Counter>,
-    waiting: Family<EnvironmentLabels, Gauge>,
+    queues: QueueFamilies,
     token_age: Family<EnvironmentLabels, Gauge<f64, AtomicU64>>,
     seconds: Histogram,
 }
 
 /// A name as a label without an allocation for each event.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Name(crate::names::EnvName);
+pub(super) struct Name(pub(super) crate::names::EnvName);
 
 impl EncodeLabelValue for Name {
     fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> std::fmt::Result {
@@ -57,8 +57,8 @@ struct MintLabels {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct EnvironmentLabels {
-    environment: Name,
+pub(super) struct EnvironmentLabels {
+    pub(super) environment: Name,
 }
 
 /// What one environment looks like at the moment of a scrape.
@@ -68,6 +68,8 @@ pub struct Observed<'a> {
     pub entry: &'a Entry,
     /// The age of its live token.
     pub token_age: Option<Duration>,
+    /// How long the command that has waited longest has waited.
+    pub longest_wait: Option<Duration>,
 }
 
 impl Default for Metrics {
@@ -78,7 +80,7 @@ impl Default for Metrics {
             faults: Family::default(),
             mints: Family::default(),
             sign_ins: Family::default(),
-            waiting: Family::default(),
+            queues: QueueFamilies::register(&mut registry),
             token_age: Family::default(),
             seconds: Histogram::new(BUCKETS),
             registry: Registry::default(),
@@ -102,11 +104,6 @@ impl Default for Metrics {
             "sign_ins",
             "Airflow sessions opened with a web token, by outcome",
             metrics.sign_ins.clone(),
-        );
-        registry.register(
-            "queue_waiting",
-            "Commands that wait for a slot",
-            metrics.waiting.clone(),
         );
         registry.register_with_unit(
             "token_age",
@@ -167,14 +164,9 @@ impl Metrics {
             .inc();
     }
 
-    /// Counts one waiting command until the result is dropped.
-    pub fn waiting(self: &Arc<Self>, entry: &Entry) -> Waiting {
-        let labels = EnvironmentLabels {
-            environment: Name(entry.environment.local.clone()),
-        };
-        let gauge = self.waiting.get_or_create(&labels).clone();
-        gauge.inc();
-        Waiting(gauge)
+    /// The numbers of an environment's queue.
+    pub fn queue(&self, entry: &Entry) -> QueueMetrics {
+        self.queues.of(entry)
     }
 
     /// The faults so far by code, for `/status`.
@@ -198,8 +190,7 @@ impl Metrics {
             let labels = EnvironmentLabels {
                 environment: Name(one.entry.environment.local.clone()),
             };
-            // a series for an environment that is known, also while nothing waits
-            drop(self.waiting.get_or_create(&labels));
+            self.queues.observe(one.entry, one.longest_wait);
             match one.token_age {
                 Some(age) => {
                     self.token_age.get_or_create(&labels).set(age.as_secs_f64());
@@ -213,16 +204,6 @@ impl Metrics {
         // writing to a String does not fail
         let _infallible = encode(&mut text, &self.registry);
         text
-    }
-}
-
-/// One waiting command.
-#[derive(Debug)]
-pub struct Waiting(Gauge);
-
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        self.0.dec();
     }
 }
 

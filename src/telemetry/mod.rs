@@ -2,9 +2,11 @@
 
 mod log;
 mod metrics;
+mod queue;
 mod refusals;
 mod writer;
 
 pub use log::{Format, Log, StartError, init};
-pub use metrics::{Metrics, Observed, Waiting};
+pub use metrics::{Metrics, Observed};
+pub use queue::QueueMetrics;
 pub use refusals::{Refusal, Refusals};

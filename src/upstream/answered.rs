@@ -1,7 +1,8 @@
 //! The value that the wire makes: the reply's head, and its body still on the way.
 
 use super::body::ReplyBody;
-use super::pool::{Inner, Lease};
+use super::idle::Lease;
+use super::pool::Inner;
 use crate::credential::{Keyed, Renewal};
 use bytes::Bytes;
 use http::header::SET_COOKIE;

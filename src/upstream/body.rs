@@ -1,6 +1,6 @@
 //! The body of a reply, on its way.
 
-use super::pool::Lease;
+use super::idle::Lease;
 use crate::credential::Keyed;
 use crate::runtime::{Deadline, Sweeper};
 use bytes::{Bytes, BytesMut};

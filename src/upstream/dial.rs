@@ -1,4 +1,5 @@
-//! Opens connections: name, TCP, verified TLS, HTTP/1.1. The only place that connects.
+//! Opens connections: name, TCP, verified TLS, HTTP/1.1. The only place that
+//! connects to a web server.
 
 use super::error::explain_tls;
 use super::payload::Payload;

@@ -5,6 +5,7 @@ mod answered;
 mod body;
 mod dial;
 mod error;
+mod idle;
 mod payload;
 mod pool;
 mod request;

@@ -1,20 +1,18 @@
-//! One worker thread's idle connections, and the exchange over them.
+//! The exchange over one worker thread's connections.
 
 use super::answered::Answered;
 use super::dial::dial;
+use super::idle::{Connection, Idle, Lease};
 use super::payload::{Payload, UploadFate};
 use super::{Settings, Trusts, UpstreamError, request};
 use crate::credential::{Keyed, SignedIn};
-use crate::names::{Entry, EntryId};
+use crate::names::Entry;
 use crate::runtime::{LocalTasks, Moment, Sweeper};
 use bytes::Bytes;
 use http::{Method, Request, StatusCode};
-use hyper::client::conn::http1::SendRequest;
-use std::cell::RefCell;
-use std::collections::HashMap;
 use std::fmt;
 use std::io;
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,48 +28,11 @@ pub(super) struct Inner {
     tasks: LocalTasks,
 }
 
-/// Idle connections by environment and host: no two environments share any.
-#[derive(Default)]
-pub(super) struct Idle(RefCell<HashMap<EntryId, Vec<Connection>>>);
-
-/// An open connection.
-pub(super) struct Connection {
-    sender: SendRequest<Payload>,
-    host: Arc<str>,
-    opened: Moment,
-    used: Moment,
-}
-
-/// Brings a connection back to its pool when the reply on it is complete. Dropped before that,
-/// it closes the connection.
-pub(super) struct Lease {
-    connection: Connection,
-    id: EntryId,
-    idle: Weak<Idle>,
-    /// Whether the connection may not be used again.
-    spent: bool,
-}
-
 impl fmt::Debug for Upstream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Upstream")
             .field("settings", &self.0.settings)
             .finish_non_exhaustive()
-    }
-}
-
-impl Lease {
-    pub(super) fn give_back(mut self) {
-        if !self.spent
-            && let Some(idle) = self.idle.upgrade()
-        {
-            self.connection.used = Moment::now();
-            let mut idle = idle.0.borrow_mut();
-            let connections = idle.entry(self.id).or_default();
-            if connections.len() < MOST_IDLE {
-                connections.push(self.connection);
-            }
-        }
     }
 }
 
@@ -102,7 +63,11 @@ impl Upstream {
         let entry = Arc::clone(keyed.seated().entry());
         let request = request::cli(&keyed);
         let limit = inner.settings.cli_first_byte;
-        let (response, lease) = inner.deliver(request, &entry, &host, limit).await?;
+        let run = Arc::clone(keyed.seated().run());
+        let departs = || run.depart();
+        let (response, lease) = inner
+            .deliver(request, &entry, &host, limit, &departs)
+            .await?;
         Ok(Answered::new(response, lease, inner, Some(keyed)))
     }
 
@@ -122,7 +87,7 @@ impl Upstream {
             Payload::Whole(_) => None,
         };
         let request = request::page(signed, payload);
-        let delivered = inner.deliver(request, entry, host, limit).await;
+        let delivered = inner.deliver(request, entry, host, limit, &|| ()).await;
         let fate = fate.map(|fate| fate.get());
         match (delivered, fate) {
             (
@@ -146,12 +111,14 @@ enum Exchanged {
 }
 
 impl Inner {
+    /// `departs` is told right before anything is written, on each connection.
     async fn deliver(
         &self,
         mut request: Request<Payload>,
         entry: &Entry,
         host: &Arc<str>,
         limit: Duration,
+        departs: &dyn Fn(),
     ) -> Result<(http::Response<hyper::body::Incoming>, Lease), UpstreamError> {
         let mut spare = spare(&request);
         let mut again = false;
@@ -159,14 +126,16 @@ impl Inner {
             let kept = if again {
                 None
             } else {
-                self.take(entry.id, host)
+                self.idle.take(entry.id, host, &self.settings)
             };
             let (mut connection, reused) = match kept {
                 Some(connection) => (connection, true),
                 // rare and large: boxed, so that not every exchange has room for it
                 None => (Box::pin(self.open(entry, host)).await?, false),
             };
-            let exchanged = self.exchange(&mut connection, request, host, limit).await;
+            let exchanged = self
+                .exchange(&mut connection, request, host, limit, departs)
+                .await;
             match (exchanged, spare.take()) {
                 (Err(UpstreamError::Broken { .. }), Some(spare)) if reused => {
                     // once, on a new connection: its death may be the request's doing
@@ -180,13 +149,7 @@ impl Inner {
                             host: host.to_string(),
                         });
                     }
-                    let lease = Lease {
-                        connection,
-                        id: entry.id,
-                        idle: Rc::downgrade(&self.idle),
-                        spent: false,
-                    };
-                    return Ok((response, lease));
+                    return Ok((response, self.idle.lease(entry.id, connection)));
                 }
                 (Ok(Exchanged::Unwritten(unwritten, _error)), left) if reused => {
                     (request, spare) = (unwritten, left);
@@ -200,21 +163,6 @@ impl Inner {
                 }
             }
         }
-    }
-
-    /// The youngest idle connection that is still good; the others go.
-    fn take(&self, id: EntryId, host: &Arc<str>) -> Option<Connection> {
-        let mut idle = self.idle.0.borrow_mut();
-        let connections = idle.get_mut(&id)?;
-        let now = Moment::now();
-        while let Some(connection) = connections.pop() {
-            let fresh = connection.used.age(now) < self.settings.pool_idle
-                && connection.opened.age(now) < self.settings.pool_age;
-            if fresh && connection.host == *host && !connection.sender.is_closed() {
-                return Some(connection);
-            }
-        }
-        None
     }
 
     async fn open(&self, entry: &Entry, host: &Arc<str>) -> Result<Connection, UpstreamError> {
@@ -243,6 +191,7 @@ impl Inner {
         request: Request<Payload>,
         host: &str,
         limit: Duration,
+        departs: &dyn Fn(),
     ) -> Result<Exchanged, UpstreamError> {
         let sender = &mut connection.sender;
         let exchange = async {
@@ -250,6 +199,7 @@ impl Inner {
             if let Err(error) = sender.ready().await {
                 return Ok(Exchanged::Unwritten(request, error));
             }
+            departs();
             match sender.try_send_request(request).await {
                 Ok(response) => Ok(Exchanged::Reply(response)),
                 Err(mut refused) => match refused.take_message() {
@@ -285,6 +235,3 @@ fn spare(request: &Request<Payload>) -> Option<Request<()>> {
         spare
     })
 }
-
-/// Idle connections kept for one environment on one thread.
-const MOST_IDLE: usize = 64;

@@ -9,6 +9,7 @@ use std::path::Path;
 /// Every command; the empty one is the program itself.
 const COMMANDS: &[&str] = &[
     "",
+    "airflow",
     "check",
     "commands",
     "completions",

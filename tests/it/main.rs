@@ -6,12 +6,15 @@
     reason = "a test that meets the unexpected should stop there, in what it calls as well"
 )]
 
+mod airflow;
 mod command_line;
 mod credential;
 mod credential_chain;
+mod crowd;
 mod discovery;
 mod docs;
 mod environments;
+mod events;
 mod faults;
 mod floors;
 mod guard;

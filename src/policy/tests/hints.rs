@@ -100,7 +100,7 @@ fn a_refusal_names_the_command_the_version_and_the_way_on() {
         (
             "hunter2= x",
             "2.10.3",
-            "the command starts with a variable assignment",
+            "at byte 0, a variable assignment stands before the command",
             "start with the command's name: no shell reads this line",
         ),
         (

@@ -4,6 +4,9 @@ mod acceptance;
 mod disguises;
 mod grants;
 mod hints;
+mod python;
+mod reading;
+mod shlex;
 
 use super::*;
 use crate::names::{AirflowVersion, Fault, Policy};

@@ -5,7 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, UnixStream};
@@ -39,6 +39,15 @@ impl Client {
         let stream = TcpSocket::new_v4()?.connect(address).await?;
         stream.set_nodelay(true)?;
         Ok(Self::over(stream))
+    }
+
+    /// From one of this machine's other loopback addresses.
+    pub(crate) async fn tcp_from(from: IpAddr, address: SocketAddr) -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(SocketAddr::new(from, 0)).unwrap();
+        let stream = socket.connect(address).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        Self::over(stream)
     }
 
     pub(crate) async fn unix(path: &Path) -> Self {
@@ -144,16 +153,27 @@ impl Client {
     async fn chunks(&mut self) -> io::Result<Vec<u8>> {
         let mut body = Vec::new();
         loop {
-            let line = self.until(b"\r\n").await?;
-            let line = String::from_utf8_lossy(&line).into_owned();
-            let size = usize::from_str_radix(line.trim_end(), 16).unwrap();
-            let chunk = self.exactly(size + 2).await?;
-            assert!(chunk.ends_with(b"\r\n"), "a chunk without its end");
-            if size == 0 {
+            let chunk = self.next_chunk().await?;
+            if chunk.is_empty() {
                 return Ok(body);
             }
-            body.extend_from_slice(&chunk[..size]);
+            body.extend_from_slice(&chunk);
         }
+    }
+
+    /// Reads the next chunk of a chunked body; the last one is empty.
+    pub(crate) async fn chunk(&mut self) -> Vec<u8> {
+        soon("a chunk", self.next_chunk()).await.unwrap()
+    }
+
+    async fn next_chunk(&mut self) -> io::Result<Vec<u8>> {
+        let line = self.until(b"\r\n").await?;
+        let line = String::from_utf8_lossy(&line).into_owned();
+        let size = usize::from_str_radix(line.trim_end(), 16).unwrap();
+        let mut chunk = self.exactly(size + 2).await?;
+        assert!(chunk.ends_with(b"\r\n"), "a chunk without its end");
+        chunk.truncate(size);
+        Ok(chunk)
     }
 
     async fn until(&mut self, end: &[u8]) -> io::Result<Vec<u8>> {

@@ -1,0 +1,95 @@
+//! Stays with a command until it has ended, or until the person has enough.
+
+use super::waiting::Waiting;
+use crate::cli::client::{Answer, Client, Form, Lost, Step};
+use crate::cli::signals::Signals;
+use crate::policy::Command;
+use std::cell::RefCell;
+use std::pin::pin;
+use std::time::Duration;
+use tokio::time::{MissedTickBehavior, interval, sleep};
+
+/// How a command was left, or ended.
+#[derive(Debug)]
+pub(super) enum Attended {
+    /// It ended, or the gateway did.
+    Ended(Result<Answer, Lost>),
+    /// A signal came first.
+    Left(Left),
+}
+
+/// What is known of a command that was left.
+#[derive(Debug)]
+pub(super) struct Left {
+    /// The signal's number.
+    pub(super) signal: u8,
+    /// Whether it was sent to the web server; `None` if that can't be told.
+    pub(super) sent: Option<bool>,
+    /// The gateway's name for the request.
+    pub(super) request_id: Option<String>,
+}
+
+/// Runs the command and shows how it goes. The first signal hangs up, and waits for the little
+/// that the gateway then takes to say whether the command had been sent; the second does not.
+pub(super) async fn attend(
+    client: &mut Client,
+    command: &Command,
+    form: Form,
+    signals: &mut Signals,
+    waiting: &mut Waiting<'_>,
+) -> Attended {
+    let hang_up = client.hang_up();
+    let (request_id, steps) = (RefCell::new(None), RefCell::new(Vec::new()));
+    let mut told = |step: Step| match step {
+        Step::Taken(id) => drop(request_id.borrow_mut().replace(id)),
+        step => steps.borrow_mut().push(step),
+    };
+    let mut running = pin!(client.run(command, form, &mut told));
+    let mut ticks = interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut sent = false;
+    let mut ending = pin!(sleep(Duration::MAX));
+    let mut signal = None;
+    let (number, certain) = loop {
+        let ended = tokio::select! {
+            biased;
+            number = signals.next() => match signal.replace(number) {
+                None => {
+                    hang_up.now();
+                    ending.set(sleep(LAST_WORDS));
+                    continue;
+                }
+                Some(first) => break (first, false),
+            },
+            ended = running.as_mut() => ended,
+            () = ending.as_mut(), if signal.is_some() => break (signal.unwrap_or(0), false),
+            _ = ticks.tick() => {
+                for step in steps.take() {
+                    sent |= step == Step::Sent;
+                    waiting.step(step);
+                }
+                waiting.tick();
+                continue;
+            }
+        };
+        match (signal, ended) {
+            (Some(number), Err(_hung_up)) => break (number, form == Form::Full),
+            (_, ended) => return Attended::Ended(ended),
+        }
+    };
+    sent |= steps.borrow().contains(&Step::Sent);
+    Attended::Left(Left {
+        signal: number,
+        sent: if sent {
+            Some(true)
+        } else {
+            certain.then_some(false)
+        },
+        request_id: request_id.take(),
+    })
+}
+
+/// How often the terminal is looked after.
+const TICK: Duration = Duration::from_millis(100);
+/// A gateway that was hung up on ends the connection at once.
+const LAST_WORDS: Duration = Duration::from_secs(1);

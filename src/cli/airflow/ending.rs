@@ -1,0 +1,175 @@
+//! How a command ended, told to people and as the exit code.
+
+use super::attend::Left;
+use crate::cli::Exit;
+use crate::cli::client::{Answer, Client, Lost, Output, Problem, Succeeded};
+use crate::cli::neutral::neutral;
+use crate::cli::terminal::Terminal;
+use crate::policy::Command;
+use std::error::Error;
+use std::fmt;
+
+/// Prints what came.
+pub(super) fn answer(answer: Answer, as_json: bool, terminal: &Terminal) -> Exit {
+    match answer {
+        Answer::Output(output) => {
+            if as_json {
+                terminal.others(format_args!("{}\n", output.whole));
+            } else {
+                terminal.others(&output.stdout);
+                Terminal::others_talk(&output.stderr);
+            }
+            judged(&output, terminal)
+        }
+        Answer::Raw(status, body) => {
+            terminal.bytes(&body);
+            if (200..300).contains(&status) {
+                Exit::Done
+            } else {
+                Exit::Failed
+            }
+        }
+        Answer::Odd(status, text) => {
+            Terminal::others_talk(&text);
+            let hint = "the environment's web server log may tell more";
+            let exit = match status {
+                502..=504 => Exit::Unavailable,
+                _ => Exit::Failed,
+            };
+            terminal.fail(exit, &NoOutput(status), Some(hint))
+        }
+        Answer::Fault(problem) => fault(&problem, terminal),
+    }
+}
+
+fn judged(output: &Output, terminal: &Terminal) -> Exit {
+    let reason = output.reason.as_deref().map(neutral);
+    match output.succeeded {
+        Succeeded::Yes => Exit::Done,
+        Succeeded::No => Exit::Failed,
+        Succeeded::Unknown => {
+            let reason = reason.map_or_else(String::new, |reason| format!(": {reason}"));
+            terminal.say(format_args!(
+                "note: it can't be told whether the command worked{reason}"
+            ));
+            Exit::Done
+        }
+    }
+}
+
+/// Tells of a fault of the gateway, or of what it asked.
+pub(super) fn fault(problem: &Problem, terminal: &Terminal) -> Exit {
+    let exit = match problem.code.split('.').next() {
+        Some("aws" | "upstream") => Exit::Unavailable,
+        _ => Exit::Failed,
+    };
+    let hint = match problem.code.as_str() {
+        "route.unknown_environment" => Some("name one of them with -e".into()),
+        _ => problem.hint.as_deref().map(neutral),
+    };
+    terminal.fail(exit, problem, hint.as_deref())
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let detail = self.detail.as_deref().unwrap_or(&self.title);
+        f.write_str(&neutral(detail))?;
+        if self.detail.is_some() && !self.title.is_empty() {
+            write!(f, "\n  {}", neutral(&self.title))?;
+        }
+        write!(f, "\n  {}", neutral(&self.code))?;
+        match &self.request_id {
+            Some(id) => write!(f, ", request {}", neutral(id)),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Error for Problem {}
+
+/// The web server's reply held no command output.
+#[derive(Debug)]
+struct NoOutput(u16);
+
+impl fmt::Display for NoOutput {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "the web server answered {} and no command output",
+            self.0
+        )
+    }
+}
+
+impl Error for NoOutput {}
+
+/// Tells that the gateway went away.
+pub(super) fn lost(lost: &Lost, terminal: &Terminal) -> Exit {
+    let hint = match lost {
+        Lost::Gone(_) => "run it again",
+        Lost::Broken(_) => "look whether the command ran before it is run again",
+    };
+    terminal.fail(Exit::Unavailable, lost, Some(hint))
+}
+
+/// A signal came before there was any connection.
+pub(super) fn early(signal: u8, terminal: &Terminal) -> Exit {
+    terminal.say("interrupted: nothing was sent");
+    Exit::Signal(signal)
+}
+
+/// Tells what goes on without us.
+pub(super) fn left(
+    left: &Left,
+    command: &Command,
+    client: &Client,
+    terminal: &Terminal,
+) -> Exit {
+    let name = command.known_name().unwrap_or("the command");
+    let place = client.environment().map(|name| format!(" in {name}"));
+    let place = place.unwrap_or_default();
+    let request = left.request_id.as_ref();
+    let request = request.map_or_else(String::new, |id| format!(" (request {id})"));
+    match left.sent {
+        Some(false) => {
+            terminal.say(format_args!(
+                "interrupted: nothing was sent: {name} had not begun"
+            ));
+        }
+        Some(true) => {
+            terminal.say(format_args!("interrupted: {name} goes on{place}{request}"));
+            terminal.say(RUNS_ON);
+            terminal.say(slot(client));
+            look(command, terminal);
+        }
+        None => {
+            terminal.say(format_args!(
+                "interrupted: {name} may have been sent{place}{request}"
+            ));
+            terminal.say("If it was, MWAA runs it to its end.");
+            terminal.say(slot(client));
+            look(command, terminal);
+        }
+    }
+    Exit::Signal(left.signal)
+}
+
+fn slot(client: &Client) -> &'static str {
+    if client.is_alone() {
+        "No gateway runs that would keep its slot: another command may meet it running."
+    } else {
+        "Its slot is busy until then; the gateway's page /-/ shows it."
+    }
+}
+
+fn look(command: &Command, terminal: &Terminal) {
+    let makes_runs = matches!(
+        command.known_name(),
+        Some("dags trigger" | "dags backfill" | "trigger_dag" | "backfill" | "backfill create")
+    );
+    if makes_runs {
+        terminal.say("`dags list-runs` shows what has become of it.");
+    }
+}
+
+const RUNS_ON: &str = "MWAA runs it to its end, whether anybody listens or not.";

@@ -1,0 +1,77 @@
+//! `airflow`: one Airflow command, through the running gateway or without one.
+
+mod attend;
+mod ending;
+mod waiting;
+
+use super::Exit;
+use super::client::{Client, Form, Target};
+use super::serve::control;
+use super::signals::Signals;
+use super::terminal::Terminal;
+use crate::app::StartError;
+use crate::names::Fault as _;
+use crate::policy::Command;
+use attend::{Attended, attend};
+use clap::{Args, ValueEnum};
+use waiting::Waiting;
+
+/// The options of `airflow`.
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    #[command(flatten)]
+    target: Target,
+    /// Print the result as JSON, instead of the command's own stdout and stderr
+    #[arg(long, value_enum)]
+    output: Option<Output>,
+    /// The Airflow command, as `airflow` itself takes it
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    command: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Output {
+    /// MWAA's own, byte for byte, with both streams in base64
+    Raw,
+    /// The gateway's: both streams as text, whether the command worked, and why
+    Json,
+}
+
+pub(super) fn run(options: &Options, terminal: &Terminal) -> Exit {
+    let command = match Command::from_words(&options.command) {
+        Ok(command) => command,
+        Err(refusal) => return terminal.fail(Exit::Usage, &refusal, Some(&refusal.hint())),
+    };
+    let prepared = match options.target.prepare(terminal) {
+        Ok(prepared) => prepared,
+        Err(exit) => return exit,
+    };
+    control(terminal, async {
+        let mut signals = Signals::listen().map_err(StartError::Thread)?;
+        let found = tokio::select! {
+            found = Client::find(prepared, terminal) => found,
+            number = signals.next() => return Ok(ending::early(number, terminal)),
+        };
+        let mut client = match found {
+            Ok(client) => client,
+            Err(absent) => return absent.end(),
+        };
+        let form = match options.output {
+            Some(Output::Raw) => Form::Raw,
+            Some(Output::Json) | None => Form::Full,
+        };
+        let mut waiting = Waiting::new(&command, client.environment(), terminal);
+        let attended = attend(&mut client, &command, form, &mut signals, &mut waiting).await;
+        drop(waiting);
+        match attended {
+            Attended::Ended(Ok(answer)) => {
+                let exit =
+                    ending::answer(answer, options.output == Some(Output::Json), terminal);
+                client.end().await;
+                Ok(exit)
+            }
+            Attended::Ended(Err(lost)) => Ok(ending::lost(&lost, terminal)),
+            Attended::Left(left) => Ok(ending::left(&left, &command, &client, terminal)),
+        }
+    })
+}

@@ -1,0 +1,137 @@
+//! The reader against CPython's own `shlex.split`: a million lines, no disagreement.
+
+use super::super::command::Command;
+use super::super::unreadable::{Unreadable, Why};
+use super::super::words;
+use super::python::shlex_split;
+
+/// Lines that are compared, in one Python process: those that are accepted, what is sent for
+/// them, and those that neither can read.
+const LINES: usize = 1_000_000;
+
+/// What splitters disagree about, and a little else.
+const AWKWARD: &[&str] = &[
+    " ", " ", " ", "\t", "\n", "\r", "\r\n", "\"", "\"", "\"", "'", "'", "'", "\\", "\\",
+    "\\\\", "\\\"", "#", "$", "`", "a", "b", "c", "-", "--", "=", ";", "|", "&", "é",
+    "\u{301}", "\u{a0}", "\u{2028}", "\u{3000}", "\u{200b}", "\u{feff}", "\u{85}", "\0",
+    "\u{b}", "\u{c}", "\u{1b}", "\u{1c}", "\u{7f}", "😀", "{", "}", "~", "*", "(", ">", "!",
+];
+
+/// Lines that clients send.
+const REAL: &[&str] = &[
+    "dags trigger example --conf '{\"a\": \"b c\", \"d\": [1, 2]}'",
+    "airflow dags list -o json",
+    "variables set key \"a \\\"quoted\\\" value\"",
+    "variables set path 'C:\\temp\\x' --json",
+    "tasks clear x -s 2024-01-01 -e 2024-01-02 --yes",
+    "connections add c --conn-uri 'postgres://u:p%40@h:5432/d?x=y'",
+    "dags backfill x --conf={\\\"a\\\":1} -v",
+    "db clean --clean-before-timestamp '2024-01-01 00:00:00' -y",
+    "trigger_dag 'my dag' -r manual__1",
+    "variables set greeting 'it'\\''s'",
+];
+
+fn piece(random: &mut fastrand::Rng) -> &'static str {
+    random.choice(AWKWARD).expect("not empty")
+}
+
+/// Random text.
+fn random_line(random: &mut fastrand::Rng) -> String {
+    (0..random.usize(0..16)).map(|_| piece(random)).collect()
+}
+
+/// A real line with a few changes: something put in, taken out, or written twice.
+fn mutated(random: &mut fastrand::Rng) -> String {
+    let mut line = (*random.choice(REAL).expect("not empty")).to_owned();
+    for _ in 0..random.usize(0..4) {
+        let places: Vec<_> = line.char_indices().map(|(at, _)| at).collect();
+        let Some(&at) = random.choice(&places) else {
+            return line;
+        };
+        match random.u8(0..4) {
+            0 | 1 => line.insert_str(at, piece(random)),
+            2 => drop(line.remove(at)),
+            _ => line = format!("{} {}", line, line.split_at(at).1),
+        }
+    }
+    line
+}
+
+/// Whether a line is refused for what stands at the place that the refusal names.
+fn is_there(line: &str, Unreadable { at, why }: Unreadable) -> bool {
+    let rest = line.get(at..).unwrap_or_default();
+    match why {
+        Why::OpenQuote => rest.starts_with(['"', '\'']),
+        Why::LastBackslash => rest == "\\",
+        Why::SecondLine => rest.starts_with(['\r', '\n']),
+        Why::JoinedLines => rest.starts_with("\\\n") || rest.starts_with("\\\r"),
+        Why::Control(c) | Why::Invisible(c) | Why::Space(c) => rest.starts_with(c),
+        Why::Assignment | Why::Empty | Why::NotUtf8 | Why::OptionFirst | Why::QuotedName => {
+            false
+        }
+    }
+}
+
+#[test]
+fn a_million_lines_are_read_as_cpython_reads_them() {
+    let mut random = fastrand::Rng::with_seed(7);
+    let mut lines = Vec::with_capacity(LINES);
+    let mut ours = Vec::with_capacity(LINES);
+    while lines.len() < LINES {
+        let line = if random.u8(0..4) > 0 {
+            random_line(&mut random)
+        } else {
+            mutated(&mut random)
+        };
+        match words::split(&line) {
+            Ok(words) => {
+                // What would be sent for it is read in turn, as exactly the same words.
+                lines.push(words::join(&words));
+                ours.push(Some(words.clone()));
+                lines.push(line);
+                ours.push(Some(words));
+            }
+            Err(unreadable) => {
+                assert!(is_there(&line, unreadable), "{line:?}: {unreadable:?}");
+                // Python can't read these either; the others it can, each reader in its own way.
+                if matches!(unreadable.why, Why::OpenQuote | Why::LastBackslash) {
+                    lines.push(line);
+                    ours.push(None);
+                }
+            }
+        }
+    }
+    let accepted = ours.iter().flatten().count();
+    assert!(
+        accepted > LINES * 3 / 4,
+        "only {accepted} lines were accepted"
+    );
+    for ((line, ours), theirs) in lines.iter().zip(ours).zip(shlex_split(&lines)) {
+        assert_eq!(ours, theirs, "{line:?}");
+    }
+}
+
+#[test]
+fn a_command_is_the_words_that_cpython_reads() {
+    let mut random = fastrand::Rng::with_seed(11);
+    let (mut sent, mut ours) = (Vec::new(), Vec::new());
+    for _ in 0..100_000 {
+        let line = mutated(&mut random);
+        if let Ok(command) = Command::read(line.as_bytes()) {
+            sent.extend([line, command.canonical()]);
+            ours.push(command.words().to_vec());
+        }
+    }
+    assert!(ours.len() > 20_000, "only {} commands", ours.len());
+    for (pair, ours) in shlex_split(&sent).chunks(2).zip(ours) {
+        let [Some(line), Some(canonical)] = pair else {
+            panic!("Python can't read what passed as {ours:?}");
+        };
+        let line = match line.as_slice() {
+            [first, rest @ ..] if first == "airflow" => rest,
+            whole => whole,
+        };
+        assert_eq!(line, ours);
+        assert_eq!(canonical, &ours);
+    }
+}

@@ -1,0 +1,134 @@
+//! The exit codes, as the README's table tells them.
+
+use super::{Stand, nobody, printed, through};
+use crate::program::{end, run};
+use crate::support::Harness;
+use mwaa_gateway::emulator::{ControlFault, Settings, WebFault};
+
+#[tokio::test]
+async fn what_failed_or_was_refused_is_1() {
+    let harness = Harness::new().await;
+    for (arguments, said) in [
+        (
+            &["variables", "get", "nosuch"][..],
+            "Variable nosuch does not exist\n",
+        ),
+        (&["dags", "trigger", "nosuch"], "nosuch"),
+        (&["users", "list"], "policy.unsupported_command"),
+        (
+            &["dags", "list", "--subdir", "/etc"],
+            "policy.forbidden_option",
+        ),
+    ] {
+        let ended = end(through(&harness, arguments)).await;
+        assert_eq!(ended.code, Some(1), "{ended:?}");
+        assert_eq!(ended.stdout, "", "{ended:?}");
+        assert!(ended.stderr.contains(said), "{ended:?}");
+    }
+    let ended = end(through(&harness, &["users", "list"])).await;
+    for text in ["error: ", "Airflow 2.10.3", "request ", "hint: "] {
+        assert!(ended.stderr.contains(text), "{text}: {ended:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_can_t_be_read_as_a_command_is_2() {
+    for arguments in [
+        &["airflow"][..],
+        &["airflow", "--"],
+        &["airflow", "--ouput", "raw", "version"],
+        &["airflow", "--output", "yaml", "version"],
+        &["airflow", "--", "a\u{7}"],
+        &["airflow", "--", "A=b", "dags", "list"],
+    ] {
+        let ended = run(arguments).await;
+        assert_eq!(
+            (ended.code, ended.stdout.as_str()),
+            (Some(2), ""),
+            "{ended:?}"
+        );
+        assert!(ended.stderr.starts_with("error: "), "{ended:?}");
+    }
+}
+
+/// The web server or AWS can't be reached, or is told to be.
+#[tokio::test]
+async fn what_can_t_be_reached_is_69() {
+    let harness = Harness::new().await;
+    let script = harness.script();
+    script.mint_fault.always(ControlFault::ExpiredToken);
+    let ended = end(through(&harness, &["version"])).await;
+    assert_eq!(ended.code, Some(69), "{ended:?}");
+    assert!(ended.stderr.contains("aws.credentials"), "{ended:?}");
+
+    let harness = Harness::new().await;
+    harness
+        .script()
+        .web_fault
+        .next(1, WebFault::ResetAfterExecution);
+    let ended = end(through(&harness, &["dags", "trigger", "lab_hello"])).await;
+    assert_eq!(ended.code, Some(69), "{ended:?}");
+    assert!(ended.stderr.contains("upstream.broken"), "{ended:?}");
+
+    for (status, code) in [(503, 69), (504, 69), (500, 1)] {
+        harness.script().web_fault.next(1, WebFault::html(status));
+        let ended = end(through(&harness, &["version"])).await;
+        assert_eq!(
+            (ended.code, ended.stdout.as_str()),
+            (Some(code), ""),
+            "{ended:?}"
+        );
+        assert!(ended.stderr.contains(&status.to_string()), "{ended:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_credentials_are_69_and_a_bad_configuration_is_78() {
+    let stand = Stand::new(Settings::default(), &nobody()).await;
+    let mut command = stand.command(&["version"]);
+    command
+        .env_remove("AWS_ACCESS_KEY_ID")
+        .env_remove("AWS_SECRET_ACCESS_KEY");
+    let ended = end(command).await;
+    assert_eq!(ended.code, Some(69), "{ended:?}");
+    assert!(ended.stderr.contains("aws.credentials"), "{ended:?}");
+
+    std::fs::write(
+        stand.path().join("bad.toml"),
+        "[listener]\nadress = \"x\"\n",
+    )
+    .unwrap();
+    let ended = stand.run(&["--config", "bad.toml", "version"]).await;
+    assert_eq!(ended.code, Some(78), "{ended:?}");
+    std::fs::write(
+        stand.path().join("none.toml"),
+        format!("{}[aws]\ndiscover = false\n", nobody()),
+    )
+    .unwrap();
+    let ended = stand.run(&["--config", "none.toml", "version"]).await;
+    assert_eq!(ended.code, Some(78), "{ended:?}");
+    let missing = format!("{}secret_file = \"nosuch\"\n", nobody());
+    std::fs::write(stand.path().join("missing.toml"), missing).unwrap();
+    let ended = stand.run(&["--config", "missing.toml", "version"]).await;
+    assert_eq!(ended.code, Some(78), "{ended:?}");
+}
+
+/// Nothing on either stream, or no more than the gateway can judge: it worked, with a note.
+#[tokio::test]
+async fn who_reads_no_more_is_no_error() {
+    let harness = Harness::new().await;
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    harness
+        .script()
+        .web_fault
+        .next(1, printed(&"long\n".repeat(100_000), ""));
+    let mut command = through(&harness, &["dags", "list"]);
+    command.stdout(writer);
+    let ended = end(command).await;
+    assert_eq!(
+        (ended.code, ended.stderr.as_str()),
+        (Some(0), ""),
+        "{ended:?}"
+    );
+}
