@@ -8,6 +8,7 @@
 
 mod airflow;
 mod command_line;
+mod commands;
 mod credential;
 mod credential_chain;
 mod crowd;
