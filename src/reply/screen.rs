@@ -255,9 +255,13 @@ mod tests {
                     Value::String(_) => json!(""),
                     Value::Null | Value::Bool(_) | Value::Number(_) => Value::Null,
                 };
-                let member = |(key, value): (String, Value)| match key == KEY {
-                    true => (key, empty(value)),
-                    false => (key, without(value)),
+                let member = |(key, value): (String, Value)| {
+                    let value = if key == KEY {
+                        empty(value)
+                    } else {
+                        without(value)
+                    };
+                    (key, value)
                 };
                 Value::Object(members.into_iter().map(member).collect::<Map<_, _>>())
             }

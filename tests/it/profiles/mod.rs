@@ -285,8 +285,8 @@ async fn no_disguise_of_a_path_leads_to_secrets() {
                     path.replace_range(at..=at, &format!("%{byte:02x}"));
                 }
                 _ if at < path.len() => {
-                    let upper = path[at..=at].to_uppercase();
-                    path.replace_range(at..=at, &upper);
+                    let upper = path.split_off(at);
+                    path.push_str(&upper.to_uppercase());
                 }
                 _ => {}
             }
