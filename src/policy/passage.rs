@@ -19,7 +19,7 @@ struct Inner {
     id: RequestId,
     entry: Arc<Entry>,
     kind: Kind,
-    only_reads: bool,
+    hidden: &'static [&'static str],
     method: Method,
     target: PathAndQuery,
     headers: HeaderMap,
@@ -42,10 +42,10 @@ impl Passage {
         self.0.kind
     }
 
-    /// Whether rules of the environment or the listener let it pass as a read only, so that
-    /// rendered templates within the reply are not for the client.
-    pub fn only_reads(&self) -> bool {
-        self.0.only_reads
+    /// Members of a JSON reply whose values are not for the client, because it passes as a read
+    /// of no secrets; empty where more passes.
+    pub fn hidden(&self) -> &'static [&'static str] {
+        self.0.hidden
     }
 
     /// The request method.
@@ -79,14 +79,13 @@ pub fn pass(routed: Routed) -> Result<(Passage, Body), Refusal> {
     if meant == TOKEN_MAKER {
         return Err(Refusal::ForbiddenPath);
     }
-    let reader = read_only(&entry, &admitted.caller().entrance);
-    if let Some(whose) = reader
-        && kind != Kind::Logout
-        && let Some(closed) = closed(method, &meant)
-    {
-        return Err(refusal(closed, whose));
-    }
-    let (only_reads, origin) = (reader.is_some(), admitted.origin());
+    let hidden = match read_only(&entry, &admitted.caller().entrance) {
+        Some(whose) if kind != Kind::Logout => {
+            hidden(method, &meant).map_err(|closed| refusal(closed, whose))?
+        }
+        Some(_) | None => &[],
+    };
+    let origin = admitted.origin();
     let (id, method, target) = (
         admitted.id(),
         method.clone(),
@@ -97,7 +96,7 @@ pub fn pass(routed: Routed) -> Result<(Passage, Body), Refusal> {
         id,
         entry,
         kind,
-        only_reads,
+        hidden,
         method,
         target,
         headers,
@@ -134,15 +133,22 @@ fn refusal(closed: Closed, whose: Whose<'_>) -> Refusal {
     }
 }
 
-/// Why a request does not pass where only reads do.
-fn closed(method: &Method, meant: &str) -> Option<Closed> {
+/// What of the reply is not for a client that only reads, or why the request does not pass.
+fn hidden(method: &Method, meant: &str) -> Result<&'static [&'static str], Closed> {
     match paths::does(method, meant) {
-        Some(Does::Read) => None,
-        Some(Does::Change) => Some(Closed::Change(method.clone())),
-        Some(Does::Secret) => Some(Closed::Secret),
-        None => Some(Closed::Unknown),
+        Some(Does::Read) => Ok(RENDERED),
+        Some(Does::Audit) => Ok(QUOTED),
+        Some(Does::Change) => Err(Closed::Change(method.clone())),
+        Some(Does::Secret) => Err(Closed::Secret),
+        None => Err(Closed::Unknown),
     }
 }
+
+/// The values that a task's templates had when it ran: Airflow 2 and 3 put them into their
+/// replies about task instances.
+const RENDERED: &[&str] = &["rendered_fields"];
+/// What an entry of the audit log quotes of the request.
+const QUOTED: &[&str] = &["rendered_fields", "extra"];
 
 /// Where Airflow 3 turns a session into a token for use elsewhere ("Generate Token" of its
 /// menu): a script in a page could carry it off.

@@ -15,6 +15,8 @@ use std::sync::LazyLock;
 pub(super) enum Does {
     /// Shows what is no secret.
     Read,
+    /// Shows the audit log, which quotes what was written into variables and connections.
+    Audit,
     /// Changes something.
     Change,
     /// Shows variables, connections, configuration, rendered templates, or files of the web
@@ -124,6 +126,7 @@ fn read([method, path, does]: &Row) -> Option<(Vec<&'static str>, Rule)> {
     };
     let does = match *does {
         "read" => Does::Read,
+        "audit" => Does::Audit,
         "change" => Does::Change,
         "secret" => Does::Secret,
         _ => return None,
@@ -168,7 +171,7 @@ mod tests {
 
     #[test]
     fn what_requests_do() {
-        use Does::{Change, Read, Secret};
+        use Does::{Audit, Change, Read, Secret};
         for (request, expected) in [
             ("GET ", Some(Read)),
             ("GET /home", Some(Read)),
@@ -207,6 +210,11 @@ mod tests {
             ),
             ("GET /dags/x/runs/y/tasks/z/details", Some(Read)),
             ("GET /dagrun/list", Some(Read)),
+            ("GET /log", Some(Read)),
+            ("GET /log/list", Some(Secret)),
+            ("GET /log/show/1", Some(Secret)),
+            ("GET /api/v1/eventLogs", Some(Audit)),
+            ("GET /api/v2/eventLogs/1", Some(Audit)),
             ("GET /dagrun/delete/1", Some(Change)),
             ("GET /dagrun/action/clear/1", Some(Change)),
             ("GET /users/edit/1", Some(Change)),

@@ -16,8 +16,8 @@ pub fn forward(answered: Answered, signed: &SignedIn) -> Reply {
     location::rewrite(&mut head.headers, host, passage.origin());
     shield::add(&mut head.headers);
     stamp(&mut head.headers, passage.id());
-    if passage.only_reads() && screen::is_json(&head.headers) {
-        let body = Screened::new(body, &head.headers);
+    if !passage.hidden().is_empty() && screen::is_json(&head.headers) {
+        let body = Screened::new(body, &head.headers, passage.hidden());
         links::prepare(&mut head.headers);
         return Response::from_parts(head, ReplyStream::Screened(Box::new(body)));
     }

@@ -1,13 +1,12 @@
-//! What a read-only client does not get to see within a reply that it may see: the values that a
-//! task's templates had when it ran (`rendered_fields`), which Airflow 2 and 3 put into their
-//! replies about task instances. Everything else stays byte for byte.
+//! What a read-only client does not get to see within a reply that it may see: members of JSON
+//! objects that may hold secrets, such as the values that a task's templates had when it ran. They
+//! come back empty; everything else stays byte for byte.
 
 use crate::upstream::ReplyBody;
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue};
 use http_body::{Body, Frame};
-use memchr::memmem;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -27,15 +26,22 @@ pub struct Screened {
     /// `None` when the document has gone on.
     read: Option<BytesMut>,
     compressed: bool,
+    /// The names of the members.
+    hidden: &'static [&'static str],
 }
 
 impl Screened {
-    pub(super) fn new(body: ReplyBody, headers: &HeaderMap) -> Self {
+    pub(super) fn new(
+        body: ReplyBody,
+        headers: &HeaderMap,
+        hidden: &'static [&'static str],
+    ) -> Self {
         let coding = headers.get(CONTENT_ENCODING);
         Self {
             body,
             read: Some(BytesMut::new()),
             compressed: coding.is_some_and(|coding| coding != "identity"),
+            hidden,
         }
     }
 }
@@ -75,11 +81,8 @@ impl Body for Screened {
             read.extend_from_slice(&data);
         }
         let whole = this.read.take().unwrap_or_default().freeze();
-        let screened = if memmem::find(&whole, KEY.as_bytes()).is_some() {
-            screen(&whole).ok_or_else(|| broken("the web server's document is no JSON"))
-        } else {
-            Ok(whole)
-        };
+        let document = screen(&whole, this.hidden);
+        let screened = document.ok_or_else(|| broken("the web server's document is no JSON"));
         Poll::Ready(match screened {
             Ok(bytes) if bytes.is_empty() => None,
             other => Some(other.map(Frame::data)),
@@ -91,8 +94,9 @@ fn broken(why: &'static str) -> Box<dyn std::error::Error + Send + Sync> {
     io::Error::new(io::ErrorKind::InvalidData, why).into()
 }
 
-/// The document with `{}` for each value of the key; `None` if it can't be read.
-fn screen(document: &[u8]) -> Option<Bytes> {
+/// The document with an empty value for each member of these names: `{}` for an object, `""` for
+/// text, and so on. `None` if it can't be read.
+fn screen(document: &[u8], hidden: &[&str]) -> Option<Bytes> {
     let mut out = BytesMut::with_capacity(document.len());
     let mut rest = document;
     while let Some(at) = memchr::memchr(b'"', rest) {
@@ -100,26 +104,31 @@ fn screen(document: &[u8]) -> Option<Bytes> {
         let (text, after) = string.split_at(string_end(string)?);
         let gap = after.len() - after.trim_ascii_start().len();
         let is_key = after.get(gap) == Some(&b':');
-        if !(is_key && names_it(text)) {
-            out.extend_from_slice(rest.get(..at + text.len())?);
-            rest = after;
+        out.extend_from_slice(rest.get(..at + text.len())?);
+        rest = after;
+        if !(is_key && is_one_of(text, hidden)) {
             continue;
         }
         let value = after.get(gap + 1..)?.trim_ascii_start();
-        out.extend_from_slice(rest.get(..at + text.len())?);
-        out.extend_from_slice(b":{}");
         rest = value.get(value_end(value)?..)?;
+        out.extend_from_slice(match value.first()? {
+            b'{' => b":{}",
+            b'[' => b":[]",
+            b'"' => b":\"\"",
+            _ => b":null",
+        });
     }
     out.extend_from_slice(rest);
     Some(out.freeze())
 }
 
-/// Whether a string, in its quotes, is the key; escapes do not hide it.
-fn names_it(string: &[u8]) -> bool {
-    if memchr::memchr(b'\\', string).is_none() {
-        return string.get(1..string.len() - 1) == Some(KEY.as_bytes());
+/// Whether a string, in its quotes, is one of the names; escapes do not hide it.
+fn is_one_of(string: &[u8], names: &[&str]) -> bool {
+    let bare = string.get(1..string.len() - 1).unwrap_or_default();
+    if memchr::memchr(b'\\', bare).is_none() {
+        return names.iter().any(|name| name.as_bytes() == bare);
     }
-    serde_json::from_slice::<String>(string).is_ok_and(|key| key == KEY)
+    serde_json::from_slice::<String>(string).is_ok_and(|key| names.contains(&key.as_str()))
 }
 
 /// The length of the string at the beginning, quotes included.
@@ -164,8 +173,6 @@ fn value_end(text: &[u8]) -> Option<usize> {
     }
 }
 
-/// Airflow's name for them.
-const KEY: &str = "rendered_fields";
 /// Lists of task instances have a hundred at most; no document is nearly as long.
 const LARGEST: usize = 32 << 20;
 
@@ -175,8 +182,10 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::{Map, Value, json};
 
+    const KEY: &str = "rendered_fields";
+
     fn screened(text: &str) -> String {
-        String::from_utf8(screen(text.as_bytes()).expect(text).to_vec()).unwrap()
+        String::from_utf8(screen(text.as_bytes(), &[KEY]).expect(text).to_vec()).unwrap()
     }
 
     #[test]
@@ -188,17 +197,17 @@ mod tests {
             ),
             (
                 r#"[{"rendered_fields":null}]"#,
-                r#"[{"rendered_fields":{}}]"#,
+                r#"[{"rendered_fields":null}]"#,
             ),
-            (r#"{"rendered_fields":"x"}"#, r#"{"rendered_fields":{}}"#),
+            (r#"{"rendered_fields":"x"}"#, r#"{"rendered_fields":""}"#),
             (
                 r#"{"rendered_fields":[1,[2]],"c":3}"#,
-                r#"{"rendered_fields":{},"c":3}"#,
+                r#"{"rendered_fields":[],"c":3}"#,
             ),
-            (r#"{"rendered_fields":7 }"#, r#"{"rendered_fields":{}}"#),
+            (r#"{"rendered_fields":7 }"#, r#"{"rendered_fields":null}"#),
             (
                 r#"{"r\u0065ndered_fields":"hunter2"}"#,
-                r#"{"r\u0065ndered_fields":{}}"#,
+                r#"{"r\u0065ndered_fields":""}"#,
             ),
             (r#"["rendered_fields", 1]"#, r#"["rendered_fields", 1]"#),
             (
@@ -213,7 +222,7 @@ mod tests {
             r#"{"rendered_fie"#,
             r#"{"rendered_fields":"#,
         ] {
-            assert_eq!(screen(cut.as_bytes()), None, "{cut}");
+            assert_eq!(screen(cut.as_bytes(), &[KEY]), None, "{cut}");
         }
     }
 
@@ -240,10 +249,15 @@ mod tests {
         match value {
             Value::Array(items) => items.into_iter().map(without).collect(),
             Value::Object(members) => {
-                let empty = |key: &str| key == KEY;
+                let empty = |value: Value| match value {
+                    Value::Array(_) => json!([]),
+                    Value::Object(_) => json!({}),
+                    Value::String(_) => json!(""),
+                    Value::Null | Value::Bool(_) | Value::Number(_) => Value::Null,
+                };
                 let member = |(key, value): (String, Value)| {
-                    let value = if empty(&key) {
-                        json!({})
+                    let value = if key == KEY {
+                        empty(value)
                     } else {
                         without(value)
                     };
@@ -269,7 +283,7 @@ mod tests {
         fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..60)) {
             let mut text = br#"{"rendered_fields":"#.to_vec();
             text.extend(bytes);
-            drop(screen(&text));
+            drop(screen(&text, &[KEY]));
         }
     }
 }

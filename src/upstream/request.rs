@@ -36,11 +36,12 @@ pub(super) fn page(signed: &SignedIn, payload: Payload) -> Request<Payload> {
     *headers = HeaderMap::with_capacity(PAGE_FIELDS);
     copy(passage.headers(), headers, &TRACED);
     copy(passage.headers(), headers, &FORWARDED);
-    if is_page(passage.headers()) || passage.only_reads() {
-        // links to the web server's own origin are to be found in it, or rendered templates
+    let looked_through = !passage.hidden().is_empty();
+    if is_page(passage.headers()) || looked_through {
+        // links to the web server's own origin are to be found in it, or what is to be hidden
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     }
-    if passage.only_reads() {
+    if looked_through {
         // half a document can't be looked through
         headers.remove(RANGE);
         headers.remove(IF_RANGE);
