@@ -2,6 +2,7 @@
 
 mod alone;
 mod exit_codes;
+mod import;
 mod stranger;
 mod through;
 
