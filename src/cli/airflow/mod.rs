@@ -65,8 +65,12 @@ pub(super) fn run(options: &Options, terminal: &Terminal) -> Exit {
         drop(waiting);
         match attended {
             Attended::Ended(Ok(answer)) => {
-                let exit =
-                    ending::answer(answer, options.output == Some(Output::Json), terminal);
+                let exit = ending::answer(
+                    answer,
+                    &command,
+                    options.output == Some(Output::Json),
+                    terminal,
+                );
                 client.end().await;
                 Ok(exit)
             }
