@@ -23,6 +23,7 @@ mod open;
 mod serve;
 mod signals;
 mod terminal;
+mod tried;
 mod wait;
 
 pub use exit::Exit;

@@ -8,6 +8,7 @@
 
 mod airflow;
 mod command_line;
+mod commands;
 mod credential;
 mod credential_chain;
 mod crowd;
@@ -28,6 +29,7 @@ mod policy;
 mod program;
 mod properties;
 mod queue;
+mod repeatable;
 mod reply;
 mod secrets;
 mod session;
