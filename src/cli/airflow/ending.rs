@@ -63,6 +63,7 @@ fn raw(status: u16, body: &[u8], command: &Command, terminal: &Terminal) -> Exit
     let asked = reply::Asked {
         command: command.known_name().unwrap_or("other"),
         json: false,
+        repeated: false,
         // not known here, and of no matter to how a result is judged
         version: AirflowVersion::new(2, 0, 0),
     };
