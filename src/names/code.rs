@@ -102,6 +102,9 @@ codes! {
     UNREADABLE_COMMAND = "policy.unreadable_command", BAD_REQUEST, Caller,
         "the command can't be read",
         "send one command line, UTF-8, quoted as for a POSIX shell";
+    NOT_REPEATABLE = "policy.not_repeatable", BAD_REQUEST, Caller,
+        "the command can't be repeated safely",
+        "leave Mwaa-Gateway-Repeatable out, or give the run an id of its own";
     QUEUE_FULL = "queue.full", SERVICE_UNAVAILABLE, Gateway,
         "too many commands are waiting",
         "wait and try again, or raise cli_concurrency (MWAA itself takes about 4)";

@@ -18,6 +18,7 @@ mod permitted;
 mod questions;
 mod refusal;
 mod release;
+mod repeatable;
 mod signature;
 mod table;
 #[cfg(test)]

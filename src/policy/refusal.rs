@@ -38,6 +38,13 @@ pub enum Refusal {
         /// The option that answers the question beforehand.
         answer: &'static str,
     },
+    /// The client asked for a second write if need be, and the command is not fit for that.
+    NotRepeatable {
+        /// Why not.
+        detail: &'static str,
+        /// What would make it so.
+        hint: &'static str,
+    },
     /// The environment takes no changes.
     ReadOnly {
         /// The method of the request.
@@ -71,6 +78,7 @@ impl fmt::Display for Refusal {
             Self::ForbiddenPath => {
                 f.write_str("this makes a token of Airflow's, which would leave the gateway")
             }
+            Self::NotRepeatable { detail, .. } => f.write_str(detail),
             Self::ReadOnly { method } => write!(f, "a {method} changes something"),
             Self::Unreadable { detail, .. } => f.write_str(detail),
             Self::ForbiddenOption {
@@ -99,6 +107,7 @@ impl Fault for Refusal {
             Self::ForbiddenPath => &code::FORBIDDEN_PATH,
             Self::HandOver | Self::ReadOnly { .. } => &code::READ_ONLY,
             Self::Unconfirmed { .. } => &code::NEEDS_CONFIRMATION,
+            Self::NotRepeatable { .. } => &code::NOT_REPEATABLE,
             Self::Unreadable { .. } => &code::UNREADABLE_COMMAND,
             Self::Unsupported { .. } => &code::UNSUPPORTED_COMMAND,
         }
@@ -115,7 +124,9 @@ impl Fault for Refusal {
             Self::ForbiddenPath | Self::HandOver | Self::ReadOnly { .. } => {
                 Cow::Borrowed(self.code().advice)
             }
-            Self::Unreadable { hint, .. } => Cow::Borrowed(hint),
+            Self::NotRepeatable { hint, .. } | Self::Unreadable { hint, .. } => {
+                Cow::Borrowed(hint)
+            }
         }
     }
 }

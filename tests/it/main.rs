@@ -29,6 +29,7 @@ mod policy;
 mod program;
 mod properties;
 mod queue;
+mod repeatable;
 mod reply;
 mod secrets;
 mod session;
