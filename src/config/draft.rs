@@ -3,7 +3,7 @@
 use super::keys::{ENVIRONMENT_TABLE, KEYS, Key, Shown, TLS_TABLE};
 use super::problems::{Complaint, Place, Problem, Problems, shown};
 use super::{
-    Address, Aws, Config, EnvironmentEntry, Limits, Listener, Management, Tls, assign,
+    Address, Audit, Aws, Config, EnvironmentEntry, Limits, Listener, Management, Tls, assign,
 };
 use crate::names::{EnvName, Environment};
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,6 +18,7 @@ pub(super) struct Draft {
     /// The table of the TLS listener, if it was begun.
     pub(super) tls: TlsDraft,
     pub(super) management: Management,
+    pub(super) audit: Audit,
     pub(super) aws: Aws,
     pub(super) limits: Limits,
     /// The environment whose table is being read.
@@ -66,6 +67,7 @@ impl Draft {
             },
             tls: TlsDraft::default(),
             management: Management { address: nowhere },
+            audit: Audit::default(),
             aws: Aws::default(),
             limits: Limits::default(),
             environment: blank(unnamed, "".into()),
@@ -157,6 +159,7 @@ impl Draft {
         Ok(Config {
             listener: self.listener,
             management: self.management,
+            audit: self.audit,
             aws: self.aws,
             limits: self.limits,
             environments: self.environments,

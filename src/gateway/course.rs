@@ -1,5 +1,6 @@
 //! What becomes of one command, also when nobody waits for it any more.
 
+use super::trail::Trail;
 use crate::names::RequestId;
 use crate::policy::Permitted;
 use crate::queue::{Run, Standing};
@@ -17,6 +18,7 @@ pub(super) struct Course {
     moved: Cell<Option<Standing>>,
     run: RefCell<Option<Arc<Run>>>,
     end: RefCell<Option<End>>,
+    trail: Trail,
 }
 
 /// How a command ended.
@@ -29,13 +31,14 @@ pub(super) enum End {
 }
 
 impl Course {
-    pub(super) fn of(permitted: &Permitted) -> Rc<Self> {
+    pub(super) fn of(permitted: &Permitted, trail: &Trail) -> Rc<Self> {
         Rc::new(Self {
             id: permitted.id(),
             command: permitted.name(),
             moved: Cell::new(None),
             run: RefCell::new(None),
             end: RefCell::new(None),
+            trail: trail.clone(),
         })
     }
 
@@ -47,6 +50,7 @@ impl Course {
     /// It has a slot.
     pub(super) fn seated(&self, run: &Arc<Run>) {
         *self.run.borrow_mut() = Some(Arc::clone(run));
+        self.trail.seated();
     }
 
     /// It has ended; the first word counts.
@@ -94,6 +98,12 @@ impl Drop for Course {
             .get_mut()
             .as_ref()
             .is_some_and(|run| run.is_abandoned());
+        let sent = self.is_sent();
+        match self.end.get_mut() {
+            Some(End::Answered(status)) => self.trail.course(sent, Some(*status), None),
+            Some(End::Failed(code, _)) => self.trail.course(sent, None, Some(code)),
+            None => self.trail.course(sent, None, None),
+        }
         match self.end.get_mut() {
             Some(End::Answered(status)) if alone => {
                 tracing::info!(%id, command, status, "the client went away before its command ended");
@@ -105,7 +115,6 @@ impl Drop for Course {
             // the refusal tells it
             Some(End::Failed(..)) => {}
             None => {
-                let sent = self.is_sent();
                 tracing::info!(%id, command, sent, "the client went away before its command ran");
             }
         }
