@@ -2,6 +2,7 @@
 
 use super::course::{Course, End};
 use super::note::Note;
+use super::send::send;
 use super::trail::Trail;
 use super::{Corridor, Refused, boxed, out_of_reach, whole_body};
 use crate::credential::Keyed;
@@ -12,7 +13,6 @@ use crate::reply::{self, Asked, CliForm, Reply};
 use crate::route::Routed;
 use crate::upstream::{Answered, UpstreamError};
 use bytes::Bytes;
-use http::StatusCode;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -38,6 +38,7 @@ pub(super) async fn cli(
         command: permitted.name(),
         json: permitted.wants_json(),
         version,
+        repeated: false,
     };
     trail.passed(&permitted);
     trail.on_record(sweeper).await.map_err(boxed)?;
@@ -51,6 +52,7 @@ pub(super) async fn cli(
     }
     let seated = ticket.seat(sweeper).await;
     let answered = run(corridor, seated, &course).await?;
+    let asked = course.repeats(asked);
     let reply = reply::command(answered, form, &asked, id, limits.cli_output)
         .await
         .map_err(boxed)?;
@@ -70,7 +72,7 @@ fn events(
     let (id, entry) = (note.id(), Arc::clone(ticket.permitted().entry()));
     let (corridor, news) = (Rc::clone(corridor), Course::news(&course));
     let under_way = async move {
-        match last_line(&corridor, ticket, &asked, &course, note.trail()).await {
+        match last_line(&corridor, ticket, asked, &course, note.trail()).await {
             Ok(line) => line,
             Err(fault) => {
                 let fault = Box::pin(out_of_reach::explain(&corridor, &entry, fault)).await;
@@ -85,17 +87,19 @@ fn events(
 async fn last_line(
     corridor: &Rc<Corridor>,
     ticket: Ticket,
-    asked: &Asked,
+    asked: Asked,
     course: &Rc<Course>,
     trail: &Trail,
 ) -> Result<Bytes, Refused> {
     let moved = |standing| course.moved(standing);
     let seated = ticket.seat_telling(&corridor.sweeper, moved).await;
     let answered = run(corridor, seated, course).await?;
-    let limit = corridor.shared.limits.cli_output;
-    let (status, result) = reply::result(answered, asked, limit).await.map_err(boxed)?;
+    let (asked, limit) = (course.repeats(asked), corridor.shared.limits.cli_output);
+    let (status, result) = reply::result(answered, &asked, limit)
+        .await
+        .map_err(boxed)?;
     trail.heard(result.as_ref().ok().map(|result| result.succeeded));
-    Ok(reply::done_line(status, &result))
+    Ok(reply::done_line(status, asked.repeated, &result))
 }
 
 /// From the slot to the web server's answer.
@@ -123,7 +127,7 @@ fn exchange(
 ) -> impl Future<Output = Result<Answered, UpstreamError>> + use<> {
     let (task, until_the_end) = (Rc::clone(corridor), Rc::clone(course));
     let sent = async move {
-        let answered = send(&task, keyed).await;
+        let answered = send(&task, keyed, &until_the_end).await;
         match &answered {
             Ok(answered) => until_the_end.ended(End::Answered(answered.status().as_u16())),
             Err(error) => until_the_end.ended(End::of(error)),
@@ -132,27 +136,6 @@ fn exchange(
     };
     let course = Rc::clone(course);
     corridor.tasks.finish(sent, move || course.is_sent(), drop)
-}
-
-/// Sends; after a 401 or 403, which come before execution, once more with a new token.
-async fn send(corridor: &Corridor, keyed: Keyed) -> Result<Answered, UpstreamError> {
-    let answered = corridor.upstream.send(keyed).await?;
-    if !matches!(
-        answered.status(),
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN
-    ) {
-        return Ok(answered);
-    }
-    let Some(keyed) = answered.keyed() else {
-        return Ok(answered);
-    };
-    match corridor.shared.broker.renew(keyed).await {
-        Some(renewal) => match answered.replay(renewal) {
-            Ok(keyed) => corridor.upstream.send(keyed).await,
-            Err(answered) => Ok(*answered),
-        },
-        None => Ok(answered),
-    }
 }
 
 impl End {

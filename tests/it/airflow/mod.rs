@@ -1,6 +1,7 @@
 //! `airflow`: the real program, through gateways that run and without one.
 
 mod alone;
+mod completion;
 mod exit_codes;
 mod interrupted;
 mod stranger;
