@@ -15,7 +15,7 @@ use crate::names::{AirflowVersion, Directory, Entry, Known};
 use crate::policy::{Match, release_for};
 use crate::queue::Queues;
 use crate::runtime::{Background, Moment};
-use crate::telemetry::{Metrics, Refusals};
+use crate::telemetry::{Audit, Metrics, Refusals};
 use crate::upstream::{LoginDoor, Trust, TrustError, Trusts};
 use std::fmt;
 use std::io;
@@ -126,6 +126,10 @@ pub async fn build(config: Config, extras: &Extras) -> Result<Built, StartError>
         .map_err(|error| StartError::Management(config.management.address, error))?;
     let background = Background::current();
     let metrics = Arc::new(Metrics::default());
+    let audit = settings::audit(&config)
+        .map(|settings| Audit::start(&settings, Arc::clone(&metrics)))
+        .transpose()
+        .map_err(|error| StartError::Unreadable(error.file, error.source.to_string()))?;
     let control = Arc::new(Sdk::new(settings::control(&config, extras)));
     let plane: Arc<dyn ControlPlane> = Arc::<Sdk>::clone(&control);
     let versions = Versions::new(
@@ -172,6 +176,7 @@ pub async fn build(config: Config, extras: &Extras) -> Result<Built, StartError>
         broker,
         visits: Visits::default(),
         metrics,
+        audit,
         refusals: Refusals::default(),
         front: front(&bound),
         limits: settings::corridor(&config),

@@ -39,6 +39,7 @@ impl Built {
             threads,
             config,
         } = self;
+        let on_record = Arc::clone(&shared);
         let (stop_sender, stop_receiver) = watch::channel(false);
         let (cut_sender, cut_receiver) = watch::channel(false);
         let drain = config.limits.drain;
@@ -79,13 +80,18 @@ impl Built {
         tracing::info!("stopping: no new connections; waiting for what runs");
         stop_sender.send_replace(true);
         let all = async { while endings.recv().await.is_some() {} };
-        if tokio::time::timeout(drain, all).await.is_ok() {
-            return Ok(Outcome::Drained);
+        let outcome = if tokio::time::timeout(drain, all).await.is_ok() {
+            Outcome::Drained
+        } else {
+            tracing::warn!(?drain, "the grace is over; cutting what still runs");
+            cut_sender.send_replace(true);
+            while endings.recv().await.is_some() {}
+            Outcome::Cut
+        };
+        if let Some(audit) = &on_record.audit {
+            audit.flush(LAST_LINES);
         }
-        tracing::warn!(?drain, "the grace is over; cutting what still runs");
-        cut_sender.send_replace(true);
-        while endings.recv().await.is_some() {}
-        Ok(Outcome::Cut)
+        Ok(outcome)
     }
 }
 
@@ -121,6 +127,9 @@ fn warm_up(trust: &Arc<Trusts>) {
         tracing::debug!(%error, "no thread for the warm-up; the first request will do it");
     }
 }
+
+/// How long the end waits for the disk that the audit log is on.
+const LAST_LINES: std::time::Duration = std::time::Duration::from_secs(5);
 
 #[cfg(test)]
 mod tests {

@@ -5,6 +5,7 @@ use crate::config::{Address, Config};
 use crate::guard::{CallerSecret, Gate, Networks};
 use crate::listener::{self, Door, Tls, TlsFiles};
 use crate::names::{Entrance, Entry, EntryId, EnvName, Environment, ListenerRules};
+use crate::telemetry::audit;
 use crate::{control, credential, gateway, guard, queue, upstream};
 use ipnet::IpNet;
 use std::net::SocketAddr;
@@ -184,6 +185,15 @@ pub(super) fn queue(config: &Config) -> queue::Settings {
         size: config.limits.queue_size,
         wait: config.limits.queue_wait,
     }
+}
+
+pub(super) fn audit(config: &Config) -> Option<audit::Settings> {
+    let configured = &config.audit;
+    configured.file.clone().map(|file| audit::Settings {
+        file,
+        arguments: configured.arguments,
+        required: configured.required,
+    })
 }
 
 pub(super) fn upstream(config: &Config) -> upstream::Settings {

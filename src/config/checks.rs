@@ -230,6 +230,7 @@ impl Config {
         let key = self.listener.tls.as_ref().map(|tls| tls.key.as_path());
         warnings.extend(key.and_then(disk::loose_key));
         warnings.extend(listeners::idle_allows(self));
+        warnings.extend(self.audit.file.as_deref().and_then(disk::odd_log));
         warnings
     }
 }

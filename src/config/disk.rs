@@ -3,8 +3,9 @@
 use super::draft::Draft;
 use super::keys::TLS_TABLE;
 use super::problems::Complaint;
+use crate::telemetry::audit;
 use std::fs::{File, Metadata};
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -39,6 +40,16 @@ pub(super) fn check(draft: &mut Draft) {
             let key = format!("environments.{}.ca_file", entry.environment.local);
             files.push((key, file.clone(), Content::Certificates));
         }
+    }
+    if let Some(file) = &draft.audit.file
+        && let Some(error) = audit::complaint(file)
+        // who may not write it may still ask the gateway of somebody who may
+        && error.kind() != ErrorKind::PermissionDenied
+    {
+        let what = format!("can't be written ({error}): {}", quoted(file));
+        let hint = "name a file in a folder that exists and that the gateway's user may write; it may be no link";
+        let key = "audit.file";
+        draft.refuse(key, draft.place(key), what, Some(hint.to_owned()));
     }
     for (key, file, content) in files {
         if let Err(why) = check_file(&file, content) {
@@ -121,6 +132,24 @@ pub(super) fn loose_key(path: &Path) -> Option<String> {
     (mode & 0o077 != 0).then(|| {
         format!(
             "{TLS_TABLE}.key: others may use this file (mode {mode:04o}): {}; run `chmod 600` on it",
+            quoted(path)
+        )
+    })
+}
+
+/// What to say of an audit log that this user can't write, or that everybody can use.
+pub(super) fn odd_log(path: &Path) -> Option<String> {
+    if let Some(error) = audit::complaint(path) {
+        let name = quoted(path);
+        return Some(format!(
+            "audit.file: this user can't write it ({error}): {name}"
+        ));
+    }
+    let metadata = std::fs::metadata(path).ok().filter(Metadata::is_file)?;
+    let mode = metadata.mode() & 0o777;
+    (mode & 0o007 != 0).then(|| {
+        format!(
+            "audit.file: everybody may use this file (mode {mode:04o}): {}; run `chmod 600` on it",
             quoted(path)
         )
     })

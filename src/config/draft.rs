@@ -3,8 +3,8 @@
 use super::keys::{ENVIRONMENT_TABLE, KEYS, Key, LISTENERS_TABLE, Shown, TLS_TABLE};
 use super::problems::{Complaint, Place, Problem, Problems, shown};
 use super::{
-    Address, Aws, Config, EnvironmentEntry, Limits, Listener, Management, OwnListener, Tls,
-    assign,
+    Address, Audit, Aws, Config, EnvironmentEntry, Limits, Listener, Management, OwnListener,
+    Tls, assign,
 };
 use crate::names::{EnvName, Environment, ListenerRules};
 use ipnet::IpNet;
@@ -23,6 +23,7 @@ pub(super) struct Draft {
     /// The table of the TLS listener, if it was begun.
     pub(super) tls: TlsDraft,
     pub(super) management: Management,
+    pub(super) audit: Audit,
     pub(super) aws: Aws,
     pub(super) limits: Limits,
     /// The environment whose table is being read.
@@ -112,6 +113,7 @@ impl Draft {
             own_listeners: Vec::new(),
             tls: TlsDraft::default(),
             management: Management { address: nowhere },
+            audit: Audit::default(),
             aws: Aws::default(),
             limits: Limits::default(),
             environment: blank(unnamed, "".into()),
@@ -212,6 +214,7 @@ impl Draft {
             listeners,
             listener: self.listener,
             management: self.management,
+            audit: self.audit,
             aws: self.aws,
             limits: self.limits,
             environments: self.environments,

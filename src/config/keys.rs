@@ -107,6 +107,10 @@ pub(super) const TABLES: &[(&str, &str)] = &[
         "Health and metrics, on a socket of their own.",
     ),
     (
+        "audit",
+        "A line of JSON for each command that was asked for: who, when, where, what, and what became of it.",
+    ),
+    (
         "aws",
         "How AWS is asked. Credentials come from the AWS chain and never stand in this file.",
     ),
@@ -426,6 +430,30 @@ pub(super) static KEYS: &[Key] = &[
                 .hint("health and metrics need a TCP address: use \"127.0.0.1:9180\"")),
             Err(bad) => Err(bad.into_complaint()),
         }),
+    },
+    Key {
+        table: "audit",
+        name: "file",
+        doc: "The file that the lines are added to, made with mode 0600; or \"/dev/stdout\", \"/dev/stderr\". After a rotation it is made anew; no signal is needed.",
+        shown: Shown::Example {
+            value: "\"audit.log\"",
+            absent: "there is no audit log",
+        },
+        kind: Kind::Path(|draft| &mut draft.audit.file),
+    },
+    Key {
+        table: "audit",
+        name: "arguments",
+        doc: "Write the arguments of commands too. They hold what people put in, passwords of connections and values of variables among it.",
+        shown: Shown::Default("false"),
+        kind: Kind::Flag(|draft, value| draft.audit.arguments = value),
+    },
+    Key {
+        table: "audit",
+        name: "required",
+        doc: "Run a command only if the log holds it already. Without this, commands go on while the log can't be written, and are counted.",
+        shown: Shown::Default("false"),
+        kind: Kind::Flag(|draft, value| draft.audit.required = value),
     },
     Key {
         table: "aws",

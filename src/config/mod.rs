@@ -39,6 +39,8 @@ pub struct Config {
     pub listeners: Vec<OwnListener>,
     /// The address of health and metrics.
     pub management: Management,
+    /// The audit log.
+    pub audit: Audit,
     /// How AWS is asked.
     pub aws: Aws,
     /// Every timeout, size and count.
@@ -107,6 +109,17 @@ pub struct Tls {
 pub struct Management {
     /// A loopback address.
     pub address: SocketAddr,
+}
+
+/// The audit log.
+#[derive(Debug, Clone, Default)]
+pub struct Audit {
+    /// Its file; `None` means that there is none.
+    pub file: Option<PathBuf>,
+    /// Whether arguments are written.
+    pub arguments: bool,
+    /// Whether a command runs only if it is on record.
+    pub required: bool,
 }
 
 /// How AWS is asked, unless an environment says otherwise.

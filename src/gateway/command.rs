@@ -3,6 +3,7 @@
 use super::course::{Course, End};
 use super::note::Note;
 use super::send::send;
+use super::trail::Trail;
 use super::{Corridor, Refused, boxed, out_of_reach, whole_body};
 use crate::credential::Keyed;
 use crate::names::Fault;
@@ -22,12 +23,14 @@ pub(super) async fn cli(
     mut routed: Routed,
     note: &Note,
 ) -> Result<Reply, Refused> {
-    let (shared, sweeper) = (&corridor.shared, &corridor.sweeper);
+    let (shared, sweeper, trail) = (&corridor.shared, &corridor.sweeper, note.trail());
+    trail.goes_to(routed.entry());
     let (limits, body) = (&shared.limits, routed.admitted_mut().body_mut());
     let bytes = whole_body::read(body, limits.cli_body, limits.body_idle, sweeper)
         .await
         .map_err(boxed)?;
     let command = policy::Command::read(&bytes).map_err(boxed)?;
+    trail.read(&command);
     let version = shared.versions.of(routed.entry()).await.map_err(boxed)?;
     let permitted = policy::permit(routed, &command, version).map_err(boxed)?;
     let (id, form) = (permitted.id(), CliForm::of(permitted.headers()));
@@ -37,7 +40,9 @@ pub(super) async fn cli(
         version,
         repeated: false,
     };
-    let course = Course::of(&permitted);
+    trail.passed(&permitted);
+    trail.on_record(sweeper).await.map_err(boxed)?;
+    let course = Course::of(&permitted, trail);
     let ticket = shared
         .queues
         .line_up(permitted)
@@ -48,9 +53,11 @@ pub(super) async fn cli(
     let seated = ticket.seat(sweeper).await;
     let answered = run(corridor, seated, &course).await?;
     let asked = course.repeats(asked);
-    reply::command(answered, form, &asked, id, limits.cli_output)
+    let reply = reply::command(answered, form, &asked, id, limits.cli_output)
         .await
-        .map_err(boxed)
+        .map_err(boxed)?;
+    trail.heard(reply::succeeded(&reply));
+    Ok(reply)
 }
 
 /// The reply that tells what happens as it happens: the command is under way within its body.
@@ -65,7 +72,7 @@ fn events(
     let (id, entry) = (note.id(), Arc::clone(ticket.permitted().entry()));
     let (corridor, news) = (Rc::clone(corridor), Course::news(&course));
     let under_way = async move {
-        match last_line(&corridor, ticket, asked, &course).await {
+        match last_line(&corridor, ticket, asked, &course, note.trail()).await {
             Ok(line) => line,
             Err(fault) => {
                 let fault = Box::pin(out_of_reach::explain(&corridor, &entry, fault)).await;
@@ -82,6 +89,7 @@ async fn last_line(
     ticket: Ticket,
     asked: Asked,
     course: &Rc<Course>,
+    trail: &Trail,
 ) -> Result<Bytes, Refused> {
     let moved = |standing| course.moved(standing);
     let seated = ticket.seat_telling(&corridor.sweeper, moved).await;
@@ -90,6 +98,7 @@ async fn last_line(
     let (status, result) = reply::result(answered, &asked, limit)
         .await
         .map_err(boxed)?;
+    trail.heard(result.as_ref().ok().map(|result| result.succeeded));
     Ok(reply::done_line(status, asked.repeated, &result))
 }
 

@@ -1,5 +1,6 @@
 //! What becomes of one command, also when nobody waits for it any more.
 
+use super::trail::Trail;
 use crate::names::RequestId;
 use crate::policy::Permitted;
 use crate::queue::{Run, Standing};
@@ -18,6 +19,7 @@ pub(super) struct Course {
     run: RefCell<Option<Arc<Run>>>,
     repeated: Cell<bool>,
     end: RefCell<Option<End>>,
+    trail: Trail,
 }
 
 /// How a command ended.
@@ -30,7 +32,7 @@ pub(super) enum End {
 }
 
 impl Course {
-    pub(super) fn of(permitted: &Permitted) -> Rc<Self> {
+    pub(super) fn of(permitted: &Permitted, trail: &Trail) -> Rc<Self> {
         Rc::new(Self {
             id: permitted.id(),
             command: permitted.name(),
@@ -38,6 +40,7 @@ impl Course {
             run: RefCell::new(None),
             repeated: Cell::new(false),
             end: RefCell::new(None),
+            trail: trail.clone(),
         })
     }
 
@@ -49,6 +52,7 @@ impl Course {
     /// It has a slot.
     pub(super) fn seated(&self, run: &Arc<Run>) {
         *self.run.borrow_mut() = Some(Arc::clone(run));
+        self.trail.seated();
     }
 
     /// Nobody knows what became of it, and it is written once more.
@@ -111,6 +115,12 @@ impl Drop for Course {
             .get_mut()
             .as_ref()
             .is_some_and(|run| run.is_abandoned());
+        let sent = self.is_sent();
+        match self.end.get_mut() {
+            Some(End::Answered(status)) => self.trail.course(sent, Some(*status), None),
+            Some(End::Failed(code, _)) => self.trail.course(sent, None, Some(code)),
+            None => self.trail.course(sent, None, None),
+        }
         match self.end.get_mut() {
             Some(End::Answered(status)) if alone => {
                 tracing::info!(%id, command, status, "the client went away before its command ended");
@@ -122,7 +132,6 @@ impl Drop for Course {
             // the refusal tells it
             Some(End::Failed(..)) => {}
             None => {
-                let sent = self.is_sent();
                 tracing::info!(%id, command, sent, "the client went away before its command ran");
             }
         }

@@ -9,6 +9,7 @@ mod out_of_reach;
 mod own;
 mod send;
 mod sign_in_pages;
+mod trail;
 mod web;
 mod whole_body;
 
@@ -25,7 +26,7 @@ use crate::queue::Queues;
 use crate::reply::Reply;
 use crate::route::{self, Destination, Kind};
 use crate::runtime::{LocalTasks, Sweeper, uptime};
-use crate::telemetry::{Metrics, Refusals};
+use crate::telemetry::{Audit, Metrics, Refusals};
 use crate::upstream::Upstream;
 use note::Note;
 use std::rc::Rc;
@@ -51,6 +52,8 @@ pub struct Shared {
     pub visits: Visits,
     /// The counters.
     pub metrics: Arc<Metrics>,
+    /// The audit log, if there is one.
+    pub audit: Option<Audit>,
     /// The last refusals.
     pub refusals: Refusals,
     /// Where the gateway listens.
@@ -122,7 +125,7 @@ type Refused = Box<dyn Fault>;
 /// Answers one request.
 pub async fn handle(corridor: Rc<Corridor>, arrived: Arrived) -> Reply {
     let started = uptime();
-    let note = Note::of(&arrived);
+    let note = Note::of(&arrived, &corridor.shared);
     let (reply, kind) = match walk(&corridor, arrived, &note).await {
         Ok((reply, kind)) => (reply, kind),
         Err(refused) => (note.refused(&corridor.shared, refused.as_ref()), "fault"),

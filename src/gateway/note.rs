@@ -2,6 +2,7 @@
 //! of it is shared with the request, nothing is copied.
 
 use super::Shared;
+use super::trail::Trail;
 use crate::guard::wants_page;
 use crate::listener::Arrived;
 use crate::names::{Entrance, EnvName, Fault, RequestId, code};
@@ -12,6 +13,7 @@ use http::header::HOST;
 use http::uri::Authority;
 use http::{HeaderValue, Method, Uri};
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// What is kept of a request.
 #[derive(Debug, Clone)]
@@ -23,10 +25,11 @@ pub(super) struct Note {
     method: Method,
     uri: Uri,
     wants_page: bool,
+    trail: Trail,
 }
 
 impl Note {
-    pub(super) fn of(arrived: &Arrived) -> Self {
+    pub(super) fn of(arrived: &Arrived, shared: &Arc<Shared>) -> Self {
         let head = &arrived.head;
         Self {
             id: arrived.id,
@@ -36,6 +39,7 @@ impl Note {
             method: head.method.clone(),
             uri: head.uri.clone(),
             wants_page: wants_page(&head.method, &head.headers),
+            trail: Trail::of(arrived, shared),
         }
     }
 
@@ -45,6 +49,11 @@ impl Note {
 
     pub(super) fn method(&self) -> &Method {
         &self.method
+    }
+
+    /// What the audit log will tell.
+    pub(super) fn trail(&self) -> &Trail {
+        &self.trail
     }
 
     /// Counts, logs and remembers the refusal, and makes its reply: a page for a person.
@@ -61,6 +70,7 @@ impl Note {
     pub(super) fn tell(&self, shared: &Shared, fault: &dyn Fault) {
         let (id, code) = (self.id, fault.code());
         shared.metrics.fault(code);
+        self.trail.fault(fault);
         // clients choose paths and names, and so the length of what is told about them
         let detail: String = fault.to_string().chars().take(LONGEST_DETAIL).collect();
         tracing::info!(%id, code = code.text, detail, "refused");

@@ -153,6 +153,9 @@ codes! {
     UPSTREAM_TIMEOUT = "upstream.timeout", GATEWAY_TIMEOUT, Upstream,
         "the web server was too slow",
         "the command may still run; raise limits.cli_first_byte if it needs longer";
+    OFF_RECORD = "gateway.off_record", SERVICE_UNAVAILABLE, Gateway,
+        "the command can't be put on record",
+        "the gateway's log says why the audit log can't be written; audit.required = false lets commands go on";
     STOPPING = "gateway.stopping", SERVICE_UNAVAILABLE, Gateway,
         "the gateway is stopping",
         "try again when it has restarted";

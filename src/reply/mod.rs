@@ -141,6 +141,13 @@ fn decoded(mut head: Parts, output: CliOutput, form: CliForm) -> Reply {
     whole(head, body)
 }
 
+/// Whether the command worked, as a decoded reply says it.
+pub fn succeeded(reply: &Reply) -> Option<Succeeded> {
+    let said = reply.headers().get(SUCCEEDED)?;
+    let all = [Succeeded::Yes, Succeeded::No, Succeeded::Unknown];
+    all.into_iter().find(|one| said == one.word())
+}
+
 fn whole(mut head: Parts, body: Bytes) -> Reply {
     head.headers.remove(CONTENT_LENGTH);
     Response::from_parts(head, ReplyStream::Whole(Some(body)))

@@ -23,6 +23,7 @@ pub struct Metrics {
     faults: Family<FaultLabels, Counter>,
     mints: Family<MintLabels, Counter>,
     sign_ins: Family<MintLabels, Counter>,
+    audit_lost: Counter,
     queues: QueueFamilies,
     token_age: Family<EnvironmentLabels, Gauge<f64, AtomicU64>>,
     seconds: Histogram,
@@ -80,6 +81,7 @@ impl Default for Metrics {
             faults: Family::default(),
             mints: Family::default(),
             sign_ins: Family::default(),
+            audit_lost: Counter::default(),
             queues: QueueFamilies::register(&mut registry),
             token_age: Family::default(),
             seconds: Histogram::new(BUCKETS),
@@ -104,6 +106,11 @@ impl Default for Metrics {
             "sign_ins",
             "Airflow sessions opened with a web token, by outcome",
             metrics.sign_ins.clone(),
+        );
+        registry.register(
+            "audit_lost",
+            "Lines that are missing in the audit log",
+            metrics.audit_lost.clone(),
         );
         registry.register_with_unit(
             "token_age",
@@ -162,6 +169,11 @@ impl Metrics {
                 outcome,
             })
             .inc();
+    }
+
+    /// Counts one line that is missing in the audit log.
+    pub fn audit_lost(&self) {
+        self.audit_lost.inc();
     }
 
     /// The numbers of an environment's queue.

@@ -56,7 +56,8 @@ impl Stand {
         let config = format!(
             "[listener]\naddress = \"127.0.0.1:0\"\nsecret_file = \"{}\"\n\
              [management]\naddress = \"127.0.0.1:0\"\n[limits]\nmint_total = \"5s\"\n\
-             body_idle = \"200ms\"\ncli_first_byte = \"1s\"\n{}",
+             body_idle = \"200ms\"\ncli_first_byte = \"1s\"\n\
+             [audit]\nfile = \"audit.log\"\n{}",
             secret_file.display(),
             emulator.config_toml(&ca_file)
         );
@@ -319,7 +320,10 @@ async fn nothing_that_is_said_holds_a_secret() {
         // the parts on their own: a claim set is as good as the token to whoever reads it
         secrets.extend(token.split('.').skip(1).map(str::to_owned));
     }
+    let on_record = std::fs::read_to_string(folder.path().join("audit.log")).unwrap();
+    assert!(on_record.lines().count() > 20, "{on_record}");
     for (place, text) in [
+        ("audit log", &on_record),
         ("stdout", &ended.stdout),
         ("stderr", &ended.stderr),
         ("replies", &stand.said),

@@ -1,0 +1,401 @@
+//! The audit log, from outside: one line for each command, whatever becomes of it, and nothing
+//! in it that a client wrote.
+
+use crate::support::{Client, Harness, Response, all, soon};
+use mwaa_gateway::emulator::WebFault;
+use serde_json::{Value, json};
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
+
+/// A gateway with an audit log in a folder of its own.
+struct Audited {
+    harness: Harness,
+    folder: TempDir,
+}
+
+impl Audited {
+    async fn new(extra: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("audit.log");
+        let audit = format!("audit.file = {:?}\n{extra}", file.display().to_string());
+        let harness = Harness::configured(&audit).await;
+        Self { harness, folder }
+    }
+
+    fn file(&self) -> PathBuf {
+        self.folder.path().join("audit.log")
+    }
+
+    /// Waits until the log has so many lines, and gives them.
+    async fn lines(&self, count: usize) -> Vec<Value> {
+        let polling = async {
+            loop {
+                let lines = lines(&self.file());
+                if lines.len() >= count {
+                    return lines;
+                }
+                self.harness.manage("/livez").await;
+            }
+        };
+        let lines = soon(&format!("{count} lines in the audit log"), polling).await;
+        assert_eq!(lines.len(), count, "{lines:?}");
+        lines
+    }
+
+    async fn asks(&self, command: &str, accept: &str) -> Response {
+        let request = self
+            .harness
+            .request_with(&format!("Accept: {accept}\r\n"), command);
+        self.harness.connect().await.exchange(request).await
+    }
+
+    /// The only line after this command.
+    async fn line_of(&self, command: &str, accept: &str) -> (Response, Value) {
+        let before = lines(&self.file()).len();
+        let reply = self.asks(command, accept).await;
+        let line = self.lines(before + 1).await.remove(before);
+        assert_eq!(
+            line["request_id"],
+            json!(reply.header("mwaa-gateway-request-id"))
+        );
+        (reply, line)
+    }
+}
+
+fn lines(file: &Path) -> Vec<Value> {
+    let text = fs::read_to_string(file).unwrap();
+    let whole = text
+        .split_inclusive('\n')
+        .filter(|line| line.ends_with('\n'));
+    whole
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line:?}")))
+        .collect()
+}
+
+const JSON: &str = "application/vnd.mwaa-gateway.cli+json";
+const EVENTS: &str = "application/vnd.mwaa-gateway.cli-events+ndjson";
+
+#[tokio::test]
+async fn a_line_says_who_when_where_what_and_what_became_of_it() {
+    let audited = Audited::new("").await;
+    let (reply, line) = audited
+        .line_of(
+            "dags trigger example_etl -c '{\"k\": 1}' --run-id=hunter2",
+            JSON,
+        )
+        .await;
+    assert_eq!(reply.status, 200, "{reply}");
+    let uid = rustix::process::geteuid().as_raw();
+    let expected = json!({
+        "event": "ended", "uid": uid, "listener": "listener", "environment": "demo",
+        "command": "dags trigger",
+        "options": ["--conf", "--run-id"], "outcome": "succeeded", "status": 200, "queued_ms": 0,
+    });
+    for (field, value) in expected.as_object().unwrap() {
+        assert_eq!(&line[field], value, "{field} in {line}");
+    }
+    for (field, beginning) in [("peer", "127.0.0.1:"), ("time", "20"), ("region", "")] {
+        let value = line[field].as_str().unwrap();
+        assert!(value.starts_with(beginning), "{line}");
+    }
+    assert!(line["time"].as_str().unwrap().ends_with('Z'), "{line}");
+    assert!(
+        line["duration_ms"].is_u64() && line["mwaa_name"].is_string(),
+        "{line}"
+    );
+    assert!(
+        line.get("client_left").is_none() && line.get("fault").is_none(),
+        "{line}"
+    );
+    let mode = fs::metadata(audited.file()).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+#[tokio::test]
+async fn each_end_has_its_word() {
+    let audited = Audited::new("").await;
+    let cases = [
+        ("version", JSON, json!("version"), "succeeded", Value::Null),
+        (
+            "version",
+            EVENTS,
+            json!("version"),
+            "succeeded",
+            Value::Null,
+        ),
+        ("version", "*/*", json!("version"), "answered", Value::Null),
+        (
+            "variables get nosuch",
+            JSON,
+            json!("variables get"),
+            "failed",
+            Value::Null,
+        ),
+        (
+            "variables get nosuch",
+            EVENTS,
+            json!("variables get"),
+            "failed",
+            Value::Null,
+        ),
+        (
+            "users list",
+            "*/*",
+            json!("users list"),
+            "refused",
+            json!("policy.unsupported_command"),
+        ),
+        (
+            "hunter2 x",
+            "*/*",
+            json!("other"),
+            "refused",
+            json!("policy.unsupported_command"),
+        ),
+        (
+            "dags trigger hunter2 -S /x",
+            "*/*",
+            json!("dags trigger"),
+            "refused",
+            json!("policy.forbidden_option"),
+        ),
+        (
+            "dags list 'hunter2",
+            "*/*",
+            Value::Null,
+            "refused",
+            json!("policy.unreadable_command"),
+        ),
+    ];
+    for (command, accept, name, outcome, fault) in cases {
+        let (reply, line) = audited.line_of(command, accept).await;
+        assert_eq!(line["command"], name, "{command}: {line}");
+        assert_eq!(line["outcome"], outcome, "{command}: {line}");
+        assert_eq!(line["fault"], fault, "{command}: {line}");
+        assert_eq!(line["environment"], "demo", "{command}: {line}");
+        assert!(line.get("client_left").is_none(), "{command}: {line}");
+        if outcome == "refused" {
+            assert_eq!(json!(reply.fault()), fault, "{reply}");
+            assert!(line.get("status").is_none(), "{line}");
+        } else if accept != EVENTS {
+            assert_eq!(line["status"], reply.status, "{line}");
+        }
+    }
+    // refused by the guard: nobody knows what it was for
+    let request = audited
+        .harness
+        .request_with("Origin: https://evil.example\r\n", "hunter2");
+    assert_eq!(
+        audited
+            .harness
+            .connect()
+            .await
+            .exchange(request)
+            .await
+            .status,
+        403
+    );
+    let line = audited.lines(cases_and(1)).await.pop().unwrap();
+    assert_eq!(
+        (&line["outcome"], &line["fault"]),
+        (&json!("refused"), &json!("guard.foreign_origin"))
+    );
+    // other requests are no commands
+    let get = format!(
+        "GET /home HTTP/1.1\r\nHost: {}\r\n\r\n",
+        audited.harness.address()
+    );
+    audited.harness.connect().await.exchange(get).await;
+    audited.line_of("version", "*/*").await;
+    let text = fs::read_to_string(audited.file()).unwrap();
+    assert!(!text.contains("hunter2"), "{text}");
+}
+
+/// The lines of the cases above, and some more.
+const fn cases_and(more: usize) -> usize {
+    9 + more
+}
+
+#[tokio::test]
+async fn arguments_are_written_only_where_that_is_configured() {
+    let secret = "hunter2";
+    let asked = format!("variables set key '{secret} \u{202e}é'");
+    for arguments in [false, true] {
+        let audited = Audited::new(&format!("audit.arguments = {arguments}")).await;
+        let (_, line) = audited.line_of(&asked, JSON).await;
+        let (_, refused) = audited
+            .line_of(&format!("users create {secret}"), JSON)
+            .await;
+        let text = fs::read_to_string(audited.file()).unwrap();
+        assert!(text.is_ascii(), "{text}");
+        assert_eq!(text.contains(secret), arguments, "{text}");
+        if arguments {
+            assert_eq!(line["arguments"], "variables set key \"hunter2 \u{202e}é\"");
+            assert_eq!(refused["arguments"], "users create hunter2");
+        }
+    }
+}
+
+/// A command that the web server has read and does not answer until its connections are cut.
+async fn blocked(audited: &Audited) -> Client {
+    let harness = &audited.harness;
+    harness.script().web_fault.next(1, WebFault::Hang);
+    let mut client = harness.connect().await;
+    client.send(harness.request("dags list")).await;
+    harness
+        .seen("the command", |journal| journal.web_count() == 1)
+        .await;
+    client
+}
+
+#[tokio::test]
+async fn what_nobody_waits_for_is_on_record_too() {
+    let audited = Audited::new("limits.queue_wait = \"300ms\"").await;
+    let harness = &audited.harness;
+    let first = blocked(&audited).await;
+    let mut second = harness.connect().await;
+    second.send(harness.request("version")).await;
+    harness.queued(1).await;
+    drop(second);
+    let line = audited.lines(1).await.pop().unwrap();
+    assert_eq!(
+        (&line["outcome"], &line["client_left"]),
+        (&json!("not_sent"), &json!(true)),
+        "{line}"
+    );
+    assert_eq!(line["command"], "version");
+    let (reply, line) = audited.line_of("cheat-sheet", JSON).await;
+    assert_eq!(reply.fault(), Some("queue.timeout"));
+    assert_eq!(
+        (&line["outcome"], &line["fault"]),
+        (&json!("not_sent"), &json!("queue.timeout")),
+        "{line}"
+    );
+    assert!(line["queued_ms"].as_u64() >= Some(300), "{line}");
+    drop(first);
+    harness.script().cut_web_connections();
+    let line = audited.lines(3).await.pop().unwrap();
+    assert_eq!(line["command"], "dags list");
+    assert_eq!(
+        (&line["outcome"], &line["client_left"]),
+        (&json!("unknown"), &json!(true)),
+        "{line}"
+    );
+    assert_eq!(line["fault"], "upstream.broken", "{line}");
+}
+
+#[tokio::test]
+async fn what_is_cut_at_the_end_is_on_record() {
+    let mut audited = Audited::new("").await;
+    let _client = blocked(&audited).await;
+    audited.harness.stop();
+    audited.harness.stopped().await;
+    let lines = lines(&audited.file());
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert_eq!(lines[0]["outcome"], "unknown", "{lines:?}");
+}
+
+#[tokio::test]
+async fn a_hundred_at_once_are_a_hundred_whole_lines() {
+    let audited =
+        Audited::new("audit.arguments = true\nenvironments.demo.cli_concurrency = 4").await;
+    let harness = &audited.harness;
+    let value = "v".repeat(5_000);
+    let requests = (0..100).map(|n| harness.request(&format!("variables set k{n} {value}")));
+    let mut ids: Vec<_> = all(harness.at_once(requests))
+        .await
+        .iter()
+        .map(|reply| reply.header("mwaa-gateway-request-id").unwrap().to_owned())
+        .collect();
+    let mut told: Vec<_> = audited
+        .lines(100)
+        .await
+        .iter()
+        .map(|line| line["request_id"].as_str().unwrap().to_owned())
+        .collect();
+    ids.sort();
+    told.sort();
+    assert_eq!(told, ids);
+}
+
+#[tokio::test]
+async fn the_log_is_found_again_after_a_rotation() {
+    let audited = Audited::new("").await;
+    audited.line_of("version", JSON).await;
+    let old = audited.folder.path().join("audit.log.1");
+    fs::rename(audited.file(), &old).unwrap();
+    audited.harness.command("cheat-sheet").await;
+    soon("the new file", async {
+        while !audited.file().exists() {
+            audited.harness.manage("/livez").await;
+        }
+    })
+    .await;
+    assert_eq!(audited.lines(1).await[0]["command"], "cheat-sheet");
+    assert_eq!(lines(&old).len(), 1);
+}
+
+async fn lost(audited: &Audited) -> u64 {
+    let metrics = audited.harness.manage("/metrics").await.text();
+    let line = metrics
+        .lines()
+        .find_map(|l| l.strip_prefix("mwaa_gateway_audit_lost_total "));
+    line.unwrap().parse().unwrap()
+}
+
+#[tokio::test]
+async fn commands_go_on_without_the_log_unless_it_is_required() {
+    let audited = Audited::new("").await;
+    fs::remove_file(audited.file()).unwrap();
+    fs::create_dir(audited.file()).unwrap();
+    assert_eq!(audited.harness.command("version").await.status, 200);
+    soon("a count", async { while lost(&audited).await == 0 {} }).await;
+
+    let audited = Audited::new("audit.required = true").await;
+    let harness = &audited.harness;
+    assert_eq!(harness.command("version").await.status, 200);
+    let lines = audited.lines(2).await;
+    assert_eq!(
+        (&lines[0]["event"], &lines[1]["event"]),
+        (&json!("accepted"), &json!("ended"))
+    );
+    assert_eq!(lines[0]["request_id"], lines[1]["request_id"]);
+    let sent = harness.journal().commands().len();
+    fs::rename(audited.file(), audited.folder.path().join("old")).unwrap();
+    fs::create_dir(audited.file()).unwrap();
+    let reply = harness.command("version").await;
+    assert_eq!(
+        (reply.status, reply.fault()),
+        (503, Some("gateway.off_record")),
+        "{reply}"
+    );
+    assert_eq!(harness.journal().commands().len(), sent, "nothing was sent");
+    soon("both lines", async { while lost(&audited).await < 2 {} }).await;
+    fs::remove_dir(audited.file()).unwrap();
+    assert_eq!(harness.command("version").await.status, 200);
+    let lines = audited.lines(3).await;
+    assert_eq!(lines[0]["event"], "lost", "{lines:?}");
+    assert_eq!(lines[0]["lines"], 2, "{lines:?}");
+}
+
+#[tokio::test]
+async fn a_unix_client_has_a_user_and_a_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("gateway.sock");
+    let address = format!(
+        "listener.address = {:?}",
+        format!("unix:{}", socket.display())
+    );
+    let audited = Audited::new(&address).await;
+    let request = "POST /aws_mwaa/cli HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\nContent-Length: 7\r\n\r\nversion";
+    assert_eq!(
+        Client::unix(&socket).await.exchange(request).await.status,
+        200
+    );
+    let line = audited.lines(1).await.pop().unwrap();
+    assert_eq!(line["peer"], "unix");
+    assert_eq!(line["uid"], rustix::process::geteuid().as_raw());
+    assert_eq!(line["pid"], std::process::id());
+}
