@@ -966,12 +966,12 @@ pub(super) static KEYS: &[Key] = &[
     Key {
         table: ENVIRONMENT_TABLE,
         name: "allow",
-        doc: "CLI commands added to the policy, such as \"pools set\".",
+        doc: "CLI commands added to the policy, such as \"pools set\", and options, such as \"dags list --subdir\".",
         shown: Shown::Default("[]"),
         kind: Kind::List {
             clear: |draft| draft.environment.environment.allow.clear(),
             push: |draft, text| {
-                let words = values::command(text)?;
+                let words = values::allowed(text)?;
                 draft.environment.environment.allow.push(words);
                 Ok(())
             },

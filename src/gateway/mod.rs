@@ -7,6 +7,7 @@ mod health;
 mod note;
 mod out_of_reach;
 mod own;
+mod send;
 mod sign_in_pages;
 mod web;
 mod whole_body;

@@ -23,7 +23,8 @@ impl Peer {
     }
 }
 
-/// Who called `connect` on a Unix socket, as the kernel noted it then (`SO_PEERCRED`, unix(7)).
+/// Who called `connect`, as the kernel tells it: for Unix sockets `SO_PEERCRED` (unix(7)), for TCP
+/// clients of this machine the table of sockets (sock_diag(7)).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Owner {
     /// The effective user; the overflow user for one of another user namespace.
@@ -66,6 +67,8 @@ impl Entrance {
 pub struct Caller {
     /// The other end of the connection.
     pub peer: Peer,
+    /// Whose that end is, for a client of this machine; of a TCP client no process is known.
+    pub owner: Owner,
     /// The listener.
     pub entrance: Rc<Entrance>,
 }

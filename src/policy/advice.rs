@@ -3,6 +3,7 @@
 use super::command::Command;
 use super::entry::{Class, Entry};
 use super::judge::Whose;
+use super::option_advice::instead;
 use super::refusal::Refusal;
 use super::release::Release;
 use super::table::table;
@@ -88,6 +89,9 @@ pub(super) fn unsupported(
 
 /// Where a command of the table works, and its other spelling.
 fn known_hint(entry: &Entry, release: &Release) -> String {
+    if let Some(hint) = instead(entry.command).filter(|_| entry.covers(release)) {
+        return hint.to_owned();
+    }
     let other = other_spelling(entry.command, release);
     if let Some(new) = other.filter(|new| runs(new, release)) {
         return format!("send `{new}` instead{}", works(entry));

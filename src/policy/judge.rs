@@ -3,7 +3,9 @@
 use super::advice;
 use super::command::{Command, Path, is_help};
 use super::entry::{Class, Entry};
-use super::options;
+use super::option_advice;
+use super::options::{self, Forbidden, Reading};
+use super::questions;
 use super::refusal::Refusal;
 use super::release::{Release, release_for};
 use super::table::table;
@@ -172,14 +174,33 @@ fn judge_known(
             return Err(advice::forbidden(entry, rules.policy, rules.whose));
         }
     }
-    match reading.forbidden {
-        Some(found) => Err(Refusal::ForbiddenOption {
+    if let Some(found) = refused_option(&reading, entry.command, rules) {
+        return Err(option_advice::forbidden_option(entry.command, found));
+    }
+    if reading.ambiguous {
+        return Err(option_advice::unclear_value());
+    }
+    match questions::unanswered(entry.command, &reading, release) {
+        Some(answer) => Err(Refusal::Unconfirmed {
             command: entry.command,
-            option: found.option,
-            reason: found.reason,
+            answer,
         }),
         None => Ok(permit().with_options(reading.given)),
     }
+}
+
+/// The first option that may not pass and that no rule names behind the command's words.
+fn refused_option(reading: &Reading, command: &str, rules: &Rules<'_>) -> Option<Forbidden> {
+    let lifted = |found: &Forbidden| {
+        let named = || command.split(' ').chain([found.option]);
+        let mut allow = rules.allow.iter();
+        allow.any(|rule| named().eq(rule.iter().map(String::as_str)))
+    };
+    reading
+        .forbidden
+        .iter()
+        .copied()
+        .find(|found| !lifted(found))
 }
 
 /// A command of a plugin or of a newer Airflow: passes only where the rules say so.
@@ -203,12 +224,9 @@ fn judge_unknown(
     {
         return Err(advice::unsupported(command, None, version, release));
     }
-    match options::read("", command.words(), release).forbidden {
-        Some(found) => Err(Refusal::ForbiddenOption {
-            command: "other",
-            option: found.option,
-            reason: found.reason,
-        }),
+    let reading = options::read("", command.words(), release);
+    match reading.forbidden.first() {
+        Some(found) => Err(option_advice::forbidden_option("other", *found)),
         None => Ok(Permit::new(command, "other", None)),
     }
 }

@@ -1,5 +1,6 @@
 //! The value that the policy makes: a routed request with the command that may be sent for it.
 
+use super::repeatable::repeatable;
 use super::{Command, Refusal, Rules, Whose, judge, output_form};
 use crate::names::{AirflowVersion, Caller, Entry, ListenerRules, RequestId};
 use crate::route::Routed;
@@ -22,6 +23,7 @@ struct Inner {
     command: Bytes,
     name: &'static str,
     wants_json: bool,
+    may_repeat: bool,
     options: Vec<&'static str>,
 }
 
@@ -61,6 +63,11 @@ impl Permitted {
         self.0.wants_json
     }
 
+    /// Whether it may be written once more when nobody knows what became of the first time.
+    pub fn may_repeat(&self) -> bool {
+        self.0.may_repeat
+    }
+
     /// The options that the command is given, by their longest spelling and without values.
     pub fn options(&self) -> &[&'static str] {
         &self.0.options
@@ -86,10 +93,18 @@ pub fn permit(
         judge(command, version, &listener_rules(own))
             .map_err(|refusal| refusal.at_listener(&own.table))?;
     }
+    let may_repeat = repeatable(
+        admitted.headers(),
+        permit.name(),
+        command.words(),
+        permit.options(),
+        version,
+    )?;
     Ok(Permitted(Box::new(Inner {
         id: admitted.id(),
         caller: admitted.caller().clone(),
         name: permit.name(),
+        may_repeat,
         wants_json: output_form::wants_json(command.words()),
         options: permit.take_options(),
         command: permit.into_line(),

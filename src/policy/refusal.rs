@@ -61,6 +61,22 @@ pub enum Refusal {
         option: &'static str,
         /// Why the option may not pass.
         reason: &'static str,
+        /// What to do instead.
+        hint: String,
+    },
+    /// The command would ask a question, and nobody could answer it.
+    Unconfirmed {
+        /// The command, by its name in the table.
+        command: &'static str,
+        /// The option that answers the question beforehand.
+        answer: &'static str,
+    },
+    /// The client asked for a second write if need be, and the command is not fit for that.
+    NotRepeatable {
+        /// Why not.
+        detail: &'static str,
+        /// What would make it so.
+        hint: &'static str,
     },
     /// The environment, or the listener that the request came by, is read-only.
     ReadOnly {
@@ -113,6 +129,7 @@ impl fmt::Display for Refusal {
             Self::ForbiddenPath => {
                 f.write_str("this makes a token of Airflow's, which would leave the gateway")
             }
+            Self::NotRepeatable { detail, .. } => f.write_str(detail),
             Self::ReadOnly { closed, table } => match table {
                 Some(table) => write!(f, "{closed}; [{table}] is read-only"),
                 None => write!(f, "{closed}; this environment is read-only here"),
@@ -122,9 +139,14 @@ impl fmt::Display for Refusal {
                 command,
                 option,
                 reason,
+                ..
             } => {
                 write!(f, "`{command}` may not be given {option}: {reason}")
             }
+            Self::Unconfirmed { command, .. } => write!(
+                f,
+                "`{command}` would ask whether to go on, and nobody can answer it there"
+            ),
         }
     }
 }
@@ -139,6 +161,8 @@ impl Fault for Refusal {
             Self::ForbiddenOption { .. } => &code::FORBIDDEN_OPTION,
             Self::ForbiddenPath => &code::FORBIDDEN_PATH,
             Self::ReadOnly { .. } => &code::READ_ONLY,
+            Self::Unconfirmed { .. } => &code::NEEDS_CONFIRMATION,
+            Self::NotRepeatable { .. } => &code::NOT_REPEATABLE,
             Self::Unreadable { .. } => &code::UNREADABLE_COMMAND,
             Self::Unsupported { .. } => &code::UNSUPPORTED_COMMAND,
         }
@@ -149,12 +173,12 @@ impl Fault for Refusal {
             Self::AtListener { table, .. } => Cow::Owned(format!(
                 "change policy or allow in [{table}], or use another listener"
             )),
-            Self::Forbidden { hint, .. } | Self::Unsupported { hint, .. } => {
-                Cow::Owned(hint.clone())
+            Self::Forbidden { hint, .. }
+            | Self::ForbiddenOption { hint, .. }
+            | Self::Unsupported { hint, .. } => Cow::Owned(hint.clone()),
+            Self::Unconfirmed { answer, .. } => {
+                Cow::Owned(format!("add {answer} if you are sure"))
             }
-            Self::ForbiddenOption { option, .. } => Cow::Owned(format!(
-                "leave {option} out, or set policy = \"all\" for this environment"
-            )),
             Self::ReadOnly {
                 table: Some(table), ..
             } => Cow::Owned(format!(
@@ -163,7 +187,9 @@ impl Fault for Refusal {
             Self::ForbiddenPath | Self::ReadOnly { table: None, .. } => {
                 Cow::Borrowed(self.code().advice)
             }
-            Self::Unreadable { hint, .. } => Cow::Borrowed(hint),
+            Self::NotRepeatable { hint, .. } | Self::Unreadable { hint, .. } => {
+                Cow::Borrowed(hint)
+            }
         }
     }
 }

@@ -50,6 +50,19 @@ pub enum UpstreamError {
     },
 }
 
+impl UpstreamError {
+    /// Whether the request was written, so that nobody knows what became of it.
+    pub fn is_outcome_unknown(&self) -> bool {
+        match self {
+            Self::Broken { .. } | Self::Timeout { .. } => true,
+            Self::Switched { .. }
+            | Self::Tls { .. }
+            | Self::Upload(_)
+            | Self::Unreachable { .. } => false,
+        }
+    }
+}
+
 impl fmt::Display for UpstreamError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

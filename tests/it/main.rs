@@ -8,6 +8,7 @@
 
 mod airflow;
 mod command_line;
+mod commands;
 mod credential;
 mod credential_chain;
 mod crowd;
@@ -29,6 +30,7 @@ mod profiles;
 mod program;
 mod properties;
 mod queue;
+mod repeatable;
 mod reply;
 mod secrets;
 mod session;

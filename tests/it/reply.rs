@@ -142,7 +142,10 @@ async fn polluted_output_is_passed_on_and_no_failure() {
         assert_eq!(json.status, 200, "{kind:?}: {json}");
         let body = json.json();
         let word = |name: &str| body[name].as_str().unwrap().to_owned();
-        assert_eq!(body["succeeded"], true, "{kind:?}");
+        // `version` that prints nothing: neither a success nor a failure that anybody knows
+        let succeeded = if stdout.is_empty() { "unknown" } else { "true" };
+        let verdict = body["succeeded"].to_string();
+        assert_eq!(verdict.trim_matches('"'), succeeded, "{kind:?}");
         assert!(word("stdout").contains(stdout), "{kind:?}");
         assert!(word("stderr").contains(stderr), "{kind:?}");
         let text = ask(&harness, TEXT, "version").await;
@@ -151,7 +154,7 @@ async fn polluted_output_is_passed_on_and_no_failure() {
             word("stdout"),
             "{kind:?}: stdout and nothing else"
         );
-        assert_eq!(text.header(SUCCEEDED), Some("true"), "{kind:?}");
+        assert_eq!(text.header(SUCCEEDED), Some(succeeded), "{kind:?}");
         let raw = ask(&harness, "", "version").await;
         assert_eq!(
             raw.text(),
@@ -159,6 +162,71 @@ async fn polluted_output_is_passed_on_and_no_failure() {
             "{kind:?}"
         );
     }
+}
+
+/// Warnings, log lines and colour codes are apart from the output, and `-o json` is found.
+#[tokio::test]
+async fn the_full_result_is_clean() {
+    let harness = Harness::new().await;
+    let (full, output) = (
+        "Accept: application/vnd.mwaa-gateway.cli+json; detail=full\r\n",
+        "Accept: text/plain; detail=output\r\n",
+    );
+    let command = "dags list -o json";
+    let clean = ask(&harness, TEXT, command).await.text();
+    let document: serde_json::Value = serde_json::from_str(&clean).unwrap();
+    for (kind, warnings) in [
+        (None, 0),
+        (Some(Noise::Ansi), 0),
+        (Some(Noise::Stderr), 1),
+        (Some(Noise::Warnings), 3),
+    ] {
+        if let Some(kind) = kind {
+            harness.script().noise.always(kind);
+        }
+        let reply = ask(&harness, full, command).await;
+        assert_eq!(
+            reply.header("content-type"),
+            Some("application/vnd.mwaa-gateway.cli+json; detail=full")
+        );
+        let body = reply.json();
+        assert_eq!(body["succeeded"], true, "{kind:?}");
+        assert_eq!(body["reason"], serde_json::Value::Null, "{kind:?}");
+        assert_eq!(body["json"], document, "{kind:?}");
+        assert_eq!(body["output"], clean.trim_end(), "{kind:?}");
+        assert_eq!(body["errors"], "", "{kind:?}");
+        assert_eq!(
+            body["warnings"].as_array().unwrap().len(),
+            warnings,
+            "{kind:?}"
+        );
+        let text = ask(&harness, output, command).await;
+        assert_eq!(text.text(), clean.trim_end(), "{kind:?}");
+        assert_eq!(
+            text.header("content-type"),
+            Some("text/plain; charset=utf-8")
+        );
+    }
+    let failed = ask(&harness, full, "variables get nosuch").await;
+    assert_eq!(failed.status, 400);
+    let body = failed.json();
+    assert_eq!(
+        (&body["succeeded"], &body["reason"]),
+        (&false.into(), &"status 400".into())
+    );
+    assert!(body.get("json").is_none(), "it was not asked for: {body}");
+    let text = ask(&harness, output, "variables get nosuch").await;
+    assert_eq!(
+        text.text(),
+        body["errors"].as_str().unwrap(),
+        "why it failed"
+    );
+    // MWAA's own text, whatever it is
+    harness.script().web_fault.next(1, WebFault::NotJson);
+    assert_eq!(
+        ask(&harness, full, command).await.fault(),
+        Some("upstream.broken")
+    );
 }
 
 /// What can't be decoded is our error in the decoded forms and the client's business in the raw.

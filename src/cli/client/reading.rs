@@ -1,6 +1,6 @@
 //! Reads a gateway's reply to a command: a stream of events, or a result in one piece.
 
-use super::told::{self, Answer, Event, Step};
+use super::told::{Answer, Event, Step};
 use super::wire::{Form, Lost};
 use crate::runtime::{RuntimeTimer, Timer as _};
 use bytes::{Bytes, BytesMut};
@@ -82,7 +82,6 @@ fn whole(media: &str, status: u16, body: Bytes, form: Form) -> serde_json::Resul
     match media {
         "application/problem+json" => serde_json::from_slice(&body).map(Answer::Fault),
         _ if form == Form::Raw => Ok(Answer::Raw(status, body)),
-        FULL => told::output(serde_json::from_slice(&body)?),
         _ => Ok(Answer::Odd(
             status,
             String::from_utf8_lossy(&body).into_owned(),
@@ -92,8 +91,6 @@ fn whole(media: &str, status: u16, body: Bytes, form: Form) -> serde_json::Resul
 
 /// The media type of the stream of events.
 const EVENTS: &str = "application/vnd.mwaa-gateway.cli-events+ndjson";
-/// The media type of a result.
-const FULL: &str = "application/vnd.mwaa-gateway.cli+json";
 /// A line of the stream, in bytes: a result holds the output several times over.
 const LONGEST_LINE: usize = 1 << 30;
 /// What is said of a gateway that says nothing.

@@ -1,7 +1,14 @@
 //! A command's output out of MWAA's JSON, and the gateway's reading of it.
 
+mod clean;
+mod json;
 mod judge;
+mod noise;
+mod outcomes;
 mod result;
+#[cfg(test)]
+mod tests;
+mod traceback;
 mod wire;
 
 pub use result::{CliResult, Succeeded};
@@ -9,6 +16,7 @@ pub use wire::OutputError;
 
 use crate::names::AirflowVersion;
 use bytes::Bytes;
+use clean::Holds;
 use http::StatusCode;
 
 /// What is known of the command whose output is read.
@@ -20,6 +28,8 @@ pub struct Asked {
     pub json: bool,
     /// The environment's Airflow.
     pub version: AirflowVersion,
+    /// Whether it was written twice, because nobody knew what became of the first time.
+    pub repeated: bool,
 }
 
 /// What a command printed.
@@ -33,20 +43,23 @@ pub struct CliOutput {
     pub succeeded: Succeeded,
     /// Why it is judged so.
     pub reason: Option<String>,
-    json: bool,
+    asked: Asked,
 }
 
 impl CliOutput {
     /// Reads MWAA's JSON.
     pub fn read(raw: &[u8], status: StatusCode, asked: &Asked) -> Result<Self, OutputError> {
         let (stdout, stderr) = wire::streams(raw)?;
-        let (succeeded, reason) = judge::judge(status, &stdout, &stderr);
+        let (mut succeeded, mut reason) = judge::judge(asked.command, status, &stdout, &stderr);
+        if asked.repeated && judge::run_exists(&stderr) {
+            (succeeded, reason) = (Succeeded::Yes, Some(EXISTS.to_owned()));
+        }
         Ok(Self {
             stdout,
             stderr,
             succeeded,
             reason,
-            json: asked.json,
+            asked: *asked,
         })
     }
 
@@ -66,13 +79,24 @@ impl CliOutput {
 
     /// The full result: warnings and colour codes apart, the JSON document found.
     pub fn full(self) -> CliResult {
+        let holds = self.asked.holds();
+        let output = clean::clean(&self.stdout, holds);
+        let errors = clean::clean(&self.stderr, Holds::Output);
+        let document = self
+            .asked
+            .json
+            .then(|| json::document(&output.kept).map(str::to_owned));
+        let json = document.as_ref().map(|document| {
+            document
+                .as_deref()
+                .and_then(|document| serde_json::from_str(document).ok())
+                .unwrap_or_default()
+        });
         CliResult {
-            output: self.stdout.clone(),
-            warnings: Vec::new(),
-            errors: self.stderr.clone(),
-            json: self
-                .json
-                .then(|| serde_json::from_str(&self.stdout).unwrap_or_default()),
+            output: document.flatten().unwrap_or(output.kept),
+            warnings: [output.noise, errors.noise].concat(),
+            errors: errors.kept,
+            json,
             stdout: self.stdout,
             stderr: self.stderr,
             succeeded: self.succeeded,
@@ -91,69 +115,17 @@ impl CliOutput {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use base64::Engine as _;
-    use wire::BASE64;
+/// Why a second write that Airflow refused is a success.
+const EXISTS: &str = "written twice: the run exists, so the first write had taken effect";
 
-    const ASKED: Asked = Asked {
-        command: "version",
-        json: false,
-        version: AirflowVersion::new(2, 10, 5),
-    };
-
-    fn read(stdout: &str, stderr: &str, status: u16) -> Succeeded {
-        let raw = serde_json::json!({"stderr": BASE64.encode(stderr), "stdout": BASE64.encode(stdout)});
-        let status = StatusCode::from_u16(status).unwrap();
-        CliOutput::read(raw.to_string().as_bytes(), status, &ASKED)
-            .unwrap()
-            .succeeded
-    }
-
-    #[test]
-    fn warnings_are_no_failure_and_errors_are() {
-        assert_eq!(
-            read("2.10.5\n", "UserWarning: no graphviz\n", 200),
-            Succeeded::Yes
-        );
-        assert_eq!(read("", "", 200), Succeeded::Yes);
-        assert_eq!(
-            read("", "/x.py:1 RemovedInAirflow3Warning: old\n", 200),
-            Succeeded::Yes
-        );
-        assert_eq!(read("2.10.5\n", "", 400), Succeeded::No);
-        for stderr in [
-            "Variable nosuch does not exist\n",
-            "Traceback (most recent call last):\n  File x\n",
-            "airflow.exceptions.DagNotFound: Dag id x not found\n",
-            "airflow dags trigger command error: the following arguments are required: dag_id, see help above.\n",
-        ] {
-            assert_eq!(read("", stderr, 200), Succeeded::No, "{stderr}");
+impl Asked {
+    /// What its standard output may hold besides lines that Airflow's own code prints.
+    fn holds(&self) -> Holds {
+        match self.command {
+            "variables get" => Holds::Text,
+            "dags test" | "tasks test" | "tasks run" | "dags backfill" | "backfill" | "run"
+            | "test" => Holds::Logs,
+            _ => Holds::Output,
         }
-    }
-
-    #[test]
-    fn what_is_no_output_is_told() {
-        let ok = StatusCode::OK;
-        for raw in [
-            "",
-            "<html>",
-            "[]",
-            "{}",
-            r#"{"stdout": 3}"#,
-            r#"{"stdout": "***", "stderr": ""}"#,
-        ] {
-            assert!(
-                matches!(
-                    CliOutput::read(raw.as_bytes(), ok, &ASKED),
-                    Err(OutputError::Garbled(_))
-                ),
-                "{raw}"
-            );
-        }
-        let lone =
-            CliOutput::read(br#"{"stdout": "/w==", "stderr": null}"#, ok, &ASKED).unwrap();
-        assert_eq!(lone.stdout, "\u{fffd}");
     }
 }

@@ -1,8 +1,11 @@
 //! `airflow`: the real program, through gateways that run and without one.
 
 mod alone;
+mod completion;
 mod exit_codes;
+mod interrupted;
 mod stranger;
+mod terminal;
 mod through;
 
 use crate::program::{Ended, command, end};

@@ -1,0 +1,115 @@
+//! Finds the JSON document of `-o json` in output that may be polluted around it.
+
+use serde::de::IgnoredAny;
+use serde_json::Deserializer;
+
+/// The document that Airflow printed: an array or object that begins at the start of a line.
+///
+/// The first that reaches to the end of the text counts; if none does, the last that ends where a
+/// line ends.
+pub(super) fn document(text: &str) -> Option<&str> {
+    let mut last = None;
+    let mut from = 0;
+    // hostile text can't make this more than a few passes
+    let mut budget = text.len().saturating_mul(4);
+    while let Some(start) = next_start(text, from) {
+        let rest = text.get(start..)?;
+        let mut documents = Deserializer::from_str(rest).into_iter::<IgnoredAny>();
+        match documents.next() {
+            Some(Ok(IgnoredAny)) => {
+                let end = start + documents.byte_offset();
+                let after = text.get(end..)?;
+                if after.trim().is_empty() {
+                    return text.get(start..end);
+                }
+                let line = after.split('\n').next().unwrap_or_default();
+                if line.trim().is_empty() {
+                    last = text.get(start..end);
+                }
+                from = end;
+            }
+            Some(Err(error)) => {
+                let read = consumed(rest, &error);
+                budget = budget.checked_sub(read)?;
+                from = start + 1;
+            }
+            None => return last,
+        }
+    }
+    last
+}
+
+/// Where the next line begins with `[` or `{`.
+fn next_start(text: &str, from: usize) -> Option<usize> {
+    let is_start = |at: usize| {
+        matches!(text.as_bytes().get(at), Some(b'[' | b'{'))
+            && at
+                .checked_sub(1)
+                .is_none_or(|before| text.as_bytes().get(before) == Some(&b'\n'))
+    };
+    if is_start(from) {
+        return Some(from);
+    }
+    memchr::memchr_iter(b'\n', text.as_bytes().get(from..)?)
+        .map(|at| from + at + 1)
+        .find(|at| is_start(*at))
+}
+
+/// How far the parser came, in bytes: up to the end of the line of its error.
+fn consumed(text: &str, error: &serde_json::Error) -> usize {
+    text.split_inclusive('\n')
+        .take(error.line())
+        .map(str::len)
+        .sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_document_is_found_in_pollution() {
+        let document_of = |text: &'static str| document(text);
+        for (text, found) in [
+            ("[]", Some("[]")),
+            ("[{\"a\": \"]\"}]\n\n", Some("[{\"a\": \"]\"}]")),
+            ("noise [1]\n[{\"a\": 1}]\n", Some("[{\"a\": 1}]")),
+            ("[1]\n[{\"a\": 1}]\n", Some("[{\"a\": 1}]")),
+            ("[2026-11-22] x\n[2]\nbye\n", Some("[2]")),
+            ("[open\n{\"a\": [1,\n2]}\n", Some("{\"a\": [1,\n2]}")),
+            ("[1] and more\n", None),
+            ("{} []\n[3]\nend", Some("[3]")),
+            ("\"text\"\n12\nnull\n", None),
+            ("", None),
+            ("No data found\n", None),
+        ] {
+            assert_eq!(document_of(text), found, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn hostile_text_costs_little() {
+        for line in ["[\n", "[1,\n", "{\"a\":\n", "[\"\n", "[[],\n", "[]\n"] {
+            let text = line.repeat(200_000);
+            let _found = document(&text);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_printed_last_is_found(
+            noise in proptest::collection::vec("[\\[\\]{}a-z\":, 0-9]{0,20}", 0..8),
+            values in proptest::collection::vec(("[a-z\\[\\]{}\"\\\\\n]{0,10}", any::<i64>()), 0..5),
+        ) {
+            let printed = serde_json::to_string(&values).unwrap();
+            let mut text: String = [noise.join("\n"), String::new()].join("\n");
+            // a line that opens a document and never ends it could swallow what follows
+            prop_assume!(document(&format!("{text}\"end\"")).is_none_or(|d| !d.contains("\"end\"")));
+            prop_assume!(!noise.iter().any(|line| line.starts_with(['[', '{'])));
+            text.push_str(&printed);
+            text.push('\n');
+            prop_assert_eq!(document(&text), Some(printed.as_str()));
+        }
+    }
+}
