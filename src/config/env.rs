@@ -81,6 +81,10 @@ pub const VARIABLES: &[Variable] = &[
         doc: "The user's configuration folder; default `~/.config`.",
     },
     Variable {
+        name: XDG_STATE_HOME,
+        doc: "The user's state folder, where an import notes how far it came; default `~/.local/state`.",
+    },
+    Variable {
         name: HOME,
         doc: "The user's home folder.",
     },
@@ -110,6 +114,7 @@ const BROWSER: &str = "BROWSER";
 const DISPLAY: &str = "DISPLAY";
 const WAYLAND_DISPLAY: &str = "WAYLAND_DISPLAY";
 const XDG_CONFIG_HOME: &str = "XDG_CONFIG_HOME";
+const XDG_STATE_HOME: &str = "XDG_STATE_HOME";
 const HOME: &str = "HOME";
 
 /// The user's home folder, if it is an absolute path.
@@ -120,6 +125,11 @@ pub fn home() -> Option<PathBuf> {
 /// The user's configuration folder; a relative one is ignored, as the XDG specification wants.
 pub fn xdg_config_home() -> Option<PathBuf> {
     folder(read(XDG_CONFIG_HOME))
+}
+
+/// The user's state folder (XDG Base Directory Specification).
+pub fn state_home() -> Option<PathBuf> {
+    folder(read(XDG_STATE_HOME)).or_else(|| Some(home()?.join(".local/state")))
 }
 
 /// Whether the user wants no colour: the variable is set and not empty (no-color.org).

@@ -26,6 +26,7 @@ mod management;
 mod open;
 mod pages;
 mod policy;
+mod profiles;
 mod program;
 mod properties;
 mod queue;

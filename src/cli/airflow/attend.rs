@@ -1,6 +1,5 @@
 //! Stays with a command until it has ended, or until the person has enough.
 
-use super::waiting::Waiting;
 use crate::cli::client::{Answer, Ask, Client, Form, Lost, Step};
 use crate::cli::signals::Signals;
 use crate::policy::Command;
@@ -29,15 +28,24 @@ pub(super) struct Left {
     pub(super) request_id: Option<String>,
 }
 
+/// Who is shown how a command goes.
+pub(super) trait Watch {
+    /// Takes note of a step.
+    fn step(&mut self, step: Step);
+    /// Shows where the command stands; called a few times a second.
+    fn tick(&mut self);
+}
+
 /// Runs the command and shows how it goes. The first signal hangs up, and waits for the little
 /// that the gateway then takes to say whether the command had been sent; the second does not.
 pub(super) async fn attend(
     client: &mut Client,
     command: &Command,
-    ask: Ask,
+    ask: impl Into<Ask>,
     signals: &mut Signals,
-    waiting: &mut Waiting<'_>,
+    waiting: &mut impl Watch,
 ) -> Attended {
+    let ask: Ask = ask.into();
     let hang_up = client.hang_up();
     let (request_id, steps) = (RefCell::new(None), RefCell::new(Vec::new()));
     let mut told = |step: Step| match step {

@@ -2,6 +2,7 @@
 
 mod attend;
 mod ending;
+mod import;
 mod waiting;
 
 use super::Exit;
@@ -14,6 +15,7 @@ use crate::names::Fault as _;
 use crate::policy::Command;
 use attend::{Attended, attend};
 use clap::{Args, ValueEnum};
+use import::{Unfit, Wishes};
 use waiting::Waiting;
 
 /// The options of `airflow`.
@@ -27,6 +29,9 @@ pub(super) struct Options {
     /// Let a `dags trigger` with a --run-id be written once more if its outcome is unknown
     #[arg(long)]
     repeatable: bool,
+    /// Go on with an import that did not come to its end
+    #[arg(long)]
+    resume: bool,
     /// The Airflow command, as `airflow` itself takes it
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
     command: Vec<String>,
@@ -40,10 +45,43 @@ enum Output {
     Json,
 }
 
+impl Options {
+    /// The import that the command asks for, and its file's text.
+    fn import(&self) -> Result<Option<(import::Request, String)>, Unfit> {
+        match import::Request::read(&self.command) {
+            None if self.resume => {
+                let what = "--resume is for variables, connections and pools import";
+                Err(Unfit::Arguments(what.to_owned()))
+            }
+            None => Ok(None),
+            Some(_) if self.output == Some(Output::Raw) => {
+                let what = "an import is many commands: it has no raw output";
+                Err(Unfit::Arguments(what.to_owned()))
+            }
+            Some(request) => {
+                let request = request?;
+                let text = request.text()?;
+                Ok(Some((request, text)))
+            }
+        }
+    }
+}
+
 pub(super) fn run(options: &Options, terminal: &Terminal) -> Exit {
     let command = match Command::from_words(&options.command) {
         Ok(command) => command,
         Err(refusal) => return terminal.fail(Exit::Usage, &refusal, Some(&refusal.hint())),
+    };
+    // what an import reads is on this machine: it is read before anything is asked
+    let import = match options.import() {
+        Ok(import) => import,
+        Err(unfit) => {
+            let exit = match unfit {
+                Unfit::Arguments(_) => Exit::Usage,
+                Unfit::Unreadable(..) | Unfit::Content(_) => Exit::Failed,
+            };
+            return terminal.fail(exit, &unfit, None);
+        }
     };
     let prepared = match options.target.prepare(terminal) {
         Ok(prepared) => prepared,
@@ -59,6 +97,17 @@ pub(super) fn run(options: &Options, terminal: &Terminal) -> Exit {
             Ok(client) => client,
             Err(absent) => return absent.end(),
         };
+        if let Some((request, text)) = import {
+            let wishes = Wishes {
+                resume: options.resume,
+                as_json: options.output == Some(Output::Json),
+                limit: client.longest_command(),
+            };
+            let exit =
+                import::run(&request, &text, wishes, &mut client, &mut signals, terminal).await;
+            client.end().await;
+            return Ok(exit);
+        }
         let form = match options.output {
             Some(Output::Raw) => Form::Raw,
             Some(Output::Json) | None => Form::Full,
@@ -74,7 +123,7 @@ pub(super) fn run(options: &Options, terminal: &Terminal) -> Exit {
             Attended::Ended(Ok(answer)) => {
                 let exit = ending::answer(
                     answer,
-                    &command,
+                    Some(&command),
                     options.output == Some(Output::Json),
                     terminal,
                 );

@@ -1,6 +1,7 @@
 //! What a person sees while a command takes its time: a line on the terminal that says where it
 //! stands, and is gone before anything else is printed.
 
+use super::attend::Watch;
 use crate::cli::client::Step;
 use crate::cli::terminal::{Talk, Terminal};
 use crate::policy::Command;
@@ -54,13 +55,25 @@ impl<'a> Waiting<'a> {
         }
     }
 
-    /// Takes note of a step.
-    pub(super) fn step(&mut self, step: Step) {
+    fn text(&self) -> String {
+        let what = &self.what;
+        match self.step {
+            None | Some(Step::Taken(_)) => format!("preparing {what}"),
+            Some(Step::Queued { place: 0 | 1, .. }) => format!("{what} is next in the queue"),
+            Some(Step::Queued { place, .. }) => {
+                format!("{what} waits in the queue, {} before it", place - 1)
+            }
+            Some(Step::Sent) => format!("running {what}"),
+        }
+    }
+}
+
+impl Watch for Waiting<'_> {
+    fn step(&mut self, step: Step) {
         self.step = Some(step);
     }
 
-    /// Shows where the command stands.
-    pub(super) fn tick(&mut self) {
+    fn tick(&mut self) {
         let age = self.since.age(Moment::now());
         if let Shown::Soon(talk) = self.shown
             && age >= SOON
@@ -82,18 +95,6 @@ impl<'a> Waiting<'a> {
                 self.terminal.say(&text);
                 *said = text;
             }
-        }
-    }
-
-    fn text(&self) -> String {
-        let what = &self.what;
-        match self.step {
-            None | Some(Step::Taken(_)) => format!("preparing {what}"),
-            Some(Step::Queued { place: 0 | 1, .. }) => format!("{what} is next in the queue"),
-            Some(Step::Queued { place, .. }) => {
-                format!("{what} waits in the queue, {} before it", place - 1)
-            }
-            Some(Step::Sent) => format!("running {what}"),
         }
     }
 }

@@ -116,6 +116,11 @@ impl Client {
         self.asked.as_deref()
     }
 
+    /// The longest command that the gateway takes, in bytes.
+    pub(super) const fn longest_command(&self) -> usize {
+        self.config.limits.cli_body
+    }
+
     /// A handle by which a command in flight can be left: see [`HangUp::now`].
     pub(super) fn hang_up(&self) -> HangUp {
         self.wire.hang_up()

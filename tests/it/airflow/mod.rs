@@ -3,6 +3,7 @@
 mod alone;
 mod completion;
 mod exit_codes;
+mod import;
 mod interrupted;
 mod stranger;
 mod terminal;

@@ -1,0 +1,277 @@
+//! The commands that an import becomes: for each name one that sets it, safe to be run again.
+
+use super::request::{Existing, Kind, Request};
+use super::value::Json;
+use crate::names::AirflowVersion;
+use crate::policy::Command;
+
+/// One name of the file, and the commands that make it.
+#[derive(Debug)]
+pub(super) struct Step {
+    pub(super) name: String,
+    /// Removes what is there already; its failure is no news.
+    pub(super) before: Option<Command>,
+    pub(super) command: Command,
+}
+
+/// A name that can't be imported, and why.
+#[derive(Debug)]
+pub(super) struct Bad {
+    pub(super) name: String,
+    pub(super) why: String,
+}
+
+/// Makes the commands. Names that can't be made come apart: nothing is sent for them.
+pub(super) fn plan(
+    request: &Request,
+    entries: Vec<(String, Json)>,
+    version: AirflowVersion,
+    limit: usize,
+) -> Vec<Result<Step, Bad>> {
+    entries
+        .into_iter()
+        .map(|(name, value)| {
+            let made = match request.kind {
+                Kind::Connections => connection(&name, &value),
+                Kind::Pools => pool(&name, &value),
+                Kind::Variables => variable(&name, &value, version),
+            };
+            let step = made.and_then(|words| {
+                let overwrites = request.kind == Kind::Connections
+                    && request.existing == Existing::Overwrite;
+                let delete = ["connections", "delete", "--", name.as_str()];
+                Ok(Step {
+                    before: overwrites
+                        .then(|| command(&delete.map(str::to_owned), limit))
+                        .transpose()?,
+                    command: command(&words, limit)?,
+                    name: name.clone(),
+                })
+            });
+            step.map_err(|why| Bad { name, why })
+        })
+        .collect()
+}
+
+fn command(words: &[String], limit: usize) -> Result<Command, String> {
+    // argparse takes it for its own mark, also where it is a value
+    if words.iter().filter(|word| *word == "--").count() > 1 {
+        return Err("`--` can't be a value on Airflow's command line".to_owned());
+    }
+    let command = Command::from_words(words).map_err(|refusal| refusal.to_string())?;
+    let size = command.canonical().len();
+    if size > limit {
+        return Err(format!(
+            "its command is {size} bytes, and limits.cli_body is {limit}"
+        ));
+    }
+    Ok(command)
+}
+
+/// As `Variable.set` is called by Airflow's own import: text as it is, all else as JSON.
+fn variable(name: &str, value: &Json, version: AirflowVersion) -> Result<Vec<String>, String> {
+    // an object with a description: from 3.0 on; whether an empty value counts has changed
+    let inner = value.get("value").filter(|inner| {
+        version >= AirflowVersion::new(3, 0, 0)
+            && (inner.is_truthy() || version >= AirflowVersion::new(3, 1, 0))
+    });
+    let (value, description) = match inner {
+        Some(inner) => (inner, value.get("description")),
+        None => (value, None),
+    };
+    let text = match value {
+        Json::Text(text) => text.clone(),
+        other => other.dumps(true),
+    };
+    let mut words = vec!["variables".to_owned(), "set".to_owned()];
+    match description {
+        None | Some(Json::Null) => {}
+        Some(Json::Text(description)) => words.push(format!("--description={description}")),
+        Some(_) => return Err("its description is no text".to_owned()),
+    }
+    words.extend(["--".to_owned(), name.to_owned(), text]);
+    Ok(words)
+}
+
+fn pool(name: &str, value: &Json) -> Result<Vec<String>, String> {
+    let slots = match value.get("slots") {
+        Some(Json::Integer(slots)) => slots.to_string(),
+        Some(Json::Text(slots)) => slots.clone(),
+        _ => return Err("it has no number of slots".to_owned()),
+    };
+    let Some(Json::Text(description)) = value.get("description") else {
+        return Err("it has no description".to_owned());
+    };
+    let deferred = value.get("include_deferred").is_some_and(Json::is_truthy);
+    let mut words = vec!["pools".to_owned(), "set".to_owned()];
+    words.extend(deferred.then(|| "--include-deferred".to_owned()));
+    words.extend(["--", name, &slots, description].map(str::to_owned));
+    Ok(words)
+}
+
+/// A connection is a URI, or an object of its parts.
+fn connection(name: &str, value: &Json) -> Result<Vec<String>, String> {
+    let parts = match value {
+        Json::Text(uri) if has_host(uri) => {
+            let uri = format!("--conn-uri={uri}");
+            return Ok(["connections", "add", uri.as_str(), "--", name]
+                .map(str::to_owned)
+                .to_vec());
+        }
+        // `--conn-uri` does not take it without a host
+        Json::Text(_) => Json::Object(vec![("uri".to_owned(), value.clone())]),
+        Json::Object(parts) => Json::Object(known_parts(name, parts)?),
+        _ => return Err("it is neither a URI nor an object".to_owned()),
+    };
+    if parts.get("uri").is_none() && !parts.get("conn_type").is_some_and(Json::is_truthy) {
+        return Err("it has no conn_type, which `connections add` needs".to_owned());
+    }
+    Ok(vec![
+        "connections".to_owned(),
+        "add".to_owned(),
+        format!("--conn-json={}", parts.dumps(false)),
+        "--".to_owned(),
+        name.to_owned(),
+    ])
+}
+
+fn has_host(uri: &str) -> bool {
+    uri.split_once("://").is_some_and(|(scheme, rest)| {
+        !scheme.is_empty() && !rest.starts_with(['/', '?', '#']) && !rest.is_empty()
+    })
+}
+
+fn known_parts(name: &str, parts: &[(String, Json)]) -> Result<Vec<(String, Json)>, String> {
+    let has = |wanted: &str| parts.iter().any(|(part, _)| part == wanted);
+    if has("extra") && has("extra_dejson") {
+        return Err("it has both extra and extra_dejson".to_owned());
+    }
+    let mut known = Vec::new();
+    for (part, value) in parts {
+        match part.as_str() {
+            "conn_id" if *value == Json::Text(name.to_owned()) => {}
+            "conn_id" => return Err("its conn_id is another name".to_owned()),
+            "extra_dejson" => {
+                known.push(("extra".to_owned(), Json::Text(value.dumps(false))));
+            }
+            part if PARTS.contains(&part) => known.push((part.to_owned(), value.clone())),
+            _ => return Err("it has a key that no connection has".to_owned()),
+        }
+    }
+    Ok(known)
+}
+
+/// The parameters of Airflow's `Connection`, less its name.
+const PARTS: &[&str] = &[
+    "conn_type",
+    "description",
+    "extra",
+    "host",
+    "login",
+    "password",
+    "port",
+    "schema",
+    "uri",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn planned(
+        line: &str,
+        text: &str,
+        version: &str,
+        limit: usize,
+    ) -> Vec<Result<String, String>> {
+        let words: Vec<_> = line.split(' ').map(str::to_owned).collect();
+        let request = Request::read(&words).unwrap().unwrap();
+        let entries = request.entries(text).unwrap();
+        plan(&request, entries, version.parse().unwrap(), limit)
+            .into_iter()
+            .map(|step| match step {
+                Ok(step) => {
+                    let before = step.before.map(|command| command.canonical() + "; ");
+                    Ok(before.unwrap_or_default() + &step.command.canonical())
+                }
+                Err(bad) => Err(format!("{}: {}", bad.name, bad.why)),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn variables_are_set_one_by_one() {
+        let text = r#"{"-k": "-v", "n": 1, "o": {"value": "x", "description": "-d"}}"#;
+        let two = planned("variables import f", text, "2.10.5", 1000);
+        assert_eq!(two[0].as_deref(), Ok("variables set -- -k -v"));
+        assert_eq!(two[1].as_deref(), Ok("variables set -- n 1"));
+        let whole = "\"{\n  \\\"value\\\": \\\"x\\\",\n  \\\"description\\\": \\\"-d\\\"\n}\"";
+        assert_eq!(two[2], Ok(format!("variables set -- o {whole}")));
+        let three = planned("variables import f", text, "3.0.6", 1000);
+        assert_eq!(
+            three[2].as_deref(),
+            Ok("variables set --description=-d -- o x")
+        );
+        let empty = r#"{"o": {"value": ""}}"#;
+        assert!(
+            planned("variables import f", empty, "3.0.6", 99)[0]
+                .clone()
+                .unwrap()
+                .contains("value")
+        );
+        assert_eq!(
+            planned("variables import f", empty, "3.3.2", 99)[0].as_deref(),
+            Ok("variables set -- o \"\"")
+        );
+    }
+
+    #[test]
+    fn connections_and_pools_too() {
+        let text =
+            r#"{"c": "http://u:p@h", "d": {"conn_type": "x", "extra_dejson": {"a": 1}}}"#;
+        let made = planned("connections import f --overwrite", text, "2.10.5", 1000);
+        assert_eq!(
+            made[0].as_deref(),
+            Ok("connections delete -- c; connections add --conn-uri=http://u:p@h -- c")
+        );
+        assert!(
+            made[1]
+                .as_ref()
+                .unwrap()
+                .contains(r#"\"extra\": \"{\\\"a\\\": 1}\"#),
+            "{made:?}"
+        );
+        let made = planned("connections import f", r#"{"c": "aws://"}"#, "2.10.5", 1000);
+        let line = "connections add \"--conn-json={\\\"uri\\\": \\\"aws://\\\"}\" -- c";
+        assert_eq!(made[0].as_deref(), Ok(line));
+        let text = r#"{"p": {"slots": 3, "description": "d e", "include_deferred": true}, "q": {"slots": 1}}"#;
+        let made = planned("pools import f", text, "2.10.5", 1000);
+        assert_eq!(
+            made[0].as_deref(),
+            Ok("pools set --include-deferred -- p 3 \"d e\"")
+        );
+        assert_eq!(made[1], Err("q: it has no description".to_owned()));
+    }
+
+    #[test]
+    fn what_can_t_be_sent_is_told_before() {
+        let text = r#"{"big": "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", "control": "\u0007", "--": "x"}"#;
+        let made = planned("variables import f", text, "2.10.5", 40);
+        assert!(made.iter().all(Result::is_err), "{made:?}");
+        assert!(made[0].as_ref().unwrap_err().contains("limits.cli_body"));
+        for bad in [
+            r#"{"host": "h"}"#,
+            r#"{"conn_type": "a", "x": 1}"#,
+            r#"{"conn_type": "a", "conn_id": "b"}"#,
+            "3",
+        ] {
+            let made = planned(
+                "connections import f",
+                &format!("{{\"c\": {bad}}}"),
+                "2.10.5",
+                400,
+            );
+            assert!(made[0].is_err(), "{bad}");
+        }
+    }
+}
