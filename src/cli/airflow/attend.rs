@@ -41,10 +41,11 @@ pub(super) trait Watch {
 pub(super) async fn attend(
     client: &mut Client,
     command: &Command,
-    ask: Ask,
+    ask: impl Into<Ask>,
     signals: &mut Signals,
     waiting: &mut impl Watch,
 ) -> Attended {
+    let ask: Ask = ask.into();
     let hang_up = client.hang_up();
     let (request_id, steps) = (RefCell::new(None), RefCell::new(Vec::new()));
     let mut told = |step: Step| match step {

@@ -15,7 +15,7 @@ use std::fmt;
 /// Prints what came.
 pub(super) fn answer(
     answer: Answer,
-    command: &Command,
+    command: Option<&Command>,
     as_json: bool,
     terminal: &Terminal,
 ) -> Exit {
@@ -65,9 +65,9 @@ fn unknown(reason: Option<&str>, terminal: &Terminal) -> Exit {
 }
 
 /// Judges MWAA's own JSON, which the gateway has passed on without a look.
-fn raw(status: u16, body: &[u8], command: &Command, terminal: &Terminal) -> Exit {
+fn raw(status: u16, body: &[u8], command: Option<&Command>, terminal: &Terminal) -> Exit {
     let asked = reply::Asked {
-        command: command.known_name().unwrap_or("other"),
+        command: command.and_then(Command::known_name).unwrap_or("other"),
         json: false,
         repeated: false,
         // not known here, and of no matter to how a result is judged

@@ -26,12 +26,12 @@ pub(super) struct Options {
     /// Print the result as JSON, instead of the command's own stdout and stderr
     #[arg(long, value_enum)]
     output: Option<Output>,
-    /// Go on with an import that did not come to its end
-    #[arg(long)]
-    resume: bool,
     /// Let a `dags trigger` with a --run-id be written once more if its outcome is unknown
     #[arg(long)]
     repeatable: bool,
+    /// Go on with an import that did not come to its end
+    #[arg(long)]
+    resume: bool,
     /// The Airflow command, as `airflow` itself takes it
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
     command: Vec<String>,
@@ -123,7 +123,7 @@ pub(super) fn run(options: &Options, terminal: &Terminal) -> Exit {
             Attended::Ended(Ok(answer)) => {
                 let exit = ending::answer(
                     answer,
-                    &command,
+                    Some(&command),
                     options.output == Some(Output::Json),
                     terminal,
                 );

@@ -33,6 +33,7 @@ impl Alone {
         listener.tls = None;
         // the folder keeps others out
         listener.secret_file = None;
+        config.listeners.clear();
         for entry in &mut config.environments {
             entry.listen = None;
         }

@@ -35,8 +35,8 @@ impl Caller<'_> {
     /// Runs a command.
     pub(super) async fn call(&mut self, command: &Command) -> Called {
         let progress = &mut self.progress;
-        let ask = Form::Full.into();
-        match attend(self.client, command, ask, self.signals, progress).await {
+
+        match attend(self.client, command, Form::Full, self.signals, progress).await {
             Attended::Ended(Ok(Answer::Output(output))) => Called::Output(output),
             Attended::Ended(Ok(Answer::Odd(status, _) | Answer::Raw(status, _))) => {
                 Called::Odd(status)
