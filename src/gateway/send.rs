@@ -25,10 +25,10 @@ pub(super) async fn send(
     }
     // a token first: without one there is no second time, and the first one's end stands
     let broker = &corridor.shared.broker;
-    let keyed = match first {
+    let (seen, keyed) = match first {
         Err(lost) if lost.error().is_outcome_unknown() => {
             match broker.current(lost.keyed()).await {
-                Some(renewal) => lost.replay(renewal),
+                Some(renewal) => (lost.error().to_string(), lost.replay(renewal)),
                 None => return Err(lost.into_error()),
             }
         }
@@ -40,8 +40,9 @@ pub(super) async fn send(
             let Some(renewal) = renewal else {
                 return Ok(answered);
             };
+            let seen = format!("the web server answered {}", answered.status().as_u16());
             match answered.replay(renewal) {
-                Ok(keyed) => keyed,
+                Ok(keyed) => (seen, keyed),
                 Err(answered) => return Ok(*answered),
             }
         }
@@ -50,7 +51,11 @@ pub(super) async fn send(
     course.repeat();
     let second = corridor.upstream.send_again(keyed).await;
     let second = after_refusal(corridor, second).await;
-    second.map_err(|lost| lost.into_error())
+    // also if nothing was written the second time, the first one may have run
+    second.map_err(|lost| UpstreamError::Twice {
+        first: seen,
+        second: Box::new(lost.into_error()),
+    })
 }
 
 /// After a 401 or 403, which come before execution, the same once more with a new token.

@@ -94,8 +94,8 @@ codes! {
         "the command would ask a question that nobody can answer",
         "add --yes if you are sure";
     READ_ONLY = "policy.read_only", FORBIDDEN, Caller,
-        "this environment is read-only here",
-        "set another policy for the environment, or use one whose policy allows changes";
+        "only reads pass here, and none of secrets",
+        "set another policy for the environment, or use one whose policy allows it";
     FORBIDDEN_PATH = "policy.forbidden_path", FORBIDDEN, Caller,
         "the gateway does not let this through",
         "use the gateway's own URL: it needs no token";

@@ -1,8 +1,8 @@
 //! The value that the policy makes: a routed request with the command that may be sent for it.
 
 use super::repeatable::repeatable;
-use super::{Command, Refusal, Rules, judge, output_form};
-use crate::names::{AirflowVersion, Caller, Entry, RequestId};
+use super::{Command, Refusal, Rules, Whose, judge, output_form};
+use crate::names::{AirflowVersion, Caller, Entry, ListenerRules, RequestId};
 use crate::route::Routed;
 use bytes::Bytes;
 use http::HeaderMap;
@@ -74,7 +74,7 @@ impl Permitted {
     }
 }
 
-/// Judges the command by the environment's rules at its version.
+/// Judges the command by the environment's rules at its version, then by the listener's.
 pub fn permit(
     routed: Routed,
     command: &Command,
@@ -83,11 +83,16 @@ pub fn permit(
     let (admitted, entry) = routed.into_parts();
     let environment = &entry.environment;
     let rules = Rules {
+        whose: Whose::Environment,
         policy: environment.policy,
         allow: &environment.allow,
         deny: &environment.deny,
     };
     let mut permit = judge(command, version, &rules)?;
+    if let Some(own) = &admitted.caller().entrance.rules {
+        judge(command, version, &listener_rules(own))
+            .map_err(|refusal| refusal.at_listener(&own.table))?;
+    }
     let may_repeat = repeatable(
         admitted.headers(),
         permit.name(),
@@ -106,4 +111,13 @@ pub fn permit(
         headers: admitted.into_headers(),
         entry,
     })))
+}
+
+fn listener_rules(own: &ListenerRules) -> Rules<'_> {
+    Rules {
+        whose: Whose::Listener(&own.table),
+        policy: own.policy,
+        allow: &own.allow,
+        deny: &own.deny,
+    }
 }

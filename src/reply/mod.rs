@@ -12,6 +12,7 @@ mod location;
 mod page;
 mod problem;
 mod redirect;
+mod screen;
 mod shield;
 
 pub use accept::CliForm;
@@ -23,6 +24,7 @@ pub use links::Relinked;
 pub use location::leads_to_sign_in;
 pub use page::{asset, fault_page, page};
 pub use redirect::{handover, redirect, see_other};
+pub use screen::Screened;
 
 use crate::names::{Fault, RequestId};
 use crate::upstream::{Answered, ReplyBody};

@@ -36,9 +36,14 @@ pub(super) fn page(signed: &SignedIn, payload: Payload) -> Request<Payload> {
     *headers = HeaderMap::with_capacity(PAGE_FIELDS);
     copy(passage.headers(), headers, &TRACED);
     copy(passage.headers(), headers, &FORWARDED);
-    if is_page(passage.headers()) {
-        // links to the web server's own origin are to be found in it
+    if is_page(passage.headers()) || passage.only_reads() {
+        // links to the web server's own origin are to be found in it, or rendered templates
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    }
+    if passage.only_reads() {
+        // half a document can't be looked through
+        headers.remove(RANGE);
+        headers.remove(IF_RANGE);
     }
     headers.entry(USER_AGENT).or_insert(OURS);
     for name in [ORIGIN, REFERER] {

@@ -1,7 +1,7 @@
 //! A trigger that may be written once more: when, how often, and how its end is told.
 
 use crate::support::{Client, Harness, Response};
-use mwaa_gateway::emulator::{FailureForm, Noise, WebFault};
+use mwaa_gateway::emulator::{FailureForm, HandshakeFault, Noise, WebFault};
 use serde_json::Value;
 
 const ASKED: &str = "Mwaa-Gateway-Repeatable: ?1\r\n";
@@ -89,6 +89,33 @@ async fn an_unknown_outcome_is_written_once_more() {
         let reply = ask(&harness, ASKED, &other).await;
         assert!(reply.status >= 502, "{fault:?}: {reply}");
         assert_eq!(written(&harness), 4, "{fault:?}");
+    }
+}
+
+/// The first write may have taken effect, whatever became of the second.
+#[tokio::test]
+async fn a_second_write_that_comes_to_nothing_leaves_the_outcome_unknown() {
+    let harness = Harness::configured("limits.threads = 1").await;
+    let mut before = written(&harness);
+    for (fault, told) in [
+        (WebFault::Drop, "broke off"),
+        (WebFault::html(504), "answered 504"),
+    ] {
+        assert_eq!(ask(&harness, "", "version").await.status, 200);
+        harness.script().web_fault.next(1, fault.clone());
+        harness
+            .script()
+            .handshake_fault
+            .always(HandshakeFault::Close);
+        let reply = ask(&harness, ASKED, TRIGGER).await;
+        harness.script().handshake_fault.off();
+        assert_eq!(reply.fault(), Some("upstream.broken"), "{fault:?}: {reply}");
+        let complaint = reply.complaint();
+        assert!(complaint.contains("outcome: unknown"), "{complaint}");
+        assert!(complaint.contains("written once more"), "{complaint}");
+        assert!(complaint.contains(told), "{complaint}");
+        assert_eq!(written(&harness), before + 2, "{fault:?}");
+        before += 2;
     }
 }
 

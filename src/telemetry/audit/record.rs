@@ -156,6 +156,7 @@ mod tests {
         let entrance = Entrance {
             name: "listener".to_owned(),
             environment: None,
+            rules: None,
         };
         let peer = Peer::Tcp(([192, 0, 2, 1], 4711).into());
         let caller = Caller {
