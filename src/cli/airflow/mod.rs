@@ -113,13 +113,13 @@ pub(super) fn run(options: &Options, terminal: &Terminal) -> Exit {
         let attended = attend(&mut client, &command, form, &mut signals, &mut waiting).await;
         drop(waiting);
         match attended {
-            Attended::Ended(Ok(answer)) => {
+            Attended::Ended(Ok(answer), _) => {
                 let exit =
                     ending::answer(answer, options.output == Some(Output::Json), terminal);
                 client.end().await;
                 Ok(exit)
             }
-            Attended::Ended(Err(lost)) => Ok(ending::lost(&lost, terminal)),
+            Attended::Ended(Err(lost), _) => Ok(ending::lost(&lost, terminal)),
             Attended::Left(left) => Ok(ending::left(&left, &command, &client, terminal)),
         }
     })
