@@ -7,7 +7,7 @@ use crate::config::Config;
 use crate::control::discovery::Search;
 use crate::control::{ControlPlane, Discovery, Sdk, StaticKey, Versions};
 use crate::credential::Broker;
-use crate::gateway::{Front, Shared, Visits};
+use crate::gateway::{Front, Listening, Shared, Visits};
 use crate::guard::HostRules;
 use crate::listener::{Address, BindError, Bound, Tls, TlsError, Validity};
 use crate::management::Management;
@@ -161,7 +161,7 @@ pub async fn build(config: Config, extras: &Extras) -> Result<Built, StartError>
         Address::Tcp(address) => Some(*address),
         Address::Unix(..) => None,
     });
-    let guard = settings::guard(&config.listener, &config.limits, tcp.collect())
+    let guard = settings::guard(&config, tcp.collect())
         .map_err(|error| StartError::Unreadable(error.file, error.why))?;
     let shared = Arc::new(Shared {
         guard,
@@ -198,7 +198,18 @@ pub async fn build(config: Config, extras: &Extras) -> Result<Built, StartError>
 impl Built {
     /// Where the gateway listens, as URLs.
     pub fn urls(&self) -> Vec<String> {
-        self.shared.front.addresses.clone()
+        let listeners = self.shared.front.listeners.iter();
+        listeners.map(|listening| listening.url.clone()).collect()
+    }
+
+    /// Every listener with what it lets pass, one line each: what `serve` tells.
+    pub fn listeners(&self) -> Vec<String> {
+        let listeners = self.shared.front.listeners.iter();
+        let line = |one: &Listening| match one.entrance.summary() {
+            Some(about) => format!("{} ({about})", one.url),
+            None => one.url.clone(),
+        };
+        listeners.map(line).collect()
     }
 
     /// Where the management address listens, as a URL.
@@ -236,13 +247,12 @@ fn front(bound: &[Bound]) -> Front {
         Address::Tcp(address) => format!("http://{address}"),
         Address::Unix(path, _) => format!("unix:{}", path.display()),
     };
-    let doors = bound.iter().filter_map(|bound| {
-        let name = bound.entrance.environment.clone()?;
-        matches!(bound.address, Address::Tcp(_)).then(|| (name, url(bound)))
+    let listeners = bound.iter().map(|bound| Listening {
+        url: url(bound),
+        entrance: bound.entrance.clone(),
     });
     Front {
-        addresses: bound.iter().map(url).collect(),
-        doors: doors.collect(),
+        listeners: listeners.collect(),
     }
 }
 

@@ -13,7 +13,7 @@ pub fn check_files(config: &Config) -> Result<Vec<Finding>, StartError> {
     for entry in &config.environments {
         Trust::new(entry.ca_file.as_deref()).map_err(StartError::Trust)?;
     }
-    settings::guard(&config.listener, &config.limits, Vec::new())
+    settings::guard(config, Vec::new())
         .map_err(|error| StartError::Unreadable(error.file, error.why))?;
     let Some(files) = settings::tls(config) else {
         return Ok(Vec::new());

@@ -33,8 +33,13 @@ impl Listeners {
     /// Those that are open.
     pub(super) fn open(front: &Front) -> Self {
         Self {
-            main: front.addresses.first().cloned(),
-            own: front.doors.clone(),
+            main: front.listeners.first().map(|main| main.url.clone()),
+            own: front
+                .listeners
+                .iter()
+                .filter(|own| own.entrance.is_own())
+                .filter_map(|own| Some((own.entrance.environment.clone()?, own.url.clone())))
+                .collect(),
         }
     }
 

@@ -1,11 +1,12 @@
 //! From the configuration to each room's own settings.
 
 use super::Extras;
-use crate::config::{Address, Config, Limits, Listener};
-use crate::guard::{CallerSecret, Networks};
+use crate::config::{Address, Config};
+use crate::guard::{CallerSecret, Gate, Networks};
 use crate::listener::{self, Door, Tls, TlsFiles};
-use crate::names::{Entrance, Entry, EntryId, EnvName, Environment};
+use crate::names::{Entrance, Entry, EntryId, EnvName, Environment, ListenerRules};
 use crate::{control, credential, gateway, guard, queue, upstream};
+use ipnet::IpNet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -25,30 +26,46 @@ pub(super) fn tls(config: &Config) -> Option<TlsFiles> {
 }
 
 pub(super) fn doors(config: &Config, tls: Option<&Tls>) -> Vec<Door> {
-    let mode = config.listener.socket_mode;
-    let address = |address: &Address| match address {
+    let address = |address: &Address, mode: u32| match address {
         Address::Tcp(address) => listener::Address::Tcp(*address),
         Address::Unix(path) => listener::Address::Unix(path.clone(), mode),
     };
+    let rules = |rules: &ListenerRules| rules.restrict().then(|| rules.clone());
+    let usual = &config.listener;
     let main = Door {
-        address: address(&config.listener.address),
+        address: address(&usual.address, usual.socket_mode),
         entrance: Entrance {
-            name: "listener".to_owned(),
+            name: usual.rules.table.clone(),
             environment: None,
+            rules: rules(&usual.rules),
         },
         tls: tls.cloned(),
     };
-    let own = config.environments.iter().filter_map(|entry| {
+    let of_environments = config.environments.iter().filter_map(|entry| {
         Some(Door {
-            address: address(entry.listen.as_ref()?),
+            address: address(entry.listen.as_ref()?, usual.socket_mode),
             entrance: Entrance {
                 name: format!("environments.{}", entry.environment.local),
                 environment: Some(entry.environment.local.clone()),
+                // else an environment's own listener would be a way around them
+                rules: rules(&usual.rules),
             },
             tls: tls.cloned(),
         })
     });
-    std::iter::once(main).chain(own).collect()
+    let further = config.listeners.iter().map(|own| Door {
+        address: address(&own.address, own.socket_mode),
+        entrance: Entrance {
+            name: own.rules.table.clone(),
+            environment: own.environment.clone(),
+            rules: rules(&own.rules),
+        },
+        tls: tls.cloned(),
+    });
+    std::iter::once(main)
+        .chain(of_environments)
+        .chain(further)
+        .collect()
 }
 
 pub(super) fn entries(config: &Config) -> Vec<Arc<Entry>> {
@@ -97,16 +114,25 @@ fn template(config: &Config) -> Environment {
 }
 
 pub(super) fn guard(
-    listener: &Listener,
-    limits: &Limits,
+    config: &Config,
     bound: Vec<SocketAddr>,
 ) -> Result<guard::Settings, Unreadable> {
-    let secret = listener.secret_file.as_deref().map(secret).transpose()?;
+    let (listener, limits) = (&config.listener, &config.limits);
+    let gate = |networks: &[IpNet], file: Option<&Path>| {
+        Ok(Gate {
+            networks: Networks::new(networks.to_vec()),
+            secret: file.map(secret).transpose()?,
+        })
+    };
+    let own = config.listeners.iter().map(|own| {
+        let gate = gate(&own.networks, own.secret_file.as_deref())?;
+        Ok((own.rules.table.clone(), gate))
+    });
     Ok(guard::Settings {
-        networks: Networks::new(listener.networks.clone()),
+        gate: gate(&listener.networks, listener.secret_file.as_deref())?,
+        own_gates: own.collect::<Result<_, _>>()?,
         hosts: guard::HostRules::new(bound, &listener.hosts),
         trusted_origins: listener.trusted_origins.clone(),
-        secret,
         header_count: limits.header_count,
         target_size: limits.target_size,
     })

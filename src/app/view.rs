@@ -5,8 +5,7 @@ use crate::control::Discovery;
 use crate::gateway::Shared;
 use crate::guard::HostRules;
 use crate::management::View;
-use crate::names::Peer;
-use crate::names::{Described, EnvName};
+use crate::names::{Described, EnvName, Peer, Policy};
 use crate::queue::Snapshot;
 use crate::runtime::Moment;
 use crate::telemetry::Observed;
@@ -34,6 +33,28 @@ impl GatewayView {
             hosts,
             stopping,
         }
+    }
+
+    /// Every listener and what it lets pass.
+    fn listeners(&self) -> Vec<Value> {
+        let listeners = self.shared.front.listeners.iter();
+        listeners
+            .map(|listening| {
+                let entrance = &listening.entrance;
+                let rules = entrance.rules.as_ref();
+                let words = |list: &[Vec<String>]| -> Vec<String> {
+                    list.iter().map(|command| command.join(" ")).collect()
+                };
+                json!({
+                    "name": entrance.name,
+                    "url": listening.url,
+                    "environment": entrance.environment.as_ref().map(EnvName::as_str),
+                    "policy": rules.map_or(Policy::All, |rules| rules.policy).word(),
+                    "allow": rules.map(|rules| words(&rules.allow)).unwrap_or_default(),
+                    "deny": rules.map(|rules| words(&rules.deny)).unwrap_or_default(),
+                })
+            })
+            .collect()
     }
 
     /// The last refusals, newest first.
@@ -131,6 +152,7 @@ impl View for GatewayView {
                     "access_mode": described.and_then(|described| described.access_mode.as_deref()),
                     "webserver_host": described.and_then(|described| described.webserver_host.as_deref()),
                     "default": default == Some(entry.id),
+                    "policy": environment.policy.word(),
                     "urls": listeners.of(environment, default == Some(entry.id)),
                     "ready": self.shared.trouble(entry).is_none(),
                     "trouble": self.shared.trouble(entry).map(|why| why.to_string()),
@@ -156,6 +178,7 @@ impl View for GatewayView {
             "version": env!("CARGO_PKG_VERSION"),
             "stopping": self.stopping.load(Ordering::Relaxed),
             "url": listeners.shared(),
+            "listeners": self.listeners(),
             "environments": environments,
             "discovery": self.shared.discovery.as_ref().map(|search| places(search)),
             "faults": self.shared.metrics.faults(),

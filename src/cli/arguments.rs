@@ -2,7 +2,9 @@
 
 use super::logging::Logging;
 use super::terminal::Terminal;
-use super::{Exit, airflow, check, commands, demo, emulator, environments, open, serve, wait};
+use super::{
+    Exit, airflow, check, commands, complete, demo, emulator, environments, open, serve, wait,
+};
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
@@ -66,6 +68,12 @@ pub(super) enum Command {
         /// The shell
         shell: Shell,
     },
+    /// Tell a shell what may stand at the cursor
+    #[command(
+        hide = true,
+        after_help = "Example: mwaa-gateway complete -- mwaa-gateway airflow -e ''"
+    )]
+    Complete(complete::Options),
     /// Print the manual page
     #[command(after_help = "Example: mwaa-gateway man | man -l -")]
     Man,
@@ -77,6 +85,7 @@ impl Command {
     pub(super) const fn usual_log(&self) -> &'static str {
         match self {
             Self::Airflow(_) => "error",
+            Self::Complete(_) => "off",
             Self::Serve(_)
             | Self::Demo(_)
             | Self::Emulator(_)

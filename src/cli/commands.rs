@@ -1,45 +1,80 @@
-//! `commands`: which Airflow commands pass, which do not, and why.
+//! `commands`: which Airflow commands pass, which do not, what each takes, and why.
 
 use super::Exit;
 use super::terminal::Terminal;
+use super::tried;
 use crate::names::AirflowVersion;
-use crate::policy::{Match, Row, Verdict, listing, release_for};
+use crate::policy::{Match, Row, Signature, Takes, Verdict, listing, release_for, signatures};
 use clap::{Args, ValueEnum};
+use std::error::Error;
 use std::fmt::Write as _;
 
 /// The options of `commands`.
 #[derive(Debug, Args)]
 pub(super) struct Options {
+    /// Show what this command, or each command of this group, takes
+    #[arg(value_name = "COMMAND", conflicts_with = "line")]
+    command: Vec<String>,
     /// The Airflow version to list for
     #[arg(long, value_name = "VERSION", default_value = "2.10.3")]
     airflow_version: AirflowVersion,
+    /// Say how this command line is read and whether it passes (`-`: each line of stdin);
+    /// nothing is sent
+    #[arg(long = "try", value_name = "LINE", allow_hyphen_values = true)]
+    line: Option<String>,
     /// How to print
     #[arg(long, value_enum, default_value_t)]
     output: Output,
 }
 
-#[derive(Debug, Clone, Copy, Default, ValueEnum)]
-enum Output {
+/// How to print.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum Output {
     /// Aligned columns
     #[default]
     Table,
-    /// A JSON array of objects
+    /// JSON
     Json,
 }
 
 pub(super) fn run(options: &Options, terminal: &Terminal) -> Exit {
-    let (release, how) = release_for(options.airflow_version);
+    let version = options.airflow_version;
+    let (release, how) = release_for(version);
     if how != Match::Exact {
         terminal.say(format_args!(
-            "MWAA has no list for Airflow {}; this is the one of {}",
-            options.airflow_version,
+            "MWAA has no list for Airflow {version}; this is the one of {}",
             release.version()
         ));
     }
-    let rows = listing(options.airflow_version);
-    match options.output {
-        Output::Table => terminal.data(table(&rows)),
-        Output::Json => match serde_json::to_string_pretty(&rows) {
+    if let Some(line) = &options.line {
+        return tried::run(line, version, options.output, terminal);
+    }
+    if options.command.is_empty() {
+        let rows = listing(version);
+        return print(terminal, options.output, &rows, || table(&rows));
+    }
+    let found = signatures(&options.command, version);
+    if found.is_empty() {
+        let asked = options.command.join(" ");
+        let unknown: Box<dyn Error> =
+            format!("Airflow {version} has no command `{asked}`").into();
+        let hint = "`mwaa-gateway commands` lists all";
+        return terminal.fail(Exit::Failed, unknown.as_ref(), Some(hint));
+    }
+    print(terminal, options.output, &found, || {
+        found.iter().map(describe).collect::<Vec<_>>().join("\n")
+    })
+}
+
+fn print(
+    terminal: &Terminal,
+    output: Output,
+    data: &impl serde::Serialize,
+    text: impl FnOnce() -> String,
+) -> Exit {
+    match output {
+        Output::Table => terminal.data(text()),
+        Output::Json => match serde_json::to_string_pretty(data) {
             Ok(json) => terminal.data(format_args!("{json}\n")),
             Err(error) => return terminal.fail(Exit::Failed, &error, None),
         },
@@ -51,15 +86,52 @@ fn table(rows: &[Row]) -> String {
     let width = rows.iter().map(|row| row.command.len()).max().unwrap_or(0);
     let mut text = format!("{:width$}  {:8}  WHY\n", "COMMAND", "VERDICT");
     for row in rows {
-        let verdict = match row.verdict {
-            Verdict::Supported => "passes",
-            Verdict::Conditional => "may fail",
-            Verdict::Unsupported => "refused",
-        };
-        let why = [row.reason.as_str(), row.note].join("; ");
-        let why = why.trim_end_matches("; ");
+        let verdict = verdict(row.verdict);
         // writing to a String does not fail
-        let _infallible = writeln!(text, "{:width$}  {verdict:8}  {why}", row.command);
+        let _infallible = writeln!(text, "{:width$}  {verdict:8}  {}", row.command, why(row));
+    }
+    text
+}
+
+const fn verdict(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Supported => "passes",
+        Verdict::Conditional => "may fail",
+        Verdict::Unsupported => "refused",
+    }
+}
+
+fn why(row: &Row) -> String {
+    let why = [row.reason.as_str(), row.note].join("; ");
+    why.trim_end_matches("; ").to_owned()
+}
+
+/// One command and a line for each of its arguments.
+fn describe(signature: &Signature) -> String {
+    let row = &signature.command;
+    let mut text = format!("{}: {}: {}\n", row.command, verdict(row.verdict), why(row));
+    let names = signature.arguments.iter().map(|a| a.spellings.join("/"));
+    let names: Vec<_> = names.collect();
+    let width = names.iter().map(String::len).max().unwrap_or(0);
+    for (argument, name) in signature.arguments.iter().zip(&names) {
+        let takes = match argument.takes {
+            Takes::Flag => "",
+            Takes::Optional => "[VALUE]",
+            Takes::Several => "VALUE...",
+            Takes::Value => "VALUE",
+        };
+        let (takes, verdict) = if name.starts_with('-') {
+            (takes, verdict(argument.verdict))
+        } else {
+            ("", "")
+        };
+        let needed = if argument.required { "needed" } else { "" };
+        let line = format!(
+            "  {name:width$}  {takes:8}  {needed:6}  {verdict:8}  {}",
+            argument.reason
+        );
+        // writing to a String does not fail
+        let _infallible = writeln!(text, "{}", line.trim_end());
     }
     text
 }

@@ -96,6 +96,16 @@ impl Inputs {
         named.map(|given| given.value.as_str()).collect()
     }
 
+    /// The configuration with all its environments, whichever are named; quietly.
+    pub(super) fn all_environments(&self) -> Option<Config> {
+        let overrides = Overrides {
+            environments: Vec::new(),
+            ..self.overrides.clone()
+        };
+        let search = Search::from_environment();
+        config::load(self.config.as_deref(), &overrides, &search).ok()
+    }
+
     /// Reads the configuration, or tells all that is wrong with it.
     pub(super) fn load(&self, terminal: &Terminal) -> Result<Config, Exit> {
         config::load(

@@ -7,6 +7,7 @@ mod browser;
 mod check;
 mod client;
 mod commands;
+mod complete;
 mod demo;
 mod emulator;
 mod environments;
@@ -22,6 +23,7 @@ mod open;
 mod serve;
 mod signals;
 mod terminal;
+mod tried;
 mod wait;
 
 pub use exit::Exit;
@@ -71,6 +73,7 @@ fn dispatch(terminal: &Terminal) -> Exit {
         Command::Open(options) => open::run(&options, terminal),
         Command::Wait(options) => wait::run(&options, terminal),
         Command::Completions { shell } => manual::completions(shell, terminal),
+        Command::Complete(options) => complete::run(&options, terminal),
         Command::Man => manual::page(terminal),
     }
 }

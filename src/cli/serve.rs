@@ -60,8 +60,8 @@ pub(super) fn control(
 
 /// Says where to find the gateway.
 pub(super) fn announce(built: &Built, terminal: &Terminal) {
-    for url in built.urls() {
-        terminal.say(format_args!("listening on {url}"));
+    for listener in built.listeners() {
+        terminal.say(format_args!("listening on {listener}"));
     }
     if let Some(url) = built.management_url() {
         terminal.say(format_args!("management on {url}"));

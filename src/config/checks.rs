@@ -3,13 +3,15 @@
 use super::draft::Draft;
 use super::keys::TLS_TABLE;
 use super::problems::{Complaint, Place};
-use super::{Address, Config, Listener, disk};
+use super::{Address, Config, Listener, disk, listeners};
+use std::path::PathBuf;
 
 /// Runs all checks; what they find is in the draft's problems.
 pub(super) fn check(draft: &mut Draft) {
     check_addresses(draft);
     check_defaults(draft);
     check_commands(draft);
+    listeners::check(draft);
     check_limits(draft);
     check_listener(draft);
     check_tls(draft);
@@ -34,6 +36,11 @@ fn addresses(draft: &Draft) -> Vec<(String, Address)> {
             all.push((key, address.clone()));
         }
     }
+    for own in &draft.own_listeners {
+        if let Some(address) = &own.address {
+            all.push((format!("{}.address", own.rules.table), address.clone()));
+        }
+    }
     all.retain(|(key, _)| !draft.is_broken(key));
     all
 }
@@ -42,7 +49,17 @@ fn check_addresses(draft: &mut Draft) {
     let all = addresses(draft);
     let guarded = draft.has_tls()
         && (draft.listener.secret_file.is_some() || draft.tls.client_ca.is_some());
-    for (index, (key, address)) in all.iter().enumerate() {
+    let has_secret = |key: &str| {
+        let mut own = draft.own_listeners.iter();
+        own.any(|own| {
+            own.secret_file.is_some() && key == format!("{}.address", own.rules.table)
+        })
+    };
+    let guarded: Vec<_> = all
+        .iter()
+        .map(|(key, _)| guarded || (draft.has_tls() && has_secret(key)))
+        .collect();
+    for (index, ((key, address), guarded)) in all.iter().zip(guarded).enumerate() {
         if !address.is_local() && !guarded && !draft.listener.dangerous_non_loopback {
             let why = Complaint::new(
                 "is not loopback: whoever reaches it would act with your AWS rights",
@@ -90,16 +107,20 @@ fn check_defaults(draft: &mut Draft) {
 }
 
 fn check_commands(draft: &mut Draft) {
-    let mut both = Vec::new();
+    let mut lists = Vec::new();
     for entry in &draft.environments {
         let environment = &entry.environment;
-        for words in environment
-            .allow
-            .iter()
-            .filter(|w| environment.deny.contains(w))
-        {
-            let key = format!("environments.{}.deny", environment.local);
-            both.push((key, words.join(" ")));
+        let table = format!("environments.{}", environment.local);
+        lists.push((table, &environment.allow, &environment.deny));
+    }
+    let own = draft.own_listeners.iter().map(|own| &own.rules);
+    for rules in own.chain([&draft.listener.rules]) {
+        lists.push((rules.table.clone(), &rules.allow, &rules.deny));
+    }
+    let mut both = Vec::new();
+    for (table, allow, deny) in lists {
+        for words in allow.iter().filter(|words| deny.contains(words)) {
+            both.push((format!("{table}.deny"), words.join(" ")));
         }
     }
     both.retain(|(key, _)| !draft.is_broken(key));
@@ -168,10 +189,10 @@ fn check_tls(draft: &mut Draft) {
 
 impl Listener {
     /// Whether TLS and a secret or client certificates keep strangers out.
-    fn is_guarded(&self) -> bool {
+    fn is_guarded(&self, secret_file: Option<&PathBuf>) -> bool {
         self.tls
             .as_ref()
-            .is_some_and(|tls| tls.client_ca.is_some() || self.secret_file.is_some())
+            .is_some_and(|tls| tls.client_ca.is_some() || secret_file.is_some())
     }
 }
 
@@ -179,20 +200,28 @@ impl Config {
     /// Things that are allowed but that people should know of, one line each.
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
-        let mut wide = vec![("listener.address".to_owned(), &self.listener.address)];
+        let usual = self.listener.secret_file.as_ref();
+        let mut wide = vec![("listener.address".to_owned(), &self.listener.address, usual)];
         for entry in &self.environments {
             if let Some(address) = &entry.listen {
-                wide.push((
-                    format!("environments.{}.listen", entry.environment.local),
-                    address,
-                ));
+                let key = format!("environments.{}.listen", entry.environment.local);
+                wide.push((key, address, usual));
             }
         }
-        wide.retain(|(_, address)| !address.is_local() && !self.listener.is_guarded());
-        let open = self.listener.secret_file.is_none();
+        for own in &self.listeners {
+            let key = format!("{}.address", own.rules.table);
+            wide.push((key, &own.address, own.secret_file.as_ref()));
+        }
+        wide.retain(|(_, address, secret)| {
+            !address.is_local() && !self.listener.is_guarded(*secret)
+        });
         let plain = self.listener.tls.is_none();
-        for (key, address) in wide {
-            let secret = if open { " and asks for no secret" } else { "" };
+        for (key, address, secret) in wide {
+            let secret = if secret.is_none() {
+                " and asks for no secret"
+            } else {
+                ""
+            };
             let clear = if plain { ", unencrypted" } else { "" };
             warnings.push(format!(
                 "{key} = \"{address}\" is wider than loopback{clear}{secret}"
@@ -200,6 +229,7 @@ impl Config {
         }
         let key = self.listener.tls.as_ref().map(|tls| tls.key.as_path());
         warnings.extend(key.and_then(disk::loose_key));
+        warnings.extend(listeners::idle_allows(self));
         warnings
     }
 }

@@ -18,6 +18,12 @@ pub(super) fn check(draft: &mut Draft) {
             Content::Secret,
         ));
     }
+    for own in &draft.own_listeners {
+        if let Some(file) = &own.secret_file {
+            let key = format!("{}.secret_file", own.rules.table);
+            files.push((key, file.clone(), Content::Secret));
+        }
+    }
     let tls = [
         (&draft.tls.certificate, "certificate", Content::Certificates),
         (&draft.tls.key, "key", Content::Key),

@@ -1,11 +1,13 @@
 //! A configuration on its way: what setters write into, with the place of every value.
 
-use super::keys::{ENVIRONMENT_TABLE, KEYS, Key, Shown, TLS_TABLE};
+use super::keys::{ENVIRONMENT_TABLE, KEYS, Key, LISTENERS_TABLE, Shown, TLS_TABLE};
 use super::problems::{Complaint, Place, Problem, Problems, shown};
 use super::{
-    Address, Aws, Config, EnvironmentEntry, Limits, Listener, Management, Tls, assign,
+    Address, Aws, Config, EnvironmentEntry, Limits, Listener, Management, OwnListener, Tls,
+    assign,
 };
-use crate::names::{EnvName, Environment};
+use crate::names::{EnvName, Environment, ListenerRules};
+use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -15,6 +17,9 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(super) struct Draft {
     pub(super) listener: Listener,
+    /// The further listener whose table is being read.
+    pub(super) own_listener: OwnListenerDraft,
+    pub(super) own_listeners: Vec<OwnListenerDraft>,
     /// The table of the TLS listener, if it was begun.
     pub(super) tls: TlsDraft,
     pub(super) management: Management,
@@ -28,6 +33,44 @@ pub(super) struct Draft {
     pub(super) problems: Problems,
     places: BTreeMap<String, Place>,
     broken: BTreeSet<String>,
+}
+
+/// A further listener so far; what it does not say is as in `[listener]`.
+#[derive(Debug, Clone)]
+pub(super) struct OwnListenerDraft {
+    pub(super) name: EnvName,
+    pub(super) address: Option<Address>,
+    pub(super) socket_mode: Option<u32>,
+    pub(super) environment: Option<EnvName>,
+    pub(super) networks: Option<Vec<IpNet>>,
+    pub(super) secret_file: Option<PathBuf>,
+    pub(super) rules: ListenerRules,
+}
+
+impl OwnListenerDraft {
+    fn new(name: EnvName) -> Self {
+        Self {
+            address: None,
+            socket_mode: None,
+            environment: None,
+            networks: None,
+            secret_file: None,
+            rules: ListenerRules::open(format!("listeners.{name}")),
+            name,
+        }
+    }
+
+    fn finish(self, usual: &Listener) -> Option<OwnListener> {
+        Some(OwnListener {
+            name: self.name,
+            address: self.address?,
+            socket_mode: self.socket_mode.unwrap_or(usual.socket_mode),
+            environment: self.environment,
+            networks: self.networks.unwrap_or_else(|| usual.networks.clone()),
+            secret_file: self.secret_file.or_else(|| usual.secret_file.clone()),
+            rules: self.rules,
+        })
+    }
 }
 
 /// The TLS listener's files so far.
@@ -63,7 +106,10 @@ impl Draft {
                 secret_file: None,
                 dangerous_non_loopback: false,
                 tls: None,
+                rules: ListenerRules::open("listener"),
             },
+            own_listener: OwnListenerDraft::new(unnamed.clone()),
+            own_listeners: Vec::new(),
             tls: TlsDraft::default(),
             management: Management { address: nowhere },
             aws: Aws::default(),
@@ -75,7 +121,7 @@ impl Draft {
             places: BTreeMap::new(),
             broken: BTreeSet::new(),
         };
-        draft.set_defaults(|key| key.table != ENVIRONMENT_TABLE);
+        draft.set_defaults(|key| !key.table.ends_with(".*"));
         draft
     }
 
@@ -83,6 +129,12 @@ impl Draft {
     pub(super) fn begin(&mut self, local: EnvName, name: &str) {
         self.environment = blank(local, name.into());
         self.set_defaults(|key| key.table == ENVIRONMENT_TABLE);
+    }
+
+    /// Begins a further listener, likewise.
+    pub(super) fn begin_listener(&mut self, name: EnvName) {
+        self.own_listener = OwnListenerDraft::new(name);
+        self.set_defaults(|key| key.table == LISTENERS_TABLE);
     }
 
     fn set_defaults(&mut self, wanted: fn(&Key) -> bool) {
@@ -154,7 +206,10 @@ impl Draft {
                 .take()
                 .or_else(|| shared(&self.aws.endpoint_url));
         }
+        let own = self.own_listeners.into_iter();
+        let listeners = own.filter_map(|own| own.finish(&self.listener)).collect();
         Ok(Config {
+            listeners,
             listener: self.listener,
             management: self.management,
             aws: self.aws,

@@ -50,7 +50,7 @@ pub const VARIABLES: &[Variable] = &[
     },
     Variable {
         name: TERM,
-        doc: "`dumb`: progress is told in lines that stay.",
+        doc: "`dumb` or not set: progress is told in lines that stay.",
     },
     Variable {
         name: AWS_PROFILE,
@@ -137,9 +137,9 @@ pub fn no_color() -> bool {
     read(NO_COLOR).is_some()
 }
 
-/// Whether the terminal can only show line after line.
+/// Whether the terminal can only show line after line, as far as is known.
 pub fn dumb_terminal() -> bool {
-    read(TERM).is_some_and(|term| term == "dumb")
+    read(TERM).is_none_or(|term| term == "dumb")
 }
 
 /// The profile that the AWS SDK takes where none is configured. The SDK reads it too: here it is

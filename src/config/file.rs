@@ -3,7 +3,7 @@
 
 use super::assign::{assign, kind_of};
 use super::draft::Draft;
-use super::keys::{self, ENVIRONMENT_TABLE, TABLES, TLS_TABLE};
+use super::keys::{self, ENVIRONMENT_TABLE, LISTENERS_TABLE, TABLES, TLS_TABLE};
 use super::problems::{Complaint, Place, Problem, Problems, shown, shown_key};
 use super::search::{Found, Lines};
 use super::suggest;
@@ -43,7 +43,11 @@ pub(super) fn read(found: &Found, draft: &mut Draft) -> Result<(), Problems> {
         let place = source.at(&name.span());
         match name.get_ref().as_ref() {
             "environments" => read_environments(draft, &source, value),
-            table if table != TLS_TABLE && TABLES.iter().any(|(known, _)| *known == table) => {
+            "listeners" => read_listeners(draft, &source, value),
+            table
+                if !keys::is_optional(table)
+                    && TABLES.iter().any(|(known, _)| *known == table) =>
+            {
                 if let Some(entries) = as_table(draft, &source, table, value) {
                     read_table(draft, &source, table, table, &entries);
                 }
@@ -137,6 +141,40 @@ fn read_environments(draft: &mut Draft, source: &Source<'_>, value: &Spanned<DeV
             let entry = draft.environment.clone();
             draft.environments.push(entry);
         }
+    }
+}
+
+fn read_listeners(draft: &mut Draft, source: &Source<'_>, value: &Spanned<DeValue<'_>>) {
+    let DeValue::Table(table) = value.get_ref() else {
+        let what = format!("expected tables, found {}", kind_of(value.get_ref()));
+        let hint = "begin each further listener with a line [listeners.NAME]".to_owned();
+        return draft.refuse("listeners", source.at(&value.span()), what, Some(hint));
+    };
+    for (name, value) in in_order(table) {
+        let text = name.get_ref().as_ref();
+        let path = format!("listeners.{}", shown_key(text));
+        let at = source.at(&name.span());
+        if !matches!(value.get_ref(), DeValue::Table(_))
+            && keys::of(LISTENERS_TABLE).any(|key| key.name == text)
+        {
+            let hint = format!("`{text}` belongs in [listener] or [listeners.NAME]");
+            draft.refuse(&path, at, "unknown key", Some(hint));
+            continue;
+        }
+        let Some(entries) = as_table(draft, source, &path, value) else {
+            continue;
+        };
+        let Some(name) = EnvName::new(text) else {
+            let why = Complaint::new("can't be the name of a listener")
+                .hint("use 1 to 63 of a-z, 0-9 and -, not at either end");
+            draft.complain(&path, at, text, why);
+            continue;
+        };
+        draft.begin_listener(name);
+        read_table(draft, source, LISTENERS_TABLE, &path, &entries);
+        draft.placed(&path, at);
+        let own = draft.own_listener.clone();
+        draft.own_listeners.push(own);
     }
 }
 

@@ -98,6 +98,11 @@ pub(super) const TABLES: &[(&str, &str)] = &[
         "With this table every TCP listener speaks TLS, and nothing else; a unix socket stays plain.",
     ),
     (
+        LISTENERS_TABLE,
+        "One table for each listener besides the one above: another address with rules of its own, \
+         such as one that only reads.",
+    ),
+    (
         "management",
         "Health and metrics, on a socket of their own.",
     ),
@@ -119,9 +124,12 @@ pub(super) const TABLES: &[(&str, &str)] = &[
 /// The table of the TLS listener's keys.
 pub(super) const TLS_TABLE: &str = "listener.tls";
 
+/// The table of the keys of a further listener: `*` is its name.
+pub(super) const LISTENERS_TABLE: &str = "listeners.*";
+
 /// Tables that mean something by being there, so the annotated file leaves them out.
 pub(super) fn is_optional(table: &str) -> bool {
-    [TLS_TABLE, ENVIRONMENT_TABLE].contains(&table)
+    [TLS_TABLE, LISTENERS_TABLE, ENVIRONMENT_TABLE].contains(&table)
 }
 
 /// The table of an environment's keys: `*` is its local name.
@@ -211,6 +219,52 @@ pub(super) static KEYS: &[Key] = &[
         kind: Kind::Flag(|draft, value| draft.listener.dangerous_non_loopback = value),
     },
     Key {
+        table: "listener",
+        name: "policy",
+        doc: "What passes here of what the rules of the environment let pass; \"all\" takes nothing away. Holds for environments.NAME.listen too.",
+        shown: Shown::Default("\"all\""),
+        kind: Kind::Choice(&[
+            ("supported", |draft| {
+                draft.listener.rules.policy = Policy::Supported;
+            }),
+            ("read-only", |draft| {
+                draft.listener.rules.policy = Policy::ReadOnly;
+            }),
+            ("operator", |draft| {
+                draft.listener.rules.policy = Policy::Operator;
+            }),
+            ("all", |draft| draft.listener.rules.policy = Policy::All),
+        ]),
+    },
+    Key {
+        table: "listener",
+        name: "allow",
+        doc: "CLI commands added to this listener's policy; never more than the environment lets pass.",
+        shown: Shown::Default("[]"),
+        kind: Kind::List {
+            clear: |draft| draft.listener.rules.allow.clear(),
+            push: |draft, text| {
+                let words = values::command(text)?;
+                draft.listener.rules.allow.push(words);
+                Ok(())
+            },
+        },
+    },
+    Key {
+        table: "listener",
+        name: "deny",
+        doc: "CLI commands taken from this listener's policy.",
+        shown: Shown::Default("[]"),
+        kind: Kind::List {
+            clear: |draft| draft.listener.rules.deny.clear(),
+            push: |draft, text| {
+                let words = values::command(text)?;
+                draft.listener.rules.deny.push(words);
+                Ok(())
+            },
+        },
+    },
+    Key {
         table: TLS_TABLE,
         name: "certificate",
         doc: "A PEM file with the server's certificate and, after it, those that signed it.",
@@ -239,6 +293,122 @@ pub(super) static KEYS: &[Key] = &[
             absent: "clients show no certificate",
         },
         kind: Kind::Path(|draft| &mut draft.tls.client_ca),
+    },
+    Key {
+        table: LISTENERS_TABLE,
+        name: "address",
+        doc: "The address to listen on: \"IP:port\" or \"unix:/path\".",
+        shown: Shown::Example {
+            value: "\"unix:/run/mwaa-gateway/agents.sock\"",
+            absent: "the table needs one",
+        },
+        kind: Kind::Text(|draft, text| {
+            draft.own_listener.address = Some(address(draft, text)?);
+            Ok(())
+        }),
+    },
+    Key {
+        table: LISTENERS_TABLE,
+        name: "socket_mode",
+        doc: "The permissions of its unix socket, in octal.",
+        shown: Shown::Example {
+            value: "\"0660\"",
+            absent: "listener.socket_mode",
+        },
+        kind: Kind::Text(|draft, text| {
+            draft.own_listener.socket_mode = Some(values::mode(text)?);
+            Ok(())
+        }),
+    },
+    Key {
+        table: LISTENERS_TABLE,
+        name: "environment",
+        doc: "The local name of the only environment that it serves, whatever the Host.",
+        shown: Shown::Example {
+            value: "\"prod\"",
+            absent: "it serves all of them",
+        },
+        kind: Kind::Text(|draft, text| {
+            draft.own_listener.environment = Some(super::file::local_name(text)?);
+            Ok(())
+        }),
+    },
+    Key {
+        table: LISTENERS_TABLE,
+        name: "networks",
+        doc: "The networks that its clients may connect from.",
+        shown: Shown::Example {
+            value: "[\"127.0.0.0/8\"]",
+            absent: "listener.networks",
+        },
+        kind: Kind::List {
+            clear: |draft| draft.own_listener.networks = Some(Vec::new()),
+            push: |draft, text| {
+                let network = values::network(text)?;
+                draft
+                    .own_listener
+                    .networks
+                    .get_or_insert_default()
+                    .push(network);
+                Ok(())
+            },
+        },
+    },
+    Key {
+        table: LISTENERS_TABLE,
+        name: "secret_file",
+        doc: "A file with a secret of its own, which its clients must send in Mwaa-Gateway-Secret.",
+        shown: Shown::Example {
+            value: "\"/run/secrets/agents\"",
+            absent: "listener.secret_file",
+        },
+        kind: Kind::Path(|draft| &mut draft.own_listener.secret_file),
+    },
+    Key {
+        table: LISTENERS_TABLE,
+        name: "policy",
+        doc: "What passes here of what the rules of the environment let pass: \"all\" takes nothing away, \"read-only\" leaves only reads that show no secrets.",
+        shown: Shown::Default("\"all\""),
+        kind: Kind::Choice(&[
+            ("supported", |draft| {
+                draft.own_listener.rules.policy = Policy::Supported;
+            }),
+            ("read-only", |draft| {
+                draft.own_listener.rules.policy = Policy::ReadOnly;
+            }),
+            ("operator", |draft| {
+                draft.own_listener.rules.policy = Policy::Operator;
+            }),
+            ("all", |draft| draft.own_listener.rules.policy = Policy::All),
+        ]),
+    },
+    Key {
+        table: LISTENERS_TABLE,
+        name: "allow",
+        doc: "CLI commands added to this listener's policy; never more than the environment lets pass.",
+        shown: Shown::Default("[]"),
+        kind: Kind::List {
+            clear: |draft| draft.own_listener.rules.allow.clear(),
+            push: |draft, text| {
+                let words = values::command(text)?;
+                draft.own_listener.rules.allow.push(words);
+                Ok(())
+            },
+        },
+    },
+    Key {
+        table: LISTENERS_TABLE,
+        name: "deny",
+        doc: "CLI commands taken from this listener's policy.",
+        shown: Shown::Default("[]"),
+        kind: Kind::List {
+            clear: |draft| draft.own_listener.rules.deny.clear(),
+            push: |draft, text| {
+                let words = values::command(text)?;
+                draft.own_listener.rules.deny.push(words);
+                Ok(())
+            },
+        },
     },
     Key {
         table: "management",
@@ -776,7 +946,7 @@ pub(super) static KEYS: &[Key] = &[
     Key {
         table: ENVIRONMENT_TABLE,
         name: "policy",
-        doc: "The commands that pass: \"supported\" (what MWAA runs), \"read-only\", \"operator\" (also runs and pauses DAGs) or \"all\".",
+        doc: "What passes: \"supported\" (the commands that MWAA runs), \"read-only\" (no changes and no secrets, on the REST API and in the UI too), \"operator\" (commands that read, run and pause) or \"all\".",
         shown: Shown::Default("\"supported\""),
         kind: Kind::Choice(&[
             ("supported", |draft| {
@@ -796,12 +966,12 @@ pub(super) static KEYS: &[Key] = &[
     Key {
         table: ENVIRONMENT_TABLE,
         name: "allow",
-        doc: "CLI commands added to the policy, such as \"pools set\".",
+        doc: "CLI commands added to the policy, such as \"pools set\", and options, such as \"dags list --subdir\".",
         shown: Shown::Default("[]"),
         kind: Kind::List {
             clear: |draft| draft.environment.environment.allow.clear(),
             push: |draft, text| {
-                let words = values::command(text)?;
+                let words = values::allowed(text)?;
                 draft.environment.environment.allow.push(words);
                 Ok(())
             },

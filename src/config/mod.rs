@@ -10,6 +10,7 @@ pub mod env;
 mod file;
 mod hosts;
 mod keys;
+mod listeners;
 mod overrides;
 mod problems;
 pub mod reference;
@@ -23,7 +24,7 @@ pub use overrides::{Given, Overrides};
 pub use problems::{Place, Problem, Problems};
 pub use search::Search;
 
-use crate::names::{Environment, Region};
+use crate::names::{EnvName, Environment, ListenerRules, Region};
 use ipnet::IpNet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -34,6 +35,8 @@ use std::time::Duration;
 pub struct Config {
     /// Where clients connect, and who may.
     pub listener: Listener,
+    /// The listeners besides it, in the order of the file.
+    pub listeners: Vec<OwnListener>,
     /// The address of health and metrics.
     pub management: Management,
     /// How AWS is asked.
@@ -65,6 +68,27 @@ pub struct Listener {
     pub dangerous_non_loopback: bool,
     /// What TCP listeners need for TLS; `None` means plain HTTP.
     pub tls: Option<Tls>,
+    /// What passes here of what the environment lets pass.
+    pub rules: ListenerRules,
+}
+
+/// A listener besides the first. Names, TLS and origins are those of [`Listener`].
+#[derive(Debug, Clone)]
+pub struct OwnListener {
+    /// Its name in the configuration.
+    pub name: EnvName,
+    /// The address to listen on.
+    pub address: Address,
+    /// The permissions of a unix socket.
+    pub socket_mode: u32,
+    /// The only environment that it serves.
+    pub environment: Option<EnvName>,
+    /// The networks that clients may connect from.
+    pub networks: Vec<IpNet>,
+    /// The file whose content clients must send.
+    pub secret_file: Option<PathBuf>,
+    /// What passes here of what the environment lets pass.
+    pub rules: ListenerRules,
 }
 
 /// The files of the TLS listener, all PEM.

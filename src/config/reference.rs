@@ -12,7 +12,12 @@ pub fn annotated_file() -> String {
         let off = if keys::is_optional(table) { "# " } else { "" };
         text.push('\n');
         comment(&mut text, about);
-        let heading = table.replace('*', "prod");
+        let example = if *table == keys::LISTENERS_TABLE {
+            "agents"
+        } else {
+            "prod"
+        };
+        let heading = table.replace('*', example);
         line(&mut text, &format!("{off}[{heading}]"));
         for key in keys::of(table) {
             comment(&mut text, key.doc);

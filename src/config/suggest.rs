@@ -1,6 +1,6 @@
 //! What somebody may have meant who wrote a key that does not exist.
 
-use super::keys::{self, ENVIRONMENT_TABLE, KEYS, TABLES};
+use super::keys::{self, KEYS, TABLES};
 use super::problems::sounds_secret;
 
 /// The nearest of the words, if it is near enough to be meant.
@@ -84,11 +84,7 @@ pub(super) fn for_table(name: &str) -> String {
 
 /// The table as it is written: `[environments.NAME]`.
 pub(super) fn heading(table: &str) -> String {
-    if table == ENVIRONMENT_TABLE {
-        "[environments.NAME]".to_owned()
-    } else {
-        format!("[{table}]")
-    }
+    format!("[{}]", table.replace('*', "NAME"))
 }
 
 /// Without case, and with `_` for `-`; cut, so that a long key costs nothing.
@@ -107,6 +103,7 @@ fn plain(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::keys::{ENVIRONMENT_TABLE, LISTENERS_TABLE};
     use super::*;
 
     #[test]
@@ -122,6 +119,9 @@ mod tests {
             ("listener", "listen", "did you mean `address`?"),
             ("management", "Port", "did you mean `address`?"),
             (ENVIRONMENT_TABLE, "hosts", "`hosts` belongs in [listener]"),
+            (LISTENERS_TABLE, "polcy", "did you mean `policy`?"),
+            (LISTENERS_TABLE, "listen", "did you mean `address`?"),
+            (LISTENERS_TABLE, "hosts", "`hosts` belongs in [listener]"),
             (
                 "aws",
                 "head_timeouts",
@@ -133,6 +133,7 @@ mod tests {
         }
         assert!(for_key("aws", "secret_access_key").starts_with("no secret belongs"));
         assert_eq!(for_table("listner"), "did you mean `[listener]`?");
+        assert_eq!(for_table("listenrs"), "did you mean `[listeners]`?");
         assert_eq!(for_table("environment"), "did you mean `[environments]`?");
         assert_eq!(for_table("discover"), "`discover` belongs in [aws]");
         assert!(for_table("xyzzy").starts_with("the tables are [listener], "));

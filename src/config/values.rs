@@ -131,6 +131,20 @@ pub(super) fn profile(text: &str) -> Result<String, Complaint> {
     }
 }
 
+/// As [`command`], and with an option behind the command's words that it may be given.
+pub(super) fn allowed(text: &str) -> Result<Vec<String>, Complaint> {
+    let option = text.trim_end().rsplit_once(char::is_whitespace);
+    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_';
+    match option.filter(|(_, word)| word.starts_with("--") && word.bytes().all(plain)) {
+        Some((words, option)) => {
+            let mut words = command(words)?;
+            words.push(option.to_owned());
+            Ok(words)
+        }
+        None => command(text),
+    }
+}
+
 /// Reads an Airflow CLI command into its words.
 pub(super) fn command(text: &str) -> Result<Vec<String>, Complaint> {
     let words: Vec<_> = text.split_whitespace().map(str::to_owned).collect();

@@ -154,6 +154,13 @@ impl Broker {
         self.tokens.obtain(entry).await.ok().map(Renewal)
     }
 
+    /// A token for a second write, which may come long after the first: the live one, or a new
+    /// one.
+    pub async fn current(&self, keyed: &Keyed) -> Option<Renewal> {
+        let entry = keyed.seated.entry();
+        self.tokens.obtain(entry).await.ok().map(Renewal)
+    }
+
     /// Puts a session to the request: the live one, else the one being opened, else a new one.
     pub async fn sign_in(&self, passage: Passage) -> Result<SignedIn, CredentialError> {
         let session = self.sessions.obtain(passage.entry()).await?;

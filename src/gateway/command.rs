@@ -2,6 +2,7 @@
 
 use super::course::{Course, End};
 use super::note::Note;
+use super::send::send;
 use super::{Corridor, Refused, boxed, out_of_reach, whole_body};
 use crate::credential::Keyed;
 use crate::names::Fault;
@@ -11,7 +12,6 @@ use crate::reply::{self, Asked, CliForm, Reply};
 use crate::route::Routed;
 use crate::upstream::{Answered, UpstreamError};
 use bytes::Bytes;
-use http::StatusCode;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -35,6 +35,7 @@ pub(super) async fn cli(
         command: permitted.name(),
         json: permitted.wants_json(),
         version,
+        repeated: false,
     };
     let course = Course::of(&permitted);
     let ticket = shared
@@ -46,6 +47,7 @@ pub(super) async fn cli(
     }
     let seated = ticket.seat(sweeper).await;
     let answered = run(corridor, seated, &course).await?;
+    let asked = course.repeats(asked);
     reply::command(answered, form, &asked, id, limits.cli_output)
         .await
         .map_err(boxed)
@@ -63,7 +65,7 @@ fn events(
     let (id, entry) = (note.id(), Arc::clone(ticket.permitted().entry()));
     let (corridor, news) = (Rc::clone(corridor), Course::news(&course));
     let under_way = async move {
-        match last_line(&corridor, ticket, &asked, &course).await {
+        match last_line(&corridor, ticket, asked, &course).await {
             Ok(line) => line,
             Err(fault) => {
                 let fault = Box::pin(out_of_reach::explain(&corridor, &entry, fault)).await;
@@ -78,15 +80,17 @@ fn events(
 async fn last_line(
     corridor: &Rc<Corridor>,
     ticket: Ticket,
-    asked: &Asked,
+    asked: Asked,
     course: &Rc<Course>,
 ) -> Result<Bytes, Refused> {
     let moved = |standing| course.moved(standing);
     let seated = ticket.seat_telling(&corridor.sweeper, moved).await;
     let answered = run(corridor, seated, course).await?;
-    let limit = corridor.shared.limits.cli_output;
-    let (status, result) = reply::result(answered, asked, limit).await.map_err(boxed)?;
-    Ok(reply::done_line(status, &result))
+    let (asked, limit) = (course.repeats(asked), corridor.shared.limits.cli_output);
+    let (status, result) = reply::result(answered, &asked, limit)
+        .await
+        .map_err(boxed)?;
+    Ok(reply::done_line(status, asked.repeated, &result))
 }
 
 /// From the slot to the web server's answer.
@@ -114,7 +118,7 @@ fn exchange(
 ) -> impl Future<Output = Result<Answered, UpstreamError>> + use<> {
     let (task, until_the_end) = (Rc::clone(corridor), Rc::clone(course));
     let sent = async move {
-        let answered = send(&task, keyed).await;
+        let answered = send(&task, keyed, &until_the_end).await;
         match &answered {
             Ok(answered) => until_the_end.ended(End::Answered(answered.status().as_u16())),
             Err(error) => until_the_end.ended(End::of(error)),
@@ -123,27 +127,6 @@ fn exchange(
     };
     let course = Rc::clone(course);
     corridor.tasks.finish(sent, move || course.is_sent(), drop)
-}
-
-/// Sends; after a 401 or 403, which come before execution, once more with a new token.
-async fn send(corridor: &Corridor, keyed: Keyed) -> Result<Answered, UpstreamError> {
-    let answered = corridor.upstream.send(keyed).await?;
-    if !matches!(
-        answered.status(),
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN
-    ) {
-        return Ok(answered);
-    }
-    let Some(keyed) = answered.keyed() else {
-        return Ok(answered);
-    };
-    match corridor.shared.broker.renew(keyed).await {
-        Some(renewal) => match answered.replay(renewal) {
-            Ok(keyed) => corridor.upstream.send(keyed).await,
-            Err(answered) => Ok(*answered),
-        },
-        None => Ok(answered),
-    }
 }
 
 impl End {

@@ -3,7 +3,7 @@
 use crate::names::RequestId;
 use crate::policy::Permitted;
 use crate::queue::{Run, Standing};
-use crate::reply::Event;
+use crate::reply::{Asked, Event};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -16,6 +16,7 @@ pub(super) struct Course {
     command: &'static str,
     moved: Cell<Option<Standing>>,
     run: RefCell<Option<Arc<Run>>>,
+    repeated: Cell<bool>,
     end: RefCell<Option<End>>,
 }
 
@@ -35,6 +36,7 @@ impl Course {
             command: permitted.name(),
             moved: Cell::new(None),
             run: RefCell::new(None),
+            repeated: Cell::new(false),
             end: RefCell::new(None),
         })
     }
@@ -47,6 +49,21 @@ impl Course {
     /// It has a slot.
     pub(super) fn seated(&self, run: &Arc<Run>) {
         *self.run.borrow_mut() = Some(Arc::clone(run));
+    }
+
+    /// Nobody knows what became of it, and it is written once more.
+    pub(super) fn repeat(&self) {
+        let (id, command) = (self.id, self.command);
+        tracing::info!(%id, command, "its outcome is unknown, and it may be repeated: writing it once more");
+        self.repeated.set(true);
+    }
+
+    /// The same with word of whether it was written twice.
+    pub(super) fn repeats(&self, asked: Asked) -> Asked {
+        Asked {
+            repeated: self.repeated.get(),
+            ..asked
+        }
     }
 
     /// It has ended; the first word counts.

@@ -7,6 +7,7 @@ mod health;
 mod note;
 mod out_of_reach;
 mod own;
+mod send;
 mod sign_in_pages;
 mod web;
 mod whole_body;
@@ -19,7 +20,7 @@ use crate::control::{Discovery, Versions};
 use crate::credential::Broker;
 use crate::guard;
 use crate::listener::Arrived;
-use crate::names::{EnvName, Fault, Known};
+use crate::names::{Entrance, EnvName, Fault, Known};
 use crate::queue::Queues;
 use crate::reply::Reply;
 use crate::route::{self, Destination, Kind};
@@ -61,10 +62,32 @@ pub struct Shared {
 /// Where the gateway listens, for people and for the links of our own pages.
 #[derive(Debug, Clone, Default)]
 pub struct Front {
-    /// Every address, as a URL.
-    pub addresses: Vec<String>,
-    /// The listeners of single environments, as URLs.
-    pub doors: Vec<(EnvName, String)>,
+    /// Every listener, the first one first.
+    pub listeners: Vec<Listening>,
+}
+
+/// An open listener.
+#[derive(Debug, Clone)]
+pub struct Listening {
+    /// Its address, as a URL.
+    pub url: String,
+    /// What it serves and lets pass.
+    pub entrance: Entrance,
+}
+
+impl Front {
+    /// The address that an environment has for itself (`environments.NAME.listen`), as a URL.
+    pub fn own(&self, local: &EnvName) -> Option<&str> {
+        let mut own = self.listeners.iter();
+        let found = own.find(|own| own.entrance.is_own() && own.serves_only(local));
+        found.map(|own| own.url.as_str())
+    }
+}
+
+impl Listening {
+    fn serves_only(&self, local: &EnvName) -> bool {
+        self.entrance.environment.as_ref() == Some(local) && !self.url.starts_with("unix:")
+    }
 }
 
 /// The corridor's own limits.

@@ -3,9 +3,10 @@
 use super::{Corridor, Shared};
 use crate::names::{Directory, Entry, Fault as _};
 use crate::pages::{
-    self, Card, Identity, Overview, QueueState, RefusalRow, RunningCommand, SessionState,
-    Status, TokenState, Trouble,
+    self, Address, Card, Identity, Overview, QueueState, RefusalRow, RunningCommand,
+    SessionState, Status, TokenState, Trouble,
 };
+use crate::policy;
 use crate::queue::Snapshot;
 use crate::reply::{self, Reply};
 use crate::route::{Own, OwnPage};
@@ -59,8 +60,11 @@ fn overview(shared: &Shared, directory: &Directory, own: &Own) -> Overview {
     Overview {
         version: env!("CARGO_PKG_VERSION"),
         addresses: match own.scope() {
-            Some(_) => vec![own.admitted().origin()],
-            None => shared.front.addresses.clone(),
+            Some(_) => vec![Address {
+                url: own.admitted().origin(),
+                about: None,
+            }],
+            None => addresses(shared),
         },
         cards: cards.collect(),
         discovery: if own.scope().is_some() {
@@ -73,6 +77,17 @@ fn overview(shared: &Shared, directory: &Directory, own: &Own) -> Overview {
     }
 }
 
+/// Every address, with what it lets pass if that is less than all.
+fn addresses(shared: &Shared) -> Vec<Address> {
+    let listeners = shared.front.listeners.iter();
+    listeners
+        .map(|listening| Address {
+            url: listening.url.clone(),
+            about: listening.entrance.summary(),
+        })
+        .collect()
+}
+
 fn shown<'a>(directory: &'a Directory, own: &'a Own) -> &'a [Arc<Entry>] {
     match own.scope() {
         Some(only) => std::slice::from_ref(only),
@@ -82,6 +97,7 @@ fn shown<'a>(directory: &'a Directory, own: &'a Own) -> &'a [Arc<Entry>] {
 
 fn card(shared: &Shared, entry: &Entry, ways: &Ways<'_>, is_default: bool) -> Card {
     let environment = &entry.environment;
+    let entrance = &ways.own.admitted().caller().entrance;
     let text = |text: &Arc<str>| text.to_string();
     Card {
         local: environment.local.to_string(),
@@ -113,6 +129,8 @@ fn card(shared: &Shared, entry: &Entry, ways: &Ways<'_>, is_default: bool) -> Ca
         queue: queue(&shared.queues.snapshot(entry)),
         browser: environment.browser,
         policy: environment.policy,
+        listener_rules: entrance.rules.as_ref().map(ToString::to_string),
+        may_leave: policy::may_leave(entry, entrance).is_ok(),
         url: ways.url(entry, is_default),
         base: ways.base(entry, is_default),
     }
@@ -217,10 +235,9 @@ impl<'a> Ways<'a> {
     /// 6.3): the environment's own listener, or the bare host where it is the default.
     fn base(&self, entry: &Entry, is_default: bool) -> String {
         let local = &entry.environment.local;
-        let mut doors = self.shared.front.doors.iter();
-        match doors.find(|(name, _)| name == local) {
+        match self.shared.front.own(local) {
             _ if self.own.scope().is_some() => self.origin.clone(),
-            Some((_, url)) => url.clone(),
+            Some(url) => url.to_owned(),
             None if is_default => self.origin.clone(),
             None => self.url(entry, is_default),
         }

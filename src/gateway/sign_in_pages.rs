@@ -52,7 +52,7 @@ pub(super) fn is_handed_over(routed: &Routed) -> bool {
     let admitted = routed.admitted();
     routed.entry().environment.browser == Browser::Redirect
         // whoever may only read does so here
-        && policy::may_leave(routed.entry()).is_ok()
+        && policy::may_leave(routed.entry(), &admitted.caller().entrance).is_ok()
         && *admitted.method() == Method::GET
         && wants_page(admitted.method(), admitted.headers())
 }
@@ -70,7 +70,7 @@ pub(super) async fn handover(corridor: &Corridor, routed: Routed) -> Result<Repl
             admitted.id(),
         ));
     }
-    policy::may_leave(&entry).map_err(boxed)?;
+    policy::may_leave(&entry, &admitted.caller().entrance).map_err(boxed)?;
     if comes_from_elsewhere(&admitted) {
         let page = pages::handover(entry.environment.local.as_str());
         return Ok(reply::page(page, admitted.id()));

@@ -24,25 +24,42 @@ pub use target::Target;
 pub use crate::listener::Body;
 
 use crate::listener::Arrived;
-use crate::names::{Caller, RequestId};
+use crate::names::{Caller, Entrance, RequestId};
 use http::HeaderMap;
 use http::Method;
 
 /// What the guard enforces.
 #[derive(Debug)]
 pub struct Settings {
-    /// Client addresses that may connect.
-    pub networks: Networks,
+    /// Who may connect.
+    pub gate: Gate,
+    /// The same for the listeners that say it for themselves, by [`Entrance::name`].
+    pub own_gates: Vec<(String, Gate)>,
     /// The names that clients may call us by.
     pub hosts: HostRules,
     /// Browser origins that may use the CLI route, as `scheme://host[:port]`.
     pub trusted_origins: Vec<String>,
-    /// What clients must send in `Mwaa-Gateway-Secret`, if anything.
-    pub secret: Option<CallerSecret>,
     /// The most header fields.
     pub header_count: usize,
     /// The longest request target, in bytes.
     pub target_size: usize,
+}
+
+/// Who may connect to a listener.
+#[derive(Debug)]
+pub struct Gate {
+    /// Client addresses.
+    pub networks: Networks,
+    /// What clients must send in `Mwaa-Gateway-Secret`, if anything.
+    pub secret: Option<CallerSecret>,
+}
+
+impl Settings {
+    fn gate(&self, entrance: &Entrance) -> &Gate {
+        let mut own = self.own_gates.iter();
+        own.find(|(name, _)| *name == entrance.name)
+            .map_or(&self.gate, |(_, gate)| gate)
+    }
 }
 
 /// A request whose sender, framing, host and target have been checked.
@@ -141,7 +158,8 @@ pub fn admit(arrived: Arrived, settings: &Settings) -> Result<Admitted, GuardErr
         head,
         body,
     } = arrived;
-    settings.networks.check(caller.peer)?;
+    let gate = settings.gate(&caller.entrance);
+    gate.networks.check(caller.peer)?;
     if head.headers.len() > settings.header_count {
         return Err(GuardError::Headers {
             limit: settings.header_count,
@@ -149,7 +167,7 @@ pub fn admit(arrived: Arrived, settings: &Settings) -> Result<Admitted, GuardErr
     }
     framing::check(&head)?;
     let named = settings.hosts.check(&head, caller.peer, secure)?;
-    if let Some(secret) = &settings.secret {
+    if let Some(secret) = &gate.secret {
         secret.check(&head.headers)?;
     }
     let target = Target::read(&head.uri, settings.target_size)?;

@@ -229,6 +229,7 @@ mod tests {
             entrance: Entrance {
                 name: "listener".to_owned(),
                 environment: None,
+                rules: None,
             },
             tls: None,
         }

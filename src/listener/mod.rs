@@ -5,6 +5,7 @@ mod arrived;
 mod bind;
 mod conn;
 mod greet;
+mod owner;
 mod serve;
 mod tls;
 

@@ -4,6 +4,7 @@ use super::Arrived;
 use super::bind::{Bound, Socket};
 use super::conn::{self, Settings};
 use super::greet::Handshake;
+use super::owner::{self, TcpOwners};
 use crate::names::{Caller, Entrance, Owner, Peer};
 use crate::runtime::{LocalTasks, Sweeper};
 use std::io;
@@ -11,7 +12,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, UnixListener, UnixStream};
+use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 /// Tells a worker when to stop: `true` means stop accepting and finish what runs.
@@ -57,10 +58,12 @@ where
         Socket::Tcp(listener) => {
             let listener = TcpListener::from_std(listener)?;
             tasks.spawn(async move {
+                let owners = TcpOwners::open();
                 let accept = async || {
                     let (stream, address) = listener.accept().await?;
                     stream.set_nodelay(true)?;
-                    Ok((stream, Peer::Tcp(address)))
+                    let owner = owners.of(address, stream.local_addr()?);
+                    Ok((stream, Peer::Tcp(address), owner))
                 };
                 match handshake {
                     None => {
@@ -82,8 +85,8 @@ where
             tasks.spawn(async move {
                 let accept = async || {
                     let (stream, _) = listener.accept().await?;
-                    let owner = owner(&stream);
-                    Ok((stream, Peer::Unix(owner)))
+                    let owner = owner::of_unix(&stream);
+                    Ok((stream, Peer::Unix(owner), owner))
                 };
                 loop_
                     .run(accept, |stream| std::future::ready(Some(stream)))
@@ -109,7 +112,7 @@ impl<H> Accept<H> {
     /// Accepts until told to stop. `greet` makes of a socket what HTTP is spoken over.
     async fn run<F, B, S, G, T>(
         self,
-        accept: impl AsyncFn() -> io::Result<(S, Peer)>,
+        accept: impl AsyncFn() -> io::Result<(S, Peer, Owner)>,
         greet: impl Fn(S) -> G,
     ) where
         H: Fn(Arrived) -> F + 'static,
@@ -128,9 +131,9 @@ impl<H> Accept<H> {
                 accepted = self.next(&accept) => accepted,
             };
             match accepted {
-                Ok((place, stream, peer)) => {
+                Ok((place, stream, peer, owner)) => {
                     backoff = FIRST_BACKOFF;
-                    self.open(place, greet(stream), peer);
+                    self.open(place, greet(stream), peer, owner);
                 }
                 Err(error) if is_one_connection(&error) => {}
                 Err(error) => {
@@ -147,15 +150,15 @@ impl<H> Accept<H> {
     /// wait in the kernel's backlog.
     async fn next<S>(
         &self,
-        accept: &impl AsyncFn() -> io::Result<(S, Peer)>,
-    ) -> io::Result<(OwnedSemaphorePermit, S, Peer)> {
+        accept: &impl AsyncFn() -> io::Result<(S, Peer, Owner)>,
+    ) -> io::Result<(OwnedSemaphorePermit, S, Peer, Owner)> {
         // a place taken before would be held while nobody comes
-        let (stream, peer) = accept().await?;
+        let (stream, peer, owner) = accept().await?;
         let place = Arc::clone(&self.places)
             .acquire_owned()
             .await
             .map_err(io::Error::other)?;
-        Ok((place, stream, peer))
+        Ok((place, stream, peer, owner))
     }
 
     fn open<F, B, T>(
@@ -163,6 +166,7 @@ impl<H> Accept<H> {
         place: OwnedSemaphorePermit,
         greeted: impl Future<Output = Option<T>> + 'static,
         peer: Peer,
+        owner: Owner,
     ) where
         H: Fn(Arrived) -> F + 'static,
         F: Future<Output = http::Response<B>> + 'static,
@@ -173,6 +177,7 @@ impl<H> Accept<H> {
         let connection = conn::Connection {
             caller: Caller {
                 peer,
+                owner,
                 entrance: Rc::clone(&self.entrance),
             },
             secure: self.secure,
@@ -188,20 +193,6 @@ impl<H> Accept<H> {
             drop(place);
         });
     }
-}
-
-/// Who is at the other end of a Unix socket, as far as the system says it.
-fn owner(stream: &UnixStream) -> Owner {
-    stream.peer_cred().map_or_else(
-        |_unknown| Owner::default(),
-        |owner| Owner {
-            uid: Some(owner.uid()),
-            pid: owner
-                .pid()
-                .and_then(|pid| u32::try_from(pid).ok())
-                .filter(|pid| *pid > 0),
-        },
-    )
 }
 
 /// Errors that concern the connection just taken and not the listener (accept(2)).

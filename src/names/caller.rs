@@ -1,6 +1,6 @@
 //! Who sent a request, and by which listener.
 
-use super::EnvName;
+use super::{EnvName, ListenerRules};
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 
@@ -23,7 +23,8 @@ impl Peer {
     }
 }
 
-/// Who called `connect` on a Unix socket, as the kernel noted it then (`SO_PEERCRED`, unix(7)).
+/// Who called `connect`, as the kernel tells it: for Unix sockets `SO_PEERCRED` (unix(7)), for TCP
+/// clients of this machine the table of sockets (sock_diag(7)).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Owner {
     /// The effective user; the overflow user for one of another user namespace.
@@ -35,10 +36,30 @@ pub struct Owner {
 /// Which of the gateway's listeners a request came in by.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entrance {
-    /// Its table in the configuration: `listener`, `environments.NAME`.
+    /// Its table in the configuration: `listener`, `listeners.NAME`, `environments.NAME`.
     pub name: String,
     /// The environment that it serves, if it serves only one.
     pub environment: Option<EnvName>,
+    /// What it lets pass, if that may be less than the environment does.
+    pub rules: Option<ListenerRules>,
+}
+
+impl Entrance {
+    /// Whether it is the address that an environment has for itself.
+    pub fn is_own(&self) -> bool {
+        self.name.starts_with("environments.")
+    }
+
+    /// What is special about it, for people: the only environment that it serves, and what it
+    /// lets pass if that may be less than all.
+    pub fn summary(&self) -> Option<String> {
+        let only = self.environment.as_ref().map(|name| format!("only {name}"));
+        let rules = self.rules.as_ref().map(ToString::to_string);
+        match (only, rules) {
+            (Some(only), Some(rules)) => Some(format!("{only}, {rules}")),
+            (only, rules) => only.or(rules),
+        }
+    }
 }
 
 /// Who sent a request, and by which listener.
@@ -46,6 +67,8 @@ pub struct Entrance {
 pub struct Caller {
     /// The other end of the connection.
     pub peer: Peer,
+    /// Whose that end is, for a client of this machine; of a TCP client no process is known.
+    pub owner: Owner,
     /// The listener.
     pub entrance: Rc<Entrance>,
 }

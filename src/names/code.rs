@@ -89,16 +89,22 @@ codes! {
         "add the command to the environment's allow list if it should pass";
     FORBIDDEN_OPTION = "policy.forbidden_option", FORBIDDEN, Caller,
         "the option reaches into the web server",
-        "leave the option out: it would read or write files of the web server";
+        "leave the option out: it would reach the files or processes of the web server";
+    NEEDS_CONFIRMATION = "policy.needs_confirmation", FORBIDDEN, Caller,
+        "the command would ask a question that nobody can answer",
+        "add --yes if you are sure";
     READ_ONLY = "policy.read_only", FORBIDDEN, Caller,
-        "this environment is read-only here",
-        "set another policy for the environment, or use one whose policy allows changes";
+        "only reads pass here, and none of secrets",
+        "set another policy for the environment, or use one whose policy allows it";
     FORBIDDEN_PATH = "policy.forbidden_path", FORBIDDEN, Caller,
         "the gateway does not let this through",
         "use the gateway's own URL: it needs no token";
     UNREADABLE_COMMAND = "policy.unreadable_command", BAD_REQUEST, Caller,
         "the command can't be read",
         "send one command line, UTF-8, quoted as for a POSIX shell";
+    NOT_REPEATABLE = "policy.not_repeatable", BAD_REQUEST, Caller,
+        "the command can't be repeated safely",
+        "leave Mwaa-Gateway-Repeatable out, or give the run an id of its own";
     QUEUE_FULL = "queue.full", SERVICE_UNAVAILABLE, Gateway,
         "too many commands are waiting",
         "wait and try again, or raise cli_concurrency (MWAA itself takes about 4)";

@@ -118,6 +118,18 @@ pub enum Policy {
     Supported,
 }
 
+impl Policy {
+    /// The word for it in the configuration.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Operator => "operator",
+            Self::ReadOnly => "read-only",
+            Self::Supported => "supported",
+        }
+    }
+}
+
 /// One environment: what the configuration or the discovery said of it.
 #[derive(Debug, Clone)]
 pub struct Environment {

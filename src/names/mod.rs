@@ -9,6 +9,7 @@ mod environment;
 mod fault;
 mod principal;
 mod request_id;
+mod rules;
 mod secret;
 
 pub use airflow_version::{AirflowVersion, BadVersion};
@@ -20,4 +21,5 @@ pub use environment::{Browser, EnvName, Environment, Policy, Region, partition};
 pub use fault::{Blame, Fault};
 pub use principal::Principal;
 pub use request_id::RequestId;
+pub use rules::ListenerRules;
 pub use secret::Secret;

@@ -38,8 +38,12 @@ pub struct Card {
     pub queue: QueueState,
     /// What browsers get.
     pub browser: Browser,
-    /// The command policy.
+    /// The policy of the environment.
     pub policy: Policy,
+    /// What the listener in use lets pass of it, if that may be less.
+    pub listener_rules: Option<String>,
+    /// Whether a browser may be handed over to the environment's own host.
+    pub may_leave: bool,
     /// Where a browser reaches it: an origin, without a slash at the end.
     pub url: String,
     /// Where tools reach it: likewise.
@@ -156,8 +160,10 @@ pub(super) fn card(card: &Card) -> Markup {
             @if let Some(trouble) = &card.trouble { (why(trouble)) }
             p.doors {
                 a.button.main href={ (card.url) "/" } { "Open Airflow" }
-                a.button href={ (card.url) "/aws_mwaa/aws-console-sso?handover=1" } {
-                    "Open on AWS"
+                @if card.may_leave {
+                    a.button href={ (card.url) "/aws_mwaa/aws-console-sso?handover=1" } {
+                        "Open on AWS"
+                    }
                 }
             }
             (facts(card))
@@ -187,7 +193,10 @@ fn facts(card: &Card) -> Markup {
             (fact("CLI token", &token(&card.token)))
             @if let Some(state) = &card.session { (fact("Session", &session(state))) }
             (fact("Commands", &commands(&card.queue)))
-            (fact("Policy", &html! { (policy(card.policy)) }))
+            (fact("Policy", &html! {
+                (policy(card.policy))
+                @if let Some(rules) = &card.listener_rules { "; at this address: " (rules) }
+            }))
             (fact("Browsers get", &html! {
                 @match card.browser {
                     Browser::Proxy => "the UI through the gateway",
@@ -261,7 +270,7 @@ const fn policy(policy: Policy) -> &'static str {
     match policy {
         Policy::All => "all: the web server decides",
         Policy::Operator => "operator: reads, runs and pauses",
-        Policy::ReadOnly => "read-only",
+        Policy::ReadOnly => "read-only: no changes, no secrets",
         Policy::Supported => "supported: all that MWAA runs",
     }
 }

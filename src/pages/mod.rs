@@ -19,7 +19,7 @@ mod words;
 pub use assets::{Asset, icon, script, style};
 pub use card::{Card, Identity, SessionState, Status, TokenState, Trouble};
 pub use fault::{FaultPage, fault};
-pub use overview::{Overview, overview};
+pub use overview::{Address, Overview, overview};
 pub use queue::{QueueState, RunningCommand};
 pub use refusals::RefusalRow;
 pub use session::{handover, signed_out};

@@ -12,8 +12,8 @@ use maud::{Markup, html};
 pub struct Overview {
     /// The gateway's version.
     pub version: &'static str,
-    /// Where it listens, as URLs.
-    pub addresses: Vec<String>,
+    /// Where it listens.
+    pub addresses: Vec<Address>,
     /// The environments.
     pub cards: Vec<Card>,
     /// Why there are none, or not all, for people.
@@ -22,6 +22,15 @@ pub struct Overview {
     pub refusals: Vec<RefusalRow>,
     /// Whether the page stands on the host of one environment and tells about no other.
     pub scoped: bool,
+}
+
+/// One address that the gateway listens on.
+#[derive(Debug, Clone)]
+pub struct Address {
+    /// As a URL.
+    pub url: String,
+    /// What is special about it: the only environment that it serves, what it lets pass.
+    pub about: Option<String>,
 }
 
 /// The page.
@@ -37,7 +46,8 @@ pub fn overview(shown: &Overview) -> Bytes {
                 "mwaa-gateway " (shown.version)
                 @for (index, address) in shown.addresses.iter().enumerate() {
                     @if index == 0 { " on " } @else { ", " }
-                    code { (address) }
+                    code { (address.url) }
+                    @if let Some(about) = &address.about { " (" (about) ")" }
                 }
                 " · " a href="/-/" { "refresh" }
             }

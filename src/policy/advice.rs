@@ -2,42 +2,59 @@
 
 use super::command::Command;
 use super::entry::{Class, Entry};
+use super::judge::Whose;
+use super::option_advice::instead;
 use super::refusal::Refusal;
 use super::release::Release;
 use super::table::table;
 use crate::names::{AirflowVersion, Policy};
 
 /// The refusal of a command on the deny list.
-pub(super) fn denied(name: &str) -> Refusal {
+pub(super) fn denied(name: &str, whose: Whose<'_>) -> Refusal {
     let shown = if table().entry(name).is_some() || table().group(name).is_some() {
         format!("`{name}`")
     } else {
         name.to_owned()
     };
+    let (list, place) = match whose {
+        Whose::Environment => ("this environment's deny list".to_owned(), place(whose)),
+        Whose::Listener(table) => (format!("the deny list of [{table}]"), place(whose)),
+    };
     Refusal::Forbidden {
-        detail: format!("{shown} is on this environment's deny list"),
-        hint: "take it from the environment's deny list if it should pass".to_owned(),
+        detail: format!("{shown} is on {list}"),
+        hint: format!("take it from deny {place} if it should pass"),
     }
 }
 
-/// The refusal of a command that the environment's policy does not grant.
-pub(super) fn forbidden(entry: &Entry, policy: Policy) -> Refusal {
+/// Where the rules are changed.
+fn place(whose: Whose<'_>) -> String {
+    match whose {
+        Whose::Environment => "for this environment".to_owned(),
+        Whose::Listener(table) => format!("in [{table}]"),
+    }
+}
+
+/// The refusal of a command that the policy of an environment or listener does not grant.
+pub(super) fn forbidden(entry: &Entry, policy: Policy, whose: Whose<'_>) -> Refusal {
     let command = entry.command;
-    let word = match policy {
-        Policy::All => "all",
-        Policy::Operator => "operator",
-        Policy::ReadOnly => "read-only",
-        Policy::Supported => "supported",
-    };
+    let word = policy.word();
     let does = match entry.class {
         Class::Admin => "administers Airflow",
         Class::Read => "reads",
         Class::Run => "runs or pauses work",
+        Class::Secret => "reads secrets",
         Class::Write => "changes what Airflow stores",
     };
+    let of = match whose {
+        Whose::Environment => String::new(),
+        Whose::Listener(table) => format!(" of [{table}]"),
+    };
     Refusal::Forbidden {
-        detail: format!("`{command}` {does}, which policy \"{word}\" forbids"),
-        hint: format!("set allow = [\"{command}\"] for this environment if it should pass"),
+        detail: format!("`{command}` {does}, which policy \"{word}\"{of} forbids"),
+        hint: format!(
+            "set allow = [\"{command}\"] {} if it should pass",
+            place(whose)
+        ),
     }
 }
 
@@ -72,6 +89,9 @@ pub(super) fn unsupported(
 
 /// Where a command of the table works, and its other spelling.
 fn known_hint(entry: &Entry, release: &Release) -> String {
+    if let Some(hint) = instead(entry.command).filter(|_| entry.covers(release)) {
+        return hint.to_owned();
+    }
     let other = other_spelling(entry.command, release);
     if let Some(new) = other.filter(|new| runs(new, release)) {
         return format!("send `{new}` instead{}", works(entry));

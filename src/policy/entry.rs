@@ -13,6 +13,9 @@ pub enum Class {
     Read,
     /// Runs, pauses or clears work.
     Run,
+    /// Reads values that may be secrets: variables, connections, configuration, rendered
+    /// templates.
+    Secret,
     /// Changes or removes variables, connections, pools or DAG records.
     Write,
 }
@@ -114,6 +117,7 @@ pub(super) fn read_row(line: &'static str) -> Option<Entry> {
     let class = match fields.next()? {
         "read" => Class::Read,
         "run" => Class::Run,
+        "secret" => Class::Secret,
         "write" => Class::Write,
         "admin" => Class::Admin,
         _ => return None,

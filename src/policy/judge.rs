@@ -3,7 +3,9 @@
 use super::advice;
 use super::command::{Command, Path, is_help};
 use super::entry::{Class, Entry};
-use super::options;
+use super::option_advice;
+use super::options::{self, Forbidden, Reading};
+use super::questions;
 use super::refusal::Refusal;
 use super::release::{Release, release_for};
 use super::table::table;
@@ -11,15 +13,27 @@ use crate::names::{AirflowVersion, Policy};
 use bytes::Bytes;
 use std::fmt;
 
-/// What one environment's configuration says about commands.
+/// What the configuration of an environment, or of a listener, says about commands.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rules<'a> {
+    /// Whose rules they are.
+    pub whose: Whose<'a>,
     /// The built-in policy.
     pub policy: Policy,
     /// Commands or groups added to it, each as words; also ones that MWAA does not list.
     pub allow: &'a [Vec<String>],
     /// Commands or groups taken from it, each as words. Beats `allow`.
     pub deny: &'a [Vec<String>],
+}
+
+/// Whose rules forbid a request.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Whose<'a> {
+    /// The environment's that the request is for.
+    #[default]
+    Environment,
+    /// A listener's, by the table of the configuration that holds its rules.
+    Listener(&'a str),
 }
 
 /// The proof that a command may be sent. Only [`judge`] makes one.
@@ -116,7 +130,7 @@ fn judge_group(
     rules: &Rules<'_>,
 ) -> Result<Permit, Refusal> {
     if rules.deny.iter().any(|entry| entry == &[group]) {
-        return Err(advice::denied(group));
+        return Err(advice::denied(group, rules.whose));
     }
     let runs = table().members(group).any(|entry| entry.runs(release));
     let allowed = rules
@@ -144,7 +158,7 @@ fn judge_known(
         .iter()
         .any(|denied| is_prefix(denied, name()) || is_within(denied, name()))
     {
-        return Err(advice::denied(entry.command));
+        return Err(advice::denied(entry.command, rules.whose));
     }
     let reading = options::read(entry.command, arguments, release);
     let permit = || Permit::new(command, entry.command, Some(entry.class));
@@ -157,17 +171,36 @@ fn judge_known(
         }
         let only_help = matches!(arguments, [only] if is_help(only));
         if !only_help && !grants(rules.policy, entry.class) {
-            return Err(advice::forbidden(entry, rules.policy));
+            return Err(advice::forbidden(entry, rules.policy, rules.whose));
         }
     }
-    match reading.forbidden {
-        Some(found) => Err(Refusal::ForbiddenOption {
+    if let Some(found) = refused_option(&reading, entry.command, rules) {
+        return Err(option_advice::forbidden_option(entry.command, found));
+    }
+    if reading.ambiguous {
+        return Err(option_advice::unclear_value());
+    }
+    match questions::unanswered(entry.command, &reading, release) {
+        Some(answer) => Err(Refusal::Unconfirmed {
             command: entry.command,
-            option: found.option,
-            reason: found.reason,
+            answer,
         }),
         None => Ok(permit().with_options(reading.given)),
     }
+}
+
+/// The first option that may not pass and that no rule names behind the command's words.
+fn refused_option(reading: &Reading, command: &str, rules: &Rules<'_>) -> Option<Forbidden> {
+    let lifted = |found: &Forbidden| {
+        let named = || command.split(' ').chain([found.option]);
+        let mut allow = rules.allow.iter();
+        allow.any(|rule| named().eq(rule.iter().map(String::as_str)))
+    };
+    reading
+        .forbidden
+        .iter()
+        .copied()
+        .find(|found| !lifted(found))
 }
 
 /// A command of a plugin or of a newer Airflow: passes only where the rules say so.
@@ -179,7 +212,7 @@ fn judge_unknown(
 ) -> Result<Permit, Refusal> {
     let leading = || command.leading().iter().map(String::as_str);
     if rules.deny.iter().any(|denied| is_prefix(denied, leading())) {
-        return Err(advice::denied("the command"));
+        return Err(advice::denied("the command", rules.whose));
     }
     if rules.policy == Policy::All {
         return Ok(Permit::new(command, "other", None));
@@ -191,12 +224,9 @@ fn judge_unknown(
     {
         return Err(advice::unsupported(command, None, version, release));
     }
-    match options::read("", command.words(), release).forbidden {
-        Some(found) => Err(Refusal::ForbiddenOption {
-            command: "other",
-            option: found.option,
-            reason: found.reason,
-        }),
+    let reading = options::read("", command.words(), release);
+    match reading.forbidden.first() {
+        Some(found) => Err(option_advice::forbidden_option("other", *found)),
         None => Ok(Permit::new(command, "other", None)),
     }
 }
@@ -205,7 +235,8 @@ fn judge_unknown(
 pub(super) const fn grants(policy: Policy, class: Class) -> bool {
     match policy {
         Policy::All | Policy::Supported => true,
-        Policy::Operator => matches!(class, Class::Read | Class::Run),
+        // what may run tasks may read what they read
+        Policy::Operator => matches!(class, Class::Read | Class::Run | Class::Secret),
         Policy::ReadOnly => matches!(class, Class::Read),
     }
 }

@@ -1,8 +1,9 @@
 //! What the policy lets pass to the web server besides commands: a request of Airflow's REST API
 //! or UI.
 
-use super::Refusal;
-use crate::names::{Entry, Policy, RequestId};
+use super::paths::{self, Does};
+use super::{Closed, Refusal, Whose};
+use crate::names::{Entrance, Entry, Policy, RequestId};
 use crate::route::{Body, Kind, Routed};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Method};
@@ -18,6 +19,7 @@ struct Inner {
     id: RequestId,
     entry: Arc<Entry>,
     kind: Kind,
+    hidden: &'static [&'static str],
     method: Method,
     target: PathAndQuery,
     headers: HeaderMap,
@@ -38,6 +40,12 @@ impl Passage {
     /// What it is.
     pub fn kind(&self) -> Kind {
         self.0.kind
+    }
+
+    /// Members of a JSON reply whose values are not for the client, because it passes as a read
+    /// of no secrets; empty where more passes.
+    pub fn hidden(&self) -> &'static [&'static str] {
+        self.0.hidden
     }
 
     /// The request method.
@@ -61,23 +69,22 @@ impl Passage {
     }
 }
 
-/// Judges the request by the environment's policy: a read-only environment takes no change.
+/// Judges the request by the policies of the environment and of the listener: a read-only one lets
+/// nothing pass that changes something or reads secrets.
 /// The body is given back apart from the rest, to be sent after it.
 pub fn pass(routed: Routed) -> Result<(Passage, Body), Refusal> {
     let kind = routed.kind();
     let (admitted, entry) = routed.into_parts();
-    let method = admitted.method();
-    if admitted.target().meant() == TOKEN_MAKER {
+    let (method, meant) = (admitted.method(), admitted.target().meant());
+    if meant == TOKEN_MAKER {
         return Err(Refusal::ForbiddenPath);
     }
-    if entry.environment.policy == Policy::ReadOnly
-        && kind != Kind::Logout
-        && !is_read(method, admitted.target().path())
-    {
-        return Err(Refusal::ReadOnly {
-            method: method.clone(),
-        });
-    }
+    let hidden = match read_only(&entry, &admitted.caller().entrance) {
+        Some(whose) if kind != Kind::Logout => {
+            hidden(method, &meant).map_err(|closed| refusal(closed, whose))?
+        }
+        Some(_) | None => &[],
+    };
     let origin = admitted.origin();
     let (id, method, target) = (
         admitted.id(),
@@ -89,6 +96,7 @@ pub fn pass(routed: Routed) -> Result<(Passage, Body), Refusal> {
         id,
         entry,
         kind,
+        hidden,
         method,
         target,
         headers,
@@ -99,46 +107,49 @@ pub fn pass(routed: Routed) -> Result<(Passage, Body), Refusal> {
 
 /// Judges whether a browser may be handed over to the environment's own host: what it does there,
 /// nobody here sees.
-pub fn may_leave(entry: &Entry) -> Result<(), Refusal> {
-    match entry.environment.policy {
-        Policy::ReadOnly => Err(Refusal::HandOver),
-        Policy::All | Policy::Operator | Policy::Supported => Ok(()),
+pub fn may_leave(entry: &Entry, entrance: &Entrance) -> Result<(), Refusal> {
+    match read_only(entry, entrance) {
+        Some(whose) => Err(refusal(Closed::HandOver, whose)),
+        None => Ok(()),
     }
 }
 
-/// Whether nothing changes: a safe method (RFC 9110 section 9.2.1), or one of the queries that
-/// Airflow takes as a POST because they may be long.
-fn is_read(method: &Method, path: &str) -> bool {
-    let safe = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
-    let api = path.starts_with("/api/v1/") || path.starts_with("/api/v2/");
-    safe || (*method == Method::POST
-        && (QUERIES.contains(&path) || (api && path.ends_with("/list"))))
+/// Whose rules are read-only, if any are.
+fn read_only<'a>(entry: &Entry, entrance: &'a Entrance) -> Option<Whose<'a>> {
+    if entry.environment.policy == Policy::ReadOnly {
+        return Some(Whose::Environment);
+    }
+    let own = entrance.rules.as_ref()?;
+    (own.policy == Policy::ReadOnly).then_some(Whose::Listener(&own.table))
 }
+
+fn refusal(closed: Closed, whose: Whose<'_>) -> Refusal {
+    Refusal::ReadOnly {
+        closed,
+        table: match whose {
+            Whose::Environment => None,
+            Whose::Listener(table) => Some(table.to_owned()),
+        },
+    }
+}
+
+/// What of the reply is not for a client that only reads, or why the request does not pass.
+fn hidden(method: &Method, meant: &str) -> Result<&'static [&'static str], Closed> {
+    match paths::does(method, meant) {
+        Some(Does::Read) => Ok(RENDERED),
+        Some(Does::Audit) => Ok(QUOTED),
+        Some(Does::Change) => Err(Closed::Change(method.clone())),
+        Some(Does::Secret) => Err(Closed::Secret),
+        None => Err(Closed::Unknown),
+    }
+}
+
+/// The values that a task's templates had when it ran: Airflow 2 and 3 put them into their
+/// replies about task instances.
+const RENDERED: &[&str] = &["rendered_fields"];
+/// What an entry of the audit log quotes of the request.
+const QUOTED: &[&str] = &["rendered_fields", "extra"];
 
 /// Where Airflow 3 turns a session into a token for use elsewhere ("Generate Token" of its
 /// menu): a script in a page could carry it off.
 const TOKEN_MAKER: &str = "/ui/auth/token";
-
-/// What Airflow 2's list of DAGs asks for.
-const QUERIES: &[&str] = &["/blocked", "/dag_stats", "/last_dagruns", "/task_stats"];
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn queries_by_post_are_reads() {
-        for (method, path, read) in [
-            (Method::GET, "/home", true),
-            (Method::POST, "/task_stats", true),
-            (Method::POST, "/api/v1/dags/~/dagRuns/list", true),
-            (Method::POST, "/api/v2/dags/x/dagRuns", false),
-            (Method::POST, "/variable/list", false),
-            (Method::PATCH, "/api/v2/dags/x/list", false),
-            (Method::DELETE, "/api/v1/dags/x", false),
-            (Method::POST, "/paused", false),
-        ] {
-            assert_eq!(is_read(&method, path), read, "{method} {path}");
-        }
-    }
-}

@@ -1,7 +1,8 @@
 //! The value that the policy makes: a routed request with the command that may be sent for it.
 
-use super::{Command, Refusal, Rules, judge, output_form};
-use crate::names::{AirflowVersion, Caller, Entry, RequestId};
+use super::repeatable::repeatable;
+use super::{Command, Refusal, Rules, Whose, judge, output_form};
+use crate::names::{AirflowVersion, Caller, Entry, ListenerRules, RequestId};
 use crate::route::Routed;
 use bytes::Bytes;
 use http::HeaderMap;
@@ -22,6 +23,7 @@ struct Inner {
     command: Bytes,
     name: &'static str,
     wants_json: bool,
+    may_repeat: bool,
     options: Vec<&'static str>,
 }
 
@@ -61,13 +63,18 @@ impl Permitted {
         self.0.wants_json
     }
 
+    /// Whether it may be written once more when nobody knows what became of the first time.
+    pub fn may_repeat(&self) -> bool {
+        self.0.may_repeat
+    }
+
     /// The options that the command is given, by their longest spelling and without values.
     pub fn options(&self) -> &[&'static str] {
         &self.0.options
     }
 }
 
-/// Judges the command by the environment's rules at its version.
+/// Judges the command by the environment's rules at its version, then by the listener's.
 pub fn permit(
     routed: Routed,
     command: &Command,
@@ -76,19 +83,41 @@ pub fn permit(
     let (admitted, entry) = routed.into_parts();
     let environment = &entry.environment;
     let rules = Rules {
+        whose: Whose::Environment,
         policy: environment.policy,
         allow: &environment.allow,
         deny: &environment.deny,
     };
     let mut permit = judge(command, version, &rules)?;
+    if let Some(own) = &admitted.caller().entrance.rules {
+        judge(command, version, &listener_rules(own))
+            .map_err(|refusal| refusal.at_listener(&own.table))?;
+    }
+    let may_repeat = repeatable(
+        admitted.headers(),
+        permit.name(),
+        command.words(),
+        permit.options(),
+        version,
+    )?;
     Ok(Permitted(Box::new(Inner {
         id: admitted.id(),
         caller: admitted.caller().clone(),
         name: permit.name(),
+        may_repeat,
         wants_json: output_form::wants_json(command.words()),
         options: permit.take_options(),
         command: permit.into_line(),
         headers: admitted.into_headers(),
         entry,
     })))
+}
+
+fn listener_rules(own: &ListenerRules) -> Rules<'_> {
+    Rules {
+        whose: Whose::Listener(&own.table),
+        policy: own.policy,
+        allow: &own.allow,
+        deny: &own.deny,
+    }
 }

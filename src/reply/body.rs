@@ -3,6 +3,7 @@
 use super::OutputError;
 use super::events::Events;
 use super::links::Relinked;
+use super::screen::Screened;
 use crate::upstream::ReplyBody;
 use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
@@ -17,6 +18,8 @@ pub enum ReplyStream {
     Events(Box<Events>),
     /// A page of the web server, its links looked at as it comes.
     Page(Box<Relinked>),
+    /// A document of the web server, less what a read-only client may not see.
+    Screened(Box<Screened>),
     /// The web server's, passed on as it comes.
     Upstream(Box<ReplyBody>),
     /// One that is at hand.
@@ -39,6 +42,7 @@ impl Body for ReplyStream {
             }
             Self::Events(events) => events.poll(cx).map(|line| Some(Ok(Frame::data(line?)))),
             Self::Page(page) => Pin::new(page.as_mut()).poll_frame(cx),
+            Self::Screened(screened) => Pin::new(screened.as_mut()).poll_frame(cx),
             Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
         }
     }
@@ -47,6 +51,7 @@ impl Body for ReplyStream {
         match self {
             Self::Events(events) => events.is_over(),
             Self::Page(page) => page.is_end_stream(),
+            Self::Screened(screened) => screened.is_end_stream(),
             Self::Upstream(body) => body.is_end_stream(),
             Self::Whole(bytes) => bytes.as_ref().is_none_or(Bytes::is_empty),
         }
@@ -56,6 +61,7 @@ impl Body for ReplyStream {
         match self {
             Self::Events(_) => SizeHint::default(),
             Self::Page(page) => page.size_hint(),
+            Self::Screened(screened) => screened.size_hint(),
             Self::Upstream(body) => body.size_hint(),
             Self::Whole(bytes) => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))

@@ -89,7 +89,11 @@ pub fn events(
 
 /// The last line of a command that was answered: its result, or the text of a reply that is no
 /// command's output.
-pub fn done_line(status: StatusCode, result: &Result<CliResult, Bytes>) -> Bytes {
+pub fn done_line(
+    status: StatusCode,
+    repeated: bool,
+    result: &Result<CliResult, Bytes>,
+) -> Bytes {
     let other = result.as_ref().err();
     let text = other.map(|raw| {
         let shown = raw.get(..LONGEST_BODY).unwrap_or(raw);
@@ -98,6 +102,7 @@ pub fn done_line(status: StatusCode, result: &Result<CliResult, Bytes>) -> Bytes
     line(&Done {
         event: "done",
         status: status.as_u16(),
+        repeated,
         result: result.as_ref().ok(),
         cut: text.as_ref().is_some_and(|(_, cut)| *cut),
         body: text.map(|(text, _)| text),
@@ -117,6 +122,8 @@ pub fn fault_line(fault: &dyn Fault, id: RequestId) -> Bytes {
 struct Done<'a> {
     event: &'static str,
     status: u16,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    repeated: bool,
     result: Option<&'a CliResult>,
     #[serde(skip_serializing_if = "Option::is_none")]
     body: Option<std::borrow::Cow<'a, str>>,

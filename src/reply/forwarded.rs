@@ -2,6 +2,7 @@
 //! the gateway or tell of the session.
 
 use super::links::{self, Relinked};
+use super::screen::{self, Screened};
 use super::{Reply, ReplyStream, headers, location, shield, stamp};
 use crate::credential::SignedIn;
 use crate::upstream::Answered;
@@ -15,6 +16,11 @@ pub fn forward(answered: Answered, signed: &SignedIn) -> Reply {
     location::rewrite(&mut head.headers, host, passage.origin());
     shield::add(&mut head.headers);
     stamp(&mut head.headers, passage.id());
+    if !passage.hidden().is_empty() && screen::is_json(&head.headers) {
+        let body = Screened::new(body, &head.headers, passage.hidden());
+        links::prepare(&mut head.headers);
+        return Response::from_parts(head, ReplyStream::Screened(Box::new(body)));
+    }
     let partial = matches!(
         head.status,
         StatusCode::PARTIAL_CONTENT | StatusCode::NOT_MODIFIED

@@ -12,6 +12,7 @@ mod location;
 mod page;
 mod problem;
 mod redirect;
+mod screen;
 mod shield;
 
 pub use accept::CliForm;
@@ -23,6 +24,7 @@ pub use links::Relinked;
 pub use location::leads_to_sign_in;
 pub use page::{asset, fault_page, page};
 pub use redirect::{handover, redirect, see_other};
+pub use screen::Screened;
 
 use crate::names::{Fault, RequestId};
 use crate::upstream::{Answered, ReplyBody};
@@ -51,16 +53,39 @@ pub async fn command(
     id: RequestId,
     limit: usize,
 ) -> Result<Reply, OutputError> {
-    if form == CliForm::Raw {
+    if form == CliForm::Raw && !asked.repeated {
         return Ok(pass(answered, id));
     }
     let (mut head, body) = answered.into_parts();
     headers::strip(&mut head.headers);
     stamp(&mut head.headers, id);
-    match understand(&head, body, asked, limit).await? {
-        Outcome::Output(output) => Ok(decoded(head, output, form)),
-        Outcome::Other(raw) => Ok(whole(head, raw)),
+    if form == CliForm::Raw {
+        let raw = body::collect(body, limit).await?;
+        let output = CliOutput::read(&raw, head.status, asked).ok();
+        repeated(&mut head.headers, output.as_ref());
+        return Ok(whole(head, raw));
     }
+    match understand(&head, body, asked, limit).await? {
+        Outcome::Output(output) => {
+            if asked.repeated {
+                repeated(&mut head.headers, Some(&output));
+            }
+            Ok(decoded(head, output, form))
+        }
+        Outcome::Other(raw) => {
+            if asked.repeated {
+                repeated(&mut head.headers, None);
+            }
+            Ok(whole(head, raw))
+        }
+    }
+}
+
+/// Says that the command was written twice, and what came of it.
+fn repeated(headers: &mut http::HeaderMap, output: Option<&CliOutput>) {
+    let succeeded = output.map_or(Succeeded::Unknown, |output| output.succeeded);
+    headers.insert(REPEATED, HeaderValue::from_static("?1"));
+    headers.insert(SUCCEEDED, HeaderValue::from_static(succeeded.word()));
 }
 
 /// The full result of a command and the reply's status, or the reply's body where it is no
@@ -136,6 +161,8 @@ fn stamp(headers: &mut http::HeaderMap, id: RequestId) {
 
 /// Names the request, on every reply.
 const REQUEST_ID: HeaderName = HeaderName::from_static("mwaa-gateway-request-id");
+/// On the reply to a command that was written twice.
+const REPEATED: HeaderName = HeaderName::from_static("mwaa-gateway-repeated");
 /// Whether the command worked, on decoded replies: the gateway's own reading.
 const SUCCEEDED: HeaderName = HeaderName::from_static("mwaa-gateway-succeeded");
 /// Decoded output as text.

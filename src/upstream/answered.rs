@@ -1,5 +1,6 @@
 //! The value that the wire makes: the reply's head, and its body still on the way.
 
+use super::UpstreamError;
 use super::body::ReplyBody;
 use super::idle::Lease;
 use super::pool::Inner;
@@ -15,6 +16,35 @@ use hyper::body::Incoming;
 pub struct Answered {
     head: Parts,
     body: ReplyBody,
+}
+
+/// A command that no reply came for.
+#[derive(Debug)]
+pub struct Unanswered {
+    pub(super) error: UpstreamError,
+    pub(super) keyed: Keyed,
+}
+
+impl Unanswered {
+    /// Why not.
+    pub fn error(&self) -> &UpstreamError {
+        &self.error
+    }
+
+    /// The command. It has its slot as long as this lives.
+    pub fn keyed(&self) -> &Keyed {
+        &self.keyed
+    }
+
+    /// Keeps the reason and lets the command go.
+    pub fn into_error(self) -> UpstreamError {
+        self.error
+    }
+
+    /// Keeps the command, with another token.
+    pub fn replay(self, renewal: Renewal) -> Keyed {
+        self.keyed.renewed(renewal)
+    }
 }
 
 impl Answered {

@@ -39,6 +39,14 @@ pub enum UpstreamError {
         /// Why, in words for people.
         why: String,
     },
+    /// It was written once more because nobody knew what became of the first time, and there
+    /// is no usable reply to that either.
+    Twice {
+        /// What was seen of the first time.
+        first: String,
+        /// What became of the second.
+        second: Box<Self>,
+    },
     /// The client's body was not passed on to its end.
     Upload(UploadFate),
     /// No connection came about.
@@ -48,6 +56,19 @@ pub enum UpstreamError {
         /// Why.
         source: io::Error,
     },
+}
+
+impl UpstreamError {
+    /// Whether the request was written, so that nobody knows what became of it.
+    pub fn is_outcome_unknown(&self) -> bool {
+        match self {
+            Self::Broken { .. } | Self::Timeout { .. } | Self::Twice { .. } => true,
+            Self::Switched { .. }
+            | Self::Tls { .. }
+            | Self::Upload(_)
+            | Self::Unreachable { .. } => false,
+        }
+    }
 }
 
 impl fmt::Display for UpstreamError {
@@ -70,6 +91,9 @@ impl fmt::Display for UpstreamError {
                 "{host} gave no reply within {}; outcome: unknown",
                 humantime::format_duration(*after)
             ),
+            Self::Twice { first, second } => {
+                write!(f, "{first}; written once more: {second}; outcome: unknown")
+            }
             Self::Tls { host, why } => write!(f, "no trusted TLS connection to {host}: {why}"),
             Self::Upload(fate) => fate.fmt(f),
             Self::Unreachable { address, source } => {
@@ -84,6 +108,7 @@ impl Error for UpstreamError {
         match self {
             Self::Broken { source, .. } => Some(source),
             Self::Unreachable { source, .. } => Some(source),
+            Self::Twice { second, .. } => Some(second),
             Self::Switched { .. }
             | Self::Timeout { .. }
             | Self::Tls { .. }
@@ -95,7 +120,10 @@ impl Error for UpstreamError {
 impl Fault for UpstreamError {
     fn code(&self) -> &'static Code {
         match self {
-            Self::Broken { .. } | Self::Switched { .. } => &code::UPSTREAM_BROKEN,
+            Self::Twice { second, .. } if second.is_outcome_unknown() => second.code(),
+            Self::Broken { .. } | Self::Switched { .. } | Self::Twice { .. } => {
+                &code::UPSTREAM_BROKEN
+            }
             Self::Timeout { .. } => &code::UPSTREAM_TIMEOUT,
             Self::Tls { .. } => &code::UPSTREAM_TLS,
             Self::Unreachable { .. } => &code::UPSTREAM_UNREACHABLE,

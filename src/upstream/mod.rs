@@ -12,7 +12,7 @@ mod request;
 mod sign_in;
 mod trust;
 
-pub use answered::Answered;
+pub use answered::{Answered, Unanswered};
 pub use body::ReplyBody;
 pub use dial::probe;
 pub use error::UpstreamError;

@@ -1,6 +1,6 @@
 //! The exchange over one worker thread's connections.
 
-use super::answered::Answered;
+use super::answered::{Answered, Unanswered};
 use super::dial::dial;
 use super::idle::{Connection, Idle, Lease};
 use super::payload::{Payload, UploadFate};
@@ -57,7 +57,17 @@ impl Upstream {
     ///
     /// It is written at most once: another connection is taken only if nothing of it was
     /// written to the first (RFC 9110 section 9.2.2).
-    pub async fn send(&self, keyed: Keyed) -> Result<Answered, UpstreamError> {
+    pub async fn send(&self, keyed: Keyed) -> Result<Answered, Box<Unanswered>> {
+        self.deliver(keyed, false).await
+    }
+
+    /// The same for a second write, over a connection of its own: what broke the first one may
+    /// have broken the others too.
+    pub async fn send_again(&self, keyed: Keyed) -> Result<Answered, Box<Unanswered>> {
+        self.deliver(keyed, true).await
+    }
+
+    async fn deliver(&self, keyed: Keyed, fresh: bool) -> Result<Answered, Box<Unanswered>> {
         let inner = &self.0;
         let host = Arc::clone(keyed.live().host());
         let entry = Arc::clone(keyed.seated().entry());
@@ -65,10 +75,13 @@ impl Upstream {
         let limit = inner.settings.cli_first_byte;
         let run = Arc::clone(keyed.seated().run());
         let departs = || run.depart();
-        let (response, lease) = inner
-            .deliver(request, &entry, &host, limit, &departs)
-            .await?;
-        Ok(Answered::new(response, lease, inner, Some(keyed)))
+        let delivered = inner
+            .deliver(request, &entry, &host, limit, fresh, &departs)
+            .await;
+        match delivered {
+            Ok((response, lease)) => Ok(Answered::new(response, lease, inner, Some(keyed))),
+            Err(error) => Err(Box::new(Unanswered { error, keyed })),
+        }
     }
 
     /// Sends a request for the REST API or the UI and waits for the head of the reply. A safe
@@ -87,7 +100,9 @@ impl Upstream {
             Payload::Whole(_) => None,
         };
         let request = request::page(signed, payload);
-        let delivered = inner.deliver(request, entry, host, limit, &|| ()).await;
+        let delivered = inner
+            .deliver(request, entry, host, limit, false, &|| ())
+            .await;
         let fate = fate.map(|fate| fate.get());
         match (delivered, fate) {
             (
@@ -118,10 +133,11 @@ impl Inner {
         entry: &Entry,
         host: &Arc<str>,
         limit: Duration,
+        fresh: bool,
         departs: &dyn Fn(),
     ) -> Result<(http::Response<hyper::body::Incoming>, Lease), UpstreamError> {
         let mut spare = spare(&request);
-        let mut again = false;
+        let mut again = fresh;
         loop {
             let kept = if again {
                 None

@@ -36,9 +36,15 @@ pub(super) fn page(signed: &SignedIn, payload: Payload) -> Request<Payload> {
     *headers = HeaderMap::with_capacity(PAGE_FIELDS);
     copy(passage.headers(), headers, &TRACED);
     copy(passage.headers(), headers, &FORWARDED);
-    if is_page(passage.headers()) {
-        // links to the web server's own origin are to be found in it
+    let looked_through = !passage.hidden().is_empty();
+    if is_page(passage.headers()) || looked_through {
+        // links to the web server's own origin are to be found in it, or what is to be hidden
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    }
+    if looked_through {
+        // half a document can't be looked through
+        headers.remove(RANGE);
+        headers.remove(IF_RANGE);
     }
     headers.entry(USER_AGENT).or_insert(OURS);
     for name in [ORIGIN, REFERER] {

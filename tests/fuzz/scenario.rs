@@ -212,6 +212,7 @@ impl Scenario {
             policy: self.policy,
             allow: &self.allow,
             deny: &self.deny,
+            ..Rules::default()
         }
     }
 

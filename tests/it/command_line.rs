@@ -318,48 +318,6 @@ async fn check_warns_of_what_it_can_do_without() {
     );
 }
 
-#[derive(serde::Deserialize)]
-struct Row {
-    command: String,
-    verdict: String,
-    reason: String,
-}
-
-#[tokio::test]
-async fn commands_are_listed_for_programs_and_for_people() {
-    let ended = run(&["commands", "--airflow-version", "3.0.6", "--output", "json"]).await;
-    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
-    let rows: Vec<Row> = serde_json::from_str(&ended.stdout).unwrap();
-    assert!(rows.len() > 50, "only {} rows", rows.len());
-    let verdict = |command: &str| {
-        let row = rows
-            .iter()
-            .find(|row| row.command == command)
-            .expect(command);
-        assert!(!row.reason.is_empty(), "{command}");
-        row.verdict.as_str()
-    };
-    assert_eq!(verdict("dags trigger"), "supported");
-    assert_eq!(verdict("db migrate"), "unsupported");
-
-    let table = run(&["commands", "--airflow-version", "3.0.6"]).await;
-    let lines: Vec<_> = table.stdout.lines().collect();
-    assert_eq!(lines.len(), rows.len() + 1);
-    assert!(lines[0].starts_with("COMMAND"), "{}", lines[0]);
-
-    let newer = run(&["commands", "--airflow-version", "3.9.0", "--output", "json"]).await;
-    assert_eq!(newer.code, Some(0));
-    assert!(
-        newer.stderr.contains("3.9.0") && newer.stderr.contains("3.3.1"),
-        "{}",
-        newer.stderr
-    );
-    assert!(
-        serde_json::from_str::<Vec<Row>>(&newer.stdout).is_ok(),
-        "talk is not in the data"
-    );
-}
-
 #[tokio::test]
 async fn completions_and_the_manual_are_generated() {
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {

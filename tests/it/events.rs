@@ -252,7 +252,7 @@ async fn a_client_that_leaves_before_anything_is_written_sends_nothing() {
     harness
         .script()
         .handshake_fault
-        .next(1, HandshakeFault::Hang);
+        .always(HandshakeFault::Hang);
     let leaving = Events::of(&harness, "variables set gone v").await;
     harness
         .seen("a connection", |journal| journal.web_connections() == 1)
@@ -261,6 +261,7 @@ async fn a_client_that_leaves_before_anything_is_written_sends_nothing() {
         .status_says("/environments/0/queue/commands/0/sent", false)
         .await;
     drop(leaving);
+    harness.script().handshake_fault.off();
     harness
         .status_says("/environments/0/queue/running", 0)
         .await;

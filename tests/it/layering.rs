@@ -105,6 +105,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "control",
             "emulator",
             "policy",
+            "reply",
             "names",
             "runtime",
             "telemetry",

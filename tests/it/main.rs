@@ -8,6 +8,7 @@
 
 mod airflow;
 mod command_line;
+mod commands;
 mod credential;
 mod credential_chain;
 mod crowd;
@@ -25,9 +26,11 @@ mod management;
 mod open;
 mod pages;
 mod policy;
+mod profiles;
 mod program;
 mod properties;
 mod queue;
+mod repeatable;
 mod reply;
 mod secrets;
 mod session;

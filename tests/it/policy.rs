@@ -366,7 +366,18 @@ async fn what_does_not_pass_says_why() {
                 UNSUPPORTED,
                 "MWAA manages the database",
             ),
-            ("files", b"variables import /x", UNSUPPORTED, "files"),
+            (
+                "a question",
+                b"dags delete x",
+                "policy.needs_confirmation",
+                "--yes",
+            ),
+            (
+                "files",
+                b"variables import /x",
+                UNSUPPORTED,
+                "mwaa-gateway airflow -- variables import FILE",
+            ),
         ],
     )
     .await;

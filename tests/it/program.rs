@@ -1,5 +1,6 @@
 //! The real program as a child process, with an environment that is all its own.
 
+use rustix::process::{Pid, Signal, kill_process};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
@@ -99,10 +100,14 @@ impl Running {
     }
 
     /// Asks the program to stop (SIGTERM) and waits for its end.
-    pub(crate) async fn stop(mut self) -> Ended {
+    pub(crate) async fn stop(self) -> Ended {
+        self.end_by(Signal::TERM).await
+    }
+
+    /// Sends it a signal and waits for its end.
+    pub(crate) async fn end_by(mut self, signal: Signal) -> Ended {
         let id = i32::try_from(self.id()).unwrap();
-        let id = rustix::process::Pid::from_raw(id).unwrap();
-        rustix::process::kill_process(id, rustix::process::Signal::TERM).unwrap();
+        kill_process(Pid::from_raw(id).unwrap(), signal).unwrap();
         let status = tokio::time::timeout(PATIENCE, self.child.wait());
         let status = status.await.expect("the program stops").unwrap();
         while self.readers.join_next().await.is_some() {}

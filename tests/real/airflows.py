@@ -146,6 +146,10 @@ class Fleet:
             self.own = {name: f"127.0.0.1:{free_port()}" for name in VERSIONS}
             for name, address in self.own.items():
                 config["environments"][name]["listen"] = address
+            # and one more address for all of them, where nothing but reading is possible
+            self.reading = free_port()
+            rules = {"address": f"127.0.0.1:{self.reading}", "policy": "read-only"}
+            config["listeners"] = {"readers": rules}
             self.gateway = Gateway(folder, config, **self.emulator.credentials())
         except BaseException:
             self.stop()
@@ -174,6 +178,10 @@ class Fleet:
     def own_url(self, name):
         """The address of an environment's own listener."""
         return f"http://{self.own[name]}"
+
+    def reading_url(self, name):
+        """Its address at the listener that is read-only."""
+        return f"http://{name}.localhost:{self.reading}"
 
     def ready(self, name):
         """The Airflow of this name, once it answers."""

@@ -1,6 +1,7 @@
 """What a person does in the UI of Airflow 2 and of Airflow 3, step by step."""
 
 import re
+from urllib.parse import quote
 
 from browser import PATIENCE
 from playwright.sync_api import expect
@@ -12,6 +13,13 @@ expect.set_options(timeout=PATIENCE)
 
 class Two:
     """Airflow 2: pages from the server, some of them alive."""
+
+    SECRETS = [
+        "variable/list/",
+        "connection/list/",
+        "configuration",
+        f"rendered-templates?dag_id={DAG}&task_id=say",
+    ]
 
     def __init__(self, tab, url):
         self.tab, self.page, self.url = tab, tab.page, url
@@ -35,6 +43,18 @@ class Two:
             self._switch(on=True)
         self.page.get_by_label("Trigger DAG").click()
         self.page.wait_for_url("**dag_run_id=manual__**")
+
+    def open_run(self, run):
+        self.page.goto(f"{self.url}dags/{DAG}/grid?dag_run_id={quote(run)}")
+
+    def try_to_trigger(self):
+        self.page.get_by_label("Trigger DAG").click()
+        expect(self.page.get_by_text("policy.read_only").first).to_be_visible()
+
+    def go_to_variables(self):
+        self.page.get_by_text("Admin", exact=True).first.click()
+        self.page.get_by_role("link", name="Variables").click()
+        expect(self.page.get_by_text("policy.read_only").first).to_be_visible()
 
     def see_success(self):
         expect(self.page.get_by_role("row", name=re.compile("Status.*success"))).to_be_visible()
@@ -67,6 +87,8 @@ class Two:
 class Three:
     """Airflow 3: one page, the rest by script."""
 
+    SECRETS = ["variables", "connections", "configs"]
+
     def __init__(self, tab, url):
         self.tab, self.page, self.url = tab, tab.page, url
 
@@ -89,6 +111,25 @@ class Three:
         self.page.get_by_label("Trigger Dag").first.click()
         self.page.get_by_role("button", name="Trigger", exact=True).last.click()
         self.page.wait_for_url("**/runs/manual__**")
+
+    def open_run(self, run):
+        self.page.goto(f"{self.url}dags/{DAG}/runs/{quote(run)}")
+
+    def try_to_trigger(self):
+        self.page.get_by_label("Trigger Dag").first.click()
+        with self.page.expect_response(
+            lambda reply: reply.request.method == "POST" and reply.url.endswith("/dagRuns")
+        ) as reply:
+            self.page.get_by_role("button", name="Trigger", exact=True).last.click()
+        assert reply.value.status == 403
+        expect(self.page.get_by_text("changes something").first).to_be_visible()
+
+    def go_to_variables(self):
+        self.page.get_by_role("button", name="Admin").click()
+        with self.page.expect_response(lambda reply: "/api/v2/variables" in reply.url) as reply:
+            self.page.get_by_role("menuitem", name="Variables").click()
+        assert reply.value.status == 403
+        expect(self.page.get_by_text("reads secrets").first).to_be_visible()
 
     def see_success(self):
         for task in ["say", "greet"]:

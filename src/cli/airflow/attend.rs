@@ -1,6 +1,6 @@
 //! Stays with a command until it has ended, or until the person has enough.
 
-use crate::cli::client::{Answer, Client, Form, Lost, Step};
+use crate::cli::client::{Answer, Ask, Client, Form, Lost, Step};
 use crate::cli::signals::Signals;
 use crate::policy::Command;
 use std::cell::RefCell;
@@ -52,7 +52,7 @@ pub(super) trait Watch {
 pub(super) async fn attend(
     client: &mut Client,
     command: &Command,
-    form: Form,
+    ask: Ask,
     signals: &mut Signals,
     waiting: &mut impl Watch,
 ) -> Attended {
@@ -62,7 +62,7 @@ pub(super) async fn attend(
         Step::Taken(id) => drop(request_id.borrow_mut().replace(id)),
         step => steps.borrow_mut().push(step),
     };
-    let mut running = pin!(client.run(command, form, &mut told));
+    let mut running = pin!(client.run(command, ask, &mut told));
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut sent = false;
@@ -91,7 +91,7 @@ pub(super) async fn attend(
             }
         };
         match (signal, ended) {
-            (Some(number), Err(_hung_up)) => break (number, form == Form::Full),
+            (Some(number), Err(_hung_up)) => break (number, ask.form == Form::Full),
             (signal, ended) => return Attended::Ended(ended, signal),
         }
     };

@@ -5,55 +5,93 @@ use crate::cli::Exit;
 use crate::cli::client::{Answer, Client, Lost, Output, Problem, Succeeded};
 use crate::cli::neutral::neutral;
 use crate::cli::terminal::Terminal;
+use crate::names::AirflowVersion;
 use crate::policy::Command;
+use crate::reply;
+use http::StatusCode;
 use std::error::Error;
 use std::fmt;
 
 /// Prints what came.
-pub(super) fn answer(answer: Answer, as_json: bool, terminal: &Terminal) -> Exit {
+pub(super) fn answer(
+    answer: Answer,
+    command: &Command,
+    as_json: bool,
+    terminal: &Terminal,
+) -> Exit {
     match answer {
-        Answer::Output(output) => {
-            if as_json {
-                terminal.others(format_args!("{}\n", output.whole));
-            } else {
-                terminal.others(&output.stdout);
-                Terminal::others_talk(&output.stderr);
-            }
-            judged(&output, terminal)
-        }
+        Answer::Output(output) => self::output(&output, as_json, terminal),
         Answer::Raw(status, body) => {
             terminal.bytes(&body);
-            if (200..300).contains(&status) {
-                Exit::Done
-            } else {
-                Exit::Failed
-            }
+            raw(status, &body, command, terminal)
         }
-        Answer::Odd(status, text) => {
-            Terminal::others_talk(&text);
-            let hint = "the environment's web server log may tell more";
-            let exit = match status {
-                502..=504 => Exit::Unavailable,
-                _ => Exit::Failed,
-            };
-            terminal.fail(exit, &NoOutput(status), Some(hint))
-        }
+        Answer::Odd(status, text) => odd(status, &text, terminal),
         Answer::Fault(problem) => fault(&problem, terminal),
     }
 }
 
+/// Prints a command's output.
+pub(super) fn output(output: &Output, as_json: bool, terminal: &Terminal) -> Exit {
+    if as_json {
+        terminal.others(format_args!("{}\n", output.whole));
+    } else {
+        terminal.others(&output.stdout);
+        Terminal::others_talk(&output.stderr);
+    }
+    judged(output, terminal)
+}
+
+/// Tells that what came is no command's output.
+pub(super) fn odd(status: u16, text: &str, terminal: &Terminal) -> Exit {
+    Terminal::others_talk(text);
+    let hint = "the environment's web server log may tell more";
+    terminal.fail(reached(status), &NoOutput(status), Some(hint))
+}
+
 fn judged(output: &Output, terminal: &Terminal) -> Exit {
-    let reason = output.reason.as_deref().map(neutral);
     match output.succeeded {
         Succeeded::Yes => Exit::Done,
         Succeeded::No => Exit::Failed,
-        Succeeded::Unknown => {
-            let reason = reason.map_or_else(String::new, |reason| format!(": {reason}"));
-            terminal.say(format_args!(
-                "note: it can't be told whether the command worked{reason}"
-            ));
-            Exit::Done
+        Succeeded::Unknown => unknown(output.reason.as_deref(), terminal),
+    }
+}
+
+fn unknown(reason: Option<&str>, terminal: &Terminal) -> Exit {
+    let reason = reason.map_or_else(String::new, |reason| format!(": {}", neutral(reason)));
+    terminal.say(format_args!(
+        "note: it can't be told whether the command worked{reason}"
+    ));
+    Exit::Done
+}
+
+/// Judges MWAA's own JSON, which the gateway has passed on without a look.
+fn raw(status: u16, body: &[u8], command: &Command, terminal: &Terminal) -> Exit {
+    let asked = reply::Asked {
+        command: command.known_name().unwrap_or("other"),
+        json: false,
+        repeated: false,
+        // not known here, and of no matter to how a result is judged
+        version: AirflowVersion::new(2, 0, 0),
+    };
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
+    match reply::CliOutput::read(body, status, &asked) {
+        Ok(output) => match output.succeeded {
+            reply::Succeeded::Yes => Exit::Done,
+            reply::Succeeded::No => Exit::Failed,
+            reply::Succeeded::Unknown => unknown(output.reason.as_deref(), terminal),
+        },
+        Err(error) => {
+            let hint = "the environment's web server log may tell more";
+            terminal.fail(reached(status.as_u16()), &error, Some(hint))
         }
+    }
+}
+
+/// The exit code for a reply of the web server that is no command's output.
+const fn reached(status: u16) -> Exit {
+    match status {
+        502..=504 => Exit::Unavailable,
+        _ => Exit::Failed,
     }
 }
 

@@ -6,7 +6,7 @@ mod import;
 mod waiting;
 
 use super::Exit;
-use super::client::{Client, Form, Target};
+use super::client::{Ask, Client, Form, Target};
 use super::serve::control;
 use super::signals::Signals;
 use super::terminal::Terminal;
@@ -29,6 +29,9 @@ pub(super) struct Options {
     /// Go on with an import that did not come to its end
     #[arg(long)]
     resume: bool,
+    /// Let a `dags trigger` with a --run-id be written once more if its outcome is unknown
+    #[arg(long)]
+    repeatable: bool,
     /// The Airflow command, as `airflow` itself takes it
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
     command: Vec<String>,
@@ -109,13 +112,21 @@ pub(super) fn run(options: &Options, terminal: &Terminal) -> Exit {
             Some(Output::Raw) => Form::Raw,
             Some(Output::Json) | None => Form::Full,
         };
+        let ask = Ask {
+            form,
+            repeatable: options.repeatable,
+        };
         let mut waiting = Waiting::new(&command, client.environment(), terminal);
-        let attended = attend(&mut client, &command, form, &mut signals, &mut waiting).await;
+        let attended = attend(&mut client, &command, ask, &mut signals, &mut waiting).await;
         drop(waiting);
         match attended {
             Attended::Ended(Ok(answer), _) => {
-                let exit =
-                    ending::answer(answer, options.output == Some(Output::Json), terminal);
+                let exit = ending::answer(
+                    answer,
+                    &command,
+                    options.output == Some(Output::Json),
+                    terminal,
+                );
                 client.end().await;
                 Ok(exit)
             }

@@ -12,7 +12,7 @@ mod wire;
 
 pub(super) use target::Target;
 pub(super) use told::{Answer, Output, Problem, Step, Succeeded};
-pub(super) use wire::{Form, HangUp, Lost};
+pub(super) use wire::{Ask, Form, HangUp, Lost};
 
 use super::Exit;
 use super::known::Known;
@@ -132,7 +132,7 @@ impl Client {
     pub(super) async fn run(
         &mut self,
         command: &Command,
-        form: Form,
+        ask: impl Into<Ask>,
         told: &mut dyn FnMut(Step),
     ) -> Result<Answer, Lost> {
         if !self.wire.is_open().await {
@@ -140,10 +140,11 @@ impl Client {
             self.wire = wire.map_err(|stranger| Lost::Gone(stranger.to_string()))?;
         }
         let (line, patience) = (command.canonical(), patience(&self.config));
+        let ask = ask.into();
         let label = self.label.clone();
         let answer = self
             .wire
-            .run(label.as_deref(), &line, form, patience, told)
+            .run(label.as_deref(), &line, ask, patience, told)
             .await?;
         match &answer {
             Answer::Fault(problem) if problem.code == UNKNOWN_ENVIRONMENT => {
@@ -157,7 +158,7 @@ impl Client {
                     self.wire = wire.map_err(|stranger| Lost::Gone(stranger.to_string()))?;
                 }
                 self.wire
-                    .run(Some(&local), &line, form, patience, told)
+                    .run(Some(&local), &line, ask, patience, told)
                     .await
             }
             _ => Ok(answer),

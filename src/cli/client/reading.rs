@@ -1,6 +1,6 @@
 //! Reads a gateway's reply to a command: a stream of events, or a result in one piece.
 
-use super::told::{self, Answer, Event, Step};
+use super::told::{Answer, Event, Step};
 use super::wire::{Form, Lost};
 use crate::runtime::{RuntimeTimer, Timer as _};
 use bytes::{Bytes, BytesMut};
@@ -21,14 +21,15 @@ pub(super) async fn read(
     if media(&response) == EVENTS {
         return events(response, patience, told).await;
     }
-    let (media, status) = (media(&response).to_owned(), response.status().as_u16());
+    let is_fault = response.headers().contains_key(FAULT);
+    let status = response.status().as_u16();
     let body = RuntimeTimer.within(patience, response.into_body().collect());
     let body = body
         .await
         .map_err(|_elapsed| Lost::Broken(SILENT.to_owned()))?
         .map_err(|error| Lost::Broken(error.to_string()))?
         .to_bytes();
-    whole(&media, status, body, form).map_err(|error| Lost::Broken(error.to_string()))
+    whole(is_fault, status, body, form).map_err(|error| Lost::Broken(error.to_string()))
 }
 
 /// The media type, without parameters.
@@ -78,22 +79,20 @@ async fn events(
 }
 
 /// Reads a reply that came in one piece.
-fn whole(media: &str, status: u16, body: Bytes, form: Form) -> serde_json::Result<Answer> {
-    match media {
-        "application/problem+json" => serde_json::from_slice(&body).map(Answer::Fault),
-        _ if form == Form::Raw => Ok(Answer::Raw(status, body)),
-        FULL => told::output(serde_json::from_slice(&body)?),
-        _ => Ok(Answer::Odd(
-            status,
-            String::from_utf8_lossy(&body).into_owned(),
-        )),
+fn whole(is_fault: bool, status: u16, body: Bytes, form: Form) -> serde_json::Result<Answer> {
+    if is_fault {
+        return serde_json::from_slice(&body).map(Answer::Fault);
     }
+    Ok(match form {
+        Form::Raw => Answer::Raw(status, body),
+        Form::Full => Answer::Odd(status, String::from_utf8_lossy(&body).into_owned()),
+    })
 }
 
+/// On replies that the gateway made itself, and on no others.
+const FAULT: &str = "mwaa-gateway-fault";
 /// The media type of the stream of events.
 const EVENTS: &str = "application/vnd.mwaa-gateway.cli-events+ndjson";
-/// The media type of a result.
-const FULL: &str = "application/vnd.mwaa-gateway.cli+json";
 /// A line of the stream, in bytes: a result holds the output several times over.
 const LONGEST_LINE: usize = 1 << 30;
 /// What is said of a gateway that says nothing.

@@ -128,7 +128,7 @@ impl Event {
 }
 
 /// Reads a full result.
-pub(super) fn output(whole: Value) -> Result<Answer, serde_json::Error> {
+fn output(whole: Value) -> Result<Answer, serde_json::Error> {
     let mut output = Output::deserialize(&whole)?;
     output.whole = whole;
     Ok(Answer::Output(Box::new(output)))

@@ -62,6 +62,25 @@ impl fmt::Display for Stranger {
 
 impl std::error::Error for Stranger {}
 
+/// How a command is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::cli) struct Ask {
+    /// What its reply is wanted as.
+    pub(in crate::cli) form: Form,
+    /// Whether the gateway may write it once more where its outcome is unknown.
+    pub(in crate::cli) repeatable: bool,
+}
+
+impl From<Form> for Ask {
+    /// Written once, as commands are.
+    fn from(form: Form) -> Self {
+        Self {
+            form,
+            repeatable: false,
+        }
+    }
+}
+
 /// What a reply is wanted as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::cli) enum Form {
@@ -173,11 +192,11 @@ impl Wire {
         &mut self,
         label: Option<&str>,
         line: &str,
-        form: Form,
+        ask: Ask,
         patience: Duration,
         told: &mut dyn FnMut(Step),
     ) -> Result<Answer, Lost> {
-        let request = self.request(label, line, form)?;
+        let request = self.request(label, line, ask)?;
         let sent = RuntimeTimer.within(patience, self.sender.send_request(request));
         let response = sent
             .await
@@ -188,21 +207,24 @@ impl Wire {
             return Err(Lost::Broken("its reply is not a gateway's".to_owned()));
         };
         told(Step::Taken(id.to_owned()));
-        reading::read(response, form, patience, told).await
+        reading::read(response, ask.form, patience, told).await
     }
 
     fn request(
         &self,
         label: Option<&str>,
         line: &str,
-        form: Form,
+        ask: Ask,
     ) -> Result<Request<Full<Bytes>>, Lost> {
         let mut request = Request::builder()
             .method(Method::POST)
             .uri("/aws_mwaa/cli")
             .header(HOST, self.place.host(label))
             .header(CONTENT_TYPE, "text/plain; charset=utf-8")
-            .header(ACCEPT, form.accept());
+            .header(ACCEPT, ask.form.accept());
+        if ask.repeatable {
+            request = request.header(REPEATABLE, "?1");
+        }
         if let Some(secret) = self.place.secret.as_deref() {
             request = request.header(SECRET, shown(secret)?);
         }
@@ -232,6 +254,8 @@ fn lost(error: &hyper::Error) -> Lost {
 const REQUEST_ID: &str = "mwaa-gateway-request-id";
 /// The header for the content of `listener.secret_file`.
 const SECRET: &str = "mwaa-gateway-secret";
+/// Says that a trigger with a run id of its own may be written once more.
+const REPEATABLE: &str = "mwaa-gateway-repeatable";
 /// Something of the gateway's own that costs it nothing and belongs to no environment.
 const QUESTION: &str = "/-/icon.svg";
 /// A gateway of this machine answers at once.

@@ -31,6 +31,7 @@ fn every_example_of_the_annotated_file_is_good() {
         "listener.tls.certificate",
         "listener.tls.key",
         "listener.tls.client_ca",
+        "listeners.agents.secret_file",
         "environments.prod.ca_file",
     ];
     assert_eq!(keys, files, "{problems}");

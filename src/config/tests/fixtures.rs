@@ -29,7 +29,7 @@ fn fixtures(kind: &str) -> Vec<PathBuf> {
 #[test]
 fn valid_fixtures_load() {
     let files = fixtures("valid");
-    assert_eq!(files.len(), 6, "a fixture is missing, or this count is old");
+    assert_eq!(files.len(), 7, "a fixture is missing, or this count is old");
     // copied, because a repository does not keep the mode that a secret's file needs
     let copy = tempfile::tempdir().expect("folder");
     let folder = copy.path().join("valid");
@@ -54,7 +54,7 @@ fn invalid_fixtures_say_what_is_expected() {
     let files = fixtures("invalid");
     assert_eq!(
         files.len(),
-        15,
+        16,
         "a fixture is missing, or this count is old"
     );
     for file in files {
@@ -84,8 +84,10 @@ fn every_key_stands_in_a_fixture() {
             };
             for (key, value) in keys {
                 match value {
-                    toml::Value::Table(own) if table == "environments" => {
-                        seen.extend(own.keys().map(|key| format!("environments.*.{key}")));
+                    toml::Value::Table(own)
+                        if ["environments", "listeners"].contains(&table.as_str()) =>
+                    {
+                        seen.extend(own.keys().map(|key| format!("{table}.*.{key}")));
                     }
                     toml::Value::Table(own) => {
                         seen.extend(own.keys().map(|own| format!("{table}.{key}.{own}")));

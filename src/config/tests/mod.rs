@@ -6,6 +6,7 @@ mod fixtures;
 mod overrides;
 
 use super::*;
+use crate::names::Policy;
 use std::fs;
 
 fn nowhere() -> Search {
@@ -103,7 +104,7 @@ fn environments_inherit_and_keep_their_order() {
     );
     assert_eq!(alpha.region.as_ref().map(Region::as_str), Some("us-east-1"));
     assert_eq!(alpha.profile.as_deref(), Some("team"));
-    assert_eq!(alpha.policy, crate::names::Policy::ReadOnly);
+    assert_eq!(alpha.policy, Policy::ReadOnly);
     assert_eq!(alpha.browser, crate::names::Browser::Redirect);
     assert_eq!(alpha.deny, [["dags".to_owned(), "delete".to_owned()]]);
 }
@@ -154,4 +155,78 @@ fn the_order_is_that_of_the_file() {
         .filter_map(|line| line.split(": ").next())
         .collect();
     assert_eq!(at, ["2:9", "4:1", "5:1", "7:10", "7:15"]);
+}
+
+#[test]
+fn further_listeners_have_rules_of_their_own_and_else_those_of_the_first() {
+    let text = "[listener]\nsocket_mode = \"0660\"\nnetworks = [\"10.0.0.0/8\"]\npolicy = \"operator\"\n\
+                [listeners.agents]\naddress = \"unix:/run/x/a.sock\"\npolicy = \"read-only\"\n\
+                allow = [\"dags trigger\"]\n\
+                [listeners.one]\naddress = \"127.0.0.1:8082\"\nsocket_mode = \"0600\"\n\
+                environment = \"prod\"\nnetworks = [\"127.0.0.1\"]\nallow = [\"pools set\"]\n";
+    let config = read(text.as_bytes(), &Overrides::default()).expect(text);
+    let [agents, one] = config.listeners.as_slice() else {
+        panic!("{:?}", config.listeners)
+    };
+    assert_eq!(agents.rules.table, "listeners.agents");
+    assert_eq!(agents.rules.policy, Policy::ReadOnly);
+    assert_eq!(agents.rules.allow, [["dags", "trigger"]]);
+    assert_eq!(agents.socket_mode, 0o660);
+    assert_eq!(agents.networks, config.listener.networks);
+    assert_eq!(agents.environment, None);
+    // whatever the first listener says, a listener's own default takes nothing away
+    assert_eq!(one.rules.policy, Policy::All);
+    assert_eq!(one.socket_mode, 0o600);
+    assert_eq!(one.networks, ["127.0.0.1/32".parse().expect("a network")]);
+    assert_eq!(one.environment.as_ref().map(EnvName::as_str), Some("prod"));
+    assert_eq!(config.listener.rules.policy, Policy::Operator);
+    assert_eq!(
+        config.warnings(),
+        ["listeners.one.allow adds nothing: the policy of [listeners.one] is \"all\" already"]
+    );
+}
+
+#[test]
+fn a_listener_for_an_environment_that_may_still_be_found_is_fine() {
+    let listener = "[listeners.one]\naddress = \"127.0.0.1:8082\"\nenvironment = \"found\"\n";
+    for (aws, good) in [
+        ("", true),
+        ("[environments.prod]\n", false),
+        ("[aws]\ndiscover = true\n[environments.prod]\n", true),
+        (
+            "[aws]\ndiscover_in = [\"eu-west-1\"]\n[environments.prod]\n",
+            true,
+        ),
+        ("[environments.found]\n", true),
+    ] {
+        let text = format!("{listener}{aws}");
+        let said = read(text.as_bytes(), &Overrides::default());
+        assert_eq!(said.is_ok(), good, "{text}");
+    }
+}
+
+/// A secret of its own and TLS let a listener stand wider than loopback, and only this one.
+#[test]
+fn a_secret_guards_the_listener_that_asks_for_it() {
+    let folder = tempfile::tempdir().expect("folder");
+    let path = |name: &str| folder.path().join(name);
+    let pem = "-----BEGIN CERTIFICATE-----\n-----BEGIN PRIVATE KEY-----\n";
+    for name in ["secret", "pem"] {
+        use std::os::unix::fs::PermissionsExt;
+        fs::write(path(name), pem).expect("file");
+        fs::set_permissions(path(name), fs::Permissions::from_mode(0o600)).expect("mode");
+    }
+    let text = |secret: &str| {
+        format!(
+            "[listener.tls]\ncertificate = {0:?}\nkey = {0:?}\n\
+             [listeners.wide]\naddress = \"0.0.0.0:8082\"\n{secret}\
+             [listeners.wider]\naddress = \"0.0.0.0:8083\"\n",
+            path("pem")
+        )
+    };
+    assert_eq!(problems(&text("")).matches("is not loopback").count(), 2);
+    let secret = format!("secret_file = {:?}\n", path("secret"));
+    let said = problems(&text(&secret));
+    assert_eq!(said.matches("is not loopback").count(), 1, "{said}");
+    assert!(said.contains("listeners.wider.address"), "{said}");
 }

@@ -63,6 +63,7 @@ impl World {
                 run_id: Some(&run_id),
                 conf: Some(&conf),
                 date,
+                exact: false,
             };
             // the DAG is there and the configuration an object: what is left is a clash
             let run = trigger::trigger(state, dag_id, &words)

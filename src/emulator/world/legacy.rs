@@ -27,6 +27,7 @@ pub(super) fn run(state: &mut State, name: &str, given: &ArgMatches) -> Reply {
                 run_id: given.text("run_id"),
                 conf: given.text("conf"),
                 date: given.moment("exec_date"),
+                exact: false,
             };
             let run = trigger::trigger(state, dag_id, &asked)?;
             let at = run

@@ -23,6 +23,7 @@ pub(super) fn run(state: &mut State, name: &str, given: &ArgMatches) -> Reply {
                 run_id: given.text("run-id"),
                 conf: given.text("conf"),
                 date,
+                exact: given.has("no-replace-microseconds"),
             };
             let run = trigger::trigger(state, dag_id, &asked)?;
             Ok(trigger::triggered(state, &run, given))

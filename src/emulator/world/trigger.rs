@@ -16,6 +16,8 @@ pub(super) struct Asked<'a> {
     pub(super) run_id: Option<&'a str>,
     pub(super) conf: Option<&'a str>,
     pub(super) date: Option<Moment>,
+    /// Whether a date of now keeps its microseconds.
+    pub(super) exact: bool,
 }
 
 /// Reads `--conf`: a JSON object.
@@ -50,7 +52,12 @@ pub(super) fn trigger(
             message,
         ));
     };
-    let logical = given.unwrap_or_else(|| state.now.whole());
+    let now = if asked.exact {
+        state.now
+    } else {
+        state.now.whole()
+    };
+    let logical = given.unwrap_or(now);
     let run_id = asked
         .run_id
         .map_or_else(|| format!("manual__{}", logical.iso()), str::to_owned);

@@ -37,6 +37,8 @@ fn card(local: &str) -> Card {
         queue: QueueState::default(),
         browser: Browser::Proxy,
         policy: Policy::Supported,
+        listener_rules: None,
+        may_leave: true,
         url: format!("http://{local}.localhost:8080"),
         base: format!("http://{local}.localhost:8080"),
     }
@@ -80,6 +82,8 @@ fn full(local: &str) -> Card {
         },
         browser: Browser::Redirect,
         policy: Policy::ReadOnly,
+        listener_rules: Some("policy read-only, deny 1".to_owned()),
+        may_leave: false,
         base: "http://127.0.0.1:8081".to_owned(),
         ..card(local)
     }
@@ -100,7 +104,16 @@ fn row() -> RefusalRow {
 fn two() -> Overview {
     Overview {
         version: "1.2.3",
-        addresses: vec!["http://127.0.0.1:8080".to_owned()],
+        addresses: vec![
+            Address {
+                url: "http://127.0.0.1:8080".to_owned(),
+                about: None,
+            },
+            Address {
+                url: "unix:/run/agents.sock".to_owned(),
+                about: Some("only prod, policy read-only".to_owned()),
+            },
+        ],
         cards: vec![full("prod"), card("lab")],
         discovery: None,
         refusals: vec![row()],

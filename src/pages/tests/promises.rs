@@ -74,7 +74,10 @@ fn nothing_breaks_out_of_its_place() {
         ..row()
     };
     let shown = Overview {
-        addresses: vec![bad()],
+        addresses: vec![Address {
+            url: bad(),
+            about: Some(bad()),
+        }],
         cards: vec![hostile],
         discovery: Some(bad()),
         refusals: vec![refusal],

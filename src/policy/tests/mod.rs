@@ -1,7 +1,9 @@
 //! The policy from outside: what each part of it promises, in files of their own.
 
 mod acceptance;
+mod arguments;
 mod disguises;
+mod forms;
 mod grants;
 mod hints;
 mod python;
@@ -48,3 +50,4 @@ const UNREADABLE: &str = "policy.unreadable_command";
 const UNSUPPORTED: &str = "policy.unsupported_command";
 const COMMAND: &str = "policy.forbidden_command";
 const OPTION: &str = "policy.forbidden_option";
+const QUESTION: &str = "policy.needs_confirmation";

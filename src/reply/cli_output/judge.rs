@@ -58,6 +58,17 @@ fn verdict(verdict: Verdict, stream: &str, text: &str) -> (Succeeded, Option<Str
     }
 }
 
+/// Whether Airflow refused a trigger because its run exists: the end of its traceback, the same
+/// class in all versions.
+pub(super) fn run_exists(stderr: &str) -> bool {
+    let errors = clean(stderr, Holds::Output);
+    let lines: Vec<&str> = errors.kept.lines().collect();
+    traceback::uncaught(&lines).is_some_and(|raised| {
+        raised.starts_with("airflow.exceptions.DagRunAlreadyExists: ")
+            && raised.contains(" already exists for ")
+    })
+}
+
 /// The exception's class: its message may hold arguments.
 fn name(raised: &str) -> &str {
     if traceback::is_raised(raised) {

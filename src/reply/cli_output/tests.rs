@@ -8,6 +8,7 @@ const ASKED: Asked = Asked {
     command: "version",
     json: false,
     version: AirflowVersion::new(2, 10, 5),
+    repeated: false,
 };
 
 fn raw(stdout: &str, stderr: &str) -> Vec<u8> {
@@ -91,6 +92,7 @@ impl Recorded {
             },
             json: last.contains("-o json"),
             version,
+            repeated: false,
         }
     }
 }

@@ -113,7 +113,31 @@ async fn no_credentials_are_69_and_a_bad_configuration_is_78() {
     assert_eq!(ended.code, Some(78), "{ended:?}");
 }
 
-/// Nothing on either stream, or no more than the gateway can judge: it worked, with a note.
+/// What the gateway can't judge counts as done, with a note; in all forms alike.
+#[tokio::test]
+async fn what_can_t_be_told_is_0_with_a_note() {
+    let harness = Harness::new().await;
+    for form in [&[][..], &["--output=json"], &["--output=raw"]] {
+        let run = async |stdout: &str, stderr: &str| {
+            harness.script().web_fault.next(1, printed(stdout, stderr));
+            let arguments: Vec<_> = form.iter().chain(&["version"]).copied().collect();
+            let ended = end(through(&harness, &arguments)).await;
+            let noted = ended.stderr.contains("note: it can't be told whether");
+            (ended.code, noted)
+        };
+        assert_eq!(run("2.10.3\n", "").await, (Some(0), false), "{form:?}");
+        assert_eq!(run("", "").await, (Some(0), true), "{form:?}");
+        let failing = ["variables", "get", "nosuch"];
+        let arguments: Vec<_> = form.iter().chain(&failing).copied().collect();
+        let ended = end(through(&harness, &arguments)).await;
+        assert_eq!(ended.code, Some(1), "{form:?}: {ended:?}");
+        harness.script().web_fault.next(1, WebFault::html(503));
+        let arguments: Vec<_> = form.iter().chain(&["version"]).copied().collect();
+        let ended = end(through(&harness, &arguments)).await;
+        assert_eq!(ended.code, Some(69), "{form:?}: {ended:?}");
+    }
+}
+
 #[tokio::test]
 async fn who_reads_no_more_is_no_error() {
     let harness = Harness::new().await;

@@ -1,9 +1,12 @@
 //! `airflow`: the real program, through gateways that run and without one.
 
 mod alone;
+mod completion;
 mod exit_codes;
 mod import;
+mod interrupted;
 mod stranger;
+mod terminal;
 mod through;
 
 use crate::program::{Ended, command, end};

@@ -3,6 +3,7 @@
 use super::{Stand, airflow, printed, secret, through, two};
 use crate::program::{Running, end};
 use crate::support::{Authority, Harness};
+use mwaa_gateway::emulator::WebFault;
 
 const DEFAULT: &str = "[environments.demo]
 default = true
@@ -186,4 +187,24 @@ async fn the_result_comes_as_json_or_raw_when_asked() {
     let ended = end(through(&harness, &["dags", "list", "--output", "json"])).await;
     let rows: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
     assert_eq!(rows[0]["dag_id"], "daily_report", "{ended:?}");
+}
+
+/// A trigger whose reply was lost is written once more, only when asked for.
+#[tokio::test]
+async fn a_trigger_may_be_repeated_when_asked_for() {
+    let harness = Harness::new().await;
+    let run = ["--run-id", "mine", "--no-replace-microseconds"];
+    let trigger = [&["dags", "trigger", "lab_hello"][..], &run].concat();
+    for (option, writes, code) in [(&["--repeatable"][..], 2, 0), (&[], 1, 69)] {
+        let before = harness.journal().web_count();
+        let broken = WebFault::Drop;
+        harness.script().web_fault.next(1, broken);
+        let arguments: Vec<_> = option.iter().chain(&trigger).copied().collect();
+        let ended = end(through(&harness, &arguments)).await;
+        assert_eq!(ended.code, Some(code), "{ended:?}");
+        assert_eq!(harness.journal().web_count() - before, writes, "{ended:?}");
+    }
+    let ended = end(through(&harness, &["--repeatable", "version"])).await;
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.stderr.contains("policy.not_repeatable"), "{ended:?}");
 }

@@ -79,6 +79,7 @@ impl Session {
             .replace(":9180", &format!(":{management}"));
         let output = self
             .command(&format!("{line} 2>&1"))
+            .env("MWAA_GATEWAY_LISTEN", format!("127.0.0.1:{listen}"))
             .env("MWAA_GATEWAY_MANAGEMENT", format!("127.0.0.1:{management}"))
             .output()
             .unwrap();

@@ -6,11 +6,13 @@ mod authority;
 mod client;
 mod harness;
 pub(crate) mod identity;
+mod pty;
 mod puppet;
 
 pub(crate) use authority::{Authority, Pair};
 pub(crate) use client::{Client, Response};
 pub(crate) use harness::Harness;
+pub(crate) use pty::OnTerminal;
 pub(crate) use puppet::Puppet;
 
 use mwaa_gateway::runtime::Moment;

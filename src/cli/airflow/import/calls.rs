@@ -40,7 +40,14 @@ impl Caller<'_> {
             return Called::Left(Left::before(signal));
         }
         let progress = &mut self.progress;
-        let attended = attend(self.client, command, Form::Full, self.signals, progress).await;
+        let attended = attend(
+            self.client,
+            command,
+            Form::Full.into(),
+            self.signals,
+            progress,
+        )
+        .await;
         let (ended, signal) = match attended {
             Attended::Ended(ended, signal) => (ended, signal),
             Attended::Left(left) => return Called::Left(left),

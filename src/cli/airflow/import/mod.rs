@@ -13,7 +13,7 @@ pub(super) use request::{Request, Unfit};
 
 use super::ending;
 use crate::cli::Exit;
-use crate::cli::client::{Answer, Client};
+use crate::cli::client::Client;
 use crate::cli::signals::Signals;
 use crate::cli::terminal::Terminal;
 use calls::{Called, Caller};
@@ -156,14 +156,10 @@ fn stopped_early(called: Called, caller: &Caller<'_>, terminal: &Terminal) -> Ex
     terminal.say("nothing was imported");
     match called {
         Called::Output(output) => {
-            let answer = Answer::Output(output);
-            ending::answer(answer, false, terminal);
+            ending::output(&output, false, terminal);
             Exit::Failed
         }
-        Called::Odd(status) => {
-            let answer = Answer::Odd(status, String::new());
-            ending::answer(answer, false, terminal)
-        }
+        Called::Odd(status) => ending::odd(status, "", terminal),
         Called::Fault(problem) => ending::fault(&problem, terminal),
         Called::Lost(lost) => ending::lost(&lost, terminal),
         Called::Left(left) => Exit::Signal(left.signal),

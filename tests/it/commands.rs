@@ -1,0 +1,151 @@
+//! `mwaa-gateway commands`: the table, what one command takes, a line that is only tried.
+
+use crate::program::{command, end, run};
+use std::io::Write as _;
+
+#[derive(serde::Deserialize)]
+struct Row {
+    command: String,
+    verdict: String,
+    reason: String,
+}
+
+#[tokio::test]
+async fn commands_are_listed_for_programs_and_for_people() {
+    let ended = run(&["commands", "--airflow-version", "3.0.6", "--output", "json"]).await;
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
+    let rows: Vec<Row> = serde_json::from_str(&ended.stdout).unwrap();
+    assert!(rows.len() > 50, "only {} rows", rows.len());
+    let verdict = |command: &str| {
+        let row = rows
+            .iter()
+            .find(|row| row.command == command)
+            .expect(command);
+        assert!(!row.reason.is_empty(), "{command}");
+        row.verdict.as_str()
+    };
+    assert_eq!(verdict("dags trigger"), "supported");
+    assert_eq!(verdict("db migrate"), "unsupported");
+
+    let table = run(&["commands", "--airflow-version", "3.0.6"]).await;
+    let lines: Vec<_> = table.stdout.lines().collect();
+    assert_eq!(lines.len(), rows.len() + 1);
+    assert!(lines[0].starts_with("COMMAND"), "{}", lines[0]);
+
+    let newer = run(&["commands", "--airflow-version", "3.9.0", "--output", "json"]).await;
+    assert_eq!(newer.code, Some(0));
+    assert!(
+        newer.stderr.contains("3.9.0") && newer.stderr.contains("3.3.1"),
+        "{}",
+        newer.stderr
+    );
+    assert!(
+        serde_json::from_str::<Vec<Row>>(&newer.stdout).is_ok(),
+        "talk is not in the data"
+    );
+}
+
+#[derive(serde::Deserialize)]
+struct Signature {
+    command: String,
+    verdict: String,
+    arguments: Vec<Argument>,
+}
+
+#[derive(serde::Deserialize)]
+struct Argument {
+    spellings: Vec<String>,
+    takes: String,
+    required: bool,
+    verdict: String,
+    reason: String,
+}
+
+#[tokio::test]
+async fn a_command_is_shown_with_what_it_takes() {
+    let version = ["--airflow-version", "2.10.3", "--output", "json"];
+    let ended = run(&[&["commands", "dags", "show"], &version[..]].concat()).await;
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
+    let found: Vec<Signature> = serde_json::from_str(&ended.stdout).unwrap();
+    let [show] = found.as_slice() else {
+        panic!("{}", ended.stdout);
+    };
+    assert_eq!(
+        (show.command.as_str(), show.verdict.as_str()),
+        ("dags show", "supported")
+    );
+    let dag_id = &show.arguments[0];
+    assert_eq!(
+        (dag_id.spellings[0].as_str(), dag_id.required),
+        ("DAG_ID", true)
+    );
+    let save = show
+        .arguments
+        .iter()
+        .find(|a| a.spellings == ["-s", "--save"]);
+    let save = save.expect("--save");
+    assert_eq!(
+        (
+            save.takes.as_str(),
+            save.verdict.as_str(),
+            save.reason.as_str()
+        ),
+        ("value", "unsupported", "it writes a file on the web server")
+    );
+
+    let group = run(&[&["commands", "dags"], &version[..]].concat()).await;
+    let group: Vec<Signature> = serde_json::from_str(&group.stdout).unwrap();
+    assert!(group.len() > 10, "{}", group.len());
+
+    let unknown = run(&["commands", "dags", "hunt"]).await;
+    assert_eq!((unknown.code, unknown.stdout.as_str()), (Some(1), ""));
+    assert!(
+        unknown.stderr.contains("has no command `dags hunt`"),
+        "{}",
+        unknown.stderr
+    );
+}
+
+#[tokio::test]
+async fn a_line_can_be_tried_without_sending_it() {
+    let passes = run(&["commands", "--try", "airflow dags  trigger x -c{} --run=a"]).await;
+    assert_eq!(passes.code, Some(0));
+    assert_eq!(passes.stdout, "passes   dags trigger x \"-c{}\" --run=a\n");
+    let refused = run(&["commands", "--try=-v dags list"]).await;
+    assert_eq!(refused.code, Some(1), "{}", refused.stdout);
+    assert!(
+        refused
+            .stdout
+            .starts_with("refused  policy.unreadable_command: ")
+    );
+
+    let mut command = command(&["commands", "--try", "-", "--output", "json"]);
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    command.stdin(reader);
+    writer
+        .write_all(b"dags trigger x -vc{} --run=a\ndags list -S /x\ndags delete x\n\xff\n")
+        .unwrap();
+    drop(writer);
+    let ended = end(command).await;
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(1), ""));
+    let lines = ended.stdout.lines().map(serde_json::from_str);
+    let lines: Vec<serde_json::Value> = lines.collect::<Result<_, _>>().unwrap();
+    assert_eq!(
+        lines[0],
+        serde_json::json!({
+            "verdict": "passes", "command": "dags trigger",
+            "options": ["--verbose", "--conf", "--run-id"],
+            "line": "dags trigger x \"-vc{}\" --run=a",
+        })
+    );
+    let codes: Vec<_> = lines.iter().map(|line| line["code"].as_str()).collect();
+    assert_eq!(
+        codes,
+        [
+            None,
+            Some("policy.forbidden_option"),
+            Some("policy.needs_confirmation"),
+            Some("policy.unreadable_command")
+        ]
+    );
+}
