@@ -1,11 +1,13 @@
 """What several of the tests against real programs share."""
 
 import contextlib
+from types import SimpleNamespace
 
 import pytest
 from airflows import VERSIONS, Fleet
 from browser import chromium
-from programs import AIRFLOW, BINARY, LAB, Emulator
+from outcomes.record import Warm
+from programs import AIRFLOW, BINARY, LAB, Emulator, Gateway
 
 
 def pytest_sessionstart():
@@ -54,3 +56,27 @@ def browser(fleet):
     web = fleet.emulator.config["environments"]["demo"]["connect_to"]
     with chromium(f"--host-resolver-rules=MAP *.amazonaws.com {web}") as browser:
         yield browser
+
+
+@pytest.fixture(scope="session")
+def airflows(tmp_path_factory):
+    """Warm Airflows behind two emulators, which tell failures with 400 and with 200."""
+    folder = tmp_path_factory.mktemp("outcomes")
+    with contextlib.ExitStack() as stack:
+        warm = {name: stack.enter_context(Warm(name, folder)) for name in VERSIONS}
+        gateways = {}
+        for form in ("ok", "bad-request"):
+            options = ["--failures", form]
+            for name, airflow in warm.items():
+                options += ["--airflow-version", f"{name}={airflow.version}"]
+                options += ["--airflow-bin", f"{name}={airflow.command()}"]
+            home = folder / form
+            home.mkdir()
+            emulator = stack.enter_context(Emulator(home, *options))
+            for table in emulator.config["environments"].values():
+                table["policy"] = "all"
+            gateway = Gateway(home, emulator.config, **emulator.credentials())
+            gateways[form] = stack.enter_context(gateway)
+        for airflow in warm.values():
+            airflow.wait()
+        yield SimpleNamespace(warm=warm, gateways=gateways)

@@ -4,12 +4,10 @@ Airflows; and what `-o json` and its like look like when the noise is out."""
 import json
 import os
 import re
-from contextlib import ExitStack
-from types import SimpleNamespace
 
 import pytest
-from outcomes.record import HERE, VERSIONS, Warm, cases, exit_texts
-from programs import Emulator, Gateway, curl
+from outcomes.record import HERE, VERSIONS, cases, exit_texts
+from programs import curl
 
 FULL = "application/vnd.mwaa-gateway.cli+json; detail=full"
 
@@ -20,30 +18,6 @@ EVERY = 1 if os.environ.get("OUTCOMES") == "all" else 10
 UNLISTED = ("pools ", "dags details", "config ", "users ", "db check", "plugins", "info", "jobs ",
             "connections get", "connections list", "variables import", "connections import",
             "nosuch", "dags nosuch", "providers triggerer")
-
-
-@pytest.fixture(scope="module")
-def airflows(tmp_path_factory):
-    """Warm Airflows behind two emulators, which tell failures with 400 and with 200."""
-    folder = tmp_path_factory.mktemp("outcomes")
-    with ExitStack() as stack:
-        warm = {name: stack.enter_context(Warm(name, folder)) for name in VERSIONS}
-        gateways = {}
-        for form in ("ok", "bad-request"):
-            options = ["--failures", form]
-            for name, airflow in warm.items():
-                options += ["--airflow-version", f"{name}={airflow.version}"]
-                options += ["--airflow-bin", f"{name}={airflow.command()}"]
-            home = folder / form
-            home.mkdir()
-            emulator = stack.enter_context(Emulator(home, *options))
-            for table in emulator.config["environments"].values():
-                table["policy"] = "all"
-            gateway = Gateway(home, emulator.config, **emulator.credentials())
-            gateways[form] = stack.enter_context(gateway)
-        for airflow in warm.values():
-            airflow.wait()
-        yield SimpleNamespace(warm=warm, gateways=gateways)
 
 
 def quoted(command):

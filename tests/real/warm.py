@@ -117,6 +117,8 @@ def serve(path):
                     shutil.copy(database, base)
                     answer = {}
                 elif question["do"] == "restore":
+                    for log in ("-wal", "-shm", "-journal"):
+                        Path(f"{database}{log}").unlink(missing_ok=True)
                     shutil.copy(base, database)
                     answer = {}
                 else:

@@ -11,8 +11,8 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 /// How a command was left, or ended.
 #[derive(Debug)]
 pub(super) enum Attended {
-    /// It ended, or the gateway did.
-    Ended(Result<Answer, Lost>),
+    /// It ended, or the gateway did; a signal that came just before has closed the connection.
+    Ended(Result<Answer, Lost>, Option<u8>),
     /// A signal came first.
     Left(Left),
 }
@@ -26,6 +26,17 @@ pub(super) struct Left {
     pub(super) sent: Option<bool>,
     /// The gateway's name for the request.
     pub(super) request_id: Option<String>,
+}
+
+impl Left {
+    /// The signal came before the command was handed over.
+    pub(super) const fn before(signal: u8) -> Self {
+        Self {
+            signal,
+            sent: Some(false),
+            request_id: None,
+        }
+    }
 }
 
 /// Who is shown how a command goes.
@@ -82,7 +93,7 @@ pub(super) async fn attend(
         };
         match (signal, ended) {
             (Some(number), Err(_hung_up)) => break (number, ask.form == Form::Full),
-            (_, ended) => return Attended::Ended(ended),
+            (signal, ended) => return Attended::Ended(ended, signal),
         }
     };
     sent |= steps.borrow().contains(&Step::Sent);

@@ -120,7 +120,7 @@ pub(super) fn run(options: &Options, terminal: &Terminal) -> Exit {
         let attended = attend(&mut client, &command, ask, &mut signals, &mut waiting).await;
         drop(waiting);
         match attended {
-            Attended::Ended(Ok(answer)) => {
+            Attended::Ended(Ok(answer), _) => {
                 let exit = ending::answer(
                     answer,
                     Some(&command),
@@ -130,7 +130,7 @@ pub(super) fn run(options: &Options, terminal: &Terminal) -> Exit {
                 client.end().await;
                 Ok(exit)
             }
-            Attended::Ended(Err(lost)) => Ok(ending::lost(&lost, terminal)),
+            Attended::Ended(Err(lost), _) => Ok(ending::lost(&lost, terminal)),
             Attended::Left(left) => Ok(ending::left(&left, &command, &client, terminal)),
         }
     })

@@ -14,6 +14,8 @@ pub(super) struct Caller<'a> {
     pub(super) client: &'a mut Client,
     pub(super) signals: &'a mut Signals,
     pub(super) progress: Progress,
+    /// A signal that came while the last command ended: nothing more may be sent.
+    pub(super) interrupted: Option<u8>,
 }
 
 /// How a command ended.
@@ -34,16 +36,21 @@ pub(super) enum Called {
 impl Caller<'_> {
     /// Runs a command.
     pub(super) async fn call(&mut self, command: &Command) -> Called {
+        if let Some(signal) = self.interrupted {
+            return Called::Left(Left::before(signal));
+        }
         let progress = &mut self.progress;
-
-        match attend(self.client, command, Form::Full, self.signals, progress).await {
-            Attended::Ended(Ok(Answer::Output(output))) => Called::Output(output),
-            Attended::Ended(Ok(Answer::Odd(status, _) | Answer::Raw(status, _))) => {
-                Called::Odd(status)
-            }
-            Attended::Ended(Ok(Answer::Fault(problem))) => Called::Fault(problem),
-            Attended::Ended(Err(lost)) => Called::Lost(lost),
-            Attended::Left(left) => Called::Left(left),
+        let attended = attend(self.client, command, Form::Full, self.signals, progress).await;
+        let (ended, signal) = match attended {
+            Attended::Ended(ended, signal) => (ended, signal),
+            Attended::Left(left) => return Called::Left(left),
+        };
+        self.interrupted = signal;
+        match ended {
+            Ok(Answer::Output(output)) => Called::Output(output),
+            Ok(Answer::Odd(status, _) | Answer::Raw(status, _)) => Called::Odd(status),
+            Ok(Answer::Fault(problem)) => Called::Fault(problem),
+            Err(lost) => Called::Lost(lost),
         }
     }
 

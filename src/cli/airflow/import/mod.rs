@@ -53,6 +53,7 @@ pub(super) async fn run(
         client,
         signals,
         progress: Progress::new(request, entries.len(), terminal),
+        interrupted: None,
     };
     // harmless, and says at once whether anything can be sent; the forms differ by version
     let version = match caller.version().await {
