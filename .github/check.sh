@@ -6,14 +6,14 @@
 # tests/run reads this file for the steps and adds the tests against real programs.
 
 check_formatting() { cargo fmt --all --check; }
-check_lints() { cargo clippy --locked --all-targets -- -D warnings; }
+check_lints() { cargo clippy --locked --workspace --all-targets -- -D warnings; }
 check_docs() { RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --document-private-items; }
 check_tests() { without_leaks cargo test --locked --no-fail-fast; }
 check_build() { cargo build --locked --release; }
 # Forbidden commands in ten million disguises, other ones each time; a finding names its seed.
 check_fuzz() {
   FUZZ_COUNT=${FUZZ_COUNT:-10000000} FUZZ_SEED=${FUZZ_SEED:-$(date +%s)} \
-    without_leaks cargo test --locked --release --test fuzz -- --nocapture
+    without_leaks cargo test --locked --release --package mwaa-gateway-fuzz -- --nocapture
 }
 check_deny() {
   if ! cargo deny --version >/dev/null 2>&1; then
