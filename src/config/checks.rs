@@ -3,7 +3,7 @@
 use super::draft::Draft;
 use super::keys::TLS_TABLE;
 use super::problems::{Complaint, Place};
-use super::{Address, Config, Listener, disk, listeners};
+use super::{Address, Config, Listener, disk, listeners, rules};
 use std::path::PathBuf;
 
 /// Runs all checks; what they find is in the draft's problems.
@@ -230,6 +230,7 @@ impl Config {
         let key = self.listener.tls.as_ref().map(|tls| tls.key.as_path());
         warnings.extend(key.and_then(disk::loose_key));
         warnings.extend(listeners::idle_allows(self));
+        warnings.extend(rules::strangers(self));
         warnings.extend(self.audit.file.as_deref().and_then(disk::odd_log));
         warnings
     }

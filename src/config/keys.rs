@@ -243,12 +243,12 @@ pub(super) static KEYS: &[Key] = &[
     Key {
         table: "listener",
         name: "allow",
-        doc: "CLI commands added to this listener's policy; never more than the environment lets pass.",
+        doc: "CLI commands and options added to this listener's policy; never more than the environment lets pass.",
         shown: Shown::Default("[]"),
         kind: Kind::List {
             clear: |draft| draft.listener.rules.allow.clear(),
             push: |draft, text| {
-                let words = values::command(text)?;
+                let words = values::allowed(text)?;
                 draft.listener.rules.allow.push(words);
                 Ok(())
             },
@@ -389,12 +389,12 @@ pub(super) static KEYS: &[Key] = &[
     Key {
         table: LISTENERS_TABLE,
         name: "allow",
-        doc: "CLI commands added to this listener's policy; never more than the environment lets pass.",
+        doc: "CLI commands and options added to this listener's policy; never more than the environment lets pass.",
         shown: Shown::Default("[]"),
         kind: Kind::List {
             clear: |draft| draft.own_listener.rules.allow.clear(),
             push: |draft, text| {
-                let words = values::command(text)?;
+                let words = values::allowed(text)?;
                 draft.own_listener.rules.allow.push(words);
                 Ok(())
             },

@@ -14,6 +14,7 @@ mod listeners;
 mod overrides;
 mod problems;
 pub mod reference;
+mod rules;
 mod search;
 mod suggest;
 mod urls;

@@ -36,3 +36,4 @@ pub use permitted::{Permitted, permit};
 pub use refusal::{Closed, Refusal};
 pub use release::{Match, Release, release_for};
 pub use signature::{Argument, Signature, Takes, signatures};
+pub use table::command_names;

@@ -122,4 +122,23 @@ mod tests {
             "{save:?}"
         );
     }
+
+    /// One spelling means different things.
+    #[test]
+    fn says_of_each_command_what_its_own_option_does() {
+        for (command, version, reason) in [
+            ("dags list", "3.3.1", "parses the DAG files"),
+            ("dags list-import-errors", "3.3.1", "parses the DAG files"),
+            ("jobs check", "2.10.3", "looks at the jobs"),
+            ("dags backfill", "2.10.3", "runs the tasks"),
+        ] {
+            let found = signatures(&words(command), version.parse().expect("a version"));
+            let mut all = found.iter().flat_map(|signature| &signature.arguments);
+            let local = all.find(|a| a.spellings.contains(&"--local"));
+            assert!(
+                local.is_some_and(|a| a.reason.starts_with(reason)),
+                "{command}: {local:?}"
+            );
+        }
+    }
 }

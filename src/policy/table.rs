@@ -38,6 +38,11 @@ static TABLE: LazyLock<Table> = LazyLock::new(|| {
     }
 });
 
+/// The commands of all releases, in the order of their names.
+pub fn command_names() -> impl Iterator<Item = &'static str> {
+    table().entries.keys().copied()
+}
+
 /// The one table.
 pub(super) fn table() -> &'static Table {
     &TABLE
@@ -79,6 +84,21 @@ impl Table {
     pub(super) fn successor(&self, command: &str) -> Option<&'static str> {
         let found = self.successors.iter().find(|(old, _)| *old == command);
         found.map(|(_, new)| *new)
+    }
+
+    /// Every spelling that a command has had in any Airflow, this one among them.
+    pub(super) fn spellings(&self, command: &'static str) -> Vec<&'static str> {
+        let mut newest = command;
+        while let Some(next) = self.successor(newest) {
+            newest = next;
+        }
+        let mut all = vec![newest];
+        let mut at = 0;
+        while let Some(spelling) = all.get(at).copied() {
+            all.extend(self.predecessors(spelling));
+            at += 1;
+        }
+        all
     }
 
     /// Earlier spellings of a command.

@@ -18,7 +18,7 @@ fn nowhere() -> Search {
 }
 
 /// Reads the text as a file in a folder of its own.
-fn read(text: &[u8], overrides: &Overrides) -> Result<Config, Problems> {
+pub(super) fn read(text: &[u8], overrides: &Overrides) -> Result<Config, Problems> {
     let folder = tempfile::tempdir().expect("folder");
     let path = folder.path().join("c.toml");
     fs::write(&path, text).expect("file");

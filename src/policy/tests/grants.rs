@@ -162,3 +162,52 @@ fn allow_adds_and_deny_takes_away() {
     );
     assert!(verdict("db check", "2.10.3", &denied_everywhere).is_ok());
 }
+
+/// A listener serves environments of several versions, and environments are upgraded.
+#[test]
+fn a_denied_command_stays_denied_under_another_spelling() {
+    let denied = |rule: &str, line: &str, airflow: &str| {
+        let deny = words(&[rule]);
+        let rules = Rules {
+            policy: Policy::All,
+            deny: &deny,
+            ..Rules::default()
+        };
+        verdict(line, airflow, &rules) == Err(COMMAND)
+    };
+    for (rule, line, airflow) in [
+        ("dags backfill", "backfill create --dag-id x", "3.0.6"),
+        ("backfill create", "dags backfill x", "2.10.3"),
+        ("backfill create", "backfill x", "1.10.12"),
+        ("dags delete", "delete_dag x -y", "1.10.12"),
+        ("dags delete x", "delete_dag x -y", "1.10.12"),
+        ("db upgrade", "db migrate", "3.0.6"),
+    ] {
+        assert!(denied(rule, line, airflow), "{rule}: {line}");
+    }
+    // a group is the group of this name only
+    assert!(!denied("dags", "backfill create --dag-id x", "3.0.6"));
+    assert!(!denied("dags delete", "dags backfill x", "2.10.3"));
+}
+
+#[test]
+fn what_no_table_knows_can_not_slip_past_a_deny_list() {
+    let deny = words(&["dags delete", "plugin act now"]);
+    let rules = Rules {
+        policy: Policy::All,
+        deny: &deny,
+        ..Rules::default()
+    };
+    for line in ["plugin act now x", "plugin -- act now", "plugin act -v now"] {
+        assert_eq!(verdict(line, "2.10.3", &rules), Err(COMMAND), "{line}");
+    }
+    for line in ["plugin", "plugin act", "plugin other -v now"] {
+        assert_eq!(verdict(line, "2.10.3", &rules), Ok(line.to_owned()));
+    }
+    for line in [
+        "airflow airflow dags delete x -y",
+        "airflow airflow version",
+    ] {
+        assert_eq!(verdict(line, "2.10.3", &rules), Err(UNSUPPORTED), "{line}");
+    }
+}

@@ -127,9 +127,11 @@ async fn the_address_of_an_environment_has_the_rules_of_the_first_listener() {
 /// `allow` adds to a listener's own policy, and never to what the environment lets pass.
 #[tokio::test]
 async fn what_a_listener_allows_is_no_more_than_the_environment_does() {
-    let extra = "environments.demo.policy = \"operator\"\nenvironments.demo.allow = [\"pools list\", \"users list\"]\n\
+    let extra = "environments.demo.policy = \"operator\"\nenvironments.demo.allow = [\"pools list\", \"users list\", \
+                 \"dags list --subdir\", \"dags show --save\"]\n\
                  [listeners.readers]\naddress = \"127.0.0.1:0\"\npolicy = \"read-only\"\n\
-                 allow = [\"dags trigger\", \"variables\", \"pools list\"]\n";
+                 allow = [\"dags trigger\", \"variables\", \"pools list\", \"dags list --subdir\", \
+                 \"dags report --subdir\"]\n";
     let harness = Harness::airflow_with(Settings::default(), "2.10.3", extra).await;
     let door = harness.door(1);
     let mut client = Client::tcp(door).await;
@@ -137,6 +139,9 @@ async fn what_a_listener_allows_is_no_more_than_the_environment_does() {
         ("dags trigger example_etl", None),
         ("variables get k", None),
         ("pools list", None),
+        ("dags list -S x", None),
+        ("dags show x --save y", Some("but not [listeners.readers]")),
+        ("dags report -S x", Some("may not be given --subdir")),
         (
             "variables set k v",
             Some(
