@@ -199,6 +199,13 @@ async fn an_import_of_new_names_only_can_be_gone_on_with() {
         "{ended:?}"
     );
     assert_eq!(sets(&harness).len(), 2);
+    // another gateway's environment has none of it
+    let other = Harness::configured("limits.cli_body = \"1KiB\"").await;
+    let ended = desk
+        .run(&other, &[&["--resume"], &import[..]].concat())
+        .await;
+    assert!(!ended.stderr.contains("an earlier run"), "{ended:?}");
+    assert_eq!(sets(&other).len(), 2);
 }
 
 #[tokio::test]

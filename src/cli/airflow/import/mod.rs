@@ -48,7 +48,10 @@ pub(super) async fn run(
         Ok(entries) => entries,
         Err(unfit) => return terminal.fail(Exit::Failed, &unfit, Some(NOTHING)),
     };
-    let environment = client.environment().unwrap_or_default().to_owned();
+    let environment = [
+        client.identity(),
+        client.environment().unwrap_or_default().to_owned(),
+    ];
     let mut caller = Caller {
         client,
         signals,
