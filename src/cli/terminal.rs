@@ -62,6 +62,15 @@ impl Terminal {
         }
     }
 
+    /// The same for what may be no text.
+    pub(super) fn others_bytes(&self, bytes: &[u8]) {
+        if io::stdout().is_terminal() {
+            self.bytes(neutral(&String::from_utf8_lossy(bytes)).as_bytes());
+        } else {
+            self.bytes(bytes);
+        }
+    }
+
     /// The same to stderr, for talk.
     pub(super) fn others_talk(text: &str) {
         let mut stderr = io::stderr();

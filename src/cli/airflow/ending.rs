@@ -22,7 +22,7 @@ pub(super) fn answer(
     match answer {
         Answer::Output(output) => self::output(&output, as_json, terminal),
         Answer::Raw(status, body) => {
-            terminal.bytes(&body);
+            terminal.others_bytes(&body);
             raw(status, &body, command, terminal)
         }
         Answer::Odd(status, text) => odd(status, &text, terminal),
@@ -51,7 +51,15 @@ pub(super) fn odd(status: u16, text: &str, terminal: &Terminal) -> Exit {
 fn judged(output: &Output, terminal: &Terminal) -> Exit {
     match output.succeeded {
         Succeeded::Yes => Exit::Done,
-        Succeeded::No => Exit::Failed,
+        Succeeded::No => {
+            if [&output.stdout, &output.stderr].map(|text| text.trim()) == ["", ""] {
+                let reason = output.reason.as_deref().map_or_else(|| "".into(), neutral);
+                terminal.say(format_args!(
+                    "note: the command failed and printed nothing: {reason}"
+                ));
+            }
+            Exit::Failed
+        }
         Succeeded::Unknown => unknown(output.reason.as_deref(), terminal),
     }
 }

@@ -116,6 +116,17 @@ impl Client {
         self.asked.as_deref()
     }
 
+    /// What tells this gateway's environments from another's of the same names: where it listens
+    /// by the configuration, whether or not it runs, and what the configuration names.
+    pub(super) fn identity(&self) -> String {
+        let config = &self.config;
+        let names = config.environments.iter();
+        let names: Vec<_> = names
+            .map(|entry| entry.environment.name.to_string())
+            .collect();
+        format!("{} {}", config.listener.address, names.join(" "))
+    }
+
     /// The longest command that the gateway takes, in bytes.
     pub(super) const fn longest_command(&self) -> usize {
         self.config.limits.cli_body

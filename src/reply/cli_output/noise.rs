@@ -59,12 +59,23 @@ fn structlog(line: &str) -> Option<&str> {
 
 /// Whether a line of Airflow 3.1's log ends its message: `… [logger.name] key=value`.
 pub(super) fn ends_structlog(line: &str) -> bool {
-    line.rmatch_indices('[').any(|(at, _)| {
-        let after = line.get(at + 1..).unwrap_or_default();
-        after.split_once(']').is_some_and(|(name, rest)| {
-            is_dotted(name) && (rest.trim().is_empty() || rest.contains('='))
-        })
-    })
+    // known once, so that a line of many brackets is gone through once
+    let end = line.trim_end().len();
+    let last_pair = line.rfind('=');
+    let mut after = line.len();
+    let mut close = None;
+    for open in memchr::memrchr_iter(b'[', line.as_bytes()) {
+        let inside = line.get(open + 1..after).unwrap_or_default();
+        close = inside.find(']').map(|at| open + 1 + at).or(close);
+        after = open;
+        if let Some(close) = close {
+            let name = line.get(open + 1..close).unwrap_or_default();
+            if is_dotted(name) && (close + 1 >= end || last_pair.is_some_and(|at| at > close)) {
+                return true;
+            }
+        }
+    }
+    false
 }
 
 /// Python's warnings: `/path/file.py:12: SomeWarning: text`, Airflow's form of it without the
@@ -185,6 +196,37 @@ mod tests {
             ),
         ] {
             assert_eq!(noise(line), Some(kind), "{line}");
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_message_is_a_logger_and_its_pairs() {
+        for (line, ends) in [
+            ("text [a.b] loc=1", true),
+            ("text [a.b]", true),
+            ("text [a.b] \t", true),
+            ("text [a.b] [1, 2] x=[3]", true),
+            ("[[a]", true),
+            ("[a] text", false),
+            ("k=v [a] text", false),
+            ("[a [b c] d", false),
+            ("[a", false),
+            ("a]", false),
+            ("[]", false),
+            ("", false),
+        ] {
+            assert_eq!(ends_structlog(line), ends, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn hostile_lines_cost_little() {
+        for text in ["[", "[a]", "[a", "] {", " [", "} "] {
+            let line = "2026-11-22T08:43:27.811819Z [info     ] ".to_owned()
+                + &text.repeat(1 << 20)
+                + &" ".repeat(1 << 20)
+                + "x";
+            let _kind = noise(&line);
         }
     }
 

@@ -81,26 +81,19 @@ fn is_about(commands: &str, command: &str) -> bool {
 
 /// Whether a text ends, from the start of one of its lines on, as the pattern says.
 fn ends_with(text: &str, pattern: &str) -> bool {
-    let mut parts = pattern.split('*');
-    let first = parts.next().unwrap_or_default();
-    let parts: Vec<&str> = parts.collect();
-    // from the last line upwards: nearly always it is that one
-    let mut end = text.len();
-    loop {
-        let before = text.get(..end).unwrap_or_default();
-        let start = before.rfind('\n').map_or(0, |at| at + 1);
-        let here = text.get(start..).unwrap_or_default();
-        if here
-            .strip_prefix(first)
-            .is_some_and(|rest| goes_on(rest, &parts))
-        {
-            return true;
-        }
-        match start.checked_sub(1) {
-            Some(earlier) => end = earlier,
-            None => return false,
-        }
-    }
+    let Some((first, rest)) = pattern.split_once('*') else {
+        let before = text.strip_suffix(pattern);
+        return before.is_some_and(|before| before.is_empty() || before.ends_with('\n'));
+    };
+    // a star stands for lines too: if a later line fits, so does the first that begins so, and
+    // no text is gone through once for each of its lines
+    let begun = match text.strip_prefix(first) {
+        Some(begun) => Some(begun),
+        None => memchr::memmem::find(text.as_bytes(), format!("\n{first}").as_bytes())
+            .and_then(|at| text.get(at + 1 + first.len()..)),
+    };
+    let parts: Vec<&str> = rest.split('*').collect();
+    begun.is_some_and(|begun| goes_on(begun, &parts))
 }
 
 /// Whether the parts between stars come in this order, the last one at the end.
@@ -154,5 +147,18 @@ mod tests {
         ));
         assert!(known("dags test", "DagRun failed"));
         assert!(!known("dags test", "DagRun failed once"));
+        assert!(!known("dags test", "x DagRun failed"));
+        let two = "Variable a\nmore\nVariable b does not exist\n";
+        assert!(known("variables get", two));
+    }
+
+    #[test]
+    fn a_text_of_many_lines_costs_little() {
+        for line in ["a\n", "Variable a\n", "airflow a\n", ": line a\n", "\n"] {
+            let text = line.repeat(1 << 18) + "x";
+            for command in ["variables get", "users create", "dags test", "other"] {
+                assert!(known(command, Stream::Stderr, &text).is_none(), "{line:?}");
+            }
+        }
     }
 }

@@ -30,7 +30,8 @@ impl fmt::Display for OutputError {
             Self::TooLarge { limit } => {
                 write!(
                     f,
-                    "the output is larger than limits.cli_output ({limit} bytes)"
+                    "the command has run, but its output is larger than limits.cli_output \
+                     ({limit} bytes)"
                 )
             }
         }
@@ -48,7 +49,9 @@ impl Fault for OutputError {
         match self {
             Self::Broken(_) | Self::Garbled(_) => self.code().advice.into(),
             Self::TooLarge { .. } => {
-                "ask for MWAA's own JSON (no Accept header): it is passed on at any size".into()
+                "ask for MWAA's own JSON (no Accept header; `airflow --output raw`): it is passed on \
+                 at any size"
+                    .into()
             }
         }
     }

@@ -31,6 +31,27 @@ async fn what_failed_or_was_refused_is_1() {
     }
 }
 
+/// A command that was killed prints nothing: somebody has to say that it failed.
+#[tokio::test]
+async fn a_failure_without_a_word_is_told() {
+    let harness = Harness::new().await;
+    let silent = WebFault::Status {
+        status: 400,
+        content_type: "application/json".to_owned(),
+        body: r#"{"stderr": "", "stdout": "Cg=="}"#.to_owned(),
+    };
+    harness.script().web_fault.next(1, silent);
+    let ended = end(through(&harness, &["dags", "list"])).await;
+    assert_eq!(
+        (ended.code, ended.stderr.as_str()),
+        (
+            Some(1),
+            "note: the command failed and printed nothing: status 400\n"
+        ),
+        "{ended:?}"
+    );
+}
+
 #[tokio::test]
 async fn what_can_t_be_read_as_a_command_is_2() {
     for arguments in [

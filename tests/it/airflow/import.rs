@@ -173,6 +173,41 @@ async fn a_partial_failure_is_told_and_can_be_gone_on_with() {
     );
 }
 
+/// What the first run has set is there when the second one looks, and that is no failure.
+#[tokio::test]
+async fn an_import_of_new_names_only_can_be_gone_on_with() {
+    let harness = Harness::configured("limits.cli_body = \"1KiB\"").await;
+    let desk = Desk::new();
+    let text = serde_json::json!({"a": "1", "b": "x".repeat(2000), "c": "3"});
+    let file = desk.write("variables.json", &text.to_string());
+    let import = ["variables", "import", "-a", "fail", &file];
+    let ended = desk.run(&harness, &import).await;
+    assert_eq!(
+        (ended.code, ended.stdout.as_str()),
+        (Some(1), "2 of 3 variables imported\n"),
+        "{ended:?}"
+    );
+    // without the word they are somebody's, and the notes of the first run stay
+    let ended = desk.run(&harness, &import).await;
+    assert!(ended.stderr.contains("exists already: a"), "{ended:?}");
+    let ended = desk
+        .run(&harness, &[&["--resume"], &import[..]].concat())
+        .await;
+    assert!(ended.stderr.contains("failed: b: "), "{ended:?}");
+    assert!(
+        ended.stderr.contains("2 of them by an earlier run"),
+        "{ended:?}"
+    );
+    assert_eq!(sets(&harness).len(), 2);
+    // another gateway's environment has none of it
+    let other = Harness::configured("limits.cli_body = \"1KiB\"").await;
+    let ended = desk
+        .run(&other, &[&["--resume"], &import[..]].concat())
+        .await;
+    assert!(!ended.stderr.contains("an earlier run"), "{ended:?}");
+    assert_eq!(sets(&other).len(), 2);
+}
+
 #[tokio::test]
 async fn an_interrupted_import_says_how_far_it_came_and_goes_on() {
     const ALL: usize = 150;

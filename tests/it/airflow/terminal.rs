@@ -42,6 +42,19 @@ async fn text_of_others_commands_no_terminal() {
     assert_eq!(code, Some(1), "{shown:?}");
     assert!(shown.starts_with("<p>^[[2J^G\r\n"), "{shown:?}");
 
+    // and what is passed on as it came
+    let page = WebFault::Status {
+        status: 500,
+        content_type: "text/html".to_owned(),
+        body: "<p>\u{1b}]52;c;eA==\u{7}".to_owned(),
+    };
+    harness.script().web_fault.next(1, page);
+    let raw = ["--output", "raw", "dags", "list"];
+    let program = OnTerminal::start(through(&harness, &raw), true);
+    let (code, _, shown) = program.end().await;
+    assert_eq!(code, Some(1), "{shown:?}");
+    assert!(shown.starts_with("<p>^[]52;c;eA==^G"), "{shown:?}");
+
     // a pipe gets the bytes also while talk goes to a terminal
     harness.script().web_fault.next(1, printed(HOSTILE, ""));
     let program = OnTerminal::start(through(&harness, &["dags", "list"]), false);

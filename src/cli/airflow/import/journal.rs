@@ -19,8 +19,8 @@ pub(super) struct Journal {
 }
 
 impl Journal {
-    /// Finds what an earlier run of the same import has left; `None` without a home folder.
-    pub(super) fn of(request: &Request, environment: &str, text: &str) -> Option<Self> {
+    /// Finds what an earlier run of the same import has left, by the same gateway; `None` without a home folder.
+    pub(super) fn of(request: &Request, environment: &[String], text: &str) -> Option<Self> {
         let mut hasher = DefaultHasher::new();
         (request.kind, request.existing, environment, text).hash(&mut hasher);
         let name = format!("{}-{:016x}", request.kind.word(), hasher.finish());

@@ -48,7 +48,10 @@ pub(super) async fn run(
         Ok(entries) => entries,
         Err(unfit) => return terminal.fail(Exit::Failed, &unfit, Some(NOTHING)),
     };
-    let environment = client.environment().unwrap_or_default().to_owned();
+    let environment = [
+        client.identity(),
+        client.environment().unwrap_or_default().to_owned(),
+    ];
     let mut caller = Caller {
         client,
         signals,
@@ -71,15 +74,25 @@ pub(super) async fn run(
         caller.progress.clear();
         return report::bad(&bad, terminal);
     }
-    let existing = match existing(request, &steps, &mut caller).await {
+    let mut existing = match existing(request, &steps, &mut caller).await {
         Ok(existing) => existing,
         Err(called) => return stopped_early(called, &caller, terminal),
     };
+    let mut journal = Journal::of(request, &environment, text);
+    if wishes.resume
+        && let Some(journal) = &journal
+    {
+        // what is there because the earlier run set it is in nobody's way
+        for (number, step) in steps.iter().enumerate() {
+            if journal.is_done(number) {
+                existing.remove(&step.name);
+            }
+        }
+    }
     if request.existing == Existing::Fail && !existing.is_empty() {
         caller.progress.clear();
         return report::exist(&existing, terminal);
     }
-    let mut journal = Journal::of(request, &environment, text);
     if let Some(journal) = journal.as_mut().filter(|journal| journal.earlier() > 0) {
         let earlier = journal.earlier();
         if !wishes.resume {

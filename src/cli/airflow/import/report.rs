@@ -146,11 +146,9 @@ impl Report {
                 .say("a connection that failed may be gone: it is deleted before it is added");
         }
         if !self.is_complete() {
-            let file = request.file();
-            terminal.say(format_args!(
-                "the same command goes on where this ended, if --resume stands before the `--`: \
-                 mwaa-gateway airflow --resume -- {kind} import {file}"
-            ));
+            terminal.say(
+                "the same command goes on where this ended, if --resume stands before the `--`",
+            );
         }
         self.exit(terminal)
     }

@@ -1,6 +1,7 @@
 //! What an `… import` command asks for: its kind, its options, its file.
 
 use super::value::Json;
+use std::collections::HashSet;
 use std::fmt;
 use std::io::Read as _;
 use std::path::PathBuf;
@@ -135,10 +136,9 @@ impl Request {
     /// The file's text.
     pub(in crate::cli::airflow) fn text(&self) -> Result<String, Unfit> {
         let read = if self.file.as_os_str() == "-" {
-            let mut text = String::new();
-            std::io::stdin().read_to_string(&mut text).map(|_| text)
+            bounded(std::io::stdin())
         } else {
-            std::fs::read_to_string(&self.file)
+            std::fs::File::open(&self.file).and_then(bounded)
         };
         read.map_err(|error| Unfit::Unreadable(self.file.clone(), error))
     }
@@ -164,16 +164,26 @@ impl Request {
             },
         }
     }
+}
 
-    /// The file, for people.
-    pub(super) fn file(&self) -> std::path::Display<'_> {
-        self.file.display()
+/// Reads it whole, if it has an end.
+fn bounded(source: impl std::io::Read) -> std::io::Result<String> {
+    let mut text = String::new();
+    let read = source.take(LARGEST + 1).read_to_string(&mut text)?;
+    if u64::try_from(read).is_ok_and(|read| read <= LARGEST) {
+        Ok(text)
+    } else {
+        Err(std::io::ErrorKind::FileTooLarge.into())
     }
 }
+
+/// Far more than can be set one name after the other, in bytes.
+const LARGEST: u64 = 64 << 20;
 
 /// `NAME=VALUE`, one a line, as Airflow's local secrets backend reads it.
 fn env_file(text: &str) -> Result<Vec<(String, Json)>, Unfit> {
     let mut entries: Vec<(String, Json)> = Vec::new();
+    let mut known = HashSet::new();
     for (number, line) in text.lines().enumerate() {
         if line.is_empty() || line.trim_start().starts_with('#') {
             continue;
@@ -187,7 +197,7 @@ fn env_file(text: &str) -> Result<Vec<(String, Json)>, Unfit> {
                 )));
             }
         };
-        if entries.iter().any(|(known, _)| known == name) {
+        if !known.insert(name) {
             return Err(Unfit::Content(format!(
                 "line {at} of the file names something a second time"
             )));
@@ -255,6 +265,14 @@ mod tests {
         for line in ["variables list", "variables import --help", "import f"] {
             assert!(read(line).is_none(), "{line}");
         }
+    }
+
+    #[test]
+    fn a_file_without_end_is_refused() {
+        let text = bounded(&b"{}"[..]).unwrap();
+        assert_eq!(text, "{}");
+        let error = bounded(std::io::repeat(b' ')).unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::FileTooLarge);
     }
 
     #[test]

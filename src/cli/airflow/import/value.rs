@@ -2,6 +2,7 @@
 
 use serde::de::{Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+use std::collections::HashMap;
 use std::fmt::{self, Write as _};
 
 /// A JSON value with its keys in their order.
@@ -209,9 +210,11 @@ impl<'de> Visitor<'de> for Seen {
 
     fn visit_map<A: MapAccess<'de>>(self, mut items: A) -> Result<Json, A::Error> {
         let mut object: Vec<(String, Json)> = Vec::new();
+        let mut places = HashMap::new();
         while let Some((key, value)) = items.next_entry::<String, Json>()? {
             // as in Python: the last of a key's values, at the place of the first
-            match object.iter_mut().find(|(known, _)| *known == key) {
+            let place = *places.entry(key.clone()).or_insert(object.len());
+            match object.get_mut(place) {
                 Some((_, old)) => *old = value,
                 None => object.push((key, value)),
             }
@@ -251,5 +254,16 @@ mod tests {
             "{\n  \"a\": [\n    1,\n    {}\n  ],\n  \"b\": {\n    \"c\": \"d\"\n  }\n}";
         assert_eq!(read.dumps(true), indented);
         assert!(serde_json::from_str::<Json>("123456789012345678901234").is_err());
+    }
+
+    #[test]
+    fn many_keys_cost_little() {
+        let text = (0..200_000).map(|key| format!("\"{key}\":{key}"));
+        let text = format!("{{{},\"0\":1}}", text.collect::<Vec<_>>().join(","));
+        let Json::Object(read) = serde_json::from_str(&text).unwrap() else {
+            panic!("no object")
+        };
+        assert_eq!(read.len(), 200_000);
+        assert!(read[0] == ("0".to_owned(), Json::Integer(1)));
     }
 }
