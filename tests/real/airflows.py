@@ -11,7 +11,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-
+from copy import deepcopy
 
 import boto3
 from programs import AIRFLOW, LAB, SHOTS, Emulator, Gateway, Program, environment
@@ -141,7 +141,7 @@ class Fleet:
             self.hosts = {name: self.describe(name) for name in VERSIONS}
             for name, airflow in self.airflows.items():
                 airflow.start(f"https://{self.hosts[name]}")
-            config = self.emulator.config
+            config = deepcopy(self.emulator.config)  # other gateways may take the rest of it as it is
             # for clients that can't resolve NAME.localhost, each has an address of its own too
             self.own = {name: f"127.0.0.1:{free_port()}" for name in VERSIONS}
             for name, address in self.own.items():

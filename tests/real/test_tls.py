@@ -23,12 +23,8 @@ def gateway(fleet, tmp_path_factory):
         check=True, capture_output=True,
     )
     key.chmod(0o600)
-    environments = {
-        name: {word: value for word, value in table.items() if word != "listen"}
-        for name, table in fleet.emulator.config["environments"].items()
-    }
     tls = {"certificate": str(certificate), "key": str(key)}
-    config = {**fleet.emulator.config, "listener": {"tls": tls}, "environments": environments}
+    config = {**fleet.emulator.config, "listener": {"tls": tls}}
     with Gateway(home, config, **fleet.emulator.credentials()) as gateway:
         yield gateway
 
