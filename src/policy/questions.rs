@@ -1,7 +1,7 @@
 //! `confirmations.csv`: commands that ask before they act, which nobody at the web server can
 //! answer.
 
-use super::option_rows::arguments_of;
+use super::option_rows::{Row, arguments_of};
 use super::options::Reading;
 use super::release::Release;
 use std::sync::LazyLock;
@@ -47,8 +47,7 @@ pub(super) fn unanswered(
         && !given(question.unless)
         && !given(question.answer)
         && !given("--help");
-    let answers =
-        |row: &super::option_rows::Row| row.name == question.answer && row.covers(release);
+    let answers = |row: &Row| row.name == question.answer && row.covers(release);
     let answerable = arguments_of(command).options.iter().any(answers);
     (asks && answerable).then_some(question.answer)
 }

@@ -4,9 +4,9 @@ use crate::cli::client::{Answer, Ask, Client, Form, Lost, Step};
 use crate::cli::signals::Signals;
 use crate::policy::Command;
 use std::cell::RefCell;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::time::Duration;
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::time::{MissedTickBehavior, Sleep, interval, sleep};
 
 /// How a command was left, or ended.
 #[derive(Debug)]
@@ -67,21 +67,20 @@ pub(super) async fn attend(
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut sent = false;
-    let mut ending = pin!(sleep(Duration::MAX));
     let mut signal = None;
     let (number, certain) = loop {
         let ended = tokio::select! {
             biased;
-            number = signals.next() => match signal.replace(number) {
+            number = signals.next() => match signal {
                 None => {
                     hang_up.now();
-                    ending.set(sleep(LAST_WORDS));
+                    signal = Some((number, Box::pin(sleep(LAST_WORDS))));
                     continue;
                 }
-                Some(first) => break (first, false),
+                Some((first, _)) => break (first, false),
             },
             ended = running.as_mut() => ended,
-            () = ending.as_mut(), if signal.is_some() => break (signal.unwrap_or(0), false),
+            number = over(&mut signal) => break (number, false),
             _ = ticks.tick() => {
                 for step in steps.take() {
                     sent |= step == Step::Sent;
@@ -91,7 +90,7 @@ pub(super) async fn attend(
                 continue;
             }
         };
-        match (signal, ended) {
+        match (signal.map(|(number, _)| number), ended) {
             (Some(number), Err(_hung_up)) => break (number, ask.form == Form::Full),
             (signal, ended) => return Attended::Ended(ended, signal),
         }
@@ -106,6 +105,17 @@ pub(super) async fn attend(
         },
         request_id: request_id.take(),
     })
+}
+
+/// Waits until the gateway has had its time since the first signal, and gives that signal.
+async fn over(signal: &mut Option<(u8, Pin<Box<Sleep>>)>) -> u8 {
+    match signal {
+        Some((number, ending)) => {
+            ending.await;
+            *number
+        }
+        None => std::future::pending().await,
+    }
 }
 
 /// How often the terminal is looked after.
