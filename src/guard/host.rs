@@ -99,7 +99,7 @@ impl HostRules {
         }
         let plain = match peer {
             // on a Unix socket the Host protects nothing; clients send what they like
-            Peer::Unix(_) => true,
+            Peer::Unix => true,
             Peer::Tcp(_) => {
                 (name == "localhost" && self.is_our_port(port, peer))
                     || self
@@ -116,8 +116,7 @@ impl HostRules {
     }
 
     fn is_our_port(&self, port: u16, peer: Peer) -> bool {
-        matches!(peer, Peer::Unix(_))
-            || self.addresses.iter().any(|address| address.port == port)
+        peer == Peer::Unix || self.addresses.iter().any(|address| address.port == port)
     }
 
     fn is_extra(&self, extra: &str, name: &str, port: u16, peer: Peer) -> bool {

@@ -86,7 +86,7 @@ where
                 let accept = async || {
                     let (stream, _) = listener.accept().await?;
                     let owner = owner::of_unix(&stream);
-                    Ok((stream, Peer::Unix(owner), owner))
+                    Ok((stream, Peer::Unix, owner))
                 };
                 loop_
                     .run(accept, |stream| std::future::ready(Some(stream)))

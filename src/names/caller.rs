@@ -10,7 +10,7 @@ pub enum Peer {
     /// A TCP client, by its address and port.
     Tcp(SocketAddr),
     /// A client of a Unix socket; its file permissions decide who that may be.
-    Unix(Owner),
+    Unix,
 }
 
 impl Peer {
@@ -18,7 +18,7 @@ impl Peer {
     pub fn ip(&self) -> Option<IpAddr> {
         match self {
             Self::Tcp(address) => Some(address.ip().to_canonical()),
-            Self::Unix(_) => None,
+            Self::Unix => None,
         }
     }
 }

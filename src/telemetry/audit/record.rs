@@ -63,7 +63,7 @@ impl Record {
             request_id: id.to_string(),
             peer: match caller.peer {
                 Peer::Tcp(address) => address.to_string(),
-                Peer::Unix(_) => "unix".to_owned(),
+                Peer::Unix => "unix".to_owned(),
             },
             uid: caller.owner.uid,
             pid: caller.owner.pid,
