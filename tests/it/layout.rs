@@ -2,8 +2,8 @@
 
 use crate::tree;
 
-/// A file is read in one sitting.
-const MAX_LINES: usize = 300;
+/// A file is one idea, read in one sitting. A lower limit split ideas that belong together.
+const MAX_LINES: usize = 450;
 
 /// Files that are data, not logic, and so may be longer.
 const TABLES: &[&str] = &["src/config/keys.rs"];
