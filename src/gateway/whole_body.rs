@@ -91,3 +91,25 @@ pub(super) async fn read(
     whole.extend_from_slice(&rest);
     Ok(whole.freeze())
 }
+
+/// Reads it and keeps nothing, with the same limits.
+pub(super) async fn discard(
+    body: &mut Body,
+    limit: usize,
+    idle: Duration,
+    sweeper: &Sweeper,
+) -> Result<(), BodyError> {
+    let mut left = limit;
+    while let Some(frame) = sweeper
+        .within(idle, body.frame())
+        .await
+        .map_err(|_elapsed| BodyError::Timeout)?
+    {
+        let frame = frame.map_err(|_broken| BodyError::Broken)?;
+        let size = frame.data_ref().map_or(0, Bytes::len);
+        left = left
+            .checked_sub(size)
+            .ok_or(BodyError::TooLarge { limit })?;
+    }
+    Ok(())
+}

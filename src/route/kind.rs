@@ -2,7 +2,7 @@
 
 use super::RouteError;
 use super::own::is_for_people;
-use crate::guard::{Admitted, Reserved};
+use crate::guard::{Admitted, Reserved, is_opaque};
 use http::Method;
 
 /// The kinds of request that lead to an environment.
@@ -45,7 +45,7 @@ pub(super) fn kind(admitted: &Admitted) -> Result<Kind, RouteError> {
             Err(RouteError::Method { allow: "GET, POST" })
         }
         // each costs a token of AWS's
-        Some(Reserved::Sso) if !is_for_people(admitted.headers()) => {
+        Some(Reserved::Sso) if !is_for_people(admitted.agent().fetch) => {
             Err(RouteError::NotForScripts)
         }
         Some(Reserved::Sso) => Ok(Kind::Handover),
@@ -55,19 +55,23 @@ pub(super) fn kind(admitted: &Admitted) -> Result<Kind, RouteError> {
             path: path.to_owned(),
         }),
         None if admitted.target().signs_out() => Ok(Kind::Logout),
-        None => Ok(of_airflow(path, &admitted.target().meant())),
+        None if admitted.target().may_be(LOGIN_PAGES) => Ok(Kind::Login),
+        None => Ok(of_airflow(path)),
     }
 }
 
-/// The paths of Airflow 2 (Flask-AppBuilder) and of 3 (its API server, and the FAB provider
-/// below `/auth`). `meant` is the path as they read it.
-fn of_airflow(path: &str, meant: &str) -> Kind {
-    match meant {
-        "/login" | "/auth/login" | "/api/v2/auth/login" => Kind::Login,
-        _ if path.starts_with("/api/v1/") || path.starts_with("/api/v2/") => Kind::Rest,
-        _ => Kind::Ui,
+/// The REST API, or else the UI.
+fn of_airflow(path: &str) -> Kind {
+    if path.starts_with("/api/") && is_opaque(path) {
+        Kind::Rest
+    } else {
+        Kind::Ui
     }
 }
+
+/// The login pages of Airflow 2 (Flask-AppBuilder) and of 3 (its API server, and the FAB
+/// provider below `/auth`).
+const LOGIN_PAGES: &[&str] = &["/login", "/auth/login", "/api/v2/auth/login"];
 
 #[cfg(test)]
 mod tests {
@@ -78,16 +82,16 @@ mod tests {
         for (path, kind) in [
             ("/", Kind::Ui),
             ("/home", Kind::Ui),
-            ("/login", Kind::Login),
-            ("/api/v2/auth/login", Kind::Login),
             ("/api/v1/dags", Kind::Rest),
             ("/api/v2/dags/", Kind::Rest),
-            ("/api/v3/dags", Kind::Ui),
+            ("/api/v2//dags", Kind::Rest),
+            ("/api/v3/dags", Kind::Rest),
+            ("/api/vx/dags", Kind::Ui),
+            ("/ui/dags", Kind::Ui),
             ("/auth/users/list/", Kind::Ui),
             ("/loginx", Kind::Ui),
         ] {
-            let meant = path.strip_suffix('/').unwrap_or(path);
-            assert_eq!(of_airflow(path, meant), kind, "{path}");
+            assert_eq!(of_airflow(path), kind, "{path}");
         }
     }
 }

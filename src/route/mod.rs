@@ -5,7 +5,7 @@
 mod kind;
 mod own;
 
-pub use crate::guard::Body;
+pub use crate::guard::{Body, Target, UserAgent};
 pub use kind::Kind;
 pub use own::{Own, OwnPage};
 
