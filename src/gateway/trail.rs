@@ -173,6 +173,8 @@ impl Drop for Inner {
         let record = self.record.get_mut();
         let outcome = match (record.outcome, record.status, record.fault) {
             (Some(judged), ..) => judged,
+            // a load balancer's, which nobody was left to hear of
+            (None, Some(502..=504), None) => "unknown",
             // its reply went on unread
             (None, Some(_), None) => "answered",
             (None, Some(_), Some(_)) => "unknown",

@@ -4,6 +4,7 @@ use crate::names::{Code, Fault, code};
 use base64::Engine as _;
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
+use http::StatusCode;
 use std::borrow::Cow;
 use std::fmt;
 
@@ -15,6 +16,14 @@ pub enum OutputError {
     Broken(String),
     /// It is not MWAA's JSON, or not base64 within.
     Garbled(&'static str),
+    /// A 502, 503 or 504 without MWAA's JSON: the load balancer in front of the web server
+    /// answered.
+    LoadBalancer {
+        /// Its status, which the fault keeps.
+        status: StatusCode,
+        /// Whether the command was written twice.
+        repeated: bool,
+    },
     /// It is larger than the limit.
     TooLarge {
         /// The limit, in bytes.
@@ -27,6 +36,18 @@ impl fmt::Display for OutputError {
         match self {
             Self::Broken(how) => write!(f, "the reply broke off: {how}; the command has run"),
             Self::Garbled(what) => write!(f, "the reply is not a command's output: {what}"),
+            Self::LoadBalancer { status, repeated } => {
+                write!(f, "the load balancer answered {}: ", status.as_u16())?;
+                f.write_str(match *status {
+                    StatusCode::GATEWAY_TIMEOUT => TIMED_OUT,
+                    StatusCode::SERVICE_UNAVAILABLE => NOT_TAKEN,
+                    _ => BROKE_OFF,
+                })?;
+                if *repeated {
+                    f.write_str(TWICE)?;
+                }
+                Ok(())
+            }
             Self::TooLarge { limit } => {
                 write!(
                     f,
@@ -38,23 +59,59 @@ impl fmt::Display for OutputError {
     }
 }
 
+const TIMED_OUT: &str = "the web server did not answer within the load balancer's limit; the \
+     command may still be running; outcome: unknown";
+const NOT_TAKEN: &str = "no web server took the command, so most likely it did not run";
+const BROKE_OFF: &str = "the web server broke off or did not answer in HTTP; the command may have \
+     run; outcome: unknown";
+const TWICE: &str = "; it was written twice, and the first write may have run";
+
 impl std::error::Error for OutputError {}
 
 impl Fault for OutputError {
     fn code(&self) -> &'static Code {
-        &code::UPSTREAM_BROKEN
+        match self {
+            Self::LoadBalancer { status, .. } => match *status {
+                StatusCode::GATEWAY_TIMEOUT => &code::UPSTREAM_TIMEOUT,
+                StatusCode::SERVICE_UNAVAILABLE => &code::UPSTREAM_UNAVAILABLE,
+                _ => &code::UPSTREAM_BROKEN,
+            },
+            Self::TooLarge { .. } => &code::UPSTREAM_OUTPUT_TOO_LARGE,
+            Self::Broken(_) | Self::Garbled(_) => &code::UPSTREAM_BROKEN,
+        }
     }
 
     fn hint(&self) -> Cow<'static, str> {
         match self {
-            Self::Broken(_) | Self::Garbled(_) => self.code().advice.into(),
+            Self::LoadBalancer { status, .. } => match *status {
+                StatusCode::SERVICE_UNAVAILABLE => {
+                    "wait a moment and send it again: MWAA runs about four commands at once, and \
+                     its web server restarts after an update; `mwaa-gateway check` shows the \
+                     environment's status"
+                }
+                _ => {
+                    "do not simply repeat it: `dags list-runs` and `tasks states-for-dag-run` show \
+                     what it has done; a command that takes this long is better split up"
+                }
+            }
+            .into(),
             Self::TooLarge { .. } => {
-                "ask for MWAA's own JSON (no Accept header; `airflow --output raw`): it is passed on \
-                 at any size"
+                "run it again only if that does no harm; then ask for MWAA's own JSON (no Accept \
+                 header; `airflow --output raw`), which has no limit, or raise limits.cli_output"
                     .into()
             }
+            Self::Broken(_) | Self::Garbled(_) => self.code().advice.into(),
         }
     }
+}
+
+/// Whether a load balancer answers with this status in place of the web server, unless the body
+/// is MWAA's JSON (Elastic Load Balancing, "Troubleshoot your Application Load Balancers").
+pub(in crate::reply) fn is_load_balancers(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT
+    )
 }
 
 #[derive(serde::Deserialize)]
