@@ -112,7 +112,7 @@ async fn read(
         Ok((_, Err(_))) | Err(_) if is_load_balancers(status) => {
             Err(OutputError::LoadBalancer {
                 status,
-                repeated: asked.repeated,
+                asked: *asked,
             })
         }
         read => read,

@@ -105,7 +105,7 @@ fn each_leads_to_its_successor_and_repeats_no_value() {
             let first = line.split(' ').next().unwrap();
             assert!(detail.starts_with(&format!("`{first} --")), "{detail}");
             assert!(detail.ends_with(airflow), "{detail}");
-            let major = &airflow[..1];
+            let major = version(airflow).major;
             let on = format!("on Airflow {major}");
             assert!(hint.starts_with(&on), "{line}: {hint}");
             assert!(hint.contains(&format!("`{successor}`")), "{line}: {hint}");

@@ -1,5 +1,6 @@
 //! MWAA's JSON around a command's output, and what it may be instead.
 
+use super::Asked;
 use crate::names::{Code, Fault, code};
 use base64::Engine as _;
 use base64::engine::DecodePaddingMode;
@@ -21,8 +22,8 @@ pub enum OutputError {
     LoadBalancer {
         /// Its status, which the fault keeps.
         status: StatusCode,
-        /// Whether the command was written twice.
-        repeated: bool,
+        /// The command.
+        asked: Asked,
     },
     /// It is larger than the limit.
     TooLarge {
@@ -36,14 +37,14 @@ impl fmt::Display for OutputError {
         match self {
             Self::Broken(how) => write!(f, "the reply broke off: {how}; the command has run"),
             Self::Garbled(what) => write!(f, "the reply is not a command's output: {what}"),
-            Self::LoadBalancer { status, repeated } => {
+            Self::LoadBalancer { status, asked } => {
                 write!(f, "the load balancer answered {}: ", status.as_u16())?;
                 f.write_str(match *status {
                     StatusCode::GATEWAY_TIMEOUT => TIMED_OUT,
                     StatusCode::SERVICE_UNAVAILABLE => NOT_TAKEN,
                     _ => BROKE_OFF,
                 })?;
-                if *repeated {
+                if asked.repeated {
                     f.write_str(TWICE)?;
                 }
                 Ok(())
@@ -83,18 +84,25 @@ impl Fault for OutputError {
 
     fn hint(&self) -> Cow<'static, str> {
         match self {
-            Self::LoadBalancer { status, .. } => match *status {
-                StatusCode::SERVICE_UNAVAILABLE => {
-                    "wait a moment and send it again: MWAA runs about four commands at once, and \
-                     its web server restarts after an update; `mwaa-gateway check` shows the \
-                     environment's status"
-                }
-                _ => {
-                    "do not simply repeat it: `dags list-runs` and `tasks states-for-dag-run` show \
-                     what it has done; a command that takes this long is better split up"
-                }
+            Self::LoadBalancer { status, .. } if *status == StatusCode::SERVICE_UNAVAILABLE => {
+                "wait a moment and send it again: MWAA runs about four commands at once, and its \
+                 web server restarts after an update; `mwaa-gateway check` shows the environment's \
+                 status"
+                    .into()
             }
-            .into(),
+            Self::LoadBalancer { status, asked } => {
+                let look = if asked.version.major < 2 {
+                    "`list_dag_runs` and `task_state`"
+                } else {
+                    "`dags list-runs` and `tasks states-for-dag-run`"
+                };
+                let shorter = if *status == StatusCode::GATEWAY_TIMEOUT {
+                    "; a command that takes this long is better split up"
+                } else {
+                    ""
+                };
+                format!("do not simply repeat it: {look} show what it has done{shorter}").into()
+            }
             Self::TooLarge { .. } => {
                 "run it again only if that does no harm; then ask for MWAA's own JSON (no Accept \
                  header; `airflow --output raw`), which has no limit, or raise limits.cli_output"

@@ -2,7 +2,7 @@
 //! the command may have run, without the load balancer's page.
 
 use crate::support::{Harness, Response};
-use mwaa_gateway::emulator::{Settings, WebFault};
+use mwaa_gateway::emulator::{Seed, Settings, WebFault};
 use serde_json::Value;
 use std::time::Duration;
 
@@ -157,4 +157,22 @@ async fn a_slow_command_s_504_says_that_it_may_still_be_running() {
         assert_told(&reply.json(), CASES[2]);
     }
     assert_eq!(harness.journal().web_count(), 2);
+}
+
+/// The hint names commands that the environment has.
+#[tokio::test]
+async fn the_hint_is_for_the_environment_s_airflow() {
+    for (version, command) in [
+        ("1.10.12", "`list_dag_runs`"),
+        ("3.0.6", "`dags list-runs`"),
+    ] {
+        let settings = Settings {
+            environments: vec![Seed::new("demo", version)],
+            ..Settings::default()
+        };
+        let harness = Harness::with(settings, "").await;
+        harness.script().web_fault.next(1, WebFault::html(504));
+        let reply = harness.command("version").await;
+        assert!(reply.complaint().contains(command), "{reply}");
+    }
 }
