@@ -173,9 +173,10 @@ impl Drop for Inner {
         let record = self.record.get_mut();
         let outcome = match (record.outcome, record.status, record.fault) {
             (Some(judged), ..) => judged,
+            // a fault, or a load balancer's error that nobody was left to hear of
+            (None, Some(_), Some(_)) | (None, Some(502..=504), None) => "unknown",
             // its reply went on unread
             (None, Some(_), None) => "answered",
-            (None, Some(_), Some(_)) => "unknown",
             (None, None, _) if sent => "unknown",
             (None, None, Some(_)) if passed.is_none() => "refused",
             (None, None, _) => "not_sent",

@@ -159,6 +159,12 @@ codes! {
     UPSTREAM_TIMEOUT = "upstream.timeout", GATEWAY_TIMEOUT, Upstream,
         "the web server was too slow",
         "the command may still run; raise limits.cli_first_byte if it needs longer";
+    UPSTREAM_UNAVAILABLE = "upstream.unavailable", SERVICE_UNAVAILABLE, Upstream,
+        "no web server took the command",
+        "wait a moment and send it again; MWAA runs about four commands at once";
+    UPSTREAM_OUTPUT_TOO_LARGE = "upstream.output_too_large", BAD_GATEWAY, Upstream,
+        "the command ran, but its output is too large",
+        "run it again only if that does no harm; raise limits.cli_output or ask for MWAA's own JSON";
     OFF_RECORD = "gateway.off_record", SERVICE_UNAVAILABLE, Gateway,
         "the command can't be put on record",
         "the gateway's log says why the audit log can't be written; audit.required = false lets commands go on";

@@ -110,12 +110,21 @@ fn known_hint(entry: &Entry, release: &Release) -> String {
     if entry.listed {
         return works(entry).trim_start_matches("; ").to_owned();
     }
-    let renamed = other.map_or_else(String::new, |new| format!("it is `{new}` now, but "));
-    let current = other.and_then(|new| table().entry(new)).unwrap_or(entry);
+    let renamed = other.and_then(|new| table().entry(new));
+    renamed.map_or_else(|| allow(entry), renamed_hint)
+}
+
+/// What a command is called now that MWAA does not list under that name either.
+fn renamed_hint(entry: &Entry) -> String {
+    format!("it is `{}` now, but {}", entry.command, allow(entry))
+}
+
+/// Why MWAA does not list a command, and how to send it all the same.
+fn allow(entry: &Entry) -> String {
     format!(
-        "{renamed}{}; if your environment does run it, set allow = [\"{}\"]",
-        reason(current.why),
-        current.command
+        "{}; if your environment does run it, set allow = [\"{}\"]",
+        reason(entry.why),
+        entry.command
     )
 }
 
@@ -199,7 +208,10 @@ fn unknown_hint(command: &Command, release: &Release) -> String {
     if let Some(new) = other_spelling(first, release) {
         return match table().group(new) {
             Some(group) => format!("it is `{group}` now, and {}", members_hint(group, release)),
-            None => format!("send `{new}` instead"),
+            None => match table().entry(new).filter(|entry| !entry.runs(release)) {
+                Some(unlisted) => renamed_hint(unlisted),
+                None => format!("send `{new}` instead"),
+            },
         };
     }
     if let Some(near) = nearest(command, release) {

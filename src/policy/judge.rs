@@ -3,6 +3,7 @@
 use super::advice;
 use super::command::{Command, Path, is_help};
 use super::entry::{Class, Entry};
+use super::flag_style;
 use super::option_advice;
 use super::options::{self, Forbidden, Reading};
 use super::questions;
@@ -112,13 +113,32 @@ pub fn judge(
     let (release, _) = release_for(version);
     match command.path(release) {
         Path::Help => Ok(Permit::new(command, "help", Some(Class::Read))),
-        Path::OptionFirst => Err(command.option_first().into()),
+        Path::OptionFirst => Err(option_first(command, version, release, rules)),
         Path::Group(group) => judge_group(command, group, version, release, rules),
         Path::Known(entry, arguments) => {
             judge_known(command, entry, arguments, version, release, rules)
         }
         Path::Unknown => judge_unknown(command, version, release, rules),
     }
+}
+
+/// The refusal of an option where a group's command should be: a spelling of an older Airflow's,
+/// or no command at all.
+fn option_first(
+    command: &Command,
+    version: AirflowVersion,
+    release: &Release,
+    rules: &Rules<'_>,
+) -> Refusal {
+    flag_style::refusal(command, version, rules).unwrap_or_else(|| {
+        // the group was a command of its own: `backfill -s DATE` on Airflow 3
+        let first = command.words().first();
+        let old = first.filter(|word| table().successor(word).is_some());
+        match old.and_then(|word| table().single(word)) {
+            Some(old) => advice::unsupported(command, Some(old), version, release),
+            None => command.option_first().into(),
+        }
+    })
 }
 
 /// A bare group prints its usage: harmless wherever one of its commands runs.
@@ -163,7 +183,10 @@ fn judge_known(
     }
     if !rules.allow.iter().any(|allowed| is_prefix(allowed, name())) {
         if !entry.runs(release) {
-            return Err(advice::unsupported(command, Some(entry), version, release));
+            let flag_style = flag_style::refusal(command, version, rules);
+            return Err(flag_style.unwrap_or_else(|| {
+                advice::unsupported(command, Some(entry), version, release)
+            }));
         }
         let only_help = matches!(arguments, [only] if is_help(only));
         if !only_help && !grants(rules.policy, entry.class) {

@@ -6,6 +6,7 @@ mod advice;
 mod characters;
 mod command;
 mod entry;
+mod flag_style;
 mod judge;
 mod listing;
 mod option_advice;

@@ -17,6 +17,7 @@ mod shield;
 
 pub use accept::CliForm;
 pub use body::ReplyStream;
+use cli_output::is_load_balancers;
 pub use cli_output::{Asked, CliOutput, CliResult, OutputError, Succeeded};
 pub use events::{Event, Events, done_line, events, fault_line};
 pub use forwarded::forward;
@@ -46,6 +47,8 @@ pub fn pass(answered: Answered, id: RequestId) -> Reply {
 }
 
 /// The reply to a command in the form that the client asked for: raw as it is, else decoded.
+///
+/// What a load balancer answers in place of the web server is an error in every form.
 pub async fn command(
     answered: Answered,
     form: CliForm,
@@ -53,32 +56,23 @@ pub async fn command(
     id: RequestId,
     limit: usize,
 ) -> Result<Reply, OutputError> {
-    if form == CliForm::Raw && !asked.repeated {
+    if form == CliForm::Raw && !asked.repeated && !is_load_balancers(answered.status()) {
         return Ok(pass(answered, id));
     }
     let (mut head, body) = answered.into_parts();
     headers::strip(&mut head.headers);
     stamp(&mut head.headers, id);
+    let (raw, output) = read(head.status, body, asked, limit).await?;
+    if asked.repeated {
+        repeated(&mut head.headers, output.as_ref().ok());
+    }
     if form == CliForm::Raw {
-        let raw = body::collect(body, limit).await?;
-        let output = CliOutput::read(&raw, head.status, asked).ok();
-        repeated(&mut head.headers, output.as_ref());
         return Ok(whole(head, raw));
     }
-    match understand(&head, body, asked, limit).await? {
-        Outcome::Output(output) => {
-            if asked.repeated {
-                repeated(&mut head.headers, Some(&output));
-            }
-            Ok(decoded(head, output, form))
-        }
-        Outcome::Other(raw) => {
-            if asked.repeated {
-                repeated(&mut head.headers, None);
-            }
-            Ok(whole(head, raw))
-        }
-    }
+    Ok(match understood(head.status, output, limit)? {
+        Some(output) => decoded(head, output, form),
+        None => whole(head, raw),
+    })
 }
 
 /// Says that the command was written twice, and what came of it.
@@ -89,37 +83,53 @@ fn repeated(headers: &mut http::HeaderMap, output: Option<&CliOutput>) {
 }
 
 /// The full result of a command and the reply's status, or the reply's body where it is no
-/// command's output: an error page of the web server or of what stands before it.
+/// command's output: an error page of the web server.
 pub async fn result(
     answered: Answered,
     asked: &Asked,
     limit: usize,
 ) -> Result<(StatusCode, Result<CliResult, Bytes>), OutputError> {
     let (head, body) = answered.into_parts();
-    let result = match understand(&head, body, asked, limit).await? {
-        Outcome::Output(output) => Ok(output.full()),
-        Outcome::Other(raw) => Err(raw),
-    };
-    Ok((head.status, result))
+    let (raw, output) = read(head.status, body, asked, limit).await?;
+    let output = understood(head.status, output, limit)?;
+    Ok((head.status, output.map(CliOutput::full).ok_or(raw)))
 }
 
-enum Outcome {
-    Output(CliOutput),
-    /// An error page: not ours to improve.
-    Other(Bytes),
-}
-
-async fn understand(
-    head: &Parts,
+/// Reads a reply whole: its body, and the command's output if it holds one.
+async fn read(
+    status: StatusCode,
     body: ReplyBody,
     asked: &Asked,
     limit: usize,
-) -> Result<Outcome, OutputError> {
-    let raw = body::collect(body, limit).await?;
-    match CliOutput::read(&raw, head.status, asked) {
+) -> Result<(Bytes, Result<CliOutput, OutputError>), OutputError> {
+    let raw = body::collect(body, limit).await;
+    let read = raw.map(|raw| {
+        let output = CliOutput::read(&raw, status, asked);
+        (raw, output)
+    });
+    match read {
+        // whatever its page says, and whether or not it came whole
+        Ok((_, Err(_))) | Err(_) if is_load_balancers(status) => {
+            Err(OutputError::LoadBalancer {
+                status,
+                asked: *asked,
+            })
+        }
+        read => read,
+    }
+}
+
+/// The output, if it is within the limit; `None` for an error page of the web server, which is
+/// not ours to change.
+fn understood(
+    status: StatusCode,
+    output: Result<CliOutput, OutputError>,
+    limit: usize,
+) -> Result<Option<CliOutput>, OutputError> {
+    match output {
         Ok(output) if output.size() > limit => Err(OutputError::TooLarge { limit }),
-        Ok(output) => Ok(Outcome::Output(output)),
-        Err(_) if !head.status.is_success() => Ok(Outcome::Other(raw)),
+        Ok(output) => Ok(Some(output)),
+        Err(_) if !status.is_success() => Ok(None),
         Err(error) => Err(error),
     }
 }

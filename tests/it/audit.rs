@@ -2,11 +2,12 @@
 //! in it that a client wrote.
 
 use crate::support::{Client, Harness, Response, all, soon};
-use mwaa_gateway::emulator::WebFault;
+use mwaa_gateway::emulator::{Settings, WebFault};
 use serde_json::{Value, json};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// A gateway with an audit log in a folder of its own.
@@ -17,10 +18,14 @@ struct Audited {
 
 impl Audited {
     async fn new(extra: &str) -> Self {
+        Self::with(Settings::default(), extra).await
+    }
+
+    async fn with(settings: Settings, extra: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("audit.log");
         let audit = format!("audit.file = {:?}\n{extra}", file.display().to_string());
-        let harness = Harness::configured(&audit).await;
+        let harness = Harness::with(settings, &audit).await;
         Self { harness, folder }
     }
 
@@ -284,6 +289,54 @@ async fn what_nobody_waits_for_is_on_record_too() {
         "{line}"
     );
     assert_eq!(line["fault"], "upstream.broken", "{line}");
+}
+
+/// A load balancer's error leaves the outcome unknown, whoever hears of it.
+#[tokio::test]
+async fn a_load_balancer_s_error_is_unknown() {
+    let settings = Settings {
+        command_timeout: Duration::from_secs(2),
+        ..Settings::default()
+    };
+    let audited = Audited::with(settings, "").await;
+    let (harness, mut codes) = (&audited.harness, Vec::new());
+    for status in [502, 503, 504] {
+        for accept in ["*/*", "text/plain", JSON, EVENTS] {
+            harness.script().web_fault.next(1, WebFault::html(status));
+            let (_, line) = audited.line_of("dags list", accept).await;
+            assert_eq!(
+                (&line["outcome"], &line["status"]),
+                (&json!("unknown"), &json!(status)),
+                "{accept}: {line}"
+            );
+            assert!(line.get("client_left").is_none(), "{line}");
+            codes.push(line["fault"].as_str().unwrap().to_owned());
+        }
+    }
+    codes.dedup();
+    let all = [
+        "upstream.broken",
+        "upstream.unavailable",
+        "upstream.timeout",
+    ];
+    assert_eq!(codes, all);
+    let before = lines(&audited.file()).len();
+    harness
+        .script()
+        .command_delay
+        .next(1, Duration::from_mins(1));
+    let mut leaving = harness.connect().await;
+    leaving.send(harness.request("dags list")).await;
+    harness
+        .seen("the command", |journal| journal.web_count() == before + 1)
+        .await;
+    drop(leaving);
+    let line = audited.lines(before + 1).await.pop().unwrap();
+    assert_eq!(
+        [&line["outcome"], &line["status"], &line["client_left"]],
+        [&json!("unknown"), &json!(504), &json!(true)],
+        "{line}"
+    );
 }
 
 #[tokio::test]

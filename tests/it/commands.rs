@@ -118,6 +118,16 @@ async fn a_line_can_be_tried_without_sending_it() {
             .stdout
             .starts_with("refused  policy.unreadable_command: ")
     );
+    let arguments = ["commands", "--airflow-version", "2.10.3", "--try"];
+    let old = run(&[&arguments[..], &["variables -s k hunter2"]].concat()).await;
+    assert_eq!(
+        (old.code, old.stdout.as_str()),
+        (
+            Some(1),
+            "refused  policy.unsupported_command: `variables --set` is a spelling of Airflow 1.10 \
+             and not a command of Airflow 2.10.3; on Airflow 2, send `variables set KEY VALUE`\n"
+        )
+    );
 
     let mut command = command(&["commands", "--try", "-", "--output", "json"]);
     let (reader, mut writer) = std::io::pipe().unwrap();

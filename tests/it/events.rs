@@ -168,16 +168,16 @@ async fn a_fault_after_the_head_is_told_counted_and_remembered() {
 #[tokio::test]
 async fn what_is_no_output_comes_as_text() {
     let harness = Harness::new().await;
-    harness.script().web_fault.next(1, WebFault::html(503));
+    harness.script().web_fault.next(1, WebFault::html(500));
     let all = Events::of(&harness, "version").await.rest().await;
     assert_eq!(all[1]["event"], "done");
-    assert_eq!(all[1]["status"], 503);
+    assert_eq!(all[1]["status"], 500);
     assert_eq!(all[1]["result"], Value::Null);
     assert!(
         all[1]["body"]
             .as_str()
             .unwrap()
-            .contains("<title>503</title>")
+            .contains("<title>500</title>")
     );
     harness.script().web_fault.next(1, WebFault::NotJson);
     let all = Events::of(&harness, "version").await.rest().await;

@@ -447,6 +447,11 @@ async fn each_version_has_its_own_commands() {
                 ("assets list", "3.0.6"),
                 ("users list", "IAM"),
                 ("pools set a 1 b", "pools set"),
+                (
+                    "variables -s k hunter2",
+                    "(on Airflow 2, send `variables set KEY VALUE`)",
+                ),
+                ("connections --list", "it is `connections list`"),
             ],
         ),
         (
@@ -456,6 +461,8 @@ async fn each_version_has_its_own_commands() {
                 ("dags backfill x", "`backfill create`"),
                 ("webserver", "api-server"),
                 ("trigger_dag x", "`dags trigger`"),
+                ("backfill -s 2024-01-01 x", "`backfill create`"),
+                ("variables --set k v", "on Airflow 3, send `variables set"),
             ],
         ),
         (

@@ -119,6 +119,25 @@ async fn a_second_write_that_comes_to_nothing_leaves_the_outcome_unknown() {
     }
 }
 
+/// A load balancer answers the second write too: the fault mentions both.
+#[tokio::test]
+async fn two_errors_of_a_load_balancer_leave_the_outcome_unknown() {
+    let harness = Harness::new().await;
+    for (number, (accept, status)) in [("", 504), (JSON, 504), ("", 502), (JSON, 502)]
+        .into_iter()
+        .enumerate()
+    {
+        harness.script().web_fault.next(2, WebFault::html(status));
+        let command = TRIGGER.replace("r1", &format!("r{number}"));
+        let reply = ask(&harness, &format!("{ASKED}{accept}"), &command).await;
+        assert_eq!(reply.status, status, "{reply}");
+        let complaint = reply.complaint();
+        assert!(complaint.contains("outcome: unknown"), "{complaint}");
+        assert!(complaint.contains("written twice"), "{complaint}");
+        assert_eq!(written(&harness), 2 * (number + 1), "{accept}{status}");
+    }
+}
+
 #[tokio::test]
 async fn a_timeout_is_an_unknown_outcome() {
     let harness = Harness::configured("limits.cli_first_byte = \"1s\"").await;

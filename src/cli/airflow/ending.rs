@@ -41,11 +41,12 @@ pub(super) fn output(output: &Output, as_json: bool, terminal: &Terminal) -> Exi
     judged(output, terminal)
 }
 
-/// Tells that what came is no command's output.
+/// Reports a reply that is no command's output. Its text helps unless it is a web page.
 pub(super) fn odd(status: u16, text: &str, terminal: &Terminal) -> Exit {
-    Terminal::others_talk(text);
-    let hint = "the environment's web server log may tell more";
-    terminal.fail(reached(status), &NoOutput(status), Some(hint))
+    if !text.trim_start().starts_with('<') {
+        Terminal::others_talk(text);
+    }
+    terminal.fail(Exit::Failed, &NoOutput(status), Some(SEE_LOG))
 }
 
 fn judged(output: &Output, terminal: &Terminal) -> Exit {
@@ -88,25 +89,15 @@ fn raw(status: u16, body: &[u8], command: Option<&Command>, terminal: &Terminal)
             reply::Succeeded::No => Exit::Failed,
             reply::Succeeded::Unknown => unknown(output.reason.as_deref(), terminal),
         },
-        Err(error) => {
-            let hint = "the environment's web server log may tell more";
-            terminal.fail(reached(status.as_u16()), &error, Some(hint))
-        }
+        Err(error) => terminal.fail(Exit::Failed, &error, Some(SEE_LOG)),
     }
 }
 
-/// The exit code for a reply of the web server that is no command's output.
-const fn reached(status: u16) -> Exit {
-    match status {
-        502..=504 => Exit::Unavailable,
-        _ => Exit::Failed,
-    }
-}
-
-/// Tells of a fault of the gateway, or of what it asked.
+/// Reports a fault of the gateway, of AWS or of the web server.
 pub(super) fn fault(problem: &Problem, terminal: &Terminal) -> Exit {
     let exit = match problem.code.split('.').next() {
-        Some("aws" | "upstream") => Exit::Unavailable,
+        // scripts take 69 for "try again", which may run the command a second time
+        Some("aws" | "upstream") if !problem.may_have_run() => Exit::Unavailable,
         _ => Exit::Failed,
     };
     let hint = match problem.code.as_str() {
@@ -151,11 +142,14 @@ impl Error for NoOutput {}
 
 /// Tells that the gateway went away.
 pub(super) fn lost(lost: &Lost, terminal: &Terminal) -> Exit {
-    let hint = match lost {
-        Lost::Gone(_) => "run it again",
-        Lost::Broken(_) => "look whether the command ran before it is run again",
+    let (exit, hint) = match lost {
+        Lost::Gone(_) => (Exit::Unavailable, "run it again"),
+        Lost::Broken(_) => (
+            Exit::Failed,
+            "look whether the command ran before it is run again",
+        ),
     };
-    terminal.fail(Exit::Unavailable, lost, Some(hint))
+    terminal.fail(exit, lost, Some(hint))
 }
 
 /// A signal came before there was any connection.
@@ -219,3 +213,5 @@ fn look(command: &Command, terminal: &Terminal) {
 }
 
 const RUNS_ON: &str = "MWAA runs it to its end, whether anybody listens or not.";
+/// What to do about a reply that holds no command output.
+const SEE_LOG: &str = "the environment's web server log may tell more";

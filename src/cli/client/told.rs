@@ -81,6 +81,16 @@ pub(in crate::cli) struct Problem {
     pub(in crate::cli) request_id: Option<String>,
 }
 
+impl Problem {
+    /// Whether the command may have run, or certainly did, so that repeating it may do harm.
+    pub(in crate::cli) fn may_have_run(&self) -> bool {
+        matches!(
+            self.code.as_str(),
+            "upstream.broken" | "upstream.output_too_large" | "upstream.timeout"
+        )
+    }
+}
+
 /// The last event of a command's stream.
 #[derive(Debug, Deserialize)]
 #[serde(tag = "event", rename_all = "lowercase")]

@@ -48,7 +48,7 @@ fn a_refusal_names_the_command_the_version_and_the_way_on() {
             "send `variables` with options instead; MWAA runs `variables get` on Airflow 2.0.2 to 2.11.2 and 3.0.6 to 3.3.1",
         ),
         (
-            "variables -g k",
+            "dags -v list",
             "2.10.3",
             "an option stands before the command's name",
             "name the command first, then its options: `dags list --verbose`",
@@ -90,7 +90,7 @@ fn a_refusal_names_the_command_the_version_and_the_way_on() {
             "",
             "it is `db migrate` now, but MWAA manages the database itself; if your environment does run it, set allow = [\"db migrate\"]",
         ),
-        ("pool -s a 1 b", "2.10.3", "", "it is `pools` now"),
+        ("pool", "2.10.3", "", "it is `pools` now"),
         (
             "list_dag",
             "2.10.3",

@@ -3,6 +3,7 @@
 mod acceptance;
 mod arguments;
 mod disguises;
+mod flag_style;
 mod forms;
 mod grants;
 mod hints;

@@ -13,6 +13,7 @@ mod wire;
 
 pub use result::{CliResult, Succeeded};
 pub use wire::OutputError;
+pub(super) use wire::is_load_balancers;
 
 use crate::names::AirflowVersion;
 use bytes::Bytes;

@@ -1,9 +1,11 @@
 //! MWAA's JSON around a command's output, and what it may be instead.
 
+use super::Asked;
 use crate::names::{Code, Fault, code};
 use base64::Engine as _;
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
+use http::StatusCode;
 use std::borrow::Cow;
 use std::fmt;
 
@@ -15,6 +17,14 @@ pub enum OutputError {
     Broken(String),
     /// It is not MWAA's JSON, or not base64 within.
     Garbled(&'static str),
+    /// A 502, 503 or 504 without MWAA's JSON: the load balancer in front of the web server
+    /// answered.
+    LoadBalancer {
+        /// Its status, which the fault keeps.
+        status: StatusCode,
+        /// The command.
+        asked: Asked,
+    },
     /// It is larger than the limit.
     TooLarge {
         /// The limit, in bytes.
@@ -27,6 +37,18 @@ impl fmt::Display for OutputError {
         match self {
             Self::Broken(how) => write!(f, "the reply broke off: {how}; the command has run"),
             Self::Garbled(what) => write!(f, "the reply is not a command's output: {what}"),
+            Self::LoadBalancer { status, asked } => {
+                write!(f, "the load balancer answered {}: ", status.as_u16())?;
+                f.write_str(match *status {
+                    StatusCode::GATEWAY_TIMEOUT => TIMED_OUT,
+                    StatusCode::SERVICE_UNAVAILABLE => NOT_TAKEN,
+                    _ => BROKE_OFF,
+                })?;
+                if asked.repeated {
+                    f.write_str(TWICE)?;
+                }
+                Ok(())
+            }
             Self::TooLarge { limit } => {
                 write!(
                     f,
@@ -38,23 +60,66 @@ impl fmt::Display for OutputError {
     }
 }
 
+const TIMED_OUT: &str = "the web server did not answer within the load balancer's limit; the \
+     command may still be running; outcome: unknown";
+const NOT_TAKEN: &str = "no web server took the command, so most likely it did not run";
+const BROKE_OFF: &str = "the web server broke off or did not answer in HTTP; the command may have \
+     run; outcome: unknown";
+const TWICE: &str = "; it was written twice, and the first write may have run";
+
 impl std::error::Error for OutputError {}
 
 impl Fault for OutputError {
     fn code(&self) -> &'static Code {
-        &code::UPSTREAM_BROKEN
+        match self {
+            Self::LoadBalancer { status, .. } => match *status {
+                StatusCode::GATEWAY_TIMEOUT => &code::UPSTREAM_TIMEOUT,
+                StatusCode::SERVICE_UNAVAILABLE => &code::UPSTREAM_UNAVAILABLE,
+                _ => &code::UPSTREAM_BROKEN,
+            },
+            Self::TooLarge { .. } => &code::UPSTREAM_OUTPUT_TOO_LARGE,
+            Self::Broken(_) | Self::Garbled(_) => &code::UPSTREAM_BROKEN,
+        }
     }
 
     fn hint(&self) -> Cow<'static, str> {
         match self {
-            Self::Broken(_) | Self::Garbled(_) => self.code().advice.into(),
-            Self::TooLarge { .. } => {
-                "ask for MWAA's own JSON (no Accept header; `airflow --output raw`): it is passed on \
-                 at any size"
+            Self::LoadBalancer { status, .. } if *status == StatusCode::SERVICE_UNAVAILABLE => {
+                "wait a moment and send it again: MWAA runs about four commands at once, and its \
+                 web server restarts after an update; `mwaa-gateway check` shows the environment's \
+                 status"
                     .into()
             }
+            Self::LoadBalancer { status, asked } => {
+                let look = if asked.version.major < 2 {
+                    "`list_dag_runs` and `task_state`"
+                } else {
+                    "`dags list-runs` and `tasks states-for-dag-run`"
+                };
+                let shorter = if *status == StatusCode::GATEWAY_TIMEOUT {
+                    "; a command that takes this long is better split up"
+                } else {
+                    ""
+                };
+                format!("do not simply repeat it: {look} show what it has done{shorter}").into()
+            }
+            Self::TooLarge { .. } => {
+                "run it again only if that does no harm; then ask for MWAA's own JSON (no Accept \
+                 header; `airflow --output raw`), which has no limit, or raise limits.cli_output"
+                    .into()
+            }
+            Self::Broken(_) | Self::Garbled(_) => self.code().advice.into(),
         }
     }
+}
+
+/// Whether a load balancer answers with this status in place of the web server, unless the body
+/// is MWAA's JSON (Elastic Load Balancing, "Troubleshoot your Application Load Balancers").
+pub(in crate::reply) fn is_load_balancers(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT
+    )
 }
 
 #[derive(serde::Deserialize)]

@@ -83,24 +83,65 @@ async fn what_can_t_be_reached_is_69() {
     assert!(ended.stderr.contains("aws.credentials"), "{ended:?}");
 
     let harness = Harness::new().await;
-    harness
-        .script()
-        .web_fault
-        .next(1, WebFault::ResetAfterExecution);
-    let ended = end(through(&harness, &["dags", "trigger", "lab_hello"])).await;
+    harness.script().web_fault.next(1, WebFault::html(503));
+    let ended = end(through(&harness, &["version"])).await;
     assert_eq!(ended.code, Some(69), "{ended:?}");
-    assert!(ended.stderr.contains("upstream.broken"), "{ended:?}");
+    assert!(ended.stderr.contains("upstream.unavailable"), "{ended:?}");
+    assert!(ended.stderr.contains("hint: wait a moment"), "{ended:?}");
+}
 
-    for (status, code) in [(503, 69), (504, 69), (500, 1)] {
-        harness.script().web_fault.next(1, WebFault::html(status));
-        let ended = end(through(&harness, &["version"])).await;
+/// Scripts take 69 for "try again", which could run the command a second time.
+#[tokio::test]
+async fn what_may_have_run_is_1() {
+    let harness = Harness::configured("limits.cli_output = \"64KiB\"").await;
+    let backfill = ["dags", "backfill", "lab_hello", "-s", "2024-01-01"];
+    for (fault, code, said, hint) in [
+        (
+            WebFault::html(504),
+            "upstream.timeout",
+            "may still be running",
+            "do not simply repeat it",
+        ),
+        (
+            WebFault::html(502),
+            "upstream.broken",
+            "may have run",
+            "do not simply repeat it",
+        ),
+        (
+            WebFault::ResetAfterExecution,
+            "upstream.broken",
+            "outcome: unknown",
+            "the command may have run",
+        ),
+        (
+            printed(&"long\n".repeat(20_000), ""),
+            "upstream.output_too_large",
+            "the command has run",
+            "run it again only if that does no harm",
+        ),
+    ] {
+        harness.script().web_fault.next(1, fault);
+        let ended = end(through(&harness, &backfill)).await;
         assert_eq!(
             (ended.code, ended.stdout.as_str()),
-            (Some(code), ""),
-            "{ended:?}"
+            (Some(1), ""),
+            "{code}: {ended:?}"
         );
-        assert!(ended.stderr.contains(&status.to_string()), "{ended:?}");
+        for text in [code, said, hint] {
+            assert!(ended.stderr.contains(text), "{code}: {text}: {ended:?}");
+        }
+        assert!(!ended.stderr.contains('<'), "{code}: no page: {ended:?}");
     }
+    harness.script().web_fault.next(1, WebFault::html(500));
+    let ended = end(through(&harness, &backfill)).await;
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(
+        ended
+            .stderr
+            .starts_with("error: the web server answered 500"),
+        "{ended:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -152,10 +193,12 @@ async fn what_can_t_be_told_is_0_with_a_note() {
         let arguments: Vec<_> = form.iter().chain(&failing).copied().collect();
         let ended = end(through(&harness, &arguments)).await;
         assert_eq!(ended.code, Some(1), "{form:?}: {ended:?}");
-        harness.script().web_fault.next(1, WebFault::html(503));
-        let arguments: Vec<_> = form.iter().chain(&["version"]).copied().collect();
-        let ended = end(through(&harness, &arguments)).await;
-        assert_eq!(ended.code, Some(69), "{form:?}: {ended:?}");
+        for (status, code) in [(500, 1), (502, 1), (503, 69), (504, 1)] {
+            harness.script().web_fault.next(1, WebFault::html(status));
+            let arguments: Vec<_> = form.iter().chain(&["version"]).copied().collect();
+            let ended = end(through(&harness, &arguments)).await;
+            assert_eq!(ended.code, Some(code), "{form:?} {status}: {ended:?}");
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use super::through;
 use crate::program::{Ended, Running, end};
 use crate::support::Harness;
+use mwaa_gateway::emulator::WebFault;
 use std::path::PathBuf;
 use tempfile::TempDir;
 
@@ -206,6 +207,44 @@ async fn an_import_of_new_names_only_can_be_gone_on_with() {
         .await;
     assert!(!ended.stderr.contains("an earlier run"), "{ended:?}");
     assert_eq!(sets(&other).len(), 2);
+}
+
+/// Two names without an answer stay unknown and the rest are set; three in a row end the import.
+#[tokio::test]
+async fn an_import_survives_a_load_balancer_s_errors() {
+    const ALL: usize = 150;
+    let desk = Desk::new();
+    let names = (0..ALL).map(|number| (format!("v{number}"), "1".into()));
+    let text = serde_json::Value::Object(names.collect());
+    let file = desk.write("variables.json", &text.to_string());
+    for (faults, unknown) in [(2, 2), (ALL, 3)] {
+        let harness = Harness::new().await;
+        let arguments = ["variables", "import", &file];
+        let trouble = async {
+            harness
+                .seen("some commands", |journal| journal.commands().len() > 3)
+                .await;
+            let fault = WebFault::html(504);
+            harness.script().web_fault.next(faults, fault);
+        };
+        let (ended, ()) = tokio::join!(desk.run(&harness, &arguments), trouble);
+        assert_eq!(ended.code, Some(1), "{ended:?}");
+        let lines = ended.stderr.lines();
+        let told = lines.filter(|line| line.starts_with("unknown: v")).count();
+        assert_eq!(told, unknown, "{ended:?}");
+        let done = sets(&harness).len();
+        assert_eq!(
+            ended.stdout,
+            format!("{done} of {ALL} variables imported\n"),
+            "{ended:?}"
+        );
+        assert_eq!(done == ALL - 2, faults == 2, "{ended:?}");
+        assert_eq!(
+            ended.stderr.contains("upstream.timeout"),
+            faults > 2,
+            "{ended:?}"
+        );
+    }
 }
 
 #[tokio::test]

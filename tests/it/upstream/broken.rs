@@ -2,7 +2,7 @@
 
 use super::ONE_THREAD;
 use crate::support::{Harness, timed};
-use mwaa_gateway::emulator::{Settings, WebFault};
+use mwaa_gateway::emulator::WebFault;
 use std::time::Duration;
 
 #[tokio::test]
@@ -111,32 +111,4 @@ async fn what_is_not_http_is_a_broken_reply() {
             "{what}"
         );
     }
-}
-
-#[tokio::test]
-async fn a_slow_command_s_504_is_passed_on_as_it_is() {
-    let settings = Settings {
-        command_timeout: Duration::from_millis(100),
-        ..Settings::default()
-    };
-    let harness = Harness::with(settings, "").await;
-    for accept in ["", "Accept: text/plain\r\n"] {
-        harness
-            .script()
-            .command_delay
-            .next(1, Duration::from_mins(1));
-        let request = harness.request_with(accept, "version");
-        let reply = harness.connect().await.exchange(request).await;
-        assert_eq!((reply.status, reply.fault()), (504, None), "{reply}");
-        assert_eq!(
-            reply.header("content-type"),
-            Some("text/html; charset=utf-8")
-        );
-        assert!(
-            reply.text().contains("<h1>504 Gateway Timeout</h1>"),
-            "{reply}"
-        );
-        assert!(reply.header("mwaa-gateway-request-id").is_some());
-    }
-    assert_eq!(harness.journal().web_count(), 2);
 }

@@ -2,6 +2,7 @@
 
 mod broken;
 mod certificates;
+mod load_balancer;
 mod pool;
 mod whole;
 

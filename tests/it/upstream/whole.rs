@@ -79,7 +79,8 @@ async fn decoded_output_is_whole_or_a_fault() {
     assert_eq!(reply.body.len(), 7 + (500 << 10));
     harness.script().noise.next(1, Noise::Huge(2 << 20));
     let reply = client.exchange(&request).await;
-    assert_eq!(reply.fault(), Some("upstream.broken"), "{reply}");
+    let code = Some("upstream.output_too_large");
+    assert_eq!((reply.status, reply.fault()), (502, code), "{reply}");
     assert!(reply.complaint().contains("limits.cli_output"), "{reply}");
     assert_eq!(client.exchange(&request).await.status, 200);
 }

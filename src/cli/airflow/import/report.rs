@@ -5,7 +5,7 @@ use super::plan::{Bad, Step};
 use super::request::{Existing, Kind, Request};
 use crate::cli::Exit;
 use crate::cli::airflow::ending;
-use crate::cli::client::{Lost, Output, Succeeded};
+use crate::cli::client::{Lost, Output, Problem, Succeeded};
 use crate::cli::neutral::neutral;
 use crate::cli::terminal::Terminal;
 use std::collections::BTreeSet;
@@ -48,6 +48,7 @@ impl Report {
         let name = step.name.clone();
         self.silent = match &called {
             Called::Odd(_) => self.silent + 1,
+            Called::Fault(problem) if is_no_answer(problem) => self.silent + 1,
             _ => 0,
         };
         match called {
@@ -61,13 +62,13 @@ impl Report {
                 self.failed.push((name, why.to_owned()));
             }
             Called::Fault(problem) => {
-                if matches!(
-                    problem.code.as_str(),
-                    "upstream.timeout" | "upstream.broken"
-                ) {
+                let is_no_answer = is_no_answer(&problem);
+                if is_no_answer {
                     self.unknown.push((name, problem.title.clone()));
                 }
-                self.stop = Some(Called::Fault(problem));
+                if !is_no_answer || self.silent >= PATIENCE {
+                    self.stop = Some(Called::Fault(problem));
+                }
             }
             Called::Lost(lost) => {
                 if let Lost::Broken(why) = &lost {
@@ -163,7 +164,6 @@ impl Report {
                 Exit::Signal(left.signal)
             }
             Some(Called::Output(_) | Called::Odd(_)) | None if complete => Exit::Done,
-            _ if self.silent >= PATIENCE => Exit::Unavailable,
             _ => Exit::Failed,
         }
     }
@@ -199,6 +199,11 @@ fn last_words(output: &Output) -> String {
     last.unwrap_or("it said nothing").to_owned()
 }
 
+/// Whether the fault leaves open what became of one name, and the next one may go well.
+fn is_no_answer(problem: &Problem) -> bool {
+    problem.may_have_run() || problem.code == "upstream.unavailable"
+}
+
 /// Tells of names that can't be imported.
 pub(super) fn bad(bad: &[Bad], terminal: &Terminal) -> Exit {
     for Bad { name, why } in bad {
@@ -218,5 +223,5 @@ pub(super) fn exist(names: &BTreeSet<String>, terminal: &Terminal) -> Exit {
     Exit::Failed
 }
 
-/// After so many answers in a row that are none, the web server has trouble of its own.
+/// After so many names in a row without an answer, the web server has trouble of its own.
 const PATIENCE: usize = 3;
