@@ -197,6 +197,10 @@ def test_disguises_lead_nowhere(place):
         f"{api}/dags/x%2F..%2F..%2Fvariables/canary", f"{api}/pools/..%2Fvariables%2Fcanary",
         f"{api}/Variables/canary", f"{api}/variables/canary;x", f"{api}/variables/canary?x=/home",
         f"{api}/connections/canary%2F", f"{api}/config?section=core", "/rendered-templates/",
+        f"{api}/%252Fvariables/canary", f"{api}/variables%252Fcanary", f"{api}/variables%5Ccanary",
+        f"{api}/dags/%252e%252e/variables/canary", f"{api}/dags/..%5Cvariables%5Ccanary",
+        f"{api}/dags/..;/variables/canary", f"{api}/variables//canary", f"{api}//config",
+        f"{api}/pools/x//..%2F..%2Fvariables/canary", f"{api}/%2576ariables/canary",
         f"/rendered-templates?dag_id={DAG}&task_id=say&execution_date={place.run[8:]}",
     ]:  # fmt: skip
         for method in ["GET", "HEAD", "OPTIONS"]:
