@@ -6,6 +6,7 @@ use crate::runtime::Sweeper;
 use bytes::{Bytes, BytesMut};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
@@ -15,6 +16,11 @@ use std::time::Duration;
 pub enum BodyError {
     /// It ended before its length, or its chunks are broken.
     Broken,
+    /// A login is longer than the limit, which cannot be set.
+    LongLogin {
+        /// The limit, in bytes.
+        limit: usize,
+    },
     /// Nothing came for too long.
     Timeout,
     /// It is longer than the limit.
@@ -28,6 +34,7 @@ impl fmt::Display for BodyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Broken => f.write_str("the body is incomplete"),
+            Self::LongLogin { limit } => write!(f, "the login is longer than {limit} bytes"),
             Self::Timeout => f.write_str("the body did not arrive in time"),
             Self::TooLarge { limit } => write!(f, "the body is longer than {limit} bytes"),
         }
@@ -41,8 +48,15 @@ impl Fault for BodyError {
         match self {
             Self::Broken => &code::MALFORMED,
             Self::Timeout => &code::BODY_TIMEOUT,
-            Self::TooLarge { .. } => &code::TOO_LARGE,
+            Self::LongLogin { .. } | Self::TooLarge { .. } => &code::TOO_LARGE,
         }
+    }
+
+    fn hint(&self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
+            Self::LongLogin { .. } => "send nothing but a user name and a password",
+            Self::Broken | Self::Timeout | Self::TooLarge { .. } => self.code().advice,
+        })
     }
 
     fn ends_connection(&self) -> bool {
@@ -63,15 +77,7 @@ pub(super) async fn read(
     }
     let mut first: Option<Bytes> = None;
     let mut rest = BytesMut::new();
-    loop {
-        let frame = sweeper
-            .within(idle, body.frame())
-            .await
-            .map_err(|_elapsed| BodyError::Timeout)?;
-        let Some(frame) = frame else { break };
-        let Ok(data) = frame.map_err(|_broken| BodyError::Broken)?.into_data() else {
-            continue;
-        };
+    while let Some(data) = next(body, idle, sweeper).await? {
         let so_far = first.as_ref().map_or(0, Bytes::len) + rest.len();
         if so_far + data.len() > limit {
             return Err(too_large);
@@ -90,4 +96,37 @@ pub(super) async fn read(
     whole.extend_from_slice(&first);
     whole.extend_from_slice(&rest);
     Ok(whole.freeze())
+}
+
+/// Reads a login, at most `limit` bytes, with pauses of at most `idle`. Nothing of it is kept.
+pub(super) async fn discard(
+    body: &mut Body,
+    limit: usize,
+    idle: Duration,
+    sweeper: &Sweeper,
+) -> Result<(), BodyError> {
+    let too_long = BodyError::LongLogin { limit };
+    if body.size_hint().lower() > limit as u64 {
+        return Err(too_long);
+    }
+    let mut left = limit;
+    while let Some(data) = next(body, idle, sweeper).await? {
+        left = left.checked_sub(data.len()).ok_or(too_long)?;
+    }
+    Ok(())
+}
+
+/// The next piece of the body, which is empty where trailers stand.
+async fn next(
+    body: &mut Body,
+    idle: Duration,
+    sweeper: &Sweeper,
+) -> Result<Option<Bytes>, BodyError> {
+    let frame = sweeper
+        .within(idle, body.frame())
+        .await
+        .map_err(|_elapsed| BodyError::Timeout)?;
+    let Some(frame) = frame else { return Ok(None) };
+    let frame = frame.map_err(|_broken| BodyError::Broken)?;
+    Ok(Some(frame.into_data().unwrap_or_default()))
 }

@@ -1,6 +1,7 @@
 //! What kind of request it is, by its path and method; a hand-over is for people only.
 
 use super::RouteError;
+use super::login;
 use super::own::is_for_people;
 use crate::guard::{Admitted, Reserved};
 use http::Method;
@@ -18,6 +19,8 @@ pub enum Kind {
     Logout,
     /// The REST API: `/api/v1/…`, `/api/v2/…`.
     Rest,
+    /// `/auth/token`, `/auth/token/cli`: a client of Airflow 3 that logs in.
+    Token,
     /// Anything else: Airflow's UI.
     Ui,
 }
@@ -31,6 +34,7 @@ impl Kind {
             Self::Login => "login",
             Self::Logout => "logout",
             Self::Rest => "rest",
+            Self::Token => "token",
             Self::Ui => "ui",
         }
     }
@@ -55,7 +59,13 @@ pub(super) fn kind(admitted: &Admitted) -> Result<Kind, RouteError> {
             path: path.to_owned(),
         }),
         None if admitted.target().signs_out() => Ok(Kind::Logout),
-        None => Ok(of_airflow(path, &admitted.target().meant())),
+        None => {
+            let meant = admitted.target().meant();
+            if login::asks_for_token(&meant, method)? {
+                return Ok(Kind::Token);
+            }
+            Ok(of_airflow(path, &meant))
+        }
     }
 }
 
@@ -63,7 +73,7 @@ pub(super) fn kind(admitted: &Admitted) -> Result<Kind, RouteError> {
 /// below `/auth`). `meant` is the path as they read it.
 fn of_airflow(path: &str, meant: &str) -> Kind {
     match meant {
-        "/login" | "/auth/login" | "/api/v2/auth/login" => Kind::Login,
+        _ if login::is_page(meant) => Kind::Login,
         _ if path.starts_with("/api/v1/") || path.starts_with("/api/v2/") => Kind::Rest,
         _ => Kind::Ui,
     }
@@ -79,6 +89,8 @@ mod tests {
             ("/", Kind::Ui),
             ("/home", Kind::Ui),
             ("/login", Kind::Login),
+            ("/Login/", Kind::Login),
+            ("/auth/login/", Kind::Login),
             ("/api/v2/auth/login", Kind::Login),
             ("/api/v1/dags", Kind::Rest),
             ("/api/v2/dags/", Kind::Rest),
