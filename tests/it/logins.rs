@@ -87,7 +87,6 @@ async fn airflow_3_clients_get_a_token_under_every_policy() {
     }
 }
 
-/// Whoever sends it gets what everybody gets.
 #[tokio::test]
 async fn the_token_is_dropped_like_any_other_credential() {
     let harness = Harness::airflow("3.3.1").await;
@@ -220,7 +219,7 @@ async fn a_login_has_a_size() {
     let harness = Harness::airflow("3.3.1").await;
     for (size, status) in [(65_536, 201), (65_537, 413)] {
         let body = "x".repeat(size);
-        let chunks = format!("{:x}\r\n{body}\r\n0\r\n\r\n", size);
+        let chunks = format!("{size:x}\r\n{body}\r\n0\r\n\r\n");
         let chunked = "Transfer-Encoding: chunked\r\n";
         for request in [
             harness.sending("POST", "/auth/token", JSON, &body),
@@ -328,7 +327,7 @@ async fn a_password_is_in_no_log_no_reply_and_no_request() {
         format!(r#"{{"username":"me","password":"{CANARY}"}}"#),
         format!("username=me&password={CANARY}"),
     );
-    let (mut said, mut statuses) = (String::new(), Vec::new());
+    let (mut said, mut statuses) = (Vec::new(), Vec::new());
     for name in names {
         for (path, media, body) in [
             ("/auth/token", JSON, &json),
@@ -354,7 +353,7 @@ async fn a_password_is_in_no_log_no_reply_and_no_request() {
                 client.send(request).await;
                 let reply = client.response().await;
                 statuses.push(reply.status);
-                said.push_str(&format!("{:?}\n{}", reply.headers, reply.text()));
+                said.push(reply.to_string());
             }
         }
         // and then with what they believe to be a credential
@@ -365,7 +364,7 @@ async fn a_password_is_in_no_log_no_reply_and_no_request() {
         );
         let reply = Client::tcp(address).await.exchange(request).await;
         assert_eq!(reply.status, 200, "{reply}");
-        said.push_str(&format!("{:?}\n{}", reply.headers, reply.text()));
+        said.push(reply.to_string());
     }
     for right in [201, 303, 400, 404, 408, 413] {
         assert!(statuses.contains(&right), "no {right} among {statuses:?}");
@@ -376,25 +375,21 @@ async fn a_password_is_in_no_log_no_reply_and_no_request() {
         (address, "/-/"),
     ] {
         let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n\r\n");
-        said.push_str(&Client::tcp(address).await.exchange(request).await.text());
+        said.push(Client::tcp(address).await.exchange(request).await.text());
     }
     let ended = gateway.stop().await;
     assert!(ended.stderr.lines().count() > 100, "{}", ended.stderr);
-    said.push_str(&ended.stderr);
-    said.push_str(&ended.stdout);
-    said.push_str(&std::fs::read_to_string(folder.path().join("audit.log")).unwrap());
+    said.extend([ended.stderr, ended.stdout]);
+    said.push(std::fs::read_to_string(folder.path().join("audit.log")).unwrap());
 
     let requests = emulator.journal().web_requests();
     // two logins with a web token, and the two requests after it
     assert_eq!(requests.len(), 4, "{requests:?}");
     assert_eq!(emulator.journal().mints(TokenKind::Web), 2);
-    said.push_str(&format!("{requests:?}"));
-    for request in &requests {
-        said.push_str(&String::from_utf8_lossy(&request.body));
-    }
+    said.push(format!("{requests:?}"));
     for canary in [CANARY, "canary-pass%2Bw", basic.as_str()] {
-        let at = said.find(canary);
-        let around = at.map(|at| &said[at.saturating_sub(300)..at + canary.len()]);
-        assert_eq!(around, None, "{canary} was told");
+        let told = said.iter().flat_map(|text| text.lines());
+        let told: Vec<_> = told.filter(|line| line.contains(canary)).collect();
+        assert!(told.is_empty(), "{canary} was told: {told:?}");
     }
 }
