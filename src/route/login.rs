@@ -31,10 +31,10 @@ fn begins_with(path: &str, prefix: &str) -> bool {
     start.is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes()))
 }
 
-/// How the paths of logins begin: the token routes of Airflow 3 (`fab` provider, `routes/login.py`; the simple auth manager adds
-/// `/auth/token/login`), the same below the base path of the REST API, where a client with that
-/// base URL would look, and the login of Flask-AppBuilder's own API (`security/api.py`), which
-/// Airflow 3 mounts below `/auth`.
+/// How the paths of logins begin: the token routes of Airflow 3 (`fab` provider,
+/// `routes/login.py`; the simple auth manager adds `/auth/token/login`), the same below the base
+/// path of the REST API, where a client with that base URL would look, and the login of
+/// Flask-AppBuilder's own API (`security/api.py`), which Airflow 3 mounts below `/auth`.
 const LOGINS: &[&str] = &[
     "/auth/token",
     "/api/auth/token",
