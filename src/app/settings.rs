@@ -134,7 +134,9 @@ pub(super) fn guard(
         own_gates: own.collect::<Result<_, _>>()?,
         hosts: guard::HostRules::new(bound, &listener.hosts),
         trusted_origins: listener.trusted_origins.clone(),
+        allow_forwarded: listener.allow_forwarded,
         header_count: limits.header_count,
+        head_size: limits.head_size,
         target_size: limits.target_size,
     })
 }

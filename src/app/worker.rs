@@ -4,7 +4,7 @@
 use super::settings;
 use crate::config::Config;
 use crate::gateway::{self, Corridor, Shared};
-use crate::listener::{self, Bound, Stop};
+use crate::listener::{self, Bound, Handler, Stop};
 use crate::runtime::{LocalTasks, Sweeper, local_set};
 use crate::upstream::{Trusts, Upstream};
 use std::io;
@@ -45,7 +45,11 @@ impl Worker {
             sweeper: sweeper.clone(),
             tasks: tasks.clone(),
         });
-        let handle = Rc::new(move |arrived| gateway::handle(Rc::clone(&corridor), arrived));
+        let shared = Arc::clone(&self.shared);
+        let handler = Rc::new(Handler {
+            handle: move |arrived| gateway::handle(Rc::clone(&corridor), arrived),
+            refuse: Box::new(move |bad_head| gateway::refuse_head(&shared, bad_head)),
+        });
         let connections = Rc::new(settings::connections(&self.config));
         for bound in self
             .bound
@@ -60,7 +64,7 @@ impl Worker {
                 &tasks,
                 &sweeper,
                 &self.stop,
-                &handle,
+                &handler,
             )?;
         }
         // the accept loops are among the tasks: they end when told to stop

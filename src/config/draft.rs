@@ -104,6 +104,7 @@ impl Draft {
                 hosts: Vec::new(),
                 networks: Vec::new(),
                 trusted_origins: Vec::new(),
+                allow_forwarded: false,
                 secret_file: None,
                 dangerous_non_loopback: false,
                 tls: None,

@@ -207,6 +207,14 @@ pub(super) static KEYS: &[Key] = &[
     },
     Key {
         table: "listener",
+        name: "allow_forwarded",
+        doc: "Serve requests that carry Forwarded or X-Forwarded-*: a proxy in front of the gateway gives \
+              others what it may do. The fields are dropped, never believed.",
+        shown: Shown::Default("false"),
+        kind: Kind::Flag(|draft, yes| draft.listener.allow_forwarded = yes),
+    },
+    Key {
+        table: "listener",
         name: "secret_file",
         doc: "A file that only you can read; clients must send its content in Mwaa-Gateway-Secret.",
         shown: Shown::Example {

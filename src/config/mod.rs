@@ -65,6 +65,8 @@ pub struct Listener {
     pub networks: Vec<IpNet>,
     /// Browser origins that may use the CLI route, as browsers write them.
     pub trusted_origins: Vec<String>,
+    /// Whether requests pass that another proxy passed on.
+    pub allow_forwarded: bool,
     /// The file whose content clients must send.
     pub secret_file: Option<PathBuf>,
     /// Whether listening wider than loopback is meant.

@@ -1,5 +1,6 @@
 //! The corridor: one function that names the rooms in order.
 
+mod bad_head;
 mod command;
 mod course;
 mod dead_session;
@@ -14,13 +15,14 @@ mod trail;
 mod web;
 mod whole_body;
 
+pub use bad_head::refuse_head;
 pub use health::Trouble;
 pub use sign_in_pages::Visits;
 pub use whole_body::BodyError;
 
 use crate::control::{Discovery, Versions};
 use crate::credential::Broker;
-use crate::guard;
+use crate::guard::{self, UserAgent};
 use crate::listener::Arrived;
 use crate::names::{Entrance, EnvName, Fault, Known};
 use crate::queue::Queues;
@@ -126,8 +128,9 @@ type Refused = Box<dyn Fault>;
 /// Answers one request.
 pub async fn handle(corridor: Rc<Corridor>, arrived: Arrived) -> Reply {
     let started = uptime();
-    let note = Note::of(&arrived, &corridor.shared);
-    let (reply, kind) = match walk(&corridor, arrived, &note).await {
+    let agent = UserAgent::read(&arrived.head, arrived.secure);
+    let note = Note::of(&arrived, agent, &corridor.shared);
+    let (reply, kind) = match walk(&corridor, arrived, agent, &note).await {
         Ok((reply, kind)) => (reply, kind),
         Err(refused) => (note.refused(&corridor.shared, refused.as_ref()), "fault"),
     };
@@ -144,10 +147,11 @@ pub async fn handle(corridor: Rc<Corridor>, arrived: Arrived) -> Reply {
 async fn walk(
     corridor: &Rc<Corridor>,
     arrived: Arrived,
+    agent: UserAgent,
     note: &Note,
 ) -> Result<(Reply, &'static str), Refused> {
     let shared = &corridor.shared;
-    let admitted = guard::admit(arrived, &shared.guard).map_err(boxed)?;
+    let admitted = guard::admit(arrived, agent, &shared.guard).map_err(boxed)?;
     let misses = route::misses(&admitted, &shared.known.now());
     if misses && let Some(discovery) = &shared.discovery {
         // boxed, so that not every request has room for it; what comes late is there next time

@@ -3,7 +3,7 @@
 
 use super::Shared;
 use super::trail::Trail;
-use crate::guard::wants_page;
+use crate::guard::UserAgent;
 use crate::listener::Arrived;
 use crate::names::{Entrance, EnvName, Fault, RequestId, code};
 use crate::reply::{self, Reply};
@@ -29,7 +29,7 @@ pub(super) struct Note {
 }
 
 impl Note {
-    pub(super) fn of(arrived: &Arrived, shared: &Arc<Shared>) -> Self {
+    pub(super) fn of(arrived: &Arrived, agent: UserAgent, shared: &Arc<Shared>) -> Self {
         let head = &arrived.head;
         Self {
             id: arrived.id,
@@ -38,7 +38,7 @@ impl Note {
             host: head.headers.get(HOST).cloned(),
             method: head.method.clone(),
             uri: head.uri.clone(),
-            wants_page: wants_page(&head.method, &head.headers),
+            wants_page: agent.wants_page,
             trail: Trail::of(arrived, shared),
         }
     }

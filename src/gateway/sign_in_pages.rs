@@ -3,8 +3,8 @@
 
 use super::{Corridor, Refused, boxed};
 use crate::credential::login_loop;
-use crate::guard::{Admitted, wants_page};
-use crate::names::{Browser, EntryId};
+use crate::guard::Admitted;
+use crate::names::{Browser, EntryId, Provenance};
 use crate::pages;
 use crate::policy;
 use crate::reply::{self, Reply};
@@ -43,7 +43,9 @@ pub(super) async fn logout(corridor: &Corridor, routed: Routed) -> Result<Reply,
     let (passage, body) = policy::pass(routed).map_err(boxed)?;
     let entry = std::sync::Arc::clone(passage.entry());
     if broker.session_state(&entry).age.is_some() {
-        let payload = super::web::payload(corridor, body).await.map_err(boxed)?;
+        let payload = super::web::payload(corridor, passage.method(), body)
+            .await
+            .map_err(boxed)?;
         let signed = broker.sign_in(passage).await.map_err(boxed)?;
         // whatever Airflow says to it, this session is not used any more
         if let Err(error) = corridor.upstream.forward(&signed, payload).await {
@@ -61,11 +63,12 @@ pub(super) fn is_handed_over(routed: &Routed) -> bool {
         // whoever may only read does so here
         && policy::may_leave(routed.entry(), &admitted.caller().entrance).is_ok()
         && *admitted.method() == Method::GET
-        && wants_page(admitted.method(), admitted.headers())
+        && admitted.agent().wants_page
 }
 
-/// `/aws_mwaa/aws-console-sso`: in proxy mode there is nothing to do, the UI is at `/`; in
-/// redirect mode, or with `?handover=1`, the browser goes on to the environment's own host.
+/// `/aws_mwaa/aws-console-sso`: in redirect mode the browser is handed over to the environment's
+/// own host. In proxy mode there is nothing to do, the UI is at `/`; who asks for a hand-over
+/// there is told that it is off.
 pub(super) async fn handover(corridor: &Corridor, routed: Routed) -> Result<Reply, Refused> {
     let (admitted, entry) = routed.into_parts();
     let wanted = entry.environment.browser == Browser::Redirect
@@ -78,7 +81,8 @@ pub(super) async fn handover(corridor: &Corridor, routed: Routed) -> Result<Repl
         ));
     }
     policy::may_leave(&entry, &admitted.caller().entrance).map_err(boxed)?;
-    if comes_from_elsewhere(&admitted) {
+    // another page must not be able to hand a session out by a mere link
+    if admitted.agent().fetch.provenance() == Provenance::Elsewhere {
         let page = pages::handover(entry.environment.local.as_str());
         return Ok(reply::page(page, admitted.id()));
     }
@@ -89,13 +93,6 @@ pub(super) async fn handover(corridor: &Corridor, routed: Routed) -> Result<Repl
         .await
         .map_err(boxed)?;
     Ok(reply::handover(address, admitted.id()))
-}
-
-/// Whether another site's page sent the browser here: it must not be able to hand a session
-/// out by a mere link.
-fn comes_from_elsewhere(admitted: &Admitted) -> bool {
-    let site = admitted.headers().get("sec-fetch-site");
-    site.is_some_and(|site| site != "same-origin" && site != "none")
 }
 
 /// `next` of a login page, as a path of ours: nothing that could lead to another host, and not

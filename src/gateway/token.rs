@@ -1,7 +1,7 @@
 //! `/auth/token` of an Airflow 3 environment: a client logs in, and gets a token that is worth
 //! nothing. The gateway signs in by itself, so nothing that the client sends is looked at.
 
-use super::{Corridor, Refused, boxed, whole_body};
+use super::{BodyError, Corridor, Refused, boxed, whole_body};
 use crate::reply::{self, Reply};
 use crate::route::{RouteError, Routed};
 use crate::runtime::Moment;
@@ -22,7 +22,10 @@ pub(super) async fn answer(corridor: &Corridor, mut routed: Routed) -> Result<Re
     let body = admitted.body_mut();
     whole_body::discard(body, LONGEST_LOGIN, limits.body_idle, &corridor.sweeper)
         .await
-        .map_err(boxed)?;
+        .map_err(|error| match error {
+            BodyError::TooLarge { limit } => boxed(BodyError::LongLogin { limit }),
+            error => boxed(error),
+        })?;
     let now = Moment::now().wall();
     Ok(reply::token(admitted.method(), now, id))
 }

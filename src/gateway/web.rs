@@ -5,7 +5,7 @@ use super::dead_session::{Death, cause_of_death};
 use super::whole_body::{self, BodyError};
 use super::{Corridor, Refused, boxed};
 use crate::credential::{SignedIn, login_loop};
-use crate::guard::{Body, wants_page};
+use crate::guard::Body;
 use crate::names::{Code, Fault, code};
 use crate::policy::{self, Passage};
 use crate::reply::{self, Reply};
@@ -22,7 +22,9 @@ pub(super) async fn web(corridor: &Corridor, routed: Routed) -> Result<Reply, Re
     let (passage, body) = policy::pass(routed).map_err(boxed)?;
     // the version says how Airflow recognises a session
     shared.versions.of(passage.entry()).await.map_err(boxed)?;
-    let payload = payload(corridor, body).await.map_err(boxed)?;
+    let payload = payload(corridor, passage.method(), body)
+        .await
+        .map_err(boxed)?;
     let signed = shared.broker.sign_in(passage).await.map_err(boxed)?;
     let (id, may_lack_rights) = (signed.passage().id(), is_inner_page(signed.passage()));
     match exchange(corridor, signed, payload).await {
@@ -55,7 +57,7 @@ impl From<Refused> for Lost {
 fn is_inner_page(passage: &Passage) -> bool {
     passage.kind() == Kind::Ui
         && *passage.method() == Method::GET
-        && wants_page(passage.method(), passage.headers())
+        && passage.agent().wants_page
         && !matches!(passage.target().path(), "/" | "/home")
 }
 
@@ -103,11 +105,20 @@ async fn forward(
 }
 
 /// A short body is read before anything is sent, so that it can be sent twice; a longer one is
-/// passed on as it comes.
-pub(super) async fn payload(corridor: &Corridor, mut body: Body) -> Result<Payload, BodyError> {
+/// passed on as it comes. Where a body has no meaning it is read and dropped: a web server and
+/// what stands before it may disagree about it (RFC 9110 section 9.3.1).
+pub(super) async fn payload(
+    corridor: &Corridor,
+    method: &Method,
+    mut body: Body,
+) -> Result<Payload, BodyError> {
     let (limits, sweeper) = (&corridor.shared.limits, &corridor.sweeper);
     let idle = limits.body_idle;
     if body.is_end_stream() {
+        return Ok(Payload::Whole(bytes::Bytes::new()));
+    }
+    if matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) {
+        whole_body::discard(&mut body, limits.request_body, idle, sweeper).await?;
         return Ok(Payload::Whole(bytes::Bytes::new()));
     }
     let hint = body.size_hint();

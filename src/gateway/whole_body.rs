@@ -77,7 +77,15 @@ pub(super) async fn read(
     }
     let mut first: Option<Bytes> = None;
     let mut rest = BytesMut::new();
-    while let Some(data) = next(body, idle, sweeper).await? {
+    loop {
+        let frame = sweeper
+            .within(idle, body.frame())
+            .await
+            .map_err(|_elapsed| BodyError::Timeout)?;
+        let Some(frame) = frame else { break };
+        let Ok(data) = frame.map_err(|_broken| BodyError::Broken)?.into_data() else {
+            continue;
+        };
         let so_far = first.as_ref().map_or(0, Bytes::len) + rest.len();
         if so_far + data.len() > limit {
             return Err(too_large);
@@ -98,35 +106,24 @@ pub(super) async fn read(
     Ok(whole.freeze())
 }
 
-/// Reads a login, at most `limit` bytes, with pauses of at most `idle`. Nothing of it is kept.
+/// Reads it and keeps nothing, with the same limits.
 pub(super) async fn discard(
     body: &mut Body,
     limit: usize,
     idle: Duration,
     sweeper: &Sweeper,
 ) -> Result<(), BodyError> {
-    let too_long = BodyError::LongLogin { limit };
-    if body.size_hint().lower() > limit as u64 {
-        return Err(too_long);
-    }
     let mut left = limit;
-    while let Some(data) = next(body, idle, sweeper).await? {
-        left = left.checked_sub(data.len()).ok_or(too_long)?;
-    }
-    Ok(())
-}
-
-/// The next piece of the body, which is empty where trailers stand.
-async fn next(
-    body: &mut Body,
-    idle: Duration,
-    sweeper: &Sweeper,
-) -> Result<Option<Bytes>, BodyError> {
-    let frame = sweeper
+    while let Some(frame) = sweeper
         .within(idle, body.frame())
         .await
-        .map_err(|_elapsed| BodyError::Timeout)?;
-    let Some(frame) = frame else { return Ok(None) };
-    let frame = frame.map_err(|_broken| BodyError::Broken)?;
-    Ok(Some(frame.into_data().unwrap_or_default()))
+        .map_err(|_elapsed| BodyError::Timeout)?
+    {
+        let frame = frame.map_err(|_broken| BodyError::Broken)?;
+        let size = frame.data_ref().map_or(0, Bytes::len);
+        left = left
+            .checked_sub(size)
+            .ok_or(BodyError::TooLarge { limit })?;
+    }
+    Ok(())
 }

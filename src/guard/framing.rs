@@ -1,12 +1,15 @@
 //! The form of a request: what RFC 9112 leaves open to two readings is refused, so that no
 //! two programs in the chain can disagree on what was asked.
 
-use super::GuardError;
+use super::{GuardError, Settings};
+use crate::names::is_forwarded;
+use http::header::{CONNECTION, HeaderName};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Version};
 
-/// Checks version, method, framing headers and every header's name and value.
-pub(super) fn check(head: &Parts) -> Result<(), GuardError> {
+/// Checks version, method, size, framing and every field's name and value. Fields that
+/// `Connection` nominates are removed (RFC 9110 section 7.6.1).
+pub(super) fn check(head: &mut Parts, settings: &Settings) -> Result<(), GuardError> {
     if !matches!(head.version, Version::HTTP_10 | Version::HTTP_11) {
         return Err(GuardError::Malformed(
             "only HTTP/1.0 and HTTP/1.1 are served",
@@ -18,77 +21,100 @@ pub(super) fn check(head: &Parts) -> Result<(), GuardError> {
     if head.method.as_str().bytes().any(|b| b.is_ascii_lowercase()) {
         return Err(GuardError::Malformed("the method is not in capitals"));
     }
-    let framing = Framing::read(&head.headers)?;
-    length(head, &framing)?;
-    if framing.nominates {
-        return Err(GuardError::Malformed(
-            "the Connection header nominates an end-to-end header",
-        ));
+
+    let fields = Fields::read(&head.headers)?;
+    let size = fields.size + request_line(head);
+    if size > settings.head_size {
+        return Err(GuardError::HeadTooLarge {
+            size,
+            limit: settings.head_size,
+            cookies: fields.cookies,
+        });
     }
-    // protocols are never switched (CVE-2018-1002105)
-    if framing.upgrades {
-        return Err(GuardError::Malformed(
-            "the gateway does not switch protocols; send no Upgrade header (curl: --http1.1)",
-        ));
-    }
-    if framing.expects_other {
+    length(head, &fields)?;
+    if fields.expects_other {
         return Err(GuardError::Expectation);
+    }
+    if fields.forwarded && !settings.allow_forwarded {
+        return Err(GuardError::Forwarded);
+    }
+    if fields.nominates {
+        drop_nominated(&mut head.headers)?;
     }
     Ok(())
 }
 
-/// What the header section says of framing and connection, gathered in one pass.
+/// What the header section says, gathered in one pass.
 #[derive(Default)]
-struct Framing<'a> {
+struct Fields<'a> {
     lengths: usize,
     /// The first `Content-Length`.
     length: Option<&'a HeaderValue>,
     codings: usize,
     /// The first `Transfer-Encoding`.
     coding: Option<&'a HeaderValue>,
-    /// `Connection` names a header that we rely on.
+    /// Whether `Connection` names more than options of the connection.
     nominates: bool,
-    upgrades: bool,
-    /// `Expect` asks for something else than `100-continue`.
+    /// Whether `Expect` asks for something other than `100-continue`.
     expects_other: bool,
+    /// Whether a proxy says for whom it asks.
+    forwarded: bool,
+    /// All fields as sent, in bytes.
+    size: usize,
+    /// The cookies among them, in bytes.
+    cookies: usize,
 }
 
-impl<'a> Framing<'a> {
+impl<'a> Fields<'a> {
     fn read(headers: &'a HeaderMap) -> Result<Self, GuardError> {
-        let mut framing = Self::default();
+        let mut fields = Self::default();
         for (name, value) in headers {
-            let name = name.as_str();
-            field(name, value)?;
-            match name {
+            check_name(name)?;
+            let size = name.as_str().len() + value.len() + FIELD_AROUND;
+            fields.size += size;
+            match name.as_str() {
                 "content-length" => {
-                    framing.lengths += 1;
-                    framing.length = framing.length.or(Some(value));
+                    fields.lengths += 1;
+                    fields.length = fields.length.or(Some(value));
                 }
                 "transfer-encoding" => {
-                    framing.codings += 1;
-                    framing.coding = framing.coding.or(Some(value));
+                    fields.codings += 1;
+                    fields.coding = fields.coding.or(Some(value));
                 }
-                "connection" => framing.nominates |= nominates(value),
-                "upgrade" => framing.upgrades = true,
+                "connection" => fields.nominates |= nominated(value).next().is_some(),
+                "cookie" => fields.cookies += size,
                 "expect" => {
-                    framing.expects_other |=
+                    fields.expects_other |=
                         !value.as_bytes().eq_ignore_ascii_case(b"100-continue");
                 }
-                _ => {}
+                "forwarded" => fields.forwarded = true,
+                other => {
+                    fields.forwarded |= other.starts_with("x-forwarded-");
+                    if is_forwarded(name) {
+                        check_value(value)?;
+                    }
+                }
             }
         }
-        Ok(framing)
+        Ok(fields)
     }
 }
 
-/// RFC 9112 section 6: one framing header at most, and only where a body has a meaning.
-fn length(head: &Parts, framing: &Framing<'_>) -> Result<(), GuardError> {
-    if framing.lengths + framing.codings > 1 {
+/// The request line as sent, in bytes, and the empty line that ends the head.
+fn request_line(head: &Parts) -> usize {
+    let target = head.uri.path().len() + head.uri.query().map_or(0, |query| query.len() + 1);
+    head.method.as_str().len() + target + "  HTTP/1.1\r\n\r\n".len()
+}
+
+/// RFC 9112 section 6: one framing field at most. A body is allowed with every method
+/// (RFC 9110 section 9.3.1: where it has no meaning, it is read and dropped).
+fn length(head: &Parts, fields: &Fields<'_>) -> Result<(), GuardError> {
+    if fields.lengths + fields.codings > 1 {
         return Err(GuardError::Malformed(
             "the length of the body is given more than once",
         ));
     }
-    if let Some(coding) = framing.coding
+    if let Some(coding) = fields.coding
         && (head.version == Version::HTTP_10
             || !coding.as_bytes().eq_ignore_ascii_case(b"chunked"))
     {
@@ -96,30 +122,25 @@ fn length(head: &Parts, framing: &Framing<'_>) -> Result<(), GuardError> {
             "the only transfer coding is chunked, in HTTP/1.1",
         ));
     }
-    let empty = framing.length.is_none_or(|length| length == "0");
-    let bodiless = matches!(
-        head.method,
-        Method::GET | Method::HEAD | Method::OPTIONS | Method::DELETE
-    );
-    if bodiless && (framing.codings > 0 || !empty) {
-        return Err(GuardError::Malformed("this method takes no body"));
-    }
     Ok(())
 }
 
-/// Names with `_` become the same WSGI variable as names with `-` (CVE-2025-64484); bytes
-/// outside visible ASCII mean different things to different servers.
-fn field(name: &str, value: &HeaderValue) -> Result<(), GuardError> {
-    if name.bytes().any(|b| b == b'_') {
+/// Names with `_` become the same WSGI variable as names with `-` (CVE-2025-64484).
+fn check_name(name: &HeaderName) -> Result<(), GuardError> {
+    if name.as_str().bytes().any(|b| b == b'_') {
         return Err(GuardError::Malformed(
             "a header name contains an underscore",
         ));
     }
-    if !value
-        .as_bytes()
-        .iter()
-        .all(|&b| b == b'\t' || (0x20..=0x7e).contains(&b))
-    {
+    Ok(())
+}
+
+/// Bytes outside visible ASCII mean different things to different servers, so they are not
+/// passed on. In a field that stays here they do no harm (`obs-text`, RFC 9110 section 5.5):
+/// browsers send the cookies of every port of localhost.
+fn check_value(value: &HeaderValue) -> Result<(), GuardError> {
+    let visible = |b: &u8| *b == b'\t' || (0x20..=0x7e).contains(b);
+    if !value.as_bytes().iter().all(visible) {
         return Err(GuardError::Malformed(
             "a header value contains bytes outside ASCII text",
         ));
@@ -127,40 +148,96 @@ fn field(name: &str, value: &HeaderValue) -> Result<(), GuardError> {
     Ok(())
 }
 
-/// A `Connection` that nominates a header which we rely on would have it removed further on
-/// (CVE-2022-31813).
-fn nominates(connection: &HeaderValue) -> bool {
-    let mut nominated = connection.to_str().unwrap_or_default().split(',');
-    nominated.any(|name| {
-        let name = name.trim();
-        RELIED_ON
-            .iter()
-            .any(|relied| name.eq_ignore_ascii_case(relied))
+/// The fields that a `Connection` field nominates: everything but options of the connection
+/// itself. `Upgrade` and `HTTP2-Settings` are never forwarded anyway: an upgrade is ignored
+/// (RFC 9110 section 7.8), because protocols are never switched (CVE-2018-1002105).
+fn nominated(connection: &HeaderValue) -> impl Iterator<Item = &[u8]> {
+    let names = connection.as_bytes().split(|b| *b == b',');
+    names.map(<[u8]>::trim_ascii).filter(|name| {
+        let own = |option: &&[u8]| name.eq_ignore_ascii_case(option);
+        !name.is_empty() && !CONNECTION_OPTIONS.iter().any(own)
     })
 }
 
-/// Headers that must reach where they are going.
-const RELIED_ON: &[&str] = &[
-    "authorization",
-    "content-length",
-    "content-type",
-    "cookie",
-    "host",
-    "mwaa-gateway-secret",
-    "transfer-encoding",
+/// Removes the nominated fields. One that we rely on cannot be dropped without changing the
+/// meaning of the request (CVE-2022-31813), so it is refused.
+fn drop_nominated(headers: &mut HeaderMap) -> Result<(), GuardError> {
+    let names: Vec<Vec<u8>> = headers
+        .get_all(CONNECTION)
+        .iter()
+        .flat_map(nominated)
+        .map(<[u8]>::to_ascii_lowercase)
+        .collect();
+    for name in names {
+        if RELIED_ON.contains(&name.as_slice()) {
+            return Err(GuardError::Malformed(
+                "the Connection header nominates a header that the request depends on",
+            ));
+        }
+        // what is no field name nominates nothing
+        if let Ok(name) = HeaderName::from_bytes(&name) {
+            headers.remove(name);
+        }
+    }
+    Ok(())
+}
+
+/// What `Connection` may say about the connection itself.
+const CONNECTION_OPTIONS: &[&[u8]] = &[
+    b"close",
+    b"keep-alive",
+    b"te",
+    b"upgrade",
+    b"http2-settings",
 ];
+
+/// Fields that the request cannot do without.
+const RELIED_ON: &[&[u8]] = &[
+    b"authorization",
+    b"content-length",
+    b"content-type",
+    b"cookie",
+    b"host",
+    b"mwaa-gateway-secret",
+    b"transfer-encoding",
+];
+
+/// What stands around a field's name and value: `: ` and the line end, in bytes.
+const FIELD_AROUND: usize = 4;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::guard::{Gate, HostRules, Networks};
     use http::Request;
 
-    fn verdict(method: &str, headers: &[(&str, &str)]) -> Result<(), GuardError> {
+    fn settings() -> Settings {
+        Settings {
+            gate: Gate {
+                networks: Networks::new(Vec::new()),
+                secret: None,
+            },
+            own_gates: Vec::new(),
+            hosts: HostRules::default(),
+            trusted_origins: Vec::new(),
+            allow_forwarded: false,
+            header_count: 64,
+            head_size: 200,
+            target_size: 8192,
+        }
+    }
+
+    fn checked(method: &str, headers: &[(&str, &str)]) -> Result<HeaderMap, GuardError> {
         let mut request = Request::builder().method(method).uri("/aws_mwaa/cli");
         for (name, value) in headers {
-            request = request.header(*name, *value);
+            request = request.header(*name, HeaderValue::from_bytes(value.as_bytes()).unwrap());
         }
-        check(&request.body(()).unwrap().into_parts().0)
+        let mut head = request.body(()).unwrap().into_parts().0;
+        check(&mut head, &settings()).map(|()| head.headers)
+    }
+
+    fn verdict(method: &str, headers: &[(&str, &str)]) -> Result<(), GuardError> {
+        checked(method, headers).map(drop)
     }
 
     #[test]
@@ -169,16 +246,19 @@ mod tests {
             &[("content-length", "5")][..],
             &[("transfer-encoding", "Chunked")],
             &[("expect", "100-Continue")],
+            &[
+                ("upgrade", "h2c"),
+                ("connection", "Upgrade, HTTP2-Settings"),
+            ],
+            &[("upgrade", "websocket")],
+            &[("upgrade", "")],
+            &[("cookie", "other=\u{e4}")],
+            &[("connection", "keep-alive, te, ,")],
         ] {
-            assert_eq!(verdict("POST", headers), Ok(()), "{headers:?}");
+            for method in ["GET", "HEAD", "OPTIONS", "DELETE", "POST"] {
+                assert_eq!(verdict(method, headers), Ok(()), "{method} {headers:?}");
+            }
         }
-        assert_eq!(
-            verdict(
-                "GET",
-                &[("connection", "keep-alive, te"), ("content-length", "0")]
-            ),
-            Ok(())
-        );
     }
 
     #[test]
@@ -189,6 +269,7 @@ mod tests {
                 &[("content-length", "5"), ("transfer-encoding", "chunked")],
             ),
             ("POST", &[("content-length", "5"), ("content-length", "5")]),
+            ("GET", &[("content-length", "5"), ("content-length", "5")]),
             ("POST", &[("transfer-encoding", "gzip, chunked")]),
             (
                 "POST",
@@ -199,8 +280,7 @@ mod tests {
             ),
             ("POST", &[("x_forwarded_for", "1.2.3.4")]),
             ("POST", &[("connection", "close, Authorization")]),
-            ("POST", &[("upgrade", "h2c")]),
-            ("GET", &[("content-length", "5")]),
+            ("POST", &[("user-agent", "caf\u{e9}")]),
             ("post", &[]),
         ];
         for (method, headers) in bad {
@@ -215,6 +295,43 @@ mod tests {
         assert_eq!(
             verdict("POST", &[("expect", "foo")]),
             Err(GuardError::Expectation)
+        );
+        for name in ["forwarded", "x-forwarded-for", "x-forwarded-anything"] {
+            assert_eq!(verdict("GET", &[(name, "x")]), Err(GuardError::Forwarded));
+        }
+    }
+
+    #[test]
+    fn nominated_fields_are_dropped() {
+        let fields = [
+            ("connection", "keep-alive, User-Agent , x-foo"),
+            ("connection", "ACCEPT, b@d"),
+            ("user-agent", "x"),
+            ("accept", "y"),
+            ("accept", "z"),
+            ("te", "trailers"),
+            ("range", "bytes=0-1"),
+        ];
+        let left = checked("GET", &fields).unwrap();
+        let mut left: Vec<_> = left.keys().map(HeaderName::as_str).collect();
+        left.sort_unstable();
+        assert_eq!(left, ["connection", "range", "te"]);
+    }
+
+    #[test]
+    fn a_head_has_its_size_as_sent() {
+        // "GET /aws_mwaa/cli HTTP/1.1", "cookie: " and three line ends
+        let around = 26 + 8 + 6;
+        let cookie = "c".repeat(200 - around);
+        assert_eq!(verdict("GET", &[("cookie", &cookie)]), Ok(()));
+        let longer = format!("{cookie}c");
+        assert_eq!(
+            verdict("GET", &[("cookie", &longer)]),
+            Err(GuardError::HeadTooLarge {
+                size: 201,
+                limit: 200,
+                cookies: longer.len() + 10
+            })
         );
     }
 }

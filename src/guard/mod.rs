@@ -8,18 +8,18 @@ mod framing;
 mod host;
 mod origin;
 mod peer;
-mod reader;
 mod refusal;
 mod reserved;
 mod target;
+mod user_agent;
 
 pub use caller::CallerSecret;
 pub use host::{HostRules, Named};
 pub use peer::Networks;
-pub use reader::wants_page;
-pub use refusal::GuardError;
+pub use refusal::{GuardError, PathFault};
 pub use reserved::Reserved;
-pub use target::Target;
+pub use target::{Target, is_opaque};
+pub use user_agent::UserAgent;
 
 pub use crate::listener::Body;
 
@@ -39,8 +39,12 @@ pub struct Settings {
     pub hosts: HostRules,
     /// Browser origins that may use the CLI route, as `scheme://host[:port]`.
     pub trusted_origins: Vec<String>,
+    /// Whether requests pass that carry `Forwarded` or `X-Forwarded-*`.
+    pub allow_forwarded: bool,
     /// The most header fields.
     pub header_count: usize,
+    /// The largest head: request line and header section, in bytes.
+    pub head_size: usize,
     /// The longest request target, in bytes.
     pub target_size: usize,
 }
@@ -69,6 +73,7 @@ pub struct Admitted {
     secure: bool,
     caller: Caller,
     named: Named,
+    agent: UserAgent,
     method: Method,
     target: Target,
     headers: HeaderMap,
@@ -89,6 +94,11 @@ impl Admitted {
     /// How the client called us.
     pub fn named(&self) -> &Named {
         &self.named
+    }
+
+    /// What sent it.
+    pub fn agent(&self) -> UserAgent {
+        self.agent
     }
 
     /// The request method.
@@ -149,13 +159,18 @@ impl Admitted {
 }
 
 /// Checks the request, cheapest and most decisive first: the peer, the form of the request,
-/// the Host (DNS rebinding), the caller's secret, and what a browser may do.
-pub fn admit(arrived: Arrived, settings: &Settings) -> Result<Admitted, GuardError> {
+/// the Host (DNS rebinding), the caller's secret, and what a browser may do. `agent` is what was
+/// read of the same head.
+pub fn admit(
+    arrived: Arrived,
+    agent: UserAgent,
+    settings: &Settings,
+) -> Result<Admitted, GuardError> {
     let Arrived {
         id,
         caller,
         secure,
-        head,
+        mut head,
         body,
     } = arrived;
     let gate = settings.gate(&caller.entrance);
@@ -165,18 +180,20 @@ pub fn admit(arrived: Arrived, settings: &Settings) -> Result<Admitted, GuardErr
             limit: settings.header_count,
         });
     }
-    framing::check(&head)?;
+    framing::check(&mut head, settings)?;
+
     let named = settings.hosts.check(&head, caller.peer, secure)?;
     if let Some(secret) = &gate.secret {
         secret.check(&head.headers)?;
     }
     let target = Target::read(&head.uri, settings.target_size)?;
-    origin::check(&head, &target, &settings.trusted_origins, secure)?;
+    origin::check(&head, &target, agent.fetch, &settings.trusted_origins)?;
     Ok(Admitted {
         id,
         secure,
         caller,
         named,
+        agent,
         method: head.method,
         target,
         headers: head.headers,

@@ -1,17 +1,18 @@
 //! What a browser may do. A web page can post text to loopback without any preflight, so the
-//! CLI route is closed to every request that carries a browser's headers; scripts send none.
+//! CLI route is closed to every request that carries what only browsers send.
 
 use super::{GuardError, Reserved, Target};
-use http::header::{CONTENT_TYPE, ORIGIN, REFERER};
+use crate::names::{FetchMetadata, Provenance};
+use http::header::{CONTENT_TYPE, ORIGIN};
 use http::request::Parts;
 use http::{HeaderMap, Method};
 
-/// Checks browser headers, and the content type that keeps forms out.
+/// Checks what the browser says, and the content type that keeps forms out.
 pub(super) fn check(
     head: &Parts,
     target: &Target,
+    fetch: FetchMetadata,
     trusted: &[String],
-    secure: bool,
 ) -> Result<(), GuardError> {
     if head.method == Method::OPTIONS
         && head.headers.contains_key("access-control-request-method")
@@ -20,25 +21,30 @@ pub(super) fn check(
             "cross-origin requests are not allowed",
         ));
     }
+    // nobody has clicked yet, and nobody may: the page that names the address decides
+    if fetch.is_ahead {
+        return Err(GuardError::FetchedAhead);
+    }
     match target.reserved() {
         Some(Reserved::Cli) => {
-            check_cli(&head.headers, trusted)?;
+            check_cli(&head.headers, fetch, trusted)?;
             if head.method == Method::POST && !is_plain_text(&head.headers) {
                 return Err(GuardError::ContentType);
             }
             Ok(())
         }
         Some(Reserved::Mwaa | Reserved::Own | Reserved::Sso) | None => {
-            check_other(head, target, secure)
+            check_other(&head.method, target, fetch)
         }
     }
 }
 
-fn check_cli(headers: &HeaderMap, trusted: &[String]) -> Result<(), GuardError> {
-    let browser = headers.keys().any(|name| {
-        *name == ORIGIN || *name == REFERER || name.as_str().starts_with("sec-fetch-")
-    });
-    if !browser {
+fn check_cli(
+    headers: &HeaderMap,
+    fetch: FetchMetadata,
+    trusted: &[String],
+) -> Result<(), GuardError> {
+    if !fetch.is_browser {
         return Ok(());
     }
     let mut origins = headers.get_all(ORIGIN).iter();
@@ -52,49 +58,39 @@ fn check_cli(headers: &HeaderMap, trusted: &[String]) -> Result<(), GuardError> 
     }
 }
 
-/// Every other route: fetch metadata must say that our own page asks, or that a person
-/// navigates. Another local port is same-site and not enough.
-fn check_other(head: &Parts, target: &Target, secure: bool) -> Result<(), GuardError> {
-    let text = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
-    let safe = matches!(head.method, Method::GET | Method::HEAD | Method::OPTIONS);
+/// Every other route: our own page asks, or a person navigates. Another local port is the same
+/// site, which is not enough.
+fn check_other(
+    method: &Method,
+    target: &Target,
+    fetch: FetchMetadata,
+) -> Result<(), GuardError> {
     // it would stand between the browser and our own pages in the same origin, for good
-    if head.headers.contains_key("service-worker")
-        || text("sec-fetch-dest") == Some("serviceworker")
-    {
-        return Err(GuardError::ForeignOrigin(
+    if fetch.is_service_worker {
+        return Err(GuardError::ForeignPage(
             "a page may not install a service worker here",
         ));
     }
-    // a link on another page may lead here, but must not sign anybody out
-    let navigation = head.method == Method::GET
-        && !target.signs_out()
-        && text("sec-fetch-mode") == Some("navigate")
-        && text("sec-fetch-dest") == Some("document");
-    let own_page = match (text("sec-fetch-site"), text("origin")) {
-        (Some("same-origin"), _) | (None, None) => true,
-        (Some("none"), _) => safe,
-        (Some(_), _) => navigation,
-        (None, Some(origin)) => is_own_origin(head, origin, secure),
+    let safe = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
+    let passes = match fetch.provenance() {
+        Provenance::Program | Provenance::OwnPage => true,
+        Provenance::Typed => safe,
+        // a link on another page may lead here, but must not sign anybody out
+        Provenance::Elsewhere => {
+            let link = *method == Method::GET && fetch.is_visit();
+            // scripts send a Referer by habit, and so did browsers without fetch metadata
+            let unsaid =
+                safe && fetch.site.is_none() && fetch.dest.is_none() && !fetch.has_origin;
+            (link || unsaid) && !target.signs_out()
+        }
     };
-    if own_page {
+    if passes {
         Ok(())
     } else {
-        Err(GuardError::ForeignOrigin(
+        Err(GuardError::ForeignPage(
             "another site's page may not ask this",
         ))
     }
-}
-
-/// The Host has been checked already, so an origin with our scheme and equal to it is ours.
-fn is_own_origin(head: &Parts, origin: &str, secure: bool) -> bool {
-    let scheme = if secure { "https://" } else { "http://" };
-    let host = head
-        .headers
-        .get(http::header::HOST)
-        .and_then(|host| host.to_str().ok());
-    origin
-        .strip_prefix(scheme)
-        .is_some_and(|rest| host.is_some_and(|host| rest.eq_ignore_ascii_case(host)))
 }
 
 /// Exactly `text/plain`, with no parameter but `charset=utf-8` (RFC 9110 section 8.3.1).
@@ -144,12 +140,8 @@ mod tests {
         }
         let head = request.body(()).unwrap().into_parts().0;
         let target = Target::read(&head.uri, 8192).unwrap();
-        check(
-            &head,
-            &target,
-            &["https://tools.example".to_owned()],
-            secure,
-        )
+        let fetch = FetchMetadata::read(&head.headers, secure);
+        check(&head, &target, fetch, &["https://tools.example".to_owned()])
     }
 
     const TEXT: (&str, &str) = ("content-type", "text/plain");
@@ -263,7 +255,7 @@ mod tests {
             assert!(
                 matches!(
                     verdict(method, "/home", headers),
-                    Err(GuardError::ForeignOrigin(_))
+                    Err(GuardError::ForeignOrigin(_) | GuardError::ForeignPage(_))
                 ),
                 "{method} {headers:?}"
             );

@@ -10,6 +10,8 @@ use std::fmt;
 pub enum GuardError {
     /// A form that could be read in two ways, or is not HTTP/1.1 as we serve it.
     Malformed(&'static str),
+    /// A path that could be read in two ways.
+    Path(PathFault),
     /// An `Expect` other than `100-continue`.
     Expectation,
     /// The `Host` is not on the list.
@@ -22,8 +24,23 @@ pub enum GuardError {
         /// The limit.
         limit: usize,
     },
+    /// A head that is larger than the limit.
+    HeadTooLarge {
+        /// Its size, in bytes.
+        size: usize,
+        /// The limit, in bytes.
+        limit: usize,
+        /// How much of it are cookies, in bytes.
+        cookies: usize,
+    },
+    /// What a browser fetches before anybody has clicked.
+    FetchedAhead,
+    /// A request that another proxy passed on.
+    Forwarded,
     /// Browser headers where none may be.
     ForeignOrigin(&'static str),
+    /// Another page asks for what only our own may.
+    ForeignPage(&'static str),
     /// A CLI request that is not `text/plain`.
     ContentType,
     /// A method that is never served.
@@ -36,6 +53,59 @@ pub enum GuardError {
     TargetTooLong,
 }
 
+/// What is wrong with a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PathFault {
+    /// It begins with two slashes.
+    BaseUrl,
+    /// A byte that is not allowed in a path, or that servers read differently.
+    Byte,
+    /// A segment that is a dot or two dots, also after decoding.
+    Dots,
+    /// An empty segment.
+    Empty,
+    /// An escape that is invalid or could hide something.
+    Escape,
+    /// It is no absolute path.
+    Relative,
+    /// A path that means something to the gateway, spelled in an unusual way.
+    Reserved,
+}
+
+impl PathFault {
+    const fn what(self) -> &'static str {
+        match self {
+            Self::BaseUrl => "the path begins with two slashes: the base URL ends in a slash",
+            Self::Byte => "the path contains a byte that servers read differently",
+            Self::Dots => "the path contains a dot segment",
+            Self::Empty => "the path contains an empty segment",
+            Self::Escape => "the path contains an escape that could be read in two ways",
+            Self::Relative => "the target is not an absolute path",
+            Self::Reserved => "a path of the gateway's own is spelled in an unusual way",
+        }
+    }
+
+    const fn hint(self) -> &'static str {
+        match self {
+            Self::BaseUrl => {
+                "remove the slash at the end of the base URL, as in http://localhost:8080"
+            }
+            Self::Byte => "percent-encode it, as in %3B for a semicolon (RFC 3986 section 2.1)",
+            Self::Dots => "send the path that is meant, without . and .. segments",
+            Self::Empty => {
+                "remove one of the two slashes; only names below /api/vN/ and /ui/ may hold empty \
+                 segments"
+            }
+            Self::Escape => {
+                "send the character itself; only names below /api/vN/ and /ui/ may hold %2F, %5C \
+                 and %25"
+            }
+            Self::Relative => "send a path that begins with a slash",
+            Self::Reserved => "write it in lower case and without escapes, as in /aws_mwaa/cli",
+        }
+    }
+}
+
 impl fmt::Display for GuardError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -46,11 +116,28 @@ impl fmt::Display for GuardError {
             Self::ForeignHost { host } => {
                 write!(f, "the Host {host:?} is not one of this gateway's names")
             }
-            Self::ForeignOrigin(what) | Self::Malformed(what) => f.write_str(what),
+            Self::FetchedAhead => {
+                f.write_str("a browser asks for this ahead of a click, which reaches nothing")
+            }
+            Self::ForeignOrigin(what) | Self::ForeignPage(what) | Self::Malformed(what) => {
+                f.write_str(what)
+            }
+            Self::Forwarded => f.write_str(
+                "the request was passed on by another proxy (it has Forwarded or X-Forwarded-*)",
+            ),
+            Self::HeadTooLarge {
+                size,
+                limit,
+                cookies,
+            } => write!(
+                f,
+                "the head has {size} bytes, {cookies} of them cookies; limits.head_size is {limit}"
+            ),
             Self::Headers { limit } => {
                 write!(f, "the request has more than {limit} header fields")
             }
             Self::Method => f.write_str("this method is never served"),
+            Self::Path(fault) => f.write_str(fault.what()),
             Self::Peer => f.write_str("the client's address is outside listener.networks"),
             Self::Secret => f.write_str("the Mwaa-Gateway-Secret header is missing or wrong"),
             Self::TargetTooLong => {
@@ -68,9 +155,12 @@ impl Fault for GuardError {
             Self::ContentType => &code::CONTENT_TYPE,
             Self::Expectation => &code::EXPECTATION,
             Self::ForeignHost { .. } => &code::FOREIGN_HOST,
-            Self::ForeignOrigin(_) => &code::FOREIGN_ORIGIN,
-            Self::Headers { .. } => &code::HEADERS,
-            Self::Malformed(_) => &code::MALFORMED,
+            Self::FetchedAhead | Self::ForeignOrigin(_) | Self::ForeignPage(_) => {
+                &code::FOREIGN_ORIGIN
+            }
+            Self::Forwarded => &code::FORWARDED,
+            Self::HeadTooLarge { .. } | Self::Headers { .. } => &code::HEADERS,
+            Self::Malformed(_) | Self::Path(_) => &code::MALFORMED,
             Self::Method => &code::METHOD,
             Self::Peer => &code::PEER,
             Self::Secret => &code::SECRET,
@@ -87,9 +177,21 @@ impl Fault for GuardError {
                 format!("if {host:?} is meant to reach the gateway, add it to listener.hosts")
                     .into()
             }
+            Self::FetchedAhead => {
+                "open the address itself; nothing is served ahead of that".into()
+            }
+            Self::ForeignPage(_) => {
+                "open the address in the browser itself; a script sends no Origin and no Referer"
+                    .into()
+            }
+            Self::Headers { .. } => {
+                "send fewer header fields, or raise limits.header_count".into()
+            }
+            Self::Path(fault) => fault.hint().into(),
             Self::Expectation
+            | Self::Forwarded
             | Self::ForeignOrigin(_)
-            | Self::Headers { .. }
+            | Self::HeadTooLarge { .. }
             | Self::Malformed(_)
             | Self::Method
             | Self::Peer
@@ -104,6 +206,6 @@ impl Fault for GuardError {
     }
 
     fn ends_connection(&self) -> bool {
-        matches!(self, Self::Malformed(_))
+        matches!(self, Self::Malformed(_) | Self::Path(_))
     }
 }

@@ -1,6 +1,6 @@
 //! Paths that mean something to the gateway itself.
 
-use super::GuardError;
+use super::PathFault;
 use super::target::decode;
 
 /// Paths that mean something to the gateway itself.
@@ -18,7 +18,7 @@ pub enum Reserved {
 
 /// Reserved prefixes compare without regard to case or escapes, and then must be spelled
 /// plainly: the web server would decode what we had let pass.
-pub(super) fn reserved(path: &str) -> Result<Option<Reserved>, GuardError> {
+pub(super) fn reserved(path: &str) -> Result<Option<Reserved>, PathFault> {
     if path == "/aws_mwaa/cli" {
         return Ok(Some(Reserved::Cli));
     }
@@ -33,9 +33,7 @@ pub(super) fn reserved(path: &str) -> Result<Option<Reserved>, GuardError> {
         _ => return Ok(None),
     };
     let rest = path.strip_prefix(family).filter(|_| !path.contains('%'));
-    let rest = rest.ok_or(GuardError::Malformed(
-        "a reserved path is spelled in an unusual way",
-    ))?;
+    let rest = rest.ok_or(PathFault::Reserved)?;
     Ok(Some(if rest == "/aws-console-sso" {
         Reserved::Sso
     } else {

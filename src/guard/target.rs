@@ -1,18 +1,25 @@
 //! Strict path reading: what is unclear is refused, never normalised, so the path that is
 //! judged is byte for byte the path that is sent.
+//!
+//! Names below `/api/vN/` and `/ui/` are opaque: keys of variables, URIs of assets and ids of
+//! runs may hold slashes, percent signs and backslashes. There only that is refused which could
+//! lead to another place once it is decoded. Whoever decides by the path of such a request looks
+//! at every [reading](Target::readings) of it.
 
-use super::GuardError;
 use super::reserved::{Reserved, reserved};
+use super::{GuardError, PathFault};
 use http::Uri;
 use http::uri::PathAndQuery;
 use percent_encoding::percent_decode_str;
 use std::borrow::Cow;
 
-/// A request target whose path has one reading only.
+/// A request target whose path has one reading only, but for opaque names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
     sent: PathAndQuery,
     reserved: Option<Reserved>,
+    /// The readings of a path with escapes or empty segments; else the path is its own.
+    decoded: Vec<String>,
 }
 
 impl Target {
@@ -22,11 +29,15 @@ impl Target {
         if path.len() + uri.query().map_or(0, str::len) > limit {
             return Err(GuardError::TargetTooLong);
         }
-        check_path(path)?;
+        check(path).map_err(GuardError::Path)?;
         Ok(Self {
-            reserved: reserved(path)?,
+            reserved: reserved(path).map_err(GuardError::Path)?,
+            decoded: decoded_readings(path),
             // a reference count, not a copy
-            sent: uri.path_and_query().cloned().ok_or(NO_PATH)?,
+            sent: uri
+                .path_and_query()
+                .cloned()
+                .ok_or(GuardError::Path(PathFault::Relative))?,
         })
     }
 
@@ -43,19 +54,27 @@ impl Target {
     /// Whether Airflow takes it as signing out, which it does by GET too: the FAB provider's
     /// way, and those of Airflow 2 and 3.
     pub fn signs_out(&self) -> bool {
-        matches!(
-            self.meant().as_ref(),
-            "/logout" | "/auth/logout" | "/api/v2/auth/logout"
-        )
+        self.may_be(&["/logout", "/auth/logout", "/api/v2/auth/logout"])
     }
 
-    /// The path as the web server reads it, for what is decided by name: escapes undone, and no
-    /// slash at its end.
-    pub fn meant(&self) -> Cow<'_, str> {
-        match percent_decode_str(self.path()).decode_utf8_lossy() {
-            Cow::Borrowed(path) => Cow::Borrowed(path.strip_suffix('/').unwrap_or(path)),
-            Cow::Owned(path) => Cow::Owned(path.trim_end_matches('/').to_owned()),
+    /// Whether a web server could take the path for one of these, by any of its readings.
+    pub fn may_be(&self, paths: &[&str]) -> bool {
+        self.readings().any(|reading| paths.contains(&reading))
+    }
+
+    /// The path as Airflow's web servers read it: decoded once, no slash at its end.
+    pub fn meant(&self) -> &str {
+        match self.decoded.first() {
+            Some(once) => once,
+            None => trimmed(self.path()),
         }
+    }
+
+    /// The path as web servers may read it, for what is decided by name: [decoded
+    /// once](Self::meant); and where the path leaves room for doubt, also decoded to the end,
+    /// and with backslashes taken for slashes and empty segments dropped.
+    pub fn readings(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(self.meant()).chain(self.decoded.iter().skip(1).map(String::as_str))
     }
 
     /// Path and query, exactly as sent.
@@ -69,48 +88,124 @@ impl Target {
     }
 }
 
-fn check_path(path: &str) -> Result<(), GuardError> {
+/// No slash at the end. The root is empty.
+fn trimmed(path: &str) -> &str {
+    path.trim_end_matches('/')
+}
+
+/// The readings of a path, the first one decoded once; none where the path has nothing to
+/// decode and can be read in one way only.
+fn decoded_readings(path: &str) -> Vec<String> {
+    if !path.contains('%') && !path.contains("//") {
+        return Vec::new();
+    }
+    let once = percent_decode_str(path).decode_utf8_lossy();
+    let whole = decoded_to_the_end(path);
+    let plain: String = whole
+        .split(['/', '\\'])
+        .filter(|segment| !segment.is_empty())
+        .flat_map(|segment| ["/", segment])
+        .collect();
+    let mut readings = vec![trimmed(&once).to_owned()];
+    for other in [trimmed(&whole), &plain] {
+        if !readings.iter().any(|reading| reading == other) {
+            readings.push(other.to_owned());
+        }
+    }
+    readings
+}
+
+/// Whether the names in the path are opaque: below `/api/vN/` and `/ui/`.
+pub fn is_opaque(path: &str) -> bool {
+    if path.starts_with("/ui/") {
+        return true;
+    }
+    let Some(rest) = path.strip_prefix("/api/v") else {
+        return false;
+    };
+    let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+    digits > 0 && rest.as_bytes().get(digits) == Some(&b'/')
+}
+
+fn check(path: &str) -> Result<(), PathFault> {
     if !path.starts_with('/') {
-        return Err(NO_PATH);
+        return Err(PathFault::Relative);
     }
-    if path
-        .bytes()
-        .any(|b| !(0x21..=0x7e).contains(&b) || matches!(b, b'\\' | b';' | b'#'))
-    {
-        return Err(GuardError::Malformed(
-            "the path contains a byte that servers read differently",
-        ));
+    if path.starts_with("//") {
+        return Err(PathFault::BaseUrl);
     }
-    // keys of variables, URIs of assets: in Airflow's APIs a value may hold a slash
-    let slashes = ["/api/v1/", "/api/v2/", "/ui/"]
-        .iter()
-        .any(|prefix| path.starts_with(prefix));
+    let opaque = is_opaque(path);
+    let foul = |b: u8| {
+        !(0x21..=0x7e).contains(&b) || matches!(b, b'\\' | b'#') || (b == b';' && !opaque)
+    };
+    if path.bytes().any(foul) {
+        return Err(PathFault::Byte);
+    }
+    if opaque {
+        return check_opaque(path);
+    }
     let mut segments = path.split('/').skip(1).peekable();
     while let Some(segment) = segments.next() {
-        let decoded = decode(segment, slashes)?;
-        if decoded
-            .split(|&b| b == b'/')
-            .any(|part| matches!(part, b"." | b".."))
-            || (segment.is_empty() && segments.peek().is_some())
-        {
-            return Err(GuardError::Malformed(
-                "the path contains a dot or empty segment",
-            ));
+        let decoded = decode(segment, false)?;
+        if matches!(decoded.as_ref(), b"." | b"..") {
+            return Err(PathFault::Dots);
+        }
+        if segment.is_empty() && segments.peek().is_some() {
+            return Err(PathFault::Empty);
         }
     }
     Ok(())
 }
 
-/// Undoes percent-encoding (RFC 3986 section 2.1), refusing what must not be hidden in it.
-pub(super) fn decode(segment: &str, slashes: bool) -> Result<Cow<'_, [u8]>, GuardError> {
-    const BAD: GuardError = GuardError::Malformed(
-        "the path contains an escape that is not allowed (%2F is, below /api/v1/, /api/v2/ and /ui/)",
-    );
-    if !segment.bytes().any(|b| b == b'%') {
-        return Ok(Cow::Borrowed(segment.as_bytes()));
+/// A path with opaque names: no decoding of it may have dot segments, or lead to MWAA's own
+/// routes. Parameters after a semicolon do not hide that.
+fn check_opaque(path: &str) -> Result<(), PathFault> {
+    decode(path, true)?;
+    let mwaa = |text: &str| {
+        text.split(['/', '\\'])
+            .filter(|segment| segment.eq_ignore_ascii_case("aws_mwaa"))
+            .count()
+    };
+    let mut text = Cow::Borrowed(path);
+    loop {
+        let dots = |segment: &str| matches!(segment.split(';').next(), Some("." | ".."));
+        if text.split(['/', '\\']).any(dots) {
+            return Err(PathFault::Dots);
+        }
+        // a DAG may have that name; an escape that makes it means something else
+        if mwaa(&text) > mwaa(path) {
+            return Err(PathFault::Escape);
+        }
+        match decoded_again(&text) {
+            Some(decoded) => text = Cow::Owned(decoded),
+            None => return Ok(()),
+        }
     }
-    let mut bytes = segment.bytes();
-    let mut decoded = Vec::with_capacity(segment.len());
+}
+
+/// Undoes percent-encoding once; `None` where there is nothing to undo.
+fn decoded_again(text: &str) -> Option<String> {
+    let decoded = percent_decode_str(text).decode_utf8_lossy();
+    (decoded != text).then(|| decoded.into_owned())
+}
+
+/// Undoes percent-encoding until nothing is left to undo. Each round makes the text shorter.
+fn decoded_to_the_end(text: &str) -> String {
+    let mut text = text.to_owned();
+    while let Some(decoded) = decoded_again(&text) {
+        text = decoded;
+    }
+    text
+}
+
+/// Undoes percent-encoding (RFC 3986 section 2.1), refusing what must not be hidden in it.
+/// An opaque text may hide slashes, backslashes and percent signs.
+pub(super) fn decode(text: &str, opaque: bool) -> Result<Cow<'_, [u8]>, PathFault> {
+    if !text.bytes().any(|b| b == b'%') {
+        return Ok(Cow::Borrowed(text.as_bytes()));
+    }
+    let mut bytes = text.bytes();
+    let mut decoded = Vec::with_capacity(text.len());
     while let Some(byte) = bytes.next() {
         if byte != b'%' {
             decoded.push(byte);
@@ -118,21 +213,20 @@ pub(super) fn decode(segment: &str, slashes: bool) -> Result<Cow<'_, [u8]>, Guar
         }
         let mut digit = || bytes.next().and_then(|b| char::from(b).to_digit(16));
         let (Some(high), Some(low)) = (digit(), digit()) else {
-            return Err(BAD);
+            return Err(PathFault::Escape);
         };
         let value = u8::try_from(high * 16 + low).unwrap_or(0);
-        if value < 0x20 || matches!(value, b'\\' | b'%' | 0x7f) || (value == b'/' && !slashes) {
-            return Err(BAD);
+        let hides = matches!(value, b'\\' | b'%' | b'/') && !opaque;
+        if value < 0x20 || value == 0x7f || hides {
+            return Err(PathFault::Escape);
         }
         decoded.push(value);
     }
     if std::str::from_utf8(&decoded).is_err() {
-        return Err(BAD);
+        return Err(PathFault::Escape);
     }
     Ok(Cow::Owned(decoded))
 }
-
-const NO_PATH: GuardError = GuardError::Malformed("the target is not an absolute path");
 
 #[cfg(test)]
 mod tests {
@@ -164,14 +258,58 @@ mod tests {
             "/home?next=/aws_mwaa/cli",
             "/pluginsv2/other/page",
             "/api/v2/variables/a%2Fb",
+            "/api/v2/variables//foo",
+            "/api/v2/variables/s3://bucket/x",
+            "/api/v2/variables/100%25",
+            "/api/v2/variables/%252Fx",
+            "/api/v12/x%5Cy",
+            "/ui/assets/a;b",
+            "/api/v2/dags/aws_mwaa/details",
         ] {
             assert_eq!(read(path), Ok(None), "{path}");
         }
     }
 
     #[test]
+    fn each_fault_of_a_path_has_its_own_words() {
+        for (path, fault) in [
+            ("//api/v1/dags", PathFault::BaseUrl),
+            ("//", PathFault::BaseUrl),
+            ("/dags//grid", PathFault::Empty),
+            ("/dags/../x", PathFault::Dots),
+            ("/dags/a%2Fb", PathFault::Escape),
+            ("/dags/x;y", PathFault::Byte),
+            ("/AWS_MWAA/cli", PathFault::Reserved),
+        ] {
+            assert_eq!(read(path), Err(GuardError::Path(fault)), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_path_in_doubt_has_several_readings() {
+        let readings = |path: &str| {
+            let target = Target::read(&path.parse().unwrap(), 8192).unwrap();
+            target.readings().map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(readings("/home/"), ["/home"]);
+        assert_eq!(readings("/"), [""]);
+        assert_eq!(readings("/dags/a%20b"), ["/dags/a b"]);
+        assert_eq!(
+            readings("/api/v2//x%252Fy%5Cz"),
+            ["/api/v2//x%2Fy\\z", "/api/v2//x/y\\z", "/api/v2/x/y/z"]
+        );
+    }
+
+    #[test]
     fn a_name_in_disguise_is_known() {
-        for path in ["/logout/", "/logou%74/", "/api/v2/auth%2Flogout%2f"] {
+        for path in [
+            "/logout/",
+            "/logou%74/",
+            "/api/v2/auth%2Flogout%2f",
+            "/api/v2//auth/logout",
+            "/api/v2/auth%252Flogout",
+            "/api/v2/auth%5Clogout",
+        ] {
             let target = Target::read(&path.parse().unwrap(), 8192).unwrap();
             assert!(target.signs_out(), "{path}");
         }
@@ -194,6 +332,17 @@ mod tests {
             "/aws_mwaa/cli%0d%0aX:y",
             "/x%252f",
             "/api/v2/variables/..%2f..%2faws_mwaa",
+            "/api/v2/variables/%252e%252e/x",
+            "/api/v2/variables/%25252e%25252e/x",
+            "/api/v2/variables/x%5C..%5Cy",
+            "/api/v2/variables/..;x/y",
+            "/api/v2/%2Faws_mwaa/cli",
+            "/api/v2/x%252FAWS_mwaa",
+            "/api/v2/variables/x%00",
+            "/api/v2/variables/x%0a",
+            "/api/v2/variables/x%c0%af",
+            "/api/vx//y",
+            "/apis/v2//y",
             "/pluginsv2/%61ws_mwaa/cli",
             "/x%zz",
             "/x%4",
@@ -201,10 +350,7 @@ mod tests {
             "/aws_mwaa/c%6ci",
             "/PluginsV2/aws_mwaa/cli",
         ] {
-            assert!(
-                matches!(read(path), Err(GuardError::Malformed(_))),
-                "{path}"
-            );
+            assert!(matches!(read(path), Err(GuardError::Path(_))), "{path}");
         }
         let long = format!("/{}", "x".repeat(9000));
         assert_eq!(read(&long), Err(GuardError::TargetTooLong));

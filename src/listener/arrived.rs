@@ -1,4 +1,4 @@
-//! The value that the listener makes: a request as it came, and from whom.
+//! What the listener makes: a request as it came, and from whom; or a head that is no request.
 
 use crate::names::{Caller, RequestId};
 use http::request::Parts;
@@ -19,4 +19,21 @@ pub struct Arrived {
     pub head: Parts,
     /// The body, unread.
     pub body: Body,
+}
+
+/// A head that could not become a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BadHead {
+    /// HTTP/2 with prior knowledge.
+    Http2,
+    /// It is not HTTP/1.1.
+    Malformed,
+    /// Plain HTTP on a port that speaks TLS.
+    PlainOnTls,
+    /// The request line is longer than any that is read.
+    TargetTooLong,
+    /// TLS on a port that speaks plain HTTP.
+    TlsOnPlain,
+    /// It is larger than the limit.
+    TooLarge,
 }

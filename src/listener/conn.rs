@@ -1,6 +1,8 @@
 //! Serves one connection: head limits, idle limits and the graceful end.
 
-use super::{Arrived, Stop};
+use super::greet::HANDSHAKE;
+use super::refuse::answer_and_close;
+use super::{Arrived, BadHead, Handler, Stop};
 use crate::names::{Caller, RequestId};
 use crate::runtime::Deadline;
 use bytes::Bytes;
@@ -11,7 +13,7 @@ use hyper_util::rt::TokioIo;
 use std::cell::Cell;
 use std::convert::Infallible;
 use std::io;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -37,7 +39,7 @@ pub(super) struct Connection<H> {
     pub(super) settings: Rc<Settings>,
     pub(super) deadline: Rc<Deadline>,
     pub(super) stop: Stop,
-    pub(super) handle: Rc<H>,
+    pub(super) handler: Rc<Handler<H>>,
 }
 
 impl<H> Connection<H> {
@@ -51,6 +53,10 @@ impl<H> Connection<H> {
     {
         let state = Rc::new(State {
             phase: Cell::new(Phase::Idle),
+            owes: Cell::new(false),
+            bad_head: Cell::new(None),
+            first_byte: Cell::new(None),
+            secure: self.secure,
             stalled: Cell::new(false),
             deadline: Rc::clone(&self.deadline),
             settings: Rc::clone(&self.settings),
@@ -70,7 +76,7 @@ impl<H> Connection<H> {
                 head,
                 body,
             };
-            let answer = (self.handle)(arrived);
+            let answer = (self.handler.handle)(arrived);
             let state = Rc::clone(&state);
             async move {
                 Ok::<_, Infallible>(answer.await.map(|body| Served {
@@ -84,29 +90,44 @@ impl<H> Connection<H> {
         if self.settings.header_count > HYPER_HEADERS {
             builder.max_headers(self.settings.header_count);
         }
-        let served = builder
+        let mut served = builder
             .max_buf_size(self.settings.head_size.max(SMALLEST_BUFFER))
             .serve_connection(io, service);
-        let mut served = pin!(served);
         let mut stop = self.stop.clone();
         let mut stopping = false;
         let outcome = loop {
             tokio::select! {
                 biased;
-                outcome = served.as_mut() => break outcome,
+                outcome = &mut served => break outcome,
                 () = &*self.deadline => {
                     tracing::debug!(phase = ?state.phase.get(), "client was silent for too long; closing");
                     return;
                 }
                 _ = stop.wait_for(|stop| *stop), if !stopping => {
                     stopping = true;
-                    served.as_mut().graceful_shutdown();
+                    Pin::new(&mut served).graceful_shutdown();
                 }
             }
         };
         self.stop = stop;
-        if let Err(error) = outcome {
-            tracing::debug!(%error, "connection ended");
+        let Err(error) = outcome else { return };
+        tracing::debug!(%error, "connection ended");
+        // hyper answers HTTP/2 with nothing at all
+        let unanswered =
+            error.is_parse() && !state.owes.get() && state.bad_head.get().is_none();
+        let bad_head = state
+            .bad_head
+            .get()
+            .or_else(|| unanswered.then_some(BadHead::Http2));
+        if let Some(bad_head) = bad_head {
+            let reply = (self.handler.refuse)(bad_head);
+            let stream = served.into_parts().io.into_inner().stream;
+            self.deadline.arm(LINGER);
+            tokio::select! {
+                biased;
+                () = answer_and_close(stream, &reply) => {}
+                () = &*self.deadline => {}
+            }
         }
     }
 }
@@ -123,6 +144,14 @@ enum Phase {
 
 struct State {
     phase: Cell<Phase>,
+    /// Whether a request has come whose reply is not written to its end.
+    owes: Cell<bool>,
+    /// Set when hyper answers a head that could not become a request. Its answer names neither
+    /// the request nor the fault, so it is dropped, and ours is sent when hyper is done.
+    bad_head: Cell<Option<BadHead>>,
+    /// The first byte of a head.
+    first_byte: Cell<Option<u8>>,
+    secure: bool,
     stalled: Cell<bool>,
     deadline: Rc<Deadline>,
     settings: Rc<Settings>,
@@ -134,16 +163,42 @@ impl State {
         self.deadline.arm(self.settings.keep_alive);
     }
 
-    fn bytes_came(&self) {
+    fn bytes_came(&self, first: Option<u8>) {
         if self.phase.get() == Phase::Idle {
             self.phase.set(Phase::Head);
+            self.first_byte.set(first);
             self.deadline.arm(self.settings.head_timeout);
         }
     }
 
     fn busy(&self) {
         self.phase.set(Phase::Busy);
+        self.owes.set(true);
         self.deadline.disarm();
+    }
+
+    /// All that hyper had to say is written.
+    fn flushed(&self) {
+        if self.phase.get() != Phase::Busy {
+            self.owes.set(false);
+        }
+    }
+
+    /// Takes what hyper writes although no reply is owed: its own answer to a bad head.
+    fn takes(&self, bytes: &[u8]) -> bool {
+        if self.owes.get() {
+            return false;
+        }
+        if self.bad_head.get().is_none() {
+            let tls = self.first_byte.get() == Some(HANDSHAKE) && !self.secure;
+            self.bad_head.set(Some(match bytes.get(STATUS_AT) {
+                Some(b"414") => BadHead::TargetTooLong,
+                Some(b"431") => BadHead::TooLarge,
+                _ if tls => BadHead::TlsOnPlain,
+                _ => BadHead::Malformed,
+            }));
+        }
+        true
     }
 
     /// A client that does not read its reply must not hold a command's slot for ever.
@@ -181,7 +236,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
         if buffer.filled().len() > before {
-            self.state.bytes_came();
+            self.state.bytes_came(buffer.filled().get(before).copied());
         }
         read
     }
@@ -193,6 +248,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        if self.state.takes(bytes) {
+            return Poll::Ready(Ok(bytes.len()));
+        }
         let write = Pin::new(&mut self.stream).poll_write(cx, bytes);
         self.state.wrote(write)
     }
@@ -202,6 +260,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if self.state.takes(slices.first().map_or(&[], |first| first)) {
+            return Poll::Ready(Ok(slices.iter().map(|slice| slice.len()).sum()));
+        }
         let write = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
         self.state.wrote(write)
     }
@@ -211,10 +272,18 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        let flushed = Pin::new(&mut self.stream).poll_flush(cx);
+        if flushed.is_ready() {
+            self.state.flushed();
+        }
+        flushed
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.state.bad_head.get().is_some() {
+            // our own answer is still to come
+            return Poll::Ready(Ok(()));
+        }
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
@@ -257,3 +326,7 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Served<B> {
 const HYPER_HEADERS: usize = 100;
 /// hyper's smallest read buffer (`max_buf_size` panics below it).
 const SMALLEST_BUFFER: usize = 8192;
+/// Where the status stands in hyper's answer: `HTTP/1.1 400`.
+const STATUS_AT: std::ops::Range<usize> = 9..12;
+/// A client whose head was refused has so long to take the answer.
+const LINGER: Duration = Duration::from_secs(2);

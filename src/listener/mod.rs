@@ -6,11 +6,13 @@ mod bind;
 mod conn;
 mod greet;
 mod owner;
+mod refuse;
 mod serve;
 mod tls;
 
-pub use arrived::{Arrived, Body};
+pub use arrived::{Arrived, BadHead, Body};
 pub use bind::{Address, BindError, Bound, Door};
 pub use conn::Settings;
+pub use refuse::Handler;
 pub use serve::{Stop, serve};
 pub use tls::{Tls, TlsError, TlsFiles, Validity};

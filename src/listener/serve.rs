@@ -1,10 +1,10 @@
 //! Accepts connections on one worker thread, within the limit, until told to stop.
 
-use super::Arrived;
 use super::bind::{Bound, Socket};
 use super::conn::{self, Settings};
 use super::greet::Handshake;
 use super::owner::{self, TcpOwners};
+use super::{Arrived, Handler};
 use crate::names::{Caller, Entrance, Owner, Peer};
 use crate::runtime::{LocalTasks, Sweeper};
 use std::io;
@@ -18,7 +18,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 /// Tells a worker when to stop: `true` means stop accepting and finish what runs.
 pub type Stop = watch::Receiver<bool>;
 
-/// Accepts on this thread's socket of `bound`; each request goes to `handle`. The accept loop
+/// Accepts on this thread's socket of `bound`; each request goes to `handler`. The accept loop
 /// and the connections are tasks among `tasks`.
 pub fn serve<H, F, B>(
     bound: &mut Bound,
@@ -27,7 +27,7 @@ pub fn serve<H, F, B>(
     tasks: &LocalTasks,
     sweeper: &Sweeper,
     stop: &Stop,
-    handle: &Rc<H>,
+    handler: &Rc<Handler<H>>,
 ) -> io::Result<()>
 where
     H: Fn(Arrived) -> F + 'static,
@@ -46,7 +46,7 @@ where
         sweeper: sweeper.clone(),
         stop: stop.clone(),
         secure: bound.tls.is_some(),
-        handle: Rc::clone(handle),
+        handler: Rc::clone(handler),
     };
     let handshake = bound.tls.as_ref().map(|tls| Handshake {
         acceptor: tls.acceptor(),
@@ -71,9 +71,10 @@ where
                         loop_.run(accept, greet).await;
                     }
                     Some(handshake) => {
+                        let handler = Rc::clone(&loop_.handler);
                         let greet = move |stream| {
-                            let handshake = handshake.clone();
-                            async move { handshake.greet(stream).await }
+                            let (handshake, handler) = (handshake.clone(), Rc::clone(&handler));
+                            async move { handshake.greet(stream, &handler.refuse).await }
                         };
                         loop_.run(accept, greet).await;
                     }
@@ -105,7 +106,7 @@ struct Accept<H> {
     sweeper: Sweeper,
     stop: Stop,
     secure: bool,
-    handle: Rc<H>,
+    handler: Rc<Handler<H>>,
 }
 
 impl<H> Accept<H> {
@@ -184,7 +185,7 @@ impl<H> Accept<H> {
             settings: Rc::clone(&self.settings),
             deadline: Rc::new(self.sweeper.deadline()),
             stop: self.stop.clone(),
-            handle: Rc::clone(&self.handle),
+            handler: Rc::clone(&self.handler),
         };
         self.tasks.spawn(async move {
             if let Some(stream) = greeted.await {

@@ -48,6 +48,9 @@ codes! {
     CONTENT_TYPE = "guard.content_type", UNSUPPORTED_MEDIA_TYPE, Caller,
         "the CLI route takes text/plain",
         "send the command with Content-Type: text/plain";
+    FORWARDED = "guard.forwarded", FORBIDDEN, Caller,
+        "another proxy stands in front of the gateway",
+        "the proxy gives others what this gateway may do: connect without it, or set listener.allow_forwarded = true if that is meant";
     PEER = "guard.peer", FORBIDDEN, Caller,
         "this client address may not connect",
         "connect from an address inside listener.networks";
@@ -56,7 +59,7 @@ codes! {
         "send the content of listener.secret_file in the Mwaa-Gateway-Secret header";
     MALFORMED = "request.malformed", BAD_REQUEST, Caller,
         "the request is malformed or ambiguous",
-        "the detail says what is wrong; send each header once and a plain path, over HTTP/1.1";
+        "the detail says what is wrong; send plain HTTP/1.1, each header once";
     METHOD = "request.method", METHOD_NOT_ALLOWED, Caller,
         "this method is not served here",
         "use the method that the route documents";
@@ -73,8 +76,8 @@ codes! {
         "this expectation can't be met",
         "send no Expect header other than 100-continue";
     HEADERS = "request.headers_too_large", REQUEST_HEADER_FIELDS_TOO_LARGE, Caller,
-        "the header section is too large",
-        "send fewer or shorter header fields";
+        "the head of the request is too large",
+        "browsers send the cookies of every port of localhost: delete the cookies of localhost, use another name such as NAME.localhost, or raise limits.head_size";
     NO_ROUTE = "route.unknown_path", NOT_FOUND, Caller,
         "nothing is served at this path",
         "post a command to /aws_mwaa/cli";
@@ -99,6 +102,9 @@ codes! {
     FORBIDDEN_PATH = "policy.forbidden_path", FORBIDDEN, Caller,
         "the gateway does not let this through",
         "use the gateway's own URL: it needs no token";
+    HANDOVER_OFF = "policy.handover_off", FORBIDDEN, Caller,
+        "browsers are not handed over to this environment's own host",
+        "open the UI through the gateway, or set browser = \"redirect\" for the environment";
     UNREADABLE_COMMAND = "policy.unreadable_command", BAD_REQUEST, Caller,
         "the command can't be read",
         "send one command line, UTF-8, quoted as for a POSIX shell";

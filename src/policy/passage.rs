@@ -3,8 +3,8 @@
 
 use super::paths::{self, Does};
 use super::{Closed, Refusal, Whose};
-use crate::names::{Entrance, Entry, Policy, RequestId};
-use crate::route::{Body, Kind, Routed};
+use crate::names::{Browser, Entrance, Entry, Policy, RequestId};
+use crate::route::{Body, Kind, Routed, Target, UserAgent};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Method};
 use std::sync::Arc;
@@ -23,6 +23,7 @@ struct Inner {
     method: Method,
     target: PathAndQuery,
     headers: HeaderMap,
+    agent: UserAgent,
     origin: String,
 }
 
@@ -63,6 +64,11 @@ impl Passage {
         &self.0.headers
     }
 
+    /// What sent it.
+    pub fn agent(&self) -> UserAgent {
+        self.0.agent
+    }
+
     /// Our own origin as the client calls it (RFC 6454).
     pub fn origin(&self) -> &str {
         &self.0.origin
@@ -75,17 +81,17 @@ impl Passage {
 pub fn pass(routed: Routed) -> Result<(Passage, Body), Refusal> {
     let kind = routed.kind();
     let (admitted, entry) = routed.into_parts();
-    let (method, meant) = (admitted.method(), admitted.target().meant());
-    if meant == TOKEN_MAKER {
+    let (method, target) = (admitted.method(), admitted.target());
+    if target.may_be(&[TOKEN_MAKER]) {
         return Err(Refusal::ForbiddenPath);
     }
     let hidden = match read_only(&entry, &admitted.caller().entrance) {
         Some(whose) if kind != Kind::Logout => {
-            hidden(method, &meant).map_err(|closed| refusal(closed, whose))?
+            hidden(method, target).map_err(|closed| refusal(closed, whose))?
         }
         Some(_) | None => &[],
     };
-    let origin = admitted.origin();
+    let (origin, agent) = (admitted.origin(), admitted.agent());
     let (id, method, target) = (
         admitted.id(),
         method.clone(),
@@ -100,18 +106,22 @@ pub fn pass(routed: Routed) -> Result<(Passage, Body), Refusal> {
         method,
         target,
         headers,
+        agent,
         origin,
     }));
     Ok((passage, body))
 }
 
-/// Judges whether a browser may be handed over to the environment's own host: what it does there,
-/// nobody here sees.
+/// Judges whether a browser may be handed over to the environment's own host, with a token: only
+/// where the configuration says so, since nobody here sees what it does there.
 pub fn may_leave(entry: &Entry, entrance: &Entrance) -> Result<(), Refusal> {
-    match read_only(entry, entrance) {
-        Some(whose) => Err(refusal(Closed::HandOver, whose)),
-        None => Ok(()),
+    if let Some(whose) = read_only(entry, entrance) {
+        return Err(refusal(Closed::HandOver, whose));
     }
+    if entry.environment.browser != Browser::Redirect {
+        return Err(Refusal::HandoverOff);
+    }
+    Ok(())
 }
 
 /// Whose rules are read-only, if any are.
@@ -133,15 +143,20 @@ fn refusal(closed: Closed, whose: Whose<'_>) -> Refusal {
     }
 }
 
-/// What of the reply is not for a client that only reads, or why the request does not pass.
-fn hidden(method: &Method, meant: &str) -> Result<&'static [&'static str], Closed> {
-    match paths::does(method, meant) {
-        Some(Does::Read) => Ok(RENDERED),
-        Some(Does::Audit) => Ok(QUOTED),
-        Some(Does::Change) => Err(Closed::Change(method.clone())),
-        Some(Does::Secret) => Err(Closed::Secret),
-        None => Err(Closed::Unknown),
+/// What of the reply is not for a client that only reads, or why the request does not pass. A
+/// path that a web server could read in several ways passes only if each of them is a read.
+fn hidden(method: &Method, target: &Target) -> Result<&'static [&'static str], Closed> {
+    let mut hidden = RENDERED;
+    for reading in target.readings() {
+        match paths::does(method, reading) {
+            Some(Does::Read) => {}
+            Some(Does::Audit) => hidden = QUOTED,
+            Some(Does::Change) => return Err(Closed::Change(method.clone())),
+            Some(Does::Secret) => return Err(Closed::Secret),
+            None => return Err(Closed::Unknown),
+        }
     }
+    Ok(hidden)
 }
 
 /// The values that a task's templates had when it ran: Airflow 2 and 3 put them into their

@@ -24,8 +24,8 @@ pub(super) enum Does {
     Secret,
 }
 
-/// What a request for this path does, by the path's decoded form without a slash at its end
-/// (`Target::meant`); `None` where it is not known.
+/// What a request for this path does, by one of the path's readings
+/// (`Target::readings`); `None` where it is not known.
 pub(super) fn does(method: &Method, path: &str) -> Option<Does> {
     let safe = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
     if !safe && *method != Method::POST {

@@ -53,6 +53,8 @@ pub enum Refusal {
     },
     /// The path hands out what the gateway keeps to itself.
     ForbiddenPath,
+    /// A browser is handed over to the environment's own host only where `browser = "redirect"`.
+    HandoverOff,
     /// An option reaches into the web server.
     ForbiddenOption {
         /// The command, by its name in the table.
@@ -129,6 +131,9 @@ impl fmt::Display for Refusal {
             Self::ForbiddenPath => {
                 f.write_str("this makes a token of Airflow's, which would leave the gateway")
             }
+            Self::HandoverOff => f.write_str(
+                "this environment's UI is served here; a hand-over would give a web token away",
+            ),
             Self::NotRepeatable { detail, .. } => f.write_str(detail),
             Self::ReadOnly { closed, table } => match table {
                 Some(table) => write!(f, "{closed}; [{table}] is read-only"),
@@ -160,6 +165,7 @@ impl Fault for Refusal {
             Self::Forbidden { .. } => &code::FORBIDDEN_COMMAND,
             Self::ForbiddenOption { .. } => &code::FORBIDDEN_OPTION,
             Self::ForbiddenPath => &code::FORBIDDEN_PATH,
+            Self::HandoverOff => &code::HANDOVER_OFF,
             Self::ReadOnly { .. } => &code::READ_ONLY,
             Self::Unconfirmed { .. } => &code::NEEDS_CONFIRMATION,
             Self::NotRepeatable { .. } => &code::NOT_REPEATABLE,
@@ -184,7 +190,7 @@ impl Fault for Refusal {
             } => Cow::Owned(format!(
                 "use another listener, or set another policy in [{table}]"
             )),
-            Self::ForbiddenPath | Self::ReadOnly { table: None, .. } => {
+            Self::ForbiddenPath | Self::HandoverOff | Self::ReadOnly { table: None, .. } => {
                 Cow::Borrowed(self.code().advice)
             }
             Self::NotRepeatable { hint, .. } | Self::Unreadable { hint, .. } => {

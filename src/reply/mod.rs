@@ -162,6 +162,11 @@ pub fn fault(fault: &dyn Fault, id: RequestId) -> Reply {
     response
 }
 
+/// The same as bytes, for a head that could not become a request; the connection closes after it.
+pub fn fault_bytes(fault: &dyn Fault, id: RequestId) -> Bytes {
+    problem::bytes(fault, id)
+}
+
 fn stamp(headers: &mut http::HeaderMap, id: RequestId) {
     if let Ok(id) = HeaderValue::try_from(id.to_string()) {
         headers.insert(REQUEST_ID, id);

@@ -3,7 +3,9 @@
 use super::ReplyStream;
 use crate::names::{Fault, RequestId};
 use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER,
+};
 use http::{HeaderName, HeaderValue, Response};
 use serde::Serialize;
 use std::borrow::Cow;
@@ -36,15 +38,39 @@ impl<'a> Problem<'a> {
 }
 
 pub(super) fn response(fault: &dyn Fault, id: RequestId) -> Response<ReplyStream> {
-    let problem = Problem::of(fault, id);
-    let mut body = serde_json::to_vec_pretty(&problem).unwrap_or_default();
-    body.push(b'\n');
-    let mut response = headed(fault, Bytes::from(body));
+    let mut response = headed(fault, body(fault, id));
     response.headers_mut().insert(
         CONTENT_TYPE,
         HeaderValue::from_static("application/problem+json"),
     );
     response
+}
+
+fn body(fault: &dyn Fault, id: RequestId) -> Bytes {
+    let problem = Problem::of(fault, id);
+    let mut body = serde_json::to_vec_pretty(&problem).unwrap_or_default();
+    body.push(b'\n');
+    Bytes::from(body)
+}
+
+/// The whole message, head and body (RFC 9112 section 2.1).
+pub(super) fn bytes(fault: &dyn Fault, id: RequestId) -> Bytes {
+    let mut response = response(fault, id);
+    let body = body(fault, id);
+    super::stamp(response.headers_mut(), id);
+    let headers = response.headers_mut();
+    headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+    let mut message = format!("HTTP/1.1 {}\r\n", response.status()).into_bytes();
+    for (name, value) in response.headers() {
+        message.extend_from_slice(name.as_str().as_bytes());
+        message.extend_from_slice(b": ");
+        message.extend_from_slice(value.as_bytes());
+        message.extend_from_slice(b"\r\n");
+    }
+    message.extend_from_slice(b"\r\n");
+    message.extend_from_slice(&body);
+    Bytes::from(message)
 }
 
 /// Any form of a fault: its status and what its headers say.

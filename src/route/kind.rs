@@ -3,7 +3,7 @@
 use super::RouteError;
 use super::login;
 use super::own::is_for_people;
-use crate::guard::{Admitted, Reserved};
+use crate::guard::{Admitted, Reserved, is_opaque};
 use http::Method;
 
 /// The kinds of request that lead to an environment.
@@ -49,7 +49,7 @@ pub(super) fn kind(admitted: &Admitted) -> Result<Kind, RouteError> {
             Err(RouteError::Method { allow: "GET, POST" })
         }
         // each costs a token of AWS's
-        Some(Reserved::Sso) if !is_for_people(admitted.headers()) => {
+        Some(Reserved::Sso) if !is_for_people(admitted.agent().fetch) => {
             Err(RouteError::NotForScripts)
         }
         Some(Reserved::Sso) => Ok(Kind::Handover),
@@ -59,23 +59,18 @@ pub(super) fn kind(admitted: &Admitted) -> Result<Kind, RouteError> {
             path: path.to_owned(),
         }),
         None if admitted.target().signs_out() => Ok(Kind::Logout),
-        None => {
-            let meant = admitted.target().meant();
-            if login::asks_for_token(&meant, method)? {
-                return Ok(Kind::Token);
-            }
-            Ok(of_airflow(path, &meant))
-        }
+        None if admitted.target().readings().any(login::is_page) => Ok(Kind::Login),
+        None if login::asks_for_token(admitted.target().readings(), method)? => Ok(Kind::Token),
+        None => Ok(of_airflow(path)),
     }
 }
 
-/// The paths of Airflow 2 (Flask-AppBuilder) and of 3 (its API server, and the FAB provider
-/// below `/auth`). `meant` is the path as they read it.
-fn of_airflow(path: &str, meant: &str) -> Kind {
-    match meant {
-        _ if login::is_page(meant) => Kind::Login,
-        _ if path.starts_with("/api/v1/") || path.starts_with("/api/v2/") => Kind::Rest,
-        _ => Kind::Ui,
+/// The REST API, or else the UI.
+fn of_airflow(path: &str) -> Kind {
+    if path.starts_with("/api/") && is_opaque(path) {
+        Kind::Rest
+    } else {
+        Kind::Ui
     }
 }
 
@@ -88,18 +83,16 @@ mod tests {
         for (path, kind) in [
             ("/", Kind::Ui),
             ("/home", Kind::Ui),
-            ("/login", Kind::Login),
-            ("/Login/", Kind::Login),
-            ("/auth/login/", Kind::Login),
-            ("/api/v2/auth/login", Kind::Login),
             ("/api/v1/dags", Kind::Rest),
             ("/api/v2/dags/", Kind::Rest),
-            ("/api/v3/dags", Kind::Ui),
+            ("/api/v2//dags", Kind::Rest),
+            ("/api/v3/dags", Kind::Rest),
+            ("/api/vx/dags", Kind::Ui),
+            ("/ui/dags", Kind::Ui),
             ("/auth/users/list/", Kind::Ui),
             ("/loginx", Kind::Ui),
         ] {
-            let meant = path.strip_suffix('/').unwrap_or(path);
-            assert_eq!(of_airflow(path, meant), kind, "{path}");
+            assert_eq!(of_airflow(path), kind, "{path}");
         }
     }
 }

@@ -6,14 +6,18 @@ use http::Method;
 
 /// Whether the request asks for a token, which the gateway answers itself. What could be another
 /// login is an error: its body must not be forwarded, even where no Airflow serves the path.
-/// `meant` is the path as a web server reads it.
-pub(super) fn asks_for_token(meant: &str, method: &Method) -> Result<bool, RouteError> {
+/// `readings` are the path as web servers may read it, first the one that Airflow has.
+pub(super) fn asks_for_token<'a>(
+    mut readings: impl Iterator<Item = &'a str>,
+    method: &Method,
+) -> Result<bool, RouteError> {
+    let meant = readings.next().unwrap_or_default();
     match meant {
         "/auth/token" if matches!(*method, Method::GET | Method::POST) => Ok(true),
         "/auth/token" => Err(RouteError::Method { allow: "GET, POST" }),
         "/auth/token/cli" if *method == Method::POST => Ok(true),
         "/auth/token/cli" => Err(RouteError::Method { allow: "POST" }),
-        _ if LOGINS.iter().any(|login| begins_with(meant, login)) => Err(RouteError::NoLogin {
+        _ if is_login(meant) || readings.any(is_login) => Err(RouteError::NoLogin {
             path: meant.to_owned(),
         }),
         _ => Ok(false),
@@ -21,14 +25,16 @@ pub(super) fn asks_for_token(meant: &str, method: &Method) -> Result<bool, Route
 }
 
 /// Whether it is Airflow's login page, which people post a password to.
-pub(super) fn is_page(meant: &str) -> bool {
-    PAGES.iter().any(|page| meant.eq_ignore_ascii_case(page))
+pub(super) fn is_page(reading: &str) -> bool {
+    PAGES.iter().any(|page| reading.eq_ignore_ascii_case(page))
 }
 
-/// Without regard to case.
-fn begins_with(path: &str, prefix: &str) -> bool {
-    let start = path.as_bytes().get(..prefix.len());
-    start.is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes()))
+/// Without regard to case or to what follows.
+fn is_login(reading: &str) -> bool {
+    LOGINS.iter().any(|login| {
+        let start = reading.as_bytes().get(..login.len());
+        start.is_some_and(|start| start.eq_ignore_ascii_case(login.as_bytes()))
+    })
 }
 
 /// How the paths of logins begin: the token routes of Airflow 3 (`fab` provider,
@@ -62,7 +68,8 @@ mod tests {
             ("/auth/token/cli", Method::GET, Some("POST")),
         ] {
             let right = allow.map_or(Ok(true), |allow| Err(RouteError::Method { allow }));
-            assert_eq!(asks_for_token(path, &method), right, "{method} {path}");
+            let asks = asks_for_token([path].into_iter(), &method);
+            assert_eq!(asks, right, "{method} {path}");
         }
     }
 
@@ -79,12 +86,13 @@ mod tests {
             "/api/v1/security/login",
             "/auth/api/v1/Security/login",
         ] {
-            let path_of = |error| match error {
-                Err(RouteError::NoLogin { path }) => Some(path),
-                Ok(_) | Err(_) => None,
-            };
-            let refused = path_of(asks_for_token(path, &Method::POST));
-            assert_eq!(refused.as_deref(), Some(path));
+            for readings in [vec![path], vec!["/x", path]] {
+                let refused = Err(RouteError::NoLogin {
+                    path: readings[0].to_owned(),
+                });
+                let asks = asks_for_token(readings.into_iter(), &Method::POST);
+                assert_eq!(asks, refused, "{path}");
+            }
         }
         for path in [
             "/",
@@ -95,7 +103,8 @@ mod tests {
             "/ui/auth/menus",
             "/auth/toké",
         ] {
-            assert_eq!(asks_for_token(path, &Method::POST), Ok(false), "{path}");
+            let asks = asks_for_token([path].into_iter(), &Method::POST);
+            assert_eq!(asks, Ok(false), "{path}");
         }
     }
 }

@@ -6,7 +6,7 @@ mod kind;
 mod login;
 mod own;
 
-pub use crate::guard::Body;
+pub use crate::guard::{Body, Target, UserAgent};
 pub use kind::Kind;
 pub use own::{Own, OwnPage};
 

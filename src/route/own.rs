@@ -1,9 +1,9 @@
 //! The gateway's own paths, below `/-/`: which page is asked for, and by whom it may be read.
 
 use super::RouteError;
-use crate::guard::{Admitted, Reserved, wants_page};
-use crate::names::Entry;
-use http::{HeaderMap, HeaderValue, Method};
+use crate::guard::{Admitted, Reserved};
+use crate::names::{Dest, Entry, FetchMetadata, Provenance};
+use http::Method;
 use std::sync::Arc;
 
 /// What there is of our own.
@@ -58,7 +58,7 @@ pub(super) fn asked(
         let lost = !leads_somewhere
             && path == "/"
             && *admitted.method() == Method::GET
-            && wants_page(admitted.method(), admitted.headers());
+            && admitted.agent().wants_page;
         return Ok(lost.then_some(OwnPage::Overview));
     }
     let page = page(path).ok_or_else(|| RouteError::UnknownPath {
@@ -67,7 +67,7 @@ pub(super) fn asked(
     if !matches!(*admitted.method(), Method::GET | Method::HEAD) {
         return Err(RouteError::Method { allow: "GET, HEAD" });
     }
-    if !may_read(admitted.headers(), page) {
+    if !may_read(admitted.agent().fetch, page) {
         return Err(RouteError::NotForScripts);
     }
     Ok(Some(page))
@@ -87,23 +87,19 @@ fn page(path: &str) -> Option<OwnPage> {
 
 /// A person may look at our pages, and a program that is no browser; a script of a page in the
 /// same origin may not read them (Fetch Metadata, W3C). What they are made of may be used.
-fn may_read(headers: &HeaderMap, page: OwnPage) -> bool {
+fn may_read(fetch: FetchMetadata, page: OwnPage) -> bool {
     let used_as = match page {
         OwnPage::Overview | OwnPage::SignedOut => None,
-        OwnPage::Style => Some(b"style".as_slice()),
-        OwnPage::Icon => Some(b"image".as_slice()),
-        OwnPage::Script => Some(b"script".as_slice()),
+        OwnPage::Style => Some(Dest::Style),
+        OwnPage::Icon => Some(Dest::Image),
+        OwnPage::Script => Some(Dest::Script),
     };
-    let dest = headers.get("sec-fetch-dest").map(HeaderValue::as_bytes);
-    is_for_people(headers) || (used_as.is_some() && dest == used_as)
+    is_for_people(fetch) || (used_as.is_some() && fetch.dest == used_as)
 }
 
-/// Whether a person goes there, in a tab, or a program does that is no browser.
-pub(super) fn is_for_people(headers: &HeaderMap) -> bool {
-    let said = |name: &str| headers.get(name).map(HeaderValue::as_bytes);
-    let (mode, dest) = (said("sec-fetch-mode"), said("sec-fetch-dest"));
-    let program = mode.is_none() && dest.is_none() && said("sec-fetch-site").is_none();
-    program || (mode == Some(b"navigate") && dest == Some(b"document"))
+/// Whether a person goes there, in a window, or a program that is no browser asks.
+pub(super) fn is_for_people(fetch: FetchMetadata) -> bool {
+    fetch.is_visit() || fetch.provenance() == Provenance::Program
 }
 
 #[cfg(test)]
@@ -111,11 +107,11 @@ mod tests {
     use super::*;
 
     fn verdict(fields: &[(&'static str, &'static str)], page: OwnPage) -> bool {
-        let mut headers = HeaderMap::new();
+        let mut headers = http::HeaderMap::new();
         for (name, value) in fields {
             headers.insert(*name, value.parse().unwrap());
         }
-        may_read(&headers, page)
+        may_read(FetchMetadata::read(&headers, false), page)
     }
 
     #[test]
@@ -126,6 +122,7 @@ mod tests {
             ("sec-fetch-dest", "document"),
         ];
         assert!(verdict(&[], OwnPage::Overview));
+        assert!(verdict(&[("sec-fetch-mode", "cors")], OwnPage::Overview));
         assert!(verdict(&looked, OwnPage::Overview));
         assert!(verdict(&looked, OwnPage::Style));
         for fields in [

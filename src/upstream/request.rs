@@ -2,10 +2,10 @@
 
 use super::payload::Payload;
 use crate::credential::{Keyed, SignedIn};
+use crate::names::{Dest, FORWARDED, TRACED};
 use http::header::{
-    ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, AUTHORIZATION, CACHE_CONTROL, CONTENT_ENCODING,
-    CONTENT_LANGUAGE, CONTENT_TYPE, COOKIE, HOST, HeaderName, IF_MATCH, IF_MODIFIED_SINCE,
-    IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, ORIGIN, PRAGMA, RANGE, REFERER, USER_AGENT,
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, COOKIE, HOST, HeaderName, IF_RANGE,
+    ORIGIN, RANGE, REFERER, USER_AGENT,
 };
 use http::{HeaderMap, HeaderValue, Method, Request, Uri};
 
@@ -37,7 +37,7 @@ pub(super) fn page(signed: &SignedIn, payload: Payload) -> Request<Payload> {
     copy(passage.headers(), headers, &TRACED);
     copy(passage.headers(), headers, &FORWARDED);
     let looked_through = !passage.hidden().is_empty();
-    if is_page(passage.headers()) || looked_through {
+    if is_page(signed) || looked_through {
         // links to the web server's own origin are to be found in it, or what is to be hidden
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     }
@@ -73,16 +73,14 @@ fn copy(from: &HeaderMap, to: &mut HeaderMap, names: &[HeaderName]) {
 }
 
 /// Whether the reply will be looked at as a page of its own: a document or a frame.
-fn is_page(headers: &HeaderMap) -> bool {
-    let dest = headers.get("sec-fetch-dest");
-    let document = |dest: &HeaderValue| dest == "document" || dest == "iframe";
-    dest.map_or_else(
-        || {
-            let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok());
-            accept.is_some_and(|accept| accept.contains("text/html"))
-        },
-        document,
-    )
+fn is_page(signed: &SignedIn) -> bool {
+    let passage = signed.passage();
+    if let Some(dest) = passage.agent().fetch.dest {
+        return matches!(dest, Dest::Document | Dest::Frame);
+    }
+    let accept = passage.headers().get(ACCEPT);
+    let accept = accept.and_then(|value| value.to_str().ok());
+    accept.is_some_and(|accept| accept.contains("text/html"))
 }
 
 /// `Origin` and `Referer` as the web server's own pages would send them, if they are ours:
@@ -92,35 +90,6 @@ fn moved(value: &HeaderValue, origin: &str, host: &str) -> Option<HeaderValue> {
     let path = rest.is_empty() || rest.starts_with('/');
     path.then(|| HeaderValue::try_from(format!("https://{host}{rest}")).ok())?
 }
-
-/// What passes of the client's own headers: who it is, and its trace (W3C Trace Context).
-const TRACED: [HeaderName; 3] = [
-    USER_AGENT,
-    HeaderName::from_static("traceparent"),
-    HeaderName::from_static("tracestate"),
-];
-
-/// What passes besides on the way to the UI and the REST API: content, negotiation, conditions,
-/// ranges, and what Airflow's own scripts send (`X-CSRFToken`, `X-Requested-With`).
-const FORWARDED: [HeaderName; 17] = [
-    ACCEPT,
-    ACCEPT_ENCODING,
-    ACCEPT_LANGUAGE,
-    CACHE_CONTROL,
-    CONTENT_ENCODING,
-    CONTENT_LANGUAGE,
-    CONTENT_TYPE,
-    IF_MATCH,
-    IF_MODIFIED_SINCE,
-    IF_NONE_MATCH,
-    IF_RANGE,
-    IF_UNMODIFIED_SINCE,
-    PRAGMA,
-    RANGE,
-    HeaderName::from_static("prefer"),
-    HeaderName::from_static("x-csrftoken"),
-    HeaderName::from_static("x-requested-with"),
-];
 
 /// What is forwarded, what is ours and hyper's length: the map never grows.
 const CLI_FIELDS: usize = 3 + 4;

@@ -58,6 +58,7 @@ async fn airflow_3_clients_get_a_token_under_every_policy() {
             let mut client = Client::tcp(harness.door(door)).await;
             for (status, request) in [
                 (200, harness.asking("GET", "/auth/token", "")),
+                (200, harness.sending("GET", "/auth/token", JSON, LOGIN)),
                 (201, harness.sending("POST", "/auth/token", JSON, LOGIN)),
                 (
                     201,
@@ -151,7 +152,11 @@ async fn no_spelling_of_a_login_is_sent_on() {
             "/auth/token/cli/",
             "/auth/token/CLI",
             "/api/v2/auth/token",
+            "/api/v2//auth/token",
             "/api/v2/auth%2Ftoken",
+            "/api/v2/%2561uth/token",
+            "/api/v2/auth%5Ctoken",
+            "/api/v2/..%252f..%252fauth/token",
             "/api/v2/auth/token/cli",
             "/api/v1/auth/token",
             "/api/auth/token",

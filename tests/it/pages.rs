@@ -94,9 +94,6 @@ async fn the_overview_shows_every_environment_and_asks_nobody() {
             env!("CARGO_PKG_VERSION"),
             &format!("http://{address}"),
             &format!("href=\"http://alpha.localhost:{port}/\""),
-            &format!(
-                "href=\"http://beta.localhost:{port}/aws_mwaa/aws-console-sso?handover=1\""
-            ),
             "2.10.3",
             "3.0.6",
             // tools get an address that needs no name: the environment's own listener
@@ -106,7 +103,7 @@ async fn the_overview_shows_every_environment_and_asks_nobody() {
             assert!(page.contains(shown), "{host}: {shown} is not in {page}");
         }
         let found = addresses(&page);
-        assert!(found.len() > 8, "{found:?}");
+        assert!(found.len() >= 8, "{found:?}");
         for url in found {
             let ours = [
                 format!("http://alpha.localhost:{port}/"),

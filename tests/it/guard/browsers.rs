@@ -1,6 +1,6 @@
 //! What a web page may not do: a form can post text to loopback without any preflight.
 
-use super::{QUIET, Refusal, all_refused, bare, cli, filled, with_hosts};
+use super::{QUIET, Refusal, all_refused, bare, cli, filled, post, with_hosts};
 use crate::support::Harness;
 
 #[tokio::test]
@@ -114,6 +114,130 @@ async fn browsers_and_forms_do_not_reach_the_cli_route() {
         .iter()
         .any(|(name, _)| name.starts_with("access-control-"));
     assert!(!cors, "{reply}");
+}
+
+/// Node's `fetch` says how it asks, and nothing else of what browsers say.
+#[tokio::test]
+async fn a_script_with_a_mode_is_no_browser() {
+    let harness = Harness::configured(QUIET).await;
+    for mode in ["cors", "no-cors", "same-origin"] {
+        let headers = format!("Sec-Fetch-Mode: {mode}\r\nAccept-Language: *\r\n");
+        let reply = harness
+            .connect()
+            .await
+            .exchange(filled(&harness, &cli(&headers)))
+            .await;
+        assert_eq!(reply.status, 200, "{mode}: {reply}");
+    }
+}
+
+/// What a browser fetches before anybody clicks reaches nothing, whatever else it says.
+#[tokio::test]
+async fn nothing_is_fetched_ahead_of_a_click() {
+    let mut visits = Vec::new();
+    for purpose in [
+        "Sec-Purpose: prefetch\r\n",
+        "Sec-Purpose: prefetch;prerender\r\nPurpose: prefetch\r\n",
+        "Sec-Purpose: prefetch;anonymous-client-ip\r\n",
+        "Purpose: prefetch\r\n",
+        "X-moz: prefetch\r\n",
+        "X-Purpose: preview\r\n",
+    ] {
+        for site in ["none", "same-origin", "same-site", "cross-site"] {
+            visits.push(format!(
+                "{purpose}Sec-Fetch-Site: {site}\r\nSec-Fetch-Mode: navigate\r\n\
+                 Sec-Fetch-Dest: document\r\nSec-Fetch-User: ?1\r\n"
+            ));
+        }
+        visits.push(purpose.to_owned());
+    }
+    for extra in ["browser = \"redirect\"\n", ""] {
+        let harness = Harness::configured(&format!("{QUIET}{extra}")).await;
+        let mut refusals: Vec<Refusal> = Vec::new();
+        for headers in &visits {
+            for path in [
+                "/",
+                "/home",
+                "/-/",
+                "/-/signed-out",
+                "/logout/",
+                "/auth/logout/",
+                "/api/v2/auth/logout",
+                "/login/",
+                "/aws_mwaa/aws-console-sso",
+                "/aws_mwaa/aws-console-sso?handover=1",
+                "/api/v1/dags",
+                "/static/x.js",
+            ] {
+                let request = bare("GET", path, headers);
+                refusals.push((path, request, &[403], Some("guard.foreign_origin")));
+            }
+            refusals.push(("cli", cli(headers), &[403], Some("guard.foreign_origin")));
+        }
+        for (name, request, statuses, _) in &refusals {
+            let mut client = harness.connect().await;
+            let reply = client.exchange(filled(&harness, request)).await;
+            assert!(
+                statuses.contains(&reply.status),
+                "{name} {request}: {reply}"
+            );
+            assert!(
+                super::untouched(&harness),
+                "{name}: something was asked or sent"
+            );
+        }
+    }
+}
+
+/// Chromium says `none` for what the speculation rules of a page name, with its address as the
+/// referrer: no field is believed alone.
+#[tokio::test]
+async fn an_address_with_a_referrer_was_not_typed() {
+    let harness = Harness::configured(QUIET).await;
+    let mut refusals: Vec<Refusal> = Vec::new();
+    for sender in [
+        "Referer: http://evil.example/\r\n",
+        "Referer: http://localhost:1/\r\n",
+        "Origin: null\r\n",
+        "Origin: http://evil.example\r\n",
+    ] {
+        for site in ["none", "same-origin"] {
+            if (site, sender) == ("same-origin", "Origin: null\r\n") {
+                continue; // a page of our own that hides its address
+            }
+            let headers = format!(
+                "{sender}Sec-Fetch-Site: {site}\r\nSec-Fetch-Mode: navigate\r\n\
+                 Sec-Fetch-Dest: document\r\nSec-Fetch-User: ?1\r\n"
+            );
+            for way in [
+                "/logout/",
+                "/auth/logout/",
+                "/api/v2/auth/logout",
+                "/api/v2//auth/logout",
+            ] {
+                let request = bare("GET", way, &headers);
+                refusals.push((way, request, &[403], Some("guard.foreign_origin")));
+            }
+            refusals.push((
+                "POST",
+                post("/home", &headers),
+                &[403],
+                Some("guard.foreign_origin"),
+            ));
+        }
+    }
+    for (name, request, statuses, _) in &refusals {
+        let mut client = harness.connect().await;
+        let reply = client.exchange(filled(&harness, request)).await;
+        assert!(
+            statuses.contains(&reply.status),
+            "{name} {request}: {reply}"
+        );
+        assert!(
+            super::untouched(&harness),
+            "{name}: something was asked or sent"
+        );
+    }
 }
 
 #[tokio::test]

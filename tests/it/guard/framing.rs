@@ -1,6 +1,8 @@
 //! Where a request ends: what can be read in two ways is refused, and nothing behind it served.
 
-use super::{OURS, QUIET, Refusal, all_refused, cli, filled, names, untouched, with_hosts};
+use super::{
+    OURS, QUIET, Refusal, all_refused, cli, filled, names, post, untouched, with_hosts,
+};
 use crate::support::Harness;
 
 #[tokio::test]
@@ -29,37 +31,17 @@ async fn ambiguous_framing_is_refused() {
             "D-03 not last",
             chunked("Transfer-Encoding: chunked, gzip\r\n"),
             &[400],
-            None,
+            malformed,
         ),
         (
             "D-03 unknown",
             chunked("Transfer-Encoding: xchunked\r\n"),
             &[400],
-            None,
+            malformed,
         ),
         (
             "in HTTP/1.0",
             chunked("Transfer-Encoding: chunked\r\n").replace("HTTP/1.1", "HTTP/1.0"),
-            &[400],
-            None,
-        ),
-        (
-            "GET with a body",
-            cli("").replacen("POST", "GET", 1),
-            &[400],
-            malformed,
-        ),
-        (
-            "D-13",
-            cli("Connection: upgrade\r\nUpgrade: websocket\r\n"),
-            &[400],
-            malformed,
-        ),
-        (
-            "D-15",
-            cli(
-                "Connection: upgrade, http2-settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n",
-            ),
             &[400],
             malformed,
         ),
@@ -82,22 +64,27 @@ async fn ambiguous_framing_is_refused() {
             &[400],
             malformed,
         ),
-        ("E-10 bell", cli("X: \u{7}\r\n"), &[400], None),
-        ("E-10 NUL", cli("X: \0\r\n"), &[400], None),
-        ("a folded field", cli("X: a\r\n b\r\n"), &[400], None),
-        ("a space before the colon", cli("X : a\r\n"), &[400], None),
-        ("an empty name", cli(": a\r\n"), &[400], None),
+        ("E-10 bell", cli("X: \u{7}\r\n"), &[400], malformed),
+        ("E-10 NUL", cli("X: \0\r\n"), &[400], malformed),
+        ("a folded field", cli("X: a\r\n b\r\n"), &[400], malformed),
+        (
+            "a space before the colon",
+            cli("X : a\r\n"),
+            &[400],
+            malformed,
+        ),
+        ("an empty name", cli(": a\r\n"), &[400], malformed),
         (
             "HTTP/2.0",
             cli("").replace("HTTP/1.1", "HTTP/2.0"),
             &[400, 505],
-            None,
+            malformed,
         ),
         (
             "a TLS hello",
             "\u{16}\u{3}\u{1}\u{2}\0\u{1}\r\n\r\n".to_owned(),
             &[400],
-            None,
+            malformed,
         ),
     ];
     for (name, fields) in [
@@ -112,21 +99,165 @@ async fn ambiguous_framing_is_refused() {
         ("D-05 negative", "Content-Length: -1\r\n"),
         ("D-05 20 digits", "Content-Length: 99999999999999999999\r\n"),
     ] {
-        refusals.push((name, length(fields), &[400], None));
+        refusals.push((name, length(fields), &[400], malformed));
     }
     all_refused(&harness, &refusals).await;
 
     let mut client = harness.connect().await;
-    let mut bytes = filled(&harness, &cli("X: HIGH\r\n")).into_bytes();
-    let at = bytes.windows(4).position(|four| four == b"HIGH").unwrap();
-    bytes.splice(at..at + 4, *b"\xff\xfe");
-    let reply = client.exchange(&bytes).await;
+    let reply = client.exchange(high(&harness, "User-Agent")).await;
     assert_eq!(
         (reply.status, reply.fault()),
         (400, malformed),
         "E-10 {reply}"
     );
     assert!(untouched(&harness));
+}
+
+/// A command with a field whose value has bytes outside ASCII.
+fn high(harness: &Harness, name: &str) -> Vec<u8> {
+    let mut bytes = filled(harness, &cli(&format!("{name}: HIGH\r\n"))).into_bytes();
+    let at = bytes.windows(4).position(|four| four == b"HIGH").unwrap();
+    bytes.splice(at..at + 4, *b"\xff\xfe");
+    bytes
+}
+
+/// What is not forwarded cannot be misread further on (RFC 9110 section 5.5).
+#[tokio::test]
+async fn bytes_in_fields_that_stay_here_do_no_harm() {
+    let harness = Harness::configured(QUIET).await;
+    for name in ["Cookie", "X-Other", "Via"] {
+        let reply = harness.connect().await.exchange(high(&harness, name)).await;
+        assert_eq!(reply.status, 200, "{name}: {reply}");
+        assert_eq!(names(&harness), OURS, "{name}");
+    }
+}
+
+/// RFC 9110 section 7.8: Java's default client and `curl --http2` ask with every request.
+#[tokio::test]
+async fn an_upgrade_is_ignored() {
+    let harness = Harness::configured(QUIET).await;
+    for (name, headers) in [
+        (
+            "D-15 Java",
+            "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAAB\r\n",
+        ),
+        ("D-13", "Connection: upgrade\r\nUpgrade: websocket\r\n"),
+        ("unknown", "Connection: Upgrade\r\nUpgrade: IRC/6.9, x\r\n"),
+        ("empty", "Upgrade: \r\n"),
+        ("not nominated", "Upgrade: h2c\r\n"),
+        (
+            "twice",
+            "Upgrade: h2c\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n",
+        ),
+    ] {
+        let mut client = harness.connect().await;
+        // two in one write: no byte of the second is tunnelled
+        let request = filled(&harness, &cli(headers));
+        client
+            .send(request + &harness.request("dags list -o plain"))
+            .await;
+        let first = client.response().await;
+        assert_eq!(
+            (first.status, first.stdout().trim()),
+            (200, "2.10.3"),
+            "{name}: {first}"
+        );
+        assert_eq!(names(&harness), OURS, "{name}");
+        let second = client.response().await;
+        assert!(second.stdout().contains("example_etl"), "{name}: {second}");
+        assert_eq!(first.header("upgrade"), None, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn fields_that_connection_nominates_are_dropped() {
+    let harness = Harness::configured(QUIET).await;
+    let request = cli(
+        "Connection: keep-alive, traceparent, X-Mine, b@d\r\ntraceparent: 00-1-2-03\r\n\
+         tracestate: a=b\r\nX-Mine: canary\r\n",
+    );
+    let reply = harness
+        .connect()
+        .await
+        .exchange(filled(&harness, &request))
+        .await;
+    assert_eq!(reply.status, 200, "E-07 {reply}");
+    let mut expected: Vec<_> = OURS.into_iter().chain(["tracestate"]).collect();
+    expected.sort_unstable();
+    assert_eq!(names(&harness), expected);
+}
+
+/// A body is framed and read whatever the method, and passed on where it has a meaning.
+#[tokio::test]
+async fn every_method_may_have_a_body() {
+    let harness = Harness::airflow("2.10.3").await;
+    for (method, forwarded) in [
+        ("GET", false),
+        ("HEAD", false),
+        ("OPTIONS", false),
+        ("DELETE", true),
+        ("PUT", true),
+    ] {
+        let json = "Content-Type: application/json\r\n";
+        let chunked = harness.asking(
+            method,
+            "/api/v1/dags",
+            &format!("{json}Transfer-Encoding: chunked\r\n"),
+        ) + "2\r\n{}\r\n0\r\n\r\n";
+        let long = "x".repeat(100_000);
+        for (request, body) in [
+            (harness.sending(method, "/api/v1/dags", json, "{}"), "{}"),
+            (chunked, "{}"),
+            (harness.sending(method, "/api/v1/dags", json, &long), &long),
+        ] {
+            let before = harness.reached().len();
+            let mut client = harness.connect().await;
+            client.send(request).await;
+            let head = client.head().await;
+            assert!(head.starts_with("HTTP/1.1 "), "{method}: {head}");
+            assert!(!head.contains("mwaa-gateway-fault"), "{method}: {head}");
+            let reached = harness.reached();
+            assert_eq!(reached.len(), before + 1, "{method}");
+            let seen = reached.last().unwrap();
+            assert_eq!(seen.method, method);
+            let expected = if forwarded { body } else { "" };
+            assert!(
+                seen.body.as_ref() == expected.as_bytes(),
+                "{method}: {}",
+                seen.body.len()
+            );
+            let framed = seen.header("content-length").is_some()
+                || seen.header("transfer-encoding").is_some();
+            assert_eq!(framed, forwarded, "{method}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_another_proxy_passes_on_is_refused_unless_that_is_meant() {
+    let fields = [
+        "Forwarded: for=192.0.2.1\r\n",
+        "X-Forwarded-For: 192.0.2.1\r\n",
+        "X-Forwarded-Host: airflow.corp.example\r\n",
+        "X-Forwarded-Proto: https\r\n",
+    ];
+    let harness = Harness::configured(QUIET).await;
+    let refusals: Vec<Refusal> = fields
+        .into_iter()
+        .map(|field| (field, cli(field), &[403][..], Some("guard.forwarded")))
+        .collect();
+    all_refused(&harness, &refusals).await;
+    let open = format!("{QUIET}[listener]\nallow_forwarded = true\n");
+    let harness = Harness::configured(&open).await;
+    for field in fields {
+        let reply = harness
+            .connect()
+            .await
+            .exchange(filled(&harness, &cli(field)))
+            .await;
+        assert_eq!(reply.status, 200, "{field}: {reply}");
+        assert_eq!(names(&harness), OURS, "{field}");
+    }
 }
 
 /// The parser hides what is wrong with these; see the top of this file.
@@ -216,10 +347,9 @@ async fn nothing_is_served_behind_a_malformed_request() {
     let harness = Harness::configured(QUIET).await;
     let head = cli("").replace("Content-Length: 7\r\n\r\nversion", "");
     for (name, request) in [
-        ("D-13", cli("Connection: upgrade\r\nUpgrade: websocket\r\n")),
         ("two Hosts", with_hosts("Host: HOST\r\nHost: HOST\r\n")),
         ("underscores", cli("X_Y: z\r\n")),
-        ("GET with a body", cli("").replacen("POST", "GET", 1)),
+        ("two slashes", post("//aws_mwaa/cli", "")),
         ("different lengths", cli("Content-Length: 6\r\n")),
         (
             "two codings",

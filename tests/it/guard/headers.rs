@@ -8,7 +8,7 @@ use mwaa_gateway::emulator::WebFault;
 /// but who it is and its trace.
 #[tokio::test]
 async fn the_client_s_headers_stay_here() {
-    let harness = Harness::new().await;
+    let harness = Harness::configured("listener.allow_forwarded = true").await;
     let hostile = "Authorization: Bearer canary\r\nCookie: session=canary; _token=canary\r\n\
         Proxy-Authorization: Basic canary\r\nX-Amz-Security-Token: canary\r\nX-Amz-Date: canary\r\n\
         Forwarded: for=canary\r\nX-Forwarded-For: canary\r\nX-Forwarded-Host: canary\r\n\

@@ -75,20 +75,32 @@ async fn heads_have_a_largest_size() {
         })
     };
     let long = |size: usize| format!("X: {}\r\n", "x".repeat(size));
+    let too_large = Some("request.headers_too_large");
     let target = |size: usize| post(&format!("/{}", "x".repeat(size)), "");
     all_refused(
         &harness,
         &[
-            ("I-06 101 fields", cli(&fields(101)), &[431], None),
+            ("I-06 101 fields", cli(&fields(101)), &[431], too_large),
             (
                 "65 fields",
                 cli(&fields(65)),
                 &[431],
                 Some("request.headers_too_large"),
             ),
-            ("I-06 a 64 KiB value", cli(&long(64 * 1024)), &[431], None),
-            ("I-06 a 70 KB target", target(70_000), &[414, 431], None),
-            ("I-06 a 1 MiB head", cli(&long(1024 * 1024)), &[431], None),
+            (
+                "I-06 a 64 KiB value",
+                cli(&long(64 * 1024)),
+                &[431],
+                too_large,
+            ),
+            ("I-06 a 70 KB target", target(70_000), &[431], too_large),
+            (
+                "I-06 a 1 MiB head",
+                cli(&long(1024 * 1024)),
+                &[431],
+                too_large,
+            ),
+            ("a head of 40 KB", cli(&long(40_000)), &[431], too_large),
             (
                 "a 9 KiB target",
                 target(9 * 1024),
@@ -104,6 +116,105 @@ async fn heads_have_a_largest_size() {
         ],
     )
     .await;
+}
+
+/// Browsers send the cookies of every port of localhost with each request.
+#[tokio::test]
+async fn cookies_that_fill_the_head_are_named_with_the_way_out() {
+    let harness = Harness::configured(QUIET).await;
+    for size in [40_000, 60_000, 900_000] {
+        let request = cli(&format!("Cookie: other={}\r\n", "x".repeat(size)));
+        let mut client = harness.connect().await;
+        let reply = client.exchange(filled(&harness, &request)).await;
+        assert_eq!(reply.fault(), Some("request.headers_too_large"), "{reply}");
+        let complaint = reply.complaint();
+        for word in ["cookies", "localhost", "limits.head_size"] {
+            assert!(complaint.contains(word), "{word}: {complaint}");
+        }
+    }
+    assert!(untouched(&harness));
+    // the limit is the one that is configured, to the byte
+    let configured = "[limits]\nhead_size = \"8KiB\"\n";
+    let harness = Harness::configured(&format!("{QUIET}{configured}")).await;
+    let around = filled(&harness, &cli("Cookie: \r\n")).len() - "version".len();
+    for (size, status) in [(8192 - around, 200), (8193 - around, 431)] {
+        let request = cli(&format!("Cookie: {}\r\n", "x".repeat(size)));
+        let reply = harness
+            .connect()
+            .await
+            .exchange(filled(&harness, &request))
+            .await;
+        assert_eq!(reply.status, status, "{reply}");
+    }
+}
+
+/// Every reply names the request and the fault, and is counted, also one to what is no request.
+#[tokio::test]
+async fn a_head_that_is_no_request_is_answered_like_any_other() {
+    let harness = Harness::configured(QUIET).await;
+    let valid = harness.request("version");
+    let hello = "\u{16}\u{3}\u{1}\u{2}\0\u{1}\0\u{1}\u{fc}\r\n\r\n";
+    let heads = [
+        (
+            "a space in the target",
+            "GET /api/v1/dags?x=a b HTTP/1.1\r\nHost: x\r\n\r\n",
+            "%20",
+        ),
+        (
+            "a space before the colon",
+            "GET / HTTP/1.1\r\nHost : x\r\n\r\n",
+            "HTTP/1.1",
+        ),
+        ("a TLS hello", hello, "http://"),
+        ("HTTP/2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "HTTP/1.1"),
+        ("no HTTP", "\0\0\0\r\n\r\n", "HTTP/1.1"),
+    ];
+    for (what, head, hint) in heads {
+        for before in [false, true] {
+            let mut client = harness.connect().await;
+            if before {
+                assert_eq!(client.exchange(&valid).await.status, 200, "{what}");
+            }
+            let reply = client.exchange(head).await;
+            assert_eq!(
+                (reply.status, reply.fault()),
+                (400, Some("request.malformed")),
+                "{what}"
+            );
+            assert!(
+                reply.header("mwaa-gateway-request-id").is_some(),
+                "{what}: {reply}"
+            );
+            assert_eq!(reply.header("connection"), Some("close"), "{what}: {reply}");
+            assert!(reply.complaint().contains(hint), "{what}: {reply}");
+            assert_eq!(client.rest().await, b"", "{what}");
+        }
+    }
+    let status = harness.manage("/status").await.json();
+    let counted = status.pointer("/faults/request.malformed").cloned();
+    assert_eq!(counted, Some((2 * heads.len()).into()), "{status}");
+}
+
+/// Pipelined behind good requests: their replies come first, and nothing of them is lost.
+#[tokio::test]
+async fn a_bad_head_behind_a_good_one_is_answered_after_it() {
+    let harness = Harness::configured(QUIET).await;
+    let mut client = harness.connect().await;
+    let bad = "GET /a b HTTP/1.1\r\nHost: x\r\n\r\n";
+    client
+        .send(harness.request("version").repeat(3) + bad)
+        .await;
+    for _ in 0..3 {
+        let reply = client.response().await;
+        assert_eq!(
+            (reply.status, reply.stdout().trim()),
+            (200, "2.10.3"),
+            "{reply}"
+        );
+    }
+    let reply = client.response().await;
+    assert_eq!(reply.fault(), Some("request.malformed"), "{reply}");
+    assert_eq!(client.rest().await, b"");
 }
 
 /// Beyond the limit, clients wait in the kernel's backlog and are served when a place is free.

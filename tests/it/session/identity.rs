@@ -6,7 +6,7 @@ use crate::support::Harness;
 /// that the credentials have changed hands.
 #[tokio::test]
 async fn a_session_ends_when_a_hand_over_finds_somebody_else() {
-    let harness = Harness::new().await;
+    let harness = Harness::configured("environments.demo.browser = \"redirect\"").await;
     let owner = "/environments/0/session/iam_identity";
     assert_eq!(harness.get("/home").await.status, 200);
     harness

@@ -37,10 +37,16 @@ impl Stand {
         let ca_file = folder.join("ca.pem");
         std::fs::write(&ca_file, emulator.ca_pem()).unwrap();
         let file = folder.join("gateway.toml");
+        // programs are served as ever, and may ask for a hand-over
+        let mut environments = emulator.config_toml(&ca_file);
+        for name in NAMES {
+            let table = format!("[environments.{name}]\n");
+            environments =
+                environments.replace(&table, &format!("{table}browser = \"redirect\"\n"));
+        }
         let config = format!(
             "[listener]\naddress = \"127.0.0.1:0\"\n[management]\naddress = \"127.0.0.1:0\"\n\
-             [limits]\nupstream_first_byte = \"1s\"\nmint_total = \"6s\"\n{}",
-            emulator.config_toml(&ca_file)
+             [limits]\nupstream_first_byte = \"1s\"\nmint_total = \"6s\"\n{environments}"
         );
         std::fs::write(&file, config).unwrap();
         let mut serve = command(&[

@@ -66,7 +66,9 @@ async fn plain_http_is_told_to_use_tls() {
     let reply = client.exchange(secured.harness.request("version")).await;
     assert_eq!(reply.status, 400, "{reply}");
     assert_eq!(reply.header("connection"), Some("close"));
-    assert!(reply.text().contains("https://"), "{reply}");
+    assert_eq!(reply.fault(), Some("request.malformed"), "{reply}");
+    assert!(reply.complaint().contains("https://"), "{reply}");
+    assert!(reply.header("mwaa-gateway-request-id").is_some(), "{reply}");
     assert_eq!(client.rest().await, b"");
     assert_eq!(secured.harness.mints(), 0);
 }

@@ -161,7 +161,7 @@ async fn a_link_from_elsewhere_gets_a_page_with_a_button() {
 }
 
 #[tokio::test]
-async fn in_proxy_mode_one_is_handed_over_on_request_only() {
+async fn in_proxy_mode_nobody_is_handed_over() {
     for version in VERSIONS {
         let harness = Harness::airflow(version).await;
         for target in [
@@ -177,19 +177,21 @@ async fn in_proxy_mode_one_is_handed_over_on_request_only() {
                 "{reply}"
             );
         }
+        // neither a person nor a local program gets a token
+        for headers in [TYPED, OWN, FROM_ELSEWHERE, ""] {
+            let asked = harness.asking("GET", &format!("{SSO}?handover=1"), headers);
+            for request in [asked, harness.sending("POST", SSO, "", "")] {
+                let mut client = harness.connect().await;
+                client.send(request).await;
+                let reply = client.response().await;
+                let refused = (reply.status, reply.fault());
+                assert_eq!(refused, (403, Some("policy.handover_off")), "{reply}");
+                assert_eq!(reply.header("location"), None, "{reply}");
+            }
+        }
         assert_eq!(harness.journal().control_count(), 0, "{version}");
-        let reply = harness.get_with(&format!("{SSO}?handover=1"), TYPED).await;
-        let token = token(&harness, &reply);
-        assert_eq!(login(&harness, version, &token).await.status, 200);
-        let page = harness
-            .get_with(&format!("{SSO}?handover=1"), FROM_ELSEWHERE)
-            .await;
-        assert_eq!(
-            (page.status, page.header("location")),
-            (200, None),
-            "{page}"
-        );
-        assert_eq!(harness.web_mints(), 1, "{version}");
+        let page = harness.get_with("/-/", TYPED).await.text();
+        assert!(!page.contains("Open on AWS"), "it is offered: {page}");
     }
 }
 

@@ -19,6 +19,14 @@ async fn a_path_arrives_byte_for_byte() {
         "/pluginsv2/other/page",
         "/home?next=/aws_mwaa/cli",
         "/home?x=/../..%00",
+        "/api/v2/variables//foo",
+        "/api/v2/variables/s3://bucket/x",
+        "/api/v2/variables/100%25",
+        "/api/v2/variables/a%252Fb%5Cc",
+        "/api/v1//dags",
+        "/api/v3/x%2Fy",
+        "/ui/x;y",
+        "/ui//grid/",
         "/home/?",
     ] {
         let reply = harness.get(target).await;
@@ -36,13 +44,18 @@ async fn a_slash_in_disguise_passes_only_where_values_may_hold_one() {
         "/static/..%2f..%2fx",
         "/api/v2/variables/..%2F..%2Faws_mwaa",
         "/api/v2/variables/%2e%2e",
-        "/api/v3/x%2Fy",
+        "/api/v2/variables/%252e%252E/x",
+        "/api/v2/variables/..%5C..%5Cx",
+        "/api/v2/variables/..;/x",
+        "/api/v2/%2Faws_mwaa/cli",
+        "/api/v2/x%252faws_mwaa%252fcli",
+        "/api/v2/variables/x%00",
+        "/api/vN/x%2Fy",
         "/api%2Fv2/x",
         "/ui%2Fx",
-        "/api/v2/x%5Cy",
-        "/api/v2/x%252Fy",
-        "/api/v2//x",
-        "/ui/x;y",
+        "/dags//grid",
+        "/dags/x;y",
+        "/API/v2//x",
     ] {
         let reply = harness.get(target).await;
         assert_eq!(
@@ -53,6 +66,27 @@ async fn a_slash_in_disguise_passes_only_where_values_may_hold_one() {
     }
     let journal = harness.journal();
     assert_eq!((journal.control_count(), journal.web_connections()), (0, 0));
+}
+
+/// A client whose base URL ends in a slash is told so, and not something about headers.
+#[tokio::test]
+async fn a_base_url_with_a_slash_at_its_end_is_named() {
+    let harness = Harness::airflow("2.10.3").await;
+    for target in ["//api/v1/dags", "//", "///home"] {
+        let reply = harness.get(target).await;
+        assert_eq!(
+            (reply.status, reply.fault()),
+            (400, Some("request.malformed")),
+            "{reply}"
+        );
+        let complaint = reply.complaint();
+        assert!(
+            complaint.contains("base URL ends in a slash"),
+            "{complaint}"
+        );
+        assert!(!complaint.contains("header"), "{complaint}");
+    }
+    assert_eq!(harness.journal().web_connections(), 0);
 }
 
 /// C-20: a web token is nobody's business but the gateway's.

@@ -1,16 +1,34 @@
-//! Who will read the reply: a person at a browser, who wants a page, or a program.
+//! What sent a request and will read the reply: a browser with a person, who wants a page, or a
+//! program.
 
+use crate::names::{FetchMetadata, Mode};
 use http::header::ACCEPT;
+use http::request::Parts;
 use http::{HeaderMap, Method};
 
-/// Whether a person will look at the reply: a browser navigates, or, without fetch metadata,
-/// the client names HTML and likes nothing in JSON better (RFC 9110 section 12.5.1).
-pub fn wants_page(method: &Method, headers: &HeaderMap) -> bool {
-    if let Some(mode) = headers.get("sec-fetch-mode") {
-        return mode == "navigate";
+/// What sent a request (RFC 9110 section 3.5). Read once, before anything is decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UserAgent {
+    /// What a browser says about the request.
+    pub fetch: FetchMetadata,
+    /// Whether a person will look at the reply: a browser navigates, or, without fetch metadata,
+    /// the client names HTML and prefers nothing in JSON to it (RFC 9110 section 12.5.1).
+    pub wants_page: bool,
+}
+
+impl UserAgent {
+    /// Reads a request's head. `secure` is whether the connection is TLS.
+    pub fn read(head: &Parts, secure: bool) -> Self {
+        let fetch = FetchMetadata::read(&head.headers, secure);
+        let wants_page = match fetch.mode {
+            Some(mode) => mode == Mode::Navigate,
+            // some programs name HTML by default; those that change something get JSON
+            None => {
+                matches!(head.method, Method::GET | Method::HEAD) && prefers_html(&head.headers)
+            }
+        };
+        Self { fetch, wants_page }
     }
-    // some programs name HTML by default; those that do anything are answered in JSON
-    matches!(*method, Method::GET | Method::HEAD) && prefers_html(headers)
 }
 
 fn prefers_html(headers: &HeaderMap) -> bool {
@@ -46,11 +64,12 @@ mod tests {
     use super::*;
 
     fn verdict(method: &Method, fields: &[(&'static str, &'static str)]) -> bool {
-        let mut headers = HeaderMap::new();
+        let mut head = http::Request::new(()).into_parts().0;
+        head.method = method.clone();
         for (name, value) in fields {
-            headers.append(*name, value.parse().unwrap());
+            head.headers.append(*name, value.parse().unwrap());
         }
-        wants_page(method, &headers)
+        UserAgent::read(&head, false).wants_page
     }
 
     #[test]
