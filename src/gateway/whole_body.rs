@@ -113,6 +113,10 @@ pub(super) async fn discard(
     idle: Duration,
     sweeper: &Sweeper,
 ) -> Result<(), BodyError> {
+    // before any of it is asked for (RFC 9110 section 10.1.1)
+    if body.size_hint().lower() > limit as u64 {
+        return Err(BodyError::TooLarge { limit });
+    }
     let mut left = limit;
     while let Some(frame) = sweeper
         .within(idle, body.frame())
