@@ -10,6 +10,7 @@ mod out_of_reach;
 mod own;
 mod send;
 mod sign_in_pages;
+mod token;
 mod trail;
 mod web;
 mod whole_body;
@@ -169,6 +170,7 @@ async fn walk(
         Kind::Handover => sign_in_pages::handover(corridor, routed).await,
         Kind::Login => sign_in_pages::login(corridor, routed),
         Kind::Logout => sign_in_pages::logout(corridor, routed).await,
+        Kind::Token => token::answer(corridor, routed).await,
         Kind::Ui if sign_in_pages::is_handed_over(&routed) => {
             sign_in_pages::handover(corridor, routed).await
         }

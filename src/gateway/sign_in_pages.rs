@@ -16,17 +16,24 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// Airflow's login page, asked for: back to where the browser wanted to go. A browser that
-/// comes here again and again is told so, instead of being sent around for ever.
+/// comes here again and again is told so, instead of being sent around for ever. A login form
+/// is not read: the password in it must not be sent on either, so what follows is a GET.
 pub(super) fn login(corridor: &Corridor, routed: Routed) -> Result<Reply, Refused> {
     let (admitted, entry) = routed.into_parts();
-    if corridor.shared.visits.is_loop(entry.id, Moment::now()) {
+    let posted = *admitted.method() == Method::POST;
+    if !posted && corridor.shared.visits.is_loop(entry.id, Moment::now()) {
         return Err(boxed(login_loop(
             "it keeps sending the browser to its login page",
         )));
     }
     let host = corridor.shared.broker.session_host(&entry);
     let back = next(&admitted, host.as_deref()).unwrap_or(HeaderValue::from_static("/"));
-    Ok(reply::redirect(back, admitted.id()))
+    let lead = if posted {
+        reply::see_other
+    } else {
+        reply::redirect
+    };
+    Ok(lead(back, admitted.id()))
 }
 
 /// Signing out: Airflow ends the session, if there is one, and the gateway forgets it.

@@ -6,6 +6,7 @@ use crate::runtime::Sweeper;
 use bytes::{Bytes, BytesMut};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
@@ -15,6 +16,11 @@ use std::time::Duration;
 pub enum BodyError {
     /// It ended before its length, or its chunks are broken.
     Broken,
+    /// A login is longer than the limit, which cannot be set.
+    LongLogin {
+        /// The limit, in bytes.
+        limit: usize,
+    },
     /// Nothing came for too long.
     Timeout,
     /// It is longer than the limit.
@@ -28,6 +34,7 @@ impl fmt::Display for BodyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Broken => f.write_str("the body is incomplete"),
+            Self::LongLogin { limit } => write!(f, "the login is longer than {limit} bytes"),
             Self::Timeout => f.write_str("the body did not arrive in time"),
             Self::TooLarge { limit } => write!(f, "the body is longer than {limit} bytes"),
         }
@@ -41,8 +48,15 @@ impl Fault for BodyError {
         match self {
             Self::Broken => &code::MALFORMED,
             Self::Timeout => &code::BODY_TIMEOUT,
-            Self::TooLarge { .. } => &code::TOO_LARGE,
+            Self::LongLogin { .. } | Self::TooLarge { .. } => &code::TOO_LARGE,
         }
+    }
+
+    fn hint(&self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
+            Self::LongLogin { .. } => "send nothing but a user name and a password",
+            Self::Broken | Self::Timeout | Self::TooLarge { .. } => self.code().advice,
+        })
     }
 
     fn ends_connection(&self) -> bool {
@@ -99,6 +113,10 @@ pub(super) async fn discard(
     idle: Duration,
     sweeper: &Sweeper,
 ) -> Result<(), BodyError> {
+    // before any of it is asked for (RFC 9110 section 10.1.1)
+    if body.size_hint().lower() > limit as u64 {
+        return Err(BodyError::TooLarge { limit });
+    }
     let mut left = limit;
     while let Some(frame) = sweeper
         .within(idle, body.frame())

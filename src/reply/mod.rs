@@ -14,6 +14,7 @@ mod problem;
 mod redirect;
 mod screen;
 mod shield;
+mod token;
 
 pub use accept::CliForm;
 pub use body::ReplyStream;
@@ -26,6 +27,7 @@ pub use location::leads_to_sign_in;
 pub use page::{asset, fault_page, page};
 pub use redirect::{handover, redirect, see_other};
 pub use screen::Screened;
+pub use token::token;
 
 use crate::names::{Fault, RequestId};
 use crate::upstream::{Answered, ReplyBody};

@@ -50,7 +50,7 @@ pub fn fault_page(fault: &dyn Fault, id: RequestId, home: Option<&str>) -> Reply
     response
 }
 
-fn dress(headers: &mut HeaderMap) {
+pub(super) fn dress(headers: &mut HeaderMap) {
     for (name, value) in [
         (CACHE_CONTROL, "no-store"),
         (CONTENT_SECURITY_POLICY, CONTENT_POLICY),

@@ -1,6 +1,7 @@
 //! What kind of request it is, by its path and method; a hand-over is for people only.
 
 use super::RouteError;
+use super::login;
 use super::own::is_for_people;
 use crate::guard::{Admitted, Reserved, is_opaque};
 use http::Method;
@@ -18,6 +19,8 @@ pub enum Kind {
     Logout,
     /// The REST API: `/api/v1/…`, `/api/v2/…`.
     Rest,
+    /// `/auth/token`, `/auth/token/cli`: a client of Airflow 3 that logs in.
+    Token,
     /// Anything else: Airflow's UI.
     Ui,
 }
@@ -31,6 +34,7 @@ impl Kind {
             Self::Login => "login",
             Self::Logout => "logout",
             Self::Rest => "rest",
+            Self::Token => "token",
             Self::Ui => "ui",
         }
     }
@@ -55,7 +59,8 @@ pub(super) fn kind(admitted: &Admitted) -> Result<Kind, RouteError> {
             path: path.to_owned(),
         }),
         None if admitted.target().signs_out() => Ok(Kind::Logout),
-        None if admitted.target().may_be(LOGIN_PAGES) => Ok(Kind::Login),
+        None if admitted.target().readings().any(login::is_page) => Ok(Kind::Login),
+        None if login::asks_for_token(admitted.target().readings(), method)? => Ok(Kind::Token),
         None => Ok(of_airflow(path)),
     }
 }
@@ -68,10 +73,6 @@ fn of_airflow(path: &str) -> Kind {
         Kind::Ui
     }
 }
-
-/// The login pages of Airflow 2 (Flask-AppBuilder) and of 3 (its API server, and the FAB
-/// provider below `/auth`).
-const LOGIN_PAGES: &[&str] = &["/login", "/auth/login", "/api/v2/auth/login"];
 
 #[cfg(test)]
 mod tests {

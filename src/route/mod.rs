@@ -3,6 +3,7 @@
 #![deny(clippy::wildcard_enum_match_arm)]
 
 mod kind;
+mod login;
 mod own;
 
 pub use crate::guard::{Body, Target, UserAgent};
@@ -73,6 +74,11 @@ pub enum RouteError {
         /// The methods that it takes.
         allow: &'static str,
     },
+    /// Nobody can log in at this path.
+    NoLogin {
+        /// The path.
+        path: String,
+    },
     /// A page's script asks for one of our own pages, or to be handed over.
     NotForScripts,
     /// The request names no environment, or none that exists.
@@ -93,6 +99,7 @@ impl fmt::Display for RouteError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Method { allow } => write!(f, "this path takes only {allow}"),
+            Self::NoLogin { path } => write!(f, "there is no login at {path:?}"),
             Self::NotForScripts => {
                 f.write_str("this page is for people, not for a page's script")
             }
@@ -122,13 +129,16 @@ impl Fault for RouteError {
             Self::Method { .. } => &code::METHOD,
             Self::NotForScripts => &code::FOREIGN_ORIGIN,
             Self::UnknownEnvironment { .. } => &code::UNKNOWN_ENVIRONMENT,
-            Self::UnknownPath { .. } => &code::NO_ROUTE,
+            Self::NoLogin { .. } | Self::UnknownPath { .. } => &code::NO_ROUTE,
         }
     }
 
     fn hint(&self) -> Cow<'static, str> {
         match self {
             Self::Method { allow } => format!("use {allow}").into(),
+            Self::NoLogin { .. } => {
+                "send requests without logging in: the gateway signs in by itself".into()
+            }
             Self::NotForScripts => "open the page in a tab of its own".into(),
             Self::UnknownEnvironment { urls, .. } if urls.is_empty() => {
                 "run `mwaa-gateway check`: it says who AWS thinks you are and what it shows you"
@@ -143,14 +153,18 @@ impl Fault for RouteError {
     fn elsewhere(&self) -> &[String] {
         match self {
             Self::UnknownEnvironment { urls, .. } => urls,
-            Self::Method { .. } | Self::NotForScripts | Self::UnknownPath { .. } => &[],
+            Self::Method { .. }
+            | Self::NoLogin { .. }
+            | Self::NotForScripts
+            | Self::UnknownPath { .. } => &[],
         }
     }
 
     fn allow(&self) -> Option<&'static str> {
         match self {
             Self::Method { allow } => Some(allow),
-            Self::NotForScripts
+            Self::NoLogin { .. }
+            | Self::NotForScripts
             | Self::UnknownEnvironment { .. }
             | Self::UnknownPath { .. } => None,
         }

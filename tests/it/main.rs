@@ -23,6 +23,7 @@ mod guard;
 mod journey;
 mod layering;
 mod layout;
+mod logins;
 mod management;
 mod open;
 mod pages;

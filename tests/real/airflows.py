@@ -14,7 +14,7 @@ import urllib.request
 from copy import deepcopy
 
 import boto3
-from programs import AIRFLOW, LAB, SHOTS, Emulator, Gateway, Program, environment
+from programs import AIRFLOW, LAB, SHOTS, Emulator, Gateway, Program, Relay, environment
 
 # The Python environment in tests/.lab, which is the name of the MWAA environment too.
 VERSIONS = {"airflow2": "2.10.5", "airflow306": "3.0.6", "airflow332": "3.3.2"}
@@ -146,10 +146,18 @@ class Fleet:
             self.own = {name: f"127.0.0.1:{free_port()}" for name in VERSIONS}
             for name, address in self.own.items():
                 config["environments"][name]["listen"] = address
+            # before each of them a relay hears what clients send
+            self.relays = {name: Relay(self.own_url(name)) for name in VERSIONS}
+            hosts = [relay.url.removeprefix("http://") for relay in self.relays.values()]
+            config["listener"] = {"hosts": hosts}
             # and one more address for all of them, where nothing but reading is possible
             self.reading = free_port()
             rules = {"address": f"127.0.0.1:{self.reading}", "policy": "read-only"}
             config["listeners"] = {"readers": rules}
+            self.own_reading = {name: f"127.0.0.1:{free_port()}" for name in VERSIONS}
+            for name, address in self.own_reading.items():
+                only = {"address": address, "environment": name, "policy": "read-only"}
+                config["listeners"][f"readers-of-{name}"] = only
             self.gateway = Gateway(folder, config, **self.emulator.credentials())
         except BaseException:
             self.stop()
@@ -178,6 +186,10 @@ class Fleet:
     def own_url(self, name):
         """The address of an environment's own listener."""
         return f"http://{self.own[name]}"
+
+    def own_reading_url(self, name):
+        """The address of a read-only listener that serves this environment alone."""
+        return f"http://{self.own_reading[name]}"
 
     def reading_url(self, name):
         """Its address at the listener that is read-only."""

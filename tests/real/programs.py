@@ -22,6 +22,9 @@ AIRFLOW = HERE / "airflow"
 # What a machine under load may need; nothing waits this long when all is well.
 PATIENCE = 30
 
+# So much of what clients send is kept to be looked at, in bytes.
+LONGEST_HEARD = 65536
+
 
 def environment(home, **more):
     """The environment of every child: nothing of the caller's but the PATH."""
@@ -217,9 +220,9 @@ class Reply:
         return json.loads(self.body)
 
 
-def curl(url, headers=(), data=None):
+def curl(url, headers=(), data=None, options=()):
     argv = ["curl", "--disable", "--silent", "--show-error", "--noproxy", "*", "--include"]
-    argv += ["--max-time", "120"]
+    argv += ["--max-time", "120", *options]
     for header in headers:
         argv += ["--header", header]
     if data is not None:
@@ -237,7 +240,8 @@ def curl(url, headers=(), data=None):
 
 
 class Relay:
-    """A TCP port in front of another that counts what clients send through it."""
+    """A TCP port in front of another that counts what clients send through it, and knows the
+    beginning of it."""
 
     def __init__(self, url):
         host, port = re.fullmatch(r"http://([^:/]+):(\d+)/?", url).groups()
@@ -245,6 +249,7 @@ class Relay:
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.url = "http://127.0.0.1:%d" % self.listener.getsockname()[1]
         self.connections = self.sent = 0
+        self.heard = b""
         threading.Thread(target=self._accept, daemon=True).start()
 
     def _accept(self):
@@ -263,6 +268,7 @@ class Relay:
             while chunk := source.recv(65536):
                 if outward:
                     self.sent += len(chunk)
+                    self.heard += chunk[: LONGEST_HEARD - len(self.heard)]
                 sink.sendall(chunk)
             sink.shutdown(socket.SHUT_WR)
         except OSError:

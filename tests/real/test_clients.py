@@ -1,5 +1,5 @@
-"""Airflow's own clients, requests and curl reach real Airflows through the gateway with a base URL
-and no credentials."""
+"""Airflow's own clients, requests, curl, and the HTTP clients of Java and Node reach real Airflows
+through the gateway with a base URL and no credentials."""
 
 import json
 import subprocess
@@ -88,6 +88,41 @@ def test_curl(fleet, name):
     reply = curl(f"{fleet.url(name)}/api/v{airflow.major - 1}/version")
     assert (reply.status, reply.json()["version"]) == (200, airflow.version)
     assert "set-cookie" not in reply.headers
+
+
+# What these clients send by themselves, which has made gateways refuse them.
+HABITS = {
+    "java": (["java", HERE / "clients/Airflow.java"], b"upgrade: h2c"),
+    "node": (["node", HERE / "clients/fetch.mjs"], b"sec-fetch-mode: cors"),
+}
+
+
+@pytest.mark.parametrize("client", HABITS)
+@pytest.mark.parametrize("name", VERSIONS)
+def test_the_http_clients_of_languages(fleet, name, client):
+    """Each reads, runs a command, makes something and removes it."""
+    airflow = fleet.ready(name)
+    argv, habit = HABITS[client]
+    relay = fleet.relays[name]
+    relay.heard = b""
+    told = run(fleet, [*argv, relay.url, f"/api/v{airflow.major - 1}"]).splitlines()
+    heard = relay.heard.lower()
+    assert heard.count(habit) == heard.count(b" http/1.1\r\n") == len(told) == 4, heard
+    read, command, made, removed = [line.split(" ", 1) for line in told]
+    assert read[0] == "200" and json.loads(read[1])["version"] == airflow.version, read
+    assert command == ["200", airflow.version]
+    assert made[0] in ("200", "201") and json.loads(made[1])["name"] == client, made
+    assert removed[0] == "204", removed
+
+
+@pytest.mark.parametrize("name", VERSIONS)
+def test_curl_that_offers_http2(fleet, name):
+    airflow = fleet.ready(name)
+    relay = fleet.relays[name]
+    relay.heard = b""
+    reply = curl(f"{relay.url}/api/v{airflow.major - 1}/version", options=["--http2"])
+    assert reply.status == 200 and reply.json()["version"] == airflow.version, reply
+    assert b"upgrade: h2c" in relay.heard.lower()
 
 
 @pytest.mark.parametrize("name", VERSIONS)

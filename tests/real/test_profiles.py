@@ -136,7 +136,7 @@ def test_every_route_is_known_and_none_leads_to_a_change_or_a_secret(place):
     for route, methods in sorted(place.routes().items()):
         path = place.filled(route)
         if path in ("/login/", "/logout/", "/auth/login/", "/auth/logout", "/auth/logout/") or (
-            path.startswith("/api/v2/auth/")
+            path.startswith(("/api/v2/auth/", "/auth/token")) or path.endswith("/security/login")
         ):
             continue  # these the gateway answers itself
         for method in sorted(methods):
@@ -165,6 +165,22 @@ def test_every_route_is_known_and_none_leads_to_a_change_or_a_secret(place):
                 assert why, f"{what} is not closed"
     passed, closed = len(seen[None]), sum(map(len, seen.values())) - len(seen[None])
     assert passed > 60 and closed > 20, (passed, closed)
+
+
+def test_no_login_of_airflows_gets_a_password(place):
+    """Whatever its routes call a login or a token is answered by the gateway."""
+    seen = []
+    for route, methods in place.routes().items():
+        if "POST" not in methods or not re.search(r"/(login|token)\b", route):
+            continue
+        url = place.fleet.own_url(place.name) + place.filled(route)
+        reply = curl(url, ["Content-Type: application/json"], json.dumps({"password": CANARY}))
+        ours = reply.status in (201, 303) or "mwaa-gateway-fault" in reply.headers
+        assert ours and "server" not in reply.headers, (route, reply)
+        seen.append(route)
+    if place.airflow.major > 2:
+        assert {"/auth/token", "/auth/token/cli", "/auth/api/v1/security/login"} <= set(seen)
+    assert CANARY not in place.fleet.gateway.output()
 
 
 def test_what_is_left_out_elsewhere_is_there(place):

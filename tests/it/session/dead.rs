@@ -171,20 +171,3 @@ async fn a_refusal_that_is_cut_short_never_looks_complete() {
     }
     assert_eq!(harness.logins().len(), 1);
 }
-
-#[tokio::test]
-async fn a_wrong_password_is_no_dead_session() {
-    let harness = Harness::airflow("3.3.1").await;
-    assert_eq!(harness.get("/api/v2/dags").await.status, 200);
-    let refusal = WebFault::Status {
-        status: 401,
-        content_type: "application/json".to_owned(),
-        body: r#"{"detail":"Invalid credentials"}"#.to_owned(),
-    };
-    harness.script().web_fault.next(1, refusal);
-    let request = harness.sending("POST", "/auth/token", JSON, r#"{"username":"a"}"#);
-    let reply = harness.connect().await.exchange(request).await;
-    assert_eq!((reply.status, reply.fault()), (401, None), "{reply}");
-    assert_eq!(reply.json()["detail"], "Invalid credentials");
-    assert_eq!((harness.logins().len(), harness.reached().len()), (1, 2));
-}
