@@ -7,12 +7,20 @@ use http::Uri;
 use http::uri::PathAndQuery;
 use percent_encoding::percent_decode_str;
 use std::borrow::Cow;
+use std::fmt;
 
 /// A request target whose path has one reading only.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Target {
     sent: PathAndQuery,
     reserved: Option<Reserved>,
+}
+
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let size = self.sent.as_str().len();
+        write!(f, "Target({size} bytes)")
+    }
 }
 
 impl Target {

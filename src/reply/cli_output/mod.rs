@@ -14,7 +14,7 @@ mod wire;
 pub use result::{CliResult, Succeeded};
 pub use wire::OutputError;
 
-use crate::names::AirflowVersion;
+use crate::names::{AirflowVersion, debug_only};
 use bytes::Bytes;
 use clean::Holds;
 use http::StatusCode;
@@ -33,7 +33,7 @@ pub struct Asked {
 }
 
 /// What a command printed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct CliOutput {
     /// Its standard output, decoded.
     pub stdout: String,
@@ -45,6 +45,8 @@ pub struct CliOutput {
     pub reason: Option<String>,
     asked: Asked,
 }
+
+debug_only!(CliOutput: succeeded);
 
 impl CliOutput {
     /// Reads MWAA's JSON.
