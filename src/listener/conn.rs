@@ -317,7 +317,7 @@ mod tests {
     use tokio::sync::watch;
     use tokio::task::LocalSet;
 
-    const MOST: Duration = Duration::from_secs(60);
+    const MOST: Duration = Duration::from_mins(1);
 
     fn at(seconds: u64) -> Duration {
         Duration::from_secs(seconds)

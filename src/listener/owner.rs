@@ -207,8 +207,11 @@ mod tests {
         }
     }
 
-    fn me() -> Option<u32> {
-        Some(rustix::process::geteuid().as_raw())
+    fn me() -> Owner {
+        Owner {
+            uid: Some(rustix::process::geteuid().as_raw()),
+            pid: None,
+        }
     }
 
     const LOCAL: [(&str, &str); 4] = [
@@ -228,11 +231,11 @@ mod tests {
                 accepted,
                 peer,
             } = connect(bound, to);
-            assert_eq!(owners.of(&accepted, peer).uid, me(), "{bound} {to}");
+            assert_eq!(owners.of(&accepted, peer), me(), "{bound} {to}");
 
             // one that only stops sending is still there
             client.shutdown(Shutdown::Write).unwrap();
-            assert_eq!(owners.of(&accepted, peer).uid, me(), "{bound} {to}");
+            assert_eq!(owners.of(&accepted, peer), me(), "{bound} {to}");
         }
     }
 
@@ -256,7 +259,7 @@ mod tests {
                 accepted,
                 peer,
             } = connect(bound, to);
-            assert_eq!(owners.of(&accepted, peer).uid, me(), "{bound} {to}");
+            assert_eq!(owners.of(&accepted, peer), me(), "{bound} {to}");
             drop(client);
         }
     }
@@ -282,7 +285,11 @@ mod tests {
         other.set_reuseaddr(true).unwrap();
         other.bind(peer).unwrap();
         let _other = other.connect(ours).await.unwrap();
-        assert_eq!(owners.ask(peer, ours), me(), "the kernel names the other");
+        assert_eq!(
+            owners.ask(peer, ours),
+            me().uid,
+            "the kernel names the other"
+        );
         assert_eq!(owners.of(&accepted, peer), Owner::default());
     }
 

@@ -224,6 +224,27 @@ mod tests {
         assert!(reply.len() < MUCH, "{} bytes came", reply.len());
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_asks_nothing_is_closed_before_others_wait_for_long() {
+        let management = Management::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
+        let address = management.address().unwrap();
+        management.serve(Arc::new(Long), &Background::current());
+        let mut silent = connect(address).await;
+        let mut used = connect(address).await;
+        asks(&mut used).await;
+        hears(&mut used).await;
+        for client in [&mut silent, &mut used] {
+            let mut rest = Vec::new();
+            let closed = timeout(HEAD_TIMEOUT * 2, client.read_to_end(&mut rest)).await;
+            assert!(closed.is_ok(), "it is still open");
+        }
+    }
+
+    async fn connect(address: SocketAddr) -> TcpStream {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.connect(address).await.unwrap()
+    }
+
     async fn asks(client: &mut TcpStream) {
         client
             .write_all(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -245,13 +266,13 @@ mod tests {
         management.serve(Arc::new(Long), &Background::current());
         let mut open = Vec::new();
         for _ in 0..MOST_CONNECTIONS {
-            let mut client = TcpStream::connect(address).await.unwrap();
+            let mut client = connect(address).await;
             asks(&mut client).await;
             hears(&mut client).await;
             open.push(client);
         }
 
-        let mut next = TcpStream::connect(address).await.unwrap();
+        let mut next = connect(address).await;
         asks(&mut next).await;
         for client in &mut open {
             asks(client).await;

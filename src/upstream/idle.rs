@@ -15,8 +15,8 @@ use std::time::Duration;
 /// Idle connections by environment and host: no two environments share any.
 pub(super) struct Idle {
     connections: RefCell<HashMap<EntryId, Vec<Connection>>>,
-    longest_idle: Duration,
-    longest_age: Duration,
+    most_unused: Duration,
+    most_age: Duration,
     /// The next eviction; one for all connections.
     eviction: Rc<Deadline>,
     /// Whether the eviction is armed.
@@ -47,8 +47,8 @@ impl Connection {
         if self.sender.is_closed() {
             return Duration::ZERO;
         }
-        let idle_left = idle.longest_idle.saturating_sub(self.used.age(now));
-        idle_left.min(idle.longest_age.saturating_sub(self.opened.age(now)))
+        let idle_left = idle.most_unused.saturating_sub(self.used.age(now));
+        idle_left.min(idle.most_age.saturating_sub(self.opened.age(now)))
     }
 }
 
@@ -62,8 +62,8 @@ impl Idle {
         let eviction = Rc::new(sweeper.deadline());
         let idle = Rc::new(Self {
             connections: RefCell::default(),
-            longest_idle: settings.pool_idle,
-            longest_age: settings.pool_age,
+            most_unused: settings.pool_idle,
+            most_age: settings.pool_age,
             eviction: Rc::clone(&eviction),
             waits: Cell::new(false),
         });
@@ -132,7 +132,7 @@ impl Lease {
         {
             self.connection.used = Moment::now();
             if !idle.waits.replace(true) {
-                idle.eviction.arm(idle.longest_idle.min(idle.longest_age));
+                idle.eviction.arm(idle.most_unused.min(idle.most_age));
             }
             let mut connections = idle.connections.borrow_mut();
             let connections = connections.entry(self.id).or_default();

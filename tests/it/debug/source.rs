@@ -71,14 +71,14 @@ fn deriving(source: &str) -> Vec<(String, String)> {
             .into_iter()
             .chain(rest.find("enum "))
             .min();
-        let item = &rest[item.unwrap()..];
+        let (before, item) = rest.split_at(item.unwrap());
         if !derived.split(", ").any(|one| one.trim() == "Debug") {
             continue;
         }
         let name = item.split_whitespace().nth(1).unwrap();
         let name = name.split(['<', '(', ';', '{']).next().unwrap();
         // rustfmt closes an item at the column of its first line
-        let start = rest[..rest.len() - item.len()].rsplit('\n').next().unwrap();
+        let start = before.rsplit('\n').next().unwrap();
         let column = start.len() - start.trim_start().len();
         let close = format!("\n{}}}", " ".repeat(column));
         let first_line = item.lines().next().unwrap();
