@@ -11,7 +11,7 @@ use crate::gateway::{Front, Listening, Shared, Visits};
 use crate::guard::HostRules;
 use crate::listener::{Address, BindError, Bound, Tls, TlsError, Validity};
 use crate::management::Management;
-use crate::names::{AirflowVersion, Directory, Entry, Known};
+use crate::names::{AirflowVersion, Directory, Entry, Known, debug_only};
 use crate::policy::{Match, release_for};
 use crate::queue::Queues;
 use crate::runtime::{Background, Moment};
@@ -27,7 +27,7 @@ use std::sync::atomic::AtomicBool;
 use std::thread::available_parallelism;
 
 /// What comes from outside the configuration.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Extras {
     /// More roots for AWS's API, as PEM (`AWS_CA_BUNDLE`).
     pub ca_bundle: Option<Vec<u8>>,
@@ -40,6 +40,9 @@ pub struct Extras {
     /// The profile that the AWS chain takes where none is configured (`AWS_PROFILE`).
     pub default_profile: Option<String>,
 }
+
+// a proxy's URL may hold a password
+debug_only!(Extras: no_proxy, static_key, default_profile);
 
 /// The gateway could not be built.
 #[derive(Debug)]

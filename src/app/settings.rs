@@ -4,7 +4,7 @@ use super::Extras;
 use crate::config::{Address, Config};
 use crate::guard::{CallerSecret, Gate, Networks};
 use crate::listener::{self, Door, Tls, TlsFiles};
-use crate::names::{Entrance, Entry, EntryId, EnvName, Environment, ListenerRules};
+use crate::names::{Entrance, Entry, EntryId, EnvName, Environment, ListenerRules, Secret};
 use crate::telemetry::audit;
 use crate::{control, credential, gateway, guard, queue, upstream};
 use ipnet::IpNet;
@@ -148,7 +148,8 @@ fn secret(file: &Path) -> Result<CallerSecret, Unreadable> {
     };
     let content =
         std::fs::read_to_string(file).map_err(|error| unreadable(error.to_string()))?;
-    CallerSecret::new(&content).ok_or_else(|| unreadable("it is empty".to_owned()))
+    let content = Secret::new(content);
+    CallerSecret::new(content.reveal()).ok_or_else(|| unreadable("it is empty".to_owned()))
 }
 
 pub(super) fn connections(config: &Config) -> listener::Settings {

@@ -9,7 +9,7 @@ use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
 /// Reach Amazon MWAA (managed Apache Airflow) through localhost, without tokens
-#[derive(Debug, Parser)]
+#[derive(Parser)]
 #[command(
     name = "mwaa-gateway",
     version,
@@ -25,7 +25,7 @@ pub(super) struct Arguments {
     pub(super) command: Command,
 }
 
-#[derive(Debug, Subcommand)]
+#[derive(Subcommand)]
 pub(super) enum Command {
     /// Run the gateway
     #[command(

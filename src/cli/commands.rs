@@ -10,7 +10,7 @@ use std::error::Error;
 use std::fmt::Write as _;
 
 /// The options of `commands`.
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub(super) struct Options {
     /// Show what this command, or each command of this group, takes
     #[arg(value_name = "COMMAND", conflicts_with = "line")]

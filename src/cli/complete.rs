@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// The options of `complete`.
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub(super) struct Options {
     /// The line so far; its last word, which may be empty, is the one to complete
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]

@@ -8,7 +8,7 @@ use crate::policy::{Command, Rules, judge};
 use std::io::BufRead as _;
 
 /// What would become of a command line.
-#[derive(Debug, serde::Serialize)]
+#[derive(serde::Serialize)]
 #[serde(tag = "verdict", rename_all = "lowercase")]
 enum Judgement {
     Passes {

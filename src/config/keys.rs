@@ -552,7 +552,8 @@ pub(super) static KEYS: &[Key] = &[
     Key {
         table: "limits",
         name: "keep_alive",
-        doc: "An idle client connection is closed after this.",
+        doc: "An idle client connection is closed after this. A client may also keep a reply waiting \
+              for this long, and longer only while it takes 16 KiB a second.",
         shown: Shown::Default("\"60s\""),
         kind: Kind::Duration {
             least: Duration::from_secs(1),

@@ -2,7 +2,7 @@
 
 use super::host_prefix::NoHostPrefix;
 use super::{AwsError, AwsErrorKind};
-use crate::names::Secret;
+use crate::names::{Secret, debug_only};
 use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::provider_config::ProviderConfig;
 use aws_config::sts::AssumeRoleProvider;
@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// What the SDK clients are made with.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Settings {
     /// The limit of one call.
     pub call_timeout: Duration,
@@ -34,6 +34,9 @@ pub struct Settings {
     /// The profile that the AWS chain takes where none is configured (`AWS_PROFILE`): for hints.
     pub default_profile: Option<String>,
 }
+
+// a proxy's URL may hold a password
+debug_only!(Settings: call_timeout, connect_timeout, no_proxy, static_key, default_profile);
 
 /// A pair of keys that is given, not found.
 #[derive(Debug, Clone)]
@@ -75,7 +78,8 @@ impl Connected {
             .http_client(http.clone())
             .timeout_config(timeouts);
         if let Some(key) = &settings.static_key {
-            let secret = key.secret.reveal().clone();
+            // the SDK wipes its copy too
+            let secret = key.secret.reveal().as_str();
             let credentials = Credentials::new(&key.id, secret, None, None, "given");
             loader = loader.credentials_provider(SharedCredentialsProvider::new(credentials));
         }

@@ -9,7 +9,7 @@ use rustls::pki_types::CertificateDer;
 use std::fmt::Write as _;
 
 /// What the client takes from its surroundings.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub(super) struct Surroundings {
     /// More roots, as PEM (`AWS_CA_BUNDLE`).
     pub(super) ca_bundle: Option<Vec<u8>>,

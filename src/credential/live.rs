@@ -3,14 +3,13 @@
 use super::host::believed;
 use super::perishable::Perishable;
 use crate::control::{AwsError, AwsErrorKind, CliToken};
-use crate::names::Environment;
+use crate::names::{Environment, Secret, debug_only};
 use crate::runtime::Moment;
 use http::HeaderValue;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// A CLI token that was minted and checked.
-#[derive(Debug)]
 pub struct Live {
     authorization: HeaderValue,
     host: Arc<str>,
@@ -19,6 +18,8 @@ pub struct Live {
     usable: Duration,
     refresh_at: Duration,
 }
+
+debug_only!(Live: host, asked, usable);
 
 impl Live {
     /// Checks what AWS gave. `asked` is the moment at which the request for it was sent: the
@@ -32,9 +33,9 @@ impl Live {
         let host = minted.host.as_str();
         let host_field = believed(host, &minted.region, environment)?;
         // only visible ASCII: a token must not be able to split the header that it becomes
-        let mut authorization = Some(minted.token.reveal())
+        let authorization = Some(minted.token.reveal())
             .filter(|token| token.bytes().all(|b| b.is_ascii_graphic()))
-            .and_then(|token| HeaderValue::try_from(format!("Bearer {token}")).ok())
+            .and_then(|token| Secret::concat(&["Bearer ", token]).into_header())
             .ok_or_else(|| {
                 AwsError::new(
                     AwsErrorKind::Unavailable,
@@ -42,7 +43,6 @@ impl Live {
                     "check endpoint_url: this is not how MWAA's tokens look",
                 )
             })?;
-        authorization.set_sensitive(true);
         let usable = usable_for(minted.life, longest);
         // jitter, so that a fleet started at once does not ask at once
         let refresh_at = usable.mul_f64(0.4 + 0.2 * fastrand::f64());
@@ -111,7 +111,7 @@ const LARGEST_MARGIN: Duration = Duration::from_secs(10);
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::names::{EnvName, Secret};
+    use crate::names::EnvName;
 
     const fn s(n: u64) -> Duration {
         Duration::from_secs(n)

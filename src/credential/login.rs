@@ -5,7 +5,7 @@ use super::flights::{Making, Source};
 use super::host::believed;
 use super::session::Session;
 use crate::control::{AwsError, AwsErrorKind, ControlPlane, WebToken};
-use crate::names::{Entry, Fault, Secret};
+use crate::names::{Entry, Fault, Secret, debug_only};
 use crate::runtime::Moment;
 use crate::telemetry::Metrics;
 use http::{HeaderMap, HeaderValue, StatusCode};
@@ -16,13 +16,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// The head of the web server's reply to a login.
-#[derive(Debug)]
 pub struct LoginReply {
     /// Its status.
     pub status: StatusCode,
     /// Its header section.
     pub headers: HeaderMap,
 }
+
+debug_only!(LoginReply: status);
 
 /// A login on its way.
 pub type LoggingIn<'a> =
@@ -97,7 +98,9 @@ impl Source for Logins {
 /// The form of the login route: one field (MWAA User Guide, "Using the Apache Airflow REST API").
 fn form(minted: &WebToken) -> Result<Secret<String>, AwsError> {
     let token = visible(minted)?;
-    let mut form = form_urlencoded::Serializer::new(String::new());
+    // room for the longest form, %XX for each byte: text that grows leaves unwiped copies behind
+    let room = String::with_capacity("token=".len() + 3 * token.len());
+    let mut form = form_urlencoded::Serializer::new(room);
     form.append_pair("token", token);
     Ok(Secret::new(form.finish()))
 }
@@ -120,16 +123,15 @@ pub(super) fn visible(minted: &WebToken) -> Result<&str, AwsError> {
 pub(super) fn handover(minted: &WebToken, entry: &Entry) -> Result<HeaderValue, AwsError> {
     believed(&minted.host, &minted.region, &entry.environment)?;
     let (host, token) = (&minted.host, visible(minted)?);
-    let url = format!("https://{host}/aws_mwaa/aws-console-sso?login=true#{token}");
-    let mut location = HeaderValue::try_from(url).map_err(|_invalid| {
+    let (path, query) = ("/aws_mwaa/aws-console-sso", "?login=true#");
+    let url = Secret::concat(&["https://", host, path, query, token]);
+    url.into_header().ok_or_else(|| {
         AwsError::new(
             AwsErrorKind::Unavailable,
             "AWS gave a web token that fits no URL",
             "check endpoint_url: this is not how MWAA's tokens look",
         )
-    })?;
-    location.set_sensitive(true);
-    Ok(location)
+    })
 }
 
 /// The login route up to Airflow 2.

@@ -5,7 +5,7 @@ use super::error::LoginError;
 use super::login::LoginReply;
 use super::perishable::Perishable;
 use crate::control::WebToken;
-use crate::names::Secret;
+use crate::names::{Secret, debug_only};
 use crate::runtime::Moment;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -17,7 +17,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// A session that the login gave. The jar holds nothing else: it starts empty at each login,
 /// and only Airflow 3's own re-issue of its token changes it.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Session {
     cookies: HeaderValue,
     bearer: Option<HeaderValue>,
@@ -32,6 +32,8 @@ pub struct Session {
     refresh_at: Duration,
     identity: Arc<Identity>,
 }
+
+debug_only!(Session: host, begun, asked, usable, identity);
 
 /// Who the session belongs to, as AWS told with the web token.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -63,22 +65,18 @@ impl Session {
                 cookie: if three { TOKEN } else { FLASK },
             });
         };
-        let flask = jar
-            .flask
-            .as_ref()
-            .map(|cookie| Arc::new(Secret::new(cookie.value.clone())));
-        let token = jar.token.as_ref().filter(|_| three);
         let usable = usable_for(wanted.life, longest);
+        let flask = jar.flask.map(|cookie| Arc::new(cookie.value));
+        let token = jar.token.map(|cookie| cookie.value).filter(|_| three);
         // late, because a new session of Airflow 2 makes the forms of open pages stale
         let refresh_at = usable.mul_f64(0.85 + 0.1 * fastrand::f64());
         let garbled = || LoginError::Garbled {
             host: minted.host.clone(),
         };
         Ok(Self {
-            cookies: cookies(token.map(|token| token.value.as_str()), flask.as_deref())
-                .ok_or_else(garbled)?,
-            bearer: match token {
-                Some(token) => Some(bearer(&token.value).ok_or_else(garbled)?),
+            cookies: cookies(token.as_ref(), flask.as_deref()).ok_or_else(garbled)?,
+            bearer: match &token {
+                Some(token) => Some(bearer(token).ok_or_else(garbled)?),
                 None => None,
             },
             flask,
@@ -175,7 +173,7 @@ struct Jar {
 }
 
 struct Taken {
-    value: String,
+    value: Secret<String>,
     life: Option<Duration>,
 }
 
@@ -202,7 +200,7 @@ impl Jar {
                 _ => continue,
             };
             *slot = (!gone).then(|| Taken {
-                value: cookie.value().to_owned(),
+                value: Secret::concat(&[cookie.value()]),
                 life,
             });
         }
@@ -253,25 +251,28 @@ fn usable_for(life: Option<Duration>, longest: Duration) -> Duration {
 }
 
 /// The `Cookie` header (RFC 6265 section 4.2).
-fn cookies(token: Option<&str>, flask: Option<&Secret<String>>) -> Option<HeaderValue> {
-    let token = token.map(|value| (TOKEN, value));
-    let flask = flask.map(|value| (FLASK, value.reveal().as_str()));
-    let pairs: Vec<_> = token
-        .into_iter()
-        .chain(flask)
-        .map(|(name, value)| is_value(value).then(|| format!("{name}={value}")))
-        .collect::<Option<_>>()?;
-    sensitive(pairs.join("; "))
+fn cookies(
+    token: Option<&Secret<String>>,
+    flask: Option<&Secret<String>>,
+) -> Option<HeaderValue> {
+    let mut parts = Vec::with_capacity(7);
+    for (name, value) in [(TOKEN, token), (FLASK, flask)] {
+        let Some(value) = value.map(Secret::reveal) else {
+            continue;
+        };
+        if !is_value(value) {
+            return None;
+        }
+        if !parts.is_empty() {
+            parts.push("; ");
+        }
+        parts.extend([name, "=", value]);
+    }
+    Secret::concat(&parts).into_header()
 }
 
-fn bearer(token: &str) -> Option<HeaderValue> {
-    sensitive(format!("Bearer {token}"))
-}
-
-fn sensitive(text: String) -> Option<HeaderValue> {
-    let mut value = HeaderValue::try_from(text).ok()?;
-    value.set_sensitive(true);
-    Some(value)
+fn bearer(token: &Secret<String>) -> Option<HeaderValue> {
+    Secret::concat(&["Bearer ", token.reveal()]).into_header()
 }
 
 /// Whether it is a cookie-value (RFC 6265 section 4.1.1): it must not be able to become more

@@ -5,7 +5,7 @@ use super::Shared;
 use super::trail::Trail;
 use crate::guard::UserAgent;
 use crate::listener::Arrived;
-use crate::names::{Entrance, EnvName, Fault, RequestId, code};
+use crate::names::{Entrance, EnvName, Fault, RequestId, code, debug_only};
 use crate::reply::{self, Reply};
 use crate::runtime::Moment;
 use crate::telemetry::Refusal;
@@ -16,7 +16,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 /// What is kept of a request.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Note {
     id: RequestId,
     secure: bool,
@@ -27,6 +27,8 @@ pub(super) struct Note {
     wants_page: bool,
     trail: Trail,
 }
+
+debug_only!(Note: id, secure, entrance, method, wants_page);
 
 impl Note {
     pub(super) fn of(arrived: &Arrived, agent: UserAgent, shared: &Arc<Shared>) -> Self {

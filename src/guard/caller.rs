@@ -13,7 +13,7 @@ impl CallerSecret {
     /// Takes the file's content; white space around it is not part of the secret.
     pub fn new(content: &str) -> Option<Self> {
         let secret = content.trim();
-        (!secret.is_empty()).then(|| Self(Secret::new(secret.to_owned())))
+        (!secret.is_empty()).then(|| Self(Secret::concat(&[secret])))
     }
 
     /// Compares in constant time. Two copies of the header are ambiguous and refused.

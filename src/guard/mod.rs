@@ -24,7 +24,7 @@ pub use user_agent::UserAgent;
 pub use crate::listener::Body;
 
 use crate::listener::Arrived;
-use crate::names::{Caller, Entrance, RequestId};
+use crate::names::{Caller, Entrance, RequestId, debug_only};
 use http::HeaderMap;
 use http::Method;
 
@@ -67,7 +67,6 @@ impl Settings {
 }
 
 /// A request whose sender, framing, host and target have been checked.
-#[derive(Debug)]
 pub struct Admitted {
     id: RequestId,
     secure: bool,
@@ -79,6 +78,8 @@ pub struct Admitted {
     headers: HeaderMap,
     body: Body,
 }
+
+debug_only!(Admitted: id, caller, secure, method, target);
 
 impl Admitted {
     /// The request's name.

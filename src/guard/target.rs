@@ -12,14 +12,22 @@ use http::Uri;
 use http::uri::PathAndQuery;
 use percent_encoding::percent_decode_str;
 use std::borrow::Cow;
+use std::fmt;
 
 /// A request target whose path has one reading only, but for opaque names.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Target {
     sent: PathAndQuery,
     reserved: Option<Reserved>,
     /// The readings of a path with escapes or empty segments; else the path is its own.
     decoded: Vec<String>,
+}
+
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let size = self.sent.as_str().len();
+        write!(f, "Target({size} bytes)")
+    }
 }
 
 impl Target {

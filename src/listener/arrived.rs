@@ -1,13 +1,12 @@
 //! What the listener makes: a request as it came, and from whom; or a head that is no request.
 
-use crate::names::{Caller, RequestId};
+use crate::names::{Caller, RequestId, debug_only};
 use http::request::Parts;
 
 /// The request body, unread.
 pub type Body = hyper::body::Incoming;
 
 /// A request that has arrived. Nothing about it has been believed yet.
-#[derive(Debug)]
 pub struct Arrived {
     /// Its name.
     pub id: RequestId,
@@ -20,6 +19,8 @@ pub struct Arrived {
     /// The body, unread.
     pub body: Body,
 }
+
+debug_only!(Arrived: id, caller, secure);
 
 /// A head that could not become a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,10 +1,11 @@
 //! Serves one connection: head limits, idle limits and the graceful end.
 
 use super::greet::HANDSHAKE;
+use super::patience::Patience;
 use super::refuse::answer_and_close;
 use super::{Arrived, BadHead, Handler, Stop};
 use crate::names::{Caller, RequestId};
-use crate::runtime::Deadline;
+use crate::runtime::{Deadline, uptime};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::server::conn::http1;
@@ -24,8 +25,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 pub struct Settings {
     /// From the first byte of a request head to its last.
     pub head_timeout: Duration,
-    /// A kept-alive connection may be silent this long between requests; and a client may
-    /// take nothing of its reply for so long.
+    /// A kept-alive connection may be silent this long between requests. A client may also
+    /// delay one reply by so long, and by one second more for each 16 KiB that it takes.
     pub keep_alive: Duration,
     /// The largest request line and header section, in bytes.
     pub head_size: usize,
@@ -57,7 +58,7 @@ impl<H> Connection<H> {
             bad_head: Cell::new(None),
             first_byte: Cell::new(None),
             secure: self.secure,
-            stalled: Cell::new(false),
+            patience: Cell::new(Patience::new(self.settings.keep_alive)),
             deadline: Rc::clone(&self.deadline),
             settings: Rc::clone(&self.settings),
         });
@@ -100,7 +101,7 @@ impl<H> Connection<H> {
                 biased;
                 outcome = &mut served => break outcome,
                 () = &*self.deadline => {
-                    tracing::debug!(phase = ?state.phase.get(), "client was silent for too long; closing");
+                    tracing::debug!(phase = ?state.phase.get(), "client was silent or too slow; closing");
                     return;
                 }
                 _ = stop.wait_for(|stop| *stop), if !stopping => {
@@ -152,7 +153,7 @@ struct State {
     /// The first byte of a head.
     first_byte: Cell<Option<u8>>,
     secure: bool,
-    stalled: Cell<bool>,
+    patience: Cell<Patience>,
     deadline: Rc<Deadline>,
     settings: Rc<Settings>,
 }
@@ -174,6 +175,7 @@ impl State {
     fn busy(&self) {
         self.phase.set(Phase::Busy);
         self.owes.set(true);
+        self.patience.set(Patience::new(self.settings.keep_alive));
         self.deadline.disarm();
     }
 
@@ -201,22 +203,26 @@ impl State {
         true
     }
 
-    /// A client that does not read its reply must not hold a command's slot for ever.
-    fn wrote<T>(&self, write: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        match (write.is_pending(), self.stalled.get()) {
-            (true, false) => {
-                self.stalled.set(true);
-                self.deadline.arm(self.settings.keep_alive);
-            }
-            (false, true) => {
-                self.stalled.set(false);
-                match self.phase.get() {
-                    Phase::Busy => self.deadline.disarm(),
-                    Phase::Idle | Phase::Head => self.idle(),
+    /// A client that does not read its reply, or reads it very slowly, must not hold a command's
+    /// slot for long.
+    fn wrote(&self, write: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        let mut patience = self.patience.get();
+        let waited = patience.is_waiting();
+        match &write {
+            Poll::Pending if !waited => self.deadline.arm(patience.wait(uptime())),
+            Poll::Ready(Ok(bytes)) => {
+                if waited {
+                    patience.resume(uptime());
+                    match self.phase.get() {
+                        Phase::Busy => self.deadline.disarm(),
+                        Phase::Idle | Phase::Head => self.idle(),
+                    }
                 }
+                patience.refill(*bytes, self.settings.keep_alive);
             }
-            (true, true) | (false, false) => {}
+            Poll::Pending | Poll::Ready(Err(_)) => return write,
         }
+        self.patience.set(patience);
         write
     }
 }

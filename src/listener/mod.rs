@@ -6,6 +6,7 @@ mod bind;
 mod conn;
 mod greet;
 mod owner;
+mod patience;
 mod refuse;
 mod serve;
 mod tls;

@@ -62,7 +62,7 @@ where
                 let accept = async || {
                     let (stream, address) = listener.accept().await?;
                     stream.set_nodelay(true)?;
-                    let owner = owners.of(address, stream.local_addr()?);
+                    let owner = owners.of(&stream, address);
                     Ok((stream, Peer::Tcp(address), owner))
                 };
                 match handshake {

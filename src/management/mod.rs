@@ -19,6 +19,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 /// What the management address shows.
@@ -51,11 +52,13 @@ impl Management {
         self.0.local_addr()
     }
 
-    /// Answers until the runtime ends.
+    /// Answers until the runtime ends. At most 64 connections are open at once; more wait in
+    /// the kernel's backlog.
     pub fn serve(self, view: Arc<dyn View>, background: &Background) {
         let tasks = background.clone();
+        let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
         background.spawn(async move {
-            loop {
+            while let Ok(place) = Arc::clone(&places).acquire_owned().await {
                 let Ok((stream, _)) = self.0.accept().await else {
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                     continue;
@@ -83,6 +86,7 @@ impl Management {
                     if let Ok(Err(error)) = ended {
                         tracing::debug!(%error, "management connection ended");
                     }
+                    drop(place);
                 });
             }
         });
@@ -160,6 +164,9 @@ fn typed(status: StatusCode, media: &'static str, body: String) -> Response<Full
 const PATHS: &str = "there are /livez, /readyz, /startupz, /metrics and /status";
 /// The media type of OpenMetrics 1.0.
 const METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+/// Connections at once. Probes and scrapers need a few; one that asks nothing is closed after
+/// [`HEAD_TIMEOUT`].
+const MOST_CONNECTIONS: usize = 64;
 /// Probes are small and local.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// A connection takes no more requests after this.
@@ -173,7 +180,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 mod tests {
     use super::*;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    use tokio::net::TcpSocket;
+    use tokio::net::{TcpSocket, TcpStream};
 
     /// Much more than two socket buffers hold.
     const MUCH: usize = 32 << 20;
@@ -215,5 +222,66 @@ mod tests {
         // whether it ends or breaks, it must not go on
         let _end = client.read_to_end(&mut reply).await;
         assert!(reply.len() < MUCH, "{} bytes came", reply.len());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_asks_nothing_is_closed_before_others_wait_for_long() {
+        let management = Management::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
+        let address = management.address().unwrap();
+        management.serve(Arc::new(Long), &Background::current());
+        let mut silent = connect(address).await;
+        let mut used = connect(address).await;
+        asks(&mut used).await;
+        hears(&mut used).await;
+        for client in [&mut silent, &mut used] {
+            let mut rest = Vec::new();
+            let closed = timeout(HEAD_TIMEOUT * 2, client.read_to_end(&mut rest)).await;
+            assert!(closed.is_ok(), "it is still open");
+        }
+    }
+
+    async fn connect(address: SocketAddr) -> TcpStream {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.connect(address).await.unwrap()
+    }
+
+    async fn asks(client: &mut TcpStream) {
+        client
+            .write_all(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+            .await
+            .unwrap();
+    }
+
+    async fn hears(client: &mut TcpStream) {
+        let mut reply = Vec::new();
+        while !reply.ends_with(b"\r\n\r\nok\n") {
+            assert_ne!(client.read_buf(&mut reply).await.unwrap(), 0);
+        }
+    }
+
+    #[tokio::test]
+    async fn beyond_the_limit_a_connection_waits_until_another_one_ends() {
+        let management = Management::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
+        let address = management.address().unwrap();
+        management.serve(Arc::new(Long), &Background::current());
+        let mut open = Vec::new();
+        for _ in 0..MOST_CONNECTIONS {
+            let mut client = connect(address).await;
+            asks(&mut client).await;
+            hears(&mut client).await;
+            open.push(client);
+        }
+
+        let mut next = connect(address).await;
+        asks(&mut next).await;
+        for client in &mut open {
+            asks(client).await;
+            hears(client).await;
+        }
+        let early = next.try_read(&mut [0; 1]).unwrap_err();
+        assert_eq!(early.kind(), io::ErrorKind::WouldBlock, "it is accepted");
+
+        open.pop();
+        hears(&mut next).await;
     }
 }

@@ -27,3 +27,4 @@ pub use principal::Principal;
 pub use request_id::RequestId;
 pub use rules::ListenerRules;
 pub use secret::Secret;
+pub(crate) use secret::debug_only;

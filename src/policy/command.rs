@@ -26,7 +26,7 @@ impl fmt::Debug for Command {
 }
 
 /// What the first words of a command name, as a release's web server reads them.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub(super) enum Path<'a> {
     /// Airflow's own help: `--help`.
     Help,

@@ -3,7 +3,7 @@
 
 use super::paths::{self, Does};
 use super::{Closed, Refusal, Whose};
-use crate::names::{Browser, Entrance, Entry, Policy, RequestId};
+use crate::names::{Browser, Entrance, Entry, Policy, RequestId, debug_only};
 use crate::route::{Body, Kind, Routed, Target, UserAgent};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Method};
@@ -14,7 +14,6 @@ use std::sync::Arc;
 pub struct Passage(Box<Inner>);
 
 /// Boxed: from here on the value is only handed on, from room to room and future to future.
-#[derive(Debug)]
 struct Inner {
     id: RequestId,
     entry: Arc<Entry>,
@@ -26,6 +25,8 @@ struct Inner {
     agent: UserAgent,
     origin: String,
 }
+
+debug_only!(Inner: id, entry, kind, method);
 
 impl Passage {
     /// The request's name.

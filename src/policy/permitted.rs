@@ -2,7 +2,7 @@
 
 use super::repeatable::repeatable;
 use super::{Command, Refusal, Rules, Whose, judge, output_form};
-use crate::names::{AirflowVersion, Caller, Entry, ListenerRules, RequestId};
+use crate::names::{AirflowVersion, Caller, Entry, ListenerRules, RequestId, debug_only};
 use crate::route::Routed;
 use bytes::Bytes;
 use http::HeaderMap;
@@ -14,7 +14,6 @@ use std::sync::Arc;
 pub struct Permitted(Box<Inner>);
 
 /// Boxed: from here on the value is only handed on, from room to room and future to future.
-#[derive(Debug)]
 struct Inner {
     id: RequestId,
     caller: Caller,
@@ -26,6 +25,8 @@ struct Inner {
     may_repeat: bool,
     options: Vec<&'static str>,
 }
+
+debug_only!(Inner: id, caller, entry, name, options, wants_json, may_repeat);
 
 impl Permitted {
     /// The request's name.

@@ -7,7 +7,7 @@ use std::iter::Peekable;
 use std::str::CharIndices;
 
 /// One word of a command line.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(super) struct Word {
     pub(super) text: String,
     /// The byte at which it begins in the text.

@@ -8,11 +8,11 @@ use crate::upstream::ReplyBody;
 use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt as _;
+use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 /// A response body.
-#[derive(Debug)]
 pub enum ReplyStream {
     /// What happens to a command, as it happens.
     Events(Box<Events>),
@@ -24,6 +24,21 @@ pub enum ReplyStream {
     Upstream(Box<ReplyBody>),
     /// One that is at hand.
     Whole(Option<Bytes>),
+}
+
+impl fmt::Debug for ReplyStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Events(events) => events.fmt(f),
+            Self::Page(page) => page.fmt(f),
+            Self::Screened(screened) => screened.fmt(f),
+            Self::Upstream(body) => body.fmt(f),
+            Self::Whole(bytes) => {
+                let size = bytes.as_ref().map_or(0, Bytes::len);
+                write!(f, "Whole({size} bytes)")
+            }
+        }
+    }
 }
 
 impl Body for ReplyStream {

@@ -1,6 +1,7 @@
 //! Absolute links in pages: Airflow writes its base URL into some of them, which would lead
 //! the browser past the gateway. Only HTML that is not compressed is touched, as it streams by.
 
+use crate::names::debug_only;
 use crate::upstream::ReplyBody;
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
@@ -33,11 +34,12 @@ pub(super) fn prepare(headers: &mut HeaderMap) {
 }
 
 /// A page on its way whose links to the web server's origin become links to ours.
-#[derive(Debug)]
 pub struct Relinked {
     body: ReplyBody,
     swap: Swap,
 }
+
+debug_only!(Relinked: body);
 
 impl Relinked {
     /// `https://HOST` becomes `origin`.
@@ -78,7 +80,6 @@ impl Body for Relinked {
 }
 
 /// Replaces one text by another in a stream of pieces.
-#[derive(Debug)]
 struct Swap {
     finder: Finder<'static>,
     by: Bytes,

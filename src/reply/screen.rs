@@ -2,6 +2,7 @@
 //! objects that may hold secrets, such as the values that a task's templates had when it ran. They
 //! come back empty; everything else stays byte for byte.
 
+use crate::names::debug_only;
 use crate::upstream::ReplyBody;
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
@@ -20,7 +21,6 @@ pub(super) fn is_json(headers: &HeaderMap) -> bool {
 }
 
 /// A JSON document on its way, read whole before the first byte goes on.
-#[derive(Debug)]
 pub struct Screened {
     body: ReplyBody,
     /// `None` when the document has gone on.
@@ -29,6 +29,8 @@ pub struct Screened {
     /// The names of the members.
     hidden: &'static [&'static str],
 }
+
+debug_only!(Screened: body, compressed, hidden);
 
 impl Screened {
     pub(super) fn new(

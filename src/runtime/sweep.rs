@@ -21,8 +21,23 @@ pub struct Sweeper(Rc<Shared>);
 
 struct Shared {
     entries: RefCell<Slab<Entry>>,
-    armed: Cell<usize>,
+    /// The uptime of the last tick.
+    last: Cell<Duration>,
+    /// The uptime at which the next tick is due; [`NEVER`] while nothing waits.
+    next: Cell<Duration>,
+    /// Tells the ticking task that `next` is earlier than it was.
     wake: Notify,
+}
+
+impl Default for Shared {
+    fn default() -> Self {
+        Self {
+            entries: RefCell::default(),
+            last: Cell::default(),
+            next: Cell::new(NEVER),
+            wake: Notify::new(),
+        }
+    }
 }
 
 #[derive(Default)]
@@ -35,7 +50,7 @@ struct Entry {
 impl fmt::Debug for Sweeper {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sweeper")
-            .field("armed", &self.0.armed.get())
+            .field("next", &self.0.next.get())
             .finish_non_exhaustive()
     }
 }
@@ -48,22 +63,33 @@ pub struct Elapsed;
 impl Sweeper {
     /// Starts the thread's sweeper; its tick runs among `tasks`.
     pub fn start(tasks: &LocalTasks) -> Self {
-        let sweeper = Self(Rc::new(Shared {
-            entries: RefCell::new(Slab::new()),
-            armed: Cell::new(0),
-            wake: Notify::new(),
-        }));
-        let ticking = sweeper.clone();
-        tasks.spawn_unwatched(async move {
-            loop {
-                if ticking.0.armed.get() == 0 {
-                    ticking.0.wake.notified().await;
-                }
-                let nap = ticking.sweep(uptime());
-                tokio::time::sleep(nap).await;
-            }
-        });
+        let sweeper = Self(Rc::default());
+        tasks.spawn_unwatched(sweeper.clone().tick());
         sweeper
+    }
+
+    async fn tick(self) {
+        let shared = &self.0;
+        loop {
+            let next = shared.next.get();
+            if next == NEVER {
+                shared.wake.notified().await;
+                continue;
+            }
+
+            let now = uptime();
+            let nap = next.saturating_sub(now);
+            if nap.is_zero() {
+                self.sweep(now);
+                continue;
+            }
+
+            tokio::select! {
+                biased;
+                () = shared.wake.notified() => {}
+                () = tokio::time::sleep(nap) => {}
+            }
+        }
     }
 
     /// Makes a deadline that is not armed yet.
@@ -98,23 +124,43 @@ impl Sweeper {
         .await
     }
 
-    /// Marks what is due, wakes it, and says how long to sleep until the next look.
-    fn sweep(&self, now: Duration) -> Duration {
+    /// Expires the deadlines that are due, wakes their tasks and sets the next tick.
+    fn sweep(&self, now: Duration) {
         let mut wakers = Vec::new();
-        let mut nearest = LONGEST_NAP;
+        let mut nearest = NEVER;
         for (_, entry) in self.0.entries.borrow_mut().iter_mut() {
             let Some(due) = entry.due else { continue };
             if due <= now {
                 entry.due = None;
                 entry.expired = true;
-                self.0.armed.set(self.0.armed.get() - 1);
                 wakers.extend(entry.waker.take());
             } else {
-                nearest = nearest.min(due.saturating_sub(now));
+                nearest = nearest.min(due);
             }
         }
+        self.0.last.set(now);
+        self.0.next.set(NEVER);
+        if nearest != NEVER {
+            self.0.schedule(now, nearest);
+        }
         wakers.into_iter().for_each(Waker::wake);
-        nearest.max(SHORTEST_NAP)
+    }
+}
+
+impl Shared {
+    /// Moves the next tick forward if `due` is earlier; returns whether it has moved.
+    ///
+    /// A tick comes at most `LONGEST_NAP` from now, so most limits are later than the tick that
+    /// is due anyway, and to arm them wakes nobody. It comes at least `SHORTEST_NAP` after the
+    /// last one.
+    fn schedule(&self, now: Duration, due: Duration) -> bool {
+        let tick = due.min(now + LONGEST_NAP);
+        let tick = tick.max(self.last.get() + SHORTEST_NAP);
+        let earlier = tick < self.next.get();
+        if earlier {
+            self.next.set(tick);
+        }
+        earlier
     }
 }
 
@@ -133,7 +179,12 @@ impl fmt::Debug for Deadline {
 impl Deadline {
     /// Sets the limit to `from_now`, in place of any earlier one.
     pub fn arm(&self, from_now: Duration) {
-        self.set(Some(uptime() + from_now));
+        let now = uptime();
+        let due = now + from_now;
+        self.set(Some(due));
+        if self.sweeper.0.schedule(now, due) {
+            self.sweeper.0.wake.notify_one();
+        }
     }
 
     /// Takes the limit off.
@@ -142,16 +193,9 @@ impl Deadline {
     }
 
     fn set(&self, due: Option<Duration>) {
-        let shared = &self.sweeper.0;
-        if let Some(entry) = shared.entries.borrow_mut().get_mut(self.key) {
-            let before = shared.armed.get() - usize::from(entry.due.is_some());
-            let after = before + usize::from(due.is_some());
-            shared.armed.set(after);
+        if let Some(entry) = self.sweeper.0.entries.borrow_mut().get_mut(self.key) {
             entry.due = due;
             entry.expired = false;
-            if before == 0 && after == 1 {
-                shared.wake.notify_one();
-            }
         }
     }
 
@@ -182,30 +226,33 @@ impl Future for &Deadline {
 
 impl Drop for Deadline {
     fn drop(&mut self) {
-        let shared = &self.sweeper.0;
-        // its waker goes after the borrow: a task that ends with it may hold deadlines itself
-        let removed = shared.entries.borrow_mut().try_remove(self.key);
-        if removed.is_some_and(|entry| entry.due.is_some()) {
-            shared.armed.set(shared.armed.get() - 1);
-        }
+        // the waker is dropped after the borrow: a task that ends with it may hold deadlines itself
+        let entry = self.sweeper.0.entries.borrow_mut().try_remove(self.key);
+        drop(entry);
     }
 }
 
-/// The finest grain: no limit of ours is shorter than a few of these.
+/// The least time between two ticks, and so how late a limit may be noticed.
 const SHORTEST_NAP: Duration = Duration::from_millis(100);
-/// How late a limit may be noticed that was set during a nap.
+/// The most time between two ticks while something waits. No shorter than most limits, a longer
+/// nap would be cut short by each request that arms one.
 const LONGEST_NAP: Duration = Duration::from_secs(1);
+/// No tick is due.
+const NEVER: Duration = Duration::MAX;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn sweeper() -> Sweeper {
-        Sweeper(Rc::new(Shared {
-            entries: RefCell::new(Slab::new()),
-            armed: Cell::new(0),
-            wake: Notify::new(),
-        }))
+        Sweeper(Rc::default())
+    }
+
+    /// Whether the ticking task was woken since the last call.
+    fn is_woken(sweeper: &Sweeper) -> bool {
+        let mut woken = pin!(sweeper.0.wake.notified());
+        let cx = &mut Context::from_waker(Waker::noop());
+        woken.as_mut().poll(cx).is_ready()
     }
 
     #[test]
@@ -219,14 +266,73 @@ mod tests {
         second.arm(Duration::from_secs(500));
         third.disarm();
         let cx = Context::from_waker(Waker::noop());
-        let nap = sweeper.sweep(uptime() + Duration::from_secs(6));
+        let now = uptime() + Duration::from_secs(6);
+        sweeper.sweep(now);
         assert!(first.poll_expired(&cx).is_ready());
         assert!(second.poll_expired(&cx).is_pending());
         assert!(third.poll_expired(&cx).is_pending());
-        assert_eq!(nap, LONGEST_NAP);
-        assert_eq!(sweeper.0.armed.get(), 1);
+        assert_eq!(sweeper.0.next.get(), now + LONGEST_NAP);
         drop(second);
-        assert_eq!(sweeper.0.armed.get(), 0);
+        sweeper.sweep(now + LONGEST_NAP);
+        assert_eq!(sweeper.0.next.get(), NEVER, "nothing waits");
+    }
+
+    #[test]
+    fn only_a_limit_that_ends_before_the_next_tick_wakes_the_sweeper() {
+        let sweeper = sweeper();
+        let (long, short) = (sweeper.deadline(), sweeper.deadline());
+        long.arm(Duration::from_mins(1));
+        assert!(is_woken(&sweeper), "the first");
+        let now = uptime();
+        sweeper.sweep(now);
+        let planned = sweeper.0.next.get();
+        assert_eq!(planned, now + LONGEST_NAP);
+
+        // as each request does
+        for limit in [LONGEST_NAP, Duration::from_secs(10)] {
+            short.arm(limit);
+            short.disarm();
+            assert!(!is_woken(&sweeper), "{limit:?}");
+            assert_eq!(sweeper.0.next.get(), planned, "{limit:?}");
+        }
+
+        let limit = Duration::from_millis(200);
+        short.arm(limit);
+        assert!(is_woken(&sweeper));
+        let earlier = sweeper.0.next.get();
+        assert!(earlier < planned && earlier >= now + limit);
+        long.arm(limit * 2);
+        assert!(!is_woken(&sweeper), "later than the tick that is due");
+
+        // but ticks keep their distance
+        long.arm(Duration::ZERO);
+        assert!(is_woken(&sweeper));
+        assert_eq!(sweeper.0.next.get(), now + SHORTEST_NAP);
+        short.arm(Duration::ZERO);
+        assert!(!is_woken(&sweeper), "there is no earlier tick");
+    }
+
+    #[tokio::test]
+    async fn a_short_limit_that_is_armed_during_a_long_nap_expires_in_its_turn() {
+        tokio::task::LocalSet::new()
+            .run_until(async {
+                let sweeper = Sweeper::start(&LocalTasks::default());
+                let (long, short) = (sweeper.deadline(), sweeper.deadline());
+                long.arm(Duration::from_mins(1));
+                while sweeper.0.last.get().is_zero() {
+                    tokio::time::sleep(SHORTEST_NAP / 10).await;
+                }
+                short.arm(SHORTEST_NAP);
+                let cx = Context::from_waker(Waker::noop());
+                assert!(short.poll_expired(&cx).is_pending());
+                // shorter than the rest of the nap, longer than the limit
+                tokio::time::sleep(SHORTEST_NAP * 8).await;
+                // on a busy machine both timers may fire at once: the sweeper has its turn
+                tokio::task::yield_now().await;
+                assert!(short.poll_expired(&cx).is_ready());
+                assert!(long.poll_expired(&cx).is_pending());
+            })
+            .await;
     }
 
     #[tokio::test]

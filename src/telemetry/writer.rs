@@ -18,7 +18,6 @@ pub(super) struct LogWriter {
     lost: Arc<AtomicU64>,
 }
 
-#[derive(Debug)]
 enum Message {
     Line(Vec<u8>),
     Flush(SyncSender<()>),

@@ -10,12 +10,21 @@ use http::header::SET_COOKIE;
 use http::response::Parts;
 use http::{HeaderMap, Response, StatusCode};
 use hyper::body::Incoming;
+use std::fmt;
 
 /// A reply of the web server.
-#[derive(Debug)]
 pub struct Answered {
     head: Parts,
     body: ReplyBody,
+}
+
+impl fmt::Debug for Answered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answered")
+            .field("status", &self.head.status)
+            .field("body", &self.body)
+            .finish()
+    }
 }
 
 /// A command that no reply came for.

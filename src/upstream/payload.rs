@@ -12,12 +12,20 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 /// A request body.
-#[derive(Debug)]
 pub enum Payload {
     /// Passed on as the client sends it.
     Stream(Upload),
     /// At hand; empty for most requests.
     Whole(Bytes),
+}
+
+impl fmt::Debug for Payload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stream(upload) => upload.fmt(f),
+            Self::Whole(bytes) => write!(f, "Whole({} bytes)", bytes.len()),
+        }
+    }
 }
 
 impl Payload {

@@ -44,10 +44,11 @@ impl Upstream {
         sweeper: Sweeper,
         tasks: LocalTasks,
     ) -> Self {
+        let idle = Idle::start(&settings, &sweeper, &tasks);
         Self(Rc::new(Inner {
             settings,
             trust,
-            idle: Rc::default(),
+            idle,
             sweeper,
             tasks,
         }))
@@ -142,7 +143,7 @@ impl Inner {
             let kept = if again {
                 None
             } else {
-                self.idle.take(entry.id, host, &self.settings)
+                self.idle.take(entry.id, host)
             };
             let (mut connection, reused) = match kept {
                 Some(connection) => (connection, true),

@@ -106,7 +106,8 @@ fn request(
         host: host.to_owned(),
         why: "its name is not a DNS name".to_owned(),
     })?;
-    let mut request = Request::new(Full::new(Bytes::from(form.reveal().clone())));
+    let body = Secret::concat(&[form.reveal()]).into_bytes();
+    let mut request = Request::new(Full::new(body));
     *request.method_mut() = Method::POST;
     *request.uri_mut() = Uri::from_static(path);
     let headers = request.headers_mut();

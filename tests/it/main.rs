@@ -13,6 +13,7 @@ mod commands;
 mod credential;
 mod credential_chain;
 mod crowd;
+mod debug;
 mod discovery;
 mod docs;
 mod environments;

@@ -19,7 +19,7 @@ use import::{Unfit, Wishes};
 use waiting::Waiting;
 
 /// The options of `airflow`.
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub(super) struct Options {
     #[command(flatten)]
     target: Target,

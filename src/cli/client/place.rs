@@ -115,7 +115,7 @@ fn secret(file: &std::path::Path) -> Result<Arc<Secret<String>>, Unusable> {
     let content = std::fs::read_to_string(file)
         .map_err(|error| Unusable::new(file.to_owned(), error.to_string()))?;
     let content = Secret::new(content);
-    Ok(Arc::new(Secret::new(content.reveal().trim().to_owned())))
+    Ok(Arc::new(Secret::concat(&[content.reveal().trim()])))
 }
 
 #[cfg(test)]

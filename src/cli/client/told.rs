@@ -1,8 +1,10 @@
 //! What a gateway tells of a command: its steps, its result, its faults.
 
+use crate::names::debug_only;
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::Value;
+use std::fmt;
 
 /// Something has happened to a command that still runs.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -23,7 +25,6 @@ pub(in crate::cli) enum Step {
 }
 
 /// How a command ended.
-#[derive(Debug)]
 pub(in crate::cli) enum Answer {
     /// It ran, and printed something.
     Output(Box<Output>),
@@ -35,8 +36,19 @@ pub(in crate::cli) enum Answer {
     Fault(Box<Problem>),
 }
 
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Output(output) => output.fmt(f),
+            Self::Odd(status, text) => write!(f, "Odd({status}, {} bytes)", text.len()),
+            Self::Raw(status, bytes) => write!(f, "Raw({status}, {} bytes)", bytes.len()),
+            Self::Fault(problem) => problem.fmt(f),
+        }
+    }
+}
+
 /// The full result: `application/vnd.mwaa-gateway.cli+json; detail=full`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Clone, Deserialize)]
 pub(in crate::cli) struct Output {
     pub(in crate::cli) stdout: String,
     pub(in crate::cli) stderr: String,
@@ -48,6 +60,8 @@ pub(in crate::cli) struct Output {
     #[serde(skip)]
     pub(in crate::cli) whole: Value,
 }
+
+debug_only!(Output: succeeded);
 
 /// Whether a command worked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -92,7 +106,7 @@ impl Problem {
 }
 
 /// The last event of a command's stream.
-#[derive(Debug, Deserialize)]
+#[derive(Deserialize)]
 #[serde(tag = "event", rename_all = "lowercase")]
 enum Last {
     Done {

@@ -4,7 +4,7 @@ use super::dial;
 use super::place::Place;
 use super::reading::{self, SILENT};
 use super::told::{Answer, Step};
-use crate::names::Secret;
+use crate::names::{Secret, debug_only};
 use crate::runtime::{Background, RuntimeTimer, Timer as _};
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE, HOST};
@@ -19,12 +19,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// A connection to what has shown itself to be a gateway.
-#[derive(Debug)]
 pub(super) struct Wire {
     sender: SendRequest<Full<Bytes>>,
     place: Place,
     hang_up: HangUp,
 }
+
+debug_only!(Wire: place, hang_up);
 
 /// What answers is no gateway of ours, or nobody does. It was sent nothing but a question that
 /// holds neither a command nor a secret.
@@ -235,10 +236,8 @@ impl Wire {
 }
 
 fn shown(secret: &Secret<String>) -> Result<HeaderValue, Lost> {
-    let mut value = HeaderValue::from_str(secret.reveal())
-        .map_err(|_bad| Lost::Gone("listener.secret_file holds no header value".to_owned()))?;
-    value.set_sensitive(true);
-    Ok(value)
+    let value = Secret::concat(&[secret.reveal()]).into_header();
+    value.ok_or_else(|| Lost::Gone("listener.secret_file holds no header value".to_owned()))
 }
 
 /// Whether anything went out before the connection failed is not told; if not, it is safe.

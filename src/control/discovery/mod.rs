@@ -15,7 +15,7 @@ use state::State;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::{Mutex as AsyncMutex, oneshot};
+use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard, oneshot};
 
 /// What one place has: the environments' names, and what they have in common.
 #[derive(Debug, Clone)]
@@ -60,7 +60,8 @@ pub struct Discovery {
     /// The limit of one question.
     limit: Duration,
     welcome: Welcome,
-    asking: AsyncMutex<Option<Moment>>,
+    /// Held while AWS is asked; when it was asked last.
+    asking: Arc<AsyncMutex<Option<Moment>>>,
     state: Mutex<State>,
 }
 
@@ -87,7 +88,7 @@ impl Discovery {
             background,
             limit: search.limit,
             welcome,
-            asking: AsyncMutex::default(),
+            asking: Arc::default(),
             state: Mutex::new(State::new(search.places, search.default, known)),
         })
     }
@@ -99,8 +100,8 @@ impl Discovery {
         self.background.spawn(async move {
             let mut pause = FIRST_PAUSE;
             loop {
-                let asked = *search.asking.lock().await;
-                search.ask(asked).await;
+                let asking = Arc::clone(&search.asking).lock_owned().await;
+                search.ask(asking).await;
                 if search.state().is_enough() {
                     return;
                 }
@@ -110,16 +111,21 @@ impl Discovery {
         });
     }
 
-    /// Asks again, for somebody who misses an environment or looks at a page. Nothing is asked
-    /// again within 30 s. The question goes on if its caller goes away.
+    /// Asks again, for a request that names an unknown environment or for a page. AWS is not
+    /// asked again within 30 s. The question continues if its caller goes away; callers that
+    /// come meanwhile wait for its answer and leave nothing behind.
     pub async fn look_again(self: &Arc<Self>) {
+        let Ok(asking) = Arc::clone(&self.asking).try_lock_owned() else {
+            drop(self.asking.lock().await);
+            return;
+        };
+        if asking.is_some_and(|then| then.age(Moment::now()) <= NEWS) {
+            return;
+        }
         let search = Arc::clone(self);
         let (tell, told) = oneshot::channel::<()>();
         self.background.spawn(async move {
-            let asked = *search.asking.lock().await;
-            if asked.is_none_or(|then| then.age(Moment::now()) > NEWS) {
-                search.ask(asked).await;
-            }
+            search.ask(asking).await;
             drop(tell);
         });
         // a sender that is gone has asked
@@ -136,12 +142,8 @@ impl Discovery {
         self.state().places()
     }
 
-    /// Asks all places at once, unless somebody has since `before`.
-    async fn ask(self: &Arc<Self>, before: Option<Moment>) {
-        let mut asking = self.asking.lock().await;
-        if *asking != before {
-            return;
-        }
+    /// Asks all places at once.
+    async fn ask(&self, mut asking: OwnedMutexGuard<Option<Moment>>) {
         *asking = Some(Moment::now());
         let configured = self.state().configured();
         let taken = with_regions(self.control.as_ref(), configured, self.limit).await;

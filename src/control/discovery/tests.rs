@@ -11,6 +11,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 struct Cloud {
     regions: Mutex<BTreeMap<String, Vec<String>>>,
     questions: AtomicUsize,
+    /// AWS does not answer while this is held.
+    silent: AsyncMutex<()>,
 }
 
 impl Cloud {
@@ -54,6 +56,7 @@ impl ControlPlane for Cloud {
     fn list_environments<'a>(&'a self, any: &'a Environment) -> Reply<'a, Vec<String>> {
         Box::pin(async {
             self.questions.fetch_add(1, Ordering::Relaxed);
+            drop(self.silent.lock().await);
             let region = self.region(any).await?;
             let names = self.regions.lock().unwrap().get(&region).cloned();
             match names {
@@ -225,6 +228,29 @@ async fn many_at_once_are_one_question_and_soon_after_none() {
         stand.search.places()[0].region.as_deref(),
         Some("eu-west-1")
     );
+}
+
+#[tokio::test]
+async fn callers_of_a_slow_aws_leave_no_task_behind() {
+    let stand = Stand::new(&[None], Vec::new());
+    stand.cloud.has("eu-west-1", &["prod"]);
+    let silent = stand.cloud.silent.lock().await;
+    for _ in 0..20 {
+        let asking = stand.search.look_again();
+        drop(tokio::time::timeout(Duration::ZERO, asking).await);
+    }
+    let tasks = tokio::runtime::Handle::current()
+        .metrics()
+        .num_alive_tasks();
+    assert_eq!(tasks, 1, "the question itself");
+
+    // whoever stays gets the answer to it
+    let waiting = async {
+        stand.search.look_again().await;
+        assert_eq!(stand.locals(), ["prod"]);
+    };
+    tokio::join!(waiting, async { drop(silent) });
+    assert_eq!(stand.questions(), 1);
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use anstream::adapter::strip_str;
 use std::borrow::Cow;
 
 /// A stream without its noise, and the noise.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
+#[derive(Default, Clone, PartialEq, Eq)]
 pub(super) struct Clean {
     /// The lines that are no noise, as they were but for escape sequences.
     pub(super) kept: String,

@@ -15,7 +15,7 @@ pub use result::{CliResult, Succeeded};
 pub use wire::OutputError;
 pub(super) use wire::is_load_balancers;
 
-use crate::names::AirflowVersion;
+use crate::names::{AirflowVersion, debug_only};
 use bytes::Bytes;
 use clean::Holds;
 use http::StatusCode;
@@ -34,7 +34,7 @@ pub struct Asked {
 }
 
 /// What a command printed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct CliOutput {
     /// Its standard output, decoded.
     pub stdout: String,
@@ -46,6 +46,8 @@ pub struct CliOutput {
     pub reason: Option<String>,
     asked: Asked,
 }
+
+debug_only!(CliOutput: succeeded);
 
 impl CliOutput {
     /// Reads MWAA's JSON.

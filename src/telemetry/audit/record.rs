@@ -1,6 +1,6 @@
 //! One line of the audit log.
 
-use crate::names::{Caller, Entry, Peer, RequestId};
+use crate::names::{Caller, Entry, Peer, RequestId, debug_only};
 use crate::runtime::Moment;
 use serde::Serialize;
 use std::fmt::Write as _;
@@ -8,7 +8,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 /// One command: who, when, what, and what became of it. What the client wrote is in
 /// `arguments` alone.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Clone, Serialize)]
 pub struct Record {
     /// When it was asked for; RFC 3339, UTC.
     time: String,
@@ -54,6 +54,8 @@ pub struct Record {
     #[serde(skip_serializing_if = "Option::is_none")]
     duration_ms: Option<u64>,
 }
+
+debug_only!(Record: time, request_id, uid, pid, environment, command, options, outcome, fault);
 
 impl Record {
     /// A record of a request that has just come.

@@ -19,7 +19,6 @@ pub(super) struct Writer {
     loss: Arc<Loss>,
 }
 
-#[derive(Debug)]
 enum Message {
     Line(Vec<u8>, Option<oneshot::Sender<bool>>),
     Flush(SyncSender<()>),

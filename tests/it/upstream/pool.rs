@@ -1,7 +1,7 @@
 //! Reuse of connections, and commands that meet one which has died.
 
 use super::{ONE_THREAD, settled};
-use crate::support::{Harness, all, soon, timed};
+use crate::support::{Client, Harness, Puppet, all, soon, timed};
 use mwaa_gateway::emulator::WebFault;
 use std::time::Duration;
 
@@ -107,4 +107,43 @@ async fn a_connection_that_was_idle_for_long_takes_no_new_command() {
     harness.passes(Duration::from_secs(1)).await;
     assert_eq!(harness.command("version").await.status, 200);
     assert_eq!(harness.journal().web_connections(), 2);
+}
+
+/// Nobody asks for anything any more: what is too old is closed all the same.
+#[tokio::test]
+async fn an_idle_connection_is_closed_without_another_request() {
+    let mut server = Puppet::start().await;
+    let extra = format!("{}limits.pool_idle = \"1s\"", server.config());
+    let harness = Harness::configured(&extra).await;
+    // the second shows that the next eviction is planned
+    for _ in 0..2 {
+        let mut connection = answered(&harness, &mut server).await;
+        assert_eq!(connection.rest().await, b"");
+    }
+}
+
+#[tokio::test]
+async fn an_idle_connection_that_the_web_server_closes_is_closed_here_too() {
+    let mut server = Puppet::start().await;
+    let harness = Harness::configured(server.config()).await;
+    let mut connection = answered(&harness, &mut server).await;
+    connection.finish().await;
+    assert_eq!(connection.rest().await, b"");
+}
+
+/// A connection that has served one command.
+async fn answered(harness: &Harness, server: &mut Puppet) -> Client {
+    let mut client = harness.connect().await;
+    client.send(harness.request("version")).await;
+    let mut connection = server.next().await;
+    connection.head().await;
+    connection.bytes("version".len()).await;
+    let body = "{\"stdout\":\"\",\"stderr\":\"\"}";
+    let reply = format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    connection.send(reply).await;
+    assert_eq!(client.response().await.status, 200);
+    connection
 }
