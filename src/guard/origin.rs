@@ -76,13 +76,7 @@ fn check_other(
         Provenance::Program | Provenance::OwnPage => true,
         Provenance::Typed => safe,
         // a link on another page may lead here, but must not sign anybody out
-        Provenance::Elsewhere => {
-            let link = *method == Method::GET && fetch.is_visit();
-            // scripts send a Referer by habit, and so did browsers without fetch metadata
-            let unsaid =
-                safe && fetch.site.is_none() && fetch.dest.is_none() && !fetch.has_origin;
-            (link || unsaid) && !target.signs_out()
-        }
+        Provenance::Elsewhere => fetch.is_link(method) && !target.signs_out(),
     };
     if passes {
         Ok(())

@@ -1,6 +1,7 @@
 //! The management address: health, metrics and status, on a loopback socket of its own. It
 //! never dials anything and is never on the listener.
 
+use crate::names::{FetchMetadata, Provenance};
 use crate::runtime::Background;
 use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
@@ -133,15 +134,11 @@ fn answer(view: &dyn View, head: &Parts) -> Response<Full<Bytes>> {
 }
 
 /// Whether a page of another site asks, and not a person who follows a link: its script could
-/// run what it is given. Probes and scrapers send no fetch metadata.
+/// run what it is given. Probes and scrapers are no browsers.
 fn is_foreign_page(head: &Parts) -> bool {
-    let says =
-        |name: &str, value: &str| head.headers.get(name).is_some_and(|said| said == value);
-    let own = says("sec-fetch-site", "same-origin") || says("sec-fetch-site", "none");
-    let followed = head.method == Method::GET
-        && says("sec-fetch-mode", "navigate")
-        && says("sec-fetch-dest", "document");
-    head.headers.contains_key("sec-fetch-site") && !own && !followed
+    let fetch = FetchMetadata::read(&head.headers, false);
+    let elsewhere = fetch.provenance() == Provenance::Elsewhere;
+    fetch.is_ahead || (elsewhere && !fetch.is_link(&head.method))
 }
 
 fn text(status: StatusCode, body: String) -> Response<Full<Bytes>> {

@@ -1,6 +1,7 @@
 //! What a browser says about a request: Fetch Metadata (W3C), `Sec-Purpose` (Fetch standard),
 //! `Origin` and `Referer`. Read once, into values; no other code reads these fields.
 
+use http::Method;
 use http::header::{HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, REFERER};
 
 /// What a browser says about a request. A program says nothing, or only a mode: Node's `fetch`
@@ -142,6 +143,18 @@ impl FetchMetadata {
     /// Whether a window goes there, as by a link, an address or a form.
     pub fn is_visit(&self) -> bool {
         self.mode == Some(Mode::Navigate) && self.dest == Some(Dest::Document)
+    }
+
+    /// Whether another page may cause this request: it is a link that somebody follows. A
+    /// reader that says nothing but a referrer is taken for a script, or for a browser of before
+    /// fetch metadata.
+    pub fn is_link(&self, method: &Method) -> bool {
+        let unsaid = self.site.is_none() && self.dest.is_none() && !self.has_origin;
+        match *method {
+            Method::GET => self.is_visit() || unsaid,
+            Method::HEAD | Method::OPTIONS => unsaid,
+            _ => false,
+        }
     }
 
     /// Where the request comes from.
