@@ -72,7 +72,14 @@ impl HostRules {
         } else {
             Cow::Borrowed(host)
         };
-        if let Some(authority) = head.uri.authority()
+        let authority = head.uri.authority();
+        if authority.is_some_and(|authority| authority.as_str().contains('@')) {
+            // it may hold a password, which no reply and no log line repeats (RFC 9110 4.2.4)
+            return Err(GuardError::Malformed(
+                "the target contains a user name or password",
+            ));
+        }
+        if let Some(authority) = authority
             && !authority.as_str().eq_ignore_ascii_case(&host)
         {
             return Err(GuardError::ForeignHost {

@@ -55,6 +55,12 @@ async fn unclear_targets_are_refused_not_repaired() {
             foreign,
         ),
         (
+            "a password in the target",
+            post("http://me:pw-canary@HOST/aws_mwaa/cli", ""),
+            &[400],
+            malformed,
+        ),
+        (
             "C-03",
             "CONNECT 169.254.169.254:80 HTTP/1.1\r\nHost: HOST\r\n\r\n".to_owned(),
             &[405],
@@ -84,6 +90,11 @@ async fn unclear_targets_are_refused_not_repaired() {
         ),
     ]);
     all_refused(&harness, &refusals).await;
+    let told = harness.manage("/status").await.text();
+    assert!(
+        told.contains("request.malformed") && !told.contains("pw-canary"),
+        "{told}"
+    );
 
     // every 405 says what would do (RFC 9110 section 15.5.6)
     for request in [bare("GET", "/aws_mwaa/cli", ""), bare("TRACE", "/x", "")] {
