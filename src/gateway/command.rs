@@ -9,7 +9,7 @@ use crate::credential::Keyed;
 use crate::names::Fault;
 use crate::policy;
 use crate::queue::{QueueError, Seated, Ticket};
-use crate::reply::{self, Asked, CliForm, Reply};
+use crate::reply::{self, Asked, CliForm, Reply, ReplyStream};
 use crate::route::Routed;
 use crate::upstream::{Answered, UpstreamError};
 use bytes::Bytes;
@@ -42,7 +42,7 @@ pub(super) async fn cli(
     };
     trail.passed(&permitted);
     trail.on_record(sweeper).await.map_err(boxed)?;
-    let course = Course::of(&permitted, trail);
+    let course = Course::of(&permitted, trail, &corridor.tasks);
     let ticket = shared
         .queues
         .line_up(permitted)
@@ -56,7 +56,10 @@ pub(super) async fn cli(
     let reply = reply::command(answered, form, &asked, id, limits.cli_output)
         .await
         .map_err(boxed)?;
-    trail.heard(reply::succeeded(&reply));
+    match reply.body() {
+        ReplyStream::Upstream(_) => trail.streams(),
+        _ => trail.heard(reply::succeeded(&reply)),
+    }
     Ok(reply)
 }
 
@@ -111,9 +114,11 @@ async fn run(
     let seated = seated.map_err(|error| course.failed(error))?;
     course.seated(seated.run());
     let audience = course.audience();
-    let keyed = corridor.shared.broker.key(seated).await;
-    let keyed = keyed.map_err(|error| course.failed(error))?;
-    let answered = exchange(corridor, keyed, course).await.map_err(boxed);
+    let answered = match corridor.shared.broker.key(seated).await {
+        Ok(keyed) => exchange(corridor, keyed, course).await.map_err(boxed),
+        Err(error) => Err(course.failed(error)),
+    };
+    // on every way out, or the client would be said to have left
     audience.served();
     answered
 }

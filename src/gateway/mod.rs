@@ -3,6 +3,7 @@
 mod command;
 mod course;
 mod dead_session;
+mod delivery;
 mod health;
 mod note;
 mod out_of_reach;
@@ -13,6 +14,7 @@ mod trail;
 mod web;
 mod whole_body;
 
+pub use delivery::Delivery;
 pub use health::Trouble;
 pub use sign_in_pages::Visits;
 pub use whole_body::BodyError;
@@ -28,6 +30,7 @@ use crate::route::{self, Destination, Kind};
 use crate::runtime::{LocalTasks, Sweeper, uptime};
 use crate::telemetry::{Audit, Metrics, Refusals};
 use crate::upstream::Upstream;
+use http::Response;
 use note::Note;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -122,22 +125,17 @@ pub struct Corridor {
 /// A refusal or failure of any room.
 type Refused = Box<dyn Fault>;
 
-/// Answers one request.
-pub async fn handle(corridor: Rc<Corridor>, arrived: Arrived) -> Reply {
+/// Answers one request. The response's body counts and logs it at its end.
+pub async fn handle(corridor: Rc<Corridor>, arrived: Arrived) -> Response<Delivery> {
     let started = uptime();
     let note = Note::of(&arrived, &corridor.shared);
     let (reply, kind) = match walk(&corridor, arrived, &note).await {
         Ok((reply, kind)) => (reply, kind),
         Err(refused) => (note.refused(&corridor.shared, refused.as_ref()), "fault"),
     };
-    let (id, method) = (note.id(), note.method());
     let took = uptime().saturating_sub(started);
-    corridor
-        .shared
-        .metrics
-        .request(kind, reply.status().as_u16(), took);
-    tracing::debug!(%id, %method, kind, status = reply.status().as_u16(), ?took, "answered");
-    reply
+    let status = reply.status().as_u16();
+    reply.map(|stream| Delivery::new(stream, kind, status, took, note, corridor))
 }
 
 async fn walk(

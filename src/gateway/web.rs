@@ -68,7 +68,7 @@ async fn exchange(
 ) -> Result<(SignedIn, Answered), Lost> {
     let (broker, again) = (&corridor.shared.broker, payload.again());
     let mut answered = forward(corridor, &signed, payload).await?;
-    let Some(death) = cause_of_death(&signed, &mut answered).await else {
+    let Some(death) = dead(&signed, &mut answered).await? else {
         return Ok((signed, answered));
     };
     drop(answered);
@@ -82,10 +82,14 @@ async fn exchange(
     };
     let again = again.ok_or_else(|| boxed(SessionExpired))?;
     let mut answered = forward(corridor, &signed, again).await?;
-    match cause_of_death(&signed, &mut answered).await {
+    match dead(&signed, &mut answered).await? {
         None => Ok((signed, answered)),
         Some(death) => Err(lost(boxed(login_loop(&death.cause)), death)),
     }
+}
+
+async fn dead(signed: &SignedIn, answered: &mut Answered) -> Result<Option<Death>, Refused> {
+    cause_of_death(signed, answered).await.map_err(boxed)
 }
 
 async fn forward(

@@ -2,14 +2,14 @@
 
 use super::answered::{Answered, Unanswered};
 use super::dial::dial;
-use super::idle::{Connection, Idle, Lease};
+use super::idle::{Connection, Idle};
 use super::payload::{Payload, UploadFate};
 use super::{Settings, Trusts, UpstreamError, request};
 use crate::credential::{Keyed, SignedIn};
 use crate::names::Entry;
 use crate::runtime::{LocalTasks, Moment, Sweeper};
 use bytes::Bytes;
-use http::{Method, Request, StatusCode};
+use http::{Method, Request};
 use std::fmt;
 use std::io;
 use std::rc::Rc;
@@ -79,7 +79,7 @@ impl Upstream {
             .deliver(request, &entry, &host, limit, fresh, &departs)
             .await;
         match delivered {
-            Ok((response, lease)) => Ok(Answered::new(response, lease, inner, Some(keyed))),
+            Ok(answered) => Ok(answered.holding(keyed)),
             Err(error) => Err(Box::new(Unanswered { error, keyed })),
         }
     }
@@ -110,10 +110,12 @@ impl Upstream {
                 Some(fate @ (UploadFate::Broken | UploadFate::Silent | UploadFate::TooLarge)),
             ) => Err(UpstreamError::Upload(fate)),
             (Err(error), _) => Err(error),
-            (Ok((response, mut lease)), fate) => {
+            (Ok(mut answered), fate) => {
                 // a reply before the end of the request: nobody may use the connection after it
-                lease.spent = fate.is_some_and(|fate| fate != UploadFate::Complete);
-                Ok(Answered::new(response, lease, inner, None))
+                if fate.is_some_and(|fate| fate != UploadFate::Complete) {
+                    answered.spend_connection();
+                }
+                Ok(answered)
             }
         }
     }
@@ -135,7 +137,7 @@ impl Inner {
         limit: Duration,
         fresh: bool,
         departs: &dyn Fn(),
-    ) -> Result<(http::Response<hyper::body::Incoming>, Lease), UpstreamError> {
+    ) -> Result<Answered, UpstreamError> {
         let mut spare = spare(&request);
         let mut again = fresh;
         loop {
@@ -160,12 +162,8 @@ impl Inner {
                 }
                 (Err(error), _) => return Err(error),
                 (Ok(Exchanged::Reply(response)), _) => {
-                    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-                        return Err(UpstreamError::Switched {
-                            host: host.to_string(),
-                        });
-                    }
-                    return Ok((response, self.idle.lease(entry.id, connection)));
+                    let lease = self.idle.lease(entry.id, connection);
+                    return Answered::begin(response, lease, host, self).await;
                 }
                 (Ok(Exchanged::Unwritten(unwritten, _error)), left) if reused => {
                     (request, spare) = (unwritten, left);
@@ -228,7 +226,7 @@ impl Inner {
             Ok(Ok(exchanged)) => Ok(exchanged),
             Ok(Err(source)) => Err(UpstreamError::Broken {
                 host: host.to_owned(),
-                source,
+                source: source.into(),
             }),
             Err(_elapsed) => Err(UpstreamError::Timeout {
                 host: host.to_owned(),

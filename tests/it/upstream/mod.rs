@@ -2,6 +2,7 @@
 
 mod broken;
 mod certificates;
+mod cut;
 mod pool;
 mod whole;
 
