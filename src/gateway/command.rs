@@ -78,6 +78,7 @@ fn events(
         match last_line(&corridor, ticket, asked, &course, note.trail()).await {
             Ok(line) => line,
             Err(fault) => {
+                corridor.shared.reach.failed(&entry, fault.as_ref());
                 let fault = Box::pin(out_of_reach::explain(&corridor, &entry, fault)).await;
                 note.tell(&corridor.shared, fault.as_ref());
                 reply::fault_line(fault.as_ref(), id)
@@ -131,10 +132,14 @@ fn exchange(
     course: &Rc<Course>,
 ) -> impl Future<Output = Result<Answered, UpstreamError>> + use<> {
     let (task, until_the_end) = (Rc::clone(corridor), Rc::clone(course));
+    let entry = Arc::clone(keyed.seated().entry());
     let sent = async move {
         let answered = send(&task, keyed, &until_the_end).await;
         match &answered {
-            Ok(answered) => until_the_end.ended(End::Answered(answered.status().as_u16())),
+            Ok(answered) => {
+                task.shared.reach.works(&entry);
+                until_the_end.ended(End::Answered(answered.status().as_u16()));
+            }
             Err(error) => until_the_end.ended(End::of(error)),
         }
         answered

@@ -98,9 +98,10 @@ impl Drop for Delivery {
             self.note.trail().delivered();
         }
         // what a client saw of a reply that broke off is not the status that it began with
-        let (kind, status) = match self.broken {
-            true => ("fault", code::UPSTREAM_BROKEN.status.as_u16()),
-            false => (self.kind, self.status),
+        let (kind, status) = if self.broken {
+            ("fault", code::UPSTREAM_BROKEN.status.as_u16())
+        } else {
+            (self.kind, self.status)
         };
         let metrics = &self.corridor.shared.metrics;
         metrics.request(kind, status, self.took);

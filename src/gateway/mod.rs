@@ -15,7 +15,7 @@ mod web;
 mod whole_body;
 
 pub use delivery::Delivery;
-pub use health::Trouble;
+pub use health::{Reach, Trouble};
 pub use sign_in_pages::Visits;
 pub use whole_body::BodyError;
 
@@ -53,6 +53,8 @@ pub struct Shared {
     pub broker: Arc<Broker>,
     /// The visits to login pages.
     pub visits: Visits,
+    /// The web servers out of reach.
+    pub reach: Reach,
     /// The counters.
     pub metrics: Arc<Metrics>,
     /// The audit log, if there is one.
@@ -171,7 +173,10 @@ async fn walk(
     match replied {
         Ok(reply) => Ok((reply, kind.word())),
         // boxed, so that not every request has room for it
-        Err(fault) => Err(Box::pin(out_of_reach::explain(corridor, &entry, fault)).await),
+        Err(fault) => {
+            shared.reach.failed(&entry, fault.as_ref());
+            Err(Box::pin(out_of_reach::explain(corridor, &entry, fault)).await)
+        }
     }
 }
 

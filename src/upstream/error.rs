@@ -73,6 +73,13 @@ impl UpstreamError {
     }
 }
 
+impl UpstreamError {
+    /// Whether there was no connection to write to: the host may be there no more.
+    pub fn is_unsent(&self) -> bool {
+        matches!(self, Self::Tls { .. } | Self::Unreachable { .. })
+    }
+}
+
 impl fmt::Display for UpstreamError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
