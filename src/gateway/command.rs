@@ -26,7 +26,7 @@ pub(super) async fn cli(
     let (shared, sweeper, trail) = (&corridor.shared, &corridor.sweeper, note.trail());
     trail.goes_to(routed.entry());
     let (limits, body) = (&shared.limits, routed.admitted_mut().body_mut());
-    let bytes = whole_body::read(body, limits.cli_body, limits.body_idle, sweeper)
+    let bytes = whole_body::read(body, limits.cli_body, limits.body, sweeper)
         .await
         .map_err(boxed)?;
     let command = policy::Command::read(&bytes).map_err(boxed)?;

@@ -27,7 +27,7 @@ use crate::names::{Entrance, EnvName, Fault, Known};
 use crate::queue::Queues;
 use crate::reply::Reply;
 use crate::route::{self, Destination, Kind};
-use crate::runtime::{LocalTasks, Sweeper, uptime};
+use crate::runtime::{LocalTasks, Pace, Sweeper, uptime};
 use crate::telemetry::{Audit, Metrics, Refusals};
 use crate::upstream::Upstream;
 use http::Response;
@@ -105,8 +105,8 @@ pub struct Limits {
     pub cli_body: usize,
     /// The longest body of a REST or UI request, in bytes.
     pub request_body: usize,
-    /// Silence within a request body.
-    pub body_idle: Duration,
+    /// How a request body may arrive.
+    pub body: Pace,
     /// The largest decoded output, in bytes.
     pub cli_output: usize,
 }

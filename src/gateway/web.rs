@@ -183,13 +183,12 @@ async fn forward(
 /// passed on as it comes.
 pub(super) async fn payload(corridor: &Corridor, mut body: Body) -> Result<Payload, BodyError> {
     let (limits, sweeper) = (&corridor.shared.limits, &corridor.sweeper);
-    let idle = limits.body_idle;
     if body.is_end_stream() {
         return Ok(Payload::Whole(bytes::Bytes::new()));
     }
     let hint = body.size_hint();
     if hint.upper().is_some_and(|upper| upper <= SHORT as u64) {
-        return whole_body::read(&mut body, SHORT, idle, sweeper)
+        return whole_body::read(&mut body, SHORT, limits.body, sweeper)
             .await
             .map(Payload::Whole);
     }
@@ -199,7 +198,8 @@ pub(super) async fn payload(corridor: &Corridor, mut body: Body) -> Result<Paylo
         });
     }
     let limit = limits.request_body as u64;
-    Ok(Payload::Stream(Upload::new(body, limit, idle, sweeper)))
+    let upload = Upload::new(body, limit, limits.body, sweeper);
+    Ok(Payload::Stream(Box::new(upload)))
 }
 
 /// The session died under a request whose body is not there any more.

@@ -1,13 +1,12 @@
-//! Reads a request body whole: bounded in size, bounded in silence.
+//! Reads a request body whole: bounded in size and in time.
 
 use crate::guard::Body;
 use crate::names::{Code, Fault, code};
-use crate::runtime::Sweeper;
+use crate::runtime::{Pace, Sweeper, uptime};
 use bytes::{Bytes, BytesMut};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use std::fmt;
-use std::time::Duration;
 
 /// A request body that was not read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,7 +14,7 @@ use std::time::Duration;
 pub enum BodyError {
     /// It ended before its length, or its chunks are broken.
     Broken,
-    /// Nothing came for too long.
+    /// Nothing came for too long, or it came too slowly.
     Timeout,
     /// It is longer than the limit.
     TooLarge {
@@ -50,11 +49,11 @@ impl Fault for BodyError {
     }
 }
 
-/// Reads it, at most `limit` bytes, with pauses of at most `idle`. Trailers are dropped.
+/// Reads it, at most `limit` bytes, at this pace. Trailers are dropped.
 pub(super) async fn read(
     body: &mut Body,
     limit: usize,
-    idle: Duration,
+    pace: Pace,
     sweeper: &Sweeper,
 ) -> Result<Bytes, BodyError> {
     let too_large = BodyError::TooLarge { limit };
@@ -63,9 +62,10 @@ pub(super) async fn read(
     }
     let mut first: Option<Bytes> = None;
     let mut rest = BytesMut::new();
+    let mut begun = None;
     loop {
         let frame = sweeper
-            .within(idle, body.frame())
+            .within(pace.idle, body.frame())
             .await
             .map_err(|_elapsed| BodyError::Timeout)?;
         let Some(frame) = frame else { break };
@@ -76,10 +76,16 @@ pub(super) async fn read(
         if so_far + data.len() > limit {
             return Err(too_large);
         }
-        match &first {
+        if first.is_none() {
             // nearly every body comes in one piece and is never copied
-            None => first = Some(data),
-            Some(_) => rest.extend_from_slice(&data),
+            first = Some(data);
+            continue;
+        }
+        rest.extend_from_slice(&data);
+        let now = uptime();
+        let waited = now.saturating_sub(*begun.get_or_insert(now));
+        if !pace.is_kept((so_far + data.len()) as u64, waited) {
+            return Err(BodyError::Timeout);
         }
     }
     let first = first.unwrap_or_default();

@@ -3,17 +3,20 @@
 use super::answered::{Answered, Unanswered};
 use super::dial::dial;
 use super::idle::{Connection, Idle};
-use super::payload::{Payload, UploadFate};
+use super::payload::{Payload, Progress, UploadFate};
 use super::{Settings, Trusts, UpstreamError, request};
 use crate::credential::{Keyed, SignedIn};
 use crate::names::Entry;
-use crate::runtime::{LocalTasks, Moment, Sweeper};
+use crate::runtime::{Elapsed, LocalTasks, Moment, Sweeper, uptime};
 use bytes::Bytes;
 use http::{Method, Request};
 use std::fmt;
+use std::future::poll_fn;
 use std::io;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 /// The wire out of one worker thread. Clones share it.
@@ -95,15 +98,12 @@ impl Upstream {
         let entry = signed.passage().entry();
         let host = signed.session().host();
         let limit = inner.settings.first_byte;
-        let fate = match &payload {
-            Payload::Stream(upload) => Some(upload.fate()),
-            Payload::Whole(_) => None,
-        };
+        let progress = progress(&payload);
         let request = request::page(signed, payload);
         let delivered = inner
             .deliver(request, entry, host, limit, false, &|| ())
             .await;
-        let fate = fate.map(|fate| fate.get());
+        let fate = progress.map(|progress| progress.fate());
         match (delivered, fate) {
             (
                 Err(_),
@@ -199,6 +199,34 @@ impl Inner {
         })
     }
 
+    /// Waits for the reply, at most `limit` from the last byte of the upload that was passed on:
+    /// a slow upload that makes progress is no slow web server. The upload has limits of its
+    /// own; a web server that takes nothing of it ends here too.
+    async fn after_upload<F: Future>(
+        &self,
+        limit: Duration,
+        progress: &Progress,
+        exchange: F,
+    ) -> Result<F::Output, Elapsed> {
+        let mut exchange = pin!(exchange);
+        let deadline = self.sweeper.deadline();
+        deadline.arm(limit);
+        poll_fn(|cx| {
+            if let Poll::Ready(output) = exchange.as_mut().poll(cx) {
+                return Poll::Ready(Ok(output));
+            }
+            while deadline.poll_expired(cx).is_ready() {
+                let left = (progress.moved() + limit).saturating_sub(uptime());
+                if left.is_zero() {
+                    return Poll::Ready(Err(Elapsed));
+                }
+                deadline.arm(left);
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
     async fn exchange(
         &self,
         connection: &mut Connection,
@@ -208,6 +236,7 @@ impl Inner {
         departs: &dyn Fn(),
     ) -> Result<Exchanged, UpstreamError> {
         let sender = &mut connection.sender;
+        let progress = progress(request.body());
         let exchange = async {
             // a connection just given back may need a turn of its task to be ready
             if let Err(error) = sender.ready().await {
@@ -222,7 +251,11 @@ impl Inner {
                 },
             }
         };
-        match self.sweeper.within(limit, exchange).await {
+        let answered = match progress {
+            None => self.sweeper.within(limit, exchange).await,
+            Some(progress) => self.after_upload(limit, &progress, exchange).await,
+        };
+        match answered {
             Ok(Ok(exchanged)) => Ok(exchanged),
             Ok(Err(source)) => Err(UpstreamError::Broken {
                 host: host.to_owned(),
@@ -233,6 +266,14 @@ impl Inner {
                 after: limit,
             }),
         }
+    }
+}
+
+/// How far the request's body is, if it is passed on as it comes.
+fn progress(payload: &Payload) -> Option<Rc<Progress>> {
+    match payload {
+        Payload::Stream(upload) => Some(upload.progress()),
+        Payload::Whole(_) => None,
     }
 }
 
