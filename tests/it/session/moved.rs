@@ -186,6 +186,7 @@ async fn a_web_server_out_of_reach_is_shown_until_it_answers() {
     let harness = Harness::airflow("2.10.3").await;
     assert_eq!(dags(&harness, "2.10.3").await.status, 200);
     harness.script().cut_web_connections();
+    settled(&harness).await;
     let close = mwaa_gateway::emulator::HandshakeFault::Close;
     harness.script().handshake_fault.always(close);
     let reply = dags(&harness, "2.10.3").await;
