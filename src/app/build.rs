@@ -7,7 +7,7 @@ use crate::config::Config;
 use crate::control::discovery::Search;
 use crate::control::{ControlPlane, Discovery, Sdk, StaticKey, Versions};
 use crate::credential::Broker;
-use crate::gateway::{Front, Listening, Shared, Visits};
+use crate::gateway::{Front, Listening, Reach, Shared, Visits};
 use crate::guard::HostRules;
 use crate::listener::{Address, BindError, Bound, Tls, TlsError, Validity};
 use crate::management::Management;
@@ -178,6 +178,7 @@ pub async fn build(config: Config, extras: &Extras) -> Result<Built, StartError>
         queues: Queues::new(settings::queue(&config), Arc::clone(&metrics)),
         broker,
         visits: Visits::default(),
+        reach: Reach::default(),
         metrics,
         audit,
         refusals: Refusals::default(),

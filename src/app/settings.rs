@@ -5,6 +5,7 @@ use crate::config::{Address, Config};
 use crate::guard::{CallerSecret, Gate, Networks};
 use crate::listener::{self, Door, Tls, TlsFiles};
 use crate::names::{Entrance, Entry, EntryId, EnvName, Environment, ListenerRules, Secret};
+use crate::runtime::Pace;
 use crate::telemetry::audit;
 use crate::{control, credential, gateway, guard, queue, upstream};
 use ipnet::IpNet;
@@ -217,7 +218,10 @@ pub(super) fn corridor(config: &Config) -> gateway::Limits {
     gateway::Limits {
         cli_body: config.limits.cli_body,
         request_body: config.limits.request_body,
-        body_idle: config.limits.body_idle,
+        body: Pace {
+            idle: config.limits.body_idle,
+            rate: config.limits.body_rate,
+        },
         cli_output: config.limits.cli_output,
     }
 }

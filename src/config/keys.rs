@@ -607,6 +607,17 @@ pub(super) static KEYS: &[Key] = &[
     },
     Key {
         table: "limits",
+        name: "body_rate",
+        doc: "Least speed of a request's body, in bytes a second: the average over the time that it is waited for, beyond body_idle.",
+        shown: Shown::Default("\"1KiB\""),
+        kind: Kind::Size {
+            least: 1,
+            most: 1 << 20,
+            slot: |draft| &mut draft.limits.body_rate,
+        },
+    },
+    Key {
+        table: "limits",
         name: "cli_body",
         doc: "Largest body of a CLI request.",
         shown: Shown::Default("\"64KiB\""),
@@ -685,7 +696,7 @@ pub(super) static KEYS: &[Key] = &[
     Key {
         table: "limits",
         name: "upstream_first_byte",
-        doc: "Longest wait for the first byte of a reply of the REST API or the UI.",
+        doc: "Longest wait for the first byte of a reply of the REST API or the UI, from the last byte of the request.",
         shown: Shown::Default("\"60s\""),
         kind: Kind::Duration {
             least: Duration::from_secs(1),

@@ -188,6 +188,8 @@ pub struct Limits {
     pub target_size: usize,
     /// The pause within a request's body.
     pub body_idle: Duration,
+    /// The average of a request's body, in bytes a second.
+    pub body_rate: usize,
     /// The body of a CLI request.
     pub cli_body: usize,
     /// The body of a REST or UI request.

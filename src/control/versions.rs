@@ -2,8 +2,8 @@
 //! and again when the answer has grown old.
 
 use super::{AwsError, Backoff, ControlPlane};
-use crate::names::{AirflowVersion, Code, Entry, EntryId, Fault, code};
-use crate::runtime::{Background, Moment};
+use crate::names::{AirflowVersion, Code, Entry, EntryId, Fault, HostSource, code};
+use crate::runtime::{Background, Moment, uptime};
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
@@ -171,9 +171,13 @@ impl Versions {
         let asked =
             tokio::time::timeout(self.limit, self.control.get_environment(&entry.environment));
         question.note_question();
+        let when = uptime();
         let before = entry.airflow_version();
         let told = match asked.await {
             Ok(Ok(described)) => {
+                if let Some(host) = &described.webserver_host {
+                    entry.hosts.named(HostSource::Description, host, when);
+                }
                 entry.learn(described, Moment::now().wall());
                 entry.airflow_version().ok_or_else(|| self.silent(entry).0)
             }

@@ -32,6 +32,11 @@ pub enum LoginError {
         /// The cookie that was looked for.
         cookie: &'static str,
     },
+    /// Airflow has ended sessions that it had accepted, one after the other.
+    Restless {
+        /// What it said of the last one.
+        reply: String,
+    },
     /// The web server refused the web token.
     Refused {
         /// The web server.
@@ -52,6 +57,10 @@ impl fmt::Display for LoginError {
             Self::Loop { reply } => write!(
                 f,
                 "Airflow refuses the session that it has just given ({reply})"
+            ),
+            Self::Restless { reply } => write!(
+                f,
+                "Airflow keeps ending sessions that it had accepted ({reply})"
             ),
             Self::NoCookie {
                 host,
@@ -82,7 +91,7 @@ impl Fault for LoginError {
             Self::Garbled { .. } | Self::NoCookie { .. } | Self::Refused { .. } => {
                 &code::LOGIN_FAILED
             }
-            Self::Loop { .. } => &code::LOGIN_LOOP,
+            Self::Loop { .. } | Self::Restless { .. } => &code::LOGIN_LOOP,
             Self::Wire(fault) => fault.code(),
         }
     }
@@ -96,14 +105,15 @@ impl Fault for LoginError {
             Self::Garbled { .. }
             | Self::Loop { .. }
             | Self::NoCookie { .. }
-            | Self::Refused { .. } => self.code().advice.into(),
+            | Self::Refused { .. }
+            | Self::Restless { .. } => self.code().advice.into(),
         }
     }
 
     fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Wire(fault) => fault.retry_after(),
-            Self::Loop { .. } => Some(Duration::from_secs(10)),
+            Self::Loop { .. } | Self::Restless { .. } => Some(Duration::from_secs(10)),
             Self::Garbled { .. } | Self::NoCookie { .. } | Self::Refused { .. } => None,
         }
     }
@@ -128,7 +138,8 @@ impl MintError {
             Self::Login(
                 LoginError::Garbled { .. }
                 | LoginError::Loop { .. }
-                | LoginError::NoCookie { .. },
+                | LoginError::NoCookie { .. }
+                | LoginError::Restless { .. },
             ) => false,
         }
     }

@@ -106,6 +106,26 @@ impl<S: Source> Flights<S> {
         self.wait(&slot, watch).await
     }
 
+    /// Another one than `used`, which could not be brought to its web server; `None` if there
+    /// is none to be had now.
+    pub(super) async fn replace(
+        self: &Arc<Self>,
+        entry: &Arc<Entry>,
+        used: &Arc<S::Item>,
+    ) -> Option<Arc<S::Item>> {
+        let slot = self.slot(entry.id);
+        let watch = match slot.replace(used, Moment::now())? {
+            Step::Use(live) => return Some(live),
+            Step::Wait(watch) => watch,
+            Step::Make(generation, sender, watch) => {
+                self.fly(Arc::clone(&slot), entry, generation, sender, Patience::Once);
+                watch
+            }
+            Step::Refuse(..) => return None,
+        };
+        self.wait(&slot, watch).await.ok()
+    }
+
     async fn wait(
         &self,
         slot: &Slot<S::Item>,

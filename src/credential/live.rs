@@ -76,6 +76,11 @@ impl Live {
         &self.host_field
     }
 
+    /// When it was asked for.
+    pub(super) fn asked(&self) -> Moment {
+        self.asked
+    }
+
     /// How old the token is.
     pub fn age(&self, now: Moment) -> Duration {
         self.asked.age(now)
@@ -83,14 +88,17 @@ impl Live {
 }
 
 impl Perishable for Live {
-    const RENEWALS: u32 = 5;
-
     fn is_usable(&self, now: Moment) -> bool {
         self.asked.age(now) < self.usable
     }
 
     fn is_due(&self, now: Moment) -> bool {
         self.asked.age(now) >= self.refresh_at
+    }
+
+    /// A token costs one call, and its refusals are not followed.
+    fn was_accepted(&self) -> bool {
+        true
     }
 }
 

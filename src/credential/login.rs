@@ -5,8 +5,8 @@ use super::flights::{Making, Source};
 use super::host::believed;
 use super::session::Session;
 use crate::control::{AwsError, AwsErrorKind, ControlPlane, WebToken};
-use crate::names::{Entry, Fault, Secret, debug_only};
-use crate::runtime::Moment;
+use crate::names::{Entry, Fault, HostSource, Secret, debug_only};
+use crate::runtime::{Moment, uptime};
 use crate::telemetry::Metrics;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use std::fmt;
@@ -57,9 +57,7 @@ impl Source for Logins {
 
     fn make<'a>(&'a self, entry: &'a Entry) -> Making<'a, Session> {
         Box::pin(async move {
-            let environment = &entry.environment;
-            let minted = self.control.create_web_login_token(environment).await?;
-            let host_field = believed(&minted.host, &minted.region, environment)?;
+            let (minted, host_field) = web_token(self.control.as_ref(), entry).await?;
             let form = form(&minted)?;
             // its life may begin as soon as the form is sent
             let asked = Moment::now();
@@ -95,6 +93,19 @@ impl Source for Logins {
     }
 }
 
+/// Asks for a web token, and checks and remembers the host that AWS names with it, which comes
+/// as the `Host` header's value besides.
+pub(super) async fn web_token(
+    control: &dyn ControlPlane,
+    entry: &Entry,
+) -> Result<(WebToken, HeaderValue), AwsError> {
+    let (environment, when) = (&entry.environment, uptime());
+    let minted = control.create_web_login_token(environment).await?;
+    let host_field = believed(&minted.host, &minted.region, environment)?;
+    entry.hosts.named(HostSource::WebToken, &minted.host, when);
+    Ok((minted, host_field))
+}
+
 /// The form of the login route: one field (MWAA User Guide, "Using the Apache Airflow REST API").
 fn form(minted: &WebToken) -> Result<Secret<String>, AwsError> {
     let token = visible(minted)?;
@@ -120,8 +131,7 @@ pub(super) fn visible(minted: &WebToken) -> Result<&str, AwsError> {
 
 /// The address that hands a browser over to the environment's own web server: the token
 /// travels in the fragment, which no server sees.
-pub(super) fn handover(minted: &WebToken, entry: &Entry) -> Result<HeaderValue, AwsError> {
-    believed(&minted.host, &minted.region, &entry.environment)?;
+pub(super) fn handover(minted: &WebToken) -> Result<HeaderValue, AwsError> {
     let (host, token) = (&minted.host, visible(minted)?);
     let (path, query) = ("/aws_mwaa/aws-console-sso", "?login=true#");
     let url = Secret::concat(&["https://", host, path, query, token]);

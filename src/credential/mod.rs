@@ -26,6 +26,7 @@ use crate::telemetry::Metrics;
 use flights::Flights;
 use http::{HeaderMap, HeaderValue};
 use login::Logins;
+use perishable::Perishable as _;
 use std::sync::Arc;
 use std::time::Duration;
 use tokens::CliTokens;
@@ -95,6 +96,11 @@ impl SignedIn {
         &self.passage
     }
 
+    /// The request, without its session.
+    pub fn into_passage(self) -> Passage {
+        self.passage
+    }
+
     /// The session and the host that it is at.
     pub fn session(&self) -> &Session {
         &self.session
@@ -140,7 +146,12 @@ impl Broker {
 
     /// Puts a token to the request: the cached one, else the one being minted, else a new one.
     pub async fn key(&self, seated: Seated) -> Result<Keyed, CredentialError> {
-        let live = self.tokens.obtain(seated.entry()).await?;
+        let entry = seated.entry();
+        let mut live = self.tokens.obtain(entry).await?;
+        if entry.hosts.left(live.host(), live.asked().boot()) {
+            self.tokens.slot(entry.id).discard(&live);
+            live = self.tokens.obtain(entry).await?;
+        }
         Ok(Keyed { seated, live })
     }
 
@@ -162,9 +173,54 @@ impl Broker {
     }
 
     /// Puts a session to the request: the live one, else the one being opened, else a new one.
+    ///
+    /// A session belongs to a host: one whose host AWS names no more is not used.
     pub async fn sign_in(&self, passage: Passage) -> Result<SignedIn, CredentialError> {
-        let session = self.sessions.obtain(passage.entry()).await?;
+        let entry = passage.entry();
+        let mut session = self.sessions.obtain(entry).await?;
+        if is_astray(entry, &session) {
+            self.sessions.slot(entry.id).discard(&session);
+            session = self.sessions.obtain(entry).await?;
+        }
         Ok(SignedIn { passage, session })
+    }
+
+    /// After the session's host could not be reached: the same request with a session that AWS
+    /// and the web server have given since, if one is to be had. Nothing of the request may
+    /// have been written.
+    pub async fn sign_in_elsewhere(&self, signed: SignedIn) -> Option<SignedIn> {
+        let passage = signed.passage;
+        let found = self.sessions.replace(passage.entry(), &signed.session);
+        let session = found.await?;
+        Some(SignedIn { passage, session })
+    }
+
+    /// Whether AWS names another host than the session's by now.
+    pub fn is_astray(&self, signed: &SignedIn) -> bool {
+        is_astray(signed.passage.entry(), &signed.session)
+    }
+
+    /// Whether AWS may be asked now which host the environment has: a few times at once, then
+    /// once in ten seconds.
+    pub fn may_ask_host(&self, entry: &Entry) -> bool {
+        self.sessions.slot(entry.id).may_ask(Moment::now())
+    }
+
+    /// Asks AWS which host the environment has, by `CreateWebLoginToken`, which every identity
+    /// may call that has a session at all; [`is_astray`](Self::is_astray) knows the answer
+    /// then. The question goes on if its caller goes away.
+    pub async fn ask_host(&self, entry: &Arc<Entry>) {
+        let (sender, asked) = oneshot::channel::<()>();
+        let (control, entry) = (Arc::clone(&self.control), Arc::clone(entry));
+        self.background.spawn(async move {
+            if let Err(error) = login::web_token(control.as_ref(), &entry).await {
+                let environment = &entry.environment.local;
+                tracing::warn!(%environment, %error, "cannot ask which host the environment has");
+            }
+            drop(sender);
+        });
+        // a sender that is gone has asked
+        let _done = asked.await;
     }
 
     /// After the web server refused the session: the same request with a new one. A web server
@@ -176,7 +232,13 @@ impl Broker {
     ) -> Result<SignedIn, CredentialError> {
         let slot = self.sessions.slot(signed.passage.entry().id);
         if !slot.refused(&signed.session, Moment::now()) {
-            return Err(login_loop(reply));
+            let reply = reply.to_owned();
+            let error = if signed.session.was_accepted() {
+                LoginError::Restless { reply }
+            } else {
+                LoginError::Loop { reply }
+            };
+            return Err(CredentialError::mint(&Arc::new(error.into()), None));
         }
         self.sign_in(signed.passage).await
     }
@@ -208,15 +270,15 @@ impl Broker {
         let (control, asked) = (Arc::clone(&self.control), Arc::clone(entry));
         let slot = self.sessions.slot(entry.id);
         self.background.spawn(async move {
-            let minted = control.create_web_login_token(&asked.environment).await;
-            let address = minted.and_then(|minted| {
+            let minted = login::web_token(control.as_ref(), &asked).await;
+            let address = minted.and_then(|(minted, _)| {
                 if slot
                     .usable(Moment::now())
                     .is_some_and(|live| live.is_anothers(&minted))
                 {
                     slot.forget();
                 }
-                login::handover(&minted, &asked)
+                login::handover(&minted)
             });
             // the browser may have gone away
             let _unheard = sender.send(address);
@@ -255,6 +317,10 @@ impl Broker {
             failure: slot.standing(now).map(|(error, _)| error),
         }
     }
+}
+
+fn is_astray(entry: &Entry, session: &Session) -> bool {
+    entry.hosts.left(session.host(), session.begun().boot())
 }
 
 /// What a web server does that refuses what it has just given; `reply` is how.

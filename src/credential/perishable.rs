@@ -10,6 +10,8 @@ pub(super) trait Perishable: Send + Sync + 'static {
     /// Whether it should be replaced ahead of its end, if it is in use.
     fn is_due(&self, now: Moment) -> bool;
 
-    /// How often it may be replaced after a refusal.
-    const RENEWALS: u32;
+    /// Whether the web server has ever accepted it. What never was accepted is replaced only
+    /// rarely: a web server that refuses what it has just given must not be asked again and
+    /// again.
+    fn was_accepted(&self) -> bool;
 }

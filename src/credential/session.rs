@@ -13,6 +13,7 @@ use cookie::{Cookie, Expiration};
 use http::header::{DATE, SET_COOKIE};
 use http::{HeaderMap, HeaderValue};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// A session that the login gave. The jar holds nothing else: it starts empty at each login,
@@ -31,6 +32,7 @@ pub struct Session {
     usable: Duration,
     refresh_at: Duration,
     identity: Arc<Identity>,
+    accepted: Arc<AtomicBool>,
 }
 
 debug_only!(Session: host, begun, asked, usable, identity);
@@ -91,6 +93,7 @@ impl Session {
                 iam: minted.iam_identity.clone(),
                 airflow: minted.airflow_identity.clone(),
             }),
+            accepted: Arc::default(),
         })
     }
 
@@ -130,6 +133,19 @@ impl Session {
         &self.host_field
     }
 
+    /// When the login was made.
+    pub(super) fn begun(&self) -> Moment {
+        self.begun
+    }
+
+    /// Notes that the web server has accepted it.
+    pub fn accept(&self) {
+        // written once: all threads read it
+        if !self.was_accepted() {
+            self.accepted.store(true, Ordering::Relaxed);
+        }
+    }
+
     /// Who it belongs to.
     pub fn identity(&self) -> &Arc<Identity> {
         &self.identity
@@ -153,15 +169,16 @@ impl Session {
 }
 
 impl Perishable for Session {
-    /// A web server that refuses what it has just given must not be asked again and again.
-    const RENEWALS: u32 = 1;
-
     fn is_usable(&self, now: Moment) -> bool {
         self.asked.age(now) < self.usable
     }
 
     fn is_due(&self, now: Moment) -> bool {
         self.asked.age(now) >= self.refresh_at
+    }
+
+    fn was_accepted(&self) -> bool {
+        self.accepted.load(Ordering::Relaxed)
     }
 }
 

@@ -31,7 +31,12 @@ struct State<T> {
     flight: Option<Watch<T>>,
     generation: u64,
     backoff: Backoff<MintError>,
+    /// For what the web server has accepted before.
     renewals: Renewals,
+    /// For what it has not.
+    first_renewals: Renewals,
+    /// For questions where the web server is.
+    questions: Renewals,
 }
 
 impl<T: Perishable> Default for Slot<T> {
@@ -42,7 +47,9 @@ impl<T: Perishable> Default for Slot<T> {
                 flight: None,
                 generation: 0,
                 backoff: Backoff::default(),
-                renewals: Renewals::new(T::RENEWALS),
+                renewals: Renewals::new(5),
+                first_renewals: Renewals::new(1),
+                questions: Renewals::new(5),
             }),
         }
     }
@@ -128,11 +135,39 @@ impl<T: Perishable> Slot<T> {
             // somebody has replaced it already: the new one is worth a try
             return true;
         }
-        if !state.renewals.take(now) {
+        if !state.may_renew(used, now) {
             return false;
         }
         self.live.store(None);
         true
+    }
+
+    /// What was used could not be brought to its web server, which may be there no more: what
+    /// to do for another one, or nothing if it is to be left alone. What is live stays until it
+    /// is replaced, since a network may be down for a moment only.
+    pub(super) fn replace(&self, used: &Arc<T>, now: Moment) -> Option<Step<T>> {
+        let mut state = self.lock();
+        if !self.is_live(used) {
+            return self.usable(now).map(Step::Use);
+        }
+        if let Some(flight) = state.in_flight() {
+            return Some(Step::Wait(flight.clone()));
+        }
+        let may = state.backoff.standing(now).is_none() && state.may_renew(used, now);
+        may.then(|| state.take_off())
+    }
+
+    /// Whether AWS may be asked where the web server is.
+    pub(super) fn may_ask(&self, now: Moment) -> bool {
+        self.lock().questions.take(now)
+    }
+
+    /// Lets go of this one, if it is live: it is worth nothing any more.
+    pub(super) fn discard(&self, used: &Arc<T>) {
+        let _state = self.lock();
+        if self.is_live(used) {
+            self.live.store(None);
+        }
     }
 
     /// Replaces what is live by what the web server made of it, unless it has gone since.
@@ -184,6 +219,14 @@ impl<T: Perishable> State<T> {
         self.flight
             .as_ref()
             .filter(|flight| flight.has_changed().is_ok())
+    }
+
+    fn may_renew(&mut self, used: &T, now: Moment) -> bool {
+        if used.was_accepted() {
+            self.renewals.take(now)
+        } else {
+            self.first_renewals.take(now)
+        }
     }
 
     fn take_off(&mut self) -> Step<T> {

@@ -3,7 +3,7 @@
 use super::flights::{Making, Source};
 use super::live::Live;
 use crate::control::ControlPlane;
-use crate::names::Entry;
+use crate::names::{Entry, HostSource};
 use crate::runtime::Moment;
 use crate::telemetry::Metrics;
 use std::sync::Arc;
@@ -26,6 +26,8 @@ impl Source for CliTokens {
             let asked = Moment::now();
             let minted = self.control.create_cli_token(&entry.environment).await?;
             let live = Live::new(&minted, &entry.environment, asked, self.longest)?;
+            let when = asked.boot();
+            entry.hosts.named(HostSource::CliToken, &minted.host, when);
             Ok(live)
         })
     }

@@ -1,11 +1,12 @@
 //! One environment: its host name, its slots, its world, and how AWS describes it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
+use super::fault::FormerHost;
 use super::session::{Dialect, Sessions};
 use super::settings::{HostForm, Seed};
 use super::world::World;
@@ -14,13 +15,21 @@ use super::world::World;
 #[derive(Debug)]
 pub(crate) struct Environment {
     pub(crate) seed: Seed,
-    pub(crate) host: String,
+    hosts: Mutex<Hosts>,
     pub(crate) dialect: Dialect,
     pub(crate) sessions: Sessions,
     pub(crate) world: Arc<World>,
     pub(crate) slots: Arc<Semaphore>,
     status: Mutex<String>,
     created: Duration,
+}
+
+/// The names of an environment's web server.
+#[derive(Debug)]
+struct Hosts {
+    now: Arc<str>,
+    /// Those of its earlier lives, and what became of them.
+    former: Vec<(Arc<str>, FormerHost)>,
 }
 
 /// Where an environment lives.
@@ -67,7 +76,10 @@ impl Environment {
         let world = World::new(&seed.airflow_version);
         world.remember(seed.past_days);
         Self {
-            host: format!("{}{private}.c1.{suffix}", super::made_up::uuid()),
+            hosts: Mutex::new(Hosts {
+                now: format!("{}{private}.c1.{suffix}", super::made_up::uuid()).into(),
+                former: Vec::new(),
+            }),
             dialect: Dialect::of(&seed.airflow_version),
             sessions: Sessions::default(),
             world: Arc::new(world),
@@ -78,15 +90,58 @@ impl Environment {
         }
     }
 
-    /// Every name the web server is reached by.
-    pub(crate) fn hosts(&self) -> impl Iterator<Item = &str> {
-        std::iter::once(self.host.as_str()).chain(self.seed.custom_domain.as_deref())
+    /// The name that AWS gives for the web server.
+    pub(crate) fn host(&self) -> Arc<str> {
+        Arc::clone(&self.lock_hosts().now)
+    }
+
+    /// Whether this is one of the names that the web server is reached by.
+    pub(crate) fn is_called(&self, host: &str) -> bool {
+        let own = |name: &str| name.eq_ignore_ascii_case(host);
+        own(&self.host()) || self.seed.custom_domain.as_deref().is_some_and(own)
+    }
+
+    /// What became of this name, if the web server had it in an earlier life.
+    pub(crate) fn former(&self, host: &str) -> Option<FormerHost> {
+        let hosts = self.lock_hosts();
+        let mut former = hosts.former.iter();
+        former
+            .find(|(name, _)| name.eq_ignore_ascii_case(host))
+            .map(|(_, fate)| *fate)
+    }
+
+    /// The names that a certificate must hold, also after a new life.
+    pub(crate) fn certified(&self) -> impl Iterator<Item = String> {
+        let host = self.host();
+        let any = host
+            .split_once('.')
+            .map(|(_, domain)| format!("*.{domain}"));
+        any.into_iter()
+            .chain([host.to_string()])
+            .chain(self.seed.custom_domain.clone())
+    }
+
+    /// Deletes the environment and makes it anew under the same name: another host, and none of
+    /// the old sessions.
+    pub(crate) fn recreate(&self, old: FormerHost) {
+        self.sessions.clear();
+        let mut hosts = self.lock_hosts();
+        let domain = hosts.now.get(UUID..).unwrap_or_default();
+        let new = format!("{}{domain}", super::made_up::uuid()).into();
+        let former = std::mem::replace(&mut hosts.now, new);
+        hosts.former.push((former, old));
+    }
+
+    fn lock_hosts(&self) -> MutexGuard<'_, Hosts> {
+        self.hosts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Airflow's `base_url`: the name that users know, without the port that a test may use.
     pub(crate) fn base_url(&self) -> String {
-        let host = self.seed.custom_domain.as_deref().unwrap_or(&self.host);
-        format!("https://{host}")
+        match &self.seed.custom_domain {
+            Some(domain) => format!("https://{domain}"),
+            None => format!("https://{}", self.host()),
+        }
     }
 
     /// When it was made, to the second.
@@ -130,9 +185,9 @@ impl Environment {
         let Place { region, account } = place;
         let partition = place.partition();
         let url = if with_scheme {
-            format!("https://{}", self.host)
+            format!("https://{}", self.host())
         } else {
-            self.host.clone()
+            self.host().to_string()
         };
         let service = |id: &str| format!("com.amazonaws.vpce.{region}.vpce-svc-{id}");
         let role = |role: &str| format!("arn:{partition}:iam::{account}:role/{role}");
@@ -189,6 +244,9 @@ impl Environment {
     }
 }
 
+/// The length of a UUID as text.
+const UUID: usize = 36;
+
 /// Whether MWAA would take a name: `[a-zA-Z][0-9a-zA-Z-_]*`, at most 80 characters.
 pub(crate) fn valid_name(name: &str) -> bool {
     name.len() <= 80
@@ -211,7 +269,7 @@ mod tests {
                 host_form,
                 ..Seed::default()
             };
-            let host = Environment::new(seed, region, 4, Duration::ZERO).host;
+            let host = Environment::new(seed, region, 4, Duration::ZERO).host();
             host.split_at(36).1.to_owned()
         };
         assert_eq!(

@@ -48,6 +48,16 @@ pub enum HandshakeFault {
     Hang,
 }
 
+/// What becomes of the host of an environment that was deleted and made anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FormerHost {
+    /// Nobody is there: a connection ends within its TLS handshake.
+    Gone,
+    /// Whoever has the address now answers everything with this status.
+    Status(u16),
+}
+
 /// What can go wrong with a request to the web server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -34,9 +34,8 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
-use tokio_rustls::TlsAcceptor;
 
-pub use fault::{ControlFault, DeadForm, HandshakeFault, Noise, WebFault};
+pub use fault::{ControlFault, DeadForm, FormerHost, HandshakeFault, Noise, WebFault};
 pub use front::{AirflowUrl, RealAirflow};
 pub use identity::{Credential, Role};
 pub use journal::{ControlCall, Journal, TokenKind, WebRequest};
@@ -87,8 +86,7 @@ impl Emulator {
         }
         let mut hosts: Vec<String> = environments
             .iter()
-            .flat_map(Environment::hosts)
-            .map(str::to_owned)
+            .flat_map(Environment::certified)
             .collect();
         hosts.push("localhost".to_owned());
         let certificates = Certificates::make(&hosts, settings.certificate)?;
@@ -118,8 +116,8 @@ impl Emulator {
             }
         });
         servers.spawn(control_plane::serve(aws_listener, Arc::clone(&shared)));
-        let acceptor = TlsAcceptor::from(certificates.server);
-        servers.spawn(web::serve(web_listener, acceptor, Arc::clone(&shared)));
+        let tls = certificates.server;
+        servers.spawn(web::serve(web_listener, tls, Arc::clone(&shared)));
         Ok(Self {
             shared,
             aws,
@@ -178,7 +176,14 @@ impl Emulator {
     /// The web server host of an environment, in MWAA's shape.
     pub fn host(&self, environment: &str) -> Option<String> {
         self.environment(environment)
-            .map(|environment| environment.host.clone())
+            .map(|environment| environment.host().to_string())
+    }
+
+    /// Deletes an environment and makes it anew under its old name, with another host and no
+    /// sessions; false if there is none. `old` is what becomes of the host that it had.
+    pub fn recreate(&self, environment: &str, old: FormerHost) -> bool {
+        let found = self.environment(environment);
+        found.map(|found| found.recreate(old)).is_some()
     }
 
     /// Changes the status that GetEnvironment reports; false if there is no such environment.

@@ -9,7 +9,7 @@ use crate::credential::Keyed;
 use crate::names::Fault;
 use crate::policy;
 use crate::queue::{QueueError, Seated, Ticket};
-use crate::reply::{self, Asked, CliForm, Reply};
+use crate::reply::{self, Asked, CliForm, Reply, ReplyStream};
 use crate::route::Routed;
 use crate::upstream::{Answered, UpstreamError};
 use bytes::Bytes;
@@ -26,7 +26,7 @@ pub(super) async fn cli(
     let (shared, sweeper, trail) = (&corridor.shared, &corridor.sweeper, note.trail());
     trail.goes_to(routed.entry());
     let (limits, body) = (&shared.limits, routed.admitted_mut().body_mut());
-    let bytes = whole_body::read(body, limits.cli_body, limits.body_idle, sweeper)
+    let bytes = whole_body::read(body, limits.cli_body, limits.body, sweeper)
         .await
         .map_err(boxed)?;
     let command = policy::Command::read(&bytes).map_err(boxed)?;
@@ -42,7 +42,7 @@ pub(super) async fn cli(
     };
     trail.passed(&permitted);
     trail.on_record(sweeper).await.map_err(boxed)?;
-    let course = Course::of(&permitted, trail);
+    let course = Course::of(&permitted, trail, &corridor.tasks);
     let ticket = shared
         .queues
         .line_up(permitted)
@@ -56,7 +56,10 @@ pub(super) async fn cli(
     let reply = reply::command(answered, form, &asked, id, limits.cli_output)
         .await
         .map_err(boxed)?;
-    trail.heard(reply::succeeded(&reply));
+    match reply.body() {
+        ReplyStream::Upstream(_) => trail.streams(),
+        _ => trail.heard(reply::succeeded(&reply)),
+    }
     Ok(reply)
 }
 
@@ -75,6 +78,7 @@ fn events(
         match last_line(&corridor, ticket, asked, &course, note.trail()).await {
             Ok(line) => line,
             Err(fault) => {
+                corridor.shared.reach.failed(&entry, fault.as_ref());
                 let fault = Box::pin(out_of_reach::explain(&corridor, &entry, fault)).await;
                 note.tell(&corridor.shared, fault.as_ref());
                 reply::fault_line(fault.as_ref(), id)
@@ -111,9 +115,11 @@ async fn run(
     let seated = seated.map_err(|error| course.failed(error))?;
     course.seated(seated.run());
     let audience = course.audience();
-    let keyed = corridor.shared.broker.key(seated).await;
-    let keyed = keyed.map_err(|error| course.failed(error))?;
-    let answered = exchange(corridor, keyed, course).await.map_err(boxed);
+    let answered = match corridor.shared.broker.key(seated).await {
+        Ok(keyed) => exchange(corridor, keyed, course).await.map_err(boxed),
+        Err(error) => Err(course.failed(error)),
+    };
+    // on every way out, or the client would be said to have left
     audience.served();
     answered
 }
@@ -126,10 +132,14 @@ fn exchange(
     course: &Rc<Course>,
 ) -> impl Future<Output = Result<Answered, UpstreamError>> + use<> {
     let (task, until_the_end) = (Rc::clone(corridor), Rc::clone(course));
+    let entry = Arc::clone(keyed.seated().entry());
     let sent = async move {
         let answered = send(&task, keyed, &until_the_end).await;
         match &answered {
-            Ok(answered) => until_the_end.ended(End::Answered(answered.status().as_u16())),
+            Ok(answered) => {
+                task.shared.reach.works(&entry);
+                until_the_end.ended(End::Answered(answered.status().as_u16()));
+            }
             Err(error) => until_the_end.ended(End::of(error)),
         }
         answered

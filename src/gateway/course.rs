@@ -5,6 +5,7 @@ use crate::names::RequestId;
 use crate::policy::Permitted;
 use crate::queue::{Run, Standing};
 use crate::reply::{Asked, Event};
+use crate::runtime::LocalTasks;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ pub(super) struct Course {
     repeated: Cell<bool>,
     end: RefCell<Option<End>>,
     trail: Trail,
+    tasks: LocalTasks,
 }
 
 /// How a command ended.
@@ -32,7 +34,7 @@ pub(super) enum End {
 }
 
 impl Course {
-    pub(super) fn of(permitted: &Permitted, trail: &Trail) -> Rc<Self> {
+    pub(super) fn of(permitted: &Permitted, trail: &Trail, tasks: &LocalTasks) -> Rc<Self> {
         Rc::new(Self {
             id: permitted.id(),
             command: permitted.name(),
@@ -41,6 +43,7 @@ impl Course {
             repeated: Cell::new(false),
             end: RefCell::new(None),
             trail: trail.clone(),
+            tasks: tasks.clone(),
         })
     }
 
@@ -131,6 +134,9 @@ impl Drop for Course {
             Some(End::Answered(status)) => tracing::debug!(%id, command, status, "answered"),
             // the refusal tells it
             Some(End::Failed(..)) => {}
+            None if self.tasks.is_closed() => {
+                tracing::info!(%id, command, sent, "the gateway stopped before the command ended");
+            }
             None => {
                 tracing::info!(%id, command, sent, "the client went away before its command ran");
             }

@@ -1,8 +1,13 @@
 //! Whether an environment could be served now, from what is known; nothing is asked for it.
 
 use super::Shared;
-use crate::names::{Entry, Fault};
+use crate::names::{Entry, EntryId, Fault, code};
+use crate::runtime::uptime;
+use std::collections::HashMap;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 /// Why an environment could not serve a request now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +45,7 @@ impl Shared {
         // a live token serves, whatever became of its refresh
         let failure = token.failure.filter(|_| token.age.is_none());
         let failure = failure.map(|error| told(error.as_ref())).or_else(version);
+        let failure = failure.or_else(|| self.reach.trouble(entry, uptime()));
         failure.or_else(|| {
             unknown.then(|| Trouble {
                 code: None,
@@ -55,5 +61,78 @@ fn told(fault: &dyn Fault) -> Trouble {
         code: Some(fault.code().text),
         what: fault.to_string(),
         hint: Some(fault.hint().into_owned()),
+    }
+}
+
+/// The web servers that could not be reached, or that failed TLS, the last time that it was
+/// tried.
+#[derive(Debug, Default)]
+pub struct Reach {
+    lost: Mutex<HashMap<EntryId, (Duration, Trouble)>>,
+    /// Whether there are any: what every request looks at.
+    any: AtomicBool,
+}
+
+impl Reach {
+    /// Notes a fault of an environment's web server, if it is of this kind.
+    pub(super) fn failed(&self, entry: &Entry, fault: &dyn Fault) {
+        if [&code::UPSTREAM_TLS, &code::UPSTREAM_UNREACHABLE].contains(&fault.code()) {
+            self.lost(entry.id, told(fault), uptime());
+        }
+    }
+
+    /// Notes that an environment's web server has answered.
+    pub(super) fn works(&self, entry: &Entry) {
+        if self.any.load(Ordering::Relaxed) {
+            self.found(entry.id);
+        }
+    }
+
+    /// The trouble with an environment's web server. It does not outlast [`FORGOTTEN`]: whoever
+    /// is sent no requests because of it would never hear that it is over.
+    fn trouble(&self, entry: &Entry, now: Duration) -> Option<Trouble> {
+        let lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+        let (when, trouble) = lost.get(&entry.id)?;
+        (now.saturating_sub(*when) < FORGOTTEN).then(|| trouble.clone())
+    }
+
+    fn lost(&self, id: EntryId, trouble: Trouble, now: Duration) {
+        let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+        lost.insert(id, (now, trouble));
+        self.any.store(true, Ordering::Relaxed);
+    }
+
+    fn found(&self, id: EntryId) {
+        let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+        lost.remove(&id);
+        self.any.store(!lost.is_empty(), Ordering::Relaxed);
+    }
+}
+
+/// A web server that could not be reached is tried again after this.
+const FORGOTTEN: Duration = Duration::from_secs(30);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::names::{EnvName, Environment};
+
+    #[test]
+    fn a_lost_web_server_is_trouble_until_it_answers_or_for_half_a_minute() {
+        let environment = Environment::new(EnvName::new("prod").unwrap(), "prod");
+        let entry = Entry::new(EntryId(7), environment);
+        let reach = Reach::default();
+        let (start, trouble) = (Duration::from_secs(100), |what: &str| Trouble {
+            code: Some("upstream.tls"),
+            what: what.to_owned(),
+            hint: None,
+        });
+        assert_eq!(reach.trouble(&entry, start), None);
+        reach.lost(entry.id, trouble("x"), start);
+        let later = |seconds| reach.trouble(&entry, start + Duration::from_secs(seconds));
+        assert_eq!(later(29), Some(trouble("x")));
+        assert_eq!(later(30), None);
+        reach.works(&entry);
+        assert_eq!(later(0), None);
     }
 }

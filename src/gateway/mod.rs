@@ -4,6 +4,7 @@ mod bad_head;
 mod command;
 mod course;
 mod dead_session;
+mod delivery;
 mod health;
 mod note;
 mod out_of_reach;
@@ -16,7 +17,8 @@ mod web;
 mod whole_body;
 
 pub use bad_head::refuse_head;
-pub use health::Trouble;
+pub use delivery::Delivery;
+pub use health::{Reach, Trouble};
 pub use sign_in_pages::Visits;
 pub use whole_body::BodyError;
 
@@ -28,9 +30,10 @@ use crate::names::{Entrance, EnvName, Fault, Known};
 use crate::queue::Queues;
 use crate::reply::Reply;
 use crate::route::{self, Destination, Kind};
-use crate::runtime::{LocalTasks, Sweeper, uptime};
+use crate::runtime::{LocalTasks, Pace, Sweeper, uptime};
 use crate::telemetry::{Audit, Metrics, Refusals};
 use crate::upstream::Upstream;
+use http::Response;
 use note::Note;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -53,6 +56,8 @@ pub struct Shared {
     pub broker: Arc<Broker>,
     /// The visits to login pages.
     pub visits: Visits,
+    /// The web servers out of reach.
+    pub reach: Reach,
     /// The counters.
     pub metrics: Arc<Metrics>,
     /// The audit log, if there is one.
@@ -103,8 +108,8 @@ pub struct Limits {
     pub cli_body: usize,
     /// The longest body of a REST or UI request, in bytes.
     pub request_body: usize,
-    /// Silence within a request body.
-    pub body_idle: Duration,
+    /// How a request body may arrive.
+    pub body: Pace,
     /// The largest decoded output, in bytes.
     pub cli_output: usize,
 }
@@ -125,8 +130,8 @@ pub struct Corridor {
 /// A refusal or failure of any room.
 type Refused = Box<dyn Fault>;
 
-/// Answers one request.
-pub async fn handle(corridor: Rc<Corridor>, arrived: Arrived) -> Reply {
+/// Answers one request. The response's body counts and logs it at its end.
+pub async fn handle(corridor: Rc<Corridor>, arrived: Arrived) -> Response<Delivery> {
     let started = uptime();
     let agent = UserAgent::read(&arrived.head, arrived.secure);
     let note = Note::of(&arrived, agent, &corridor.shared);
@@ -134,14 +139,9 @@ pub async fn handle(corridor: Rc<Corridor>, arrived: Arrived) -> Reply {
         Ok((reply, kind)) => (reply, kind),
         Err(refused) => (note.refused(&corridor.shared, refused.as_ref()), "fault"),
     };
-    let (id, method) = (note.id(), note.method());
     let took = uptime().saturating_sub(started);
-    corridor
-        .shared
-        .metrics
-        .request(kind, reply.status().as_u16(), took);
-    tracing::debug!(%id, %method, kind, status = reply.status().as_u16(), ?took, "answered");
-    reply
+    let status = reply.status().as_u16();
+    reply.map(|stream| Delivery::new(stream, kind, status, took, note, corridor))
 }
 
 async fn walk(
@@ -179,7 +179,10 @@ async fn walk(
     match replied {
         Ok(reply) => Ok((reply, kind.word())),
         // boxed, so that not every request has room for it
-        Err(fault) => Err(Box::pin(out_of_reach::explain(corridor, &entry, fault)).await),
+        Err(fault) => {
+            shared.reach.failed(&entry, fault.as_ref());
+            Err(Box::pin(out_of_reach::explain(corridor, &entry, fault)).await)
+        }
     }
 }
 

@@ -20,7 +20,7 @@ pub(super) async fn answer(corridor: &Corridor, mut routed: Routed) -> Result<Re
         }));
     }
     let body = admitted.body_mut();
-    whole_body::discard(body, LONGEST_LOGIN, limits.body_idle, &corridor.sweeper)
+    whole_body::discard(body, LONGEST_LOGIN, limits.body, &corridor.sweeper)
         .await
         .map_err(|error| match error {
             BodyError::TooLarge { limit } => boxed(BodyError::LongLogin { limit }),

@@ -28,8 +28,16 @@ struct Inner {
     passed: Cell<Option<Duration>>,
     /// Whether some of it was written to the web server.
     sent: Cell<bool>,
-    /// Whether somebody heard of its end.
-    heard: Cell<bool>,
+    told: Cell<Told>,
+}
+
+/// Whether the client was told the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Told {
+    No,
+    /// MWAA's own reply is on its way to it.
+    Underway,
+    Yes,
 }
 
 /// A command that must be on record before it runs, and can't be.
@@ -66,7 +74,7 @@ impl Trail {
             arrived: uptime(),
             passed: Cell::new(None),
             sent: Cell::new(false),
-            heard: Cell::new(false),
+            told: Cell::new(Told::No),
         })))
     }
 
@@ -118,16 +126,34 @@ impl Trail {
             Succeeded::Unknown => "unknown",
         });
         self.note(|record| record.outcome = outcome);
-        if let Some(inner) = &self.0 {
-            inner.heard.set(true);
+        self.told(Told::Yes);
+    }
+
+    /// The client is sent MWAA's own reply as it comes.
+    pub(super) fn streams(&self) {
+        self.told(Told::Underway);
+    }
+
+    /// All of the reply was sent.
+    pub(super) fn delivered(&self) {
+        if self
+            .0
+            .as_ref()
+            .is_some_and(|inner| inner.told.get() == Told::Underway)
+        {
+            self.told(Told::Yes);
         }
     }
 
     /// The client is told a fault.
     pub(super) fn fault(&self, fault: &dyn Fault) {
         self.note(|record| record.fault = Some(fault.code().text));
+        self.told(Told::Yes);
+    }
+
+    fn told(&self, told: Told) {
         if let Some(inner) = &self.0 {
-            inner.heard.set(true);
+            inner.told.set(told);
         }
     }
 
@@ -169,20 +195,21 @@ impl Trail {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        let (passed, sent, heard) = (self.passed.get(), self.sent.get(), self.heard.get());
+        let (passed, sent, told) = (self.passed.get(), self.sent.get(), self.told.get());
         let record = self.record.get_mut();
         let outcome = match (record.outcome, record.status, record.fault) {
             (Some(judged), ..) => judged,
             // a fault, or a load balancer's error that nobody was left to hear of
             (None, Some(_), Some(_)) | (None, Some(502..=504), None) => "unknown",
-            // its reply went on unread
+            // it broke off, or the client left: nobody has seen its end
+            (None, Some(_), None) if told == Told::Underway => "unknown",
             (None, Some(_), None) => "answered",
             (None, None, _) if sent => "unknown",
             (None, None, Some(_)) if passed.is_none() => "refused",
             (None, None, _) => "not_sent",
         };
         record.outcome = Some(outcome);
-        record.client_left = !heard;
+        record.client_left = told != Told::Yes;
         if let Some(passed) = passed.filter(|_| record.queued_ms.is_none()) {
             record.queued(uptime().saturating_sub(passed));
         }

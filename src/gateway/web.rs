@@ -10,8 +10,9 @@ use crate::names::{Code, Fault, code};
 use crate::policy::{self, Passage};
 use crate::reply::{self, Reply};
 use crate::route::{Kind, Routed};
-use crate::upstream::{Answered, Payload, Upload};
-use http::{HeaderValue, Method};
+use crate::runtime::uptime;
+use crate::upstream::{Answered, Payload, Upload, UpstreamError};
+use http::{HeaderValue, Method, StatusCode};
 use http_body::Body as _;
 use std::fmt;
 use std::time::Duration;
@@ -61,45 +62,121 @@ fn is_inner_page(passage: &Passage) -> bool {
         && !matches!(passage.target().path(), "/" | "/home")
 }
 
-/// Sends; if the session turns out to be dead, once more with a new one, which comes before
-/// Airflow has done anything.
+/// Sends, and once more with another session where that is safe: after the session turned out
+/// to be dead, which comes before Airflow has done anything, and after its host turned out to
+/// be the environment's no more.
 async fn exchange(
     corridor: &Corridor,
     signed: SignedIn,
     payload: Payload,
 ) -> Result<(SignedIn, Answered), Lost> {
     let (broker, again) = (&corridor.shared.broker, payload.again());
-    let mut answered = forward(corridor, &signed, payload).await?;
-    let Some(death) = cause_of_death(&signed, &mut answered).await else {
-        return Ok((signed, answered));
+    let mut answered = match forward(corridor, &signed, payload).await {
+        Ok(answered) => answered,
+        // nothing was written, whatever the method
+        Err(error) if error.is_unsent() => {
+            // rare and large: boxed, so that not every request has room for it
+            let elsewhere = Box::pin(broker.sign_in_elsewhere(signed)).await;
+            return match (elsewhere, again) {
+                (Some(signed), Some(again)) => second(corridor, signed, again).await,
+                _ => Err(boxed(error).into()),
+            };
+        }
+        Err(error) => return Err(boxed(error).into()),
+    };
+    let Some(death) = dead(&signed, &mut answered).await? else {
+        signed.session().accept();
+        let safe = signed.passage().method().is_safe();
+        if !is_doubtful(answered.status()) || !Box::pin(has_moved(corridor, &signed)).await {
+            return Ok((signed, answered));
+        }
+        return match again.filter(|_| safe) {
+            Some(again) => {
+                drop(answered);
+                let signed = broker.sign_in(signed.into_passage()).await.map_err(boxed)?;
+                second(corridor, signed, again).await
+            }
+            // it may have acted; the next request goes to the new host
+            None => Ok((signed, answered)),
+        };
     };
     drop(answered);
-    let lost = |refused: Refused, death: Death| Lost {
-        led_away: death.led_away && refused.code() == &code::LOGIN_LOOP,
-        refused,
-    };
     let signed = match broker.sign_in_again(signed, &death.cause).await {
         Ok(signed) => signed,
-        Err(error) => return Err(lost(boxed(error), death)),
+        Err(error) => return Err(death.lost(boxed(error))),
     };
     let again = again.ok_or_else(|| boxed(SessionExpired))?;
-    let mut answered = forward(corridor, &signed, again).await?;
-    match cause_of_death(&signed, &mut answered).await {
-        None => Ok((signed, answered)),
-        Some(death) => Err(lost(boxed(login_loop(&death.cause)), death)),
+    second(corridor, signed, again).await
+}
+
+/// Sends once more, with a session that has just been opened.
+async fn second(
+    corridor: &Corridor,
+    signed: SignedIn,
+    again: Payload,
+) -> Result<(SignedIn, Answered), Lost> {
+    let mut answered = forward(corridor, &signed, again).await.map_err(boxed)?;
+    match dead(&signed, &mut answered).await? {
+        None => {
+            signed.session().accept();
+            Ok((signed, answered))
+        }
+        Some(death) => {
+            let refused = boxed(login_loop(&death.cause));
+            Err(death.lost(refused))
+        }
     }
+}
+
+/// Whether a host that is the environment's no more would answer so.
+fn is_doubtful(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::FORBIDDEN | StatusCode::NOT_FOUND | StatusCode::SERVICE_UNAVAILABLE
+    )
+}
+
+/// Whether AWS names another host than the session's. It is asked, but not for every reply of
+/// such a status: most are ordinary ones. The client waits for the answer only a moment; what
+/// is not there in time holds for the next request.
+async fn has_moved(corridor: &Corridor, signed: &SignedIn) -> bool {
+    let (shared, entry) = (&corridor.shared, signed.passage().entry());
+    let (broker, now) = (&shared.broker, uptime());
+    if broker.is_astray(signed) || !broker.may_ask_host(entry) {
+        return broker.is_astray(signed);
+    }
+    let asking = async {
+        shared.versions.refresh(entry).await;
+        let confirmed = entry.hosts.still(signed.session().host(), now);
+        // it was asked of late, it is not permitted, or it gives another name of the host
+        if !confirmed && !broker.is_astray(signed) {
+            broker.ask_host(entry).await;
+        }
+    };
+    let _late = corridor.sweeper.within(PATIENCE, asking).await;
+    broker.is_astray(signed)
+}
+
+impl Death {
+    fn lost(self, refused: Refused) -> Lost {
+        Lost {
+            led_away: self.led_away && refused.code() == &code::LOGIN_LOOP,
+            refused,
+        }
+    }
+}
+
+async fn dead(signed: &SignedIn, answered: &mut Answered) -> Result<Option<Death>, Refused> {
+    cause_of_death(signed, answered).await.map_err(boxed)
 }
 
 async fn forward(
     corridor: &Corridor,
     signed: &SignedIn,
     payload: Payload,
-) -> Result<Answered, Refused> {
-    let answered = corridor
-        .upstream
-        .forward(signed, payload)
-        .await
-        .map_err(boxed)?;
+) -> Result<Answered, UpstreamError> {
+    let answered = corridor.upstream.forward(signed, payload).await?;
+    corridor.shared.reach.works(signed.passage().entry());
     corridor.shared.broker.reissued(signed, answered.headers());
     Ok(answered)
 }
@@ -113,17 +190,16 @@ pub(super) async fn payload(
     mut body: Body,
 ) -> Result<Payload, BodyError> {
     let (limits, sweeper) = (&corridor.shared.limits, &corridor.sweeper);
-    let idle = limits.body_idle;
     if body.is_end_stream() {
         return Ok(Payload::Whole(bytes::Bytes::new()));
     }
     if matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) {
-        whole_body::discard(&mut body, limits.request_body, idle, sweeper).await?;
+        whole_body::discard(&mut body, limits.request_body, limits.body, sweeper).await?;
         return Ok(Payload::Whole(bytes::Bytes::new()));
     }
     let hint = body.size_hint();
     if hint.upper().is_some_and(|upper| upper <= SHORT as u64) {
-        return whole_body::read(&mut body, SHORT, idle, sweeper)
+        return whole_body::read(&mut body, SHORT, limits.body, sweeper)
             .await
             .map(Payload::Whole);
     }
@@ -133,7 +209,8 @@ pub(super) async fn payload(
         });
     }
     let limit = limits.request_body as u64;
-    Ok(Payload::Stream(Upload::new(body, limit, idle, sweeper)))
+    let upload = Upload::new(body, limit, limits.body, sweeper);
+    Ok(Payload::Stream(Box::new(upload)))
 }
 
 /// The session died under a request whose body is not there any more.
@@ -162,5 +239,7 @@ impl Fault for SessionExpired {
     }
 }
 
+/// The client waits so long for AWS's word.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// Bodies of forms and of most REST calls.
 const SHORT: usize = 64 * 1024;

@@ -1,8 +1,8 @@
-//! Reads a request body whole: bounded in size, bounded in silence.
+//! Reads a request body whole: bounded in size and in time.
 
 use crate::guard::Body;
 use crate::names::{Code, Fault, code};
-use crate::runtime::Sweeper;
+use crate::runtime::{Pace, Sweeper, uptime};
 use bytes::{Bytes, BytesMut};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
@@ -21,7 +21,7 @@ pub enum BodyError {
         /// The limit, in bytes.
         limit: usize,
     },
-    /// Nothing came for too long.
+    /// Nothing came for too long, or it came too slowly.
     Timeout,
     /// It is longer than the limit.
     TooLarge {
@@ -64,39 +64,22 @@ impl Fault for BodyError {
     }
 }
 
-/// Reads it, at most `limit` bytes, with pauses of at most `idle`. Trailers are dropped.
+/// Reads it, at most `limit` bytes, at this pace. Trailers are dropped.
 pub(super) async fn read(
     body: &mut Body,
     limit: usize,
-    idle: Duration,
+    pace: Pace,
     sweeper: &Sweeper,
 ) -> Result<Bytes, BodyError> {
-    let too_large = BodyError::TooLarge { limit };
-    if body.size_hint().lower() > limit as u64 {
-        return Err(too_large);
-    }
-    let mut first: Option<Bytes> = None;
+    let mut pieces = Pieces::of(body, limit, pace, sweeper)?;
+    // nearly every body comes in one piece and is never copied
+    let Some(first) = pieces.next().await? else {
+        return Ok(Bytes::new());
+    };
     let mut rest = BytesMut::new();
-    loop {
-        let frame = sweeper
-            .within(idle, body.frame())
-            .await
-            .map_err(|_elapsed| BodyError::Timeout)?;
-        let Some(frame) = frame else { break };
-        let Ok(data) = frame.map_err(|_broken| BodyError::Broken)?.into_data() else {
-            continue;
-        };
-        let so_far = first.as_ref().map_or(0, Bytes::len) + rest.len();
-        if so_far + data.len() > limit {
-            return Err(too_large);
-        }
-        match &first {
-            // nearly every body comes in one piece and is never copied
-            None => first = Some(data),
-            Some(_) => rest.extend_from_slice(&data),
-        }
+    while let Some(piece) = pieces.next().await? {
+        rest.extend_from_slice(&piece);
     }
-    let first = first.unwrap_or_default();
     if rest.is_empty() {
         return Ok(first);
     }
@@ -110,24 +93,72 @@ pub(super) async fn read(
 pub(super) async fn discard(
     body: &mut Body,
     limit: usize,
-    idle: Duration,
+    pace: Pace,
     sweeper: &Sweeper,
 ) -> Result<(), BodyError> {
-    // before any of it is asked for (RFC 9110 section 10.1.1)
-    if body.size_hint().lower() > limit as u64 {
-        return Err(BodyError::TooLarge { limit });
-    }
-    let mut left = limit;
-    while let Some(frame) = sweeper
-        .within(idle, body.frame())
-        .await
-        .map_err(|_elapsed| BodyError::Timeout)?
-    {
-        let frame = frame.map_err(|_broken| BodyError::Broken)?;
-        let size = frame.data_ref().map_or(0, Bytes::len);
-        left = left
-            .checked_sub(size)
-            .ok_or(BodyError::TooLarge { limit })?;
-    }
+    let mut pieces = Pieces::of(body, limit, pace, sweeper)?;
+    while pieces.next().await?.is_some() {}
     Ok(())
+}
+
+/// A body piece by piece, within its limits.
+struct Pieces<'a> {
+    body: &'a mut Body,
+    limit: usize,
+    pace: Pace,
+    sweeper: &'a Sweeper,
+    taken: usize,
+    /// The uptime at which the second piece came: the first one is never late.
+    begun: Option<Duration>,
+}
+
+impl<'a> Pieces<'a> {
+    /// Refuses a body that says itself that it is too large, before any of it is asked for (RFC
+    /// 9110 section 10.1.1).
+    fn of(
+        body: &'a mut Body,
+        limit: usize,
+        pace: Pace,
+        sweeper: &'a Sweeper,
+    ) -> Result<Self, BodyError> {
+        if body.size_hint().lower() > limit as u64 {
+            return Err(BodyError::TooLarge { limit });
+        }
+        Ok(Self {
+            body,
+            limit,
+            pace,
+            sweeper,
+            taken: 0,
+            begun: None,
+        })
+    }
+
+    /// The next piece; `None` at the end.
+    async fn next(&mut self) -> Result<Option<Bytes>, BodyError> {
+        loop {
+            let frame = self
+                .sweeper
+                .within(self.pace.idle, self.body.frame())
+                .await
+                .map_err(|_elapsed| BodyError::Timeout)?;
+            let Some(frame) = frame else { return Ok(None) };
+            let Ok(data) = frame.map_err(|_broken| BodyError::Broken)?.into_data() else {
+                continue;
+            };
+            let is_first = self.taken == 0;
+            self.taken += data.len();
+            if self.taken > self.limit {
+                return Err(BodyError::TooLarge { limit: self.limit });
+            }
+            if !is_first {
+                let now = uptime();
+                let waited = now.saturating_sub(*self.begun.get_or_insert(now));
+                if !self.pace.is_kept(self.taken as u64, waited) {
+                    return Err(BodyError::Timeout);
+                }
+            }
+            return Ok(Some(data));
+        }
+    }
 }

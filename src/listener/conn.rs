@@ -49,7 +49,7 @@ impl<H> Connection<H> {
         H: Fn(Arrived) -> F + 'static,
         F: Future<Output = http::Response<B>> + 'static,
         B: Body<Data = Bytes> + Unpin + 'static,
-        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+        B::Error: Into<Failure>,
         S: AsyncRead + AsyncWrite + Unpin + 'static,
     {
         let state = Rc::new(State {
@@ -82,6 +82,7 @@ impl<H> Connection<H> {
             async move {
                 Ok::<_, Infallible>(answer.await.map(|body| Served {
                     body,
+                    failure: None,
                     _end: End(state),
                 }))
             }
@@ -294,9 +295,13 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     }
 }
 
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
 /// The reply body; when it is gone the connection is idle again.
 struct Served<B> {
     body: B,
+    /// How the body failed, kept until what came before it has been written.
+    failure: Option<Failure>,
     _end: End,
 }
 
@@ -308,19 +313,32 @@ impl Drop for End {
     }
 }
 
-impl<B: Body<Data = Bytes> + Unpin> Body for Served<B> {
+impl<B: Body<Data = Bytes, Error: Into<Failure>> + Unpin> Body for Served<B> {
     type Data = Bytes;
-    type Error = B::Error;
+    type Error = Failure;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
+    ) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
+        if let Some(failure) = self.failure.take() {
+            return Poll::Ready(Some(Err(failure)));
+        }
+        match Pin::new(&mut self.body).poll_frame(cx) {
+            // hyper drops what it has not written yet when a body fails; a client that has seen
+            // nothing of the reply may take the closed connection for an idle one that ended,
+            // and send its request again. After `Pending` hyper writes what it holds.
+            Poll::Ready(Some(Err(failure))) => {
+                self.failure = Some(failure.into());
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            polled => polled.map_err(Into::into),
+        }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.failure.is_none() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {

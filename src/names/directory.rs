@@ -1,6 +1,6 @@
 //! The environments that are known, as one snapshot.
 
-use super::{AirflowVersion, Described, EnvName, Environment};
+use super::{AirflowVersion, Described, EnvName, Environment, Hosts};
 use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +17,8 @@ pub struct Entry {
     pub id: EntryId,
     /// What the configuration or the discovery said.
     pub environment: Environment,
+    /// What AWS has said of the web server's host.
+    pub hosts: Arc<Hosts>,
     learnt: ArcSwapOption<Learnt>,
 }
 
@@ -35,11 +37,12 @@ impl Entry {
         Self {
             id,
             environment,
+            hosts: Arc::default(),
             learnt: ArcSwapOption::empty(),
         }
     }
 
-    /// The same environment under another local name: it keeps its id and what was learnt.
+    /// The same environment under another local name: it keeps its id and what was learnt of it.
     #[must_use]
     pub fn renamed(&self, local: EnvName) -> Self {
         let environment = Environment {
@@ -49,6 +52,7 @@ impl Entry {
         Self {
             id: self.id,
             environment,
+            hosts: Arc::clone(&self.hosts),
             learnt: ArcSwapOption::new(self.learnt()),
         }
     }

@@ -1,11 +1,13 @@
 //! Time and tasks, handed down to whoever needs them.
 
 mod clock;
+mod pace;
 mod sweep;
 mod tasks;
 mod timer;
 
 pub use clock::{Moment, uptime};
+pub use pace::Pace;
 pub use sweep::{Deadline, Elapsed, Sweeper};
 pub use tasks::{Background, Finish, Guarded, LocalTasks, local_set};
 pub use timer::{RuntimeTimer, Timer};

@@ -97,6 +97,11 @@ impl LocalTasks {
         self.0.open.set(false);
     }
 
+    /// Whether the thread is about to end.
+    pub fn is_closed(&self) -> bool {
+        !self.0.open.get()
+    }
+
     /// Waits until no counted task is left.
     pub async fn idle(&self) {
         loop {

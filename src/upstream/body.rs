@@ -13,13 +13,14 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+/// Why a body ended before its end.
+pub(super) type Failure = Box<dyn std::error::Error + Send + Sync>;
+
 /// A reply body that is passed on as it comes. It holds the command's slot and the connection
 /// until it is complete or dropped.
 pub struct ReplyBody {
     /// What was looked at already.
     front: Option<Bytes>,
-    /// How the body broke while it was looked at.
-    broken: Option<Box<dyn std::error::Error + Send + Sync>>,
     incoming: Incoming,
     idle: Duration,
     deadline: Option<Deadline>,
@@ -46,16 +47,38 @@ impl ReplyBody {
         idle: Duration,
         sweeper: &Sweeper,
         lease: Lease,
-        keyed: Option<Keyed>,
     ) -> Self {
         Self {
             front: None,
-            broken: None,
             incoming,
             idle,
             deadline: None,
             sweeper: sweeper.clone(),
-            held: Some(Held { lease, keyed }),
+            held: Some(Held { lease, keyed: None }),
+        }
+    }
+
+    pub(super) fn hold(&mut self, keyed: Keyed) {
+        if let Some(held) = &mut self.held {
+            held.keyed = Some(keyed);
+        }
+    }
+
+    pub(super) fn spend_connection(&mut self) {
+        if let Some(held) = &mut self.held {
+            held.lease.spent = true;
+        }
+    }
+
+    /// Looks at what has already come of the body, without waiting for more; it stays in it.
+    pub(super) fn look(&mut self, cx: &mut Context<'_>) -> Result<(), Failure> {
+        match Pin::new(&mut self.incoming).poll_frame(cx) {
+            Poll::Ready(Some(Ok(frame))) => {
+                self.front = frame.into_data().ok().filter(|data| !data.is_empty());
+                Ok(())
+            }
+            Poll::Ready(Some(Err(error))) => Err(error.into()),
+            Poll::Ready(None) | Poll::Pending => Ok(()),
         }
     }
 
@@ -75,25 +98,21 @@ impl ReplyBody {
     }
 
     /// Reads on until there is enough to recognise a short text by, or the end: a compressing
-    /// server may send the ten bytes of its format first.
-    pub(super) async fn peek(&mut self) -> Bytes {
+    /// server may send the ten bytes of its format first. A body that breaks off here is an
+    /// error: none of it has been passed on.
+    pub(super) async fn peek(&mut self) -> Result<Bytes, Failure> {
         let mut seen = BytesMut::new();
-        while seen.len() < PEEKED && self.broken.is_none() {
-            match self.frame().await {
-                Some(Ok(frame)) => match frame.into_data() {
-                    Ok(data) => seen.extend_from_slice(&data),
-                    Err(_trailers) => break,
-                },
-                // told once more to whoever reads on: it must not look like the end
-                Some(Err(error)) => self.broken = Some(error),
-                None => break,
+        while seen.len() < PEEKED {
+            match self.frame().await.transpose()?.map(Frame::into_data) {
+                Some(Ok(data)) => seen.extend_from_slice(&data),
+                Some(Err(_)) | None => break,
             }
         }
         let seen = seen.freeze();
         if !seen.is_empty() {
             self.front = Some(seen.clone());
         }
-        seen
+        Ok(seen)
     }
 
     fn complete(&mut self) {
@@ -106,7 +125,7 @@ impl ReplyBody {
 
 impl Body for ReplyBody {
     type Data = Bytes;
-    type Error = Box<dyn std::error::Error + Send + Sync>;
+    type Error = Failure;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
@@ -114,10 +133,10 @@ impl Body for ReplyBody {
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         let this = &mut *self;
         if let Some(front) = this.front.take() {
+            if this.incoming.is_end_stream() {
+                this.complete();
+            }
             return Poll::Ready(Some(Ok(Frame::data(front))));
-        }
-        if let Some(error) = this.broken.take() {
-            return Poll::Ready(Some(Err(error)));
         }
         match Pin::new(&mut this.incoming).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
@@ -156,7 +175,7 @@ impl Body for ReplyBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.front.is_none() && self.broken.is_none() && self.incoming.is_end_stream()
+        self.front.is_none() && self.incoming.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {

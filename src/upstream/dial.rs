@@ -53,7 +53,7 @@ where
         .await
         .map_err(|source| UpstreamError::Broken {
             host: host.to_owned(),
-            source,
+            source: source.into(),
         })
 }
 

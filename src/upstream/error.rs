@@ -18,12 +18,14 @@ pub enum UpstreamError {
         /// The web server.
         host: String,
         /// How.
-        source: hyper::Error,
+        source: Box<dyn Error + Send + Sync>,
     },
-    /// A switch of protocols that nobody asked for.
-    Switched {
+    /// The head of the reply breaks HTTP in a way that makes its body doubtful.
+    Malformed {
         /// The web server.
         host: String,
+        /// How.
+        what: &'static str,
     },
     /// No reply in time.
     Timeout {
@@ -62,12 +64,19 @@ impl UpstreamError {
     /// Whether the request was written, so that nobody knows what became of it.
     pub fn is_outcome_unknown(&self) -> bool {
         match self {
-            Self::Broken { .. } | Self::Timeout { .. } | Self::Twice { .. } => true,
-            Self::Switched { .. }
-            | Self::Tls { .. }
-            | Self::Upload(_)
-            | Self::Unreachable { .. } => false,
+            Self::Broken { .. }
+            | Self::Malformed { .. }
+            | Self::Timeout { .. }
+            | Self::Twice { .. } => true,
+            Self::Tls { .. } | Self::Upload(_) | Self::Unreachable { .. } => false,
         }
+    }
+}
+
+impl UpstreamError {
+    /// Whether there was no connection to write to: the host may be there no more.
+    pub fn is_unsent(&self) -> bool {
+        matches!(self, Self::Tls { .. } | Self::Unreachable { .. })
     }
 }
 
@@ -83,8 +92,11 @@ impl fmt::Display for UpstreamError {
                     "the exchange with {host} broke off ({cause}); outcome: unknown"
                 )
             }
-            Self::Switched { host } => {
-                write!(f, "{host} switched protocols without being asked")
+            Self::Malformed { host, what } => {
+                write!(
+                    f,
+                    "the reply of {host} is malformed: {what}; outcome: unknown"
+                )
             }
             Self::Timeout { host, after } => write!(
                 f,
@@ -106,10 +118,10 @@ impl fmt::Display for UpstreamError {
 impl Error for UpstreamError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::Broken { source, .. } => Some(source),
+            Self::Broken { source, .. } => Some(source.as_ref()),
             Self::Unreachable { source, .. } => Some(source),
             Self::Twice { second, .. } => Some(second),
-            Self::Switched { .. }
+            Self::Malformed { .. }
             | Self::Timeout { .. }
             | Self::Tls { .. }
             | Self::Upload(_) => None,
@@ -121,7 +133,7 @@ impl Fault for UpstreamError {
     fn code(&self) -> &'static Code {
         match self {
             Self::Twice { second, .. } if second.is_outcome_unknown() => second.code(),
-            Self::Broken { .. } | Self::Switched { .. } | Self::Twice { .. } => {
+            Self::Broken { .. } | Self::Malformed { .. } | Self::Twice { .. } => {
                 &code::UPSTREAM_BROKEN
             }
             Self::Timeout { .. } => &code::UPSTREAM_TIMEOUT,

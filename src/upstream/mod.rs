@@ -16,7 +16,7 @@ pub use answered::{Answered, Unanswered};
 pub use body::ReplyBody;
 pub use dial::probe;
 pub use error::UpstreamError;
-pub use payload::{Payload, Upload, UploadFate};
+pub use payload::{Payload, Progress, Upload, UploadFate};
 pub use pool::Upstream;
 pub use sign_in::LoginDoor;
 pub use trust::{Trust, TrustError, Trusts};
@@ -34,7 +34,7 @@ pub struct Settings {
     pub tls: Duration,
     /// From a command to the head of its reply.
     pub cli_first_byte: Duration,
-    /// From any other request to the head of its reply.
+    /// From the last byte of any other request to the head of its reply.
     pub first_byte: Duration,
     /// Silence within the body of the reply.
     pub body_idle: Duration,

@@ -1,6 +1,6 @@
 //! Request bodies on their way out: whole ones, which can be sent again, and streamed ones.
 
-use crate::runtime::{Deadline, Sweeper};
+use crate::runtime::{Deadline, Pace, Sweeper, uptime};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
@@ -13,8 +13,8 @@ use std::time::Duration;
 
 /// A request body.
 pub enum Payload {
-    /// Passed on as the client sends it.
-    Stream(Upload),
+    /// Passed on as the client sends it. Boxed: few requests have one, and all are moved about.
+    Stream(Box<Upload>),
     /// At hand; empty for most requests.
     Whole(Bytes),
 }
@@ -38,15 +38,38 @@ impl Payload {
     }
 }
 
-/// A client's body that is passed on as it comes, bounded in size and in silence.
+/// A client's body that is passed on as it comes, bounded in size and in time.
 #[derive(Debug)]
 pub struct Upload {
     incoming: Incoming,
     left: u64,
-    idle: Duration,
+    came: u64,
+    pace: Pace,
+    /// Since when the client has been waited for, and how long before that.
+    waiting: Option<Duration>,
+    waited: Duration,
     deadline: Option<Deadline>,
     sweeper: Sweeper,
-    fate: Rc<Cell<UploadFate>>,
+    progress: Rc<Progress>,
+}
+
+/// How far an upload is.
+#[derive(Debug)]
+pub struct Progress {
+    fate: Cell<UploadFate>,
+    moved: Cell<Duration>,
+}
+
+impl Progress {
+    /// What has become of the upload.
+    pub fn fate(&self) -> UploadFate {
+        self.fate.get()
+    }
+
+    /// When some of it was last passed on, by [`uptime`].
+    pub fn moved(&self) -> Duration {
+        self.moved.get()
+    }
 }
 
 /// What has become of an upload.
@@ -58,7 +81,7 @@ pub enum UploadFate {
     Complete,
     /// It is longer than it may be.
     TooLarge,
-    /// The client fell silent.
+    /// The client fell silent, or sends too slowly.
     Silent,
     /// It is on its way.
     Underway,
@@ -70,7 +93,7 @@ impl fmt::Display for UploadFate {
             Self::Broken => "the client broke its request off",
             Self::Complete => "the request was sent",
             Self::TooLarge => "the request's body is too large",
-            Self::Silent => "the client fell silent within its request",
+            Self::Silent => "the client fell silent within its request, or sends it too slowly",
             Self::Underway => "the request is on its way",
         })
     }
@@ -79,25 +102,36 @@ impl fmt::Display for UploadFate {
 impl std::error::Error for UploadFate {}
 
 impl Upload {
-    /// Passes on at most `limit` bytes, with pauses of at most `idle`.
-    pub fn new(incoming: Incoming, limit: u64, idle: Duration, sweeper: &Sweeper) -> Self {
+    /// Passes on at most `limit` bytes, which must arrive at this pace.
+    pub fn new(incoming: Incoming, limit: u64, pace: Pace, sweeper: &Sweeper) -> Self {
         Self {
             incoming,
             left: limit,
-            idle,
+            came: 0,
+            pace,
+            waiting: None,
+            waited: Duration::ZERO,
             deadline: None,
             sweeper: sweeper.clone(),
-            fate: Rc::new(Cell::new(UploadFate::Underway)),
+            progress: Rc::new(Progress {
+                fate: Cell::new(UploadFate::Underway),
+                moved: Cell::new(uptime()),
+            }),
         }
     }
 
-    /// Tells later what has become of it.
-    pub fn fate(&self) -> Rc<Cell<UploadFate>> {
-        Rc::clone(&self.fate)
+    /// Says later how far it is.
+    pub fn progress(&self) -> Rc<Progress> {
+        Rc::clone(&self.progress)
+    }
+
+    fn moves(&self, fate: UploadFate) {
+        self.progress.fate.set(fate);
+        self.progress.moved.set(uptime());
     }
 
     fn ended(&self, fate: UploadFate) -> Poll<Option<Result<Frame<Bytes>, UploadFate>>> {
-        self.fate.set(fate);
+        self.moves(fate);
         Poll::Ready(match fate {
             UploadFate::Complete => None,
             failed => Some(Err(failed)),
@@ -116,7 +150,7 @@ impl Body for Payload {
         match &mut *self {
             Self::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
             Self::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
-            Self::Stream(upload) => Pin::new(upload).poll_frame(cx),
+            Self::Stream(upload) => Pin::new(upload.as_mut()).poll_frame(cx),
         }
     }
 
@@ -146,7 +180,8 @@ impl Body for Upload {
         let this = &mut *self;
         loop {
             let Poll::Ready(frame) = Pin::new(&mut this.incoming).poll_frame(cx) else {
-                let (sweeper, idle) = (&this.sweeper, this.idle);
+                let (sweeper, idle) = (&this.sweeper, this.pace.idle);
+                this.waiting.get_or_insert_with(uptime);
                 let deadline = this.deadline.get_or_insert_with(|| {
                     let deadline = sweeper.deadline();
                     deadline.arm(idle);
@@ -156,6 +191,10 @@ impl Body for Upload {
                 return this.ended(UploadFate::Silent);
             };
             this.deadline = None;
+            // only time that the client takes, not the web server's
+            if let Some(since) = this.waiting.take() {
+                this.waited += uptime().saturating_sub(since);
+            }
             let data = match frame {
                 None => return this.ended(UploadFate::Complete),
                 Some(Err(_broken)) => return this.ended(UploadFate::Broken),
@@ -169,9 +208,15 @@ impl Body for Upload {
                 Some(left) => this.left = left,
                 None => return this.ended(UploadFate::TooLarge),
             }
-            if this.incoming.is_end_stream() {
-                this.fate.set(UploadFate::Complete);
+            this.came += data.len() as u64;
+            if !this.pace.is_kept(this.came, this.waited) {
+                return this.ended(UploadFate::Silent);
             }
+            this.moves(if this.incoming.is_end_stream() {
+                UploadFate::Complete
+            } else {
+                UploadFate::Underway
+            });
             return Poll::Ready(Some(Ok(Frame::data(data))));
         }
     }

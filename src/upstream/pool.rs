@@ -2,18 +2,21 @@
 
 use super::answered::{Answered, Unanswered};
 use super::dial::dial;
-use super::idle::{Connection, Idle, Lease};
-use super::payload::{Payload, UploadFate};
+use super::idle::{Connection, Idle};
+use super::payload::{Payload, Progress, UploadFate};
 use super::{Settings, Trusts, UpstreamError, request};
 use crate::credential::{Keyed, SignedIn};
 use crate::names::Entry;
-use crate::runtime::{LocalTasks, Moment, Sweeper};
+use crate::runtime::{Elapsed, LocalTasks, Moment, Sweeper, uptime};
 use bytes::Bytes;
-use http::{Method, Request, StatusCode};
+use http::{Method, Request};
 use std::fmt;
+use std::future::poll_fn;
 use std::io;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 /// The wire out of one worker thread. Clones share it.
@@ -80,7 +83,7 @@ impl Upstream {
             .deliver(request, &entry, &host, limit, fresh, &departs)
             .await;
         match delivered {
-            Ok((response, lease)) => Ok(Answered::new(response, lease, inner, Some(keyed))),
+            Ok(answered) => Ok(answered.holding(keyed)),
             Err(error) => Err(Box::new(Unanswered { error, keyed })),
         }
     }
@@ -96,25 +99,24 @@ impl Upstream {
         let entry = signed.passage().entry();
         let host = signed.session().host();
         let limit = inner.settings.first_byte;
-        let fate = match &payload {
-            Payload::Stream(upload) => Some(upload.fate()),
-            Payload::Whole(_) => None,
-        };
+        let progress = progress(&payload);
         let request = request::page(signed, payload);
         let delivered = inner
             .deliver(request, entry, host, limit, false, &|| ())
             .await;
-        let fate = fate.map(|fate| fate.get());
+        let fate = progress.map(|progress| progress.fate());
         match (delivered, fate) {
             (
                 Err(_),
                 Some(fate @ (UploadFate::Broken | UploadFate::Silent | UploadFate::TooLarge)),
             ) => Err(UpstreamError::Upload(fate)),
             (Err(error), _) => Err(error),
-            (Ok((response, mut lease)), fate) => {
+            (Ok(mut answered), fate) => {
                 // a reply before the end of the request: nobody may use the connection after it
-                lease.spent = fate.is_some_and(|fate| fate != UploadFate::Complete);
-                Ok(Answered::new(response, lease, inner, None))
+                if fate.is_some_and(|fate| fate != UploadFate::Complete) {
+                    answered.spend_connection();
+                }
+                Ok(answered)
             }
         }
     }
@@ -136,7 +138,7 @@ impl Inner {
         limit: Duration,
         fresh: bool,
         departs: &dyn Fn(),
-    ) -> Result<(http::Response<hyper::body::Incoming>, Lease), UpstreamError> {
+    ) -> Result<Answered, UpstreamError> {
         let mut spare = spare(&request);
         let mut again = fresh;
         loop {
@@ -161,12 +163,8 @@ impl Inner {
                 }
                 (Err(error), _) => return Err(error),
                 (Ok(Exchanged::Reply(response)), _) => {
-                    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-                        return Err(UpstreamError::Switched {
-                            host: host.to_string(),
-                        });
-                    }
-                    return Ok((response, self.idle.lease(entry.id, connection)));
+                    let lease = self.idle.lease(entry.id, connection);
+                    return Answered::begin(response, lease, host, self).await;
                 }
                 (Ok(Exchanged::Unwritten(unwritten, _error)), left) if reused => {
                     (request, spare) = (unwritten, left);
@@ -202,6 +200,34 @@ impl Inner {
         })
     }
 
+    /// Waits for the reply, at most `limit` from the last byte of the upload that was passed on:
+    /// a slow upload that makes progress is no slow web server. The upload has limits of its
+    /// own; a web server that takes nothing of it ends here too.
+    async fn after_upload<F: Future>(
+        &self,
+        limit: Duration,
+        progress: &Progress,
+        exchange: F,
+    ) -> Result<F::Output, Elapsed> {
+        let mut exchange = pin!(exchange);
+        let deadline = self.sweeper.deadline();
+        deadline.arm(limit);
+        poll_fn(|cx| {
+            if let Poll::Ready(output) = exchange.as_mut().poll(cx) {
+                return Poll::Ready(Ok(output));
+            }
+            while deadline.poll_expired(cx).is_ready() {
+                let left = (progress.moved() + limit).saturating_sub(uptime());
+                if left.is_zero() {
+                    return Poll::Ready(Err(Elapsed));
+                }
+                deadline.arm(left);
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
     async fn exchange(
         &self,
         connection: &mut Connection,
@@ -211,6 +237,7 @@ impl Inner {
         departs: &dyn Fn(),
     ) -> Result<Exchanged, UpstreamError> {
         let sender = &mut connection.sender;
+        let progress = progress(request.body());
         let exchange = async {
             // a connection just given back may need a turn of its task to be ready
             if let Err(error) = sender.ready().await {
@@ -225,17 +252,29 @@ impl Inner {
                 },
             }
         };
-        match self.sweeper.within(limit, exchange).await {
+        let answered = match progress {
+            None => self.sweeper.within(limit, exchange).await,
+            Some(progress) => self.after_upload(limit, &progress, exchange).await,
+        };
+        match answered {
             Ok(Ok(exchanged)) => Ok(exchanged),
             Ok(Err(source)) => Err(UpstreamError::Broken {
                 host: host.to_owned(),
-                source,
+                source: source.into(),
             }),
             Err(_elapsed) => Err(UpstreamError::Timeout {
                 host: host.to_owned(),
                 after: limit,
             }),
         }
+    }
+}
+
+/// How far the request's body is, if it is passed on as it comes.
+fn progress(payload: &Payload) -> Option<Rc<Progress>> {
+    match payload {
+        Payload::Stream(upload) => Some(upload.progress()),
+        Payload::Whole(_) => None,
     }
 }
 

@@ -43,9 +43,9 @@ impl LoginDoor {
         )
         .await?;
         let (mut sender, connection) = wire;
-        let broken = |source| UpstreamError::Broken {
+        let broken = |source: hyper::Error| UpstreamError::Broken {
             host: host.to_owned(),
-            source,
+            source: source.into(),
         };
         let request = request(host, path, form)?;
         let exchange = async {

@@ -1,7 +1,7 @@
 //! The audit log, from outside: one line for each command, whatever becomes of it, and nothing
 //! in it that a client wrote.
 
-use crate::support::{Client, Harness, Response, all, soon};
+use crate::support::{Client, Harness, Puppet, Response, all, soon};
 use mwaa_gateway::emulator::{Settings, WebFault};
 use serde_json::{Value, json};
 use std::fs;
@@ -337,6 +337,43 @@ async fn a_load_balancer_s_error_is_unknown() {
         [&json!("unknown"), &json!(504), &json!(true)],
         "{line}"
     );
+}
+
+/// A head with 200 says nothing of a reply that did not come whole, whoever broke it off.
+#[tokio::test]
+async fn a_raw_reply_that_never_came_whole_is_unknown() {
+    let mut puppet = Puppet::start().await;
+    let audited = Audited::new(puppet.config()).await;
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n";
+    let reply = format!("{head}Content-Length: 30\r\n\r\n{{\"stdout\": ");
+    for client_left in [false, true] {
+        let mut client = audited.harness.connect().await;
+        client.send(audited.harness.request("version")).await;
+        let mut server = puppet.next().await;
+        server.head().await;
+        server.send(&reply).await;
+        client.head().await;
+        if client_left {
+            drop(client);
+        } else {
+            drop(server);
+            client.rest().await;
+        }
+        let line = audited
+            .lines(1 + usize::from(client_left))
+            .await
+            .pop()
+            .unwrap();
+        let fault = (!client_left).then_some("upstream.broken");
+        assert_eq!(line["outcome"], "unknown", "{line}");
+        assert_eq!(line["status"], 200, "{line}");
+        assert_eq!(line["fault"], json!(fault), "{line}");
+        assert_eq!(
+            line.get("client_left"),
+            client_left.then_some(&json!(true)),
+            "{line}"
+        );
+    }
 }
 
 #[tokio::test]

@@ -51,6 +51,7 @@ fn defaults_are_those_of_the_table() {
         header_count: 64,
         target_size: 8 * 1024,
         body_idle: seconds(15),
+        body_rate: 1024,
         cli_body: 64 * 1024,
         request_body: 16 * 1024 * 1024,
         connections: 512,

@@ -52,7 +52,7 @@ pub(super) async fn answer(
         ControlFault::GarbageJson => Reply::raw(200, "application/json", "{\"CliToken\": \"ey"),
         ControlFault::HostileToken => {
             let token = "eyJ0\r\nX-Injected: yes\r\n\r\n";
-            let host = environment.map(|environment| environment.host.as_str());
+            let host = environment.map(|environment| environment.host().to_string());
             Reply::ok(
                 json!({ "CliToken": token, "WebToken": token, "WebServerHostname": host }),
             )

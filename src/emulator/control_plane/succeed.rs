@@ -23,7 +23,7 @@ pub(super) async fn succeed(
                 Ok(token) => token,
                 Err(failure) => return failure,
             };
-            Reply::ok(json!({ "CliToken": token, "WebServerHostname": environment.host }))
+            Reply::ok(json!({ "CliToken": token, "WebServerHostname": &*environment.host() }))
         }
         (Operation::CreateWebLoginToken(_), Some(environment)) => {
             web_login(environment, asked, shared).await
@@ -59,7 +59,7 @@ async fn web_login(environment: &Environment, asked: Asked<'_>, shared: &Shared)
     };
     Reply::ok(json!({
         "WebToken": token,
-        "WebServerHostname": environment.host,
+        "WebServerHostname": &*environment.host(),
         "IamIdentity": caller.iam_identity,
         "AirflowIdentity": holder.identity,
     }))

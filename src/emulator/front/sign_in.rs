@@ -77,7 +77,7 @@ fn get(visit: Visit<'_>, path: &'static str) -> Request<Empty<Bytes>> {
     let mut request = Request::new(Empty::new());
     *request.uri_mut() = http::Uri::from_static(path);
     let headers = request.headers_mut();
-    if let Ok(host) = HeaderValue::from_str(&visit.environment.host) {
+    if let Ok(host) = HeaderValue::from_str(&visit.environment.host()) {
         headers.insert(header::HOST, host);
     }
     headers.insert("x-forwarded-proto", HeaderValue::from_static("https"));

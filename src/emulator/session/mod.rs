@@ -162,6 +162,13 @@ impl Sessions {
         kept.tokens.remove(&session.id);
     }
 
+    /// Forgets everybody.
+    pub(crate) fn clear(&self) {
+        let mut kept = self.kept();
+        kept.flask.clear();
+        kept.tokens.clear();
+    }
+
     fn write_token(
         &self,
         kept: &mut Kept,

@@ -4,7 +4,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::super::{CertificateForm, HandshakeFault, Noise, Seed, Settings, WebFault};
+use super::super::{
+    CertificateForm, FormerHost, HandshakeFault, Noise, Seed, Settings, WebFault,
+};
 use super::client::{cli_request, cli_token, exchange, run, start, tls};
 
 #[tokio::test]
@@ -140,4 +142,32 @@ async fn connections_are_cut_or_never_begin_as_scripted() {
     assert!(tls(&emulator, &host).await.is_err());
     assert!(tls(&emulator, &host).await.is_ok());
     assert_eq!(emulator.journal().web_connections(), 3);
+}
+
+#[tokio::test]
+async fn an_environment_made_anew_has_another_host_and_the_old_one_goes_as_told() {
+    let emulator = start(Settings::default()).await;
+    for (old, answers) in [
+        (FormerHost::Gone, None),
+        (FormerHost::Status(404), Some("HTTP/1.1 404 ")),
+    ] {
+        let former = emulator.host("demo").unwrap();
+        assert!(emulator.recreate("demo", old));
+        let token = cli_token(&emulator, "demo").await;
+        let request = cli_request(&former, Some(&token), "version");
+        match (answers, tls(&emulator, &former).await) {
+            (None, connected) => assert!(connected.is_err(), "{old:?}"),
+            (Some(begin), connected) => {
+                let mut stream = connected.unwrap();
+                stream.write_all(request.as_bytes()).await.unwrap();
+                let mut head = vec![0; begin.len()];
+                stream.read_exact(&mut head).await.unwrap();
+                assert_eq!(head, begin.as_bytes(), "{old:?}");
+            }
+        }
+        let answer = run(&emulator, "demo", Some(&token), "version").await;
+        assert_eq!(answer.unwrap().status, 200, "{old:?}");
+    }
+    assert_eq!(emulator.journal().commands().len(), 2);
+    assert!(!emulator.recreate("nosuch", FormerHost::Gone));
 }

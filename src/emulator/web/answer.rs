@@ -11,7 +11,7 @@ use hyper::body::Incoming;
 
 use super::super::cli;
 use super::super::environment::Environment;
-use super::super::fault::WebFault;
+use super::super::fault::{FormerHost, WebFault};
 use super::super::journal::Arrival;
 use super::super::login;
 use super::super::wire::Spoil;
@@ -27,8 +27,10 @@ pub(super) async fn answer(
 ) -> io::Result<Response<Body>> {
     let (head, body) = request.into_parts();
     let environment = environment(&head, peer, shared);
+    let former = super::former(peer.server_name.as_deref(), shared);
     let fault = shared.script.web_fault.take();
     if fault.is_none()
+        && former.is_none()
         && let Some(airflow) = front::of(environment, &head)
     {
         let entry = arrival(&head, &Bytes::new(), peer, environment, shared);
@@ -47,6 +49,10 @@ pub(super) async fn answer(
         .journal
         .begin_web(arrival(&head, &body, peer, environment, shared));
     let reply = match &fault {
+        _ if former.is_some() => match former {
+            Some(FormerHost::Status(status)) => Reply::page(status, "no longer here"),
+            _ => return Err(io::ErrorKind::ConnectionAborted.into()),
+        },
         Some(fault) => match instead(fault).await {
             Some(spoilt) => spoilt?,
             None => route(&head, &body, environment, shared).await?,
@@ -180,11 +186,8 @@ async fn route(
 fn environment<'a>(head: &Parts, peer: &Peer, shared: &'a Shared) -> Option<&'a Environment> {
     let by_host = |host: &str| {
         let host = host.split(':').next().unwrap_or(host);
-        shared.environments.iter().find(|environment| {
-            environment
-                .hosts()
-                .any(|candidate| candidate.eq_ignore_ascii_case(host))
-        })
+        let mut environments = shared.environments.iter();
+        environments.find(|environment| environment.is_called(host))
     };
     let host = head
         .headers

@@ -10,26 +10,28 @@ use std::sync::Arc;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use rustls::ServerConfig;
+use rustls::server::Acceptor;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::LazyConfigAcceptor;
 
 use super::Shared;
-use super::fault::HandshakeFault;
+use super::fault::{FormerHost, HandshakeFault};
 use super::wire::{Control, Wire};
 use answer::answer;
 pub(crate) use reply::{Body, Content, Reply};
 pub(crate) use visit::Visit;
 
 /// Serves all environments' web servers for ever.
-pub(crate) async fn serve(listener: TcpListener, acceptor: TlsAcceptor, shared: Arc<Shared>) {
+pub(crate) async fn serve(listener: TcpListener, tls: Arc<ServerConfig>, shared: Arc<Shared>) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
                     let id = shared.journal.connected();
-                    connections.spawn(connection(stream, acceptor.clone(), id, Arc::clone(&shared)));
+                    connections.spawn(connection(stream, Arc::clone(&tls), id, Arc::clone(&shared)));
                 }
                 Err(_) => tokio::time::sleep(super::ACCEPT_BACK_OFF).await,
             },
@@ -38,7 +40,7 @@ pub(crate) async fn serve(listener: TcpListener, acceptor: TlsAcceptor, shared: 
     }
 }
 
-async fn connection(stream: TcpStream, acceptor: TlsAcceptor, id: u64, shared: Arc<Shared>) {
+async fn connection(stream: TcpStream, tls: Arc<ServerConfig>, id: u64, shared: Arc<Shared>) {
     let mut cuts = shared.script.cuts();
     let served = async {
         match shared.script.handshake_fault.take() {
@@ -49,10 +51,16 @@ async fn connection(stream: TcpStream, acceptor: TlsAcceptor, id: u64, shared: A
         if stream.set_nodelay(true).is_err() {
             return;
         }
-        let Ok(stream) = acceptor.accept(stream).await else {
+        let Ok(hello) = LazyConfigAcceptor::new(Acceptor::default(), stream).await else {
             return;
         };
-        let server_name = stream.get_ref().1.server_name().map(str::to_owned);
+        let server_name = hello.client_hello().server_name().map(str::to_owned);
+        if former(server_name.as_deref(), &shared) == Some(FormerHost::Gone) {
+            return;
+        }
+        let Ok(stream) = hello.into_stream(tls).await else {
+            return;
+        };
         shared.journal.named(server_name.as_deref());
         let control = Arc::new(Control::default());
         let wire = TokioIo::new(Wire::new(
@@ -74,6 +82,12 @@ async fn connection(stream: TcpStream, acceptor: TlsAcceptor, id: u64, shared: A
         () = served => {}
         _ = cuts.changed() => {}
     }
+}
+
+/// What became of a host that an environment had in an earlier life.
+fn former(host: Option<&str>, shared: &Shared) -> Option<FormerHost> {
+    let mut environments = shared.environments.iter();
+    environments.find_map(|environment| environment.former(host?))
 }
 
 /// The connection a request came on.

@@ -18,7 +18,9 @@ async fn one_login_serves_every_request() {
             assert_eq!(reply.fault(), None, "{reply}");
         }
         assert_eq!(harness.web_mints(), 1, "{version}");
-        assert_eq!(harness.journal().control_count(), 1, "{version}");
+        // a 404 may cost a question for the host, but no token
+        let calls = harness.journal().calls("CreateWebLoginToken");
+        assert_eq!(calls, 1, "{version}");
         let logins = harness.logins();
         assert_eq!(logins.len(), 1, "{version}");
         let login = &logins[0];

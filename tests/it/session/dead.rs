@@ -155,19 +155,89 @@ async fn write_at_length(harness: &Harness, version: &str, chunked: bool) -> Res
     harness.connect().await.exchange(request).await
 }
 
-/// What was looked at to see whether the session is dead is passed on no less truthfully.
+/// What breaks while it is looked at to see whether the session is dead is told as a fault.
 #[tokio::test]
-async fn a_refusal_that_is_cut_short_never_looks_complete() {
+async fn a_refusal_that_is_cut_short_is_a_broken_reply() {
     let harness = Harness::airflow("3.3.1").await;
     assert_eq!(harness.get("/api/v2/dags").await.status, 200);
     let head = "HTTP/1.1 403 Forbidden\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
     for cut in [head.to_owned(), format!("{head}5\r\n{{\"det\r\n")] {
         let fault = WebFault::Raw(cut.clone().into_bytes());
         harness.script().web_fault.next(1, fault);
-        let mut client = harness.connect().await;
-        client.send(harness.asking("GET", "/api/v2/dags", "")).await;
-        let reply = client.try_response().await;
-        assert!(reply.is_err(), "{cut}: {}", reply.unwrap());
+        let reply = harness.get("/api/v2/dags").await;
+        assert_eq!(reply.fault(), Some("upstream.broken"), "{cut}: {reply}");
     }
     assert_eq!(harness.logins().len(), 1);
+}
+
+/// Whatever else is refused is the client's to see: the request may have acted, and the session
+/// is everybody's.
+#[tokio::test]
+async fn a_refusal_in_somebody_elses_words_is_no_dead_session() {
+    let problem = "https://airflow.apache.org/docs/apache-airflow/2.10.3/stable-rest-api-ref.html#section/Errors";
+    let others = [
+        (
+            401,
+            "application/json",
+            r#"{"detail":"Invalid credentials"}"#.to_owned(),
+        ),
+        (
+            401,
+            "application/json",
+            r#"{"message":"Not authorized"}"#.to_owned(),
+        ),
+        (
+            401,
+            "application/json",
+            r#"{"detail":"Token Expired at the plugin"}"#.to_owned(),
+        ),
+        (
+            401,
+            "application/json",
+            r#"["Token Expired", "Not authenticated"]"#.to_owned(),
+        ),
+        (
+            403,
+            "application/json",
+            r#"{"detail":{"text":"Invalid JWT token"}}"#.to_owned(),
+        ),
+        (401, "text/html", "Unauthorized".to_owned()),
+        (401, "text/plain", format!("{problem}/Unauthenticated")),
+        (
+            401,
+            "application/problem+json",
+            r#"{"title":"Unauthorized","type":"about:blank"}"#.to_owned(),
+        ),
+        (
+            401,
+            "application/problem+json",
+            format!(r#"{{"type":"{problem}/PermissionDenied"}}"#),
+        ),
+    ];
+    for version in VERSIONS {
+        let harness = Harness::airflow(version).await;
+        assert!(!paused(&harness, version).await);
+        for (status, content_type, body) in &others {
+            let refusal = WebFault::Status {
+                status: *status,
+                content_type: (*content_type).to_owned(),
+                body: body.clone(),
+            };
+            let before = harness.reached().len();
+            harness.script().web_fault.next(1, refusal);
+            let reply = harness.pause(api(version), true).await;
+            assert_eq!(
+                (reply.status, reply.fault()),
+                (*status, None),
+                "{body}: {reply}"
+            );
+            assert_eq!(reply.text(), *body, "{version}");
+            assert_eq!(
+                harness.reached().len(),
+                before + 1,
+                "{version} {body}: sent twice"
+            );
+        }
+        assert_eq!(harness.logins().len(), 1, "{version}");
+    }
 }

@@ -6,6 +6,7 @@ mod environments;
 mod failures;
 mod identity;
 mod life;
+mod moved;
 mod refusing;
 mod reissue;
 mod secrets;

@@ -39,6 +39,45 @@ async fn a_web_server_that_refuses_its_own_sessions_is_not_logged_in_to_for_ever
     }
 }
 
+/// A web server that restarts takes its sessions with it: whoever had one gets another one at
+/// once, also several times in a row, but not without end.
+#[tokio::test]
+async fn a_session_that_had_served_is_replaced_at_once() {
+    for version in VERSIONS {
+        let harness = Harness::airflow(version).await;
+        let target = format!("{}/dags", api(version));
+        for restarts in 0..=5 {
+            let reply = harness.get(&target).await;
+            assert_eq!(
+                (reply.status, reply.fault()),
+                (200, None),
+                "{version}: {reply}"
+            );
+            assert_eq!(harness.logins().len(), 1 + restarts, "{version}");
+            harness.script().kill_sessions();
+        }
+        // one more is granted in ten seconds
+        let mut reply = harness.get(&target).await;
+        for _ in 0..50 {
+            if reply.fault().is_some() {
+                break;
+            }
+            harness.script().kill_sessions();
+            reply = harness.get(&target).await;
+        }
+        assert_eq!(
+            (reply.status, reply.fault()),
+            (503, Some("session.login_loop")),
+            "{version}: {reply}"
+        );
+        assert!(
+            reply.complaint().contains("keeps ending sessions"),
+            "{reply}"
+        );
+        assert!(reply.header("retry-after").is_some(), "{reply}");
+    }
+}
+
 /// A new session would have no more rights: a 403 for lack of them is the client's to see.
 #[tokio::test]
 async fn a_lack_of_rights_is_no_dead_session() {

@@ -108,7 +108,7 @@ impl Stand {
             |e| e.script().web_fault.next(1, WebFault::CutBody),
             |e| e.script().web_fault.next(1, WebFault::Drop),
             |e| e.script().web_fault.next(1, WebFault::Hang),
-            |e| e.script().refuse_sessions.next(2, ()),
+            |e| e.script().refuse_sessions.next(3, ()),
         ];
         for name in NAMES {
             for turn in turns {

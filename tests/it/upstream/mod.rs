@@ -2,6 +2,7 @@
 
 mod broken;
 mod certificates;
+mod cut;
 mod load_balancer;
 mod pool;
 mod whole;
@@ -13,7 +14,7 @@ const ONE_THREAD: &str = "limits.threads = 1";
 
 /// Lets the emulator do what it has been told, and the gateway's thread notice it: each goes
 /// through its ready tasks before it answers.
-async fn settled(harness: &Harness) {
+pub(crate) async fn settled(harness: &Harness) {
     for _ in 0..3 {
         let mut aws = Client::tcp(harness.emulator().aws_addr()).await;
         let unsigned = "GET /environments HTTP/1.1\r\nHost: x\r\n\r\n";

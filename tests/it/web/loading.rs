@@ -3,6 +3,7 @@
 use crate::support::airflow::{DAG, JSON, api};
 use crate::support::{Client, Harness, Puppet};
 use mwaa_gateway::emulator::Settings;
+use std::time::Duration;
 
 /// A gateway with an open session at a puppet, and the puppet.
 async fn signed_in(extra: &str) -> (Harness, Puppet, Client) {
@@ -159,4 +160,74 @@ async fn an_early_reply_to_an_upload_spends_the_connection() {
         .send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
         .await;
     assert_eq!(other.response().await.text(), "ok");
+}
+
+/// The wait for a reply begins when the request is complete: an upload that makes progress is no
+/// slow web server, however long it takes.
+#[tokio::test]
+async fn a_slow_upload_does_not_use_up_the_wait_for_the_reply() {
+    for answers in [true, false] {
+        let (harness, _puppet, mut server) =
+            signed_in("limits.upstream_first_byte = \"1s\"").await;
+        let mut client = harness.connect().await;
+        client.send(upload(&harness)).await;
+        server.head().await;
+        for _ in 0..5 {
+            client.send("5\r\nhello\r\n").await;
+            assert_eq!(server.bytes(10).await, b"5\r\nhello\r\n");
+            harness.passes(Duration::from_millis(400)).await;
+        }
+        client.send("0\r\n\r\n").await;
+        assert_eq!(server.bytes(5).await, b"0\r\n\r\n");
+        if answers {
+            server
+                .send("HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n")
+                .await;
+        }
+        let reply = client.response().await;
+        let expected = if answers {
+            (201, None)
+        } else {
+            (504, Some("upstream.timeout"))
+        };
+        assert_eq!((reply.status, reply.fault()), expected, "{reply}");
+    }
+}
+
+/// No pause is too long, and it would never end.
+#[tokio::test]
+async fn a_client_that_drips_its_body_is_cut_off() {
+    let limits = "limits.body_idle = \"1s\"\nlimits.body_rate = \"64KiB\"";
+    let (harness, _puppet, _server) = signed_in(limits).await;
+    let whole = harness.asking("POST", "/api/v1/x", "Content-Length: 60000\r\n");
+    let command = harness.asking(
+        "POST",
+        "/aws_mwaa/cli",
+        "Content-Type: text/plain\r\nContent-Length: 60000\r\n",
+    );
+    for (request, drop) in [
+        (upload(&harness), "1\r\nx\r\n"),
+        (whole, "x"),
+        (command, "x"),
+    ] {
+        let mut client = harness.connect().await;
+        client.send(&request).await;
+        let mut drops = tokio::time::interval(Duration::from_millis(20));
+        let mut reply = None;
+        for _ in 0..1000 {
+            client.send(drop).await;
+            let answered = tokio::time::timeout(Duration::ZERO, client.try_response()).await;
+            if let Ok(answered) = answered {
+                reply = Some(answered.unwrap());
+                break;
+            }
+            drops.tick().await;
+        }
+        let reply = reply.expect("an end");
+        assert_eq!(
+            (reply.status, reply.fault()),
+            (408, Some("request.timeout")),
+            "{request}: {reply}"
+        );
+    }
 }

@@ -1,0 +1,248 @@
+//! Replies that break off: told as a fault where nothing has been sent yet, visibly cut
+//! otherwise, and never counted as a success.
+
+use crate::program::{Running, command};
+use crate::support::airflow::{JSON, OWN};
+use crate::support::{Client, Harness, Puppet, soon};
+use mwaa_gateway::emulator::{ControlFault, Emulator, Seed, Settings, WebFault};
+
+/// What a client got on a connection that it used before, until that was closed.
+async fn got(harness: &Harness, request: &str, raw: &str) -> String {
+    let mut client = harness.connect().await;
+    let first = harness.asking("GET", "/health", "");
+    assert_eq!(client.exchange(first).await.fault(), None);
+    let fault = WebFault::Raw(raw.as_bytes().to_vec());
+    harness.script().web_fault.next(1, fault);
+    client.send(request).await;
+    String::from_utf8(client.rest().await).unwrap()
+}
+
+/// A browser takes a kept connection that closes without a byte for one that had ended before,
+/// and sends its request again, whatever the method.
+#[tokio::test]
+async fn a_broken_reply_is_never_an_empty_close() {
+    let harness = Harness::airflow("3.3.1").await;
+    let closing = |headers: &str| format!("{headers}Connection: close\r\n");
+    let post = harness.sending("POST", "/api/v2/x", &closing(JSON), "{}");
+    let page = harness.asking("GET", "/ui/x", &closing(OWN));
+    for raw in [
+        "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n<p>\r\n",
+        "HTTP/1.1 200 OK\r\n\r\nabc",
+    ] {
+        for request in [&post, &page] {
+            let got = got(&harness, request, raw).await;
+            let (head, body) = got.split_once("\r\n\r\n").expect(raw);
+            let told = head.contains("mwaa-gateway-fault: upstream.broken");
+            let cut = if head.contains("content-length: 10\r\n") {
+                body.len() < 10
+            } else {
+                head.contains("transfer-encoding: chunked") && !body.ends_with("0\r\n\r\n")
+            };
+            assert!(head.starts_with("HTTP/1.1 502 ") || cut, "{raw}: {got}");
+            assert_eq!(head.starts_with("HTTP/1.1 502 "), told, "{raw}: {got}");
+        }
+    }
+    // each of them was sent once
+    assert_eq!(harness.reached().len(), 4 * 7);
+}
+
+#[tokio::test]
+async fn a_reply_that_breaks_after_its_head_is_counted_and_logged_as_broken() {
+    let mut puppet = Puppet::start().await;
+    let harness = Harness::airflow_with(Settings::default(), "2.10.3", puppet.config()).await;
+    let mut client = harness.connect().await;
+    let request = harness.asking("GET", "/api/v1/x", "");
+    client.send(request).await;
+    puppet.signs_in("session=x").await;
+    let mut server = puppet.next().await;
+    server.head().await;
+    server
+        .send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc")
+        .await;
+    let head = client.head().await;
+    assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
+    drop(server);
+    assert_eq!(client.rest().await, b"abc");
+    let metrics = harness.manage("/metrics").await.text();
+    let count = |line: &str| metrics.lines().any(|found| found == line);
+    assert!(
+        count("mwaa_gateway_requests_total{kind=\"fault\",status=\"502\"} 1")
+            && count(
+                "mwaa_gateway_faults_total{code=\"upstream.broken\",blame=\"upstream\"} 1"
+            ),
+        "{metrics}"
+    );
+    assert!(!metrics.contains("kind=\"rest\""), "{metrics}");
+    let status = harness.manage("/status").await.json();
+    let refusal = &status["refusals"][0];
+    assert_eq!(refusal["code"], "upstream.broken", "{status}");
+    assert_eq!(refusal["path"], "/api/v1/x", "{status}");
+}
+
+/// Only our own framing says where a reply ends.
+#[tokio::test]
+async fn an_old_reply_is_framed_anew() {
+    let mut puppet = Puppet::start().await;
+    let harness = Harness::airflow_with(Settings::default(), "2.10.3", puppet.config()).await;
+    let mut cookie = Some("session=x");
+    for (old, framing, body) in [
+        (
+            "HTTP/1.0 200 Fine\r\n\r\nhello",
+            "transfer-encoding: chunked\r\n",
+            "5\r\nhello\r\n0\r\n\r\n",
+        ),
+        (
+            "HTTP/1.1 200 Fine\r\n\r\nhello",
+            "transfer-encoding: chunked\r\n",
+            "5\r\nhello\r\n0\r\n\r\n",
+        ),
+        (
+            "HTTP/1.0 200 Fine\r\nContent-Length: 5\r\n\r\nhello",
+            "content-length: 5\r\n",
+            "hello",
+        ),
+    ] {
+        let mut client = harness.connect().await;
+        client
+            .send(harness.asking("GET", "/api/v1/x", "Connection: close\r\n"))
+            .await;
+        if let Some(cookie) = cookie.take() {
+            puppet.signs_in(cookie).await;
+        }
+        let mut server = puppet.next().await;
+        server.head().await;
+        server.send(old).await;
+        server.finish().await;
+        let got = String::from_utf8(client.rest().await).unwrap();
+        assert!(got.starts_with("HTTP/1.1 200 OK\r\n"), "{old}: {got}");
+        assert!(got.contains(framing), "{old}: {got}");
+        assert!(got.ends_with(&format!("\r\n\r\n{body}")), "{old}: {got}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_head_may_not_say_is_a_broken_reply() {
+    let harness = Harness::airflow("3.3.1").await;
+    assert_eq!(harness.get("/health").await.fault(), None);
+    for (method, raw) in [
+        ("POST", "HTTP/1.1 600 Odd\r\nContent-Length: 0\r\n\r\n"),
+        ("POST", "HTTP/1.1 999 Odd\r\nContent-Length: 0\r\n\r\n"),
+        (
+            "POST",
+            "HTTP/1.1 101 Odd\r\nUpgrade: h2c\r\nConnection: upgrade\r\n\r\n",
+        ),
+        (
+            "HEAD",
+            "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n",
+        ),
+        ("HEAD", "HTTP/1.1 200 OK\r\nContent-Length: 2, 3\r\n\r\n"),
+        ("HEAD", "HTTP/1.1 200 OK\r\nContent-Length: +2\r\n\r\n"),
+        ("HEAD", "HTTP/1.1 200 OK\r\nContent-Length: 0x2\r\n\r\n"),
+        (
+            "HEAD",
+            "HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\n",
+        ),
+        ("HEAD", "HTTP/1.1 200 OK\r\nContent-Length:\r\n\r\n"),
+        (
+            "POST",
+            "HTTP/1.1 204 No Content\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n",
+        ),
+        (
+            "POST",
+            "HTTP/1.1 304 Not Modified\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n",
+        ),
+    ] {
+        let request = match method {
+            "HEAD" => harness.asking(method, "/ui/x", "Connection: close\r\n"),
+            _ => harness.sending(method, "/ui/x", "Connection: close\r\n", "{}"),
+        };
+        let before = harness.reached().len();
+        let got = got(&harness, &request, raw).await;
+        assert!(got.starts_with("HTTP/1.1 502 "), "{raw}: {got}");
+        assert!(
+            got.contains("mwaa-gateway-fault: upstream.broken\r\n"),
+            "{raw}: {got}"
+        );
+        assert_eq!(harness.reached().len(), before + 2, "{raw}");
+    }
+}
+
+#[tokio::test]
+async fn one_length_said_twice_is_said_once() {
+    let harness = Harness::airflow("3.3.1").await;
+    for twice in [
+        "Content-Length: 2\r\nContent-Length: 2",
+        "Content-Length: 2, 2",
+    ] {
+        for (method, body) in [("HEAD", ""), ("GET", "hi")] {
+            let request = harness.asking(method, "/ui/x", "Connection: close\r\n");
+            let raw = format!("HTTP/1.1 200 OK\r\n{twice}\r\n\r\n{body}");
+            let got = got(&harness, &request, &raw).await;
+            assert!(got.starts_with("HTTP/1.1 200 OK\r\n"), "{raw}: {got}");
+            assert_eq!(
+                got.matches("content-length: 2\r\n").count(),
+                1,
+                "{raw}: {got}"
+            );
+            assert!(got.ends_with(&format!("\r\n\r\n{body}")), "{raw}: {got}");
+        }
+    }
+}
+
+/// A token that could not be had is AWS's doing; the client is there and is told so.
+#[tokio::test]
+async fn the_log_does_not_say_that_a_client_left_which_did_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let emulator = Emulator::start(Settings {
+        environments: vec![Seed::new("demo", "2.10.3"), Seed::new("other", "2.10.3")],
+        ..Settings::default()
+    })
+    .await
+    .unwrap();
+    let ca_file = folder.path().join("ca.pem");
+    std::fs::write(&ca_file, emulator.ca_pem()).unwrap();
+    let file = folder.path().join("gateway.toml");
+    let config = format!(
+        "[listener]\naddress = \"127.0.0.1:0\"\n[management]\naddress = \"127.0.0.1:0\"\n\
+         [limits]\ndrain = \"0s\"\n{}",
+        emulator.config_toml(&ca_file)
+    );
+    std::fs::write(&file, config).unwrap();
+    let mut serve = command(&["serve", "--config", file.to_str().unwrap()]);
+    serve
+        .env("AWS_ACCESS_KEY_ID", emulator.access_key_id())
+        .env("AWS_SECRET_ACCESS_KEY", emulator.secret_access_key());
+    let mut gateway = Running::start(serve);
+    let address = gateway.told("listening on http://").await;
+    let port = address.rsplit(':').next().unwrap();
+    let request = |environment: &str| {
+        format!(
+            "POST /aws_mwaa/cli HTTP/1.1\r\nHost: {environment}.localhost:{port}\r\n\
+             Content-Type: text/plain\r\nContent-Length: 7\r\n\r\nversion"
+        )
+    };
+    let mut client = Client::tcp(address.parse().unwrap()).await;
+    let denied = ControlFault::AccessDenied;
+    emulator.script().mint_fault.next(1, denied);
+    let reply = client.exchange(request("other")).await;
+    assert_eq!(reply.fault(), Some("aws.denied"), "{reply}");
+    // one that the gateway's own end cuts off, while its client waits
+    emulator.script().web_fault.next(1, WebFault::Hang);
+    client.send(request("demo")).await;
+    let sent = emulator
+        .journal()
+        .wait_for(|journal| journal.web_count() == 1);
+    soon("the command", sent).await;
+    let ended = gateway.stop().await;
+    let log = ended.stderr;
+    assert!(
+        log.contains("the gateway stopped before the command ended"),
+        "{log}"
+    );
+    assert!(!log.contains("went away"), "{log}");
+}
