@@ -162,7 +162,7 @@ impl<T: Perishable> Slot<T> {
         self.lock().questions.take(now)
     }
 
-    /// Lets go of this one, if it is live: it is worth nothing any more.
+    /// Drops this one if it is live: it is worth nothing any more.
     pub(super) fn discard(&self, used: &Arc<T>) {
         let _state = self.lock();
         if self.is_live(used) {

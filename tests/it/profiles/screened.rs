@@ -116,6 +116,13 @@ async fn what_can_not_be_looked_through_does_not_arrive() {
             !got.contains("hunter2") && !got.ends_with("0\r\n\r\n"),
             "{got}"
         );
+        // nor is it an empty close, which a browser may answer with the request once more
+        assert!(got.starts_with("HTTP/1.1 200 OK\r\n"), "{got:?}");
+        let metrics = harness.manage("/metrics").await.text();
+        assert!(
+            metrics.contains("faults_total{code=\"upstream.broken\",blame=\"upstream\"} 1\n"),
+            "{metrics}"
+        );
     }
 }
 

@@ -4,7 +4,7 @@
 use crate::support::airflow::{DAG, VERSIONS, api};
 use crate::support::{Harness, Response};
 use crate::upstream::settled;
-use mwaa_gateway::emulator::{ControlFault, FormerHost};
+use mwaa_gateway::emulator::{ControlFault, FormerHost, Settings};
 
 /// Signed in at the first host, of two.
 async fn moved(version: &str, old: FormerHost) -> (Harness, String) {
@@ -168,7 +168,9 @@ async fn a_host_that_aws_still_names_is_kept() {
 /// An AWS that does not answer holds a reply up for a moment only, and not each one.
 #[tokio::test]
 async fn a_silent_aws_keeps_no_reply_back() {
-    let harness = Harness::airflow("3.3.1").await;
+    // longer than the test waits for a reply
+    let limits = "limits.mint_try = \"1m\"\nlimits.mint_total = \"2m\"";
+    let harness = Harness::airflow_with(Settings::default(), "3.3.1", limits).await;
     assert_eq!(dags(&harness, "3.3.1").await.status, 200);
     harness.script().describe_fault.always(ControlFault::Hang);
     harness.script().mint_fault.always(ControlFault::Hang);
