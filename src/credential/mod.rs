@@ -144,7 +144,7 @@ impl Broker {
         })
     }
 
-    /// Puts a token to the request: the cached one, else the one being minted, else a new one.
+    /// Adds a token to the request: the cached one, else the one being minted, else a new one.
     pub async fn key(&self, seated: Seated) -> Result<Keyed, CredentialError> {
         let entry = seated.entry();
         let mut live = self.tokens.obtain(entry).await?;
@@ -172,13 +172,13 @@ impl Broker {
         self.tokens.obtain(entry).await.ok().map(Renewal)
     }
 
-    /// Puts a session to the request: the live one, else the one being opened, else a new one.
+    /// Adds a session to the request: the live one, else the one being opened, else a new one.
     ///
     /// A session belongs to a host: one whose host AWS names no more is not used.
     pub async fn sign_in(&self, passage: Passage) -> Result<SignedIn, CredentialError> {
         let entry = passage.entry();
         let mut session = self.sessions.obtain(entry).await?;
-        if is_astray(entry, &session) {
+        if is_outdated(entry, &session) {
             self.sessions.slot(entry.id).discard(&session);
             session = self.sessions.obtain(entry).await?;
         }
@@ -196,8 +196,8 @@ impl Broker {
     }
 
     /// Whether AWS names another host than the session's by now.
-    pub fn is_astray(&self, signed: &SignedIn) -> bool {
-        is_astray(signed.passage.entry(), &signed.session)
+    pub fn is_outdated(&self, signed: &SignedIn) -> bool {
+        is_outdated(signed.passage.entry(), &signed.session)
     }
 
     /// Whether AWS may be asked now which host the environment has: a few times at once, then
@@ -207,8 +207,8 @@ impl Broker {
     }
 
     /// Asks AWS which host the environment has, by `CreateWebLoginToken`, which every identity
-    /// may call that has a session at all; [`is_astray`](Self::is_astray) knows the answer
-    /// then. The question goes on if its caller goes away.
+    /// may call that has a session at all; [`is_outdated`](Self::is_outdated) knows the answer
+    /// then. The question continues if its caller is dropped.
     pub async fn ask_host(&self, entry: &Arc<Entry>) {
         let (sender, asked) = oneshot::channel::<()>();
         let (control, entry) = (Arc::clone(&self.control), Arc::clone(entry));
@@ -258,7 +258,7 @@ impl Broker {
         Some(Arc::clone(session.host()))
     }
 
-    /// Lets go of the environment's session: somebody has signed out.
+    /// Drops the environment's session: somebody has signed out.
     pub fn sign_out(&self, entry: &Entry) -> bool {
         self.sessions.slot(entry.id).forget().is_some()
     }
@@ -319,7 +319,7 @@ impl Broker {
     }
 }
 
-fn is_astray(entry: &Entry, session: &Session) -> bool {
+fn is_outdated(entry: &Entry, session: &Session) -> bool {
     entry.hosts.left(session.host(), session.begun().boot())
 }
 

@@ -54,7 +54,7 @@ pub enum HandshakeFault {
 pub enum FormerHost {
     /// Nobody is there: a connection ends within its TLS handshake.
     Gone,
-    /// Whoever has the address now answers everything with this status.
+    /// The new owner of the address answers everything with this status.
     Status(u16),
 }
 

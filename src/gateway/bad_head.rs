@@ -63,7 +63,12 @@ impl Fault for Refused {
                  header, no control characters"
                     .into()
             }
-            BadHead::TargetTooLong | BadHead::TooLarge => self.code().advice.into(),
+            BadHead::TargetTooLong => self.code().advice.into(),
+            BadHead::TooLarge => format!(
+                "{}; or send fewer fields (limits.header_count)",
+                self.code().advice
+            )
+            .into(),
         }
     }
 

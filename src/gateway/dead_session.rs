@@ -3,11 +3,12 @@
 
 use crate::credential::SignedIn;
 use crate::reply::leads_to_sign_in;
+use crate::route::Kind;
 use crate::upstream::{Answered, UpstreamError};
 use bytes::Bytes;
 use flate2::read::GzDecoder;
-use http::StatusCode;
 use http::header::CONTENT_ENCODING;
+use http::{Method, StatusCode};
 use serde::Deserialize;
 use std::io::Read as _;
 
@@ -33,6 +34,11 @@ pub(super) async fn cause_of_death(
     let session = signed.session();
     match answered.status() {
         StatusCode::FORBIDDEN if session.bearer().is_none() => Ok(None),
+        // a reply to HEAD has no words; asking again is safe, and tells
+        StatusCode::UNAUTHORIZED if is_wordless(signed) => Ok(Some(Death {
+            cause: "401 to HEAD".to_owned(),
+            led_away: false,
+        })),
         status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
             let body = unpacked(answered, session.host()).await?;
             let text = match session.bearer() {
@@ -53,6 +59,12 @@ pub(super) async fn cause_of_death(
         }
         _ => Ok(None),
     }
+}
+
+/// Whether it is a HEAD for the REST API.
+fn is_wordless(signed: &SignedIn) -> bool {
+    let passage = signed.passage();
+    *passage.method() == Method::HEAD && passage.kind() == Kind::Rest
 }
 
 /// Airflow 3 (`api_fastapi/core_api/security.py`): `{"detail": "…"}` with one of its texts about

@@ -118,7 +118,7 @@ impl fmt::Display for Cut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "the reply broke off on its way to the client ({}); outcome: unknown",
+            "the web server's reply broke off after part of it was sent ({}); outcome: unknown",
             self.0
         )
     }

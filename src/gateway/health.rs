@@ -88,8 +88,8 @@ impl Reach {
         }
     }
 
-    /// The trouble with an environment's web server. It does not outlast [`FORGOTTEN`]: whoever
-    /// is sent no requests because of it would never hear that it is over.
+    /// The trouble with an environment's web server. It does not outlast [`FORGOTTEN`]: a
+    /// gateway that gets no requests because of it would never see it recover.
     fn trouble(&self, entry: &Entry, now: Duration) -> Option<Trouble> {
         let lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
         let (when, trouble) = lost.get(&entry.id)?;
@@ -105,6 +105,9 @@ impl Reach {
     fn found(&self, id: EntryId) {
         let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
         lost.remove(&id);
+        // nor may one of an environment that is gone keep every request looking
+        let now = uptime();
+        lost.retain(|_, (when, _)| now.saturating_sub(*when) < FORGOTTEN);
         self.any.store(!lost.is_empty(), Ordering::Relaxed);
     }
 }

@@ -16,7 +16,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// Airflow's login page, asked for: back to where the browser wanted to go. A browser that
-/// comes here again and again is told so, instead of being sent around for ever. A login form
+/// comes here again and again gets a fault, not an endless redirect. A login form
 /// is not read: the password in it must not be sent on either, so what follows is a GET.
 pub(super) fn login(corridor: &Corridor, routed: Routed) -> Result<Reply, Refused> {
     let (admitted, entry) = routed.into_parts();
@@ -60,7 +60,7 @@ pub(super) async fn logout(corridor: &Corridor, routed: Routed) -> Result<Reply,
 pub(super) fn is_handed_over(routed: &Routed) -> bool {
     let admitted = routed.admitted();
     routed.entry().environment.browser == Browser::Redirect
-        // whoever may only read does so here
+        // a read-only client stays here
         && policy::may_leave(routed.entry(), &admitted.caller().entrance).is_ok()
         && *admitted.method() == Method::GET
         && admitted.agent().wants_page

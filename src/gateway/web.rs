@@ -85,20 +85,18 @@ async fn exchange(
         Err(error) => return Err(boxed(error).into()),
     };
     let Some(death) = dead(&signed, &mut answered).await? else {
-        signed.session().accept();
-        let safe = signed.passage().method().is_safe();
-        if !is_doubtful(answered.status()) || !Box::pin(has_moved(corridor, &signed)).await {
-            return Ok((signed, answered));
+        let again = again.filter(|_| signed.passage().method().is_safe());
+        if is_doubtful(answered.status()) && Box::pin(has_moved(corridor, &signed)).await {
+            // a request that may have acted is not repeated; the next one goes to the new host
+            let Some(again) = again else {
+                return Ok((signed, answered));
+            };
+            drop(answered);
+            let signed = broker.sign_in(signed.into_passage()).await.map_err(boxed)?;
+            return second(corridor, signed, again).await;
         }
-        return match again.filter(|_| safe) {
-            Some(again) => {
-                drop(answered);
-                let signed = broker.sign_in(signed.into_passage()).await.map_err(boxed)?;
-                second(corridor, signed, again).await
-            }
-            // it may have acted; the next request goes to the new host
-            None => Ok((signed, answered)),
-        };
+        accepted(&signed, &answered);
+        return Ok((signed, answered));
     };
     drop(answered);
     let signed = match broker.sign_in_again(signed, &death.cause).await {
@@ -118,13 +116,26 @@ async fn second(
     let mut answered = forward(corridor, &signed, again).await.map_err(boxed)?;
     match dead(&signed, &mut answered).await? {
         None => {
-            signed.session().accept();
+            accepted(&signed, &answered);
             Ok((signed, answered))
         }
+        // it has no words to know the refusal by, so it may be about something else
+        Some(_) if *signed.passage().method() == Method::HEAD => Ok((signed, answered)),
         Some(death) => {
             let refused = boxed(login_loop(&death.cause));
             Err(death.lost(refused))
         }
+    }
+}
+
+/// Notes that the session works, if the reply is Airflow's: a load balancer answers for web
+/// servers that it cannot reach.
+fn accepted(signed: &SignedIn, answered: &Answered) {
+    if !matches!(
+        answered.status(),
+        StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT
+    ) {
+        signed.session().accept();
     }
 }
 
@@ -137,24 +148,24 @@ fn is_doubtful(status: StatusCode) -> bool {
 }
 
 /// Whether AWS names another host than the session's. It is asked, but not for every reply of
-/// such a status: most are ordinary ones. The client waits for the answer only a moment; what
-/// is not there in time holds for the next request.
+/// such a status: most are ordinary ones. The client waits for the answer a moment, also with a
+/// request that is not repeated: its next one then goes to the new host.
 async fn has_moved(corridor: &Corridor, signed: &SignedIn) -> bool {
     let (shared, entry) = (&corridor.shared, signed.passage().entry());
     let (broker, now) = (&shared.broker, uptime());
-    if broker.is_astray(signed) || !broker.may_ask_host(entry) {
-        return broker.is_astray(signed);
+    if broker.is_outdated(signed) || !broker.may_ask_host(entry) {
+        return broker.is_outdated(signed);
     }
     let asking = async {
         shared.versions.refresh(entry).await;
         let confirmed = entry.hosts.still(signed.session().host(), now);
         // it was asked of late, it is not permitted, or it gives another name of the host
-        if !confirmed && !broker.is_astray(signed) {
+        if !confirmed && !broker.is_outdated(signed) {
             broker.ask_host(entry).await;
         }
     };
     let _late = corridor.sweeper.within(PATIENCE, asking).await;
-    broker.is_astray(signed)
+    broker.is_outdated(signed)
 }
 
 impl Death {

@@ -90,8 +90,11 @@ impl<'a> Fields<'a> {
                 "forwarded" => fields.forwarded = true,
                 other => {
                     fields.forwarded |= other.starts_with("x-forwarded-");
-                    if is_forwarded(name) {
-                        check_value(value)?;
+                    // nearly every value is visible, and then its name does not matter
+                    if !is_visible(value) && is_forwarded(name) {
+                        return Err(GuardError::Malformed(
+                            "a header value contains bytes outside ASCII text",
+                        ));
                     }
                 }
             }
@@ -100,7 +103,8 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// The request line as sent, in bytes, and the empty line that ends the head.
+/// The request line in bytes, without scheme and host of an absolute target, and the empty
+/// line that ends the head.
 fn request_line(head: &Parts) -> usize {
     let target = head.uri.path().len() + head.uri.query().map_or(0, |query| query.len() + 1);
     head.method.as_str().len() + target + "  HTTP/1.1\r\n\r\n".len()
@@ -138,14 +142,9 @@ fn check_name(name: &HeaderName) -> Result<(), GuardError> {
 /// Bytes outside visible ASCII mean different things to different servers, so they are not
 /// passed on. In a field that stays here they do no harm (`obs-text`, RFC 9110 section 5.5):
 /// browsers send the cookies of every port of localhost.
-fn check_value(value: &HeaderValue) -> Result<(), GuardError> {
+fn is_visible(value: &HeaderValue) -> bool {
     let visible = |b: &u8| *b == b'\t' || (0x20..=0x7e).contains(b);
-    if !value.as_bytes().iter().all(visible) {
-        return Err(GuardError::Malformed(
-            "a header value contains bytes outside ASCII text",
-        ));
-    }
-    Ok(())
+    value.as_bytes().iter().all(visible)
 }
 
 /// The fields that a `Connection` field nominates: everything but options of the connection
@@ -171,7 +170,7 @@ fn drop_nominated(headers: &mut HeaderMap) -> Result<(), GuardError> {
     for name in names {
         if RELIED_ON.contains(&name.as_slice()) {
             return Err(GuardError::Malformed(
-                "the Connection header nominates a header that the request depends on",
+                "the Connection header names a header that the request depends on",
             ));
         }
         // what is no field name nominates nothing
@@ -202,7 +201,7 @@ const RELIED_ON: &[&[u8]] = &[
     b"transfer-encoding",
 ];
 
-/// What stands around a field's name and value: `: ` and the line end, in bytes.
+/// The separators around a field's name and value: `: ` and the line end, in bytes.
 const FIELD_AROUND: usize = 4;
 
 #[cfg(test)]

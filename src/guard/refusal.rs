@@ -90,15 +90,17 @@ impl PathFault {
             Self::BaseUrl => {
                 "remove the slash at the end of the base URL, as in http://localhost:8080"
             }
-            Self::Byte => "percent-encode it, as in %3B for a semicolon (RFC 3986 section 2.1)",
+            Self::Byte => {
+                "send a semicolon as %3B; a backslash only as %5C, in names below /api/vN/ and /ui/"
+            }
             Self::Dots => "send the path that is meant, without . and .. segments",
             Self::Empty => {
                 "remove one of the two slashes; only names below /api/vN/ and /ui/ may hold empty \
                  segments"
             }
             Self::Escape => {
-                "send the character itself; only names below /api/vN/ and /ui/ may hold %2F, %5C \
-                 and %25"
+                "escapes must be complete, UTF-8 and no control characters; %2F, %5C and %25 are \
+                 for names below /api/vN/ and /ui/, and none may spell aws_mwaa"
             }
             Self::Relative => "send a path that begins with a slash",
             Self::Reserved => "write it in lower case and without escapes, as in /aws_mwaa/cli",
@@ -117,7 +119,7 @@ impl fmt::Display for GuardError {
                 write!(f, "the Host {host:?} is not one of this gateway's names")
             }
             Self::FetchedAhead => {
-                f.write_str("a browser asks for this ahead of a click, which reaches nothing")
+                f.write_str("a browser prefetched this before anybody clicked")
             }
             Self::ForeignOrigin(what) | Self::ForeignPage(what) | Self::Malformed(what) => {
                 f.write_str(what)
@@ -177,8 +179,9 @@ impl Fault for GuardError {
                 format!("if {host:?} is meant to reach the gateway, add it to listener.hosts")
                     .into()
             }
-            Self::FetchedAhead => {
-                "open the address itself; nothing is served ahead of that".into()
+            Self::FetchedAhead => "open the address in a tab: prefetches are refused".into(),
+            Self::HeadTooLarge { size, cookies, .. } if cookies * 2 < *size => {
+                "send fewer or shorter header fields, or raise limits.head_size".into()
             }
             Self::ForeignPage(_) => {
                 "open the address in the browser itself; a script sends no Origin and no Referer"

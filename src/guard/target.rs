@@ -3,7 +3,7 @@
 //!
 //! Names below `/api/vN/` and `/ui/` are opaque: keys of variables, URIs of assets and ids of
 //! runs may hold slashes, percent signs and backslashes. There only that is refused which could
-//! lead to another place once it is decoded. Whoever decides by the path of such a request looks
+//! lead to another place once it is decoded. Code that decides by the path of such a request looks
 //! at every [reading](Target::readings) of it.
 
 use super::reserved::{Reserved, reserved};
@@ -37,10 +37,10 @@ impl Target {
         if path.len() + uri.query().map_or(0, str::len) > limit {
             return Err(GuardError::TargetTooLong);
         }
-        check(path).map_err(GuardError::Path)?;
+        let decoded = check(path).map_err(GuardError::Path)?;
         Ok(Self {
             reserved: reserved(path).map_err(GuardError::Path)?,
-            decoded: decoded_readings(path),
+            decoded: readings(decoded),
             // a reference count, not a copy
             sent: uri
                 .path_and_query()
@@ -101,21 +101,21 @@ fn trimmed(path: &str) -> &str {
     path.trim_end_matches('/')
 }
 
-/// The readings of a path, the first one decoded once; none where the path has nothing to
-/// decode and can be read in one way only.
-fn decoded_readings(path: &str) -> Vec<String> {
-    if !path.contains('%') && !path.contains("//") {
-        return Vec::new();
-    }
-    let once = percent_decode_str(path).decode_utf8_lossy();
-    let whole = decoded_to_the_end(path);
+/// The readings of a path of which these are the decodings; none where there are none, since
+/// such a path can be read in one way only.
+fn readings(decodings: Vec<String>) -> Vec<String> {
+    let Some(whole) = decodings.last() else {
+        return decodings;
+    };
     let plain: String = whole
         .split(['/', '\\'])
         .filter(|segment| !segment.is_empty())
         .flat_map(|segment| ["/", segment])
         .collect();
-    let mut readings = vec![trimmed(&once).to_owned()];
-    for other in [trimmed(&whole), &plain] {
+    let mut readings: Vec<String> = Vec::with_capacity(3);
+    let (once, whole) = (decodings.first(), decodings.last());
+    for other in once.into_iter().chain(whole).chain([&plain]) {
+        let other = trimmed(other);
         if !readings.iter().any(|reading| reading == other) {
             readings.push(other.to_owned());
         }
@@ -135,7 +135,9 @@ pub fn is_opaque(path: &str) -> bool {
     digits > 0 && rest.as_bytes().get(digits) == Some(&b'/')
 }
 
-fn check(path: &str) -> Result<(), PathFault> {
+/// Checks a path, and returns its decodings: decoded once, twice, and so on to the end; none
+/// where nothing in it can be read in two ways.
+fn check(path: &str) -> Result<Vec<String>, PathFault> {
     if !path.starts_with('/') {
         return Err(PathFault::Relative);
     }
@@ -150,8 +152,19 @@ fn check(path: &str) -> Result<(), PathFault> {
         return Err(PathFault::Byte);
     }
     if opaque {
-        return check_opaque(path);
+        decode(path, true)?;
+    } else {
+        check_segments(path)?;
     }
+    let decodings = decodings(path)?;
+    if opaque {
+        check_opaque(path, &decodings)?;
+    }
+    Ok(decodings)
+}
+
+/// Outside opaque names no segment is empty or a dot, and no escape hides a separator.
+fn check_segments(path: &str) -> Result<(), PathFault> {
     let mut segments = path.split('/').skip(1).peekable();
     while let Some(segment) = segments.next() {
         let decoded = decode(segment, false)?;
@@ -167,44 +180,54 @@ fn check(path: &str) -> Result<(), PathFault> {
 
 /// A path with opaque names: no decoding of it may have dot segments, or lead to MWAA's own
 /// routes. Parameters after a semicolon do not hide that.
-fn check_opaque(path: &str) -> Result<(), PathFault> {
-    decode(path, true)?;
-    let mwaa = |text: &str| {
-        text.split(['/', '\\'])
+fn check_opaque(path: &str, decodings: &[String]) -> Result<(), PathFault> {
+    let segments = |text| str::split(text, ['/', '\\']);
+    let mwaa = |text| {
+        segments(text)
             .filter(|segment| segment.eq_ignore_ascii_case("aws_mwaa"))
             .count()
     };
-    let mut text = Cow::Borrowed(path);
-    loop {
-        let dots = |segment: &str| matches!(segment.split(';').next(), Some("." | ".."));
-        if text.split(['/', '\\']).any(dots) {
+    let dots = |segment: &str| matches!(segment.split(';').next(), Some("." | ".."));
+    for text in decodings.iter().map(String::as_str).chain([path]) {
+        if segments(text).any(dots) {
             return Err(PathFault::Dots);
         }
         // a DAG may have that name; an escape that makes it means something else
-        if mwaa(&text) > mwaa(path) {
+        if mwaa(text) > mwaa(path) {
             return Err(PathFault::Escape);
         }
-        match decoded_again(&text) {
-            Some(decoded) => text = Cow::Owned(decoded),
-            None => return Ok(()),
+    }
+    Ok(())
+}
+
+/// Undoes percent-encoding again and again, until nothing is left to undo. A path that takes
+/// many rounds has no honest reading, and would cost time.
+fn decodings(path: &str) -> Result<Vec<String>, PathFault> {
+    let mut decodings: Vec<String> = Vec::new();
+    if !path.contains('%') {
+        // empty segments alone may be read in two ways
+        return Ok(if path.contains("//") {
+            vec![path.to_owned()]
+        } else {
+            decodings
+        });
+    }
+    loop {
+        let text = decodings.last().map_or(path, String::as_str);
+        let decoded = percent_decode_str(text).decode_utf8_lossy();
+        if decoded == text {
+            return Ok(decodings);
         }
+        if decodings.len() == MOST_DECODINGS {
+            return Err(PathFault::Escape);
+        }
+        let decoded = decoded.into_owned();
+        decodings.push(decoded);
     }
 }
 
-/// Undoes percent-encoding once; `None` where there is nothing to undo.
-fn decoded_again(text: &str) -> Option<String> {
-    let decoded = percent_decode_str(text).decode_utf8_lossy();
-    (decoded != text).then(|| decoded.into_owned())
-}
-
-/// Undoes percent-encoding until nothing is left to undo. Each round makes the text shorter.
-fn decoded_to_the_end(text: &str) -> String {
-    let mut text = text.to_owned();
-    while let Some(decoded) = decoded_again(&text) {
-        text = decoded;
-    }
-    text
-}
+/// A name that is encoded more often than this is no name.
+const MOST_DECODINGS: usize = 4;
 
 /// Undoes percent-encoding (RFC 3986 section 2.1), refusing what must not be hidden in it.
 /// An opaque text may hide slashes, backslashes and percent signs.
@@ -270,6 +293,7 @@ mod tests {
             "/api/v2/variables/s3://bucket/x",
             "/api/v2/variables/100%25",
             "/api/v2/variables/%252Fx",
+            "/api/v2/variables/%252525x",
             "/api/v12/x%5Cy",
             "/ui/assets/a;b",
             "/api/v2/dags/aws_mwaa/details",
@@ -344,6 +368,7 @@ mod tests {
             "/api/v2/variables/%25252e%25252e/x",
             "/api/v2/variables/x%5C..%5Cy",
             "/api/v2/variables/..;x/y",
+            "/api/v2/variables/%2525252525x",
             "/api/v2/%2Faws_mwaa/cli",
             "/api/v2/x%252FAWS_mwaa",
             "/api/v2/variables/x%00",

@@ -216,7 +216,8 @@ impl State {
                     patience.resume(uptime());
                     match self.phase.get() {
                         Phase::Busy => self.deadline.disarm(),
-                        Phase::Idle | Phase::Head => self.idle(),
+                        Phase::Head => self.deadline.arm(self.settings.head_timeout),
+                        Phase::Idle => self.idle(),
                     }
                 }
                 patience.refill(*bytes, self.settings.keep_alive);
@@ -350,7 +351,7 @@ impl<B: Body<Data = Bytes, Error: Into<Failure>> + Unpin> Body for Served<B> {
 const HYPER_HEADERS: usize = 100;
 /// hyper's smallest read buffer (`max_buf_size` panics below it).
 const SMALLEST_BUFFER: usize = 8192;
-/// Where the status stands in hyper's answer: `HTTP/1.1 400`.
+/// The position of the status in hyper's answer: `HTTP/1.1 400`.
 const STATUS_AT: std::ops::Range<usize> = 9..12;
 /// A client whose head was refused has so long to take the answer.
 const LINGER: Duration = Duration::from_secs(2);

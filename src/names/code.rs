@@ -49,7 +49,7 @@ codes! {
         "the CLI route takes text/plain",
         "send the command with Content-Type: text/plain";
     FORWARDED = "guard.forwarded", FORBIDDEN, Caller,
-        "another proxy stands in front of the gateway",
+        "the request came through another proxy",
         "the proxy gives others what this gateway may do: connect without it, or set listener.allow_forwarded = true if that is meant";
     PEER = "guard.peer", FORBIDDEN, Caller,
         "this client address may not connect",
@@ -59,7 +59,7 @@ codes! {
         "send the content of listener.secret_file in the Mwaa-Gateway-Secret header";
     MALFORMED = "request.malformed", BAD_REQUEST, Caller,
         "the request is malformed or ambiguous",
-        "the detail says what is wrong; send plain HTTP/1.1, each header once";
+        "the detail says what is wrong; send plain HTTP/1.1, each header once, and only close or keep-alive in Connection";
     METHOD = "request.method", METHOD_NOT_ALLOWED, Caller,
         "this method is not served here",
         "use the method that the route documents";
@@ -155,10 +155,10 @@ codes! {
         "check connect_to, ca_file and custom_domain";
     UPSTREAM_BROKEN = "upstream.broken", BAD_GATEWAY, Upstream,
         "the web server's reply is broken",
-        "look at the environment's web server log; the command may have run";
+        "look at the environment's web server log; the request may have taken effect";
     UPSTREAM_TIMEOUT = "upstream.timeout", GATEWAY_TIMEOUT, Upstream,
         "the web server was too slow",
-        "the command may still run; raise limits.cli_first_byte if it needs longer";
+        "it may still be running; raise limits.cli_first_byte (commands) or limits.upstream_first_byte (REST API, UI) if it needs longer";
     UPSTREAM_UNAVAILABLE = "upstream.unavailable", SERVICE_UNAVAILABLE, Upstream,
         "no web server took the command",
         "wait a moment and send it again; MWAA runs about four commands at once";

@@ -146,8 +146,8 @@ impl FetchMetadata {
     }
 
     /// Whether another page may cause this request: it is a link that somebody follows. A
-    /// reader that says nothing but a referrer is taken for a script, or for a browser of before
-    /// fetch metadata.
+    /// client that sends only a Referer is taken for a script, or for a browser older than fetch
+    /// metadata.
     pub fn is_link(&self, method: &Method) -> bool {
         let unsaid = self.site.is_none() && self.dest.is_none() && !self.has_origin;
         match *method {

@@ -1,5 +1,5 @@
-//! Where AWS says that an environment's web server is. An environment that is deleted and made
-//! anew has another host, and whatever was made for the old one is worth nothing.
+//! Where AWS says that an environment's web server is. An environment that is deleted and recreated
+//! has another host, and whatever was made for the old one is worth nothing.
 
 use arc_swap::ArcSwapOption;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -58,7 +58,7 @@ impl Hosts {
     }
 
     /// Whether AWS has named another host since `made`, so that what was made for `host` then
-    /// is astray now. No lock: this is on every request's path.
+    /// is outdated now. No lock: this is on every request's path.
     pub fn left(&self, host: &str, made: Duration) -> bool {
         let news = self.news.load();
         news.as_ref()

@@ -38,7 +38,11 @@ impl<'a> Problem<'a> {
 }
 
 pub(super) fn response(fault: &dyn Fault, id: RequestId) -> Response<ReplyStream> {
-    let mut response = headed(fault, body(fault, id));
+    json(fault, body(fault, id))
+}
+
+fn json(fault: &dyn Fault, body: Bytes) -> Response<ReplyStream> {
+    let mut response = headed(fault, body);
     response.headers_mut().insert(
         CONTENT_TYPE,
         HeaderValue::from_static("application/problem+json"),
@@ -55,8 +59,8 @@ fn body(fault: &dyn Fault, id: RequestId) -> Bytes {
 
 /// The whole message, head and body (RFC 9112 section 2.1).
 pub(super) fn bytes(fault: &dyn Fault, id: RequestId) -> Bytes {
-    let mut response = response(fault, id);
     let body = body(fault, id);
+    let mut response = json(fault, body.clone());
     super::stamp(response.headers_mut(), id);
     let headers = response.headers_mut();
     headers.insert(CONNECTION, HeaderValue::from_static("close"));

@@ -174,18 +174,7 @@ async fn nothing_is_fetched_ahead_of_a_click() {
             }
             refusals.push(("cli", cli(headers), &[403], Some("guard.foreign_origin")));
         }
-        for (name, request, statuses, _) in &refusals {
-            let mut client = harness.connect().await;
-            let reply = client.exchange(filled(&harness, request)).await;
-            assert!(
-                statuses.contains(&reply.status),
-                "{name} {request}: {reply}"
-            );
-            assert!(
-                super::untouched(&harness),
-                "{name}: something was asked or sent"
-            );
-        }
+        all_refused(&harness, &refusals).await;
     }
 }
 
@@ -226,18 +215,7 @@ async fn an_address_with_a_referrer_was_not_typed() {
             ));
         }
     }
-    for (name, request, statuses, _) in &refusals {
-        let mut client = harness.connect().await;
-        let reply = client.exchange(filled(&harness, request)).await;
-        assert!(
-            statuses.contains(&reply.status),
-            "{name} {request}: {reply}"
-        );
-        assert!(
-            super::untouched(&harness),
-            "{name}: something was asked or sent"
-        );
-    }
+    all_refused(&harness, &refusals).await;
 }
 
 #[tokio::test]

@@ -29,6 +29,7 @@ async fn unclear_targets_are_refused_not_repaired() {
         ("a broken escape", "/x%zz"),
         ("a cut escape", "/x%4"),
         ("over-long UTF-8", "/x%c0%af"),
+        ("encoded ten times", "/api/v1/x%25252525252525252525"),
     ] {
         refusals.push((name, post(target, ""), &[400], malformed));
     }

@@ -2,7 +2,7 @@
 //! replaced without the client seeing any of it.
 
 use crate::support::airflow::{DAG, JSON, OWN, VERSIONS, api};
-use crate::support::{Harness, Response, all};
+use crate::support::{Harness, Puppet, Response, all};
 use mwaa_gateway::emulator::{DeadForm, Settings, WebFault};
 use std::time::Duration;
 
@@ -168,6 +168,54 @@ async fn a_refusal_that_is_cut_short_is_a_broken_reply() {
         assert_eq!(reply.fault(), Some("upstream.broken"), "{cut}: {reply}");
     }
     assert_eq!(harness.logins().len(), 1);
+}
+
+/// A reply to HEAD has no words: it is asked again, which is safe.
+#[tokio::test]
+async fn a_head_on_a_dead_session_is_asked_again() {
+    for version in VERSIONS {
+        let harness = Harness::airflow(version).await;
+        let target = format!("{}/dags", api(version));
+        assert_eq!(harness.get(&target).await.status, 200);
+        harness.script().web_fault.next(1, WebFault::html(401));
+        let mut client = harness.connect().await;
+        client.send(harness.asking("HEAD", &target, "")).await;
+        let head = client.head().await;
+        assert!(head.starts_with("HTTP/1.1 200 "), "{version}: {head}");
+        assert_eq!(
+            (harness.reached().len(), harness.logins().len()),
+            (3, 2),
+            "{version}"
+        );
+    }
+}
+
+/// If that is refused too, it may be about something else than the session.
+#[tokio::test]
+async fn a_head_that_is_refused_twice_is_the_clients() {
+    let mut puppet = Puppet::start().await;
+    let extra = format!(
+        "{}environments.demo.airflow_version = \"2.10.3\"\nlimits.threads = 1\n",
+        puppet.config()
+    );
+    let harness = Harness::configured(&extra).await;
+    let mut client = harness.connect().await;
+    client
+        .send(harness.asking("HEAD", "/api/v1/dags", ""))
+        .await;
+    let mut servers = Vec::new();
+    for _ in 0..2 {
+        puppet.signs_in("session=s").await;
+        let mut server = puppet.next().await;
+        assert!(server.head().await.starts_with("HEAD /api/v1/dags "));
+        server
+            .send("HTTP/1.1 401 Unauthorized\r\nContent-Length: 9\r\nConnection: close\r\n\r\n")
+            .await;
+        servers.push(server);
+    }
+    let head = client.head().await;
+    assert!(head.starts_with("HTTP/1.1 401 "), "{head}");
+    assert!(!head.contains("mwaa-gateway-fault"), "{head}");
 }
 
 /// Whatever else is refused is the client's to see: the request may have acted, and the session

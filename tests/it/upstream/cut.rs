@@ -196,7 +196,7 @@ async fn one_length_said_twice_is_said_once() {
 
 /// A token that could not be had is AWS's doing; the client is there and is told so.
 #[tokio::test]
-async fn the_log_does_not_say_that_a_client_left_which_did_not() {
+async fn the_log_names_no_departure_that_did_not_happen() {
     let folder = tempfile::tempdir().unwrap();
     let emulator = Emulator::start(Settings {
         environments: vec![Seed::new("demo", "2.10.3"), Seed::new("other", "2.10.3")],
