@@ -159,7 +159,7 @@ impl Broker {
     pub async fn renew(&self, keyed: &Keyed) -> Option<Renewal> {
         let entry = keyed.seated.entry();
         let slot = self.tokens.slot(entry.id);
-        if !slot.refused(&keyed.live, Moment::now()) {
+        if !slot.refused(&keyed.live, false, Moment::now()) {
             return None;
         }
         self.tokens.obtain(entry).await.ok().map(Renewal)
@@ -224,14 +224,16 @@ impl Broker {
     }
 
     /// After the web server refused the session: the same request with a new one. A web server
-    /// that refuses what it has just given gets no third try; `reply` is what it said.
+    /// that refuses what it has just given gets no third try; `reply` is what it said,
+    /// `redirected` whether that was only a redirect to a login page.
     pub async fn sign_in_again(
         &self,
         signed: SignedIn,
         reply: &str,
+        redirected: bool,
     ) -> Result<SignedIn, CredentialError> {
         let slot = self.sessions.slot(signed.passage.entry().id);
-        if !slot.refused(&signed.session, Moment::now()) {
+        if !slot.refused(&signed.session, redirected, Moment::now()) {
             let reply = reply.to_owned();
             let error = if signed.session.was_accepted() {
                 LoginError::Restless { reply }

@@ -33,7 +33,10 @@ struct State<T> {
     backoff: Backoff<MintError>,
     /// For what the web server has accepted before.
     renewals: Renewals,
-    /// For what it has not.
+    /// The same where the web server only redirects to its login page, which it does with
+    /// people who lack a right too: those must not use up what a real end needs.
+    redirect_renewals: Renewals,
+    /// For what it has not accepted before.
     first_renewals: Renewals,
     /// For questions where the web server is.
     questions: Renewals,
@@ -48,6 +51,7 @@ impl<T: Perishable> Default for Slot<T> {
                 generation: 0,
                 backoff: Backoff::default(),
                 renewals: Renewals::new(5),
+                redirect_renewals: Renewals::new(5),
                 first_renewals: Renewals::new(1),
                 questions: Renewals::new(5),
             }),
@@ -127,15 +131,16 @@ impl<T: Perishable> Slot<T> {
         }
     }
 
-    /// The web server refused what was used. Says whether a new one may be asked for; a web
-    /// server that refuses everything must not turn each request into a mint.
-    pub(super) fn refused(&self, used: &Arc<T>, now: Moment) -> bool {
+    /// The web server refused what was used, or redirected to its login page. Says whether a new
+    /// one may be asked for; a web server that refuses everything must not turn each request
+    /// into a mint.
+    pub(super) fn refused(&self, used: &Arc<T>, redirected: bool, now: Moment) -> bool {
         let mut state = self.lock();
         if !self.is_live(used) {
             // somebody has replaced it already: the new one is worth a try
             return true;
         }
-        if !state.may_renew(used, now) {
+        if !state.may_renew(used, redirected, now) {
             return false;
         }
         self.live.store(None);
@@ -153,7 +158,7 @@ impl<T: Perishable> Slot<T> {
         if let Some(flight) = state.in_flight() {
             return Some(Step::Wait(flight.clone()));
         }
-        let may = state.backoff.standing(now).is_none() && state.may_renew(used, now);
+        let may = state.backoff.standing(now).is_none() && state.may_renew(used, false, now);
         may.then(|| state.take_off())
     }
 
@@ -221,12 +226,13 @@ impl<T: Perishable> State<T> {
             .filter(|flight| flight.has_changed().is_ok())
     }
 
-    fn may_renew(&mut self, used: &T, now: Moment) -> bool {
-        if used.was_accepted() {
-            self.renewals.take(now)
-        } else {
-            self.first_renewals.take(now)
-        }
+    fn may_renew(&mut self, used: &T, redirected: bool, now: Moment) -> bool {
+        let renewals = match (used.was_accepted(), redirected) {
+            (false, _) => &mut self.first_renewals,
+            (true, false) => &mut self.renewals,
+            (true, true) => &mut self.redirect_renewals,
+        };
+        renewals.take(now)
     }
 
     fn take_off(&mut self) -> Step<T> {
@@ -319,7 +325,7 @@ mod tests {
         let old = Arc::new(live(at(0)));
         slot.land(generation, &Ok(Arc::clone(&old)), at(0));
         slot.amend(&old, live(at(1)));
-        assert!(slot.refused(&old, at(1)), "another is there");
+        assert!(slot.refused(&old, false, at(1)), "another is there");
         let new = slot.usable(at(1)).expect("it stays");
         assert!(!Arc::ptr_eq(&old, &new));
         slot.amend(&old, live(at(2)));

@@ -48,10 +48,12 @@ pub enum HandshakeFault {
     Hang,
 }
 
-/// What becomes of the host of an environment that was deleted and made anew.
+/// What becomes of the host of an environment that was deleted and recreated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FormerHost {
+    /// Its connections end when a request has come.
+    Broken,
     /// Nobody is there: a connection ends within its TLS handshake.
     Gone,
     /// The new owner of the address answers everything with this status.

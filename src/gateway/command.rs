@@ -9,10 +9,9 @@ use crate::credential::Keyed;
 use crate::names::Fault;
 use crate::policy;
 use crate::queue::{QueueError, Seated, Ticket};
-use crate::reply::{self, Asked, CliForm, Reply, ReplyStream};
+use crate::reply::{self, Asked, CliForm, LastLine, Reply, ReplyStream};
 use crate::route::Routed;
 use crate::upstream::{Answered, UpstreamError};
-use bytes::Bytes;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -94,7 +93,7 @@ async fn last_line(
     asked: Asked,
     course: &Rc<Course>,
     trail: &Trail,
-) -> Result<Bytes, Refused> {
+) -> Result<LastLine, Refused> {
     let moved = |standing| course.moved(standing);
     let seated = ticket.seat_telling(&corridor.sweeper, moved).await;
     let answered = run(corridor, seated, course).await?;

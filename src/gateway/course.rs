@@ -126,10 +126,10 @@ impl Drop for Course {
         }
         match self.end.get_mut() {
             Some(End::Answered(status)) if alone => {
-                tracing::info!(%id, command, status, "the client went away before its command ended");
+                tracing::info!(%id, command, status, "the client closed its connection before its command ended");
             }
             Some(End::Failed(code, detail)) if alone => {
-                tracing::info!(%id, command, code, detail, "the client went away before its command failed");
+                tracing::info!(%id, command, code, detail, "the client closed its connection before its command failed");
             }
             Some(End::Answered(status)) => tracing::debug!(%id, command, status, "answered"),
             // the refusal tells it
@@ -138,7 +138,7 @@ impl Drop for Course {
                 tracing::info!(%id, command, sent, "the gateway stopped before the command ended");
             }
             None => {
-                tracing::info!(%id, command, sent, "the client went away before its command ran");
+                tracing::info!(%id, command, sent, "the client closed its connection before its command ran");
             }
         }
     }

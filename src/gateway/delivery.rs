@@ -97,11 +97,11 @@ impl Drop for Delivery {
         if self.over || self.stream.is_end_stream() {
             self.note.trail().delivered();
         }
-        // what a client saw of a reply that broke off is not the status that it began with
-        let (kind, status) = if self.broken {
-            ("fault", code::UPSTREAM_BROKEN.status.as_u16())
-        } else {
-            (self.kind, self.status)
+        // what a client saw of a reply that failed on its way is not the status it began with
+        let broken = self.broken.then_some(&code::UPSTREAM_BROKEN);
+        let (kind, status) = match broken.or_else(|| self.stream.fault()) {
+            Some(code) => ("fault", code.status.as_u16()),
+            None => (self.kind, self.status),
         };
         let metrics = &self.corridor.shared.metrics;
         metrics.request(kind, status, self.took);

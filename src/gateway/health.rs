@@ -46,6 +46,7 @@ impl Shared {
         let failure = token.failure.filter(|_| token.age.is_none());
         let failure = failure.map(|error| told(error.as_ref())).or_else(version);
         let failure = failure.or_else(|| self.reach.trouble(entry, uptime()));
+        let failure = failure.or_else(|| self.signed_out(entry));
         failure.or_else(|| {
             unknown.then(|| Trouble {
                 code: None,
@@ -61,6 +62,16 @@ fn told(fault: &dyn Fault) -> Trouble {
         code: Some(fault.code().text),
         what: fault.to_string(),
         hint: Some(fault.hint().into_owned()),
+    }
+}
+
+impl Shared {
+    /// Why the UI and the REST API have no session. An identity that may have none, which is a
+    /// way to use the gateway for commands alone, is no trouble.
+    fn signed_out(&self, entry: &Entry) -> Option<Trouble> {
+        let session = self.broker.session_state(entry);
+        let failure = session.failure.filter(|_| session.age.is_none())?;
+        (failure.code() != &code::AWS_DENIED).then(|| told(failure.as_ref()))
     }
 }
 

@@ -79,10 +79,22 @@ async fn exchange(
             let elsewhere = Box::pin(broker.sign_in_elsewhere(signed)).await;
             return match (elsewhere, again) {
                 (Some(signed), Some(again)) => second(corridor, signed, again).await,
-                _ => Err(boxed(error).into()),
+                (Some(_), None) => Err(boxed(SessionExpired).into()),
+                (None, _) => Err(boxed(error).into()),
             };
         }
-        Err(error) => return Err(boxed(error).into()),
+        Err(error) => {
+            let again = again.filter(|_| signed.passage().method().is_safe());
+            let moved =
+                error.is_outcome_unknown() && Box::pin(has_moved(corridor, &signed)).await;
+            return match again.filter(|_| moved) {
+                Some(again) => {
+                    let signed = broker.sign_in(signed.into_passage()).await.map_err(boxed)?;
+                    second(corridor, signed, again).await
+                }
+                None => Err(boxed(error).into()),
+            };
+        }
     };
     let Some(death) = dead(&signed, &mut answered).await? else {
         let again = again.filter(|_| signed.passage().method().is_safe());
@@ -99,7 +111,10 @@ async fn exchange(
         return Ok((signed, answered));
     };
     drop(answered);
-    let signed = match broker.sign_in_again(signed, &death.cause).await {
+    let signed = match broker
+        .sign_in_again(signed, &death.cause, death.led_away)
+        .await
+    {
         Ok(signed) => signed,
         Err(error) => return Err(death.lost(boxed(error))),
     };
@@ -143,7 +158,12 @@ fn accepted(signed: &SignedIn, answered: &Answered) {
 fn is_doubtful(status: StatusCode) -> bool {
     matches!(
         status,
-        StatusCode::FORBIDDEN | StatusCode::NOT_FOUND | StatusCode::SERVICE_UNAVAILABLE
+        StatusCode::FORBIDDEN
+            | StatusCode::NOT_FOUND
+            | StatusCode::GONE
+            | StatusCode::BAD_GATEWAY
+            | StatusCode::SERVICE_UNAVAILABLE
+            | StatusCode::GATEWAY_TIMEOUT
     )
 }
 
@@ -230,7 +250,7 @@ struct SessionExpired;
 
 impl fmt::Display for SessionExpired {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Airflow had ended the session when the request came; nothing was done")
+        f.write_str("the session had ended when the request came; nothing was done")
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod authority;
 mod caller;
+mod decoding;
 mod framing;
 mod host;
 mod origin;

@@ -1,7 +1,7 @@
 //! Paths that mean something to the gateway itself.
 
 use super::PathFault;
-use super::target::decode;
+use super::decoding::decode;
 
 /// Paths that mean something to the gateway itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

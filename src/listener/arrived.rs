@@ -4,7 +4,7 @@ use crate::names::{Caller, RequestId, debug_only};
 use http::request::Parts;
 
 /// The request body, unread.
-pub type Body = hyper::body::Incoming;
+pub type Body = crate::runtime::RequestBody;
 
 /// A request that has arrived. Nothing about it has been believed yet.
 pub struct Arrived {

@@ -2,11 +2,13 @@
 
 use super::greet::HANDSHAKE;
 use super::patience::Patience;
-use super::refuse::answer_and_close;
+use super::refuse::{answer_and_close, drain};
 use super::{Arrived, BadHead, Handler, Stop};
 use crate::names::{Caller, RequestId};
-use crate::runtime::{Deadline, uptime};
+use crate::runtime::{Deadline, RequestBody, uptime};
 use bytes::Bytes;
+use http::header::{CONNECTION, EXPECT};
+use http::{HeaderValue, Version};
 use http_body::{Body, Frame, SizeHint};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -19,6 +21,8 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::server::TlsStream;
 
 /// What the listener enforces on every connection.
 #[derive(Debug, Clone)]
@@ -50,13 +54,15 @@ impl<H> Connection<H> {
         F: Future<Output = http::Response<B>> + 'static,
         B: Body<Data = Bytes> + Unpin + 'static,
         B::Error: Into<Failure>,
-        S: AsyncRead + AsyncWrite + Unpin + 'static,
+        S: AsyncRead + AsyncWrite + Reset + Unpin + 'static,
     {
         let state = Rc::new(State {
             phase: Cell::new(Phase::Idle),
             owes: Cell::new(false),
             bad_head: Cell::new(None),
             first_byte: Cell::new(None),
+            ends_by_closing: Cell::new(false),
+            left_body: Cell::new(false),
             secure: self.secure,
             patience: Cell::new(Patience::new(self.settings.keep_alive)),
             deadline: Rc::clone(&self.deadline),
@@ -68,8 +74,11 @@ impl<H> Connection<H> {
             state: Rc::clone(&state),
         });
         let service = service_fn(|request: http::Request<hyper::body::Incoming>| {
-            state.busy();
+            state.busy(request.version());
             let (head, body) = request.into_parts();
+            let (body, mut rest) = RequestBody::new(body);
+            // who waits for leave to send a body does not send it after a refusal
+            let waits = head.headers.contains_key(EXPECT);
             let arrived = Arrived {
                 id: RequestId::next(),
                 secure: self.secure,
@@ -80,7 +89,17 @@ impl<H> Connection<H> {
             let answer = (self.handler.handle)(arrived);
             let state = Rc::clone(&state);
             async move {
-                Ok::<_, Infallible>(answer.await.map(|body| Served {
+                let mut reply = answer.await;
+                if rest.is_left() && !waits {
+                    rest.discard().await;
+                }
+                if rest.is_left() {
+                    // the client is told, so that it sends its next request elsewhere
+                    let close = HeaderValue::from_static("close");
+                    reply.headers_mut().insert(CONNECTION, close);
+                    state.left_body.set(true);
+                }
+                Ok::<_, Infallible>(reply.map(|body| Served {
                     body,
                     failure: None,
                     _end: End(state),
@@ -112,11 +131,30 @@ impl<H> Connection<H> {
             }
         };
         self.stop = stop;
-        let Err(error) = outcome else { return };
+        let error = match outcome {
+            Ok(()) if state.left_body.get() => {
+                let stream = served.into_parts().io.into_inner().stream;
+                self.deadline.arm(LINGER);
+                tokio::select! {
+                    biased;
+                    () = drain(stream) => {}
+                    () = &*self.deadline => {}
+                }
+                return;
+            }
+            Ok(()) => return,
+            Err(error) => error,
+        };
         tracing::debug!(%error, "connection ended");
+        if error.is_user() && state.ends_by_closing.get() {
+            // the reply broke off, and such a client takes the end of the connection for its end
+            served.into_parts().io.into_inner().stream.reset();
+            return;
+        }
         // hyper answers HTTP/2 with nothing at all
+        let preface = state.first_byte.get() == Some(HTTP_2);
         let unanswered =
-            error.is_parse() && !state.owes.get() && state.bad_head.get().is_none();
+            error.is_parse() && preface && !state.owes.get() && state.bad_head.get().is_none();
         let bad_head = state
             .bad_head
             .get()
@@ -153,6 +191,10 @@ struct State {
     bad_head: Cell<Option<BadHead>>,
     /// The first byte of a head.
     first_byte: Cell<Option<u8>>,
+    /// Whether a reply without a length ends with the connection (HTTP/1.0).
+    ends_by_closing: Cell<bool>,
+    /// Whether a request was answered without reading all of its body.
+    left_body: Cell<bool>,
     secure: bool,
     patience: Cell<Patience>,
     deadline: Rc<Deadline>,
@@ -173,7 +215,8 @@ impl State {
         }
     }
 
-    fn busy(&self) {
+    fn busy(&self, version: Version) {
+        self.ends_by_closing.set(version == Version::HTTP_10);
         self.phase.set(Phase::Busy);
         self.owes.set(true);
         self.patience.set(Patience::new(self.settings.keep_alive));
@@ -227,6 +270,29 @@ impl State {
         self.patience.set(patience);
         write
     }
+}
+
+/// Ends a connection so that it does not look like the orderly end of a message.
+pub(super) trait Reset {
+    /// The next close resets the connection, where that can be told.
+    fn reset(&self);
+}
+
+impl Reset for TcpStream {
+    fn reset(&self) {
+        // without it the client is told less, which is no harm to us
+        let _unsupported = self.set_zero_linger();
+    }
+}
+
+impl Reset for TlsStream<TcpStream> {
+    /// TLS tells by itself: its `close_notify` is missing (RFC 8446 section 6.1).
+    fn reset(&self) {}
+}
+
+impl Reset for UnixStream {
+    /// It has no resets.
+    fn reset(&self) {}
 }
 
 /// The stream, with an eye on when a request head begins.
@@ -353,5 +419,7 @@ const HYPER_HEADERS: usize = 100;
 const SMALLEST_BUFFER: usize = 8192;
 /// The position of the status in hyper's answer: `HTTP/1.1 400`.
 const STATUS_AT: std::ops::Range<usize> = 9..12;
-/// A client whose head was refused has so long to take the answer.
+/// The first byte of HTTP/2 with prior knowledge: `PRI * HTTP/2.0` (RFC 9113 section 3.4).
+const HTTP_2: u8 = b'P';
+/// A client that is refused while it sends has so long to take the answer.
 const LINGER: Duration = Duration::from_secs(2);

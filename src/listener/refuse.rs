@@ -19,9 +19,7 @@ impl<H> fmt::Debug for Handler<H> {
     }
 }
 
-/// Sends the last bytes of a connection, and reads what the client sends meanwhile: a close with
-/// bytes unread would reset the connection, and the client would lose the answer (RFC 9112
-/// section 9.6). The caller bounds it in time.
+/// Sends the last bytes of a connection, and [drains](drain) it. The caller bounds it in time.
 pub(super) async fn answer_and_close(
     mut stream: impl AsyncRead + AsyncWrite + Unpin,
     reply: &[u8],
@@ -29,6 +27,13 @@ pub(super) async fn answer_and_close(
     if stream.write_all(reply).await.is_err() || stream.shutdown().await.is_err() {
         return;
     }
+    drain(stream).await;
+}
+
+/// Reads what a client still sends after the last reply of its connection: a close with bytes
+/// unread would reset the connection, and the client would lose that reply (RFC 9112 section
+/// 9.6). The caller bounds it in time.
+pub(super) async fn drain(stream: impl AsyncRead + Unpin) {
     let mut rest = stream.take(MOST_IGNORED);
     let mut buffer = vec![0; 16 * 1024];
     while matches!(rest.read(&mut buffer).await, Ok(count) if count > 0) {}

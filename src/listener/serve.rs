@@ -1,7 +1,7 @@
 //! Accepts connections on one worker thread, within the limit, until told to stop.
 
 use super::bind::{Bound, Socket};
-use super::conn::{self, Settings};
+use super::conn::{self, Reset, Settings};
 use super::greet::Handshake;
 use super::owner::{self, TcpOwners};
 use super::{Arrived, Handler};
@@ -121,7 +121,7 @@ impl<H> Accept<H> {
         B: http_body::Body<Data = bytes::Bytes> + Unpin + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
         G: Future<Output = Option<T>> + 'static,
-        T: AsyncRead + AsyncWrite + Unpin + 'static,
+        T: AsyncRead + AsyncWrite + Reset + Unpin + 'static,
     {
         let mut stop = self.stop.clone();
         let mut backoff = FIRST_BACKOFF;
@@ -173,7 +173,7 @@ impl<H> Accept<H> {
         F: Future<Output = http::Response<B>> + 'static,
         B: http_body::Body<Data = bytes::Bytes> + Unpin + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-        T: AsyncRead + AsyncWrite + Unpin + 'static,
+        T: AsyncRead + AsyncWrite + Reset + Unpin + 'static,
     {
         let connection = conn::Connection {
             caller: Caller {

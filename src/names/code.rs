@@ -155,7 +155,7 @@ codes! {
         "check connect_to, ca_file and custom_domain";
     UPSTREAM_BROKEN = "upstream.broken", BAD_GATEWAY, Upstream,
         "the web server's reply is broken",
-        "look at the environment's web server log; the request may have taken effect";
+        "look at the environment's web server log; the command may have run, or the request taken effect";
     UPSTREAM_TIMEOUT = "upstream.timeout", GATEWAY_TIMEOUT, Upstream,
         "the web server was too slow",
         "it may still be running; raise limits.cli_first_byte (commands) or limits.upstream_first_byte (REST API, UI) if it needs longer";

@@ -4,6 +4,7 @@ use super::OutputError;
 use super::events::Events;
 use super::links::Relinked;
 use super::screen::Screened;
+use crate::names::Code;
 use crate::upstream::ReplyBody;
 use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
@@ -37,6 +38,16 @@ impl fmt::Debug for ReplyStream {
                 let size = bytes.as_ref().map_or(0, Bytes::len);
                 write!(f, "Whole({size} bytes)")
             }
+        }
+    }
+}
+
+impl ReplyStream {
+    /// The fault that the stream has told in place of a command's result.
+    pub fn fault(&self) -> Option<&'static Code> {
+        match self {
+            Self::Events(events) => events.fault(),
+            Self::Page(_) | Self::Screened(_) | Self::Upstream(_) | Self::Whole(_) => None,
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::cli_output::CliResult;
 use super::problem::{Problem, retry_after};
 use super::{Reply, ReplyStream, stamp};
-use crate::names::{Fault, RequestId};
+use crate::names::{Code, Fault, RequestId, debug_only};
 use bytes::{Bytes, BytesMut};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, Response, StatusCode};
@@ -31,7 +31,9 @@ pub enum Event {
 /// reads the body, and given up with it.
 pub struct Events {
     /// Ends with the last line.
-    course: Option<Pin<Box<dyn Future<Output = Bytes>>>>,
+    course: Option<Pin<Box<dyn Future<Output = LastLine>>>>,
+    /// The fault that ended the command.
+    fault: Option<&'static Code>,
     news: Box<dyn FnMut() -> Option<Event>>,
 }
 
@@ -44,6 +46,11 @@ impl fmt::Debug for Events {
 }
 
 impl Events {
+    /// The fault that ended the command, once it has ended.
+    pub(super) fn fault(&self) -> Option<&'static Code> {
+        self.fault
+    }
+
     pub(super) fn is_over(&self) -> bool {
         self.course.is_none()
     }
@@ -60,7 +67,8 @@ impl Events {
         }
         if let Poll::Ready(last) = end {
             self.course = None;
-            lines.extend_from_slice(&last);
+            self.fault = last.fault;
+            lines.extend_from_slice(&last.line);
         }
         if lines.is_empty() {
             return Poll::Pending;
@@ -73,11 +81,12 @@ impl Events {
 /// line; after each of its steps `news` is asked for what has happened, until it has nothing.
 pub fn events(
     id: RequestId,
-    course: impl Future<Output = Bytes> + 'static,
+    course: impl Future<Output = LastLine> + 'static,
     news: impl FnMut() -> Option<Event> + 'static,
 ) -> Reply {
     let mut response = Response::new(ReplyStream::Events(Box::new(Events {
         course: Some(Box::pin(course)),
+        fault: None,
         news: Box::new(news),
     })));
     let headers = response.headers_mut();
@@ -93,30 +102,43 @@ pub fn done_line(
     status: StatusCode,
     repeated: bool,
     result: &Result<CliResult, Bytes>,
-) -> Bytes {
+) -> LastLine {
     let other = result.as_ref().err();
     let text = other.map(|raw| {
         let shown = raw.get(..LONGEST_BODY).unwrap_or(raw);
         (String::from_utf8_lossy(shown), shown.len() < raw.len())
     });
-    line(&Done {
+    let line = line(&Done {
         event: "done",
         status: status.as_u16(),
         repeated,
         result: result.as_ref().ok(),
         cut: text.as_ref().is_some_and(|(_, cut)| *cut),
         body: text.map(|(text, _)| text),
-    })
+    });
+    LastLine { line, fault: None }
 }
 
 /// The last line of a command that failed on its way.
-pub fn fault_line(fault: &dyn Fault, id: RequestId) -> Bytes {
-    line(&Failed {
+pub fn fault_line(fault: &dyn Fault, id: RequestId) -> LastLine {
+    let line = line(&Failed {
         event: "fault",
         problem: Problem::of(fault, id),
         retry_after: retry_after(fault),
-    })
+    });
+    LastLine {
+        line,
+        fault: Some(fault.code()),
+    }
 }
+
+/// How a command's events end.
+pub struct LastLine {
+    line: Bytes,
+    fault: Option<&'static Code>,
+}
+
+debug_only!(LastLine: fault);
 
 #[derive(Serialize)]
 struct Done<'a> {

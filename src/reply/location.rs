@@ -41,9 +41,7 @@ pub fn leads_to_sign_in(headers: &HeaderMap, host: &str) -> bool {
     let path = match Address::read(location) {
         None => location,
         Some(address) if address.is_of(host) => address.rest,
-        Some(address) => {
-            return AWS_SIGN_IN.iter().any(|domain| address.is_within(domain));
-        }
+        Some(address) => return address.is_aws_sign_in(),
     };
     let path = path.split(['?', '#']).next().unwrap_or_default();
     LOGIN_PAGES.contains(&path.strip_suffix('/').unwrap_or(path))
@@ -94,6 +92,18 @@ impl<'a> Address<'a> {
         scheme && port && self.host.eq_ignore_ascii_case(host)
     }
 
+    /// Whether MWAA sends browsers without a session there. A plugin's own link to AWS's pages is
+    /// none: its request may have acted.
+    fn is_aws_sign_in(&self) -> bool {
+        if !AWS_DOMAINS.iter().any(|domain| self.is_within(domain)) {
+            return false;
+        }
+        let path = self.rest.split(['?', '#']).next().unwrap_or_default();
+        let page = |page: &str| path == page || path.starts_with(&format!("{page}/"));
+        let label = |label: &str| self.host.split('.').any(|one| one == label);
+        label("signin") || (label("console") && page("/mwaa")) || page("/start")
+    }
+
     fn is_within(&self, domain: &str) -> bool {
         let host = self.host.to_ascii_lowercase();
         host.strip_suffix(domain)
@@ -132,8 +142,8 @@ fn is_scheme(text: &str) -> bool {
 
 /// Where Airflow 2 and 3 send whoever has no session.
 const LOGIN_PAGES: &[&str] = &["/login", "/auth/login", "/api/v2/auth/login"];
-/// Where AWS's sign-in pages and consoles live.
-const AWS_SIGN_IN: &[&str] = &[
+/// The domains of AWS's sign-in pages and consoles.
+const AWS_DOMAINS: &[&str] = &[
     "aws.amazon.com",
     "amazonaws.cn",
     "amazonaws-us-gov.com",
@@ -207,10 +217,19 @@ mod tests {
             &format!("https://{HOST}/login/?next=x"),
             "https://eu-west-1.console.aws.amazon.com/mwaa/home#environments",
             "https://signin.aws.amazon.com/oauth",
+            "https://eu-west-1.signin.aws.amazon.com/x",
+            "https://d-1234567890.awsapps.com/start#/",
         ] {
             assert!(verdict(login), "{login}");
         }
-        for other in ["/home", "/login_log/", "https://evil.example/login/"] {
+        for other in [
+            "/home",
+            "/login_log/",
+            "https://evil.example/login/",
+            "https://eu-west-1.console.aws.amazon.com/cloudwatch/home?region=eu-west-1",
+            "https://docs.aws.amazon.com/mwaa.html",
+            "https://evil.example/mwaa/home",
+        ] {
             assert!(!verdict(other), "{other}");
         }
     }

@@ -20,7 +20,7 @@ pub use accept::CliForm;
 pub use body::ReplyStream;
 use cli_output::is_load_balancers;
 pub use cli_output::{Asked, CliOutput, CliResult, OutputError, Succeeded};
-pub use events::{Event, Events, done_line, events, fault_line};
+pub use events::{Event, Events, LastLine, done_line, events, fault_line};
 pub use forwarded::forward;
 pub use links::Relinked;
 pub use location::leads_to_sign_in;

@@ -2,12 +2,14 @@
 
 mod clock;
 mod pace;
+mod request_body;
 mod sweep;
 mod tasks;
 mod timer;
 
 pub use clock::{Moment, uptime};
 pub use pace::Pace;
+pub use request_body::{RequestBody, Rest};
 pub use sweep::{Deadline, Elapsed, Sweeper};
 pub use tasks::{Background, Finish, Guarded, LocalTasks, local_set};
 pub use timer::{RuntimeTimer, Timer};

@@ -71,9 +71,7 @@ impl UpstreamError {
             Self::Tls { .. } | Self::Upload(_) | Self::Unreachable { .. } => false,
         }
     }
-}
 
-impl UpstreamError {
     /// Whether there was no connection to write to: the host may be there no more.
     pub fn is_unsent(&self) -> bool {
         matches!(self, Self::Tls { .. } | Self::Unreachable { .. })

@@ -1,9 +1,8 @@
 //! Request bodies on their way out: whole ones, which can be sent again, and streamed ones.
 
-use crate::runtime::{Deadline, Pace, Sweeper, uptime};
+use crate::runtime::{Deadline, Pace, RequestBody, Sweeper, uptime};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use std::cell::Cell;
 use std::fmt;
 use std::pin::Pin;
@@ -41,7 +40,7 @@ impl Payload {
 /// A client's body that is passed on as it comes, bounded in size and in time.
 #[derive(Debug)]
 pub struct Upload {
-    incoming: Incoming,
+    incoming: RequestBody,
     left: u64,
     came: u64,
     pace: Pace,
@@ -103,7 +102,7 @@ impl std::error::Error for UploadFate {}
 
 impl Upload {
     /// Passes on at most `limit` bytes, which must arrive at this pace.
-    pub fn new(incoming: Incoming, limit: u64, pace: Pace, sweeper: &Sweeper) -> Self {
+    pub fn new(incoming: RequestBody, limit: u64, pace: Pace, sweeper: &Sweeper) -> Self {
         Self {
             incoming,
             left: limit,

@@ -4,8 +4,8 @@ use super::payload::Payload;
 use crate::credential::{Keyed, SignedIn};
 use crate::names::{Dest, FORWARDED, TRACED};
 use http::header::{
-    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, COOKIE, HOST, HeaderName, IF_RANGE,
-    ORIGIN, RANGE, REFERER, USER_AGENT,
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_TYPE,
+    COOKIE, HOST, HeaderName, IF_RANGE, ORIGIN, RANGE, REFERER, USER_AGENT,
 };
 use http::{HeaderMap, HeaderValue, Method, Request, Uri};
 
@@ -36,6 +36,15 @@ pub(super) fn page(signed: &SignedIn, payload: Payload) -> Request<Payload> {
     *headers = HeaderMap::with_capacity(PAGE_FIELDS);
     copy(passage.headers(), headers, &TRACED);
     copy(passage.headers(), headers, &FORWARDED);
+    if matches!(
+        *passage.method(),
+        Method::GET | Method::HEAD | Method::OPTIONS
+    ) {
+        // a body that came with it is not forwarded
+        for name in [CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_TYPE] {
+            headers.remove(name);
+        }
+    }
     let looked_through = !passage.hidden().is_empty();
     if is_page(signed) || looked_through {
         // links to the web server's own origin are to be found in it, or what is to be hidden

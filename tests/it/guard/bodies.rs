@@ -95,3 +95,53 @@ async fn the_body_is_asked_for_only_when_the_head_has_passed() {
         "D-21: refused before the body is asked for: {refused}"
     );
 }
+
+/// A refusal before the body was read ends the connection, and says so: the client would send its
+/// next request into the close. The answer arrives while the client still sends.
+#[tokio::test]
+async fn a_refusal_that_leaves_a_body_says_that_it_closes() {
+    let harness = Harness::configured(QUIET).await;
+    for size in [200, 100_000, 1_000_000] {
+        for (status, request) in [
+            (415, cli("").replace("text/plain", "application/json")),
+            (404, post("/aws_mwaa/x", "")),
+            (403, cli("Origin: http://evil.example\r\n")),
+        ] {
+            let request = request.replace("Content-Length: 7\r\n\r\nversion", "");
+            let head = format!("{request}Content-Length: {size}\r\n\r\n");
+            let mut client = harness.connect().await;
+            client.send(filled(&harness, &head)).await;
+            let reply = client.response().await;
+            assert_eq!(
+                (reply.status, reply.header("connection")),
+                (status, Some("close"))
+            );
+            client.send("x".repeat(size)).await;
+            assert_eq!(client.rest().await, b"", "{size}");
+        }
+    }
+    // a short one that has come with its head is read and costs no connection
+    let mut client = harness.connect().await;
+    let short = cli("").replace("text/plain", "application/json");
+    let refused = client.exchange(filled(&harness, &short)).await;
+    assert_eq!(
+        (refused.status, refused.header("connection")),
+        (415, None),
+        "{refused}"
+    );
+    assert_eq!(
+        client.exchange(harness.request("version")).await.status,
+        200
+    );
+    let mut client = harness.connect().await;
+    let refused = client.exchange(harness.request("users list")).await;
+    assert_eq!(
+        (refused.status, refused.header("connection")),
+        (403, None),
+        "{refused}"
+    );
+    assert_eq!(
+        client.exchange(harness.request("version")).await.status,
+        200
+    );
+}

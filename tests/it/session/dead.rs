@@ -289,3 +289,51 @@ async fn a_refusal_in_somebody_elses_words_is_no_dead_session() {
         assert_eq!(harness.logins().len(), 1, "{version}");
     }
 }
+
+/// A plugin may send people to AWS's pages; its request has acted, and the session lives.
+#[tokio::test]
+async fn a_plugins_link_to_aws_is_no_dead_session() {
+    let harness = Harness::airflow("2.10.3").await;
+    assert_eq!(harness.get("/api/v1/dags").await.status, 200);
+    for location in [
+        "https://eu-west-1.console.aws.amazon.com/cloudwatch/home?region=eu-west-1",
+        "https://docs.aws.amazon.com/mwaa/latest/userguide/",
+    ] {
+        let raw =
+            format!("HTTP/1.1 302 Found\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n");
+        let before = harness.reached().len();
+        harness
+            .script()
+            .web_fault
+            .next(1, WebFault::Raw(raw.into_bytes()));
+        let request = harness.sending("POST", "/myplugin/open", JSON, "{}");
+        let reply = harness.connect().await.exchange(request).await;
+        assert_eq!(
+            (reply.status, reply.header("location")),
+            (302, Some(location)),
+            "{reply}"
+        );
+        assert_eq!(harness.reached().len(), before + 1, "sent twice");
+    }
+    assert_eq!(harness.logins().len(), 1);
+}
+
+/// Airflow redirects people who lack a right to its login page, as if nobody had signed in. What
+/// that costs is not taken from what a session that really ends needs.
+#[tokio::test]
+async fn a_lack_of_rights_does_not_use_up_the_renewals() {
+    let harness = Harness::airflow("2.10.3").await;
+    assert_eq!(harness.get("/api/v1/dags").await.status, 200);
+    for _ in 0..7 {
+        harness.script().dead_form.next(2, DeadForm::LoginPage);
+        harness.script().refuse_sessions.next(2, ());
+        harness.get("/users/list/").await;
+        harness.script().refuse_sessions.off();
+        harness.script().dead_form.off();
+        assert_eq!(harness.get("/api/v1/dags").await.status, 200);
+    }
+    for _ in 0..4 {
+        harness.script().kill_sessions();
+        assert_eq!(harness.get("/api/v1/dags").await.status, 200);
+    }
+}

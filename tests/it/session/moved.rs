@@ -1,10 +1,10 @@
 //! An environment that is deleted and made anew has another host: the session of the old one is
 //! given up as soon as anything says so.
 
-use crate::support::airflow::{DAG, VERSIONS, api};
+use crate::support::airflow::{DAG, JSON, VERSIONS, api};
 use crate::support::{Harness, Response};
 use crate::upstream::settled;
-use mwaa_gateway::emulator::{ControlFault, FormerHost, Settings};
+use mwaa_gateway::emulator::{ControlFault, FormerHost, Settings, WebFault};
 
 /// Signed in at the first host, of two.
 async fn moved(version: &str, old: FormerHost) -> (Harness, String) {
@@ -39,7 +39,10 @@ async fn a_read_goes_to_the_new_host_at_once() {
             FormerHost::Gone,
             FormerHost::Status(403),
             FormerHost::Status(404),
+            FormerHost::Status(410),
+            FormerHost::Status(502),
             FormerHost::Status(503),
+            FormerHost::Status(504),
         ] {
             let (harness, _) = moved(version, old).await;
             let reply = dags(&harness, version).await;
@@ -204,4 +207,44 @@ async fn a_web_server_out_of_reach_is_shown_until_it_answers() {
     assert_eq!(dags(&harness, "2.10.3").await.status, 200);
     assert_eq!(harness.manage("/readyz").await.status, 200);
     assert_eq!(harness.logins().len(), 1);
+}
+
+/// A body that is not kept cannot be sent to the new host, but nothing of it was sent to the old.
+#[tokio::test]
+async fn a_long_write_is_told_to_come_again() {
+    let (harness, _) = moved("2.10.3", FormerHost::Gone).await;
+    let target = format!("{}/dags/{DAG}", api("2.10.3"));
+    let body = format!("{{\"is_paused\": true}}{}", " ".repeat(70_000));
+    for (status, fault) in [(503, Some("session.expired")), (200, None)] {
+        let request = harness.sending("PATCH", &target, JSON, &body);
+        let reply = harness.connect().await.exchange(request).await;
+        assert_eq!((reply.status, reply.fault()), (status, fault), "{reply}");
+        let ready = harness.manage("/readyz").await;
+        assert_eq!(ready.status, 200, "the new host works: {ready}");
+    }
+}
+
+/// A web server that breaks off its replies may be one that AWS names no more.
+#[tokio::test]
+async fn a_broken_reply_of_the_old_host_leads_to_the_new_one() {
+    let (harness, former) = moved("2.10.3", FormerHost::Broken).await;
+    let reply = dags(&harness, "2.10.3").await;
+    assert_eq!((reply.status, reply.fault()), (200, None), "{reply}");
+    let new = harness.emulator().host("demo").unwrap();
+    assert_ne!(new, former);
+    assert_eq!(hosts(&harness).last(), Some(&new));
+}
+
+/// A web server that gives no session serves nothing but commands.
+#[tokio::test]
+async fn a_login_that_fails_is_shown() {
+    let harness = Harness::airflow("2.10.3").await;
+    harness.script().login_fault.always(WebFault::html(503));
+    let reply = dags(&harness, "2.10.3").await;
+    assert_eq!(reply.fault(), Some("session.login_failed"), "{reply}");
+    let ready = harness.manage("/readyz").await;
+    assert_eq!(ready.status, 503, "{ready}");
+    assert!(ready.text().contains("session.login_failed"), "{ready}");
+    let page = harness.get("/-/").await.text();
+    assert!(page.contains("session.login_failed"), "{page}");
 }

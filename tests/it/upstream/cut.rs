@@ -5,6 +5,7 @@ use crate::program::{Running, command};
 use crate::support::airflow::{JSON, OWN};
 use crate::support::{Client, Harness, Puppet, soon};
 use mwaa_gateway::emulator::{ControlFault, Emulator, Seed, Settings, WebFault};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 /// What a client got on a connection that it used before, until that was closed.
 async fn got(harness: &Harness, request: &str, raw: &str) -> String {
@@ -245,4 +246,48 @@ async fn the_log_names_no_departure_that_did_not_happen() {
         "{log}"
     );
     assert!(!log.contains("went away"), "{log}");
+}
+
+/// To a client of HTTP/1.0 the end of the connection is the end of the reply, so it is reset.
+#[tokio::test]
+async fn a_cut_reply_to_http_1_0_ends_in_a_reset() {
+    let harness = Harness::airflow("2.10.3").await;
+    for raw in [
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n",
+        "HTTP/1.0 200 OK\r\n\r\nabc",
+    ] {
+        let fault = WebFault::Raw(raw.as_bytes().to_vec());
+        assert_eq!(harness.get("/health").await.fault(), None);
+        harness.script().web_fault.next(1, fault);
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        let mut stream = socket.connect(harness.address()).await.unwrap();
+        let request = harness.asking("GET", "/api/v1/x", "");
+        let request = request.replace("HTTP/1.1", "HTTP/1.0");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut got = Vec::new();
+        let end = soon("the end", stream.read_to_end(&mut got)).await;
+        let told = got.starts_with(b"HTTP/1.0 502 ") || got.starts_with(b"HTTP/1.1 502 ");
+        assert!(end.is_err() || told, "{}", String::from_utf8_lossy(&got));
+    }
+}
+
+/// The events of a command begin with 200, whatever comes of it.
+#[tokio::test]
+async fn a_command_that_fails_among_its_events_is_no_success() {
+    let harness = Harness::configured("environments.demo.airflow_version = \"2.10.3\"").await;
+    harness.script().web_fault.next(1, WebFault::CutBody);
+    let events = "Accept: application/vnd.mwaa-gateway.cli-events+ndjson\r\n";
+    let request = harness.request_with(events, "version");
+    let reply = harness.connect().await.exchange(request).await;
+    assert!(reply.text().contains("\"fault\""), "{reply}");
+    let metrics = harness.manage("/metrics").await.text();
+    let counted = |line: &&str| line.starts_with("mwaa_gateway_requests_total{");
+    let counted: Vec<_> = metrics.lines().filter(counted).collect();
+    let failed = counted
+        .iter()
+        .any(|line| line.contains("fault") && line.contains("502"));
+    let worked = counted
+        .iter()
+        .any(|line| line.contains("\"cli\"") && line.contains("\"200\""));
+    assert!(failed && !worked, "{counted:?}");
 }
