@@ -131,43 +131,44 @@ impl<H> Connection<H> {
             }
         };
         self.stop = stop;
-        let error = match outcome {
-            Ok(()) if state.left_body.get() => {
-                let stream = served.into_parts().io.into_inner().stream;
-                self.deadline.arm(LINGER);
-                tokio::select! {
-                    biased;
-                    () = drain(stream) => {}
-                    () = &*self.deadline => {}
-                }
-                return;
+        let stream = served.into_parts().io.into_inner().stream;
+        self.part(stream, outcome, &state).await;
+    }
+
+    /// Closes a connection that hyper is done with, so that the client understands the close.
+    async fn part<S>(&self, stream: S, outcome: hyper::Result<()>, state: &State)
+    where
+        S: AsyncRead + AsyncWrite + Reset + Unpin,
+    {
+        let Err(error) = outcome else {
+            if state.left_body.get() {
+                self.linger(drain(stream)).await;
             }
-            Ok(()) => return,
-            Err(error) => error,
+            return;
         };
         tracing::debug!(%error, "connection ended");
         if error.is_user() && state.ends_by_closing.get() {
-            // the reply broke off, and such a client takes the end of the connection for its end
-            served.into_parts().io.into_inner().stream.reset();
+            // the reply broke off, and this client takes the end of the connection for its end
+            stream.reset();
             return;
         }
         // hyper answers HTTP/2 with nothing at all
-        let preface = state.first_byte.get() == Some(HTTP_2);
-        let unanswered =
-            error.is_parse() && preface && !state.owes.get() && state.bad_head.get().is_none();
-        let bad_head = state
-            .bad_head
-            .get()
-            .or_else(|| unanswered.then_some(BadHead::Http2));
-        if let Some(bad_head) = bad_head {
+        let is_http_2 =
+            error.is_parse() && !state.owes.get() && state.first_byte.get() == Some(HTTP_2);
+        let bad_head = state.bad_head.get();
+        if let Some(bad_head) = bad_head.or_else(|| is_http_2.then_some(BadHead::Http2)) {
             let reply = (self.handler.refuse)(bad_head);
-            let stream = served.into_parts().io.into_inner().stream;
-            self.deadline.arm(LINGER);
-            tokio::select! {
-                biased;
-                () = answer_and_close(stream, &reply) => {}
-                () = &*self.deadline => {}
-            }
+            self.linger(answer_and_close(stream, &reply)).await;
+        }
+    }
+
+    /// Runs the last act of a connection, for at most [`LINGER`].
+    async fn linger(&self, act: impl Future<Output = ()>) {
+        self.deadline.arm(LINGER);
+        tokio::select! {
+            biased;
+            () = act => {}
+            () = &*self.deadline => {}
         }
     }
 }

@@ -291,7 +291,7 @@ async fn what_nobody_waits_for_is_on_record_too() {
     assert_eq!(line["fault"], "upstream.broken", "{line}");
 }
 
-/// A load balancer's error leaves the outcome unknown, whoever hears of it.
+/// A load balancer's error leaves the outcome unknown, also if the client has left.
 #[tokio::test]
 async fn a_load_balancer_s_error_is_unknown() {
     let settings = Settings {
@@ -339,7 +339,7 @@ async fn a_load_balancer_s_error_is_unknown() {
     );
 }
 
-/// A head with 200 says nothing of a reply that did not come whole, whoever broke it off.
+/// A head with 200 says nothing about a reply that did not come whole, whichever side broke it off.
 #[tokio::test]
 async fn a_raw_reply_that_never_came_whole_is_unknown() {
     let mut puppet = Puppet::start().await;

@@ -244,7 +244,7 @@ async fn callers_of_a_slow_aws_leave_no_task_behind() {
         .num_alive_tasks();
     assert_eq!(tasks, 1, "the question itself");
 
-    // whoever stays gets the answer to it
+    // a caller that stays gets the answer
     let waiting = async {
         stand.search.look_again().await;
         assert_eq!(stand.locals(), ["prod"]);
