@@ -490,7 +490,8 @@ async fn a_unix_client_has_a_user_and_a_process() {
     assert_eq!(line["pid"], std::process::id());
 }
 
-/// The kernel reports user 0 for a connection that its client has closed: that is not root.
+/// The kernel reports user 0 for a connection that its client has closed: that is not root. The
+/// body is cut short, so that the request has begun before its end is seen.
 #[tokio::test]
 async fn a_client_that_closes_before_it_is_accepted_has_no_user() {
     let audited = Audited::new("limits.threads = 1\nlimits.connections = 1").await;
@@ -501,12 +502,12 @@ async fn a_client_that_closes_before_it_is_accepted_has_no_user() {
     let request = harness.request("users list");
     assert_eq!(first.exchange(&request).await.status, 403);
     let mut third = harness.connect().await;
-    third.send(&request).await;
+    third.send(&request[..request.len() - 1]).await;
     drop(third);
     drop((first, second));
 
     let lines = audited.lines(2).await;
     assert_eq!(lines[0]["uid"], rustix::process::geteuid().as_raw());
     assert_eq!(lines[1].get("uid"), None, "{}", lines[1]);
-    assert_eq!(lines[1]["fault"], "policy.unsupported_command");
+    assert_eq!(lines[1]["fault"], "request.malformed");
 }
