@@ -502,7 +502,7 @@ async fn a_client_that_closes_before_it_is_accepted_has_no_user() {
     let request = harness.request("users list");
     assert_eq!(first.exchange(&request).await.status, 403);
     let mut third = harness.connect().await;
-    third.send(&request[..request.len() - 1]).await;
+    third.send(request.strip_suffix("t").unwrap()).await;
     drop(third);
     drop((first, second));
 
