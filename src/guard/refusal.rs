@@ -75,7 +75,7 @@ pub enum PathFault {
 impl PathFault {
     const fn what(self) -> &'static str {
         match self {
-            Self::BaseUrl => "the path begins with two slashes: the base URL ends in a slash",
+            Self::BaseUrl => "the path begins with two slashes: the base URL ends in /",
             Self::Byte => "the path contains a byte that servers read differently",
             Self::Dots => "the path contains a dot segment",
             Self::Empty => "the path contains an empty segment",

@@ -80,10 +80,7 @@ async fn a_base_url_with_a_slash_at_its_end_is_named() {
             "{reply}"
         );
         let complaint = reply.complaint();
-        assert!(
-            complaint.contains("base URL ends in a slash"),
-            "{complaint}"
-        );
+        assert!(complaint.contains("the base URL ends in /"), "{complaint}");
         assert!(!complaint.contains("header"), "{complaint}");
     }
     assert_eq!(harness.journal().web_connections(), 0);
