@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_looks_like_a_login_is_none_of_airflows() {
+    fn paths_like_a_login_are_refused() {
         for path in [
             "/auth/token/login",
             "/auth/token/cli/x",

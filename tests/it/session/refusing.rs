@@ -39,8 +39,8 @@ async fn a_web_server_that_refuses_its_own_sessions_is_not_logged_in_to_for_ever
     }
 }
 
-/// A web server that restarts takes its sessions with it: whoever had one gets another one at
-/// once, also several times in a row, but not without end.
+/// A web server that restarts loses its sessions: each is replaced at once, also several times in
+/// a row, but not without end.
 #[tokio::test]
 async fn a_session_that_had_served_is_replaced_at_once() {
     for version in VERSIONS {
