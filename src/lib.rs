@@ -7,6 +7,7 @@ pub mod cli;
 pub mod config;
 pub mod control;
 pub mod credential;
+pub mod egress;
 pub mod emulator;
 pub mod gateway;
 pub mod guard;

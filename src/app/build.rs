@@ -7,6 +7,7 @@ use crate::config::Config;
 use crate::control::discovery::Search;
 use crate::control::{ControlPlane, Discovery, Sdk, StaticKey, Versions};
 use crate::credential::Broker;
+use crate::egress::{Egress, Surroundings};
 use crate::gateway::{Front, Listening, Reach, Shared, Visits};
 use crate::guard::HostRules;
 use crate::listener::{Address, BindError, Bound, Tls, TlsError, Validity};
@@ -31,18 +32,15 @@ use std::thread::available_parallelism;
 pub struct Extras {
     /// More roots for AWS's API, as PEM (`AWS_CA_BUNDLE`).
     pub ca_bundle: Option<Vec<u8>>,
-    /// The proxy for AWS's API.
-    pub https_proxy: Option<String>,
-    /// Hosts that are asked without it.
-    pub no_proxy: Option<String>,
+    /// The proxies that the environment variables name.
+    pub proxies: Surroundings,
     /// Keys in place of the AWS chain: the demo's, for its own emulator.
     pub static_key: Option<StaticKey>,
     /// The profile that the AWS chain takes where none is configured (`AWS_PROFILE`).
     pub default_profile: Option<String>,
 }
 
-// a proxy's URL may hold a password
-debug_only!(Extras: no_proxy, static_key, default_profile);
+debug_only!(Extras: proxies, static_key, default_profile);
 
 /// The gateway could not be built.
 #[derive(Debug)]
@@ -58,6 +56,8 @@ pub enum StartError {
     Thread(io::Error),
     /// A file of the TLS listener can't be used.
     Tls(TlsError),
+    /// A variable names a proxy that can't be used: its name, and why.
+    Proxy(&'static str, &'static str),
     /// A `ca_file` can't be used.
     Trust(TrustError),
     /// A file that the configuration names can't be used.
@@ -72,6 +72,9 @@ impl fmt::Display for StartError {
                 write!(f, "cannot listen on {address} for management")
             }
             Self::NoEnvironment => f.write_str("no environment is named"),
+            Self::Proxy(variable, why) => {
+                write!(f, "{variable} is no proxy that can be used: it {why}")
+            }
             Self::Thread(_) => f.write_str("cannot start a worker thread"),
             Self::Tls(error) => error.fmt(f),
             Self::Trust(error) => error.fmt(f),
@@ -85,7 +88,11 @@ impl std::error::Error for StartError {
         match self {
             Self::Bind(error) => error.source(),
             Self::Management(_, error) | Self::Thread(error) => Some(error),
-            Self::NoEnvironment | Self::Tls(_) | Self::Trust(_) | Self::Unreadable(..) => None,
+            Self::NoEnvironment
+            | Self::Proxy(..)
+            | Self::Tls(_)
+            | Self::Trust(_)
+            | Self::Unreadable(..) => None,
         }
     }
 }
@@ -95,6 +102,7 @@ impl std::error::Error for StartError {
 pub struct Built {
     pub(super) shared: Arc<Shared>,
     pub(super) trust: Arc<Trusts>,
+    pub(super) egress: Egress,
     pub(super) bound: Vec<Bound>,
     pub(super) management: Management,
     pub(super) view: Arc<GatewayView>,
@@ -133,7 +141,8 @@ pub async fn build(config: Config, extras: &Extras) -> Result<Built, StartError>
         .map(|settings| Audit::start(&settings, Arc::clone(&metrics)))
         .transpose()
         .map_err(|error| StartError::Unreadable(error.file, error.source.to_string()))?;
-    let control = Arc::new(Sdk::new(settings::control(&config, extras)));
+    let egress = settings::egress(&config, extras, &background)?;
+    let control = Arc::new(Sdk::new(settings::control(&config, extras, &egress)));
     let plane: Arc<dyn ControlPlane> = Arc::<Sdk>::clone(&control);
     let versions = Versions::new(
         plane,
@@ -156,7 +165,11 @@ pub async fn build(config: Config, extras: &Extras) -> Result<Built, StartError>
         let welcome = Box::new(move |entry: &Arc<Entry>| prepare(&asked, entry));
         Discovery::new(plane, background, search, known, welcome)
     });
-    let door = LoginDoor::new(settings::upstream(&config), Arc::clone(&trust));
+    let door = LoginDoor::new(
+        settings::upstream(&config),
+        egress.clone(),
+        Arc::clone(&trust),
+    );
     let broker = Broker::new(
         control,
         Arc::new(door),
@@ -188,12 +201,14 @@ pub async fn build(config: Config, extras: &Extras) -> Result<Built, StartError>
     let stopping = Arc::new(AtomicBool::new(false));
     let view = Arc::new(GatewayView::new(
         Arc::clone(&shared),
+        egress.clone(),
         HostRules::new(vec![management_address], &[]),
         Arc::clone(&stopping),
     ));
     Ok(Built {
         shared,
         trust,
+        egress,
         bound,
         management,
         view,

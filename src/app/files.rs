@@ -13,6 +13,8 @@ pub fn check_files(config: &Config) -> Result<Vec<Finding>, StartError> {
     for entry in &config.environments {
         Trust::new(entry.ca_file.as_deref()).map_err(StartError::Trust)?;
     }
+    settings::proxy_users(config)
+        .map_err(|error| StartError::Unreadable(error.file, error.why))?;
     settings::guard(config, Vec::new())
         .map_err(|error| StartError::Unreadable(error.file, error.why))?;
     let Some(files) = settings::tls(config) else {

@@ -5,8 +5,9 @@ use super::{Extras, StartError, settings};
 use crate::config::{Config, EnvironmentEntry};
 use crate::control::{ControlPlane as _, Sdk};
 use crate::credential::Live;
+use crate::egress::{Egress, Way};
 use crate::names::{Described, Entry, Fault};
-use crate::runtime::{LocalTasks, Sweeper, local_set};
+use crate::runtime::{Background, LocalTasks, Sweeper, local_set};
 use crate::upstream::{Trust, probe as probe_upstream};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -58,7 +59,8 @@ pub async fn probe(
     extras: &Extras,
     mut tell: impl FnMut(Finding),
 ) -> Result<(), StartError> {
-    let sdk = Sdk::new(settings::control(config, extras));
+    let egress = settings::egress(config, extras, &Background::current())?;
+    let sdk = Sdk::new(settings::control(config, extras, &egress));
     let mut asked = BTreeSet::new();
     let entries = entries(&sdk, config, &mut tell).await;
     for entry in &entries {
@@ -89,13 +91,11 @@ pub async fn probe(
         match minted.and_then(|minted| Live::check(&minted, environment).map(|()| minted)) {
             Err(error) => tell(Finding::fault(local, &error)),
             Ok(minted) => {
-                tell(Finding::new(
-                    Level::Ok,
-                    local,
-                    format!("a CLI token for {}", minted.host),
-                ));
+                let way = egress.way_to_aws(environment, &minted.region);
+                let text = format!("a CLI token for {}{}", minted.host, way_to_aws(&way));
+                tell(Finding::new(Level::Ok, local, text));
                 tell(clock(local, minted.clock_offset));
-                tell(web_server(config, entry, &minted.host, ca_file).await?);
+                tell(web_server(config, entry, &minted.host, ca_file, &egress).await?);
             }
         }
     }
@@ -164,6 +164,14 @@ async fn identity_of(sdk: &Sdk, entry: &Entry) -> Finding {
     }
 }
 
+/// How AWS was asked, where that is not the direct way.
+fn way_to_aws(way: &Way) -> String {
+    match way {
+        Way::Direct => String::new(),
+        other => format!(" (AWS is asked {other})"),
+    }
+}
+
 fn clock(subject: &str, offset: Option<i64>) -> Finding {
     match offset {
         Some(offset) if offset.unsigned_abs() > CLOCK_TOLERANCE.as_secs() => {
@@ -182,6 +190,7 @@ async fn web_server(
     entry: &Entry,
     host: &str,
     ca_file: Option<&Path>,
+    egress: &Egress,
 ) -> Result<Finding, StartError> {
     let trust = Trust::new(ca_file).map_err(StartError::Trust)?;
     let local = entry.environment.local.as_str();
@@ -193,6 +202,7 @@ async fn web_server(
             probe_upstream(
                 host,
                 &entry.environment,
+                egress,
                 &trust,
                 &settings,
                 &sweeper,
@@ -202,7 +212,11 @@ async fn web_server(
         })
         .await;
     Ok(match probed {
-        Ok(()) => Finding::new(Level::Ok, local, format!("TLS connection to {host}")),
+        Ok(()) => {
+            let way = egress.way(&entry.environment, host);
+            let text = format!("TLS connection to {host}{}", way.suffix());
+            Finding::new(Level::Ok, local, text)
+        }
         Err(error) => Finding::fault(local, &error),
     })
 }

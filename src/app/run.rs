@@ -31,6 +31,7 @@ impl Built {
         let Self {
             shared,
             trust,
+            egress,
             bound,
             management,
             view,
@@ -54,6 +55,7 @@ impl Built {
             config: Arc::new(config),
             shared,
             trust: Arc::clone(&trust),
+            egress,
             bound: Arc::new(Mutex::new(bound)),
             stop: stop_receiver,
             cut: cut_receiver,

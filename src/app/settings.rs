@@ -1,14 +1,19 @@
 //! From the configuration to each room's own settings.
 
-use super::Extras;
+use super::{Extras, StartError};
 use crate::config::{Address, Config};
+use crate::egress::{Egress, Proxies};
 use crate::guard::{CallerSecret, Gate, Networks};
 use crate::listener::{self, Door, Tls, TlsFiles};
-use crate::names::{Entrance, Entry, EntryId, EnvName, Environment, ListenerRules, Secret};
-use crate::runtime::Pace;
+use crate::names::{
+    Entrance, Entry, EntryId, EnvName, Environment, ListenerRules, ProxyChoice, ProxyUser,
+    Secret,
+};
+use crate::runtime::{Background, Pace};
 use crate::telemetry::audit;
-use crate::{control, credential, gateway, guard, queue, upstream};
+use crate::{control, credential, egress, gateway, guard, queue, upstream};
 use ipnet::IpNet;
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -163,13 +168,62 @@ pub(super) fn connections(config: &Config) -> listener::Settings {
     }
 }
 
-pub(super) fn control(config: &Config, extras: &Extras) -> control::Settings {
+/// The way out: its limits, proxies and tunnels.
+pub(super) fn egress(
+    config: &Config,
+    extras: &Extras,
+    background: &Background,
+) -> Result<Egress, StartError> {
+    let limits = &config.limits;
+    let settings = egress::Settings {
+        dns: limits.upstream_dns,
+        connect: limits.upstream_connect,
+        tls: limits.upstream_tls,
+        tunnel_start: limits.tunnel_start,
+        tunnel_age: limits.tunnel_age,
+    };
+    let users =
+        proxy_users(config).map_err(|error| StartError::Unreadable(error.file, error.why))?;
+    let proxies = Proxies::new(config.proxy.as_ref(), users, &extras.proxies)
+        .map_err(|(variable, why)| StartError::Proxy(variable, why))?;
+    let environments = config.environments.iter().map(|entry| &entry.environment);
+    Ok(Egress::new(settings, proxies, environments, background))
+}
+
+/// The users of all proxies, by their files.
+pub(super) fn proxy_users(
+    config: &Config,
+) -> Result<HashMap<Arc<Path>, ProxyUser>, Unreadable> {
+    let own = config.environments.iter();
+    let choices = own.filter_map(|entry| entry.environment.proxy.as_ref());
+    let files = choices
+        .chain(&config.proxy)
+        .filter_map(|choice| match choice {
+            ProxyChoice::Through(proxy) => proxy.user_file.clone(),
+            ProxyChoice::Off => None,
+        });
+    files
+        .map(|file| {
+            let unreadable = |why: String| Unreadable {
+                file: file.to_path_buf(),
+                why,
+            };
+            let content = std::fs::read_to_string(&file)
+                .map_err(|error| unreadable(error.to_string()))?;
+            let content = Secret::new(content);
+            let user = ProxyUser::from_file(content.reveal())
+                .ok_or_else(|| unreadable("it holds no line user:password".to_owned()))?;
+            Ok((file, user))
+        })
+        .collect()
+}
+
+pub(super) fn control(config: &Config, extras: &Extras, egress: &Egress) -> control::Settings {
     control::Settings {
         call_timeout: config.limits.mint_try,
-        connect_timeout: config.limits.upstream_connect.min(config.limits.mint_try),
+        tls_timeout: config.limits.upstream_tls,
+        egress: egress.clone(),
         ca_bundle: extras.ca_bundle.clone(),
-        https_proxy: extras.https_proxy.clone(),
-        no_proxy: extras.no_proxy.clone(),
         static_key: extras.static_key.clone(),
         default_profile: extras.default_profile.clone(),
     }
@@ -203,8 +257,6 @@ pub(super) fn audit(config: &Config) -> Option<audit::Settings> {
 pub(super) fn upstream(config: &Config) -> upstream::Settings {
     let limits = &config.limits;
     upstream::Settings {
-        dns: limits.upstream_dns,
-        connect: limits.upstream_connect,
         tls: limits.upstream_tls,
         cli_first_byte: limits.cli_first_byte,
         first_byte: limits.upstream_first_byte,

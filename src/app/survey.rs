@@ -2,10 +2,11 @@
 
 use super::local_urls::Listeners;
 use super::search::search;
-use super::{Extras, settings};
+use super::{Extras, StartError, settings};
 use crate::config::Config;
 use crate::control::{AwsError, AwsErrorKind, ControlPlane as _, Sdk, discovery};
 use crate::names::{Described, Entry, EnvName, Fault as _};
+use crate::runtime::Background;
 use futures_util::future::join_all;
 use std::sync::Arc;
 
@@ -53,8 +54,9 @@ pub struct Trouble {
 }
 
 /// Asks AWS for the environments and for how each is. No gateway needs to run.
-pub async fn survey(config: &Config, extras: &Extras) -> Survey {
-    let sdk = Sdk::new(settings::control(config, extras));
+pub async fn survey(config: &Config, extras: &Extras) -> Result<Survey, StartError> {
+    let egress = settings::egress(config, extras, &Background::current())?;
+    let sdk = Sdk::new(settings::control(config, extras, &egress));
     let searched = search(&sdk, config).await;
     let mut troubles = Vec::new();
     for (place, answer) in searched.places {
@@ -103,10 +105,10 @@ pub async fn survey(config: &Config, extras: &Extras) -> Survey {
             urls: listeners.of(known, default),
         });
     }
-    Survey {
+    Ok(Survey {
         environments,
         troubles,
-    }
+    })
 }
 
 /// The only environment, or the one that is marked.

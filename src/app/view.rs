@@ -2,10 +2,11 @@
 
 use super::local_urls::Listeners;
 use crate::control::Discovery;
+use crate::egress::Egress;
 use crate::gateway::Shared;
 use crate::guard::HostRules;
 use crate::management::View;
-use crate::names::{Described, EnvName, Peer, Policy};
+use crate::names::{Described, Entry, EnvName, Peer, Policy};
 use crate::queue::Snapshot;
 use crate::runtime::Moment;
 use crate::telemetry::Observed;
@@ -18,6 +19,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 #[derive(Debug)]
 pub(super) struct GatewayView {
     shared: Arc<Shared>,
+    egress: Egress,
     hosts: HostRules,
     stopping: Arc<AtomicBool>,
 }
@@ -25,11 +27,13 @@ pub(super) struct GatewayView {
 impl GatewayView {
     pub(super) fn new(
         shared: Arc<Shared>,
+        egress: Egress,
         hosts: HostRules,
         stopping: Arc<AtomicBool>,
     ) -> Self {
         Self {
             shared,
+            egress,
             hosts,
             stopping,
         }
@@ -55,6 +59,25 @@ impl GatewayView {
                 })
             })
             .collect()
+    }
+
+    /// How the web server is reached, once its host is known.
+    fn way(&self, entry: &Entry) -> Option<String> {
+        let environment = &entry.environment;
+        let known = self.shared.broker.state(entry).host;
+        let learnt = entry.learnt();
+        let described = learnt.as_deref().map(|learnt| &learnt.described);
+        let host = known
+            .as_deref()
+            .or_else(|| described.and_then(|described| described.webserver_host.as_deref()))?;
+        Some(self.egress.way(environment, host).to_string())
+    }
+
+    /// How AWS is asked for it, once its region is known.
+    fn way_to_aws(&self, entry: &Entry) -> Option<String> {
+        let environment = &entry.environment;
+        let region = environment.region.as_ref()?.as_str();
+        Some(self.egress.way_to_aws(environment, region).to_string())
     }
 
     /// The last refusals, newest first.
@@ -150,6 +173,9 @@ impl View for GatewayView {
                     "status_meaning": described.and_then(Described::status_meaning),
                     "status_age_seconds": learnt.as_deref().map(|learnt| now.saturating_sub(learnt.when).as_secs()),
                     "access_mode": described.and_then(|described| described.access_mode.as_deref()),
+                    "way": self.way(entry),
+                    "way_to_aws": self.way_to_aws(entry),
+                    "tunnel": self.egress.tunnel_state(&environment.local),
                     "webserver_host": described.and_then(|described| described.webserver_host.as_deref()),
                     "default": default == Some(entry.id),
                     "policy": environment.policy.word(),

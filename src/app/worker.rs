@@ -3,6 +3,7 @@
 
 use super::settings;
 use crate::config::Config;
+use crate::egress::Egress;
 use crate::gateway::{self, Corridor, Shared};
 use crate::listener::{self, Bound, Handler, Stop};
 use crate::runtime::{LocalTasks, Sweeper, local_set};
@@ -18,6 +19,7 @@ pub(super) struct Worker {
     pub(super) config: Arc<Config>,
     pub(super) shared: Arc<Shared>,
     pub(super) trust: Arc<Trusts>,
+    pub(super) egress: Egress,
     pub(super) bound: Arc<Mutex<Vec<Bound>>>,
     pub(super) places: Arc<Semaphore>,
     pub(super) stop: Stop,
@@ -35,6 +37,7 @@ impl Worker {
         let sweeper = Sweeper::start(&tasks);
         let upstream = Upstream::new(
             settings::upstream(&self.config),
+            self.egress.clone(),
             Arc::clone(&self.trust),
             sweeper.clone(),
             tasks.clone(),

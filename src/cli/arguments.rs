@@ -3,7 +3,8 @@
 use super::logging::Logging;
 use super::terminal::Terminal;
 use super::{
-    Exit, airflow, check, commands, complete, demo, emulator, environments, open, serve, wait,
+    Exit, airflow, check, commands, complete, demo, emulator, environments, open, serve,
+    tunnel_guard, wait,
 };
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
@@ -74,6 +75,12 @@ pub(super) enum Command {
         after_help = "Example: mwaa-gateway complete -- mwaa-gateway airflow -e ''"
     )]
     Complete(complete::Options),
+    /// Start a tunnel's program, and end it when the gateway is gone
+    #[command(
+        hide = true,
+        after_help = "Example: mwaa-gateway tunnel-guard -- ssh -N bastion"
+    )]
+    TunnelGuard(tunnel_guard::Options),
     /// Print the manual page
     #[command(after_help = "Example: mwaa-gateway man | man -l -")]
     Man,
@@ -85,7 +92,7 @@ impl Command {
     pub(super) const fn usual_log(&self) -> &'static str {
         match self {
             Self::Airflow(_) => "error",
-            Self::Complete(_) => "off",
+            Self::Complete(_) | Self::TunnelGuard(_) => "off",
             Self::Serve(_)
             | Self::Demo(_)
             | Self::Emulator(_)

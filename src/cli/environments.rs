@@ -40,7 +40,7 @@ pub(super) fn run(options: &Options, terminal: &Terminal) -> Exit {
         Err(exit) => return exit,
     };
     control(terminal, async {
-        let survey = app::survey(&config, &extras).await;
+        let survey = app::survey(&config, &extras).await?;
         match options.output {
             Output::Table => terminal.data(table(&survey.environments)),
             Output::Json => {

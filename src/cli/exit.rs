@@ -16,6 +16,8 @@ pub enum Exit {
     Unavailable,
     /// 78: bad configuration (sysexits.h `EX_CONFIG`).
     Configuration,
+    /// Another program's own.
+    Other(u8),
     /// 128 and the signal's number: it ended the program before everything was answered.
     Signal(u8),
 }
@@ -28,6 +30,7 @@ impl From<Exit> for ExitCode {
             Exit::Usage => 2,
             Exit::Unavailable => 69,
             Exit::Configuration => 78,
+            Exit::Other(code) => code,
             Exit::Signal(number) => 128 + number,
         })
     }

@@ -4,8 +4,8 @@ use super::Exit;
 use super::terminal::Terminal;
 use crate::app::Extras;
 use crate::config::{self, Config, Given, Overrides, Search, env};
+use crate::egress::Surroundings;
 use clap::{ArgMatches, Args, FromArgMatches, parser::ValueSource};
-use std::fmt;
 use std::path::PathBuf;
 
 /// Which configuration, and what beats it.
@@ -132,64 +132,14 @@ pub(super) fn extras(terminal: &Terminal) -> Result<Extras, Exit> {
             terminal.fail(Exit::Configuration, &error, Some(&hint))
         })?),
     };
-    let https_proxy = env::https_proxy();
-    if !https_proxy.as_deref().is_none_or(is_proxy) {
-        return Err(terminal.fail(
-            Exit::Configuration,
-            &BadProxy,
-            Some("write it as http://HOST:PORT or https://HOST:PORT, or unset it"),
-        ));
-    }
     Ok(Extras {
         ca_bundle,
-        https_proxy,
-        no_proxy: env::no_proxy(),
+        proxies: Surroundings {
+            https_proxy: env::https_proxy(),
+            all_proxy: env::all_proxy(),
+            no_proxy: env::no_proxy(),
+        },
         static_key: None,
         default_profile: env::aws_profile(),
     })
-}
-
-/// Whether the gateway can use it: a proxy that is left out in silence would be bypassed.
-fn is_proxy(url: &str) -> bool {
-    url.parse::<http::Uri>().is_ok_and(|uri| {
-        uri.host().is_some_and(|host| !host.is_empty())
-            && matches!(uri.scheme_str(), Some("http" | "https"))
-    })
-}
-
-/// The variable names a proxy that can't be used. It may hold a password, so it is not shown.
-#[derive(Debug)]
-struct BadProxy;
-
-impl fmt::Display for BadProxy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("HTTPS_PROXY is not the URL of an HTTP proxy")
-    }
-}
-
-impl std::error::Error for BadProxy {}
-
-#[cfg(test)]
-mod tests {
-    use super::is_proxy;
-
-    #[test]
-    fn proxies_are_http_urls() {
-        for good in [
-            "http://proxy:3128",
-            "https://user:secret@proxy:443",
-            "http://[::1]:1/",
-        ] {
-            assert!(is_proxy(good), "{good}");
-        }
-        for bad in [
-            "://",
-            "socks5://proxy:1080",
-            "proxy:3128",
-            "http://",
-            "nonsense",
-        ] {
-            assert!(!is_proxy(bad), "{bad}");
-        }
-    }
 }

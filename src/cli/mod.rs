@@ -24,6 +24,7 @@ mod serve;
 mod signals;
 mod terminal;
 mod tried;
+mod tunnel_guard;
 mod wait;
 
 pub use exit::Exit;
@@ -74,6 +75,7 @@ fn dispatch(terminal: &Terminal) -> Exit {
         Command::Wait(options) => wait::run(&options, terminal),
         Command::Completions { shell } => manual::completions(shell, terminal),
         Command::Complete(options) => complete::run(&options, terminal),
+        Command::TunnelGuard(options) => tunnel_guard::run(&options, terminal),
         Command::Man => manual::page(terminal),
     }
 }

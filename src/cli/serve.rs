@@ -79,6 +79,10 @@ fn advice(error: &StartError) -> (Exit, &'static str) {
             Exit::Configuration,
             "name one with --environment NAME or as [environments.NAME], or let aws.discover find them",
         ),
+        StartError::Proxy(..) => (
+            Exit::Configuration,
+            "write it as http://HOST:PORT, https://…, socks5://… or socks5h://…; or unset it; proxy.url = \"\" goes without",
+        ),
         StartError::Thread(_) => (
             Exit::Failed,
             "the system refuses threads or signals; check its limits",

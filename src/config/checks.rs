@@ -3,7 +3,7 @@
 use super::draft::Draft;
 use super::keys::TLS_TABLE;
 use super::problems::{Complaint, Place};
-use super::{Address, Config, Listener, disk, listeners, rules};
+use super::{Address, Config, Listener, disk, listeners, rules, ways};
 use std::path::PathBuf;
 
 /// Runs all checks; what they find is in the draft's problems.
@@ -15,6 +15,7 @@ pub(super) fn check(draft: &mut Draft) {
     check_limits(draft);
     check_listener(draft);
     check_tls(draft);
+    ways::check(draft);
     disk::check(draft);
 }
 

@@ -41,6 +41,15 @@ pub(super) fn check(draft: &mut Draft) {
             files.push((key, file.clone(), Content::Certificates));
         }
     }
+    if let Some(file) = &draft.proxy.user_file {
+        files.push(("proxy.user_file".to_owned(), file.clone(), Content::Secret));
+    }
+    for entry in &draft.environments {
+        if let Some(file) = &entry.proxy_user_file {
+            let key = format!("environments.{}.proxy_user_file", entry.environment.local);
+            files.push((key, file.clone(), Content::Secret));
+        }
+    }
     if let Some(file) = &draft.audit.file
         && let Some(error) = audit::complaint(file)
         // who may not write it may still ask the gateway of somebody who may

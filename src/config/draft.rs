@@ -6,11 +6,11 @@ use super::{
     Address, Audit, Aws, Config, EnvironmentEntry, Limits, Listener, Management, OwnListener,
     Tls, assign,
 };
-use crate::names::{EnvName, Environment, ListenerRules};
+use crate::names::{EnvName, Environment, ListenerRules, Proxy, ProxyChoice, Tunnel};
 use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The configuration so far. Setters of `[environments.…]` write into `environment`.
@@ -25,6 +25,7 @@ pub(super) struct Draft {
     pub(super) management: Management,
     pub(super) audit: Audit,
     pub(super) aws: Aws,
+    pub(super) proxy: ProxyDraft,
     pub(super) limits: Limits,
     /// The environment whose table is being read.
     pub(super) environment: EnvironmentEntry,
@@ -92,6 +93,24 @@ impl TlsDraft {
     }
 }
 
+/// `[proxy]` so far.
+#[derive(Debug, Default)]
+pub(super) struct ProxyDraft {
+    pub(super) url: Option<ProxyChoice>,
+    pub(super) user_file: Option<PathBuf>,
+}
+
+/// The proxy with its user's file.
+fn with_user(choice: ProxyChoice, user_file: Option<&Path>) -> ProxyChoice {
+    match choice {
+        ProxyChoice::Off => ProxyChoice::Off,
+        ProxyChoice::Through(proxy) => ProxyChoice::Through(Proxy {
+            user_file: user_file.map(Arc::from),
+            ..proxy
+        }),
+    }
+}
+
 impl Draft {
     /// A draft that holds the table's defaults, put there by the setters that read the file.
     pub(super) fn with_defaults() -> Self {
@@ -116,6 +135,7 @@ impl Draft {
             management: Management { address: nowhere },
             audit: Audit::default(),
             aws: Aws::default(),
+            proxy: ProxyDraft::default(),
             limits: Limits::default(),
             environment: blank(unnamed, "".into()),
             environments: Vec::new(),
@@ -201,6 +221,9 @@ impl Draft {
         let shared = |text: &Option<String>| text.as_deref().map(Arc::from);
         for entry in &mut self.environments {
             let own = &mut entry.environment;
+            let file = entry.proxy_user_file.as_deref();
+            own.proxy = own.proxy.take().map(|proxy| with_user(proxy, file));
+            own.tunnel = Tunnel::new(&entry.tunnel_words).ok();
             own.region = own.region.take().or_else(|| self.aws.region.clone());
             own.profile = own.profile.take().or_else(|| shared(&self.aws.profile));
             own.role_arn = own.role_arn.take().or_else(|| shared(&self.aws.role_arn));
@@ -217,6 +240,8 @@ impl Draft {
             management: self.management,
             audit: self.audit,
             aws: self.aws,
+            proxy: (self.proxy.url)
+                .map(|proxy| with_user(proxy, self.proxy.user_file.as_deref())),
             limits: self.limits,
             environments: self.environments,
             source,
@@ -229,6 +254,8 @@ fn blank(local: EnvName, name: Arc<str>) -> EnvironmentEntry {
         environment: Environment::new(local, name),
         listen: None,
         ca_file: None,
+        proxy_user_file: None,
+        tunnel_words: Vec::new(),
         default: false,
     }
 }

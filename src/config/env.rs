@@ -62,11 +62,15 @@ pub const VARIABLES: &[Variable] = &[
     },
     Variable {
         name: HTTPS_PROXY,
-        doc: "The proxy for the AWS APIs; `https_proxy` likewise.",
+        doc: "The proxy to AWS and to the web servers, where `proxy.url` names none; user and password may stand in it. `https_proxy` likewise.",
+    },
+    Variable {
+        name: ALL_PROXY,
+        doc: "The same, where HTTPS_PROXY is not set; `all_proxy` likewise.",
     },
     Variable {
         name: NO_PROXY,
-        doc: "Hosts that are asked without the proxy; `no_proxy` likewise.",
+        doc: "Hosts that are reached without it, separated by commas: names with all below them, addresses, networks, or `*`; `no_proxy` likewise.",
     },
     Variable {
         name: BROWSER,
@@ -109,6 +113,7 @@ const TERM: &str = "TERM";
 const AWS_PROFILE: &str = "AWS_PROFILE";
 const AWS_CA_BUNDLE: &str = "AWS_CA_BUNDLE";
 const HTTPS_PROXY: &str = "HTTPS_PROXY";
+const ALL_PROXY: &str = "ALL_PROXY";
 const NO_PROXY: &str = "NO_PROXY";
 const BROWSER: &str = "BROWSER";
 const DISPLAY: &str = "DISPLAY";
@@ -153,15 +158,26 @@ pub fn aws_ca_bundle() -> Option<PathBuf> {
     read(AWS_CA_BUNDLE).map(PathBuf::from)
 }
 
-/// The proxy for the AWS APIs. The lower-case spelling wins, as in curl. `HTTP_PROXY` is left
-/// alone on purpose: it would send requests for container credentials through the proxy.
-pub fn https_proxy() -> Option<String> {
-    text(read("https_proxy").or_else(|| read(HTTPS_PROXY)))
+/// The proxy for HTTPS, with the variable's name. The lower-case spelling wins, as in curl.
+/// `HTTP_PROXY` is left alone on purpose: plain HTTP is for endpoints on this machine and for the
+/// credentials of instances and containers, which no proxy can reach.
+pub fn https_proxy() -> Option<(&'static str, String)> {
+    first(["https_proxy", HTTPS_PROXY])
 }
 
-/// The hosts that are asked without the proxy, separated by commas.
+/// The proxy for everything, with the variable's name.
+pub fn all_proxy() -> Option<(&'static str, String)> {
+    first(["all_proxy", ALL_PROXY])
+}
+
+/// The hosts that are reached without the proxy, separated by commas.
 pub fn no_proxy() -> Option<String> {
-    text(read("no_proxy").or_else(|| read(NO_PROXY)))
+    first(["no_proxy", NO_PROXY]).map(|(_, hosts)| hosts)
+}
+
+fn first(names: [&'static str; 2]) -> Option<(&'static str, String)> {
+    let mut set = names.into_iter();
+    set.find_map(|name| Some((name, text(read(name))?)))
 }
 
 /// The program that shows a web page.

@@ -115,6 +115,11 @@ pub(super) const TABLES: &[(&str, &str)] = &[
         "How AWS is asked. Credentials come from the AWS chain and never stand in this file.",
     ),
     (
+        "proxy",
+        "The way out, to the web servers and to AWS alike. Without a url it is what HTTPS_PROXY or \
+         ALL_PROXY names, as curl reads them.",
+    ),
+    (
         "limits",
         "Every timeout, size and count. Durations and sizes are text with a unit.",
     ),
@@ -539,6 +544,29 @@ pub(super) static KEYS: &[Key] = &[
         },
     },
     Key {
+        table: "proxy",
+        name: "url",
+        doc: "The proxy: socks5h:// (it resolves names), socks5://, http:// or https://; \"\" is none, whatever the variables say. Hosts that NO_PROXY lists and loopback are reached without it.",
+        shown: Shown::Example {
+            value: "\"socks5h://127.0.0.1:1080\"",
+            absent: "HTTPS_PROXY, else ALL_PROXY",
+        },
+        kind: Kind::Text(|draft, text| {
+            draft.proxy.url = Some(urls::proxy(text)?);
+            Ok(())
+        }),
+    },
+    Key {
+        table: "proxy",
+        name: "user_file",
+        doc: "A file that only you can read, with user:password for the proxy.",
+        shown: Shown::Example {
+            value: "\"/run/secrets/proxy-user\"",
+            absent: "no user",
+        },
+        kind: Kind::Path(|draft| &mut draft.proxy.user_file),
+    },
+    Key {
         table: "limits",
         name: "head_timeout",
         doc: "A request's head must be complete this long after its first byte.",
@@ -674,12 +702,34 @@ pub(super) static KEYS: &[Key] = &[
     Key {
         table: "limits",
         name: "upstream_connect",
-        doc: "Longest TCP connect to the web server.",
+        doc: "Longest TCP connect to the web server, over all its addresses: one is tried every 250 ms until one answers.",
         shown: Shown::Default("\"5s\""),
         kind: Kind::Duration {
             least: Duration::from_millis(100),
             most: Duration::from_mins(2),
             slot: |draft| &mut draft.limits.upstream_connect,
+        },
+    },
+    Key {
+        table: "limits",
+        name: "tunnel_start",
+        doc: "Longest time until a tunnel's program has opened its port.",
+        shown: Shown::Default("\"30s\""),
+        kind: Kind::Duration {
+            least: Duration::from_millis(100),
+            most: Duration::from_mins(5),
+            slot: |draft| &mut draft.limits.tunnel_start,
+        },
+    },
+    Key {
+        table: "limits",
+        name: "tunnel_age",
+        doc: "A tunnel that is older is replaced by a new one when it is next used. Session Manager ends its tunnels after about an hour.",
+        shown: Shown::Default("\"50m\""),
+        kind: Kind::Duration {
+            least: Duration::from_secs(1),
+            most: Duration::from_hours(24 * 7),
+            slot: |draft| &mut draft.limits.tunnel_age,
         },
     },
     Key {
@@ -953,6 +1003,45 @@ pub(super) static KEYS: &[Key] = &[
             draft.environment.environment.connect_to = Some(hosts::host_port(text)?.into());
             Ok(())
         }),
+    },
+    Key {
+        table: ENVIRONMENT_TABLE,
+        name: "proxy",
+        doc: "The proxy to its web server and to AWS for it, whatever NO_PROXY lists; \"\" is none.",
+        shown: Shown::Example {
+            value: "\"http://proxy.corp.example:3128\"",
+            absent: "proxy.url",
+        },
+        kind: Kind::Text(|draft, text| {
+            draft.environment.environment.proxy = Some(urls::proxy(text)?);
+            Ok(())
+        }),
+    },
+    Key {
+        table: ENVIRONMENT_TABLE,
+        name: "proxy_user_file",
+        doc: "A file that only you can read, with user:password for its proxy.",
+        shown: Shown::Example {
+            value: "\"/run/secrets/proxy-user\"",
+            absent: "no user",
+        },
+        kind: Kind::Path(|draft| &mut draft.environment.proxy_user_file),
+    },
+    Key {
+        table: ENVIRONMENT_TABLE,
+        name: "tunnel",
+        doc: "A program that opens {local_port} on loopback as a way to {host}:443, started on first need, shared and kept; without {local_port}, one whose stdin and stdout are the connection. No shell reads it.",
+        shown: Shown::Example {
+            value: "[\"ssh\", \"-N\", \"-L\", \"{local_port}:{host}:443\", \"bastion\"]",
+            absent: "no tunnel",
+        },
+        kind: Kind::List {
+            clear: |draft| draft.environment.tunnel_words.clear(),
+            push: |draft, text| {
+                draft.environment.tunnel_words.push(text.to_owned());
+                Ok(())
+            },
+        },
     },
     Key {
         table: ENVIRONMENT_TABLE,

@@ -19,13 +19,14 @@ mod search;
 mod suggest;
 mod urls;
 mod values;
+mod ways;
 
 pub use address::{Address, BadAddress};
 pub use overrides::{Given, Overrides};
 pub use problems::{Place, Problem, Problems};
 pub use search::Search;
 
-use crate::names::{EnvName, Environment, ListenerRules, Region};
+use crate::names::{EnvName, Environment, ListenerRules, ProxyChoice, Region};
 use ipnet::IpNet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -44,6 +45,8 @@ pub struct Config {
     pub audit: Audit,
     /// How AWS is asked.
     pub aws: Aws,
+    /// The way out for everybody; `None` when the configuration does not say.
+    pub proxy: Option<ProxyChoice>,
     /// Every timeout, size and count.
     pub limits: Limits,
     /// The environments that are named, in the order of the file.
@@ -169,6 +172,10 @@ pub struct EnvironmentEntry {
     pub listen: Option<Address>,
     /// A PEM file with more trust roots for its web server.
     pub ca_file: Option<PathBuf>,
+    /// The file with the user and password for its own proxy.
+    pub proxy_user_file: Option<PathBuf>,
+    /// The words of its tunnel, as they are written.
+    pub tunnel_words: Vec<String>,
     /// Whether it serves requests that name no environment.
     pub default: bool,
 }
@@ -202,6 +209,10 @@ pub struct Limits {
     pub upstream_dns: Duration,
     /// One TCP connection to the web server.
     pub upstream_connect: Duration,
+    /// A tunnel's program has its port open.
+    pub tunnel_start: Duration,
+    /// A tunnel is replaced when it is older.
+    pub tunnel_age: Duration,
     /// One TLS handshake with the web server.
     pub upstream_tls: Duration,
     /// The web server's first byte after any other request was sent.

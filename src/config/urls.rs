@@ -3,6 +3,7 @@
 use super::address::is_loopback;
 use super::hosts::{ip, is_name, split_port};
 use super::problems::Complaint;
+use crate::names::{Proxy, ProxyChoice, ProxyUrl};
 use http::Uri;
 
 /// Reads an origin, `scheme://host[:port]`, into the form in which browsers send it: lower
@@ -77,6 +78,26 @@ pub(super) fn endpoint_url(text: &str) -> Result<String, Complaint> {
         "http" => bad("uses plain http to another machine: tokens would travel unencrypted"),
         _ => bad("has a scheme other than https"),
     }
+}
+
+/// Reads the URL of a proxy; empty text is none. Its user and password stand in a file.
+pub(super) fn proxy(text: &str) -> Result<ProxyChoice, Complaint> {
+    if text.is_empty() {
+        return Ok(ProxyChoice::Off);
+    }
+    let form = "write \"socks5h://HOST:PORT\", \"socks5://…\", \"http://…\" or \"https://…\"";
+    if !text.contains("://") {
+        return Err(Complaint::new("has no scheme").hint(form));
+    }
+    let (url, user) = ProxyUrl::parse(text).map_err(|what| Complaint::new(what).hint(form))?;
+    if user.is_some() {
+        return Err(Complaint::new("holds a user or a password")
+            .hint("put user:password into a file of its own and name it in user_file (for an environment: proxy_user_file)"));
+    }
+    Ok(ProxyChoice::Through(Proxy {
+        url,
+        user_file: None,
+    }))
 }
 
 #[cfg(test)]

@@ -2,7 +2,8 @@
 
 use super::host_prefix::NoHostPrefix;
 use super::{AwsError, AwsErrorKind};
-use crate::names::{Secret, debug_only};
+use crate::egress::Egress;
+use crate::names::{ProxyChoice, Secret, debug_only};
 use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::provider_config::ProviderConfig;
 use aws_config::sts::AssumeRoleProvider;
@@ -21,22 +22,19 @@ use std::time::Duration;
 pub struct Settings {
     /// The limit of one call.
     pub call_timeout: Duration,
-    /// The limit for connecting.
-    pub connect_timeout: Duration,
+    /// The limit of a TLS handshake.
+    pub tls_timeout: Duration,
+    /// The way out.
+    pub egress: Egress,
     /// More roots, as PEM (`AWS_CA_BUNDLE`).
     pub ca_bundle: Option<Vec<u8>>,
-    /// `HTTPS_PROXY`.
-    pub https_proxy: Option<String>,
-    /// `NO_PROXY`.
-    pub no_proxy: Option<String>,
     /// Keys in place of the AWS chain.
     pub static_key: Option<StaticKey>,
     /// The profile that the AWS chain takes where none is configured (`AWS_PROFILE`): for hints.
     pub default_profile: Option<String>,
 }
 
-// a proxy's URL may hold a password
-debug_only!(Settings: call_timeout, connect_timeout, no_proxy, static_key, default_profile);
+debug_only!(Settings: call_timeout, tls_timeout, egress, static_key, default_profile);
 
 /// A pair of keys that is given, not found.
 #[derive(Debug, Clone)]
@@ -54,6 +52,7 @@ pub(super) struct Identity {
     pub(super) profile: Option<Arc<str>>,
     pub(super) role_arn: Option<Arc<str>>,
     pub(super) endpoint_url: Option<Arc<str>>,
+    pub(super) proxy: Option<ProxyChoice>,
 }
 
 #[derive(Debug)]
@@ -71,7 +70,6 @@ impl Connected {
         identity: &Identity,
     ) -> Result<Self, AwsError> {
         let timeouts = TimeoutConfig::builder()
-            .connect_timeout(settings.connect_timeout)
             .operation_timeout(settings.call_timeout)
             .build();
         let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())

@@ -1,7 +1,9 @@
 //! SDK errors sorted into a few kinds, each with the hint that names the fix.
 #![deny(clippy::wildcard_enum_match_arm)]
 
-use super::sorting::{by_chain, by_code};
+use super::http_client::ConnectError;
+use super::sorting::{by_chain, by_code, connection};
+use crate::egress::{EgressError, Way};
 use crate::names::{Code, Environment, Fault, code, partition};
 use aws_sdk_mwaa::config::http::HttpResponse;
 use aws_sdk_mwaa::error::{ProvideErrorMetadata, SdkError};
@@ -41,11 +43,14 @@ pub struct AwsError {
 }
 
 /// What a call was about, for the texts.
+#[derive(Clone)]
 pub(super) struct Call<'a> {
     /// `CreateCliToken`, …
     pub(super) operation: &'static str,
     pub(super) environment: &'a Environment,
     pub(super) region: &'a str,
+    /// The way to AWS.
+    pub(super) way: Way,
     /// The profile in use, as far as it is known.
     pub(super) profile: Option<&'a str>,
     /// How far our clock is from AWS's, where a reply told its date.
@@ -56,6 +61,17 @@ impl Call<'_> {
     /// Whether the call names an environment.
     fn is_about_one(&self) -> bool {
         !matches!(self.operation, "ListEnvironments" | "GetCallerIdentity")
+    }
+
+    /// The sentence that says what failed, and why.
+    fn failed(&self, why: &dyn fmt::Display) -> String {
+        let (operation, region, way) = (self.operation, self.region, self.way.suffix());
+        if self.is_about_one() {
+            let name = &self.environment.name;
+            format!("{operation} for {name:?} in {region}{way} failed: {why}")
+        } else {
+            format!("{operation} in {region}{way} failed: {why}")
+        }
     }
 }
 
@@ -123,22 +139,33 @@ impl AwsError {
             SdkError::TimeoutError(_) => {
                 (AwsErrorKind::Unavailable, "no reply in time".to_owned())
             }
-            SdkError::DispatchFailure(_) | SdkError::ConstructionFailure(_) => by_chain(error),
+            SdkError::DispatchFailure(_) | SdkError::ConstructionFailure(_) => {
+                let (kind, said) = by_chain(error);
+                // the way there failed, and not the search for credentials
+                if kind == AwsErrorKind::Unavailable
+                    && let Some(connection) = connection(error)
+                {
+                    let hint = match connection {
+                        ConnectError::Egress(error @ EgressError::Proxy { .. }) => error.hint(),
+                        ConnectError::Egress(_) | ConnectError::Tls(_) => {
+                            hint(kind, &said, call)
+                        }
+                    };
+                    // it names the way itself
+                    let call = Call {
+                        way: Way::Direct,
+                        ..call.clone()
+                    };
+                    return Self::new(kind, &call.failed(connection), hint);
+                }
+                (kind, said)
+            }
             _ => (
                 AwsErrorKind::Unavailable,
                 "an error that this version does not know".to_owned(),
             ),
         };
-        let what = if call.is_about_one() {
-            let name = &call.environment.name;
-            format!(
-                "{} for {name:?} in {} failed: {said}",
-                call.operation, call.region
-            )
-        } else {
-            format!("{} in {} failed: {said}", call.operation, call.region)
-        };
-        Self::new(kind, &what, hint(kind, &said, call))
+        Self::new(kind, &call.failed(&said), hint(kind, &said, call))
     }
 }
 

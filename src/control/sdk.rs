@@ -3,13 +3,14 @@
 use super::connect::{Connected, Identity, Settings};
 use super::error::Call;
 use super::host_prefix::ReplyDate;
-use super::http_client::{Surroundings, http_client};
+use super::http_client::{self, http_client};
 use super::token_time::{clock_offset, life};
 use super::{AwsError, AwsErrorKind, CliToken, ControlPlane, Described, Reply, WebToken};
 use crate::names::{Environment, Secret};
 use aws_sdk_mwaa::config::http::HttpResponse;
 use aws_sdk_mwaa::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use rustls::ClientConfig;
 use std::collections::HashMap;
 use std::error::Error;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -19,7 +20,7 @@ use tokio::sync::OnceCell;
 #[derive(Debug)]
 pub struct Sdk {
     settings: Settings,
-    http: OnceLock<SharedHttpClient>,
+    trust: OnceLock<Arc<ClientConfig>>,
     clients: Mutex<HashMap<Identity, Arc<OnceCell<Connected>>>>,
 }
 
@@ -28,19 +29,19 @@ impl Sdk {
     pub fn new(settings: Settings) -> Self {
         Self {
             settings,
-            http: OnceLock::new(),
+            trust: OnceLock::new(),
             clients: Mutex::default(),
         }
     }
 
-    fn http(&self) -> &SharedHttpClient {
-        self.http.get_or_init(|| {
-            http_client(&Surroundings {
-                ca_bundle: self.settings.ca_bundle.clone(),
-                https_proxy: self.settings.https_proxy.clone(),
-                no_proxy: self.settings.no_proxy.clone(),
-            })
-        })
+    /// The client for an identity's calls. TLS is set up once.
+    fn http(&self, environment: &Environment) -> SharedHttpClient {
+        let settings = &self.settings;
+        let trust = self
+            .trust
+            .get_or_init(|| http_client::trust(settings.ca_bundle.as_deref()));
+        let trust = Arc::clone(trust);
+        http_client(&settings.egress, environment, trust, settings.tls_timeout)
     }
 
     async fn connected(&self, environment: &Environment) -> Result<ConnectedRef, AwsError> {
@@ -49,13 +50,16 @@ impl Sdk {
             profile: environment.profile.clone(),
             role_arn: environment.role_arn.clone(),
             endpoint_url: environment.endpoint_url.clone(),
+            proxy: environment.proxy.clone(),
         };
         let cell = {
             let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(clients.entry(identity.clone()).or_default())
         };
-        cell.get_or_try_init(|| Connected::connect(&self.settings, self.http(), &identity))
-            .await?;
+        cell.get_or_try_init(|| async {
+            Connected::connect(&self.settings, &self.http(environment), &identity).await
+        })
+        .await?;
         Ok(ConnectedRef(cell))
     }
 
@@ -71,6 +75,7 @@ impl Sdk {
             operation,
             environment,
             region,
+            way: self.settings.egress.way_to_aws(environment, region),
             profile: environment.profile.as_deref().or(default),
             clock_offset: clock_offset(date),
         }

@@ -1,6 +1,7 @@
 //! Which kind of failure an SDK error is: by its code, its status, or its chain of causes.
 
 use super::AwsErrorKind;
+use super::http_client::ConnectError;
 use std::error::Error;
 
 /// Sorts by error code where there is one, else by status.
@@ -63,6 +64,18 @@ pub(super) fn by_chain(error: &dyn Error) -> (AwsErrorKind, String) {
         AwsErrorKind::Unavailable
     };
     (kind, text)
+}
+
+/// The connection that did not come about, if that is the cause.
+pub(super) fn connection<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a ConnectError> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        next = error.source();
+    }
+    None
 }
 
 /// What the SDK says when a login is missing or over, in lower case; the last is the SSO portal's

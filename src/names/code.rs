@@ -149,7 +149,13 @@ codes! {
         "send the request again: a new session is there, and this request was too large to be kept";
     UPSTREAM_UNREACHABLE = "upstream.unreachable", BAD_GATEWAY, Upstream,
         "the web server can't be reached",
-        "check the network path; a private web server needs a VPN, a bastion or connect_to";
+        "check the network path; a private web server needs a VPN, a proxy, a tunnel or connect_to";
+    UPSTREAM_PROXY = "upstream.proxy", BAD_GATEWAY, Upstream,
+        "the proxy gave no connection",
+        "check the proxy's address, user and rules: [proxy], environments.NAME.proxy or HTTPS_PROXY";
+    UPSTREAM_TUNNEL = "upstream.tunnel", BAD_GATEWAY, Upstream,
+        "the tunnel gave no connection",
+        "run the tunnel's program by hand to see what it wants; at log level debug the gateway tells all that it says";
     UPSTREAM_TLS = "upstream.tls", BAD_GATEWAY, Upstream,
         "the web server's TLS can't be trusted",
         "check connect_to, ca_file and custom_domain";

@@ -1,6 +1,6 @@
 //! An MWAA environment as the rooms know it.
 
-use super::AirflowVersion;
+use super::{AirflowVersion, ProxyChoice, Tunnel};
 use std::fmt;
 use std::sync::Arc;
 
@@ -149,6 +149,10 @@ pub struct Environment {
     pub airflow_version: Option<AirflowVersion>,
     /// Dial this `host:port` instead of the environment's own host.
     pub connect_to: Option<Arc<str>>,
+    /// The proxy to it and to AWS for it; `None` is everybody's.
+    pub proxy: Option<ProxyChoice>,
+    /// The program that opens a way to its host.
+    pub tunnel: Option<Tunnel>,
     /// A web server name that is not MWAA's.
     pub custom_domain: Option<Arc<str>>,
     /// The command policy.
@@ -175,6 +179,8 @@ impl Environment {
             endpoint_url: None,
             airflow_version: None,
             connect_to: None,
+            proxy: None,
+            tunnel: None,
             custom_domain: None,
             policy: Policy::default(),
             allow: Vec::new(),

@@ -2,11 +2,11 @@
 #![deny(clippy::wildcard_enum_match_arm)]
 
 use super::payload::UploadFate;
+use crate::egress::EgressError;
 use crate::names::{Code, Fault, code};
 use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
-use std::io;
 use std::time::Duration;
 
 /// An exchange that gave no usable reply.
@@ -36,7 +36,7 @@ pub enum UpstreamError {
     },
     /// The TLS handshake failed.
     Tls {
-        /// The web server.
+        /// The web server, and the way to it.
         host: String,
         /// Why, in words for people.
         why: String,
@@ -52,12 +52,7 @@ pub enum UpstreamError {
     /// The client's body was not passed on to its end.
     Upload(UploadFate),
     /// No connection came about.
-    Unreachable {
-        /// What was dialled.
-        address: String,
-        /// Why.
-        source: io::Error,
-    },
+    Unreachable(EgressError),
 }
 
 impl UpstreamError {
@@ -68,13 +63,13 @@ impl UpstreamError {
             | Self::Malformed { .. }
             | Self::Timeout { .. }
             | Self::Twice { .. } => true,
-            Self::Tls { .. } | Self::Upload(_) | Self::Unreachable { .. } => false,
+            Self::Tls { .. } | Self::Upload(_) | Self::Unreachable(_) => false,
         }
     }
 
     /// Whether there was no connection to write to: the host may be there no more.
     pub fn is_unsent(&self) -> bool {
-        matches!(self, Self::Tls { .. } | Self::Unreachable { .. })
+        matches!(self, Self::Tls { .. } | Self::Unreachable(_))
     }
 }
 
@@ -106,9 +101,7 @@ impl fmt::Display for UpstreamError {
             }
             Self::Tls { host, why } => write!(f, "no trusted TLS connection to {host}: {why}"),
             Self::Upload(fate) => fate.fmt(f),
-            Self::Unreachable { address, source } => {
-                write!(f, "cannot connect to {address}: {source}")
-            }
+            Self::Unreachable(error) => error.fmt(f),
         }
     }
 }
@@ -117,7 +110,7 @@ impl Error for UpstreamError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Broken { source, .. } => Some(source.as_ref()),
-            Self::Unreachable { source, .. } => Some(source),
+            Self::Unreachable(error) => Some(error),
             Self::Twice { second, .. } => Some(second),
             Self::Malformed { .. }
             | Self::Timeout { .. }
@@ -136,7 +129,7 @@ impl Fault for UpstreamError {
             }
             Self::Timeout { .. } => &code::UPSTREAM_TIMEOUT,
             Self::Tls { .. } => &code::UPSTREAM_TLS,
-            Self::Unreachable { .. } => &code::UPSTREAM_UNREACHABLE,
+            Self::Unreachable(error) => error.code(),
             Self::Upload(UploadFate::TooLarge) => &code::TOO_LARGE,
             Self::Upload(UploadFate::Silent) => &code::BODY_TIMEOUT,
             Self::Upload(UploadFate::Broken | UploadFate::Complete | UploadFate::Underway) => {
@@ -146,49 +139,30 @@ impl Fault for UpstreamError {
     }
 
     fn hint(&self) -> Cow<'static, str> {
-        self.code().advice.into()
+        match self {
+            Self::Unreachable(error) => error.hint(),
+            Self::Broken { .. }
+            | Self::Malformed { .. }
+            | Self::Timeout { .. }
+            | Self::Tls { .. }
+            | Self::Twice { .. }
+            | Self::Upload(_) => self.code().advice.into(),
+        }
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Unreachable(error) => error.retry_after(),
+            Self::Broken { .. }
+            | Self::Malformed { .. }
+            | Self::Timeout { .. }
+            | Self::Tls { .. }
+            | Self::Twice { .. }
+            | Self::Upload(_) => None,
+        }
     }
 
     fn ends_connection(&self) -> bool {
         matches!(self, Self::Upload(_))
-    }
-}
-
-/// A TLS failure in words for people.
-pub(super) fn explain_tls(error: &io::Error) -> String {
-    use rustls::CertificateError as Bad;
-    let Some(tls) = error
-        .get_ref()
-        .and_then(|inner| inner.downcast_ref::<rustls::Error>())
-    else {
-        return error.to_string();
-    };
-    #[expect(
-        clippy::wildcard_enum_match_arm,
-        reason = "a foreign enum that may grow; its own text stands in"
-    )]
-    match tls {
-        rustls::Error::InvalidCertificate(bad) => match bad {
-            Bad::Expired | Bad::ExpiredContext { .. } => {
-                "its certificate has expired".to_owned()
-            }
-            Bad::NotValidYet | Bad::NotValidYetContext { .. } => {
-                "its certificate is not valid yet (is this machine's clock right?)".to_owned()
-            }
-            Bad::NotValidForName | Bad::NotValidForNameContext { .. } => {
-                "its certificate is for another name".to_owned()
-            }
-            Bad::UnknownIssuer => {
-                "its certificate is from an unknown authority (set ca_file if it is your own)"
-                    .to_owned()
-            }
-            Bad::BadSignature => {
-                "its certificate is signed by another authority of the same name (is ca_file up \
-                 to date?)"
-                    .to_owned()
-            }
-            other => other.to_string(),
-        },
-        other => other.to_string(),
     }
 }

@@ -26,10 +26,6 @@ use std::time::Duration;
 /// The limits of the wire out.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Resolving a name.
-    pub dns: Duration,
-    /// Connecting, to all addresses together.
-    pub connect: Duration,
     /// The TLS handshake.
     pub tls: Duration,
     /// From a command to the head of its reply.

@@ -6,6 +6,7 @@ use super::idle::{Connection, Idle};
 use super::payload::{Payload, Progress, UploadFate};
 use super::{Settings, Trusts, UpstreamError, request};
 use crate::credential::{Keyed, SignedIn};
+use crate::egress::{Egress, EgressError, Way};
 use crate::names::Entry;
 use crate::runtime::{Elapsed, LocalTasks, Moment, Sweeper, uptime};
 use bytes::Bytes;
@@ -25,6 +26,7 @@ pub struct Upstream(Rc<Inner>);
 
 pub(super) struct Inner {
     pub(super) settings: Settings,
+    egress: Egress,
     trust: Arc<Trusts>,
     idle: Rc<Idle>,
     pub(super) sweeper: Sweeper,
@@ -43,6 +45,7 @@ impl Upstream {
     /// Makes the thread's pool. `trust` holds what each environment's web server is believed by.
     pub fn new(
         settings: Settings,
+        egress: Egress,
         trust: Arc<Trusts>,
         sweeper: Sweeper,
         tasks: LocalTasks,
@@ -50,6 +53,7 @@ impl Upstream {
         let idle = Idle::start(&settings, &sweeper, &tasks);
         Self(Rc::new(Inner {
             settings,
+            egress,
             trust,
             idle,
             sweeper,
@@ -153,7 +157,7 @@ impl Inner {
                 None => (Box::pin(self.open(entry, host)).await?, false),
             };
             let exchanged = self
-                .exchange(&mut connection, request, host, limit, departs)
+                .exchange(&mut connection, request, limit, departs)
                 .await;
             match (exchanged, spare.take()) {
                 (Err(UpstreamError::Broken { .. }), Some(spare)) if reused => {
@@ -163,18 +167,19 @@ impl Inner {
                 }
                 (Err(error), _) => return Err(error),
                 (Ok(Exchanged::Reply(response)), _) => {
+                    let peer = Arc::clone(&connection.peer);
                     let lease = self.idle.lease(entry.id, connection);
-                    return Answered::begin(response, lease, host, self).await;
+                    return Answered::begin(response, lease, &peer, self).await;
                 }
                 (Ok(Exchanged::Unwritten(unwritten, _error)), left) if reused => {
                     (request, spare) = (unwritten, left);
                 }
                 // nothing was sent, so the outcome is not unknown
                 (Ok(Exchanged::Unwritten(_, source)), _) => {
-                    return Err(UpstreamError::Unreachable {
-                        address: host.to_string(),
+                    return Err(UpstreamError::Unreachable(EgressError::Unreachable {
+                        address: connection.peer.to_string(),
                         source: io::Error::other(source),
-                    });
+                    }));
                 }
             }
         }
@@ -185,6 +190,7 @@ impl Inner {
         let sender = dial(
             host,
             &entry.environment,
+            &self.egress,
             trust,
             &self.settings,
             &self.sweeper,
@@ -192,9 +198,15 @@ impl Inner {
         )
         .await?;
         let now = Moment::now();
+        let way = self.egress.way(&entry.environment, host);
+        let peer = match &way {
+            Way::Direct => Arc::clone(host),
+            other => format!("{host}{}", other.suffix()).into(),
+        };
         Ok(Connection {
             sender,
             host: Arc::clone(host),
+            peer,
             opened: now,
             used: now,
         })
@@ -232,11 +244,10 @@ impl Inner {
         &self,
         connection: &mut Connection,
         request: Request<Payload>,
-        host: &str,
         limit: Duration,
         departs: &dyn Fn(),
     ) -> Result<Exchanged, UpstreamError> {
-        let sender = &mut connection.sender;
+        let Connection { sender, peer, .. } = connection;
         let progress = progress(request.body());
         let exchange = async {
             // a connection just given back may need a turn of its task to be ready
@@ -259,11 +270,11 @@ impl Inner {
         match answered {
             Ok(Ok(exchanged)) => Ok(exchanged),
             Ok(Err(source)) => Err(UpstreamError::Broken {
-                host: host.to_owned(),
+                host: peer.to_string(),
                 source: source.into(),
             }),
             Err(_elapsed) => Err(UpstreamError::Timeout {
-                host: host.to_owned(),
+                host: peer.to_string(),
                 after: limit,
             }),
         }

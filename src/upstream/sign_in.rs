@@ -4,6 +4,7 @@ use super::answered::hide_cookies;
 use super::dial::{Wire, open};
 use super::{Settings, Trusts, UpstreamError};
 use crate::credential::{LoggingIn, LoginReply, SignIn};
+use crate::egress::Egress;
 use crate::names::{Entry, Fault, Secret};
 use crate::runtime::{RuntimeTimer, Timer as _};
 use bytes::Bytes;
@@ -17,13 +18,18 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub struct LoginDoor {
     settings: Settings,
+    egress: Egress,
     trust: Arc<Trusts>,
 }
 
 impl LoginDoor {
-    /// Uses the same limits and trust as the worker threads.
-    pub fn new(settings: Settings, trust: Arc<Trusts>) -> Self {
-        Self { settings, trust }
+    /// Uses the same limits, ways and trust as the worker threads.
+    pub fn new(settings: Settings, egress: Egress, trust: Arc<Trusts>) -> Self {
+        Self {
+            settings,
+            egress,
+            trust,
+        }
     }
 
     async fn post(
@@ -37,14 +43,19 @@ impl LoginDoor {
         let wire: Wire<Full<Bytes>> = open(
             host,
             &entry.environment,
+            &self.egress,
             trust,
             &self.settings,
             &RuntimeTimer,
         )
         .await?;
         let (mut sender, connection) = wire;
+        let peer = || {
+            let way = self.egress.way(&entry.environment, host);
+            format!("{host}{}", way.suffix())
+        };
         let broken = |source: hyper::Error| UpstreamError::Broken {
-            host: host.to_owned(),
+            host: peer(),
             source: source.into(),
         };
         let request = request(host, path, form)?;
@@ -72,7 +83,7 @@ impl LoginDoor {
             .await
             .unwrap_or_else(|_elapsed| {
                 Err(UpstreamError::Timeout {
-                    host: host.to_owned(),
+                    host: peer(),
                     after: limit,
                 })
             })

@@ -1,6 +1,7 @@
 //! Whom the gateway believes to be a web server: TLS 1.2 and later, verified, with no switch
 //! that turns it off.
 
+use crate::egress::tls;
 use crate::names::EntryId;
 use rustls::client::Resumption;
 use rustls::pki_types::CertificateDer;
@@ -9,7 +10,7 @@ use rustls::{ClientConfig, RootCertStore};
 use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, LazyLock, OnceLock};
+use std::sync::{Arc, OnceLock};
 
 /// The trust of one environment: the system's roots (Mozilla's where there are none) and those
 /// of its `ca_file`.
@@ -76,18 +77,13 @@ impl Trust {
     /// a session of one is never offered to another.
     pub(super) fn config(&self) -> Arc<ClientConfig> {
         Arc::clone(self.config.get_or_init(|| {
-            let mut roots = SYSTEM_ROOTS.clone();
+            let mut roots = tls::system_roots().clone();
             for certificate in &self.extra {
                 // checked when the file was read
                 drop(roots.add(certificate.clone()));
             }
-            let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-            let versions = ClientConfig::builder_with_provider(provider)
-                .with_safe_default_protocol_versions()
-                .expect("aws-lc-rs provides TLS 1.2 and 1.3");
-            let mut config = versions.with_root_certificates(roots).with_no_client_auth();
+            let mut config = tls::client_config(roots);
             config.resumption = Resumption::in_memory_sessions(RESUMED_SESSIONS);
-            config.alpn_protocols = vec![b"http/1.1".to_vec()];
             Arc::new(config)
         }))
     }
@@ -125,18 +121,6 @@ impl Trusts {
         }
     }
 }
-
-/// The system's roots, read once.
-static SYSTEM_ROOTS: LazyLock<RootCertStore> = LazyLock::new(|| {
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    if roots.is_empty() {
-        roots.add_parsable_certificates(
-            webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().cloned(),
-        );
-    }
-    roots
-});
 
 /// One web server, one store: a few tickets are enough.
 const RESUMED_SESSIONS: usize = 32;

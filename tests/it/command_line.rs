@@ -209,6 +209,7 @@ impl Stand {
 async fn check_asks_aws_and_the_web_server() {
     let stand = Stand::new(Settings::default()).await;
     let host = stand.emulator.host("demo").unwrap();
+    let web = stand.emulator.web_addr();
     let ended = end(stand.command("check", &[])).await;
     assert_eq!(ended.code, Some(0), "{}{}", ended.stdout, ended.stderr);
     assert_eq!(ended.stderr, "", "findings are data");
@@ -217,7 +218,7 @@ async fn check_asks_aws_and_the_web_server() {
         "ok    demo: AVAILABLE, Airflow 2.10.3, PUBLIC_ONLY".to_owned(),
         format!("ok    demo: a CLI token for {host}"),
         "ok    demo: clock offset 0 s".to_owned(),
-        format!("ok    demo: TLS connection to {host}"),
+        format!("ok    demo: TLS connection to {host} at {web} (connect_to)"),
     ] {
         let found = ended.stdout.lines().any(|found| found == line);
         assert!(found, "{line}\n{}", ended.stdout);

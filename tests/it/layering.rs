@@ -11,7 +11,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("pages", &["names"]),
     ("runtime", &["names"]),
     ("telemetry", &["names", "runtime"]),
-    ("control", &["names", "runtime", "telemetry"]),
+    ("egress", &["names", "runtime"]),
+    ("control", &["egress", "names", "runtime", "telemetry"]),
     // the flow: a room knows the one before it; `listener` takes the handler as a function
     ("listener", &["names", "runtime", "telemetry"]),
     ("guard", &["listener", "names"]),
@@ -31,7 +32,14 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ),
     (
         "upstream",
-        &["credential", "control", "names", "runtime", "telemetry"],
+        &[
+            "credential",
+            "control",
+            "egress",
+            "names",
+            "runtime",
+            "telemetry",
+        ],
     ),
     (
         "reply",
@@ -88,6 +96,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "gateway",
             "management",
             "control",
+            "egress",
             "config",
             "names",
             "runtime",
@@ -103,6 +112,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "app",
             "config",
             "control",
+            "egress",
             "emulator",
             "policy",
             "reply",

@@ -44,4 +44,5 @@ mod surroundings;
 mod tls;
 mod tree;
 mod upstream;
+mod ways;
 mod web;

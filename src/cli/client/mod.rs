@@ -206,6 +206,7 @@ fn patience(config: &Config) -> Duration {
         limits.mint_total,
         limits.upstream_dns,
         limits.upstream_connect,
+        limits.tunnel_start,
         limits.upstream_tls,
         limits.cli_first_byte,
         limits.cli_first_byte,

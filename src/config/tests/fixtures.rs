@@ -29,7 +29,7 @@ fn fixtures(kind: &str) -> Vec<PathBuf> {
 #[test]
 fn valid_fixtures_load() {
     let files = fixtures("valid");
-    assert_eq!(files.len(), 7, "a fixture is missing, or this count is old");
+    assert_eq!(files.len(), 8, "a fixture is missing, or this count is old");
     // copied, because a repository does not keep the mode that a secret's file needs
     let copy = tempfile::tempdir().expect("folder");
     let folder = copy.path().join("valid");
@@ -38,6 +38,7 @@ fn valid_fixtures_load() {
     fs::copy(bundle, copy.path().join("ca.pem")).expect("ca.pem");
     write_secret(&folder.join("gateway.secret"), 0o600);
     write_secret(&folder.join("gateway.key"), 0o600);
+    write_secret(&folder.join("proxy.user"), 0o600);
     let key = "-----BEGIN PRIVATE KEY-----\n";
     fs::write(folder.join("gateway.key"), key).expect("key");
     for file in files {
@@ -54,7 +55,7 @@ fn invalid_fixtures_say_what_is_expected() {
     let files = fixtures("invalid");
     assert_eq!(
         files.len(),
-        16,
+        17,
         "a fixture is missing, or this count is old"
     );
     for file in files {

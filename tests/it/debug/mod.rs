@@ -12,6 +12,7 @@ use mwaa_gateway::control::{
     AwsError, AwsErrorKind, CliToken, ControlPlane, Described, Reply, WebToken,
 };
 use mwaa_gateway::credential::{self, Broker, LoggingIn, LoginReply, SignIn};
+use mwaa_gateway::egress::{self, Egress, Proxies, Surroundings};
 use mwaa_gateway::guard::{self, CallerSecret, Gate, HostRules, Networks, UserAgent};
 use mwaa_gateway::listener::{self, Address, Arrived, Door, Handler};
 use mwaa_gateway::names::{
@@ -233,8 +234,6 @@ fn rooms(server: &Puppet, tasks: &LocalTasks) -> Rooms {
     let sweeper = Sweeper::start(tasks);
     let metrics = Arc::new(Metrics::default());
     let settings = upstream::Settings {
-        dns: LIMIT,
-        connect: LIMIT,
         tls: LIMIT,
         cli_first_byte: LIMIT,
         first_byte: LIMIT,
@@ -273,10 +272,27 @@ fn rooms(server: &Puppet, tasks: &LocalTasks) -> Rooms {
             Background::current(),
             metrics,
         ),
-        upstream: Upstream::new(settings, trusts, sweeper.clone(), tasks.clone()),
+        upstream: Upstream::new(settings, egress(), trusts, sweeper.clone(), tasks.clone()),
         sweeper,
         seen: RefCell::default(),
     }
+}
+
+fn egress() -> Egress {
+    let settings = egress::Settings {
+        dns: LIMIT,
+        connect: LIMIT,
+        tls: LIMIT,
+        tunnel_start: LIMIT,
+        tunnel_age: LIMIT,
+    };
+    let proxies = Proxies::new(None, HashMap::new(), &Surroundings::default()).unwrap();
+    Egress::new(
+        settings,
+        proxies,
+        std::iter::empty(),
+        &Background::current(),
+    )
 }
 
 fn credential_limits() -> credential::Settings {

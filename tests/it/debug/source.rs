@@ -162,6 +162,12 @@ fn calls(mut chain: &str) -> impl Iterator<Item = &str> {
     })
 }
 
+/// Files that must hand a copy to a library, and why.
+const COPYING: &[(&str, &str)] = &[(
+    "src/egress/handshake.rs",
+    "hyper-util's SOCKS takes user and password as plain text",
+)];
+
 /// A copy that is made of a revealed secret is owned by a secret again.
 #[test]
 fn no_revealed_secret_is_copied_into_plain_memory() {
@@ -176,6 +182,9 @@ fn no_revealed_secret_is_copied_into_plain_memory() {
             reveals += 1;
             let (before, after) = line.split_once(".reveal()").unwrap();
             let copies = calls(after).any(|call| COPIES.contains(&call));
+            if copies && COPYING.iter().any(|(file, _)| path == *file) {
+                continue;
+            }
             assert!(!copies && !before.contains("format!"), "{path}: {line}");
         }
     }

@@ -1,0 +1,213 @@
+//! How the way out failed.
+#![deny(clippy::wildcard_enum_match_arm)]
+
+use super::address;
+use super::tunnel::TunnelError;
+use crate::names::{Code, Fault, ProxyUrl, code};
+use std::borrow::Cow;
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+/// No connection came about, and nothing was sent to the host.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum EgressError {
+    /// The proxy gave none.
+    Proxy {
+        /// The proxy.
+        proxy: ProxyUrl,
+        /// What it was asked for: `host:port`.
+        target: String,
+        /// Whether it was given a user and password.
+        has_user: bool,
+        /// What it did.
+        failure: ProxyFailure,
+    },
+    /// The tunnel gave none.
+    Tunnel(TunnelError),
+    /// Nothing answers there.
+    Unreachable {
+        /// What was dialled: `host:port`.
+        address: String,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// What a proxy did instead of connecting.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ProxyFailure {
+    /// It answered `CONNECT` with another status than 200.
+    Answered {
+        /// Status code and reason, as it wrote them.
+        status: String,
+        /// The schemes of its `Proxy-Authenticate` fields (RFC 9110 section 11.7.1).
+        wants: Vec<String>,
+    },
+    /// What came from it is no answer.
+    Broken(&'static str),
+    /// The host's name was to be resolved here (`socks5`) and was not.
+    NoName(io::Error),
+    /// It refused, in the words of SOCKS (RFC 1928 section 6).
+    Refused(String),
+    /// It did not answer in time.
+    Silent(Duration),
+    /// TLS to the proxy itself failed.
+    Tls(String),
+    /// It can't be reached.
+    Unreachable(io::Error),
+}
+
+impl EgressError {
+    pub(super) fn unreachable(host: &str, port: u16, source: io::Error) -> Self {
+        Self::Unreachable {
+            address: address(host, port),
+            source,
+        }
+    }
+}
+
+impl fmt::Display for EgressError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreachable { address, source } => {
+                write!(f, "cannot connect to {address}: {source}")
+            }
+            Self::Tunnel(error) => error.fmt(f),
+            Self::Proxy {
+                proxy,
+                target,
+                failure,
+                ..
+            } => match failure {
+                ProxyFailure::Answered { status, .. } => write!(
+                    f,
+                    "the proxy {proxy} answered \"{status}\" when asked for {target}"
+                ),
+                ProxyFailure::Broken(how) => {
+                    write!(f, "the proxy {proxy} was asked for {target}: {how}")
+                }
+                ProxyFailure::NoName(error) => write!(
+                    f,
+                    "cannot resolve the name of {target} for the proxy {proxy}: {error}"
+                ),
+                ProxyFailure::Refused(why) => {
+                    write!(
+                        f,
+                        "the proxy {proxy} answered \"{why}\" when asked for {target}"
+                    )
+                }
+                ProxyFailure::Silent(after) => write!(
+                    f,
+                    "the proxy {proxy} gave no connection to {target} within {}",
+                    humantime::format_duration(*after)
+                ),
+                ProxyFailure::Tls(why) => {
+                    write!(f, "no trusted TLS connection to the proxy {proxy}: {why}")
+                }
+                ProxyFailure::Unreachable(error) => {
+                    write!(f, "cannot connect to the proxy {proxy}: {error}")
+                }
+            },
+        }
+    }
+}
+
+impl Error for EgressError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Unreachable { source, .. } => Some(source),
+            Self::Proxy { failure, .. } => match failure {
+                ProxyFailure::NoName(error) | ProxyFailure::Unreachable(error) => Some(error),
+                ProxyFailure::Answered { .. }
+                | ProxyFailure::Broken(_)
+                | ProxyFailure::Refused(_)
+                | ProxyFailure::Silent(_)
+                | ProxyFailure::Tls(_) => None,
+            },
+            Self::Tunnel(_) => None,
+        }
+    }
+}
+
+impl Fault for EgressError {
+    fn code(&self) -> &'static Code {
+        match self {
+            Self::Proxy { .. } => &code::UPSTREAM_PROXY,
+            Self::Tunnel(_) => &code::UPSTREAM_TUNNEL,
+            Self::Unreachable { .. } => &code::UPSTREAM_UNREACHABLE,
+        }
+    }
+
+    fn hint(&self) -> Cow<'static, str> {
+        match self {
+            Self::Proxy {
+                failure, has_user, ..
+            } => failure.hint(*has_user).into(),
+            Self::Tunnel(error) => error.hint(),
+            Self::Unreachable { .. } => self.code().advice.into(),
+        }
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Tunnel(error) => error.retry_after(),
+            Self::Proxy { .. } | Self::Unreachable { .. } => None,
+        }
+    }
+}
+
+impl ProxyFailure {
+    fn hint(&self, has_user: bool) -> String {
+        let (needs_user, wants) = match self {
+            // some answer like a web server to a wrong password
+            Self::Answered { status, wants } => {
+                let asks = status.starts_with("407") || status.starts_with("401");
+                (asks, wants.as_slice())
+            }
+            Self::Refused(why) => (
+                why.contains("not accepted") || why.contains("user/pass"),
+                [].as_slice(),
+            ),
+            Self::Broken(_)
+            | Self::NoName(_)
+            | Self::Silent(_)
+            | Self::Tls(_)
+            | Self::Unreachable(_) => (false, [].as_slice()),
+        };
+        let knows_basic = wants.is_empty()
+            || wants
+                .iter()
+                .any(|scheme| scheme.eq_ignore_ascii_case("basic"));
+        match self {
+            _ if needs_user && !knows_basic => format!(
+                "it wants {}, and only Basic is spoken here: run a helper that signs in for you, such as px or cntlm, and name that as the proxy",
+                wants.join(" or ")
+            ),
+            _ if needs_user && has_user => {
+                "the user or the password is wrong: correct the user_file, or the variable that holds them".to_owned()
+            }
+            _ if needs_user => {
+                "it asks for a user and a password: put them into a file as user:password and name it in user_file".to_owned()
+            }
+            Self::NoName(_) => {
+                "write socks5h:// to let the proxy resolve names".to_owned()
+            }
+            Self::Unreachable(_) | Self::Silent(_) => {
+                "check that the proxy runs and that its address is right; NO_PROXY or proxy = \"\" goes without it".to_owned()
+            }
+            Self::Tls(_) => {
+                "check the proxy's certificate; most proxies are spoken to as http://, also for HTTPS".to_owned()
+            }
+            Self::Broken(_) => {
+                "check the proxy's scheme and port: http://, https://, socks5:// or socks5h://".to_owned()
+            }
+            Self::Answered { .. } | Self::Refused(_) => {
+                "the proxy must allow this host and port 443; its log says more".to_owned()
+            }
+        }
+    }
+}
