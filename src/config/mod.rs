@@ -8,6 +8,7 @@ mod disk;
 mod draft;
 pub mod env;
 mod file;
+mod home;
 mod hosts;
 mod keys;
 mod listeners;
@@ -21,6 +22,7 @@ mod urls;
 mod values;
 
 pub use address::{Address, BadAddress};
+pub use home::{BadPath, path};
 pub use overrides::{Given, Overrides};
 pub use problems::{Place, Problem, Problems};
 pub use search::Search;
