@@ -19,6 +19,9 @@ Try it without AWS:   mwaa-gateway demo
 Your environment:     mwaa-gateway serve --environment NAME --region REGION"
 )]
 pub(super) struct Arguments {
+    /// Say nothing on stderr but errors
+    #[arg(short, long, global = true, display_order = 900)]
+    pub(super) quiet: bool,
     #[command(flatten)]
     pub(super) logging: Logging,
     #[command(subcommand)]
@@ -104,7 +107,7 @@ impl Command {
 pub(super) fn explain(error: &clap::Error, terminal: &Terminal) -> Exit {
     let text = error.render();
     if error.use_stderr() {
-        terminal.say(text.ansi().to_string().trim_end());
+        terminal.tell(text.ansi().to_string().trim_end());
         Exit::Usage
     } else {
         terminal.data(text.ansi());

@@ -6,6 +6,7 @@ mod arguments;
 mod browser;
 mod check;
 mod client;
+mod columns;
 mod commands;
 mod complete;
 mod demo;
@@ -20,6 +21,7 @@ mod management;
 mod manual;
 mod neutral;
 mod open;
+mod output;
 mod serve;
 mod signals;
 mod terminal;
@@ -45,9 +47,15 @@ fn dispatch(terminal: &Terminal) -> Exit {
         Ok(arguments) => arguments,
         Err(error) => return arguments::explain(&error, terminal),
     };
+    let usual = match arguments.command.usual_log() {
+        "info" if arguments.quiet => "error",
+        usual => usual,
+    };
+    if arguments.quiet {
+        terminal.hush();
+    }
     // lives to the end: its last lines are written when it goes
-    let _log = match logging::start(&arguments.logging, arguments.command.usual_log(), terminal)
-    {
+    let _log = match logging::start(&arguments.logging, usual, terminal) {
         Ok(log) => log,
         Err(error) => {
             let (exit, hint) = match error {

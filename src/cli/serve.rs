@@ -1,7 +1,7 @@
 //! `serve`: runs the gateway.
 
 use super::Exit;
-use super::inputs::{self, Inputs};
+use super::inputs::{self, Flag, Inputs, Purpose};
 use super::signals::Signals;
 use super::terminal::Terminal;
 use crate::app::{self, Built, StartError};
@@ -12,7 +12,35 @@ use std::io;
 #[derive(Debug, Args)]
 pub(super) struct Options {
     #[command(flatten)]
-    inputs: Inputs,
+    inputs: Inputs<ToServe>,
+}
+
+#[derive(Debug)]
+struct ToServe;
+
+impl Purpose for ToServe {
+    const FLAGS: &'static [(Flag, &'static str)] = &[
+        (
+            Flag::Environments,
+            "Serve only this environment (may be given several times): a name of the file, or MWAA's",
+        ),
+        (
+            Flag::Region,
+            "The AWS region, where the file names none for an environment",
+        ),
+        (
+            Flag::Profile,
+            "The AWS profile, where the file names none for an environment",
+        ),
+        (
+            Flag::Listen,
+            "The address to listen on: IP:port or unix:/path",
+        ),
+        (
+            Flag::Management,
+            "The address of health, metrics and status",
+        ),
+    ];
 }
 
 pub(super) fn run(options: &Options, terminal: &Terminal) -> Exit {
@@ -28,11 +56,14 @@ pub(super) fn run(options: &Options, terminal: &Terminal) -> Exit {
     app::raise_descriptor_limit();
     control(terminal, async {
         let signals = Signals::listen().map_err(StartError::Thread)?;
-        let warnings = config.warnings();
+        let warnings = config
+            .warnings()
+            .into_iter()
+            .chain(options.inputs.idle_variable());
         let built = app::build(config, &extras).await?;
         announce(&built, terminal);
         for warning in warnings {
-            terminal.say(format_args!("warning: {warning}"));
+            terminal.tell(format_args!("warning: {warning}"));
         }
         signals.run(built).await
     })
