@@ -3,7 +3,8 @@
 use super::logging::Logging;
 use super::terminal::Terminal;
 use super::{
-    Exit, airflow, check, commands, complete, demo, emulator, environments, open, serve, wait,
+    Exit, airflow, check, commands, complete, demo, emulator, environments, explain, open, serve,
+    wait,
 };
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
@@ -60,6 +61,9 @@ pub(super) enum Command {
         after_help = "Example: mwaa-gateway commands --airflow-version 2.10.3 --output json"
     )]
     Commands(commands::Options),
+    /// Say how a command line is read, and whether it passes; nothing is sent
+    #[command(after_help = "Example: mwaa-gateway explain -e prod 'dags trigger my_dag'")]
+    Explain(explain::Options),
     /// Return when a running gateway is ready
     #[command(after_help = "Example: mwaa-gateway wait --timeout 30s && curl …")]
     Wait(wait::Options),
@@ -96,6 +100,7 @@ impl Command {
             | Self::Environments(_)
             | Self::Open(_)
             | Self::Commands(_)
+            | Self::Explain(_)
             | Self::Wait(_)
             | Self::Completions { .. }
             | Self::Man => "info",

@@ -13,8 +13,10 @@ mod demo;
 mod emulator;
 mod environments;
 mod exit;
+mod explain;
 mod folder;
 mod inputs;
+mod judge;
 mod known;
 mod logging;
 mod management;
@@ -25,7 +27,6 @@ mod output;
 mod serve;
 mod signals;
 mod terminal;
-mod tried;
 mod wait;
 
 pub use exit::Exit;
@@ -76,6 +77,7 @@ fn dispatch(terminal: &Terminal) -> Exit {
         Command::Emulator(options) => emulator::run(options, terminal),
         Command::Check(options) => check::run(&options, terminal),
         Command::Commands(options) => commands::run(&options, terminal),
+        Command::Explain(options) => explain::run(&options, terminal),
         Command::Environments(options) => environments::run(&options, terminal),
         Command::Airflow(options) => airflow::run(&options, terminal),
         Command::Open(options) => open::run(&options, terminal),
