@@ -4,7 +4,7 @@ use super::logging::Logging;
 use super::terminal::Terminal;
 use super::{
     Exit, airflow, check, commands, complete, demo, emulator, environments, explain, open, serve,
-    wait,
+    status, wait,
 };
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
@@ -64,6 +64,9 @@ pub(super) enum Command {
     /// Say how a command line is read, and whether it passes; nothing is sent
     #[command(after_help = "Example: mwaa-gateway explain -e prod 'dags trigger my_dag'")]
     Explain(explain::Options),
+    /// Show what a running gateway says of itself
+    #[command(after_help = "Example: mwaa-gateway status --output json")]
+    Status(status::Options),
     /// Return when a running gateway is ready
     #[command(after_help = "Example: mwaa-gateway wait --timeout 30s && curl …")]
     Wait(wait::Options),
@@ -101,6 +104,7 @@ impl Command {
             | Self::Open(_)
             | Self::Commands(_)
             | Self::Explain(_)
+            | Self::Status(_)
             | Self::Wait(_)
             | Self::Completions { .. }
             | Self::Man => "info",

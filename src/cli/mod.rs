@@ -26,6 +26,7 @@ mod open;
 mod output;
 mod serve;
 mod signals;
+mod status;
 mod terminal;
 mod wait;
 
@@ -78,6 +79,7 @@ fn dispatch(terminal: &Terminal) -> Exit {
         Command::Check(options) => check::run(&options, terminal),
         Command::Commands(options) => commands::run(&options, terminal),
         Command::Explain(options) => explain::run(&options, terminal),
+        Command::Status(options) => status::run(&options, terminal),
         Command::Environments(options) => environments::run(&options, terminal),
         Command::Airflow(options) => airflow::run(&options, terminal),
         Command::Open(options) => open::run(&options, terminal),
