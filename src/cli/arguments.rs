@@ -3,8 +3,8 @@
 use super::logging::Logging;
 use super::terminal::Terminal;
 use super::{
-    Exit, airflow, check, commands, complete, demo, emulator, environments, explain, open, serve,
-    status, wait,
+    Exit, airflow, check, commands, complete, demo, emulator, environments, explain, manual,
+    open, serve, status, wait,
 };
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
@@ -84,9 +84,9 @@ pub(super) enum Command {
         after_help = "Example: mwaa-gateway complete -- mwaa-gateway airflow -e ''"
     )]
     Complete(complete::Options),
-    /// Print the manual page
+    /// Print the manual page, or write one for each command
     #[command(after_help = "Example: mwaa-gateway man | man -l -")]
-    Man,
+    Man(manual::Options),
 }
 
 impl Command {
@@ -107,7 +107,7 @@ impl Command {
             | Self::Status(_)
             | Self::Wait(_)
             | Self::Completions { .. }
-            | Self::Man => "info",
+            | Self::Man(_) => "info",
         }
     }
 }

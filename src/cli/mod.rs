@@ -86,6 +86,6 @@ fn dispatch(terminal: &Terminal) -> Exit {
         Command::Wait(options) => wait::run(&options, terminal),
         Command::Completions { shell } => manual::completions(shell, terminal),
         Command::Complete(options) => complete::run(&options, terminal),
-        Command::Man => manual::page(terminal),
+        Command::Man(options) => manual::page(&options, terminal),
     }
 }
