@@ -68,6 +68,9 @@ impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Bind(error) => error.fmt(f),
+            Self::Management(address, error) if error.kind() == io::ErrorKind::AddrInUse => {
+                write!(f, "{address}, the management address, is in use")
+            }
             Self::Management(address, _) => {
                 write!(f, "cannot listen on {address} for management")
             }

@@ -10,12 +10,14 @@ use crate::names::{Described, Entry, Fault};
 use crate::runtime::{Background, LocalTasks, Sweeper, local_set};
 use crate::upstream::{Trust, probe as probe_upstream};
 use std::collections::BTreeSet;
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// How bad a finding is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Level {
     /// As it should be.
     Ok,
@@ -25,15 +27,35 @@ pub enum Level {
     Fail,
 }
 
-/// One line of `check`.
-#[derive(Debug, Clone)]
+/// One line of `check`. `Display` gives all of it but the level.
+#[derive(Debug, Clone, serde::Serialize)]
 pub struct Finding {
     /// How bad.
     pub level: Level,
     /// What was looked at.
     pub subject: String,
-    /// What was found, and what to do.
+    /// The fault's code, if it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<&'static str>,
+    /// What was found.
     pub text: String,
+    /// What to do, where the text does not say it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.subject)?;
+        if let Some(code) = self.code {
+            write!(f, "{code}: ")?;
+        }
+        f.write_str(&self.text)?;
+        match &self.hint {
+            Some(hint) => write!(f, "; hint: {hint}"),
+            None => Ok(()),
+        }
+    }
 }
 
 impl Finding {
@@ -42,13 +64,18 @@ impl Finding {
         Self {
             level,
             subject: subject.to_owned(),
+            code: None,
             text,
+            hint: None,
         }
     }
 
     fn fault(subject: &str, fault: &dyn Fault) -> Self {
-        let text = format!("{}: {fault}; hint: {}", fault.code().text, fault.hint());
-        Self::new(Level::Fail, subject, text)
+        Self {
+            code: Some(fault.code().text),
+            hint: Some(fault.hint().into_owned()),
+            ..Self::new(Level::Fail, subject, fault.to_string())
+        }
     }
 }
 

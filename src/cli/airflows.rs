@@ -1,5 +1,6 @@
 //! The environments of `emulator`: their versions, and the real Airflow behind each.
 
+use super::inputs::path;
 use crate::emulator::{AirflowUrl, RealAirflow, Seed};
 use crate::names::AirflowVersion;
 use clap::Args;
@@ -26,7 +27,7 @@ pub(super) struct Airflows {
     #[arg(long = "airflow-bin", value_name = "[NAME=]PATH")]
     bin: Vec<For<PathBuf>>,
     /// The secret by which these real Airflows know the emulator
-    #[arg(long = "airflow-secret-file", value_name = "FILE", requires = "url")]
+    #[arg(long = "airflow-secret-file", value_name = "FILE", requires = "url", value_parser = path())]
     secret_file: Option<PathBuf>,
 }
 

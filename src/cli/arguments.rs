@@ -3,8 +3,8 @@
 use super::logging::Logging;
 use super::terminal::Terminal;
 use super::{
-    Exit, airflow, check, commands, complete, demo, emulator, environments, open, serve,
-    tunnel_guard, wait,
+    Exit, airflow, check, commands, complete, demo, emulator, environments, explain, manual,
+    open, serve, status, tunnel_guard, wait,
 };
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
@@ -20,6 +20,9 @@ Try it without AWS:   mwaa-gateway demo
 Your environment:     mwaa-gateway serve --environment NAME --region REGION"
 )]
 pub(super) struct Arguments {
+    /// Say nothing on stderr but errors
+    #[arg(short, long, global = true, display_order = 900)]
+    pub(super) quiet: bool,
     #[command(flatten)]
     pub(super) logging: Logging,
     #[command(subcommand)]
@@ -58,6 +61,12 @@ pub(super) enum Command {
         after_help = "Example: mwaa-gateway commands --airflow-version 2.10.3 --output json"
     )]
     Commands(commands::Options),
+    /// Say how a command line is read, and whether it passes; nothing is sent
+    #[command(after_help = "Example: mwaa-gateway explain -e prod 'dags trigger my_dag'")]
+    Explain(explain::Options),
+    /// Show what a running gateway says of itself
+    #[command(after_help = "Example: mwaa-gateway status --output json")]
+    Status(status::Options),
     /// Return when a running gateway is ready
     #[command(after_help = "Example: mwaa-gateway wait --timeout 30s && curl …")]
     Wait(wait::Options),
@@ -81,9 +90,9 @@ pub(super) enum Command {
         after_help = "Example: mwaa-gateway tunnel-guard -- ssh -N bastion"
     )]
     TunnelGuard(tunnel_guard::Options),
-    /// Print the manual page
+    /// Print the manual page, or write one for each command
     #[command(after_help = "Example: mwaa-gateway man | man -l -")]
-    Man,
+    Man(manual::Options),
 }
 
 impl Command {
@@ -100,9 +109,11 @@ impl Command {
             | Self::Environments(_)
             | Self::Open(_)
             | Self::Commands(_)
+            | Self::Explain(_)
+            | Self::Status(_)
             | Self::Wait(_)
             | Self::Completions { .. }
-            | Self::Man => "info",
+            | Self::Man(_) => "info",
         }
     }
 }
@@ -111,7 +122,7 @@ impl Command {
 pub(super) fn explain(error: &clap::Error, terminal: &Terminal) -> Exit {
     let text = error.render();
     if error.use_stderr() {
-        terminal.say(text.ansi().to_string().trim_end());
+        terminal.tell(text.ansi().to_string().trim_end());
         Exit::Usage
     } else {
         terminal.data(text.ansi());

@@ -1,44 +1,84 @@
-//! `check`: one line a finding, `ok`, `warn` or `fail`.
+//! `check`: one line a finding, `ok`, `warn` or `fail`; or all of them as JSON.
 
 use super::Exit;
-use super::inputs::{Inputs, extras};
+use super::inputs::{Flag, Inputs, Purpose, extras};
+use super::output::{Output, OutputOption};
 use super::serve::control;
-use super::terminal::Terminal;
+use super::terminal::{DOUBTFUL, ERROR, GOOD, Terminal};
 use crate::app::{self, Finding, Level};
+use crate::config::Problems;
 use clap::Args;
 
 /// The options of `check`.
 #[derive(Debug, Args)]
 pub(super) struct Options {
     #[command(flatten)]
-    inputs: Inputs,
+    inputs: Inputs<ToCheck>,
     /// Look at the configuration only; ask nobody
     #[arg(long)]
     offline: bool,
+    #[command(flatten)]
+    print: OutputOption,
+}
+
+#[derive(Debug)]
+struct ToCheck;
+
+impl Purpose for ToCheck {
+    const FLAGS: &'static [(Flag, &'static str)] = &[
+        (
+            Flag::Environments,
+            "Check only this environment (may be given several times): a name of the file, or MWAA's",
+        ),
+        (
+            Flag::Region,
+            "Ask in this AWS region, where the file names none for an environment",
+        ),
+        (
+            Flag::Profile,
+            "Ask as this AWS profile, where the file names none for an environment",
+        ),
+        (
+            Flag::Listen,
+            "Check this address to listen on in place of the file's; nothing listens there",
+        ),
+        (
+            Flag::Management,
+            "Check this management address in place of the file's; nothing listens there",
+        ),
+    ];
 }
 
 pub(super) fn run(options: &Options, terminal: &Terminal) -> Exit {
-    let config = match options.inputs.load(terminal) {
+    let mut report = Report {
+        output: options.print.output,
+        findings: Vec::new(),
+        terminal,
+    };
+    let exit = look(options, &mut report, terminal);
+    report.end(exit)
+}
+
+fn look(options: &Options, report: &mut Report<'_>, terminal: &Terminal) -> Exit {
+    let config = match options.inputs.read() {
         Ok(config) => config,
-        Err(exit) => return exit,
+        Err(problems) => {
+            report.problems(&problems);
+            return Exit::Configuration;
+        }
     };
     let source = config.source.as_ref().map_or_else(
         || "no file: defaults and options".to_owned(),
         |file| file.display().to_string(),
     );
-    print(&Finding::new(Level::Ok, "configuration", source), terminal);
-    for warning in config.warnings() {
-        print(
-            &Finding::new(Level::Warn, "configuration", warning),
-            terminal,
-        );
+    report.tell(Finding::new(Level::Ok, CONFIGURATION, source));
+    let warnings = config.warnings().into_iter();
+    for warning in warnings.chain(options.inputs.idle_variable()) {
+        report.tell(Finding::new(Level::Warn, CONFIGURATION, warning));
     }
     if config.environments.is_empty() && !config.discovers() {
         let text = "no environment is named; use --environment NAME or [environments.NAME]";
-        print(
-            &Finding::new(Level::Fail, "configuration", text.to_owned()),
-            terminal,
-        );
+        report.tell(Finding::new(Level::Fail, CONFIGURATION, text.to_owned()));
         return Exit::Configuration;
     }
     let extras = match extras(terminal) {
@@ -47,25 +87,20 @@ pub(super) fn run(options: &Options, terminal: &Terminal) -> Exit {
     };
     let findings = app::check_files(&config).unwrap_or_else(|error| {
         let text = error.to_string();
-        vec![Finding::new(Level::Fail, "configuration", text)]
+        vec![Finding::new(Level::Fail, CONFIGURATION, text)]
     });
-    for finding in &findings {
-        print(finding, terminal);
+    for finding in findings {
+        report.tell(finding);
     }
-    if findings.iter().any(|finding| finding.level == Level::Fail) {
+    if report.worst() == Level::Fail {
         return Exit::Configuration;
     }
     if options.offline {
         return Exit::Done;
     }
     control(terminal, async {
-        let mut worst = Level::Ok;
-        app::probe(&config, &extras, |finding| {
-            worst = worst.max(finding.level);
-            print(&finding, terminal);
-        })
-        .await?;
-        Ok(if worst == Level::Fail {
+        app::probe(&config, &extras, |finding| report.tell(finding)).await?;
+        Ok(if report.worst() == Level::Fail {
             Exit::Unavailable
         } else {
             Exit::Done
@@ -73,14 +108,59 @@ pub(super) fn run(options: &Options, terminal: &Terminal) -> Exit {
     })
 }
 
-fn print(finding: &Finding, terminal: &Terminal) {
-    let level = match finding.level {
-        Level::Ok => "ok",
-        Level::Warn => "warn",
-        Level::Fail => "fail",
-    };
-    terminal.data(format_args!(
-        "{level:4}  {}: {}\n",
-        finding.subject, finding.text
-    ));
+/// What was found, and how it is told.
+struct Report<'a> {
+    output: Output,
+    findings: Vec<Finding>,
+    terminal: &'a Terminal,
 }
+
+impl Report<'_> {
+    /// Takes a finding; people see it at once.
+    fn tell(&mut self, finding: Finding) {
+        if self.output == Output::Table {
+            let (word, style) = match finding.level {
+                Level::Ok => ("ok", GOOD),
+                Level::Warn => ("warn", DOUBTFUL),
+                Level::Fail => ("fail", ERROR),
+            };
+            self.terminal
+                .data(format_args!("{style}{word:4}{style:#}  {finding}\n"));
+        }
+        self.findings.push(finding);
+    }
+
+    /// Takes what keeps the configuration from being read: talk for people, findings in JSON.
+    fn problems(&mut self, problems: &Problems) {
+        if self.output == Output::Table {
+            self.terminal.tell(problems);
+            return;
+        }
+        self.findings.extend(problems.iter().map(|problem| Finding {
+            hint: problem.hint.clone(),
+            ..Finding::new(Level::Fail, CONFIGURATION, problem.headline())
+        }));
+    }
+
+    fn worst(&self) -> Level {
+        let levels = self.findings.iter().map(|finding| finding.level);
+        levels.max().unwrap_or(Level::Ok)
+    }
+
+    /// Prints what programs read.
+    fn end(self, exit: Exit) -> Exit {
+        if self.output == Output::Table {
+            return exit;
+        }
+        match serde_json::to_string_pretty(&self.findings) {
+            Ok(json) => {
+                self.terminal.data(format_args!("{json}\n"));
+                exit
+            }
+            Err(error) => self.terminal.fail(Exit::Failed, &error, None),
+        }
+    }
+}
+
+/// The subject of what is found without asking anybody.
+const CONFIGURATION: &str = "configuration";

@@ -1,11 +1,11 @@
 //! `commands`: which Airflow commands pass, which do not, what each takes, and why.
 
-use super::Exit;
+use super::judge::RulesOption;
+use super::output::{Output, OutputOption};
 use super::terminal::Terminal;
-use super::tried;
-use crate::names::AirflowVersion;
-use crate::policy::{Match, Row, Signature, Takes, Verdict, listing, release_for, signatures};
-use clap::{Args, ValueEnum};
+use super::{Exit, explain};
+use crate::policy::{Row, Signature, Takes, Verdict};
+use clap::Args;
 use std::error::Error;
 use std::fmt::Write as _;
 
@@ -15,45 +15,29 @@ pub(super) struct Options {
     /// Show what this command, or each command of this group, takes
     #[arg(value_name = "COMMAND", conflicts_with = "line")]
     command: Vec<String>,
-    /// The Airflow version to list for
-    #[arg(long, value_name = "VERSION", default_value = "2.10.3")]
-    airflow_version: AirflowVersion,
-    /// Say how this command line is read and whether it passes (`-`: each line of stdin);
-    /// nothing is sent
+    #[command(flatten)]
+    judge: RulesOption,
+    /// The same as `explain LINE`
     #[arg(long = "try", value_name = "LINE", allow_hyphen_values = true)]
     line: Option<String>,
-    /// How to print
-    #[arg(long, value_enum, default_value_t)]
-    output: Output,
-}
-
-/// How to print.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub(super) enum Output {
-    /// Aligned columns
-    #[default]
-    Table,
-    /// JSON
-    Json,
+    #[command(flatten)]
+    print: OutputOption,
 }
 
 pub(super) fn run(options: &Options, terminal: &Terminal) -> Exit {
-    let version = options.airflow_version;
-    let (release, how) = release_for(version);
-    if how != Match::Exact {
-        terminal.say(format_args!(
-            "MWAA has no list for Airflow {version}; this is the one of {}",
-            release.version()
-        ));
-    }
+    let bench = match options.judge.bench(terminal) {
+        Ok(bench) => bench,
+        Err(exit) => return exit,
+    };
+    let (version, output) = (bench.version, options.print.output);
     if let Some(line) = &options.line {
-        return tried::run(line, version, options.output, terminal);
+        return explain::lines(line, &bench, output, terminal);
     }
     if options.command.is_empty() {
-        let rows = listing(version);
-        return print(terminal, options.output, &rows, || table(&rows));
+        let rows = bench.rules().listing(version);
+        return print(terminal, output, &rows, || table(&rows));
     }
-    let found = signatures(&options.command, version);
+    let found = bench.rules().signatures(&options.command, version);
     if found.is_empty() {
         let asked = options.command.join(" ");
         let unknown: Box<dyn Error> =
@@ -61,7 +45,7 @@ pub(super) fn run(options: &Options, terminal: &Terminal) -> Exit {
         let hint = "`mwaa-gateway commands` lists all";
         return terminal.fail(Exit::Failed, unknown.as_ref(), Some(hint));
     }
-    print(terminal, options.output, &found, || {
+    print(terminal, output, &found, || {
         found.iter().map(describe).collect::<Vec<_>>().join("\n")
     })
 }

@@ -3,7 +3,7 @@
 
 use super::Exit;
 use super::arguments::Arguments;
-use super::inputs::Inputs;
+use super::inputs::{Flag, Inputs, Purpose};
 use super::known::Known;
 use super::terminal::Terminal;
 use crate::names::AirflowVersion;
@@ -113,7 +113,15 @@ fn option<'a>(
 #[derive(Debug, Parser)]
 struct Line {
     #[command(flatten)]
-    inputs: Inputs,
+    inputs: Inputs<ToComplete>,
+}
+
+#[derive(Debug)]
+struct ToComplete;
+
+impl Purpose for ToComplete {
+    const FLAGS: &'static [(Flag, &'static str)] =
+        &[(Flag::Management, "Where the running gateway is asked")];
 }
 
 /// The local names; MWAA's where what is typed begins none of those.
@@ -130,7 +138,7 @@ fn environments(line: &[String], typed: &str) -> BTreeSet<String> {
     }
     let known = Line::try_parse_from(arguments)
         .ok()
-        .and_then(|line| line.inputs.all_environments())
+        .and_then(|line| line.inputs.read().ok())
         .map(|config| {
             Known::running(&config, QUICK).unwrap_or_else(|| Known::configured(&config))
         });

@@ -103,7 +103,7 @@ fn configure(
         &Search::from_environment(),
     )
     .map_err(|problems| {
-        terminal.say(problems);
+        terminal.tell(problems);
         Exit::Configuration
     })?;
     config.listener.address = options.listen.clone();

@@ -3,6 +3,7 @@
 use super::Exit;
 use super::airflows::Airflows;
 use super::folder::Folder;
+use super::inputs::path;
 use super::serve::control;
 use super::signals::Signals;
 use super::terminal::Terminal;
@@ -31,7 +32,7 @@ pub(super) struct Options {
     #[arg(long, value_name = "REGION", default_value = "eu-west-1")]
     region: String,
     /// Where the CA's certificate is written [default: a temporary folder]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = path())]
     ca_file: Option<PathBuf>,
     /// How long a token lives
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = humantime::parse_duration)]

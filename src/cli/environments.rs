@@ -1,33 +1,48 @@
 //! `environments`: which there are, how they are, and where they are reached.
 
 use super::Exit;
-use super::inputs::{Inputs, extras};
+use super::columns::aligned;
+use super::inputs::{Flag, Inputs, Purpose, extras};
+use super::output::{Output, OutputOption};
 use super::serve::control;
 use super::terminal::Terminal;
 use crate::app::{self, Surveyed};
 use crate::control::AwsErrorKind;
 use crate::names::Described;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde_json::{Value, json};
-use std::fmt::Write as _;
 
 /// The options of `environments`.
 #[derive(Debug, Args)]
 pub(super) struct Options {
     #[command(flatten)]
-    inputs: Inputs,
-    /// How to print
-    #[arg(long, value_enum, default_value_t)]
-    output: Output,
+    inputs: Inputs<ToList>,
+    #[command(flatten)]
+    print: OutputOption,
 }
 
-#[derive(Debug, Clone, Copy, Default, ValueEnum)]
-enum Output {
-    /// Aligned columns
-    #[default]
-    Table,
-    /// A JSON array of objects
-    Json,
+#[derive(Debug)]
+struct ToList;
+
+impl Purpose for ToList {
+    const FLAGS: &'static [(Flag, &'static str)] = &[
+        (
+            Flag::Environments,
+            "List only this environment (may be given several times): a name of the file, or MWAA's",
+        ),
+        (
+            Flag::Region,
+            "Ask in this AWS region, where the file names none for an environment",
+        ),
+        (
+            Flag::Profile,
+            "Ask as this AWS profile, where the file names none for an environment",
+        ),
+        (
+            Flag::Listen,
+            "The gateway's address, which the URLs are made of",
+        ),
+    ];
 }
 
 pub(super) fn run(options: &Options, terminal: &Terminal) -> Exit {
@@ -41,7 +56,7 @@ pub(super) fn run(options: &Options, terminal: &Terminal) -> Exit {
     };
     control(terminal, async {
         let survey = app::survey(&config, &extras).await?;
-        match options.output {
+        match options.print.output {
             Output::Table => terminal.data(table(&survey.environments)),
             Output::Json => {
                 let rows: Vec<_> = survey.environments.iter().map(object).collect();
@@ -55,13 +70,13 @@ pub(super) fn run(options: &Options, terminal: &Terminal) -> Exit {
         }
         let mut exit = Exit::Done;
         for trouble in &survey.troubles {
-            terminal.say(format_args!("{}: {}", trouble.subject, trouble.text));
+            terminal.tell(format_args!("{}: {}", trouble.subject, trouble.text));
             if !trouble.harmless && exit != Exit::Unavailable {
                 exit = exit_of(trouble.kind);
             }
         }
         if survey.environments.is_empty() && survey.troubles.is_empty() {
-            terminal.say("there is no environment; check the region and the profile");
+            terminal.tell("there is no environment; check the region and the profile");
             exit = Exit::Failed;
         }
         Ok(exit)
@@ -113,23 +128,7 @@ fn table(rows: &[Surveyed]) -> String {
             row.urls.join(" "),
         ]);
     }
-    let mut widths = [0; HEADINGS.len()];
-    for line in &lines {
-        for (width, cell) in widths.iter_mut().zip(line) {
-            *width = (*width).max(cell.chars().count());
-        }
-    }
-    let mut text = String::new();
-    for line in &lines {
-        let cells = line
-            .iter()
-            .zip(widths)
-            .map(|(cell, width)| format!("{cell:width$}"));
-        let joined = cells.collect::<Vec<_>>().join("  ");
-        // writing to a String does not fail
-        let _infallible = writeln!(text, "{}", joined.trim_end());
-    }
-    text
+    aligned(&lines)
 }
 
 const HEADINGS: [&str; 6] = ["LOCAL", "NAME", "REGION", "AIRFLOW", "STATUS", "URL"];

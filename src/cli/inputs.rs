@@ -1,85 +1,122 @@
-//! The options that say which configuration to use: shared by `serve` and `check`.
+//! The options that say which configuration to use, and what beats it. Every command has those
+//! that mean something to it, and says what they do there.
 
 use super::Exit;
 use super::terminal::Terminal;
 use crate::app::Extras;
-use crate::config::{self, Config, Given, Overrides, Search, env};
+use crate::config::{self, Config, Given, Overrides, Problems, Search, env};
 use crate::egress::Surroundings;
-use clap::{ArgMatches, Args, FromArgMatches, parser::ValueSource};
+use clap::builder::{OsStringValueParser, TypedValueParser as _, ValueParser};
+use clap::{Arg, ArgAction, ArgMatches, Args, FromArgMatches, parser::ValueSource};
+use std::marker::PhantomData;
 use std::path::PathBuf;
 
-/// Which configuration, and what beats it.
+/// An option beside `--config`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Flag {
+    /// Any number of environments, by the flag alone: the variable is for single commands.
+    Environments,
+    /// One environment.
+    Environment,
+    Region,
+    Profile,
+    Listen,
+    Management,
+}
+
+impl Flag {
+    /// Its name, its value's, and the variable that stands in for it.
+    const fn spelling(self) -> (&'static str, &'static str, Option<&'static str>) {
+        match self {
+            Self::Environments => ("environment", "NAME", None),
+            Self::Environment => ("environment", "ENV", Some(env::ENVIRONMENT)),
+            Self::Region => ("region", "REGION", Some(env::REGION)),
+            Self::Profile => ("profile", "PROFILE", Some(env::PROFILE)),
+            Self::Listen => ("listen", "ADDR", Some(env::LISTEN)),
+            Self::Management => ("management", "ADDR", Some(env::MANAGEMENT)),
+        }
+    }
+
+    fn argument(self, help: &'static str) -> Arg {
+        let (name, value, variable) = self.spelling();
+        let argument = Arg::new(name).long(name).value_name(value).help(help);
+        let argument = match variable {
+            Some(variable) => argument.env(variable),
+            None => argument,
+        };
+        match self {
+            Self::Environments => argument.action(ArgAction::Append).value_delimiter(','),
+            Self::Environment => argument.short('e'),
+            Self::Region | Self::Profile | Self::Listen | Self::Management => argument,
+        }
+    }
+
+    /// Whence the value came, as the person wrote it: the flag, or the variable.
+    fn origin(self, source: Option<ValueSource>) -> String {
+        let (name, _, variable) = self.spelling();
+        match (source, variable) {
+            (Some(ValueSource::EnvVariable), Some(variable)) => variable.to_owned(),
+            _ => format!("--{name}"),
+        }
+    }
+}
+
+/// A command's choice of them.
+pub(super) trait Purpose {
+    /// Each with what it does there.
+    const FLAGS: &'static [(Flag, &'static str)];
+}
+
+/// Which configuration, and what beats it; for this purpose.
 #[derive(Debug)]
-pub(super) struct Inputs {
+pub(super) struct Inputs<P> {
     config: Option<PathBuf>,
     overrides: Overrides,
+    purpose: PhantomData<P>,
 }
 
-/// The flags; each has a variable of the same spelling.
-#[derive(Debug, Args)]
-struct Flags {
-    /// The configuration file
-    #[arg(long, value_name = "FILE", env = env::CONFIG)]
-    config: Option<PathBuf>,
-    /// Serve this environment (may be given several times): a name of the file, or MWAA's
-    #[arg(long, value_name = "NAME", env = env::ENVIRONMENT, value_delimiter = ',')]
-    environment: Vec<String>,
-    /// The AWS region
-    #[arg(long, value_name = "REGION", env = env::REGION)]
-    region: Option<String>,
-    /// The AWS profile
-    #[arg(long, value_name = "PROFILE", env = env::PROFILE)]
-    profile: Option<String>,
-    /// The address to listen on: IP:port or unix:/path
-    #[arg(long, value_name = "ADDR", env = env::LISTEN)]
-    listen: Option<String>,
-    /// The address of health and metrics
-    #[arg(long, value_name = "ADDR", env = env::MANAGEMENT)]
-    management: Option<String>,
-}
-
-impl Args for Inputs {
+impl<P: Purpose> Args for Inputs<P> {
     fn augment_args(command: clap::Command) -> clap::Command {
-        Flags::augment_args(command)
+        let config = Arg::new("config")
+            .long("config")
+            .value_name("FILE")
+            .env(env::CONFIG)
+            .value_parser(path())
+            .help("The configuration file");
+        let flags = P::FLAGS.iter().map(|(flag, help)| flag.argument(help));
+        command.arg(config).args(flags)
     }
 
     fn augment_args_for_update(command: clap::Command) -> clap::Command {
-        Flags::augment_args_for_update(command)
+        Self::augment_args(command)
     }
 }
 
-impl FromArgMatches for Inputs {
+impl<P: Purpose> FromArgMatches for Inputs<P> {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        let flags = Flags::from_arg_matches(matches)?;
-        // a complaint names what the person wrote: the flag, or the variable
-        let origin = |id: &str, flag: &'static str, variable: &'static str| match matches
-            .value_source(id)
-        {
-            Some(ValueSource::EnvVariable) => variable,
-            _ => flag,
-        };
-        let given = |value: Option<String>, id: &str, flag, variable| {
-            value.map(|value| Given::new(origin(id, flag, variable), value))
-        };
-        let named = origin("environment", "--environment", env::ENVIRONMENT);
+        let mut overrides = Overrides::default();
+        for (flag, _) in P::FLAGS {
+            let (name, ..) = flag.spelling();
+            let source = matches.value_source(name);
+            let values = matches.get_many::<String>(name).into_iter().flatten();
+            let mut given = values
+                // a variable that is empty counts as not set
+                .filter(|value| !value.is_empty() || source != Some(ValueSource::EnvVariable))
+                .map(|value| Given::new(flag.origin(source), value));
+            match flag {
+                Flag::Environments | Flag::Environment => {
+                    overrides.environments = given.collect();
+                }
+                Flag::Region => overrides.region = given.next(),
+                Flag::Profile => overrides.profile = given.next(),
+                Flag::Listen => overrides.listen = given.next(),
+                Flag::Management => overrides.management = given.next(),
+            }
+        }
         Ok(Self {
-            config: flags.config,
-            overrides: Overrides {
-                environments: flags
-                    .environment
-                    .into_iter()
-                    .map(|name| Given::new(named, name))
-                    .collect(),
-                region: given(flags.region, "region", "--region", env::REGION),
-                profile: given(flags.profile, "profile", "--profile", env::PROFILE),
-                listen: given(flags.listen, "listen", "--listen", env::LISTEN),
-                management: given(
-                    flags.management,
-                    "management",
-                    "--management",
-                    env::MANAGEMENT,
-                ),
-            },
+            config: matches.get_one::<PathBuf>("config").cloned(),
+            overrides,
+            purpose: PhantomData,
         })
     }
 
@@ -89,35 +126,41 @@ impl FromArgMatches for Inputs {
     }
 }
 
-impl Inputs {
-    /// The environments that flags or variables name, as they are written.
+impl<P: Purpose> Inputs<P> {
+    /// The environments that are named, as they are written.
     pub(super) fn environments(&self) -> Vec<&str> {
         let named = self.overrides.environments.iter();
         named.map(|given| given.value.as_str()).collect()
     }
 
-    /// The configuration with all its environments, whichever are named; quietly.
-    pub(super) fn all_environments(&self) -> Option<Config> {
-        let overrides = Overrides {
-            environments: Vec::new(),
-            ..self.overrides.clone()
-        };
+    /// What to tell somebody whose variable seems to say what is served.
+    pub(super) fn idle_variable(&self) -> Option<String> {
+        let name = env::environment().filter(|_| self.overrides.environments.is_empty())?;
+        let (variable, name) = (env::ENVIRONMENT, name.escape_debug());
+        Some(format!(
+            "{variable} chooses the environment of single commands, and not what is served: \
+             to serve only that one, use --environment {name}"
+        ))
+    }
+
+    /// Reads the configuration.
+    pub(super) fn read(&self) -> Result<Config, Problems> {
         let search = Search::from_environment();
-        config::load(self.config.as_deref(), &overrides, &search).ok()
+        config::load(self.config.as_deref(), &self.overrides, &search)
     }
 
     /// Reads the configuration, or tells all that is wrong with it.
     pub(super) fn load(&self, terminal: &Terminal) -> Result<Config, Exit> {
-        config::load(
-            self.config.as_deref(),
-            &self.overrides,
-            &Search::from_environment(),
-        )
-        .map_err(|problems| {
-            terminal.say(problems.to_string().trim_end());
+        self.read().map_err(|problems| {
+            terminal.tell(problems.to_string().trim_end());
             Exit::Configuration
         })
     }
+}
+
+/// Takes a path, of which no shell may have replaced `~/`.
+pub(super) fn path() -> ValueParser {
+    OsStringValueParser::new().try_map(config::path).into()
 }
 
 /// What the environment variables say beside the configuration.

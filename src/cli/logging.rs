@@ -9,12 +9,13 @@ use clap::{Args, ValueEnum};
 #[derive(Debug, Args)]
 pub(super) struct Logging {
     /// What to log to stderr: `off`, `error`, `warn`, `info`, `debug`, `trace`, or a filter such
-    /// as `mwaa_gateway=debug` [default: info; for `airflow`: error]
+    /// as `mwaa_gateway=debug` [default: info; for `airflow` and with --quiet: error]
     #[arg(
         long,
         global = true,
         value_name = "FILTER",
         env = env::LOG,
+        hide_short_help = true,
         help_heading = "Logging"
     )]
     log: Option<String>,
@@ -24,6 +25,7 @@ pub(super) struct Logging {
         global = true,
         value_enum,
         default_value_t,
+        hide_short_help = true,
         help_heading = "Logging"
     )]
     log_format: LogFormat,

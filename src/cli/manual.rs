@@ -2,9 +2,11 @@
 
 use super::Exit;
 use super::arguments::Arguments;
+use super::inputs::path;
 use super::terminal::Terminal;
-use clap::CommandFactory as _;
+use clap::{Args, CommandFactory as _};
 use clap_complete::Shell;
+use std::path::PathBuf;
 
 pub(super) fn completions(shell: Shell, terminal: &Terminal) -> Exit {
     let mut text = Vec::new();
@@ -21,6 +23,8 @@ fn shown() -> clap::Command {
         .filter(|command| !command.is_hide_set());
     clap::Command::new("mwaa-gateway")
         .version(env!("CARGO_PKG_VERSION"))
+        .about(all.get_about().cloned().unwrap_or_default())
+        .after_help(all.get_after_help().cloned().unwrap_or_default())
         .args(all.get_arguments().cloned())
         .subcommands(commands.cloned())
 }
@@ -42,14 +46,33 @@ fn asking(shell: Shell, script: &str) -> String {
     }
 }
 
-pub(super) fn page(terminal: &Terminal) -> Exit {
-    let mut text = Vec::new();
-    match clap_mangen::Man::new(Arguments::command()).render(&mut text) {
-        Ok(()) => {
-            terminal.data(String::from_utf8_lossy(&text));
-            Exit::Done
+/// The options of `man`.
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    /// Write a page for the program and one for each command into this folder
+    #[arg(long, value_name = "DIR", value_parser = path())]
+    dir: Option<PathBuf>,
+}
+
+pub(super) fn page(options: &Options, terminal: &Terminal) -> Exit {
+    let Some(folder) = &options.dir else {
+        let mut text = Vec::new();
+        return match clap_mangen::Man::new(shown()).render(&mut text) {
+            Ok(()) => {
+                terminal.data(String::from_utf8_lossy(&text));
+                Exit::Done
+            }
+            Err(error) => terminal.fail(Exit::Failed, &error, None),
+        };
+    };
+    let written = std::fs::create_dir_all(folder)
+        .and_then(|()| clap_mangen::generate_to(shown(), folder));
+    match written {
+        Ok(()) => Exit::Done,
+        Err(error) => {
+            let hint = format!("is {} a folder that you may write to?", folder.display());
+            terminal.fail(Exit::Failed, &error, Some(&hint))
         }
-        Err(error) => terminal.fail(Exit::Failed, &error, None),
     }
 }
 
@@ -98,8 +121,8 @@ function __fish_mwaa_gateway_ask
     set -l line (commandline -opc)
     $line[1] complete -- $line (commandline -ct) 2>/dev/null
 end
-complete -c mwaa-gateway -n "__fish_seen_subcommand_from airflow serve open check environments" -l environment -x -a "(__fish_mwaa_gateway_ask)"
-complete -c mwaa-gateway -n "__fish_seen_subcommand_from airflow" -s e -x -a "(__fish_mwaa_gateway_ask)"
+complete -c mwaa-gateway -n "__fish_seen_subcommand_from airflow serve open check environments explain commands" -l environment -x -a "(__fish_mwaa_gateway_ask)"
+complete -c mwaa-gateway -n "__fish_seen_subcommand_from airflow explain commands" -s e -x -a "(__fish_mwaa_gateway_ask)"
 complete -c mwaa-gateway -n "__fish_seen_subcommand_from airflow open" -f -a "(__fish_mwaa_gateway_ask)"
 "#;
 

@@ -6,24 +6,28 @@ mod arguments;
 mod browser;
 mod check;
 mod client;
+mod columns;
 mod commands;
 mod complete;
 mod demo;
 mod emulator;
 mod environments;
 mod exit;
+mod explain;
 mod folder;
 mod inputs;
+mod judge;
 mod known;
 mod logging;
 mod management;
 mod manual;
 mod neutral;
 mod open;
+mod output;
 mod serve;
 mod signals;
+mod status;
 mod terminal;
-mod tried;
 mod tunnel_guard;
 mod wait;
 
@@ -46,9 +50,15 @@ fn dispatch(terminal: &Terminal) -> Exit {
         Ok(arguments) => arguments,
         Err(error) => return arguments::explain(&error, terminal),
     };
+    let usual = match arguments.command.usual_log() {
+        "info" if arguments.quiet => "error",
+        usual => usual,
+    };
+    if arguments.quiet {
+        terminal.hush();
+    }
     // lives to the end: its last lines are written when it goes
-    let _log = match logging::start(&arguments.logging, arguments.command.usual_log(), terminal)
-    {
+    let _log = match logging::start(&arguments.logging, usual, terminal) {
         Ok(log) => log,
         Err(error) => {
             let (exit, hint) = match error {
@@ -69,6 +79,8 @@ fn dispatch(terminal: &Terminal) -> Exit {
         Command::Emulator(options) => emulator::run(options, terminal),
         Command::Check(options) => check::run(&options, terminal),
         Command::Commands(options) => commands::run(&options, terminal),
+        Command::Explain(options) => explain::run(&options, terminal),
+        Command::Status(options) => status::run(&options, terminal),
         Command::Environments(options) => environments::run(&options, terminal),
         Command::Airflow(options) => airflow::run(&options, terminal),
         Command::Open(options) => open::run(&options, terminal),
@@ -76,6 +88,6 @@ fn dispatch(terminal: &Terminal) -> Exit {
         Command::Completions { shell } => manual::completions(shell, terminal),
         Command::Complete(options) => complete::run(&options, terminal),
         Command::TunnelGuard(options) => tunnel_guard::run(&options, terminal),
-        Command::Man => manual::page(terminal),
+        Command::Man(options) => manual::page(&options, terminal),
     }
 }

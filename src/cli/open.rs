@@ -1,9 +1,10 @@
 //! `open`: shows an environment's UI in the browser, or tells its URL.
 
-use super::inputs::Inputs;
+use super::inputs::{Flag, Inputs, Purpose};
 use super::known::Known;
 use super::terminal::Terminal;
 use super::{Exit, browser};
+use crate::config::env;
 use clap::Args;
 use std::fmt;
 use std::time::Duration;
@@ -12,8 +13,9 @@ use std::time::Duration;
 #[derive(Debug, Args)]
 pub(super) struct Options {
     #[command(flatten)]
-    inputs: Inputs,
-    /// The environment, by its local name or MWAA's; without it the default one, or the overview
+    inputs: Inputs<ToOpen>,
+    /// The environment, by its local name or MWAA's; without it that of MWAA_GATEWAY_ENVIRONMENT,
+    /// else the default one, or the overview
     #[arg(value_name = "ENV")]
     first: Option<String>,
     /// Where to go in its UI, such as /home
@@ -24,12 +26,26 @@ pub(super) struct Options {
     print: bool,
 }
 
+#[derive(Debug)]
+struct ToOpen;
+
+impl Purpose for ToOpen {
+    const FLAGS: &'static [(Flag, &'static str)] = &[
+        (
+            Flag::Listen,
+            "The gateway's address, for the URL while none runs",
+        ),
+        (Flag::Management, "Where the running gateway tells its URLs"),
+    ];
+}
+
 pub(super) fn run(options: &Options, terminal: &Terminal) -> Exit {
     let config = match options.inputs.load(terminal) {
         Ok(config) => config,
         Err(exit) => return exit,
     };
-    let (name, path) = match options.wanted() {
+    let chosen = env::environment();
+    let (name, path) = match options.wanted(chosen.as_deref()) {
         Ok(wanted) => wanted,
         Err(error) => return terminal.fail(Exit::Usage, &error, Some(PATH_HINT)),
     };
@@ -61,14 +77,17 @@ pub(super) fn run(options: &Options, terminal: &Terminal) -> Exit {
 }
 
 impl Options {
-    /// The environment and the path; a path may stand alone.
-    fn wanted(&self) -> Result<(Option<&str>, Option<&str>), BadPath> {
+    /// The environment and the path; a path may stand alone. `chosen` is what the variable says.
+    fn wanted<'a>(
+        &'a self,
+        chosen: Option<&'a str>,
+    ) -> Result<(Option<&'a str>, Option<&'a str>), BadPath> {
         match (self.first.as_deref(), self.second.as_deref()) {
             (Some(only), None) if only.starts_with('/') => {
                 path(only)?;
-                Ok((None, Some(only)))
+                Ok((chosen, Some(only)))
             }
-            (first, second) => Ok((first, second)),
+            (first, second) => Ok((first.or(chosen), second)),
         }
     }
 }

@@ -1,18 +1,48 @@
 //! `serve`: runs the gateway.
 
-use super::Exit;
-use super::inputs::{self, Inputs};
+use super::inputs::{self, Flag, Inputs, Purpose};
 use super::signals::Signals;
 use super::terminal::Terminal;
+use super::{Exit, management};
 use crate::app::{self, Built, StartError};
 use clap::Args;
+use std::borrow::Cow;
 use std::io;
+use std::net::SocketAddr;
 
 /// The options of `serve`.
 #[derive(Debug, Args)]
 pub(super) struct Options {
     #[command(flatten)]
-    inputs: Inputs,
+    inputs: Inputs<ToServe>,
+}
+
+#[derive(Debug)]
+struct ToServe;
+
+impl Purpose for ToServe {
+    const FLAGS: &'static [(Flag, &'static str)] = &[
+        (
+            Flag::Environments,
+            "Serve only this environment (may be given several times): a name of the file, or MWAA's",
+        ),
+        (
+            Flag::Region,
+            "The AWS region, where the file names none for an environment",
+        ),
+        (
+            Flag::Profile,
+            "The AWS profile, where the file names none for an environment",
+        ),
+        (
+            Flag::Listen,
+            "The address to listen on: IP:port or unix:/path",
+        ),
+        (
+            Flag::Management,
+            "The address of health, metrics and status",
+        ),
+    ];
 }
 
 pub(super) fn run(options: &Options, terminal: &Terminal) -> Exit {
@@ -28,11 +58,14 @@ pub(super) fn run(options: &Options, terminal: &Terminal) -> Exit {
     app::raise_descriptor_limit();
     control(terminal, async {
         let signals = Signals::listen().map_err(StartError::Thread)?;
-        let warnings = config.warnings();
+        let warnings = config
+            .warnings()
+            .into_iter()
+            .chain(options.inputs.idle_variable());
         let built = app::build(config, &extras).await?;
         announce(&built, terminal);
         for warning in warnings {
-            terminal.say(format_args!("warning: {warning}"));
+            terminal.tell(format_args!("warning: {warning}"));
         }
         signals.run(built).await
     })
@@ -54,7 +87,7 @@ pub(super) fn control(
     });
     outcome.unwrap_or_else(|error| {
         let (exit, hint) = advice(&error);
-        terminal.fail(exit, &error, Some(hint))
+        terminal.fail(exit, &error, Some(&hint))
     })
 }
 
@@ -68,46 +101,58 @@ pub(super) fn announce(built: &Built, terminal: &Terminal) {
     }
 }
 
-fn advice(error: &StartError) -> (Exit, &'static str) {
+fn advice(error: &StartError) -> (Exit, Cow<'static, str>) {
     match error {
-        StartError::Bind(error) => (Exit::Failed, bind_advice(error.kind())),
-        StartError::Management(..) => (
-            Exit::Failed,
-            "another program may listen there; choose another address with --management",
-        ),
+        StartError::Bind(error) => {
+            let other = match error.table.as_str() {
+                "listener" => Cow::Borrowed("choose another one with --listen"),
+                table => format!("choose another one in [{table}]").into(),
+            };
+            let advice = bind_advice(error.kind(), error.tcp(), &other);
+            (Exit::Failed, advice.into())
+        }
+        StartError::Management(address, error) => {
+            let other = "choose another one with --management";
+            let advice = bind_advice(error.kind(), Some(*address), other);
+            (Exit::Failed, advice.into())
+        }
         StartError::NoEnvironment => (
             Exit::Configuration,
-            "name one with --environment NAME or as [environments.NAME], or let aws.discover find them",
+            "name one with --environment NAME or as [environments.NAME], or let aws.discover find them"
+                .into(),
         ),
         StartError::Proxy(..) => (
             Exit::Configuration,
-            "write it as http://HOST:PORT, https://…, socks5://… or socks5h://…; or unset it; proxy.url = \"\" goes without",
+            "write it as http://HOST:PORT, https://…, socks5://… or socks5h://…; or unset it; proxy.url = \"\" goes without".into(),
         ),
         StartError::Thread(_) => (
             Exit::Failed,
-            "the system refuses threads or signals; check its limits",
+            "the system refuses threads or signals; check its limits".into(),
         ),
         StartError::Tls(_) | StartError::Trust(_) | StartError::Unreadable(..) => (
             Exit::Configuration,
-            "`mwaa-gateway check` reports everything about the configuration",
+            "`mwaa-gateway check` reports everything about the configuration".into(),
         ),
     }
 }
 
-fn bind_advice(kind: io::ErrorKind) -> &'static str {
+fn bind_advice(kind: io::ErrorKind, address: Option<SocketAddr>, other: &str) -> String {
     match kind {
-        io::ErrorKind::AddrNotAvailable => {
-            "this machine has no such address; choose another with --listen"
-        }
+        io::ErrorKind::AddrInUse if address.is_some_and(management::is_gateway) => format!(
+            "a gateway runs there already: use it (`mwaa-gateway status` shows what it serves), \
+             stop it, or {other}"
+        ),
+        io::ErrorKind::AddrInUse => format!("another program listens there: {other}"),
+        io::ErrorKind::AddrNotAvailable => format!("this machine has no such address: {other}"),
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
-            "a socket file needs a folder that exists: make it, or choose another path with --listen"
+            format!("a socket file needs a folder that exists: make it, or {other}")
         }
-        io::ErrorKind::PermissionDenied => {
-            "this user may not listen there; choose a port from 1024 up, or another folder, with --listen"
-        }
+        io::ErrorKind::PermissionDenied => format!(
+            "this user may not listen there; take a port from 1024 up, or another folder: {other}"
+        ),
         io::ErrorKind::AlreadyExists => {
-            "choose a path for the socket file where nothing is yet, with --listen"
+            format!("something else stands at the path of the socket file: {other}")
         }
-        _ => "another program may listen there; choose another address with --listen",
+        _ => format!("another program may listen there: {other}"),
     }
 }

@@ -5,6 +5,7 @@ use super::neutral::neutral;
 use crate::config::env;
 use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
+use std::cell::Cell;
 use std::error::Error;
 use std::fmt::Display;
 use std::io::{self, IsTerminal as _, Write};
@@ -14,6 +15,7 @@ use std::sync::OnceLock;
 #[derive(Debug)]
 pub(super) struct Terminal {
     colour: ColorChoice,
+    quiet: Cell<bool>,
     lost: OnceLock<io::Error>,
 }
 
@@ -26,8 +28,14 @@ impl Terminal {
         };
         Self {
             colour,
+            quiet: Cell::new(false),
             lost: OnceLock::new(),
         }
+    }
+
+    /// From now on only errors are talked about.
+    pub(super) fn hush(&self) {
+        self.quiet.set(true);
     }
 
     /// Whether a person reads what is printed.
@@ -42,7 +50,7 @@ impl Terminal {
 
     /// How talk is read: by nobody who sees it move, by a person on a plain terminal, or live.
     pub(super) fn talk(&self) -> Talk {
-        if !io::stderr().is_terminal() {
+        if self.quiet.get() || !io::stderr().is_terminal() {
             Talk::Piped
         } else if self.colour == ColorChoice::Never || env::dumb_terminal() {
             Talk::Plain
@@ -112,7 +120,7 @@ impl Terminal {
     pub(super) fn end(&self, exit: Exit) -> Exit {
         match self.lost.get() {
             Some(error) if exit == Exit::Done => {
-                self.say(format_args!(
+                self.tell(format_args!(
                     "{ERROR}error{ERROR:#}: cannot write to stdout: {error}"
                 ));
                 Exit::Failed
@@ -121,28 +129,35 @@ impl Terminal {
         }
     }
 
-    /// Says a line.
+    /// Says a line that nobody has to hear.
     pub(super) fn say(&self, text: impl Display) {
+        if !self.quiet.get() {
+            self.tell(text);
+        }
+    }
+
+    /// Tells what is wrong, or what somebody has to know.
+    pub(super) fn tell(&self, text: impl Display) {
         let mut stderr = AutoStream::new(io::stderr(), self.colour);
         drop(writeln!(stderr, "{text}"));
     }
 
     /// Tells of an error, its causes and what to do, and gives the exit code back.
     pub(super) fn fail(&self, exit: Exit, error: &dyn Error, hint: Option<&str>) -> Exit {
-        self.say(format_args!("{ERROR}error{ERROR:#}: {error}"));
+        self.tell(format_args!("{ERROR}error{ERROR:#}: {error}"));
         let mut said = error.to_string();
         let mut cause = error.source();
         while let Some(error) = cause {
             // some libraries give their cause's text as their own
             let text = error.to_string();
             if text != said {
-                self.say(format_args!("  cause: {text}"));
+                self.tell(format_args!("  cause: {text}"));
             }
             said = text;
             cause = error.source();
         }
         if let Some(hint) = hint {
-            self.say(format_args!("\n{HINT}hint{HINT:#}: {hint}"));
+            self.tell(format_args!("\n{HINT}hint{HINT:#}: {hint}"));
         }
         exit
     }
@@ -159,7 +174,11 @@ pub(super) enum Talk {
     Live,
 }
 
-/// How the word `error` looks.
-const ERROR: Style = AnsiColor::Red.on_default().bold();
+/// How what is well looks.
+pub(super) const GOOD: Style = AnsiColor::Green.on_default();
+/// How what should be looked at looks.
+pub(super) const DOUBTFUL: Style = AnsiColor::Yellow.on_default().bold();
+/// How the word `error` looks, and what does not work.
+pub(super) const ERROR: Style = AnsiColor::Red.on_default().bold();
 /// How the word `hint` looks.
 const HINT: Style = AnsiColor::Cyan.on_default().bold();

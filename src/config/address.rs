@@ -1,5 +1,6 @@
 //! Where to listen: a TCP address or a unix socket.
 
+use super::home;
 use super::problems::Complaint;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -133,13 +134,14 @@ fn socket_path(path: &str) -> Result<PathBuf, BadAddress> {
             "give the socket a path: \"unix:/run/mwaa-gateway/gateway.sock\"",
         ));
     }
-    if path.len() > LONGEST_SOCKET_PATH {
+    let path = home::expanded(path).map_err(BadAddress)?;
+    if path.as_os_str().len() > LONGEST_SOCKET_PATH {
         return Err(BadAddress::new(
             "has a longer path than a unix socket can have",
             format!("use at most {LONGEST_SOCKET_PATH} bytes"),
         ));
     }
-    Ok(path.into())
+    Ok(path)
 }
 
 #[cfg(test)]
@@ -177,6 +179,7 @@ mod tests {
             ("unix:\0gateway", "no file permissions"),
             ("unix:", "names no socket file"),
             ("unix:/run/", "names no socket file"),
+            ("unix:~you/a", "of a user by name"),
             ("localhost:8080", "\"127.0.0.1:8080\""),
             (":9000", "\"127.0.0.1:9000\""),
             ("127.0.0.1", "add the port: \"127.0.0.1:8080\""),

@@ -3,7 +3,7 @@
 use super::draft::Draft;
 use super::keys::{Choice, KEYS, Key, Kind};
 use super::problems::{Complaint, Place, shown, sounds_secret};
-use super::{suggest, values};
+use super::{home, suggest, values};
 use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -155,16 +155,13 @@ fn choose(choices: &[Choice], text: &str) -> Result<fn(&mut Draft), Complaint> {
     })
 }
 
-/// A file's name, with a relative one taken from the configuration file's folder.
+/// A file's name, with a relative one taken from the configuration file's folder, and `~/` from
+/// the user's home folder.
 fn file_name(draft: &Draft, text: &str) -> Result<PathBuf, Complaint> {
-    if text.starts_with("~/") {
-        return Err(Complaint::new("begins with ~, which only shells replace")
-            .hint("write the whole path, or one relative to this file"));
-    }
     if text.is_empty() || text.contains('\0') {
         return Err(Complaint::new("names no file").hint("leave the key out if there is none"));
     }
-    Ok(draft.folder.join(text))
+    Ok(draft.folder.join(home::expanded(text)?))
 }
 
 fn unsigned(number: &DeInteger<'_>) -> Option<usize> {

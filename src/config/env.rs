@@ -22,7 +22,7 @@ pub const VARIABLES: &[Variable] = &[
     },
     Variable {
         name: ENVIRONMENT,
-        doc: "The environments to serve, as `--environment`; several are separated by commas.",
+        doc: "The environment of `airflow`, `open`, `explain` and `commands`, as `-e`. It does not change what `serve` serves.",
     },
     Variable {
         name: REGION,
@@ -96,7 +96,7 @@ pub const VARIABLES: &[Variable] = &[
 
 /// The configuration file, as `--config`.
 pub const CONFIG: &str = "MWAA_GATEWAY_CONFIG";
-/// The environments to serve, as `--environment`.
+/// The environment of a single command, as `-e`.
 pub const ENVIRONMENT: &str = "MWAA_GATEWAY_ENVIRONMENT";
 /// The AWS region, as `--region`.
 pub const REGION: &str = "MWAA_GATEWAY_REGION";
@@ -135,6 +135,11 @@ pub fn xdg_config_home() -> Option<PathBuf> {
 /// The user's state folder (XDG Base Directory Specification).
 pub fn state_home() -> Option<PathBuf> {
     folder(read(XDG_STATE_HOME)).or_else(|| Some(home()?.join(".local/state")))
+}
+
+/// The environment of a single command, for those that take it otherwise than by `-e`.
+pub fn environment() -> Option<String> {
+    text(read(ENVIRONMENT))
 }
 
 /// Whether the user wants no colour: the variable is set and not empty (no-color.org).

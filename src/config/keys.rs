@@ -46,7 +46,8 @@ pub(super) enum Kind {
     Text(fn(&mut Draft, &str) -> Outcome),
     /// One of some words.
     Choice(&'static [Choice]),
-    /// The name of a file; a relative one starts at the configuration file's folder.
+    /// The name of a file; a relative one starts at the configuration file's folder, and `~/` at
+    /// the user's home folder.
     Path(fn(&mut Draft) -> &mut Option<PathBuf>),
     /// True or false.
     Flag(fn(&mut Draft, bool)),
@@ -76,6 +77,14 @@ pub(super) enum Kind {
 }
 
 impl Kind {
+    /// Whether it is a number, a time or a size.
+    pub(super) const fn is_number(&self) -> bool {
+        matches!(
+            self,
+            Self::Count { .. } | Self::Duration { .. } | Self::Size { .. }
+        )
+    }
+
     /// What the key takes, as in "expected true or false".
     pub(super) const fn expected(&self) -> &'static str {
         match self {

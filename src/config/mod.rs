@@ -8,6 +8,7 @@ mod disk;
 mod draft;
 pub mod env;
 mod file;
+mod home;
 mod hosts;
 mod keys;
 mod listeners;
@@ -22,6 +23,7 @@ mod values;
 mod ways;
 
 pub use address::{Address, BadAddress};
+pub use home::{BadPath, path};
 pub use overrides::{Given, Overrides};
 pub use problems::{Place, Problem, Problems};
 pub use search::Search;

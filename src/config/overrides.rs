@@ -2,7 +2,7 @@
 
 use super::draft::Draft;
 use super::problems::Place;
-use super::{assign, file, keys};
+use super::{EnvironmentEntry, assign, file, keys};
 use crate::names::EnvName;
 
 /// A value from a flag or a variable, with the spelling of where it came from.
@@ -61,7 +61,7 @@ impl Overrides {
     }
 
     /// Keeps the environments that are named, in the order in which they are, and makes those
-    /// that the file does not know.
+    /// that the file does not know. Listeners that serve only one of the others go with it.
     fn choose(&self, draft: &mut Draft) {
         let known = std::mem::take(&mut draft.environments);
         for given in &self.environments {
@@ -102,6 +102,14 @@ impl Overrides {
                 }
             }
         }
+        let kept = &draft.environments;
+        let has = |list: &[EnvironmentEntry], name: &EnvName| {
+            list.iter().any(|entry| entry.environment.local == *name)
+        };
+        draft.own_listeners.retain(|own| {
+            let only = own.environment.as_ref();
+            only.is_none_or(|only| has(kept, only) || !has(&known, only))
+        });
     }
 }
 

@@ -1,5 +1,6 @@
 //! What is wrong with a configuration: all of it at once, each with place, key and hint.
 
+use super::keys::{KEYS, Key};
 use std::fmt;
 use std::path::PathBuf;
 
@@ -49,13 +50,20 @@ pub struct Problem {
     pub hint: Option<String>,
 }
 
+impl Problem {
+    /// The first line: place, key and what is wrong, without the hint.
+    pub fn headline(&self) -> String {
+        let key = match self.key.as_str() {
+            "" => String::new(),
+            key => format!("{key}: "),
+        };
+        format!("{}: {key}{}", self.place, self.what)
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: ", self.place)?;
-        if !self.key.is_empty() {
-            write!(f, "{}: ", self.key)?;
-        }
-        f.write_str(&self.what)?;
+        f.write_str(&self.headline())?;
         if let Some(hint) = &self.hint {
             write!(f, "\n  hint: {hint}")?;
         }
@@ -146,16 +154,33 @@ pub(super) fn shown(key: &str, text: &str) -> String {
     let tokenish = ["eyJ", "AKIA", "ASIA"]
         .iter()
         .any(|head| text.starts_with(head));
-    if sounds_secret(key) || tokenish || text.len() > 80 || text.contains(['@', '?', '#', '\n'])
-    {
+    let is_number = text.starts_with(|c: char| c.is_ascii_digit());
+    let secret = named_like_a_secret(key) && !(takes_number(key) && is_number);
+    if secret || tokenish || text.len() > 80 || text.contains(['@', '?', '#', '\n']) {
         "the value".to_owned()
     } else {
         format!("\"{}\"", text.escape_debug())
     }
 }
 
-/// Whether a key is named like one that holds a secret.
+/// Whether a key is named like one that holds a secret. One that takes a number holds none,
+/// whatever its name (`limits.token_use`).
 pub(super) fn sounds_secret(key: &str) -> bool {
+    named_like_a_secret(key) && !takes_number(key)
+}
+
+/// Whether this is a key of the table that takes a number, a time or a size.
+fn takes_number(key: &str) -> bool {
+    let named = |known: &Key| {
+        key.strip_prefix(known.table)
+            .and_then(|rest| rest.strip_prefix('.'))
+            .is_some_and(|name| name == known.name)
+    };
+    let mut numbers = KEYS.iter().filter(|known| known.kind.is_number());
+    numbers.any(named)
+}
+
+fn named_like_a_secret(key: &str) -> bool {
     let name = key.rsplit('.').next().unwrap_or(key).to_ascii_lowercase();
     [
         "secret",
@@ -223,9 +248,12 @@ mod tests {
     fn hides_what_may_be_secret() {
         assert_eq!(shown("aws.region", "x\u{1b}[31m"), "\"x\\u{1b}[31m\"");
         assert_eq!(shown("aws.region", "\u{202e}x"), "\"\\u{202e}x\"");
+        assert_eq!(shown("limits.token_use", "2m"), "\"2m\"");
         for (key, text) in [
             ("listener.secret_file", "hunter2"),
+            ("limits.token", "hunter2"),
             ("limits.token_use", "hunter2"),
+            ("limits.token", "2m"),
             ("aws.Password", "hunter2"),
             ("aws.endpoint_url", "https://me:hunter2@aws"),
             ("aws.endpoint_url", "https://aws/?token=hunter2"),

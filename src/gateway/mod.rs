@@ -29,7 +29,7 @@ use crate::listener::Arrived;
 use crate::names::{Entrance, EnvName, Fault, Known};
 use crate::queue::Queues;
 use crate::reply::Reply;
-use crate::route::{self, Destination, Kind};
+use crate::route::{self, Destination, Kind, RouteError};
 use crate::runtime::{LocalTasks, Pace, Sweeper, uptime};
 use crate::telemetry::{Audit, Metrics, Refusals};
 use crate::upstream::Upstream;
@@ -152,17 +152,26 @@ async fn walk(
 ) -> Result<(Reply, &'static str), Refused> {
     let shared = &corridor.shared;
     let admitted = guard::admit(arrived, agent, &shared.guard).map_err(boxed)?;
-    let misses = route::misses(&admitted, &shared.known.now());
-    if misses && let Some(discovery) = &shared.discovery {
+    let limit = {
+        let directory = shared.known.now();
+        let is_first = directory.entries().is_empty();
+        route::misses(&admitted, &directory).then_some(if is_first {
+            FIRST_LOOK
+        } else {
+            LOOK_AGAIN
+        })
+    };
+    if let (Some(limit), Some(discovery)) = (limit, &shared.discovery) {
         // boxed, so that not every request has room for it; what comes late is there next time
         let again = Box::pin(discovery.look_again());
-        let _late = corridor.sweeper.within(LOOK_AGAIN, again).await;
+        let _late = corridor.sweeper.within(limit, again).await;
     }
-    let routed = match route::resolve(admitted, &shared.known.now()).map_err(boxed)? {
-        Destination::Environment(routed) => routed,
-        Destination::Own(own) => {
+    let routed = match route::resolve(admitted, &shared.known.now()) {
+        Ok(Destination::Environment(routed)) => routed,
+        Ok(Destination::Own(own)) => {
             return Ok((own::answer(corridor, &own).await, "own"));
         }
+        Err(lost) => return Err(nowhere(shared, lost)),
     };
     let (kind, entry) = (routed.kind(), Arc::clone(routed.entry()));
     let replied = match kind {
@@ -186,8 +195,21 @@ async fn walk(
     }
 }
 
+/// Why a request leads nowhere. Where nothing is known because AWS did not tell, that is why.
+fn nowhere(shared: &Shared, lost: RouteError) -> Refused {
+    let is_unknown = matches!(lost, RouteError::UnknownEnvironment { .. });
+    let search = shared.discovery.as_ref().filter(|_| is_unknown);
+    match search.and_then(|search| search.fault()) {
+        Some(fault) => boxed(fault),
+        None => boxed(lost),
+    }
+}
+
 /// A request for an environment that is not known waits so long for AWS's list.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
+/// While there is nothing else to serve, there is more reason to wait: the AWS chain may take ten
+/// seconds to find that there are no credentials.
+const FIRST_LOOK: Duration = Duration::from_secs(15);
 
 fn boxed(fault: impl Fault + 'static) -> Refused {
     Box::new(fault)

@@ -36,7 +36,9 @@ pub struct Door {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct BindError {
-    address: String,
+    address: Address,
+    /// The table of the configuration that says so.
+    pub table: String,
     source: io::Error,
 }
 
@@ -45,11 +47,26 @@ impl BindError {
     pub fn kind(&self) -> io::ErrorKind {
         self.source.kind()
     }
+
+    /// Where, unless it is a socket file.
+    pub fn tcp(&self) -> Option<SocketAddr> {
+        match &self.address {
+            Address::Tcp(address) => Some(*address),
+            Address::Unix(..) => None,
+        }
+    }
 }
 
 impl fmt::Display for BindError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cannot listen on {}", self.address)
+        let shown = match &self.address {
+            Address::Tcp(address) => address.to_string(),
+            Address::Unix(path, _) => path.display().to_string(),
+        };
+        match self.kind() {
+            io::ErrorKind::AddrInUse => write!(f, "{shown} is in use"),
+            _ => write!(f, "cannot listen on {shown}"),
+        }
     }
 }
 
@@ -82,14 +99,14 @@ pub(super) enum Socket {
 impl Door {
     /// Opens the door with `count` sockets. Must run inside a tokio runtime.
     pub fn bind(&self, count: usize) -> Result<Bound, BindError> {
-        let failed = |address: &dyn fmt::Display, source| BindError {
-            address: address.to_string(),
+        let failed = |source| BindError {
+            address: self.address.clone(),
+            table: self.entrance.name.clone(),
             source,
         };
         match &self.address {
             Address::Tcp(address) => {
-                let (address, sockets) =
-                    bind_tcp(*address, count).map_err(|error| failed(address, error))?;
+                let (address, sockets) = bind_tcp(*address, count).map_err(failed)?;
                 Ok(Bound {
                     address: Address::Tcp(address),
                     entrance: self.entrance.clone(),
@@ -99,8 +116,7 @@ impl Door {
                 })
             }
             Address::Unix(path, mode) => {
-                let (sockets, file) = bind_unix(path, *mode, count)
-                    .map_err(|error| failed(&path.display(), error))?;
+                let (sockets, file) = bind_unix(path, *mode, count).map_err(failed)?;
                 Ok(Bound {
                     address: self.address.clone(),
                     entrance: self.entrance.clone(),

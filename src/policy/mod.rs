@@ -21,6 +21,7 @@ mod questions;
 mod refusal;
 mod release;
 mod repeatable;
+mod rulebook;
 mod signature;
 mod table;
 #[cfg(test)]
@@ -36,5 +37,6 @@ pub use passage::{Passage, may_leave, pass};
 pub use permitted::{Permitted, permit};
 pub use refusal::{Closed, Refusal};
 pub use release::{Match, Release, release_for};
+pub use rulebook::Rulebook;
 pub use signature::{Argument, Signature, Takes, signatures};
 pub use table::command_names;

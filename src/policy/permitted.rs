@@ -1,8 +1,8 @@
 //! The value that the policy makes: a routed request with the command that may be sent for it.
 
 use super::repeatable::repeatable;
-use super::{Command, Refusal, Rules, Whose, judge, output_form};
-use crate::names::{AirflowVersion, Caller, Entry, ListenerRules, RequestId, debug_only};
+use super::{Command, Refusal, Rulebook, output_form};
+use crate::names::{AirflowVersion, Caller, Entry, RequestId, debug_only};
 use crate::route::Routed;
 use bytes::Bytes;
 use http::HeaderMap;
@@ -82,18 +82,11 @@ pub fn permit(
     version: AirflowVersion,
 ) -> Result<Permitted, Refusal> {
     let (admitted, entry) = routed.into_parts();
-    let environment = &entry.environment;
-    let rules = Rules {
-        whose: Whose::Environment,
-        policy: environment.policy,
-        allow: &environment.allow,
-        deny: &environment.deny,
+    let rules = Rulebook {
+        environment: &entry.environment,
+        listener: admitted.caller().entrance.rules.as_ref(),
     };
-    let mut permit = judge(command, version, &rules)?;
-    if let Some(own) = &admitted.caller().entrance.rules {
-        judge(command, version, &listener_rules(own))
-            .map_err(|refusal| refusal.at_listener(&own.table))?;
-    }
+    let mut permit = rules.judge(command, version)?;
     let may_repeat = repeatable(
         admitted.headers(),
         permit.name(),
@@ -112,13 +105,4 @@ pub fn permit(
         headers: admitted.into_headers(),
         entry,
     })))
-}
-
-fn listener_rules(own: &ListenerRules) -> Rules<'_> {
-    Rules {
-        whose: Whose::Listener(&own.table),
-        policy: own.policy,
-        allow: &own.allow,
-        deny: &own.deny,
-    }
 }

@@ -171,10 +171,15 @@ impl Fault for RouteError {
     }
 }
 
-/// Whether the request names an environment that is not known, so that it may be worth while
-/// to look for more.
+/// Whether the request is for an environment that is not known, so that it may be worth while
+/// to look for more. One that names none misses only while there is none at all.
 pub fn misses(admitted: &Admitted, directory: &Directory) -> bool {
-    named(admitted).is_some_and(|name| directory.find(name).is_none())
+    match named(admitted) {
+        Some(name) => directory.find(name).is_none(),
+        None => {
+            directory.entries().is_empty() && matches!(own::asked(admitted, false), Ok(None))
+        }
+    }
 }
 
 fn named(admitted: &Admitted) -> Option<&str> {

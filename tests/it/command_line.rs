@@ -1,6 +1,7 @@
 //! The program as people and scripts meet it: help, exit codes, what goes to which stream.
 
 use crate::program::{Running, command, end, run};
+use crate::support::{Authority, Harness};
 use crate::tree;
 use mwaa_gateway::emulator::{CertificateForm, ControlFault, Emulator, Settings};
 use std::net::TcpListener;
@@ -16,9 +17,11 @@ const COMMANDS: &[&str] = &[
     "demo",
     "emulator",
     "environments",
+    "explain",
     "man",
     "open",
     "serve",
+    "status",
     "wait",
 ];
 
@@ -49,6 +52,28 @@ async fn help_is_as_reviewed() {
             overview.contains(&format!("\n  {command}")),
             "{command} is not listed"
         );
+    }
+}
+
+/// The short help is for a glance: no logging, and each option says what it does for this command.
+#[tokio::test]
+async fn the_short_help_says_what_an_option_does_there() {
+    for (command, has, has_not) in [
+        ("serve", "Serve only this environment", "log-format"),
+        ("check", "nothing listens there", "log-format"),
+        ("environments", "which the URLs are made of", "management"),
+        ("airflow", "Where the gateway listens", "log-format"),
+        ("open", "for the URL while none runs", "region"),
+        ("explain", "Judge by this environment's rules", "listen"),
+        ("status", "The management address of the gateway", "listen"),
+    ] {
+        let help = run(&[command, "-h"]).await.stdout;
+        let words: Vec<_> = help.split_whitespace().collect();
+        let help = words.join(" ");
+        assert!(help.contains(has), "{command}: {help}");
+        let option = format!("--{has_not}");
+        assert!(!help.contains(&option), "{command}: {help}");
+        assert!(help.contains("Example: "), "{command}: {help}");
     }
 }
 
@@ -110,11 +135,126 @@ async fn a_port_in_use_is_named() {
         ])
         .await;
         assert_eq!(ended.code, Some(1), "{}", ended.stderr);
-        for text in [&address, "cannot listen on", "in use", flag] {
+        let begin = format!("error: {address}");
+        assert!(ended.stderr.starts_with(&begin), "{}", ended.stderr);
+        for text in ["is in use", "another program listens there", flag] {
             assert!(ended.stderr.contains(text), "{text}: {}", ended.stderr);
         }
         assert_eq!(ended.stdout, "");
     }
+}
+
+/// Who starts a second gateway mostly wants the first one.
+#[tokio::test]
+async fn a_gateway_at_the_port_is_recognised() {
+    let harness = Harness::new().await;
+    let (listener, management) = (harness.address(), harness.management());
+    let free = "127.0.0.1:0".parse().unwrap();
+    for (listen, manage) in [(listener, free), (free, management)] {
+        let ended = run(&[
+            "serve",
+            "--environment=x",
+            &format!("--listen={listen}"),
+            &format!("--management={manage}"),
+        ])
+        .await;
+        assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+        for text in [
+            "is in use",
+            "a gateway runs there already",
+            "mwaa-gateway status",
+        ] {
+            assert!(ended.stderr.contains(text), "{text}: {}", ended.stderr);
+        }
+    }
+    // a listener of its own has no flag
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("c.toml");
+    let text = format!(
+        "[listener]\naddress = \"127.0.0.1:0\"\n[listeners.agents]\naddress = \"{listener}\"\n\
+         [management]\naddress = \"127.0.0.1:0\"\n[environments.x]\n"
+    );
+    std::fs::write(&file, text).unwrap();
+    let ended = run(&["serve", "--config", file.to_str().unwrap()]).await;
+    assert!(
+        ended.stderr.contains("in [listeners.agents]"),
+        "{}",
+        ended.stderr
+    );
+    assert!(!ended.stderr.contains("--listen"), "{}", ended.stderr);
+}
+
+/// The variable is for single commands, in the start file of a shell.
+#[tokio::test]
+async fn the_variable_does_not_choose_what_is_served() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("c.toml");
+    let text = "[listener]\naddress = \"127.0.0.1:0\"\n[management]\naddress = \"127.0.0.1:0\"\n\
+                [aws]\nendpoint_url = \"http://127.0.0.1:1\"\nregion = \"eu-west-1\"\n\
+                [environments.one]\n[environments.two]\n";
+    std::fs::write(&file, text).unwrap();
+    let config = format!("--config={}", file.display());
+    let chosen = |arguments: &[&str]| {
+        let mut command = command(arguments);
+        command.arg(&config).env("MWAA_GATEWAY_ENVIRONMENT", "two");
+        command
+    };
+    let told = "MWAA_GATEWAY_ENVIRONMENT chooses the environment of single commands, and not what \
+                is served: to serve only that one, use --environment two";
+    let mut gateway = Running::start(chosen(&["serve"]));
+    let management = gateway.told("management on http://").await;
+    gateway.told(&format!("warning: {told}")).await;
+    let status = run(&["status", "-o", "json", "--management", &management]).await;
+    let status: serde_json::Value = serde_json::from_str(&status.stdout).unwrap();
+    assert_eq!(
+        status["environments"].as_array().unwrap().len(),
+        2,
+        "{status}"
+    );
+    gateway.stop().await;
+
+    let checked = end(chosen(&["check", "--offline"])).await;
+    let line = format!("warn  configuration: {told}\n");
+    assert!(checked.stdout.contains(&line), "{}", checked.stdout);
+    let named = end(chosen(&["check", "--offline", "--environment=one"])).await;
+    assert!(!named.stdout.contains("warn"), "{}", named.stdout);
+    let opened = end(chosen(&["open", "--print", "/home"])).await;
+    assert!(
+        opened.stdout.starts_with("http://two.localhost:"),
+        "{opened:?}"
+    );
+    let explained = end(chosen(&["explain", "version"])).await;
+    assert!(
+        explained.stderr.contains("the rules of two"),
+        "{explained:?}"
+    );
+}
+
+/// `-q` leaves stdout, errors and exit codes as they are.
+#[tokio::test]
+async fn quiet_is_about_talk_only() {
+    let none = "--management=127.0.0.1:1";
+    let ended = run(&["-q", "open", "--print", none, "--config=/dev/null"]).await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(
+        (ended.stdout.as_str(), ended.stderr.as_str()),
+        ("http://localhost:8080/-/\n", "")
+    );
+    let ended = run(&["commands", "--quiet", "--airflow-version=3.9.0"]).await;
+    assert_eq!(
+        (ended.code, ended.stderr.as_str()),
+        (Some(0), ""),
+        "{ended:?}"
+    );
+    let ended = run(&["status", "-q", none]).await;
+    assert_eq!(ended.code, Some(69), "{ended:?}");
+    assert!(
+        ended
+            .stderr
+            .starts_with("error: no gateway answers at 127.0.0.1:1"),
+        "{ended:?}"
+    );
+    assert!(ended.stderr.contains("hint: "), "{ended:?}");
 }
 
 /// Exit code 78: nothing to serve, or a configuration that is wrong.
@@ -166,6 +306,63 @@ async fn check_tells_every_problem_at_once() {
         let said = ended.stderr.replace(&format!("{}/", folder.display()), "");
         let wanted = tree::read(&fixture.replace(".toml", ".expected"));
         assert_eq!(said.trim_end(), wanted.trim_end(), "{fixture}");
+        let json = [
+            "check",
+            "--offline",
+            "--output=json",
+            "--config",
+            file.to_str().unwrap(),
+        ];
+        let ended = run(&json).await;
+        assert_eq!(
+            (ended.code, ended.stderr.as_str()),
+            (Some(78), ""),
+            "{fixture}"
+        );
+        let findings: Vec<serde_json::Value> = serde_json::from_str(&ended.stdout).unwrap();
+        let hints = wanted.matches("\n  hint: ").count();
+        assert_eq!(findings.len(), wanted.lines().count() - hints, "{fixture}");
+        let hinted = findings
+            .iter()
+            .filter(|finding| finding["hint"].is_string());
+        assert_eq!(hinted.count(), hints, "{fixture}");
+    }
+}
+
+/// No shell stands between a variable, or a value after `=`, and the program.
+#[tokio::test]
+async fn paths_may_begin_at_the_home_folder() {
+    let home = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(home.path().join(name), text).unwrap();
+    write("ca.pem", &Authority::new().pem());
+    write(
+        "c.toml",
+        "[listener]\naddress = \"unix:~/g.sock\"\n[environments.a]\nca_file = \"~/ca.pem\"\n",
+    );
+    let check = |arguments: &[&str], name: &str, value: &str| {
+        let mut command = command(&["check", "--offline"]);
+        command
+            .args(arguments)
+            .env("HOME", home.path())
+            .env(name, value);
+        end(command)
+    };
+    let file = home.path().join("c.toml");
+    for ended in [
+        check(&["--config=~/c.toml"], "TERM", "dumb").await,
+        check(&[], "MWAA_GATEWAY_CONFIG", "~/c.toml").await,
+    ] {
+        let told = format!("ok    configuration: {}\n", file.display());
+        assert_eq!(
+            (ended.code, ended.stdout.as_str()),
+            (Some(0), told.as_str()),
+            "{ended:?}"
+        );
+    }
+    for flag in ["--config=~you/c.toml", "--listen=unix:~you/g.sock"] {
+        let ended = check(&[flag], "TERM", "dumb").await;
+        assert_ne!(ended.code, Some(0), "{ended:?}");
+        assert!(ended.stderr.contains("of a user by name"), "{ended:?}");
     }
 }
 
@@ -286,6 +483,26 @@ async fn check_says_what_fails() {
         ended.stdout
     );
 
+    let mut anonymous = stand.command("check", &["-o", "json"]);
+    anonymous
+        .env_remove("AWS_ACCESS_KEY_ID")
+        .env_remove("AWS_SECRET_ACCESS_KEY");
+    let ended = end(anonymous).await;
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(69), ""));
+    let findings: Vec<serde_json::Value> = serde_json::from_str(&ended.stdout).unwrap();
+    let failed = findings
+        .iter()
+        .find(|finding| finding["level"] == "fail")
+        .unwrap();
+    assert_eq!(failed["code"], "aws.credentials", "{failed}");
+    for text in ["subject", "text", "hint"] {
+        assert!(
+            !failed[text].as_str().unwrap().is_empty(),
+            "{text}: {failed}"
+        );
+    }
+    assert_eq!(findings[0]["level"], "ok");
+
     let mut anonymous = stand.command("check", &[]);
     anonymous
         .env_remove("AWS_ACCESS_KEY_ID")
@@ -336,6 +553,23 @@ async fn completions_and_the_manual_are_generated() {
         assert!(page.stdout.contains(command), "{command}");
     }
     assert!(page.stdout.contains(".TH mwaa"), "it is roff");
+    let folder = tempfile::tempdir().unwrap();
+    let pages = folder.path().join("pages");
+    let ended = run(&["man", "--dir", pages.to_str().unwrap()]).await;
+    assert_eq!(
+        (ended.code, ended.stdout.as_str()),
+        (Some(0), ""),
+        "{ended:?}"
+    );
+    for command in COMMANDS {
+        let name = ["mwaa-gateway", command].join("-");
+        let page =
+            std::fs::read_to_string(pages.join(format!("{}.1", name.trim_end_matches('-'))));
+        assert!(
+            page.unwrap().contains("Example: ") || command.is_empty(),
+            "{command}"
+        );
+    }
 }
 
 /// As with `| head`: the reader goes away, and that is no error.
@@ -376,7 +610,14 @@ async fn colour_can_be_switched_off() {
             assert!(ended.stderr.contains("error"), "{}", ended.stderr);
         }
     }
+    for (no_color, coloured) in [("", true), ("1", false)] {
+        let mut command = command(&["check", "--offline", "--environment=x"]);
+        command.env("CLICOLOR_FORCE", "1").env("NO_COLOR", no_color);
+        let told = end(command).await.stdout;
+        assert_eq!(told.contains("\u{1b}[32mok"), coloured, "{told:?}");
+    }
     for stream in [
+        run(&["check", "--offline", "--environment=x"]).await.stdout,
         run(&["serve", "--config=/nonexistent.toml"]).await.stderr,
         run(&["commands"]).await.stdout,
     ] {

@@ -159,3 +159,80 @@ async fn a_line_can_be_tried_without_sending_it() {
         ]
     );
 }
+
+const RULES: &str = "[listener]\ndeny = [\"dags pause\"]\n\
+    [listeners.agents]\naddress = \"127.0.0.1:1\"\nenvironment = \"prod\"\npolicy = \"read-only\"\n\
+    [environments.prod]\nairflow_version = \"2.10.3\"\npolicy = \"operator\"\nallow = [\"pools set\"]\n\
+    deny = [\"dags backfill\"]\ndefault = true\n\
+    [environments.new]\nairflow_version = \"3.0.6\"\n";
+
+/// `explain` and `commands` judge as a gateway with this configuration would.
+#[tokio::test]
+async fn the_rules_are_those_of_the_configuration() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("c.toml");
+    std::fs::write(&file, RULES).unwrap();
+    let config = format!("--config={}", file.display());
+    for (options, line, code, told) in [
+        (&[][..], "dags list", 0, "passes   dags list\n"),
+        (&[], "pools set a 1 b", 0, "passes   pools set a 1 b\n"),
+        (&[], "variables set a b", 1, "policy \"operator\""),
+        (&[], "dags backfill x", 1, "deny list"),
+        (&[], "dags pause x", 1, "the deny list of [listener]"),
+        (
+            &[],
+            "dags trigger x",
+            0,
+            "but refused at listeners.agents: policy.forbidden_command",
+        ),
+        (
+            &["-e", "new"],
+            "variables set a b",
+            0,
+            "passes   variables set a b\n",
+        ),
+        (&["-e", "new"], "dags backfill x", 1, "Airflow 3.0.6"),
+        (
+            &["-e", "new", "--airflow-version", "2.10.3"],
+            "dags backfill x",
+            0,
+            "passes",
+        ),
+    ] {
+        let arguments = [&["explain", &config][..], options, &[line]].concat();
+        let ended = run(&arguments).await;
+        assert_eq!(ended.code, Some(code), "{arguments:?}: {ended:?}");
+        assert!(ended.stdout.contains(told), "{arguments:?}: {ended:?}");
+        assert!(
+            ended.stderr.starts_with("note: judged by the rules of "),
+            "{ended:?}"
+        );
+        // the alias says the same
+        let arguments = [&["commands", &config][..], options, &["--try", line]].concat();
+        assert_eq!(run(&arguments).await.stdout, ended.stdout, "{arguments:?}");
+    }
+    let json = run(&["explain", &config, "-qo", "json", "dags trigger x"]).await;
+    let told: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!(told["refused_at"][0]["listener"], "listeners.agents");
+    let table = run(&["commands", &config, "-q"]).await;
+    for (command, verdict) in [
+        ("dags list", "passes"),
+        ("dags pause", "refused"),
+        ("pools set", "passes"),
+        ("variables set", "refused"),
+    ] {
+        let line = format!("{command:39} {verdict}");
+        assert!(
+            table.stdout.lines().any(|told| told.starts_with(&line)),
+            "{line}\n{}",
+            table.stdout
+        );
+    }
+    std::fs::write(&file, "[listener]\npolcy = 1\n").unwrap();
+    let ended = run(&["explain", &config, "version"]).await;
+    assert_eq!(
+        (ended.code, ended.stdout.as_str()),
+        (Some(78), ""),
+        "{ended:?}"
+    );
+}

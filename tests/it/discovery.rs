@@ -69,7 +69,7 @@ async fn every_environment_is_found_and_trouble_is_told_until_then() {
         "{told}"
     );
     let early = ask(listener, version).await;
-    assert_eq!(early.fault(), Some("route.unknown_environment"), "{early}");
+    assert_eq!(early.fault(), Some("aws.denied"), "{early}");
 
     emulator.script().describe_fault.off();
     let lines = soon("every environment to be ready", async {

@@ -1,5 +1,6 @@
 //! What AWS says of an environment: kept, shown, and told when its web server is out of reach.
 
+use crate::program::run;
 use crate::support::Harness;
 use mwaa_gateway::emulator::{Seed, Settings};
 use std::net::TcpListener;
@@ -95,4 +96,59 @@ async fn a_status_that_can_t_be_asked_takes_nothing_away() {
     let reply = harness.command("version").await;
     assert_eq!(reply.fault(), Some("upstream.unreachable"), "{reply}");
     assert!(!reply.complaint().contains("AWS says"), "{reply}");
+}
+
+/// The command shows people what the gateway says, and passes it on to programs.
+#[tokio::test]
+async fn the_command_shows_the_status() {
+    let harness = Harness::new().await;
+    assert_eq!(harness.command("version").await.status, 200);
+    let refused = harness.command("users list").await;
+    assert_eq!(refused.fault(), Some("policy.unsupported_command"));
+    let management = format!("--management={}", harness.management());
+    let table = run(&["status", &management]).await;
+    assert_eq!((table.code, table.stderr.as_str()), (Some(0), ""));
+    for text in [
+        &format!(" at http://localhost:{}\n", harness.address().port()),
+        "\nENVIRONMENT  AIRFLOW  STATUS ",
+        "\ndemo         2.10.3   AVAILABLE  yes    ",
+        "0 running, 0 waiting",
+        "policy.unsupported_command",
+    ] {
+        assert!(table.stdout.contains(text), "{text:?}\n{}", table.stdout);
+    }
+    let json = run(&["status", "--output", "json", &management]).await;
+    let told: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+    let status = harness.manage("/status").await.json();
+    assert_eq!(told["environments"][0]["local"], "demo");
+    let keys = |value: &serde_json::Value| -> Vec<_> {
+        value.as_object().unwrap().keys().cloned().collect()
+    };
+    assert_eq!(keys(&told), keys(&status));
+}
+
+#[tokio::test]
+async fn where_no_gateway_runs_the_command_says_where_it_looked() {
+    let harness = Harness::new().await;
+    // a listener is a gateway too, but not the place to ask
+    for (address, said) in [
+        (
+            "127.0.0.1:1".to_owned(),
+            "no gateway answers at 127.0.0.1:1",
+        ),
+        (
+            harness.address().to_string(),
+            "is not a gateway's management address",
+        ),
+    ] {
+        let ended = run(&["status", "--management", &address]).await;
+        assert_eq!(
+            (ended.code, ended.stdout.as_str()),
+            (Some(69), ""),
+            "{ended:?}"
+        );
+        for text in [said, "mwaa-gateway serve", "--management"] {
+            assert!(ended.stderr.contains(text), "{text}: {ended:?}");
+        }
+    }
 }

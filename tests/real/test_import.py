@@ -38,10 +38,20 @@ CONNECTIONS = {
     "by_dejson": {"conn_type": "x", "extra_dejson": {"a": 1}},
 }
 
+POOLS = {
+    "plain": {"slots": 3, "description": "what it is for"},
+    "-dash": {"slots": 0, "description": "-d 'q' \"é\""},
+    "deferred": {"slots": -1, "description": "", "include_deferred": True},
+}
+
+CONTENTS = {"variables": VARIABLES, "connections": CONNECTIONS, "pools": POOLS}
+
 ROWS = {
     "variables": "select key, val, description from variable order by key",
     "connections": "select conn_id, conn_type, description, host, schema, login, password, port,"
                    " extra from connection order by conn_id",
+    "pools": "select pool, slots, description, include_deferred from slot_pool"
+             " where pool != 'default_pool' order by pool",
 }
 
 
@@ -65,7 +75,7 @@ def ours(airflows, name, folder, *words):
 @pytest.mark.parametrize("kind", ROWS)
 def test_the_database_is_as_after_airflow_s_own_import(airflows, name, kind, tmp_path):
     airflow = airflows.warm[name]
-    content = {"variables": VARIABLES, "connections": CONNECTIONS}[kind]
+    content = CONTENTS[kind]
     file = tmp_path / f"{kind}.json"
     file.write_text(json.dumps(content))
     airflow.restore()
@@ -79,8 +89,9 @@ def test_the_database_is_as_after_airflow_s_own_import(airflows, name, kind, tmp
     assert done.returncode == 0, done
     assert done.stdout == f"{len(content)} of {len(content)} {kind} imported\n"
     assert rows(airflow, kind) == wanted
-    # what is there stays, or not, as Airflow's own options say
+    # what is there stays, or not, as Airflow's own options say; pools are set again
     option = ["-a", "skip"] if kind == "variables" else []
     again = ours(airflows, name, tmp_path, kind, "import", str(file), *option)
-    assert (again.returncode, again.stdout) == (0, f"0 of {len(content)} {kind} imported\n")
+    count = len(content) if kind == "pools" else 0
+    assert (again.returncode, again.stdout) == (0, f"{count} of {len(content)} {kind} imported\n")
     assert rows(airflow, kind) == wanted

@@ -154,7 +154,7 @@ pub(super) fn lost(lost: &Lost, terminal: &Terminal) -> Exit {
 
 /// A signal came before there was any connection.
 pub(super) fn early(signal: u8, terminal: &Terminal) -> Exit {
-    terminal.say("interrupted: nothing was sent");
+    terminal.tell("interrupted: nothing was sent");
     Exit::Signal(signal)
 }
 
@@ -172,18 +172,18 @@ pub(super) fn left(
     let request = request.map_or_else(String::new, |id| format!(" (request {id})"));
     match left.sent {
         Some(false) => {
-            terminal.say(format_args!(
+            terminal.tell(format_args!(
                 "interrupted: nothing was sent: {name} had not begun"
             ));
         }
         Some(true) => {
-            terminal.say(format_args!("interrupted: {name} goes on{place}{request}"));
+            terminal.tell(format_args!("interrupted: {name} goes on{place}{request}"));
             terminal.say(RUNS_ON);
             terminal.say(slot(client));
             look(command, terminal);
         }
         None => {
-            terminal.say(format_args!(
+            terminal.tell(format_args!(
                 "interrupted: {name} may have been sent{place}{request}"
             ));
             terminal.say("If it was, MWAA runs it to its end.");

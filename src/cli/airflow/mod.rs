@@ -24,7 +24,7 @@ pub(super) struct Options {
     #[command(flatten)]
     target: Target,
     /// Print the result as JSON, instead of the command's own stdout and stderr
-    #[arg(long, value_enum)]
+    #[arg(short, long, value_enum)]
     output: Option<Output>,
     /// Let a `dags trigger` with a --run-id be written once more if its outcome is unknown
     #[arg(long)]

@@ -1,44 +1,44 @@
 //! Which environment, and where the gateway is: the options that commands for a gateway share.
 
 use super::super::Exit;
-use super::super::inputs::Inputs;
+use super::super::inputs::{Flag, Inputs, Purpose};
 use super::super::terminal::Terminal;
 use crate::config::Config;
-use clap::{ArgMatches, Args, FromArgMatches};
+use clap::Args;
 
 /// The options of a command that runs through a gateway: those of `serve`, but one environment.
-#[derive(Debug)]
+#[derive(Debug, Args)]
 pub(in crate::cli) struct Target {
-    inputs: Inputs,
+    #[command(flatten)]
+    inputs: Inputs<ToRun>,
 }
 
-impl Args for Target {
-    fn augment_args(command: clap::Command) -> clap::Command {
-        one_environment(Inputs::augment_args(command))
-    }
+#[derive(Debug)]
+struct ToRun;
 
-    fn augment_args_for_update(command: clap::Command) -> clap::Command {
-        one_environment(Inputs::augment_args_for_update(command))
-    }
-}
-
-fn one_environment(command: clap::Command) -> clap::Command {
-    command.mut_arg("environment", |argument| {
-        argument
-            .short('e')
-            .value_name("ENV")
-            .help("The environment, by its local name or MWAA's; without it the default one")
-    })
-}
-
-impl FromArgMatches for Target {
-    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        Inputs::from_arg_matches(matches).map(|inputs| Self { inputs })
-    }
-
-    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
-        self.inputs.update_from_arg_matches(matches)
-    }
+impl Purpose for ToRun {
+    const FLAGS: &'static [(Flag, &'static str)] = &[
+        (
+            Flag::Environment,
+            "The environment, by its local name or MWAA's; without it the default one",
+        ),
+        (
+            Flag::Region,
+            "The AWS region, where no gateway runs and the file names none",
+        ),
+        (
+            Flag::Profile,
+            "The AWS profile, where no gateway runs and the file names none",
+        ),
+        (
+            Flag::Listen,
+            "Where the gateway listens: IP:port or unix:/path",
+        ),
+        (
+            Flag::Management,
+            "The gateway's management address, which knows MWAA's names of environments",
+        ),
+    ];
 }
 
 /// What a [`Client`](super::Client) is made of.
@@ -53,8 +53,7 @@ impl Target {
     /// Reads the configuration, or tells all that is wrong with it.
     pub(in crate::cli) fn prepare(&self, terminal: &Terminal) -> Result<Prepared, Exit> {
         let config = self.inputs.load(terminal)?;
-        // the configuration has turned the name into a local one; a variable may name several,
-        // for `serve`, and then no single one is meant
+        // the configuration has turned the name into a local one
         let (asked, label) = match (
             self.inputs.environments().as_slice(),
             config.environments.as_slice(),

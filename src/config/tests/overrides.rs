@@ -88,3 +88,27 @@ fn named_environments_are_chosen_or_made() {
         assert!(said.contains(reason), "{said}");
     }
 }
+
+/// What is not served needs no listener; a wrong name stays one.
+#[test]
+fn listeners_of_other_environments_go_with_them() {
+    let text = "[listeners.one]\naddress = \"127.0.0.1:1\"\nenvironment = \"a\"\n\
+                [listeners.two]\naddress = \"127.0.0.1:2\"\nenvironment = \"b\"\n\
+                [listeners.all]\naddress = \"127.0.0.1:3\"\n[environments.a]\n[environments.b]\n";
+    let overrides = Overrides {
+        environments: vec![Given::new("--environment", "b")],
+        ..Overrides::default()
+    };
+    let config = read(text.as_bytes(), &overrides).expect("config");
+    let names: Vec<_> = config
+        .listeners
+        .iter()
+        .map(|own| own.name.as_str())
+        .collect();
+    assert_eq!(names, ["two", "all"]);
+    let text = text.replace("environment = \"a\"", "environment = \"c\"");
+    let said = read(text.as_bytes(), &overrides)
+        .expect_err("a problem")
+        .to_string();
+    assert!(said.contains("\"c\" is no environment"), "{said}");
+}

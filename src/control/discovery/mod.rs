@@ -137,6 +137,11 @@ impl Discovery {
         self.state().trouble()
     }
 
+    /// Why there is nothing at all to serve, where AWS or the credentials for it are to blame.
+    pub fn fault(&self) -> Option<AwsError> {
+        self.state().fault()
+    }
+
     /// How each place answered last, in the order of the configuration.
     pub fn places(&self) -> Vec<PlaceState> {
         self.state().places()

@@ -1,7 +1,7 @@
 //! What is known of each place, and the directory that is made of all of them.
 
 use super::{Found, PlaceState, environments, explain};
-use crate::control::AwsError;
+use crate::control::{AwsError, AwsErrorKind};
 use crate::names::{Directory, Entry, EntryId, EnvName, Environment, Known};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -24,6 +24,8 @@ struct Place {
     /// The last answer; a later failure leaves it alone.
     found: Option<Found>,
     trouble: Option<String>,
+    /// Why the last question was not answered.
+    failed: Option<AwsError>,
 }
 
 /// What makes an environment the same one when it is found again.
@@ -57,6 +59,7 @@ impl State {
             template,
             found: None,
             trouble: Some("AWS is being asked for the environments".to_owned()),
+            failed: None,
         });
         Self {
             places: places.collect(),
@@ -95,12 +98,14 @@ impl State {
                         .to_owned()
                 });
                 place.found = Some(found);
+                place.failed = None;
             }
             Err(error) => {
                 let trouble = explain(&error);
                 let shown = place.shown();
                 tracing::warn!(place = shown, %trouble, "environments can't be asked for");
                 place.trouble = Some(trouble);
+                place.failed = Some(error);
             }
         }
     }
@@ -170,6 +175,24 @@ impl State {
         });
         let troubles: Vec<_> = troubles.collect();
         (!troubles.is_empty()).then(|| troubles.join("; "))
+    }
+
+    /// Why nothing can be served, if that is AWS's doing.
+    pub(super) fn fault(&self) -> Option<AwsError> {
+        if !self.known.now().entries().is_empty() {
+            return None;
+        }
+        let failed = self.places.iter().find_map(|place| place.failed.clone());
+        failed.or_else(|| {
+            let open = self.places.iter().any(|place| place.found.is_none());
+            open.then(|| {
+                AwsError::new(
+                    AwsErrorKind::Unavailable,
+                    "AWS has not answered yet which environments there are",
+                    "wait a moment and try again",
+                )
+            })
+        })
     }
 
     pub(super) fn places(&self) -> Vec<PlaceState> {

@@ -1,7 +1,7 @@
 //! The exit codes, as the README's table tells them.
 
 use super::{Stand, nobody, printed, through};
-use crate::program::{end, run};
+use crate::program::{Running, command, end, run};
 use crate::support::Harness;
 use mwaa_gateway::emulator::{ControlFault, Settings, WebFault};
 
@@ -88,6 +88,45 @@ async fn what_can_t_be_reached_is_69() {
     assert_eq!(ended.code, Some(69), "{ended:?}");
     assert!(ended.stderr.contains("upstream.unavailable"), "{ended:?}");
     assert!(ended.stderr.contains("hint: wait a moment"), "{ended:?}");
+}
+
+/// Without credentials it is all the same whether an environment is named, or is to be found
+/// first, and whether a gateway runs.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_credentials_are_69_by_every_way() {
+    let folder = tempfile::tempdir().unwrap();
+    let aws = "[aws]\nregion = \"eu-west-1\"\nendpoint_url = \"http://127.0.0.1:1\"\n";
+    let write = |name: &str, extra: &str| {
+        let file = folder.path().join(name);
+        std::fs::write(&file, format!("{aws}{extra}")).unwrap();
+        format!("--config={}", file.display())
+    };
+    let alone = write("alone.toml", &nobody());
+    let any =
+        "[listener]\naddress = \"127.0.0.1:0\"\n[management]\naddress = \"127.0.0.1:0\"\n";
+    let mut gateway = Running::start(command(&["serve", &write("any.toml", any)]));
+    let listen = gateway.told("listening on http://").await;
+    let management = gateway.told("management on http://").await;
+    for through in [false, true] {
+        for named in [&[][..], &["-e", "prod"]] {
+            let mut airflow = command(&["airflow", &alone]);
+            airflow.args(named).args(["--", "version"]);
+            if through {
+                airflow
+                    .env("MWAA_GATEWAY_LISTEN", &listen)
+                    .env("MWAA_GATEWAY_MANAGEMENT", &management);
+            }
+            let ended = end(airflow).await;
+            assert_eq!(ended.code, Some(69), "{named:?} {through}: {ended:?}");
+            for text in ["aws.credentials", "hint: "] {
+                assert!(
+                    ended.stderr.contains(text),
+                    "{named:?} {through}: {ended:?}"
+                );
+            }
+        }
+    }
+    gateway.stop().await;
 }
 
 /// Scripts take 69 for "try again", which could run the command a second time.

@@ -166,7 +166,7 @@ async fn existing(
 /// The questions before the first change were not answered.
 fn stopped_early(called: Called, caller: &Caller<'_>, terminal: &Terminal) -> Exit {
     caller.progress.clear();
-    terminal.say("nothing was imported");
+    terminal.tell("nothing was imported");
     match called {
         Called::Output(output) => {
             ending::output(&output, false, terminal);

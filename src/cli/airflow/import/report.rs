@@ -131,7 +131,7 @@ impl Report {
         for (list, what) in [(&self.failed, "failed"), (&self.unknown, "unknown")] {
             for (name, why) in list {
                 let (name, why) = (neutral(name), neutral(why));
-                terminal.say(format_args!("{what}: {name}: {why}"));
+                terminal.tell(format_args!("{what}: {name}: {why}"));
             }
         }
         for name in &self.skipped {
@@ -144,7 +144,7 @@ impl Report {
         }
         if self.overwrites && !(self.failed.is_empty() && self.unknown.is_empty()) {
             terminal
-                .say("a connection that failed may be gone: it is deleted before it is added");
+                .tell("a connection that failed may be gone: it is deleted before it is added");
         }
         if !self.is_complete() {
             terminal.say(
@@ -160,7 +160,7 @@ impl Report {
             Some(Called::Fault(problem)) => ending::fault(&problem, terminal),
             Some(Called::Lost(lost)) => ending::lost(&lost, terminal),
             Some(Called::Left(left)) => {
-                terminal.say("interrupted");
+                terminal.tell("interrupted");
                 Exit::Signal(left.signal)
             }
             Some(Called::Output(_) | Called::Odd(_)) | None if complete => Exit::Done,
@@ -208,18 +208,18 @@ fn is_no_answer(problem: &Problem) -> bool {
 pub(super) fn bad(bad: &[Bad], terminal: &Terminal) -> Exit {
     for Bad { name, why } in bad {
         let (name, why) = (neutral(name), neutral(why));
-        terminal.say(format_args!("can't be imported: {name}: {why}"));
+        terminal.tell(format_args!("can't be imported: {name}: {why}"));
     }
-    terminal.say("nothing was imported");
+    terminal.tell("nothing was imported");
     Exit::Failed
 }
 
 /// Tells of names that are there and must not be.
 pub(super) fn exist(names: &BTreeSet<String>, terminal: &Terminal) -> Exit {
     for name in names {
-        terminal.say(format_args!("exists already: {}", neutral(name)));
+        terminal.tell(format_args!("exists already: {}", neutral(name)));
     }
-    terminal.say("nothing was imported");
+    terminal.tell("nothing was imported");
     Exit::Failed
 }
 

@@ -7,7 +7,7 @@ use std::io::Read as _;
 use std::path::PathBuf;
 
 /// What is imported.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Connections,
     Pools,
@@ -26,11 +26,22 @@ impl Kind {
 }
 
 /// What becomes of names that are there already.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Existing {
     Fail,
     Overwrite,
     Skip,
+}
+
+impl Existing {
+    /// As Airflow's option writes it.
+    pub(super) const fn word(self) -> &'static str {
+        match self {
+            Self::Fail => "fail",
+            Self::Overwrite => "overwrite",
+            Self::Skip => "skip",
+        }
+    }
 }
 
 /// An import, as it was asked for.
@@ -140,7 +151,8 @@ impl Request {
         } else {
             std::fs::File::open(&self.file).and_then(bounded)
         };
-        read.map_err(|error| Unfit::Unreadable(self.file.clone(), error))
+        let bytes = read.map_err(|error| Unfit::Unreadable(self.file.clone(), error))?;
+        decoded(bytes).map_err(|what| Unfit::Content(what.to_owned()))
     }
 
     /// The names and values in the file's text, in their order.
@@ -167,14 +179,26 @@ impl Request {
 }
 
 /// Reads it whole, if it has an end.
-fn bounded(source: impl std::io::Read) -> std::io::Result<String> {
-    let mut text = String::new();
-    let read = source.take(LARGEST + 1).read_to_string(&mut text)?;
+fn bounded(source: impl std::io::Read) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let read = source.take(LARGEST + 1).read_to_end(&mut bytes)?;
     if u64::try_from(read).is_ok_and(|read| read <= LARGEST) {
-        Ok(text)
+        Ok(bytes)
     } else {
         Err(std::io::ErrorKind::FileTooLarge.into())
     }
+}
+
+/// The text, without the byte order mark that some editors write before it.
+fn decoded(mut bytes: Vec<u8>) -> Result<String, &'static str> {
+    if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
+        return Err("the file is UTF-16: save it as UTF-8, or run \
+                    `iconv -f UTF-16 -t UTF-8 FILE > NEW`");
+    }
+    if bytes.starts_with(b"\xef\xbb\xbf") {
+        bytes.drain(..3);
+    }
+    String::from_utf8(bytes).map_err(|_bytes| "the file is not UTF-8: save it as UTF-8")
 }
 
 /// Far more than can be set one name after the other, in bytes.
@@ -269,10 +293,21 @@ mod tests {
 
     #[test]
     fn a_file_without_end_is_refused() {
-        let text = bounded(&b"{}"[..]).unwrap();
-        assert_eq!(text, "{}");
+        let bytes = bounded(&b"{}"[..]).unwrap();
+        assert_eq!(bytes, b"{}");
         let error = bounded(std::io::repeat(b' ')).unwrap_err();
         assert_eq!(error.kind(), std::io::ErrorKind::FileTooLarge);
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_the_text() {
+        let read = |bytes: &[u8]| decoded(bytes.to_vec());
+        assert_eq!(read(b"\xef\xbb\xbf{}").as_deref(), Ok("{}"));
+        assert_eq!(read(b"{}").as_deref(), Ok("{}"));
+        for utf_16 in [&b"\xff\xfe{\0}\0"[..], b"\xfe\xff\0{\0}"] {
+            assert!(read(utf_16).unwrap_err().contains("iconv"));
+        }
+        assert!(read(b"{\xff}").unwrap_err().contains("not UTF-8"));
     }
 
     #[test]
