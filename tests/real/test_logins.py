@@ -1,7 +1,8 @@
-"""Clients that log in with a user name and password before anything else reach real Airflows
-through the gateway, which asks for neither."""
+"""Clients that log in with a user name and password before anything else, or send them with every
+request, reach real Airflows through the gateway, which asks for neither."""
 
 import json
+import re
 import subprocess
 
 import pytest
@@ -58,7 +59,7 @@ def test_astro_airflow_mcp(fleet, name, tmp_path):
     """An agent's server, with and without a password, at an address where everything passes and
     at one where nothing but reading does."""
     airflow = fleet.ready(name)
-    bin = LAB / "astro/bin"
+    bin = LAB / "mcp1/bin"
     calls = ["list_dags={}", 'get_dag_details={"dag_id": "lab_hello"}']
     running = {}
     for door, url in [("all", fleet.own_url(name)), ("reading", fleet.own_reading_url(name))]:
@@ -80,4 +81,43 @@ def test_astro_airflow_mcp(fleet, name, tmp_path):
             assert "403" in told["pause_dag"], told
     paused = "select is_paused from dag where dag_id = 'lab_hello'"
     assert airflow.query(paused) == [0]
+    was_told_to_nobody(fleet, airflow)
+
+
+def servers(airflow, url):
+    """The other MCP servers that know this Airflow: their programs, what each is told and the call
+    that lists its DAGs."""
+    api = f"v{airflow.major - 1}"
+    names = ["HOST", "USERNAME", "PASSWORD"]
+    login = [url, "anybody", PASSWORD]
+    apart = dict(zip([f"AIRFLOW_{name}" for name in names], login, strict=True))
+    found = [
+        (["mcp2", "airflow-dev-mcp"], apart | {"AIRFLOW_URL": url}, "list_dags={}"),
+        (["mcp2", "mcp-server-apache-airflow"], apart | {"AIRFLOW_API_VERSION": api}, "fetch_dags={}"),
+    ]
+    if airflow.major == 3:
+        told = {"AIRFLOW_BASE_URL": url, "AUTH_TOKEN": PASSWORD}
+        found.append((["mcp1", "airflow-mcp-server", "--static-tools"], told, "get_dags={}"))
+    if airflow.version == "3.3.2":  # its models are those of 3.3 and don't take what 3.0 says
+        told = dict(zip([f"AIRFLOW_MCP_{name}" for name in names], login, strict=True))
+        listing = 'airflow_list_dags={"instance": "default"}'
+        found.append((["mcp1", "apache-airflow-mcp-server"], told, listing))
+    return found
+
+
+@pytest.mark.parametrize("name", VERSIONS)
+def test_other_mcp_servers(fleet, name, tmp_path):
+    """Agents' servers that send credentials of every kind, where nothing but reading passes."""
+    airflow = fleet.ready(name)
+    running = {}
+    for (lab, program, *options), told, call in servers(airflow, fleet.own_reading_url(name)):
+        client = [LAB / "mcp1/bin/python", HERE / "clients/mcp_stdio.py", call, "--"]
+        server = [LAB / lab / "bin" / program, *options]
+        told["FASTMCP_CHECK_FOR_UPDATES"] = "off"
+        running[program, call] = start(tmp_path / program, [*client, *server], **told)
+    for (program, call), process in running.items():
+        listed = json.loads(end(process))[call.split("=")[0]]
+        # one of them writes Python and not JSON
+        dags = set(re.findall(r"""['"]dag_id['"]: ?['"](\w+)""", listed))
+        assert sorted(dags) == DAGS, f"{program}: {listed}"
     was_told_to_nobody(fleet, airflow)

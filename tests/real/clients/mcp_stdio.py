@@ -21,7 +21,9 @@ async def main():
         for call in calls:
             name, _, given = call.partition("=")
             result = await session.call_tool(name, json.loads(given))
-            told[name] = "\n".join(part.text for part in result.content)
+            # some servers answer with text, some with JSON alone
+            text = "\n".join(part.text for part in result.content)
+            told[name] = text or json.dumps(result.structuredContent)
     print(json.dumps(told))
 
 
