@@ -101,6 +101,9 @@ fn bind_advice(kind: io::ErrorKind) -> &'static str {
         io::ErrorKind::PermissionDenied => {
             "this user may not listen there; choose a port from 1024 up, or another folder, with --listen"
         }
+        io::ErrorKind::InvalidFilename => {
+            "choose a shorter path for the socket file, with --listen"
+        }
         io::ErrorKind::AlreadyExists => {
             "choose a path for the socket file where nothing is yet, with --listen"
         }

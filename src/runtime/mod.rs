@@ -1,7 +1,8 @@
-//! Time and tasks, handed down to whoever needs them.
+//! Time, tasks and the system, handed down to whoever needs them.
 
 mod clock;
 mod pace;
+pub mod platform;
 mod request_body;
 mod sweep;
 mod tasks;

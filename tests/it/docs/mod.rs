@@ -153,7 +153,7 @@ fn configurations_in_documents_load() {
         certificates(folder.path());
         let nowhere = Search {
             folder: folder.path().join("none"),
-            user: None,
+            user: Vec::new(),
             system: folder.path().join("none"),
         };
         match config::load(Some(&file), &Overrides::default(), &nowhere) {

@@ -19,6 +19,9 @@ use mwaa_gateway::runtime::Moment;
 use std::time::Duration;
 use tokio::task::JoinSet;
 
+/// Whether the system tells of its processes and of the users of connections as Linux does.
+pub(crate) const IS_LINUX: bool = cfg!(target_os = "linux");
+
 /// Waits for something that must come; a test that would wait for ever fails instead.
 pub(crate) async fn soon<F: Future>(what: &str, future: F) -> F::Output {
     tokio::time::timeout(PATIENCE, future)
