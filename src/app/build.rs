@@ -8,7 +8,6 @@ use crate::control::discovery::Search;
 use crate::control::{ControlPlane, Discovery, Sdk, StaticKey, Versions};
 use crate::credential::Broker;
 use crate::gateway::{Front, Listening, Reach, Shared, Visits};
-use crate::guard::HostRules;
 use crate::listener::{Address, BindError, Bound, Tls, TlsError, Validity};
 use crate::management::Management;
 use crate::names::{AirflowVersion, Directory, Entry, Known, debug_only};
@@ -54,6 +53,8 @@ pub enum StartError {
     NoEnvironment,
     /// The management socket was not opened.
     Management(SocketAddr, io::Error),
+    /// The socket of the probes was not opened.
+    Probes(SocketAddr, io::Error),
     /// A thread or its runtime was not started.
     Thread(io::Error),
     /// A file of the TLS listener can't be used.
@@ -71,6 +72,7 @@ impl fmt::Display for StartError {
             Self::Management(address, _) => {
                 write!(f, "cannot listen on {address} for management")
             }
+            Self::Probes(address, _) => write!(f, "cannot listen on {address} for probes"),
             Self::NoEnvironment => f.write_str("no environment is named"),
             Self::Thread(_) => f.write_str("cannot start a worker thread"),
             Self::Tls(error) => error.fmt(f),
@@ -84,7 +86,9 @@ impl std::error::Error for StartError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Bind(error) => error.source(),
-            Self::Management(_, error) | Self::Thread(error) => Some(error),
+            Self::Management(_, error) | Self::Probes(_, error) | Self::Thread(error) => {
+                Some(error)
+            }
             Self::NoEnvironment | Self::Tls(_) | Self::Trust(_) | Self::Unreadable(..) => None,
         }
     }
@@ -97,6 +101,7 @@ pub struct Built {
     pub(super) trust: Arc<Trusts>,
     pub(super) bound: Vec<Bound>,
     pub(super) management: Management,
+    pub(super) probes: Option<Management>,
     pub(super) view: Arc<GatewayView>,
     pub(super) background: Background,
     pub(super) stopping: Arc<AtomicBool>,
@@ -127,6 +132,15 @@ pub async fn build(config: Config, extras: &Extras) -> Result<Built, StartError>
     let management_address = management
         .address()
         .map_err(|error| StartError::Management(config.management.address, error))?;
+    let probes = match config.management.probes {
+        None => None,
+        Some(address) => {
+            let failed = |error| StartError::Probes(address, error);
+            let probes = Management::bind_probes(address).await.map_err(failed)?;
+            let address = probes.address().map_err(failed)?;
+            Some((probes, address))
+        }
+    };
     let background = Background::current();
     let metrics = Arc::new(Metrics::default());
     let audit = settings::audit(&config)
@@ -188,14 +202,16 @@ pub async fn build(config: Config, extras: &Extras) -> Result<Built, StartError>
     let stopping = Arc::new(AtomicBool::new(false));
     let view = Arc::new(GatewayView::new(
         Arc::clone(&shared),
-        HostRules::new(vec![management_address], &[]),
         Arc::clone(&stopping),
+        management_address,
+        probes.as_ref().map(|(_, address)| *address),
     ));
     Ok(Built {
         shared,
         trust,
         bound,
         management,
+        probes: probes.map(|(probes, _)| probes),
         view,
         background,
         stopping,
@@ -227,6 +243,12 @@ impl Built {
             .address()
             .ok()
             .map(|address| format!("http://{address}"))
+    }
+
+    /// Where probes and metrics are answered for others, as a URL.
+    pub fn probes_url(&self) -> Option<String> {
+        let address = self.probes.as_ref()?.address().ok()?;
+        Some(format!("http://{address}"))
     }
 }
 

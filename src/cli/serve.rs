@@ -66,6 +66,9 @@ pub(super) fn announce(built: &Built, terminal: &Terminal) {
     if let Some(url) = built.management_url() {
         terminal.say(format_args!("management on {url}"));
     }
+    if let Some(url) = built.probes_url() {
+        terminal.say(format_args!("probes on {url}"));
+    }
 }
 
 fn advice(error: &StartError) -> (Exit, &'static str) {
@@ -74,6 +77,10 @@ fn advice(error: &StartError) -> (Exit, &'static str) {
         StartError::Management(..) => (
             Exit::Failed,
             "another program may listen there; choose another address with --management",
+        ),
+        StartError::Probes(..) => (
+            Exit::Failed,
+            "another program may listen there; choose another address for management.probes",
         ),
         StartError::NoEnvironment => (
             Exit::Configuration,

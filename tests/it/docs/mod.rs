@@ -310,7 +310,7 @@ fn deployed() -> Vec<Vec<String>> {
 #[test]
 fn deployed_commands_exist() {
     let commands = deployed();
-    assert_eq!(commands.len(), 5, "{commands:?}");
+    assert_eq!(commands.len(), 3, "{commands:?}");
     for words in commands {
         let [name, arguments @ ..] = words.as_slice() else {
             panic!("a command without a name")
