@@ -13,6 +13,7 @@ use crate::management::Management;
 use crate::names::{AirflowVersion, Directory, Entry, Known, debug_only};
 use crate::policy::{Match, release_for};
 use crate::queue::Queues;
+use crate::runtime::resolver::Resolver;
 use crate::runtime::{Background, Moment};
 use crate::telemetry::{Audit, Metrics, Refusals};
 use crate::upstream::{LoginDoor, Trust, TrustError, Trusts};
@@ -197,6 +198,7 @@ pub async fn build(config: Config, extras: &Extras) -> Result<Built, StartError>
         audit,
         refusals: Refusals::default(),
         front: front(&bound),
+        resolver: Resolver::default(),
         limits: settings::corridor(&config),
     });
     let stopping = Arc::new(AtomicBool::new(false));
@@ -235,6 +237,14 @@ impl Built {
             None => one.url.clone(),
         };
         listeners.map(line).collect()
+    }
+
+    /// Has the resolver asked for the names that browsers will call, ahead of the first page.
+    pub fn ask_for_names(&self) {
+        for entry in self.shared.known.now().entries() {
+            let name = format!("{}.localhost", entry.environment.local);
+            let _not_yet = self.shared.resolver.knows(&name);
+        }
     }
 
     /// Where the management address listens, as a URL.

@@ -18,6 +18,7 @@ mod known;
 mod logging;
 mod management;
 mod manual;
+mod names;
 mod neutral;
 mod open;
 mod serve;

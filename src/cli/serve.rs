@@ -31,6 +31,7 @@ pub(super) fn run(options: &Options, terminal: &Terminal) -> Exit {
         let warnings = config.warnings();
         let built = app::build(config, &extras).await?;
         announce(&built, terminal);
+        built.ask_for_names();
         for warning in warnings {
             terminal.say(format_args!("warning: {warning}"));
         }

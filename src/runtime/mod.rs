@@ -4,6 +4,7 @@ mod clock;
 mod pace;
 pub mod platform;
 mod request_body;
+pub mod resolver;
 mod sweep;
 mod tasks;
 mod timer;
