@@ -19,6 +19,7 @@ const TOP: &[&str] = &[
     "certs",
     "config.toml",
     "deploy",
+    "docs",
     "src",
     "tests",
 ];
