@@ -30,7 +30,7 @@ pub fn harden() {
 pub fn raise_descriptor_limit() {
     let limit = getrlimit(Resource::Nofile);
     let most = Rlimit {
-        current: limit.maximum,
+        current: platform::most_descriptors(limit.maximum),
         maximum: limit.maximum,
     };
     if let Err(error) = setrlimit(Resource::Nofile, most) {

@@ -15,6 +15,9 @@ pub(super) const SPREADS_CONNECTIONS: bool = false;
 /// unix(4).
 pub(super) const LONGEST_SOCKET_PATH: usize = 103;
 
+/// `OPEN_MAX`: more is refused, although the maximum of the limits is unlimited (setrlimit(2)).
+pub(super) const MOST_DESCRIPTORS: Option<u64> = Some(10_240);
+
 pub(super) const HAS_DESKTOP: bool = true;
 
 /// What most command line tools use, then what the system suggests.

@@ -33,6 +33,17 @@ pub const SPREADS_CONNECTIONS: bool = side::SPREADS_CONNECTIONS;
 /// The longest path of a Unix socket in bytes: `sun_path` less its final NUL.
 pub const LONGEST_SOCKET_PATH: usize = side::LONGEST_SOCKET_PATH;
 
+/// The most file descriptors that a process may ask for, given the maximum of its limits (none:
+/// unlimited).
+pub fn most_descriptors(maximum: Option<u64>) -> Option<u64> {
+    least(maximum, side::MOST_DESCRIPTORS)
+}
+
+/// The lower of two limits, where none is no limit.
+fn least(one: Option<u64>, other: Option<u64>) -> Option<u64> {
+    one.into_iter().chain(other).min()
+}
+
 /// Whether every machine has a desktop; elsewhere variables tell.
 pub const HAS_DESKTOP: bool = side::HAS_DESKTOP;
 
@@ -110,6 +121,14 @@ mod tests {
             ]
         );
         assert_eq!(macos::STATE_FOLDER, "Library/Application Support");
+    }
+
+    #[test]
+    fn a_mac_takes_no_unlimited_number_of_descriptors() {
+        assert_eq!(least(None, macos::MOST_DESCRIPTORS), Some(10_240));
+        assert_eq!(least(Some(4096), macos::MOST_DESCRIPTORS), Some(4096));
+        assert_eq!(least(Some(4096), None), Some(4096));
+        assert_eq!(least(None, None), None);
     }
 
     #[tokio::test]

@@ -17,6 +17,9 @@ pub(super) const SPREADS_CONNECTIONS: bool = true;
 /// unix(7).
 pub(super) const LONGEST_SOCKET_PATH: usize = 107;
 
+/// The maximum of the limits is what the kernel takes.
+pub(super) const MOST_DESCRIPTORS: Option<u64> = None;
+
 pub(super) const HAS_DESKTOP: bool = false;
 
 /// XDG Base Directory Specification.
