@@ -344,6 +344,8 @@ mod tests {
         }
         let mut next = connect(address).await;
         // whether it ends or breaks, nothing is answered
+        let request = b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+        let _late = next.write_all(request).await;
         let mut reply = Vec::new();
         let _end = next.read_to_end(&mut reply).await;
         assert_eq!(reply, b"");
