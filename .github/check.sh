@@ -37,7 +37,7 @@ without_leaks() {
         ;;
     esac
   done < <(compgen -e)
-  env "${drop[@]}" "$@"
+  env ${drop[@]+"${drop[@]}"} "$@" # bash 3.2, which macOS has, takes an empty list for an unset one
 }
 
 # Runs one step under a heading, says how long it took, and stops everything if it failed.

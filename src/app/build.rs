@@ -9,12 +9,12 @@ use crate::control::{ControlPlane, Discovery, Sdk, StaticKey, Versions};
 use crate::credential::Broker;
 use crate::egress::{Egress, Surroundings};
 use crate::gateway::{Front, Listening, Reach, Shared, Visits};
-use crate::guard::HostRules;
 use crate::listener::{Address, BindError, Bound, Tls, TlsError, Validity};
 use crate::management::Management;
 use crate::names::{AirflowVersion, Directory, Entry, Known, debug_only};
 use crate::policy::{Match, release_for};
 use crate::queue::Queues;
+use crate::runtime::resolver::Resolver;
 use crate::runtime::{Background, Moment};
 use crate::telemetry::{Audit, Metrics, Refusals};
 use crate::upstream::{LoginDoor, Trust, TrustError, Trusts};
@@ -52,6 +52,8 @@ pub enum StartError {
     NoEnvironment,
     /// The management socket was not opened.
     Management(SocketAddr, io::Error),
+    /// The socket of the probes was not opened.
+    Probes(SocketAddr, io::Error),
     /// A thread or its runtime was not started.
     Thread(io::Error),
     /// A file of the TLS listener can't be used.
@@ -74,6 +76,7 @@ impl fmt::Display for StartError {
             Self::Management(address, _) => {
                 write!(f, "cannot listen on {address} for management")
             }
+            Self::Probes(address, _) => write!(f, "cannot listen on {address} for probes"),
             Self::NoEnvironment => f.write_str("no environment is named"),
             Self::Proxy(variable, why) => {
                 write!(f, "{variable} is no proxy that can be used: it {why}")
@@ -90,7 +93,9 @@ impl std::error::Error for StartError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Bind(error) => error.source(),
-            Self::Management(_, error) | Self::Thread(error) => Some(error),
+            Self::Management(_, error) | Self::Probes(_, error) | Self::Thread(error) => {
+                Some(error)
+            }
             Self::NoEnvironment
             | Self::Proxy(..)
             | Self::Tls(_)
@@ -108,6 +113,7 @@ pub struct Built {
     pub(super) egress: Egress,
     pub(super) bound: Vec<Bound>,
     pub(super) management: Management,
+    pub(super) probes: Option<Management>,
     pub(super) view: Arc<GatewayView>,
     pub(super) background: Background,
     pub(super) stopping: Arc<AtomicBool>,
@@ -138,6 +144,15 @@ pub async fn build(config: Config, extras: &Extras) -> Result<Built, StartError>
     let management_address = management
         .address()
         .map_err(|error| StartError::Management(config.management.address, error))?;
+    let probes = match config.management.probes {
+        None => None,
+        Some(address) => {
+            let failed = |error| StartError::Probes(address, error);
+            let probes = Management::bind_probes(address).await.map_err(failed)?;
+            let address = probes.address().map_err(failed)?;
+            Some((probes, address))
+        }
+    };
     let background = Background::current();
     let metrics = Arc::new(Metrics::default());
     let audit = settings::audit(&config)
@@ -199,14 +214,16 @@ pub async fn build(config: Config, extras: &Extras) -> Result<Built, StartError>
         audit,
         refusals: Refusals::default(),
         front: front(&bound),
+        resolver: Resolver::default(),
         limits: settings::corridor(&config),
     });
     let stopping = Arc::new(AtomicBool::new(false));
     let view = Arc::new(GatewayView::new(
         Arc::clone(&shared),
         egress.clone(),
-        HostRules::new(vec![management_address], &[]),
         Arc::clone(&stopping),
+        management_address,
+        probes.as_ref().map(|(_, address)| *address),
     ));
     Ok(Built {
         shared,
@@ -214,6 +231,7 @@ pub async fn build(config: Config, extras: &Extras) -> Result<Built, StartError>
         egress,
         bound,
         management,
+        probes: probes.map(|(probes, _)| probes),
         view,
         background,
         stopping,
@@ -239,12 +257,26 @@ impl Built {
         listeners.map(line).collect()
     }
 
+    /// Has the resolver asked for the names that browsers will call, ahead of the first page.
+    pub fn ask_for_names(&self) {
+        for entry in self.shared.known.now().entries() {
+            let name = format!("{}.localhost", entry.environment.local);
+            let _not_yet = self.shared.resolver.knows(&name);
+        }
+    }
+
     /// Where the management address listens, as a URL.
     pub fn management_url(&self) -> Option<String> {
         self.management
             .address()
             .ok()
             .map(|address| format!("http://{address}"))
+    }
+
+    /// Where probes and metrics are answered for others, as a URL.
+    pub fn probes_url(&self) -> Option<String> {
+        let address = self.probes.as_ref()?.address().ok()?;
+        Some(format!("http://{address}"))
     }
 }
 

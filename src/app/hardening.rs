@@ -1,10 +1,11 @@
 //! What a process that holds credentials and many connections asks of the system.
 
-use rustix::process::{
-    DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit,
-};
+use crate::runtime::platform;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use std::io::ErrorKind;
 
-/// No core files and no attaching by other processes of the same user: both would show tokens.
+/// No core files and, where the system can forbid it, no attaching by other processes of the same
+/// user: both would show tokens.
 pub fn harden() {
     let none = Rlimit {
         current: Some(0),
@@ -13,8 +14,14 @@ pub fn harden() {
     if let Err(error) = setrlimit(Resource::Core, none) {
         tracing::warn!(%error, "cannot switch core files off");
     }
-    if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
-        tracing::warn!(%error, "cannot make the process undumpable");
+    match platform::forbid_attaching() {
+        Ok(()) => {}
+        Err(error) if error.kind() == ErrorKind::Unsupported => {
+            tracing::debug!(%error, "other processes of this user may attach");
+        }
+        Err(error) => {
+            tracing::warn!(%error, "cannot keep other processes of this user from attaching");
+        }
     }
 }
 
@@ -23,7 +30,7 @@ pub fn harden() {
 pub fn raise_descriptor_limit() {
     let limit = getrlimit(Resource::Nofile);
     let most = Rlimit {
-        current: limit.maximum,
+        current: platform::most_descriptors(limit.maximum),
         maximum: limit.maximum,
     };
     if let Err(error) = setrlimit(Resource::Nofile, most) {

@@ -2,6 +2,7 @@
 //! the rest after the grace.
 
 use super::build::tell_table;
+use super::view::GatewayView;
 use super::worker::Worker;
 use super::{Built, StartError};
 use crate::control::Versions;
@@ -34,6 +35,7 @@ impl Built {
             egress,
             bound,
             management,
+            probes,
             view,
             background,
             stopping,
@@ -60,7 +62,10 @@ impl Built {
             stop: stop_receiver,
             cut: cut_receiver,
         };
-        management.serve(view, &background);
+        for socket in std::iter::once(management).chain(probes) {
+            let view: Arc<GatewayView> = Arc::clone(&view);
+            socket.serve(view, &background);
+        }
         let (ended, mut endings) = mpsc::unbounded_channel();
         for number in 0..threads {
             let (worker, ended) = (worker.clone(), ended.clone());

@@ -5,14 +5,14 @@ use crate::control::Discovery;
 use crate::egress::Egress;
 use crate::gateway::Shared;
 use crate::guard::HostRules;
-use crate::management::View;
+use crate::management::{Readiness, View};
 use crate::names::{Described, Entry, EnvName, Peer, Policy};
 use crate::queue::Snapshot;
 use crate::runtime::Moment;
 use crate::telemetry::Observed;
 use http::request::Parts;
 use serde_json::{Value, json};
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -22,20 +22,25 @@ pub(super) struct GatewayView {
     egress: Egress,
     hosts: HostRules,
     stopping: Arc<AtomicBool>,
+    management: SocketAddr,
+    probes: Option<SocketAddr>,
 }
 
 impl GatewayView {
     pub(super) fn new(
         shared: Arc<Shared>,
         egress: Egress,
-        hosts: HostRules,
         stopping: Arc<AtomicBool>,
+        management: SocketAddr,
+        probes: Option<SocketAddr>,
     ) -> Self {
         Self {
             shared,
             egress,
-            hosts,
+            hosts: HostRules::new(vec![management], &[]),
             stopping,
+            management,
+            probes,
         }
     }
 
@@ -107,9 +112,13 @@ impl View for GatewayView {
     }
 
     /// Ready when at least one environment could be served from what is known.
-    fn ready(&self) -> Result<String, String> {
+    fn ready(&self) -> Readiness {
         if self.stopping.load(Ordering::Relaxed) {
-            return Err("not ready: the gateway is stopping".to_owned());
+            return Readiness {
+                ready: false,
+                summary: "not ready: stopping".to_owned(),
+                details: "not ready: the gateway is stopping".to_owned(),
+            };
         }
         let directory = self.shared.known.now();
         let mut lines = Vec::new();
@@ -133,8 +142,17 @@ impl View for GatewayView {
                 Some(why) => format!("{}: not ready: {why}", entry.environment.local),
             });
         }
-        let text = lines.join("\n");
-        if ready { Ok(text) } else { Err(text) }
+        let summary = match directory.entries().len() {
+            _ if ready => "ready".to_owned(),
+            0 => "not ready: no environment is known".to_owned(),
+            1 => "not ready: 1 environment unavailable".to_owned(),
+            many => format!("not ready: {many} environments unavailable"),
+        };
+        Readiness {
+            ready,
+            summary,
+            details: lines.join("\n"),
+        }
     }
 
     fn metrics(&self) -> String {
@@ -204,6 +222,8 @@ impl View for GatewayView {
             "version": env!("CARGO_PKG_VERSION"),
             "stopping": self.stopping.load(Ordering::Relaxed),
             "url": listeners.shared(),
+            "management": format!("http://{}", self.management),
+            "probes": self.probes.map(|address| format!("http://{address}")),
             "listeners": self.listeners(),
             "environments": environments,
             "discovery": self.shared.discovery.as_ref().map(|search| places(search)),

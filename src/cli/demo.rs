@@ -1,6 +1,7 @@
 //! `demo`: emulator and gateway in one process; no AWS, nothing to install.
 
 use super::folder::Folder;
+use super::names::Asked;
 use super::serve::{announce, control};
 use super::signals::Signals;
 use super::terminal::Terminal;
@@ -14,6 +15,7 @@ use clap::Args;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The options of `demo`.
 #[derive(Debug, Args)]
@@ -53,6 +55,7 @@ pub(super) fn run(options: &Options, terminal: &Terminal) -> Exit {
             Ok(config) => config,
             Err(exit) => return Ok(exit),
         };
+        let names = Asked::ask([FIRST, SECOND]);
         let extras = Extras {
             static_key: Some(StaticKey {
                 id: emulator.access_key_id().to_owned(),
@@ -60,11 +63,16 @@ pub(super) fn run(options: &Options, terminal: &Terminal) -> Exit {
             }),
             ..Extras::default()
         };
-        let built = app::build(config, &extras).await?;
+        let built = app::build(config.clone(), &extras).await?;
         announce(&built, terminal);
         if let Some(url) = built.urls().first() {
             terminal.data(pages(url, options.airflow_version));
             terminal.data(lesson(url, options.airflow_version));
+            if url.starts_with("http")
+                && let Some(advice) = names.advice(&config, NAMES, false)
+            {
+                terminal.say(format_args!("{advice}"));
+            }
             show(url, options, terminal);
         }
         signals.run(built).await
@@ -194,5 +202,7 @@ fn lesson(url: &str, version: AirflowVersion) -> String {
 const FIRST: &str = "demo";
 /// The other one.
 const SECOND: &str = "archive";
+/// The demo does not wait longer for the resolver, which was asked when it began.
+const NAMES: Duration = Duration::from_millis(200);
 /// A demo may run for days; its journal need not remember them.
 const JOURNAL: usize = 1000;

@@ -21,6 +21,7 @@ mod known;
 mod logging;
 mod management;
 mod manual;
+mod names;
 mod neutral;
 mod open;
 mod output;

@@ -2,6 +2,7 @@
 
 use super::inputs::{Flag, Inputs, Purpose};
 use super::known::Known;
+use super::names::{self, Asked};
 use super::terminal::Terminal;
 use super::{Exit, browser};
 use crate::config::env;
@@ -65,6 +66,9 @@ pub(super) fn run(options: &Options, terminal: &Terminal) -> Exit {
         Ok(url) => url,
         Err(error) => return terminal.fail(Exit::Failed, &error, Some(error.hint())),
     };
+    if let Some(advice) = Asked::of_url(&url).advice(&config, names::PATIENCE, true) {
+        terminal.say(format_args!("{advice}"));
+    }
     if options.print {
         terminal.data(format_args!("{url}\n"));
         return Exit::Done;

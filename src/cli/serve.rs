@@ -64,6 +64,7 @@ pub(super) fn run(options: &Options, terminal: &Terminal) -> Exit {
             .chain(options.inputs.idle_variable());
         let built = app::build(config, &extras).await?;
         announce(&built, terminal);
+        built.ask_for_names();
         for warning in warnings {
             terminal.tell(format_args!("warning: {warning}"));
         }
@@ -99,6 +100,9 @@ pub(super) fn announce(built: &Built, terminal: &Terminal) {
     if let Some(url) = built.management_url() {
         terminal.say(format_args!("management on {url}"));
     }
+    if let Some(url) = built.probes_url() {
+        terminal.say(format_args!("probes on {url}"));
+    }
 }
 
 fn advice(error: &StartError) -> (Exit, Cow<'static, str>) {
@@ -113,6 +117,11 @@ fn advice(error: &StartError) -> (Exit, Cow<'static, str>) {
         }
         StartError::Management(address, error) => {
             let other = "choose another one with --management";
+            let advice = bind_advice(error.kind(), Some(*address), other);
+            (Exit::Failed, advice.into())
+        }
+        StartError::Probes(address, error) => {
+            let other = "choose another one for management.probes";
             let advice = bind_advice(error.kind(), Some(*address), other);
             (Exit::Failed, advice.into())
         }
@@ -150,6 +159,9 @@ fn bind_advice(kind: io::ErrorKind, address: Option<SocketAddr>, other: &str) ->
         io::ErrorKind::PermissionDenied => format!(
             "this user may not listen there; take a port from 1024 up, or another folder: {other}"
         ),
+        io::ErrorKind::InvalidFilename => {
+            format!("the socket file needs a shorter path: {other}")
+        }
         io::ErrorKind::AlreadyExists => {
             format!("something else stands at the path of the socket file: {other}")
         }

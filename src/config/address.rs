@@ -2,6 +2,7 @@
 
 use super::home;
 use super::problems::Complaint;
+use crate::runtime::platform::LONGEST_SOCKET_PATH;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -117,9 +118,6 @@ impl FromStr for Address {
         Err(BadAddress::new("is not an address to listen on", hint))
     }
 }
-
-/// Longest socket path that Linux takes: `sun_path` less its final NUL (unix(7)).
-const LONGEST_SOCKET_PATH: usize = 107;
 
 fn socket_path(path: &str) -> Result<PathBuf, BadAddress> {
     if path.starts_with(['@', '\0']) {

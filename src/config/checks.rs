@@ -31,6 +31,9 @@ fn addresses(draft: &Draft) -> Vec<(String, Address)> {
             Address::Tcp(draft.management.address),
         ),
     ];
+    if let Some(address) = draft.management.probes {
+        all.push((PROBES.to_owned(), Address::Tcp(address)));
+    }
     for entry in &draft.environments {
         if let Some(address) = &entry.listen {
             let key = format!("environments.{}.listen", entry.environment.local);
@@ -46,6 +49,9 @@ fn addresses(draft: &Draft) -> Vec<(String, Address)> {
     all
 }
 
+/// The one address that is meant for others: it acts with nobody's rights.
+const PROBES: &str = "management.probes";
+
 fn check_addresses(draft: &mut Draft) {
     let all = addresses(draft);
     let guarded = draft.has_tls()
@@ -58,7 +64,7 @@ fn check_addresses(draft: &mut Draft) {
     };
     let guarded: Vec<_> = all
         .iter()
-        .map(|(key, _)| guarded || (draft.has_tls() && has_secret(key)))
+        .map(|(key, _)| guarded || key == PROBES || (draft.has_tls() && has_secret(key)))
         .collect();
     for (index, ((key, address), guarded)) in all.iter().zip(guarded).enumerate() {
         if !address.is_local() && !guarded && !draft.listener.dangerous_non_loopback {

@@ -132,7 +132,10 @@ impl Draft {
             own_listener: OwnListenerDraft::new(unnamed.clone()),
             own_listeners: Vec::new(),
             tls: TlsDraft::default(),
-            management: Management { address: nowhere },
+            management: Management {
+                address: nowhere,
+                probes: None,
+            },
             audit: Audit::default(),
             aws: Aws::default(),
             proxy: ProxyDraft::default(),

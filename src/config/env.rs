@@ -1,6 +1,7 @@
 //! The environment variables that the program looks at; the only reader of them. (The flags'
 //! own variables, `MWAA_GATEWAY_LISTEN` and so on, are read by the command line parser.)
 
+use crate::runtime::platform;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -82,11 +83,11 @@ pub const VARIABLES: &[Variable] = &[
     },
     Variable {
         name: XDG_CONFIG_HOME,
-        doc: "The user's configuration folder; default `~/.config`.",
+        doc: "The user's configuration folder; default `~/.config`, and on macOS `~/Library/Application Support` after it.",
     },
     Variable {
         name: XDG_STATE_HOME,
-        doc: "The user's state folder, where an import notes how far it came; default `~/.local/state`.",
+        doc: "The user's state folder, where an import notes how far it came; default `~/.local/state`, on macOS `~/Library/Application Support`.",
     },
     Variable {
         name: HOME,
@@ -127,14 +128,18 @@ pub fn home() -> Option<PathBuf> {
     folder(read(HOME))
 }
 
-/// The user's configuration folder; a relative one is ignored, as the XDG specification wants.
-pub fn xdg_config_home() -> Option<PathBuf> {
-    folder(read(XDG_CONFIG_HOME))
+/// The user's configuration folders, the first to look into first; a relative one is ignored, as
+/// the XDG specification wants.
+pub fn config_homes() -> Vec<PathBuf> {
+    folder(read(XDG_CONFIG_HOME)).map_or_else(
+        || home().map_or_else(Vec::new, |home| platform::config_folders(&home)),
+        |chosen| vec![chosen],
+    )
 }
 
 /// The user's state folder (XDG Base Directory Specification).
 pub fn state_home() -> Option<PathBuf> {
-    folder(read(XDG_STATE_HOME)).or_else(|| Some(home()?.join(".local/state")))
+    folder(read(XDG_STATE_HOME)).or_else(|| Some(platform::state_folder(&home()?)))
 }
 
 /// The environment of a single command, for those that take it otherwise than by `-e`.
@@ -192,7 +197,7 @@ pub fn browser() -> Option<OsString> {
 
 /// Whether a browser could be seen here: every Mac has a desktop, other systems say so.
 pub fn has_desktop() -> bool {
-    cfg!(target_os = "macos")
+    platform::HAS_DESKTOP
         || [BROWSER, DISPLAY, WAYLAND_DISPLAY]
             .iter()
             .any(|name| read(name).is_some())

@@ -441,15 +441,36 @@ pub(super) static KEYS: &[Key] = &[
         name: "address",
         doc: "The loopback address of /livez, /readyz, /metrics and /status.",
         shown: Shown::Default("\"127.0.0.1:9180\""),
-        kind: Kind::Text(|draft, text| match text.parse::<Address>() {
+        kind: Kind::Text(|draft, text| {
+            match text.parse::<Address>() {
             Ok(Address::Tcp(tcp)) if Address::Tcp(tcp).is_local() => {
                 draft.management.address = tcp;
                 Ok(())
             }
-            Ok(Address::Tcp(_)) => Err(Complaint::new("is not a loopback address")
-                .hint("health and metrics stay on this machine: use \"127.0.0.1:9180\"")),
+            Ok(Address::Tcp(_)) => Err(Complaint::new("is not a loopback address").hint(
+                "this one stays on this machine: use \"127.0.0.1:9180\"; management.probes is for kubelet and Prometheus",
+            )),
             Ok(Address::Unix(_)) => Err(Complaint::new("is a unix socket")
                 .hint("health and metrics need a TCP address: use \"127.0.0.1:9180\"")),
+            Err(bad) => Err(bad.into_complaint()),
+        }
+        }),
+    },
+    Key {
+        table: "management",
+        name: "probes",
+        doc: "One more address, which others may reach: for kubelet and Prometheus. It answers /livez, /readyz, /startupz and /metrics, and nothing else. Whoever reaches it learns the local names of the environments and how much they are used.",
+        shown: Shown::Example {
+            value: "\"0.0.0.0:9181\"",
+            absent: "there is no such address",
+        },
+        kind: Kind::Text(|draft, text| match text.parse::<Address>() {
+            Ok(Address::Tcp(tcp)) => {
+                draft.management.probes = Some(tcp);
+                Ok(())
+            }
+            Ok(Address::Unix(_)) => Err(Complaint::new("is a unix socket")
+                .hint("probes need a TCP address: use \"0.0.0.0:9181\"")),
             Err(bad) => Err(bad.into_complaint()),
         }),
     },

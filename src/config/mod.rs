@@ -117,6 +117,8 @@ pub struct Tls {
 pub struct Management {
     /// A loopback address.
     pub address: SocketAddr,
+    /// Any address, for probes and metrics alone.
+    pub probes: Option<SocketAddr>,
 }
 
 /// The audit log.

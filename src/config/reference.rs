@@ -151,7 +151,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("folder");
         let search = Search {
             folder: folder.path().to_owned(),
-            user: None,
+            user: Vec::new(),
             system: folder.path().to_owned(),
         };
         let without = load(None, &Overrides::default(), &search).expect("defaults");

@@ -10,33 +10,29 @@ use std::path::{Path, PathBuf};
 pub struct Search {
     /// The working folder; empty for "where we are", which keeps messages short.
     pub folder: PathBuf,
-    /// The user's configuration folder, such as `~/.config`.
-    pub user: Option<PathBuf>,
+    /// The user's configuration folders, such as `~/.config`.
+    pub user: Vec<PathBuf>,
     /// The folder of the machine's own file.
     pub system: PathBuf,
 }
 
 impl Search {
-    /// The working folder, `$XDG_CONFIG_HOME` or `~/.config`, and `/etc/mwaa-gateway`.
+    /// The working folder, the user's configuration folders, and `/etc/mwaa-gateway`.
     pub fn from_environment() -> Self {
         Self {
             folder: PathBuf::new(),
-            user: env::xdg_config_home().or_else(|| Some(env::home()?.join(".config"))),
+            user: env::config_homes(),
             system: "/etc/mwaa-gateway".into(),
         }
     }
 
     /// The files to look for; the first that exists is read, alone.
     pub fn candidates(&self) -> Vec<PathBuf> {
-        let user = self.user.as_ref();
-        [
-            Some(self.folder.join("mwaa-gateway.toml")),
-            user.map(|folder| folder.join("mwaa-gateway").join("config.toml")),
-            Some(self.system.join("config.toml")),
-        ]
-        .into_iter()
-        .flatten()
-        .collect()
+        let user = self.user.iter();
+        std::iter::once(self.folder.join("mwaa-gateway.toml"))
+            .chain(user.map(|folder| folder.join("mwaa-gateway").join("config.toml")))
+            .chain([self.system.join("config.toml")])
+            .collect()
     }
 }
 
@@ -182,7 +178,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("folder");
         let search = Search {
             folder: folder.path().join("work"),
-            user: Some(folder.path().join("user")),
+            user: vec![folder.path().join("user"), folder.path().join("other")],
             system: folder.path().join("etc"),
         };
         let found = || {
@@ -192,7 +188,7 @@ mod tests {
         };
         assert_eq!(found(), None);
         let mut wanted = search.candidates();
-        assert_eq!(wanted.len(), 3);
+        assert_eq!(wanted.len(), 4);
         wanted.reverse();
         for path in wanted {
             std::fs::create_dir_all(path.parent().expect("parent")).expect("folder");

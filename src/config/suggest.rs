@@ -127,7 +127,11 @@ mod tests {
                 "head_timeouts",
                 "did you mean `head_timeout`, which belongs in [limits]?",
             ),
-            ("management", "colour", "[management] takes `address`"),
+            (
+                "management",
+                "colour",
+                "[management] takes `address`, `probes`",
+            ),
         ] {
             assert_eq!(for_key(table, name), hint);
         }

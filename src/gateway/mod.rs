@@ -30,11 +30,13 @@ use crate::names::{Entrance, EnvName, Fault, Known};
 use crate::queue::Queues;
 use crate::reply::Reply;
 use crate::route::{self, Destination, Kind, RouteError};
+use crate::runtime::resolver::Resolver;
 use crate::runtime::{LocalTasks, Pace, Sweeper, uptime};
 use crate::telemetry::{Audit, Metrics, Refusals};
 use crate::upstream::Upstream;
 use http::Response;
 use note::Note;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -66,6 +68,8 @@ pub struct Shared {
     pub refusals: Refusals,
     /// Where the gateway listens.
     pub front: Front,
+    /// What this machine's resolver makes of `NAME.localhost`.
+    pub resolver: Resolver,
     /// The corridor's own limits.
     pub limits: Limits,
 }
@@ -87,6 +91,16 @@ pub struct Listening {
 }
 
 impl Front {
+    /// The loopback address at which the first listener is reached.
+    fn loopback(&self) -> IpAddr {
+        let first = self.listeners.first().map_or("", |first| &first.url);
+        if first.contains("://[::1]") {
+            Ipv6Addr::LOCALHOST.into()
+        } else {
+            Ipv4Addr::LOCALHOST.into()
+        }
+    }
+
     /// The address that an environment has for itself (`environments.NAME.listen`), as a URL.
     pub fn own(&self, local: &EnvName) -> Option<&str> {
         let mut own = self.listeners.iter();

@@ -4,7 +4,7 @@ use super::{Corridor, Shared};
 use crate::names::{Directory, Entry, Fault as _};
 use crate::pages::{
     self, Address, Card, Identity, Overview, QueueState, RefusalRow, RunningCommand,
-    SessionState, Status, TokenState, Trouble,
+    SessionState, Status, TokenState, Trouble, UnknownName,
 };
 use crate::policy;
 use crate::queue::Snapshot;
@@ -133,6 +133,7 @@ fn card(shared: &Shared, entry: &Entry, ways: &Ways<'_>, is_default: bool) -> Ca
         may_leave: policy::may_leave(entry, entrance).is_ok(),
         url: ways.url(entry, is_default),
         base: ways.base(entry, is_default),
+        unknown_name: ways.unknown_name(entry),
     }
 }
 
@@ -241,6 +242,21 @@ impl<'a> Ways<'a> {
             None if is_default => self.origin.clone(),
             None => self.url(entry, is_default),
         }
+    }
+
+    /// The name of the environment's origin, if this machine's resolver is known not to find it.
+    /// A browser elsewhere has another resolver.
+    fn unknown_name(&self, entry: &Entry) -> Option<UnknownName> {
+        if self.own.scope().is_some() || !self.is_here() {
+            return None;
+        }
+        let local = &entry.environment.local;
+        let name = format!("{local}.localhost");
+        (self.shared.resolver.knows(&name) == Some(false)).then(|| UnknownName {
+            name,
+            address: self.shared.front.loopback(),
+            own_listener: self.shared.front.own(local).map(str::to_owned),
+        })
     }
 
     /// Whether the client called us by a name of its own machine.

@@ -1,12 +1,13 @@
-//! Opens listening sockets: one a worker thread for TCP, so that the kernel spreads the
-//! connections (`SO_REUSEPORT`), and one shared for a Unix socket.
+//! Opens listening sockets: one a worker thread for TCP where the kernel spreads the connections
+//! over them (`SO_REUSEPORT`), and one shared elsewhere and for a Unix socket.
 
 use super::Tls;
 use crate::names::Entrance;
-use rustix::fs::Mode;
+use crate::runtime::platform::{self, LONGEST_SOCKET_PATH, SPREADS_CONNECTIONS};
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{FileTypeExt, MetadataExt as _};
 use std::os::unix::net::{UnixListener as StdUnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -106,7 +107,8 @@ impl Door {
         };
         match &self.address {
             Address::Tcp(address) => {
-                let (address, sockets) = bind_tcp(*address, count).map_err(failed)?;
+                let (address, sockets) =
+                    bind_tcp(*address, count, SPREADS_CONNECTIONS).map_err(failed)?;
                 Ok(Bound {
                     address: Address::Tcp(address),
                     entrance: self.entrance.clone(),
@@ -136,13 +138,22 @@ impl Bound {
     }
 }
 
-fn bind_tcp(address: SocketAddr, count: usize) -> io::Result<(SocketAddr, Vec<Socket>)> {
+fn bind_tcp(
+    address: SocketAddr,
+    count: usize,
+    spread: bool,
+) -> io::Result<(SocketAddr, Vec<Socket>)> {
     // SO_REUSEPORT would let a second gateway of the same user share the port without a word,
     // so one socket without it goes first: it fails if anybody listens there.
-    let probe = tcp_socket(address)?;
-    probe.bind(address)?;
-    let address = probe.local_addr()?;
-    drop(probe);
+    let first = tcp_socket(address)?;
+    first.bind(address)?;
+    let address = first.local_addr()?;
+    if !spread {
+        let listener = first.listen(BACKLOG)?.into_std()?;
+        let sockets = (0..count).map(|_| listener.try_clone().map(Socket::Tcp));
+        return Ok((address, sockets.collect::<io::Result<_>>()?));
+    }
+    drop(first);
     let mut sockets = Vec::with_capacity(count);
     for _ in 0..count {
         let socket = tcp_socket(address)?;
@@ -164,10 +175,19 @@ fn tcp_socket(address: SocketAddr) -> io::Result<TcpSocket> {
 }
 
 fn bind_unix(path: &Path, mode: u32, count: usize) -> io::Result<(Vec<Socket>, SocketFile)> {
+    let length = path.as_os_str().as_bytes().len();
+    if length > LONGEST_SOCKET_PATH {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidFilename,
+            format!(
+                "the path has {length} bytes, and a Unix socket's has at most {LONGEST_SOCKET_PATH}"
+            ),
+        ));
+    }
     remove_stale(path)?;
     // the mode must hold from the first moment, so it is set through the umask before the
     // bind, never by a later chmod
-    let before = rustix::process::umask(Mode::from_raw_mode(0o777 & !mode));
+    let before = rustix::process::umask(platform::mode(!mode));
     let listener = StdUnixListener::bind(path);
     rustix::process::umask(before);
     let listener = listener?;
@@ -261,6 +281,39 @@ mod tests {
         assert_ne!(address.port(), 0);
         let second = door(Address::Tcp(address)).bind(2).unwrap_err();
         assert_eq!(second.source.kind(), io::ErrorKind::AddrInUse);
+    }
+
+    /// As on a system that does not spread connections over several sockets.
+    #[tokio::test]
+    async fn workers_that_share_one_socket_all_accept() {
+        let (address, sockets) = bind_tcp(([127, 0, 0, 1], 0).into(), 3, false).unwrap();
+        let again = bind_tcp(address, 1, false).unwrap_err();
+        assert_eq!(again.kind(), io::ErrorKind::AddrInUse);
+        let mut numbers = std::collections::BTreeSet::new();
+        for socket in sockets {
+            let Socket::Tcp(listener) = socket else {
+                unreachable!()
+            };
+            numbers.insert(rustix::fs::fstat(&listener).unwrap().st_ino);
+            let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+            let client = TcpSocket::new_v4().unwrap();
+            let client = client.connect(address).await.unwrap();
+            let (_, peer) = listener.accept().await.unwrap();
+            assert_eq!(peer, client.local_addr().unwrap());
+        }
+        assert_eq!(numbers.len(), 1, "one socket");
+    }
+
+    #[tokio::test]
+    async fn a_path_too_long_for_a_socket_is_told_with_the_limit() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("g".repeat(LONGEST_SOCKET_PATH));
+        let error = door(Address::Unix(path, 0o600)).bind(1).unwrap_err();
+        let why = error.source.to_string();
+        assert!(
+            why.contains(&format!("at most {LONGEST_SOCKET_PATH}")),
+            "{why}"
+        );
     }
 
     #[tokio::test]

@@ -5,7 +5,6 @@ mod arrived;
 mod bind;
 mod conn;
 mod greet;
-mod owner;
 mod patience;
 mod refuse;
 mod serve;

@@ -3,9 +3,9 @@
 use super::bind::{Bound, Socket};
 use super::conn::{self, Reset, Settings};
 use super::greet::Handshake;
-use super::owner::{self, TcpOwners};
 use super::{Arrived, Handler};
 use crate::names::{Caller, Entrance, Owner, Peer};
+use crate::runtime::platform::{self, TcpOwners};
 use crate::runtime::{LocalTasks, Sweeper};
 use std::io;
 use std::rc::Rc;
@@ -86,7 +86,7 @@ where
             tasks.spawn(async move {
                 let accept = async || {
                     let (stream, _) = listener.accept().await?;
-                    let owner = owner::of_unix(&stream);
+                    let owner = platform::unix_owner(&stream);
                     Ok((stream, Peer::Unix, owner))
                 };
                 loop_

@@ -1,5 +1,8 @@
-//! The management address: health, metrics and status, on a loopback socket of its own. It
-//! never dials anything and is never on the listener.
+//! The management address: health, metrics and status, on a loopback socket of its own; and the
+//! probes' address, which tells less and may be reached from elsewhere. They never dial anything
+//! and are never on the listener.
+
+mod peers;
 
 use crate::names::{FetchMetadata, Provenance};
 use crate::runtime::Background;
@@ -12,6 +15,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use peers::Peers;
 use std::convert::Infallible;
 use std::fmt::Debug;
 use std::io;
@@ -28,8 +32,8 @@ pub trait View: Debug + Send + Sync {
     /// Whether the request may ask at all: its Host is one of this socket's names.
     fn admits(&self, head: &Parts) -> bool;
 
-    /// Whether the gateway could serve a request now; else why not, for people.
-    fn ready(&self) -> Result<String, String>;
+    /// Whether the gateway could serve a request now.
+    fn ready(&self) -> Readiness;
 
     /// The metrics, in OpenMetrics text.
     fn metrics(&self) -> String;
@@ -38,41 +42,85 @@ pub trait View: Debug + Send + Sync {
     fn status(&self) -> serde_json::Value;
 }
 
+/// Whether the gateway could serve a request now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Readiness {
+    /// Whether it could.
+    pub ready: bool,
+    /// The same in a few words that tell a stranger nothing.
+    pub summary: String,
+    /// Each environment and what is wrong with it, for the people of this machine.
+    pub details: String,
+}
+
+/// What a socket answers, and to whom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Scope {
+    /// Everything, to clients on this machine that call it by its name.
+    Machine,
+    /// Probes and metrics, to whoever reaches the address and by any name: kubelet and Prometheus
+    /// call a pod by its IP.
+    Network,
+}
+
 /// A bound management socket.
 #[derive(Debug)]
-pub struct Management(TcpListener);
+pub struct Management {
+    socket: TcpListener,
+    scope: Scope,
+}
 
 impl Management {
-    /// Binds the socket.
+    /// Binds the socket of the management address.
     pub async fn bind(address: SocketAddr) -> io::Result<Self> {
-        Ok(Self(TcpListener::bind(address).await?))
+        let socket = TcpListener::bind(address).await?;
+        let scope = Scope::Machine;
+        Ok(Self { socket, scope })
+    }
+
+    /// Binds the socket of the probes' address.
+    pub async fn bind_probes(address: SocketAddr) -> io::Result<Self> {
+        let socket = TcpListener::bind(address).await?;
+        let scope = Scope::Network;
+        Ok(Self { socket, scope })
     }
 
     /// The address: port 0 has become a number.
     pub fn address(&self) -> io::Result<SocketAddr> {
-        self.0.local_addr()
+        self.socket.local_addr()
     }
 
     /// Answers until the runtime ends. At most 64 connections are open at once; more wait in
-    /// the kernel's backlog.
+    /// the kernel's backlog. One client of the probes' address has at most 16 of them; more are
+    /// closed.
     pub fn serve(self, view: Arc<dyn View>, background: &Background) {
+        let Self { socket, scope } = self;
         let tasks = background.clone();
         let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+        let peers = Peers::new(match scope {
+            Scope::Machine => MOST_CONNECTIONS,
+            Scope::Network => MOST_OF_ONE_PEER,
+        });
         background.spawn(async move {
             while let Ok(place) = Arc::clone(&places).acquire_owned().await {
-                let Ok((stream, _)) = self.0.accept().await else {
+                let Ok((stream, address)) = socket.accept().await else {
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                     continue;
                 };
+                let Some(counted) = peers.admit(address.ip()) else {
+                    continue;
+                };
+                let place = (place, counted);
                 let view = Arc::clone(&view);
                 let service = service_fn(move |request: Request<Incoming>| {
                     let (head, _body) = request.into_parts();
-                    let response = answer(view.as_ref(), &head);
+                    let response = answer(view.as_ref(), scope, &head);
                     async move { Ok::<_, Infallible>(response) }
                 });
                 let connection = http1::Builder::new()
                     .timer(TokioTimer::new())
                     .header_read_timeout(HEAD_TIMEOUT)
+                    .max_buf_size(LARGEST_HEAD)
                     .serve_connection(TokioIo::new(stream), service);
                 tasks.spawn(async move {
                     let mut connection = pin!(connection);
@@ -94,8 +142,8 @@ impl Management {
     }
 }
 
-fn answer(view: &dyn View, head: &Parts) -> Response<Full<Bytes>> {
-    if !view.admits(head) {
+fn answer(view: &dyn View, scope: Scope, head: &Parts) -> Response<Full<Bytes>> {
+    if scope == Scope::Machine && !view.admits(head) {
         return text(
             StatusCode::MISDIRECTED_REQUEST,
             "the Host is not this socket's\n".to_owned(),
@@ -119,17 +167,32 @@ fn answer(view: &dyn View, head: &Parts) -> Response<Full<Bytes>> {
     }
     match head.uri.path() {
         "/livez" | "/startupz" => text(StatusCode::OK, "ok\n".to_owned()),
-        "/readyz" => match view.ready() {
-            Ok(ready) => text(StatusCode::OK, format!("{ready}\n")),
-            Err(why) => text(StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")),
-        },
+        "/readyz" => {
+            let readiness = view.ready();
+            let said = match scope {
+                Scope::Machine => readiness.details,
+                Scope::Network => readiness.summary,
+            };
+            let status = if readiness.ready {
+                StatusCode::OK
+            } else {
+                StatusCode::SERVICE_UNAVAILABLE
+            };
+            text(status, format!("{said}\n"))
+        }
         "/metrics" => typed(StatusCode::OK, METRICS, view.metrics()),
-        "/status" => typed(
+        "/status" if scope == Scope::Machine => typed(
             StatusCode::OK,
             "application/json",
             format!("{:#}\n", view.status()),
         ),
-        _ => text(StatusCode::NOT_FOUND, format!("{PATHS}\n")),
+        _ => text(
+            StatusCode::NOT_FOUND,
+            match scope {
+                Scope::Machine => format!("{PATHS} and /status\n"),
+                Scope::Network => format!("{PATHS}\n"),
+            },
+        ),
     }
 }
 
@@ -158,12 +221,16 @@ fn typed(status: StatusCode, media: &'static str, body: String) -> Response<Full
 }
 
 /// What there is, for whoever asks for something else.
-const PATHS: &str = "there are /livez, /readyz, /startupz, /metrics and /status";
+const PATHS: &str = "there are /livez, /readyz, /startupz, /metrics";
 /// The media type of OpenMetrics 1.0.
 const METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 /// Connections at once. Probes and scrapers need a few; one that asks nothing is closed after
 /// [`HEAD_TIMEOUT`].
 const MOST_CONNECTIONS: usize = 64;
+/// Those of one client of the probes' address, so that it cannot take them all.
+const MOST_OF_ONE_PEER: usize = 16;
+/// The head of a request, in bytes.
+const LARGEST_HEAD: usize = 16 * 1024;
 /// Probes are small and local.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// A connection takes no more requests after this.
@@ -176,6 +243,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::{Ipv4Addr, Ipv6Addr};
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::{TcpSocket, TcpStream};
 
@@ -190,8 +258,12 @@ mod tests {
             true
         }
 
-        fn ready(&self) -> Result<String, String> {
-            Ok(String::new())
+        fn ready(&self) -> Readiness {
+            Readiness {
+                ready: true,
+                summary: "ready".to_owned(),
+                details: "prod: ready".to_owned(),
+            }
         }
 
         fn metrics(&self) -> String {
@@ -253,6 +325,45 @@ mod tests {
         let mut reply = Vec::new();
         while !reply.ends_with(b"\r\n\r\nok\n") {
             assert_ne!(client.read_buf(&mut reply).await.unwrap(), 0);
+        }
+    }
+
+    #[tokio::test]
+    async fn one_client_of_the_probes_cannot_take_every_connection() {
+        let probes = Management::bind_probes((Ipv6Addr::UNSPECIFIED, 0).into()).await;
+        let probes = probes.unwrap();
+        let port = probes.address().unwrap().port();
+        let address = (Ipv4Addr::LOCALHOST, port).into();
+        probes.serve(Arc::new(Long), &Background::current());
+        let mut open = Vec::new();
+        for _ in 0..MOST_OF_ONE_PEER {
+            let mut client = connect(address).await;
+            asks(&mut client).await;
+            hears(&mut client).await;
+            open.push(client);
+        }
+        let mut next = connect(address).await;
+        // whether it ends or breaks, nothing is answered
+        let request = b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+        let _late = next.write_all(request).await;
+        let mut reply = Vec::new();
+        let _end = next.read_to_end(&mut reply).await;
+        assert_eq!(reply, b"");
+        let other = TcpSocket::new_v6().unwrap();
+        let other = other.connect((Ipv6Addr::LOCALHOST, port).into()).await;
+        let mut other = other.unwrap();
+        asks(&mut other).await;
+        hears(&mut other).await;
+
+        // the place of one that ends is free again
+        drop(open.pop());
+        loop {
+            let mut again = connect(address).await;
+            let mut reply = [0; 8];
+            let asked = again.write_all(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n");
+            if asked.await.is_ok() && again.read_exact(&mut reply).await.is_ok() {
+                break;
+            }
         }
     }
 

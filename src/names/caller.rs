@@ -23,8 +23,8 @@ impl Peer {
     }
 }
 
-/// Who called `connect`, as the kernel tells it: for Unix sockets `SO_PEERCRED` (unix(7)), for TCP
-/// clients of this machine the table of sockets (sock_diag(7)).
+/// Who called `connect`, as the kernel tells it: for Unix sockets, and for TCP clients of this
+/// machine where the system knows them (`runtime/platform` says which does).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Owner {
     /// The effective user; the overflow user for one of another user namespace.

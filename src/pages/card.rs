@@ -5,6 +5,7 @@ use super::recipes::recipes;
 use super::words::{ago, sentence, span};
 use crate::names::{AirflowVersion, Browser, Policy};
 use maud::{Markup, html};
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// One environment.
@@ -48,6 +49,19 @@ pub struct Card {
     pub url: String,
     /// Where tools reach it: likewise.
     pub base: String,
+    /// Its name, where this machine's resolver does not find it.
+    pub unknown_name: Option<UnknownName>,
+}
+
+/// A name that Chrome, Firefox and curl find by themselves, and other programs do not.
+#[derive(Debug, Clone)]
+pub struct UnknownName {
+    /// `NAME.localhost`.
+    pub name: String,
+    /// Where it should lead.
+    pub address: IpAddr,
+    /// The environment's own listener, which needs no name.
+    pub own_listener: Option<String>,
 }
 
 /// Why an environment could not serve a request now.
@@ -158,6 +172,7 @@ pub(super) fn card(card: &Card) -> Markup {
                 p.note { (meaning) }
             }
             @if let Some(trouble) = &card.trouble { (why(trouble)) }
+            @if let Some(unknown) = &card.unknown_name { (elsewhere(card, unknown)) }
             p.doors {
                 a.button.main href={ (card.url) "/" } { "Open Airflow" }
                 @if card.may_leave {
@@ -229,6 +244,22 @@ fn why(trouble: &Trouble) -> Markup {
             @if let Some(code) = trouble.code { p { code { (code) } } }
             p { (sentence(&trouble.what)) }
             @if let Some(hint) = &trouble.hint { p { (sentence(hint)) } }
+        }
+    }
+}
+
+fn elsewhere(card: &Card, unknown: &UnknownName) -> Markup {
+    html! {
+        p.note {
+            "This machine does not resolve " code { (unknown.name) } ". Chrome, Firefox and curl find it by "
+            "themselves. For Safari and other programs "
+            @match &unknown.own_listener {
+                Some(url) => { "use " code { (url) } },
+                None => {
+                    "give it a listener of its own (" code { "environments." (card.local) ".listen" } ")"
+                }
+            }
+            ", or add this line to " code { "/etc/hosts" } ": " code { (unknown.address) " " (unknown.name) }
         }
     }
 }

@@ -17,7 +17,7 @@ mod tests;
 mod words;
 
 pub use assets::{Asset, icon, script, style};
-pub use card::{Card, Identity, SessionState, Status, TokenState, Trouble};
+pub use card::{Card, Identity, SessionState, Status, TokenState, Trouble, UnknownName};
 pub use fault::{FaultPage, fault};
 pub use overview::{Address, Overview, overview};
 pub use queue::{QueueState, RunningCommand};

@@ -1,13 +1,12 @@
 //! The only place that reads the time.
 
-use rustix::time::{ClockId, clock_gettime};
+use super::platform;
+use rustix::time::clock_gettime;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// A point in time on two clocks: one that runs on while the machine sleeps
-/// (`CLOCK_BOOTTIME`), and the wall clock.
+/// A point in time on two clocks: one that runs on while the machine sleeps, and the wall clock.
 ///
-/// Rust's `Instant` stops during suspend on Linux (rust-lang/rust#87906), and a wall clock may
-/// be set; a token's age has to be right in both cases, so the older reading wins.
+/// Rust's `Instant` stops during sleep (rust-lang/rust#87906), and a wall clock may be set; a token's age has to be right in both cases, so the older reading wins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Moment {
     boot: Duration,
@@ -64,7 +63,7 @@ impl Moment {
 /// The time since the machine started, sleep included: for limits and for how long something
 /// took, where the wall clock has no say.
 pub fn uptime() -> Duration {
-    let boot = clock_gettime(ClockId::Boottime);
+    let boot = clock_gettime(platform::CLOCK);
     Duration::new(
         u64::try_from(boot.tv_sec).unwrap_or(0),
         u32::try_from(boot.tv_nsec).unwrap_or(0),

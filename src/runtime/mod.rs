@@ -1,8 +1,10 @@
-//! Time and tasks, handed down to whoever needs them.
+//! Time, tasks and the system, handed down to whoever needs them.
 
 mod clock;
 mod pace;
+pub mod platform;
 mod request_body;
+pub mod resolver;
 mod sweep;
 mod tasks;
 mod timer;

@@ -79,6 +79,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "management",
             "telemetry",
             "names",
+            // paths and limits that differ between systems
+            "runtime",
         ],
     ),
     (
@@ -365,6 +367,46 @@ fn every_folder_has_a_place_in_the_table() {
             name == "ARCHITECTURE.md" || may_import(room_of(&name)).is_some(),
             "src/{name} is not in the table"
         );
+    }
+}
+
+/// What a file says that asks for the operating system, or that only one of them has.
+fn system_words(source: &str) -> Vec<String> {
+    const WORDS: [&str; 6] = [
+        "target_os",
+        "target_vendor",
+        "target_env",
+        "netlink",
+        "linux",
+        "macos",
+    ];
+    let tokens = tokens(source);
+    tokens
+        .into_iter()
+        .filter(|token| WORDS.contains(&token.as_str()))
+        .chain(source.contains("\"/proc").then(|| "/proc".to_owned()))
+        .collect()
+}
+
+#[test]
+fn only_the_door_asks_which_system_it_is() {
+    let mut behind = 0;
+    for file in tree::files("src", "rs") {
+        let words = system_words(&tree::read(&file));
+        if file.starts_with("src/runtime/platform/") {
+            behind += words.len();
+        } else {
+            assert_eq!(words, Vec::<String>::new(), "{file}");
+        }
+    }
+    assert!(behind > 10, "only {behind} words seen behind the door");
+    for seeded in [
+        "#[cfg(target_os = \"linux\")] fn f() {}",
+        "fn f() -> bool { cfg!(target_vendor = \"apple\") }",
+        "use std::os::linux::fs::MetadataExt;",
+        "fn f() { read(\"/proc/self/status\"); }",
+    ] {
+        assert_eq!(system_words(seeded).len(), 1, "{seeded}");
     }
 }
 

@@ -29,6 +29,7 @@ mod management;
 mod open;
 mod pages;
 mod policy;
+mod probes;
 mod profiles;
 mod program;
 mod properties;

@@ -1,7 +1,7 @@
 //! Our own pages over real sockets: where they are, who may read them, what they tell on whose
 //! host, and faults as pages.
 
-use crate::support::{Client, Harness, Response};
+use crate::support::{Client, Harness, Response, resolves, soon};
 use mwaa_gateway::emulator::{Seed, Settings};
 use std::net::SocketAddr;
 
@@ -74,6 +74,30 @@ fn is_page(reply: &Response) {
         .any(|(name, _)| name.starts_with("access-control-"));
     assert!(!cors && reply.header("set-cookie").is_none(), "{reply}");
     assert!(reply.text().starts_with("<!DOCTYPE html>"), "{reply}");
+}
+
+/// The resolver is asked beside the first page; whoever looks again is told.
+#[tokio::test]
+async fn a_name_that_this_machine_does_not_resolve_is_told() {
+    let harness = two().await;
+    let told = |page: &str, name: &str| {
+        page.contains(&format!("does not resolve <code>{name}.localhost</code>"))
+    };
+    for name in ["alpha", "beta"] {
+        let is_unknown = !resolves(&format!("{name}.localhost"));
+        soon("what the resolver says", async {
+            while told(&get(&harness, "localhost", "/-/", TYPED).await.text(), name)
+                != is_unknown
+            {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+        // a browser that is there has found it
+        let host = format!("{name}.localhost");
+        let there = get(&harness, &host, "/-/", TYPED).await.text();
+        assert!(!told(&there, name), "{there}");
+    }
 }
 
 #[tokio::test]
@@ -321,7 +345,7 @@ async fn no_environment_is_told_with_what_to_do() {
         "GET / HTTP/1.1\r\nHost: {}\r\n{TYPED}\r\n",
         harness.address()
     );
-    let told = crate::support::soon("the reason", async {
+    let told = soon("the reason", async {
         loop {
             let reply = client.exchange(&request).await;
             if reply.text().contains("has no environment in this region") {

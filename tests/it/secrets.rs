@@ -2,7 +2,7 @@
 //! then everything that it said is searched for them, in the encodings that they may take.
 
 use crate::program::{Running, command};
-use crate::support::{Client, Response};
+use crate::support::{Client, IS_LINUX, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use mwaa_gateway::emulator::{
@@ -248,6 +248,11 @@ fn tokens(emulator: &Emulator) -> BTreeSet<String> {
 }
 
 fn children(of: u32) -> Vec<String> {
+    if !IS_LINUX {
+        let mut found = ps(&["-A", "-o", "ppid=,command="]);
+        found.retain(|line| line.starts_with(&format!("{of} ")));
+        return found;
+    }
     let mut found = Vec::new();
     for entry in std::fs::read_dir("/proc").unwrap().flatten() {
         // a process may end while we look
@@ -263,6 +268,25 @@ fn children(of: u32) -> Vec<String> {
         }
     }
     found
+}
+
+fn command_line(id: u32) -> String {
+    if IS_LINUX {
+        std::fs::read_to_string(format!("/proc/{id}/cmdline")).unwrap()
+    } else {
+        ps(&["-o", "command=", "-p", &id.to_string()]).join("\n")
+    }
+}
+
+/// What ps(1) prints: where there is no `/proc`.
+fn ps(arguments: &[&str]) -> Vec<String> {
+    let printed = std::process::Command::new("ps")
+        .arg("-ww")
+        .args(arguments)
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&printed.stdout).into_owned();
+    text.lines().map(|line| line.trim().to_owned()).collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -294,7 +318,8 @@ async fn nothing_that_is_said_holds_a_secret() {
         assert!(codes.contains(code), "{code} did not happen: {codes:?}");
     }
     let id = stand.gateway.id();
-    let command_line = std::fs::read_to_string(format!("/proc/{id}/cmdline")).unwrap();
+    let command_line = command_line(id);
+    assert!(command_line.contains("serve"), "{command_line}");
     assert_eq!(
         children(id),
         Vec::<String>::new(),

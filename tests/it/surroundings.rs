@@ -5,7 +5,6 @@ use crate::program::{command, end, run};
 use crate::support::Client;
 use mwaa_gateway::emulator::{Emulator, Settings};
 use rustix::process::{Pid, Signal, kill_process};
-use std::fs::File;
 use std::io::Write as _;
 use std::net::TcpListener;
 use std::path::Path;
@@ -65,9 +64,17 @@ async fn serves_with_log_to(log: impl Into<Stdio>) {
     assert_eq!(code, Some(0));
 }
 
+/// A file that cannot be written to for want of space; only Linux has one.
+#[cfg(target_os = "linux")]
+fn full_disk() -> std::fs::File {
+    let mut open = std::fs::File::options();
+    open.write(true).open("/dev/full").unwrap()
+}
+
+#[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_log_on_a_full_disk_does_not_matter() {
-    serves_with_log_to(File::options().write(true).open("/dev/full").unwrap()).await;
+    serves_with_log_to(full_disk()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -77,6 +84,7 @@ async fn a_log_whose_reader_is_gone_does_not_matter() {
     serves_with_log_to(writer).await;
 }
 
+#[cfg(target_os = "linux")] // the size of a pipe
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_log_whose_reader_has_stopped_does_not_matter() {
     let (reader, mut writer) = std::io::pipe().unwrap();
@@ -86,11 +94,12 @@ async fn a_log_whose_reader_has_stopped_does_not_matter() {
     drop(reader);
 }
 
+#[cfg(target_os = "linux")]
 #[tokio::test]
 async fn data_that_can_not_be_written_is_a_failure() {
     for arguments in [&["commands"][..], &["man"], &["--version"]] {
         let mut command = command(arguments);
-        command.stdout(File::options().write(true).open("/dev/full").unwrap());
+        command.stdout(full_disk());
         let ended = end(command).await;
         assert_eq!(ended.code, Some(1), "{arguments:?}");
         assert!(

@@ -39,6 +39,7 @@ impl Alone {
         }
         // the usual one may be a running gateway's
         config.management.address = ([127, 0, 0, 1], 0).into();
+        config.management.probes = None;
         config.limits.threads = 1;
         app::harden();
         let built = app::build(config, &extras).await.map_err(Absent::Start)?;

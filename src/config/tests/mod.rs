@@ -12,7 +12,7 @@ use std::fs;
 fn nowhere() -> Search {
     Search {
         folder: "/nonexistent".into(),
-        user: None,
+        user: Vec::new(),
         system: "/nonexistent".into(),
     }
 }

@@ -5,6 +5,7 @@ mod promises;
 use super::*;
 use crate::names::{AirflowVersion, Browser, Policy, code};
 use bytes::Bytes;
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 /// One tag a line, so that a change can be read.
@@ -41,6 +42,7 @@ fn card(local: &str) -> Card {
         may_leave: true,
         url: format!("http://{local}.localhost:8080"),
         base: format!("http://{local}.localhost:8080"),
+        unknown_name: None,
     }
 }
 
@@ -136,6 +138,29 @@ fn fault_page<'a>(detail: &'a str, links: &'a [String]) -> FaultPage<'a> {
 #[test]
 fn the_overview() {
     insta::assert_snapshot!("overview", lines(&overview(&two())));
+}
+
+#[test]
+fn a_name_that_the_machine_does_not_resolve() {
+    let shown = |own_listener: Option<&str>| {
+        let unknown = UnknownName {
+            name: "lab.localhost".to_owned(),
+            address: Ipv4Addr::LOCALHOST.into(),
+            own_listener: own_listener.map(str::to_owned),
+        };
+        let cards = vec![Card {
+            unknown_name: Some(unknown),
+            ..card("lab")
+        }];
+        lines(&overview(&Overview { cards, ..two() }))
+    };
+    let line = "<code>127.0.0.1 lab.localhost</code>";
+    let without = shown(None);
+    assert!(without.contains(line), "{without}");
+    assert!(without.contains("<code>environments.lab.listen</code>"));
+    let with = shown(Some("http://127.0.0.1:8081"));
+    assert!(with.contains(line) && with.contains("<code>http://127.0.0.1:8081</code>"));
+    assert!(!with.contains("environments.lab.listen"));
 }
 
 #[test]

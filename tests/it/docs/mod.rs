@@ -143,7 +143,7 @@ fn configurations_in_documents_load() {
     );
     assert_eq!(
         texts.len(),
-        6,
+        7,
         "a configuration is missing, or this count is old"
     );
     for (place, text) in texts {
@@ -153,7 +153,7 @@ fn configurations_in_documents_load() {
         certificates(folder.path());
         let nowhere = Search {
             folder: folder.path().join("none"),
-            user: None,
+            user: Vec::new(),
             system: folder.path().join("none"),
         };
         match config::load(Some(&file), &Overrides::default(), &nowhere) {
@@ -310,7 +310,7 @@ fn deployed() -> Vec<Vec<String>> {
 #[test]
 fn deployed_commands_exist() {
     let commands = deployed();
-    assert_eq!(commands.len(), 5, "{commands:?}");
+    assert_eq!(commands.len(), 3, "{commands:?}");
     for words in commands {
         let [name, arguments @ ..] = words.as_slice() else {
             panic!("a command without a name")

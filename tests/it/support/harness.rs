@@ -288,7 +288,7 @@ fn configuration(emulator: &Emulator, folder: &TempDir, extra: &str) -> Config {
     std::fs::write(&file, table.to_string()).unwrap();
     let search = Search {
         folder: folder.path().to_owned(),
-        user: None,
+        user: Vec::new(),
         system: folder.path().to_owned(),
     };
     config::load(Some(&file), &Overrides::default(), &search)

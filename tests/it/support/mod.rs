@@ -19,6 +19,17 @@ use mwaa_gateway::runtime::Moment;
 use std::time::Duration;
 use tokio::task::JoinSet;
 
+/// Whether the system tells of its processes and of the users of connections as Linux does.
+pub(crate) const IS_LINUX: bool = cfg!(target_os = "linux");
+
+/// Whether this machine's resolver takes the name for its own; what is told to people depends
+/// on it.
+pub(crate) fn resolves(name: &str) -> bool {
+    use std::net::ToSocketAddrs as _;
+    let found = (name, 0).to_socket_addrs();
+    found.is_ok_and(|mut found| found.any(|address| address.ip().is_loopback()))
+}
+
 /// Waits for something that must come; a test that would wait for ever fails instead.
 pub(crate) async fn soon<F: Future>(what: &str, future: F) -> F::Output {
     tokio::time::timeout(PATIENCE, future)

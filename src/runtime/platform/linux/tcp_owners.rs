@@ -1,5 +1,5 @@
-//! The user at the other end of a connection, as the kernel reports it for clients of this
-//! machine. A user that is not certain is unknown: the audit log must never name a wrong one.
+//! The user at the other end of a TCP connection, as the kernel reports it for clients of this
+//! machine.
 
 use crate::names::Owner;
 use rustix::net::netlink::{SOCK_DIAG, SocketAddrNetlink};
@@ -9,27 +9,13 @@ use rustix::net::{
 use std::cell::Cell;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::os::fd::OwnedFd;
-use tokio::net::{TcpStream, UnixStream};
-
-/// The owner of a Unix socket's other end, when it connected (`SO_PEERCRED`, unix(7)).
-pub(super) fn of_unix(stream: &UnixStream) -> Owner {
-    stream.peer_cred().map_or_else(
-        |_unknown| Owner::default(),
-        |owner| Owner {
-            uid: Some(owner.uid()),
-            pid: owner
-                .pid()
-                .and_then(|pid| u32::try_from(pid).ok())
-                .filter(|pid| *pid > 0),
-        },
-    )
-}
+use tokio::net::TcpStream;
 
 /// Asks the kernel's table of TCP sockets (sock_diag(7)). One question goes to one socket by
 /// its exact addresses and is answered before `sendto` returns: it takes some microseconds,
 /// however many sockets there are.
 #[derive(Debug)]
-pub(super) struct TcpOwners {
+pub(in crate::runtime::platform) struct TcpOwners {
     table: Option<OwnedFd>,
     /// Counts the questions: an answer is taken for its own only.
     asked: Cell<u32>,
@@ -37,7 +23,7 @@ pub(super) struct TcpOwners {
 
 impl TcpOwners {
     /// Opens the way to the table; without one (a sandbox may forbid it) no owner is known.
-    pub(super) fn open() -> Self {
+    pub(in crate::runtime::platform) fn open() -> Self {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let socket = socket_with(
             AddressFamily::NETLINK,
@@ -54,7 +40,11 @@ impl TcpOwners {
     /// The user whose process holds the client's end of `accepted`. Unknown for a client of
     /// another machine, and for one that has closed its end already: the kernel then keeps a
     /// socket without an owner, or none.
-    pub(super) fn of(&self, accepted: &TcpStream, client: SocketAddr) -> Owner {
+    pub(in crate::runtime::platform) fn of(
+        &self,
+        accepted: &TcpStream,
+        client: SocketAddr,
+    ) -> Owner {
         let asked = || {
             let ours = accepted.local_addr().ok()?;
             let local = client.ip().is_loopback() || client.ip() == ours.ip();

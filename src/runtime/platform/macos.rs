@@ -1,0 +1,49 @@
+//! The macOS side of the door.
+
+use crate::names::Owner;
+use rustix::time::ClockId;
+use std::io;
+use std::net::SocketAddr;
+use tokio::net::TcpStream;
+
+/// Runs on in sleep here; `CLOCK_UPTIME_RAW` stops (clock_gettime(3)).
+pub(super) const CLOCK: ClockId = ClockId::Monotonic;
+
+/// `SO_REUSEPORT` gives all connections to the socket that was bound last.
+pub(super) const SPREADS_CONNECTIONS: bool = false;
+
+/// unix(4).
+pub(super) const LONGEST_SOCKET_PATH: usize = 103;
+
+/// `OPEN_MAX`: more is refused, although the maximum of the limits is unlimited (setrlimit(2)).
+pub(super) const MOST_DESCRIPTORS: Option<u64> = Some(10_240);
+
+pub(super) const HAS_DESKTOP: bool = true;
+
+/// What most command line tools use, then what the system suggests.
+pub(super) const CONFIG_FOLDERS: &[&str] = &[".config", SUPPORT];
+pub(super) const STATE_FOLDER: &str = SUPPORT;
+const SUPPORT: &str = "Library/Application Support";
+
+/// `ptrace(PT_DENY_ATTACH)` can only be called by unsafe code, of which there is none here.
+pub(super) fn forbid_attaching() -> io::Result<()> {
+    Err(io::Error::new(
+        io::ErrorKind::Unsupported,
+        "macOS alone decides which debuggers may attach",
+    ))
+}
+
+/// Nobody: only private calls tell whose a TCP connection is.
+#[derive(Debug)]
+pub(super) struct TcpOwners;
+
+impl TcpOwners {
+    pub(super) fn open() -> Self {
+        Self
+    }
+
+    #[expect(clippy::unused_self, reason = "the Linux side asks an open socket")]
+    pub(super) fn of(&self, _accepted: &TcpStream, _client: SocketAddr) -> Owner {
+        Owner::default()
+    }
+}
