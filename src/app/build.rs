@@ -37,12 +37,10 @@ pub struct Extras {
     pub no_proxy: Option<String>,
     /// Keys in place of the AWS chain: the demo's, for its own emulator.
     pub static_key: Option<StaticKey>,
-    /// The profile that the AWS chain takes where none is configured (`AWS_PROFILE`).
-    pub default_profile: Option<String>,
 }
 
 // a proxy's URL may hold a password
-debug_only!(Extras: no_proxy, static_key, default_profile);
+debug_only!(Extras: no_proxy, static_key);
 
 /// The gateway could not be built.
 #[derive(Debug)]

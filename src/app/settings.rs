@@ -171,7 +171,6 @@ pub(super) fn control(config: &Config, extras: &Extras) -> control::Settings {
         https_proxy: extras.https_proxy.clone(),
         no_proxy: extras.no_proxy.clone(),
         static_key: extras.static_key.clone(),
-        default_profile: extras.default_profile.clone(),
     }
 }
 

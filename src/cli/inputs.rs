@@ -145,7 +145,6 @@ pub(super) fn extras(terminal: &Terminal) -> Result<Extras, Exit> {
         https_proxy,
         no_proxy: env::no_proxy(),
         static_key: None,
-        default_profile: env::aws_profile(),
     })
 }
 

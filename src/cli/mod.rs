@@ -25,6 +25,7 @@ mod signals;
 mod terminal;
 mod tried;
 mod wait;
+mod wrap;
 
 pub use exit::Exit;
 

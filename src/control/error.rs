@@ -1,8 +1,10 @@
-//! SDK errors sorted into a few kinds, each with the hint that names the fix.
+//! SDK errors sorted into a few kinds, with as much of AWS's own words as a person reads.
 #![deny(clippy::wildcard_enum_match_arm)]
 
-use super::sorting::{by_chain, by_code};
-use crate::names::{Code, Environment, Fault, code, partition};
+use super::hint::hint;
+use super::origin::Origin;
+use super::sorting::{Chain, by_code};
+use crate::names::{Code, Described, Environment, Fault, code};
 use aws_sdk_mwaa::config::http::HttpResponse;
 use aws_sdk_mwaa::error::{ProvideErrorMetadata, SdkError};
 use aws_types::request_id::RequestId as _;
@@ -18,10 +20,12 @@ pub enum AwsErrorKind {
     Credentials,
     /// The identity lacks a permission.
     Denied,
-    /// There is no SSO session, or it has expired.
+    /// A person has to sign in, for the first time or again.
     LoginNeeded,
     /// The environment does not exist there.
     NotFound,
+    /// The environment is not in a state in which AWS gives what is asked.
+    NotReady,
     /// Too many calls.
     Throttled,
     /// AWS could not be asked, or failed.
@@ -46,10 +50,89 @@ pub(super) struct Call<'a> {
     pub(super) operation: &'static str,
     pub(super) environment: &'a Environment,
     pub(super) region: &'a str,
-    /// The profile in use, as far as it is known.
-    pub(super) profile: Option<&'a str>,
+    /// Where the keys come from.
+    pub(super) origin: &'a Origin,
     /// How far our clock is from AWS's, where a reply told its date.
     pub(super) clock_offset: Option<i64>,
+}
+
+/// What was told of a failed call.
+pub(super) enum Told {
+    /// AWS's error.
+    Answer {
+        code: Option<String>,
+        message: Option<String>,
+        status: u16,
+        id: Option<String>,
+    },
+    /// Why there was no answer.
+    Chain(Chain),
+    /// No answer in time.
+    Silence,
+    /// A reply that is none of this API's.
+    Unreadable(u16),
+}
+
+impl Told {
+    /// AWS's code.
+    pub(super) fn code(&self) -> Option<&str> {
+        match self {
+            Self::Answer { code, .. } => code.as_deref(),
+            Self::Chain(_) | Self::Silence | Self::Unreadable(_) => None,
+        }
+    }
+
+    /// AWS's message in full, or that of a service that gives keys.
+    pub(super) fn message(&self) -> Option<&str> {
+        match self {
+            Self::Answer { message, .. } => message.as_deref(),
+            Self::Chain(chain) => chain.refusal.as_deref(),
+            Self::Silence | Self::Unreadable(_) => None,
+        }
+    }
+
+    /// Whether the causes tell of this.
+    pub(super) fn has(&self, words: &str) -> bool {
+        matches!(self, Self::Chain(chain) if chain.text.contains(words))
+    }
+
+    /// Whether AWS itself answered the call, and so has seen the keys.
+    pub(super) fn is_answer(&self) -> bool {
+        matches!(self, Self::Answer { .. })
+    }
+
+    fn kind(&self, call: &Call<'_>) -> AwsErrorKind {
+        match self {
+            Self::Answer { code, status, .. } => by_code(code.as_deref(), *status),
+            Self::Chain(chain) => chain.kind(call.origin),
+            Self::Silence => AwsErrorKind::Unavailable,
+            Self::Unreadable(status) => by_code(None, *status),
+        }
+    }
+}
+
+impl fmt::Display for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Answer {
+                code,
+                message,
+                status,
+                id,
+            } => {
+                let code = code.as_deref().unwrap_or("no error code");
+                write!(f, "{code} (HTTP {status}")?;
+                if let Some(id) = id {
+                    write!(f, ", request {id}")?;
+                }
+                let message = message.as_deref().unwrap_or("no message");
+                write!(f, "): {}", shortened(message))
+            }
+            Self::Chain(chain) => f.write_str(&shortened(&chain.text)),
+            Self::Silence => f.write_str("no reply in time"),
+            Self::Unreadable(status) => write!(f, "a reply that can't be read (HTTP {status})"),
+        }
+    }
 }
 
 impl Call<'_> {
@@ -85,6 +168,7 @@ impl AwsError {
             | AwsErrorKind::Denied
             | AwsErrorKind::LoginNeeded
             | AwsErrorKind::NotFound
+            | AwsErrorKind::NotReady
             | AwsErrorKind::UntrustedHost => false,
         }
     }
@@ -95,95 +179,101 @@ impl AwsError {
     where
         E: ProvideErrorMetadata + Error + 'static,
     {
-        let (kind, said) = match error {
+        let told = match error {
             SdkError::ServiceError(service) => {
                 let meta = service.err().meta();
                 let status = service.raw().status().as_u16();
-                let id = error
-                    .request_id()
-                    .map_or_else(String::new, |id| format!(", request {id}"));
-                let said = match (meta.code(), meta.message()) {
+                if meta.code().is_none() && meta.message().is_none() {
                     // not JSON, or not this API's
-                    (None, None) => format!("a reply that can't be read (HTTP {status}{id})"),
-                    (code, message) => format!(
-                        "{} (HTTP {status}{id}): {}",
-                        code.unwrap_or("no error code"),
-                        message.unwrap_or("no message")
-                    ),
-                };
-                (by_code(meta.code(), status), said)
+                    Told::Unreadable(status)
+                } else {
+                    Told::Answer {
+                        code: meta.code().map(str::to_owned),
+                        message: meta.message().map(str::to_owned),
+                        status,
+                        id: error.request_id().map(str::to_owned),
+                    }
+                }
             }
             SdkError::ResponseError(response) => {
-                let status = response.raw().status().as_u16();
-                (
-                    by_code(None, status),
-                    format!("a reply that can't be read (HTTP {status})"),
-                )
+                Told::Unreadable(response.raw().status().as_u16())
             }
-            SdkError::TimeoutError(_) => {
-                (AwsErrorKind::Unavailable, "no reply in time".to_owned())
+            SdkError::TimeoutError(_) => Told::Silence,
+            // whatever else comes one day has causes too
+            SdkError::ConstructionFailure(_) | SdkError::DispatchFailure(_) | _ => {
+                Told::Chain(Chain::read(error))
             }
-            SdkError::DispatchFailure(_) | SdkError::ConstructionFailure(_) => by_chain(error),
-            _ => (
-                AwsErrorKind::Unavailable,
-                "an error that this version does not know".to_owned(),
-            ),
         };
-        let what = if call.is_about_one() {
-            let name = &call.environment.name;
-            format!(
-                "{} for {name:?} in {} failed: {said}",
-                call.operation, call.region
-            )
+        let kind = told.kind(call);
+        let about = if call.is_about_one() {
+            format!(" for {:?}", call.environment.name)
         } else {
-            format!("{} in {} failed: {said}", call.operation, call.region)
+            String::new()
         };
-        Self::new(kind, &what, hint(kind, &said, call))
+        let what = format!(
+            "{}{about} in {} failed: {told}",
+            call.operation, call.region
+        );
+        Self::new(kind, &what, hint(kind, &told, call))
+    }
+
+    /// Whether the environment's state may be the reason.
+    pub fn may_be_the_state(&self) -> bool {
+        matches!(self.kind, AwsErrorKind::NotFound | AwsErrorKind::NotReady)
+    }
+
+    /// The same error, now that AWS has said how the environment is.
+    #[must_use]
+    pub fn with_state(self, described: &Described) -> Self {
+        match described.status_meaning() {
+            Some(meaning) => Self {
+                kind: AwsErrorKind::NotReady,
+                what: format!("{}; AWS says that the environment is {}", self.what, described.status),
+                hint: meaning.into(),
+                retry_after: self.retry_after,
+            },
+            None => Self {
+                hint: format!(
+                    "AWS says that the environment is {}, so this may pass; if it does not, the request id \
+                     tells AWS's support more",
+                    described.status
+                )
+                .into(),
+                ..self
+            },
+        }
+    }
+
+    /// The same error, where AWS does not say how the environment is.
+    #[must_use]
+    pub fn without_state(mut self, why: &Self) -> Self {
+        if why.kind == AwsErrorKind::Denied {
+            let action = "allow airflow:GetEnvironment, and its state is told here";
+            self.hint = format!("{}; {action}", self.hint).into();
+        }
+        self
     }
 }
 
-fn hint(kind: AwsErrorKind, said: &str, call: &Call<'_>) -> Cow<'static, str> {
-    let environment = call.environment;
-    let profile = environment.profile.as_deref();
-    let (name, region) = (&environment.name, call.region);
-    match kind {
-        AwsErrorKind::Credentials => {
-            if let Some(offset) = call.clock_offset.filter(|offset| offset.abs() > CLOCK_TOLERANCE) {
-                return format!("this machine's clock is off by {offset} s; set it right").into();
-            }
-            match profile {
-                Some(profile) => format!("check the credentials of profile {profile:?}").into(),
-                None if said.contains("Expired") => {
-                    "the credentials have expired; get new ones".into()
-                }
-                None => "set aws.profile, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run \
-                         with a role; `mwaa-gateway check` shows what is used"
-                    .into(),
-            }
+/// As much of AWS's words as a person reads. The encoded message is for a program, and what a
+/// hint needs is taken from the whole.
+fn shortened(message: &str) -> String {
+    let message = message
+        .split("Encoded authorization failure message")
+        .next()
+        .unwrap_or(message)
+        .trim();
+    match message.char_indices().nth(LONGEST_MESSAGE) {
+        Some((end, _)) => {
+            let cut = message.get(..end).unwrap_or(message);
+            // not within a word, unless it is endless
+            let cut = match cut.rsplit_once(' ') {
+                Some((whole, rest)) if rest.len() < LONGEST_MESSAGE / 2 => whole,
+                _ => cut,
+            };
+            format!("{cut}…")
         }
-        AwsErrorKind::Denied if !call.is_about_one() => {
-            format!("allow airflow:{} on * for this identity, or name the environments", call.operation).into()
-        }
-        AwsErrorKind::Denied => format!(
-            "allow airflow:{} on arn:{}:airflow:{region}:*:environment/{name} for this identity",
-            call.operation,
-            partition(region)
-        )
-        .into(),
-        AwsErrorKind::LoginNeeded => match call.profile {
-            Some(profile) => format!("run `aws sso login --profile {profile}`").into(),
-            None => code::AWS_LOGIN_NEEDED.advice.into(),
-        },
-        AwsErrorKind::NotFound => format!(
-            "there is no environment {name:?} in {region} for these credentials; check the name, \
-             the region and the account"
-        )
-        .into(),
-        AwsErrorKind::Throttled => "AWS limits how often tokens are made; it gets better by itself".into(),
-        AwsErrorKind::Unavailable => {
-            format!("check the network, that the region {region} is right, and endpoint_url").into()
-        }
-        AwsErrorKind::UntrustedHost => code::AWS_UNTRUSTED_HOST.advice.into(),
+        None => message.to_owned(),
     }
 }
 
@@ -217,6 +307,7 @@ impl Fault for AwsError {
             AwsErrorKind::Denied => &code::AWS_DENIED,
             AwsErrorKind::LoginNeeded => &code::AWS_LOGIN_NEEDED,
             AwsErrorKind::NotFound => &code::AWS_NOT_FOUND,
+            AwsErrorKind::NotReady => &code::AWS_NOT_READY,
             AwsErrorKind::Throttled => &code::AWS_THROTTLED,
             AwsErrorKind::Unavailable => &code::AWS_UNAVAILABLE,
             AwsErrorKind::UntrustedHost => &code::AWS_UNTRUSTED_HOST,
@@ -234,8 +325,8 @@ impl Fault for AwsError {
 
 /// The longest text taken from a reply.
 const LONGEST_TEXT: usize = 600;
-/// AWS refuses signatures that are older; less is not the clock's fault. In seconds.
-const CLOCK_TOLERANCE: i64 = 240;
+/// As much as is taken from one message of AWS, in characters.
+const LONGEST_MESSAGE: usize = 200;
 
 #[cfg(test)]
 mod tests {
@@ -246,5 +337,24 @@ mod tests {
         let hostile = format!("a\r\nb\u{1b}[31m{}", "x".repeat(2000));
         let cleaned = clean(&hostile);
         assert!(!cleaned.contains(['\r', '\n', '\u{1b}']) && cleaned.len() <= LONGEST_TEXT);
+    }
+
+    #[test]
+    fn a_long_message_keeps_what_people_read() {
+        let encoded = format!(
+            "You are not authorized. Encoded authorization failure message: {}",
+            "x".repeat(700)
+        );
+        assert_eq!(shortened(&encoded), "You are not authorized.");
+        let told = shortened(&"word ".repeat(100));
+        assert!(
+            told.ends_with("word…") && told.chars().count() <= LONGEST_MESSAGE + 1,
+            "{told}"
+        );
+        assert_eq!(
+            shortened(&"é".repeat(900)).chars().count(),
+            LONGEST_MESSAGE + 1
+        );
+        assert_eq!(shortened("short"), "short");
     }
 }
