@@ -16,6 +16,7 @@ mod folder;
 mod inputs;
 mod known;
 mod logging;
+mod login;
 mod management;
 mod manual;
 mod neutral;
@@ -71,6 +72,7 @@ fn dispatch(terminal: &Terminal) -> Exit {
         Command::Commands(options) => commands::run(&options, terminal),
         Command::Environments(options) => environments::run(&options, terminal),
         Command::Airflow(options) => airflow::run(&options, terminal),
+        Command::Login(options) => login::run(&options, terminal),
         Command::Open(options) => open::run(&options, terminal),
         Command::Wait(options) => wait::run(&options, terminal),
         Command::Completions { shell } => manual::completions(shell, terminal),

@@ -4,6 +4,7 @@
 mod failures;
 mod hints;
 mod links;
+mod login;
 mod sign_in;
 
 use crate::program::{self, Running};
