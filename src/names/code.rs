@@ -143,7 +143,7 @@ codes! {
         "for a web server under your own name, set custom_domain";
     LOGIN_FAILED = "session.login_failed", BAD_GATEWAY, Upstream,
         "the web server gave no session",
-        "try `check`; see that the AWS identity is allowed airflow:CreateWebLoginToken for a role";
+        "see that connect_to and custom_domain lead to this very environment; its web server log in CloudWatch says why";
     LOGIN_LOOP = "session.login_loop", SERVICE_UNAVAILABLE, Upstream,
         "Airflow refuses the session that it gave",
         "the identity's Airflow role may lack rights, or the web server forgets sessions; wait ten seconds and try again";

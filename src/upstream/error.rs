@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// An exchange that gave no usable reply.
@@ -146,11 +147,46 @@ impl Fault for UpstreamError {
     }
 
     fn hint(&self) -> Cow<'static, str> {
+        if let Self::Unreachable { address, source } = self {
+            return unreachable(address, source);
+        }
+        if let Self::Tls { why, .. } = self {
+            return untrusted(why).into();
+        }
         self.code().advice.into()
     }
 
     fn ends_connection(&self) -> bool {
         matches!(self, Self::Upload(_))
+    }
+}
+
+/// What to do where no connection came about.
+fn unreachable(address: &str, source: &io::Error) -> Cow<'static, str> {
+    let is_here = address
+        .parse::<SocketAddr>()
+        .is_ok_and(|address| address.ip().is_loopback());
+    if is_here && source.kind() == io::ErrorKind::ConnectionRefused {
+        return format!("nobody listens at {address}: start the tunnel that connect_to leads to, or correct it").into();
+    }
+    if source.to_string().contains("lookup") {
+        return "its name does not resolve here: a private web server's needs its VPC's DNS (a VPN), or connect_to"
+            .into();
+    }
+    code::UPSTREAM_UNREACHABLE.advice.into()
+}
+
+/// What to do about a TLS failure, by the words of [`explain_tls`].
+fn untrusted(why: &str) -> &'static str {
+    if why.contains("another name") {
+        "something else answers there: correct connect_to, or set custom_domain if the name is yours"
+    } else if why.contains("unknown authority") {
+        "if the authority is yours (a company proxy that opens TLS has one), name its certificate in ca_file"
+    } else if why.contains("has expired") {
+        "see that this machine's clock is right and that connect_to leads to MWAA; a certificate of yours is to be \
+         renewed"
+    } else {
+        code::UPSTREAM_TLS.advice
     }
 }
 
@@ -190,5 +226,45 @@ pub(super) fn explain_tls(error: &io::Error) -> String {
             other => other.to_string(),
         },
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hints_fit_the_failure() {
+        let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
+        let dns =
+            io::Error::other("failed to lookup address information: Name or service not known");
+        let late = io::Error::from(io::ErrorKind::TimedOut);
+        for (address, source, told) in [
+            (
+                "127.0.0.1:8443",
+                refused,
+                "nobody listens at 127.0.0.1:8443: start the tunnel",
+            ),
+            (
+                "x.airflow.amazonaws.com:443",
+                dns,
+                "its name does not resolve here",
+            ),
+            (
+                "x.airflow.amazonaws.com:443",
+                late,
+                code::UPSTREAM_UNREACHABLE.advice,
+            ),
+        ] {
+            let error = UpstreamError::Unreachable {
+                address: address.to_owned(),
+                source,
+            };
+            assert!(error.hint().starts_with(told), "{}", error.hint());
+        }
+        let named =
+            rustls::Error::InvalidCertificate(rustls::CertificateError::NotValidForName);
+        let why = explain_tls(&io::Error::other(named));
+        assert!(untrusted(&why).contains("correct connect_to"), "{why}");
     }
 }
