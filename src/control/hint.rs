@@ -3,9 +3,10 @@
 #![deny(clippy::wildcard_enum_match_arm)]
 
 use super::denial::Denial;
-use super::error::{Call, Told};
+use super::error::Call;
 use super::origin::{Origin, Source};
 use super::token_time::off_by;
+use super::told::Told;
 use super::{AwsErrorKind, SignIn, regions};
 use crate::names::{code, partition};
 use std::borrow::Cow;

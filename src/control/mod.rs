@@ -15,6 +15,7 @@ mod sign_in;
 mod sorting;
 mod state;
 mod token_time;
+mod told;
 mod versions;
 
 pub use backoff::Backoff;

@@ -126,6 +126,8 @@ fn refused(meta: &ErrorMetadata) -> String {
 /// The text without what the SDK says of every failure.
 fn worth(text: &str) -> Option<&str> {
     let text = text.strip_prefix(UNBUILT).unwrap_or(text).trim();
+    // which the hint tells better
+    let text = text.split(UNDEFINED).next().unwrap_or(text);
     if text.starts_with(ATTEMPTS) {
         return Some("no credentials found");
     }
@@ -151,6 +153,8 @@ const BOILERPLATE: [&str; 10] = [
 ];
 /// Before what is wrong with a profile.
 const UNBUILT: &str = "ProfileFile provider could not be built: ";
+/// Before where a missing profile is named.
+const UNDEFINED: &str = ": could not find source profile";
 /// Before a list of everything that has no keys.
 const ATTEMPTS: &str = "no credentials found in chain";
 /// What the SDK says when an SSO login is missing or over, in lower case; the last is the SSO
