@@ -230,11 +230,18 @@ impl Versions {
 /// AWS describes the environment and names no version that can be read.
 fn untold(entry: &Entry) -> AwsError {
     let name = &entry.environment.name;
-    AwsError::new(
+    let error = AwsError::new(
         AwsErrorKind::Unavailable,
         &format!("GetEnvironment for {name:?} names no version"),
         "set airflow_version for this environment",
-    )
+    );
+    match entry.learnt() {
+        // it has none yet, or none any more
+        Some(learnt) if learnt.described.status_meaning().is_some() => {
+            error.with_state(&learnt.described)
+        }
+        _ => error,
+    }
 }
 
 impl Question {

@@ -172,3 +172,21 @@ async fn a_denial_names_what_aws_names_and_is_short() {
         assert!(complaint.len() < 700, "{}: {complaint}", complaint.len());
     }
 }
+
+/// An environment that is being made may have no version yet.
+#[tokio::test]
+async fn a_version_that_is_not_there_yet_is_the_state_s_matter() {
+    let settings = Settings {
+        environments: vec![Seed {
+            status: "CREATING".to_owned(),
+            ..Seed::new("demo", "soon")
+        }],
+        ..Settings::default()
+    };
+    let harness = Harness::with(settings, "").await;
+    let reply = harness.command("version").await;
+    assert_eq!(reply.fault(), Some("aws.not_ready"), "{reply}");
+    let complaint = reply.complaint();
+    assert!(complaint.contains("it is being created"), "{complaint}");
+    assert!(!complaint.contains("set airflow_version"), "{complaint}");
+}
