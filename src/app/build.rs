@@ -36,11 +36,9 @@ pub struct Extras {
     pub proxies: Surroundings,
     /// Keys in place of the AWS chain: the demo's, for its own emulator.
     pub static_key: Option<StaticKey>,
-    /// The profile that the AWS chain takes where none is configured (`AWS_PROFILE`).
-    pub default_profile: Option<String>,
 }
 
-debug_only!(Extras: proxies, static_key, default_profile);
+debug_only!(Extras: proxies, static_key);
 
 /// The gateway could not be built.
 #[derive(Debug)]

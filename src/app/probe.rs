@@ -3,13 +3,14 @@
 use super::search::search;
 use super::{Extras, StartError, settings};
 use crate::config::{Config, EnvironmentEntry};
-use crate::control::{ControlPlane as _, Sdk};
+use crate::control::{AwsErrorKind, ControlPlane as _, Sdk, off_by};
 use crate::credential::Live;
 use crate::egress::{Egress, Way};
 use crate::names::{Described, Entry, Fault};
 use crate::runtime::{Background, LocalTasks, Sweeper, local_set};
 use crate::upstream::{Trust, probe as probe_upstream};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
+use std::collections::btree_map;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -88,7 +89,7 @@ pub async fn probe(
 ) -> Result<(), StartError> {
     let egress = settings::egress(config, extras, &Background::current())?;
     let sdk = Sdk::new(settings::control(config, extras, &egress));
-    let mut asked = BTreeSet::new();
+    let mut asked = BTreeMap::new();
     let entries = entries(&sdk, config, &mut tell).await;
     for entry in &entries {
         let of_entry = |configured: &&EnvironmentEntry| {
@@ -98,23 +99,38 @@ pub async fn probe(
         let ca_file = configured.and_then(|configured| configured.ca_file.as_deref());
         let environment = &entry.environment;
         let identity = (environment.profile.clone(), environment.role_arn.clone());
-        if asked.insert(identity) {
-            tell(identity_of(&sdk, entry).await);
-        }
         let local = environment.local.as_str();
-        match sdk.get_environment(environment).await {
+        let has_credentials = match asked.entry(identity) {
+            btree_map::Entry::Occupied(known) => *known.get(),
+            btree_map::Entry::Vacant(new) => {
+                let (finding, has_credentials) = identity_of(&sdk, entry).await;
+                tell(finding);
+                *new.insert(has_credentials)
+            }
+        };
+        if !has_credentials {
+            let text = "not asked: its identity has no credentials".to_owned();
+            tell(Finding::new(Level::Fail, local, text));
+            continue;
+        }
+        let described = sdk.get_environment(environment).await;
+        match &described {
             Ok(described) => {
-                tell(status(local, &described));
+                tell(status(local, described));
             }
             // a configured version makes this permission optional
             Err(error) if environment.airflow_version.is_some() => tell(Finding {
                 level: Level::Warn,
-                ..Finding::fault(local, &error)
+                ..Finding::fault(local, error)
             }),
-            Err(error) => tell(Finding::fault(local, &error)),
+            Err(error) => tell(Finding::fault(local, error)),
         }
         // a host that is not trusted gets no connection here either
         let minted = sdk.create_cli_token(environment).await;
+        let minted = minted.map_err(|error| match described {
+            Ok(described) if error.may_be_the_state() => error.with_state(&described),
+            _ => error,
+        });
         match minted.and_then(|minted| Live::check(&minted, environment).map(|()| minted)) {
             Err(error) => tell(Finding::fault(local, &error)),
             Ok(minted) => {
@@ -176,18 +192,25 @@ fn status(local: &str, described: &Described) -> Finding {
     }
 }
 
-async fn identity_of(sdk: &Sdk, entry: &Entry) -> Finding {
+/// Who AWS says we are; and whether there are credentials at all, so that it makes sense to go on.
+async fn identity_of(sdk: &Sdk, entry: &Entry) -> (Finding, bool) {
     let subject = match &entry.environment.profile {
         Some(profile) => format!("identity (profile {profile})"),
         None => "identity".to_owned(),
     };
     if entry.environment.endpoint_url.is_some() {
         let text = "not asked: endpoint_url is set, and AWS's identity service is elsewhere";
-        return Finding::new(Level::Ok, &subject, text.to_owned());
+        return (Finding::new(Level::Ok, &subject, text.to_owned()), true);
     }
     match sdk.caller_identity(&entry.environment).await {
-        Ok(arn) => Finding::new(Level::Ok, &subject, arn),
-        Err(error) => Finding::fault(&subject, &error),
+        Ok(arn) => (Finding::new(Level::Ok, &subject, arn), true),
+        Err(error) => {
+            let lacking = matches!(
+                error.kind,
+                AwsErrorKind::Credentials | AwsErrorKind::LoginNeeded
+            );
+            (Finding::fault(&subject, &error), !lacking)
+        }
     }
 }
 
@@ -202,9 +225,7 @@ fn way_to_aws(way: &Way) -> String {
 fn clock(subject: &str, offset: Option<i64>) -> Finding {
     match offset {
         Some(offset) if offset.unsigned_abs() > CLOCK_TOLERANCE.as_secs() => {
-            let text = format!(
-                "this machine's clock is off by {offset} s; AWS refuses what is signed too far off"
-            );
+            let text = format!("{}: AWS refuses what is signed too far off", off_by(offset));
             Finding::new(Level::Warn, subject, text)
         }
         Some(offset) => Finding::new(Level::Ok, subject, format!("clock offset {offset} s")),

@@ -225,7 +225,6 @@ pub(super) fn control(config: &Config, extras: &Extras, egress: &Egress) -> cont
         egress: egress.clone(),
         ca_bundle: extras.ca_bundle.clone(),
         static_key: extras.static_key.clone(),
-        default_profile: extras.default_profile.clone(),
     }
 }
 

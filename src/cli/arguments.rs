@@ -3,8 +3,8 @@
 use super::logging::Logging;
 use super::terminal::Terminal;
 use super::{
-    Exit, airflow, check, commands, complete, demo, emulator, environments, explain, manual,
-    open, serve, status, tunnel_guard, wait,
+    Exit, airflow, check, commands, complete, demo, emulator, environments, explain, login,
+    manual, open, serve, status, tunnel_guard, wait,
 };
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
@@ -53,6 +53,9 @@ pub(super) enum Command {
     /// Run an Airflow command, through the running gateway or without one
     #[command(after_help = "Example: mwaa-gateway airflow -e prod -- dags list -o json")]
     Airflow(airflow::Options),
+    /// Sign in to AWS as an environment's profile does: `aws login` or `aws sso login`
+    #[command(after_help = "Example: mwaa-gateway login -e prod")]
+    Login(login::Options),
     /// Open an environment's UI in the browser, signed in
     #[command(after_help = "Example: mwaa-gateway open analytics-prod /home")]
     Open(open::Options),
@@ -107,6 +110,7 @@ impl Command {
             | Self::Emulator(_)
             | Self::Check(_)
             | Self::Environments(_)
+            | Self::Login(_)
             | Self::Open(_)
             | Self::Commands(_)
             | Self::Explain(_)

@@ -65,12 +65,12 @@ pub(super) fn run(options: &Options, terminal: &Terminal) -> Exit {
         }
         for row in &survey.environments {
             if let Some(why) = row.described.as_ref().and_then(Described::why_unwell) {
-                terminal.say(format_args!("{}: {why}", row.local));
+                terminal.say_long(&format!("{}: {why}", row.local));
             }
         }
         let mut exit = Exit::Done;
         for trouble in &survey.troubles {
-            terminal.tell(format_args!("{}: {}", trouble.subject, trouble.text));
+            terminal.tell_long(&format!("{}: {}", trouble.subject, trouble.text));
             if !trouble.harmless && exit != Exit::Unavailable {
                 exit = exit_of(trouble.kind);
             }
@@ -89,6 +89,7 @@ fn exit_of(kind: AwsErrorKind) -> Exit {
         AwsErrorKind::Denied | AwsErrorKind::NotFound => Exit::Failed,
         AwsErrorKind::Credentials
         | AwsErrorKind::LoginNeeded
+        | AwsErrorKind::NotReady
         | AwsErrorKind::Throttled
         | AwsErrorKind::Unavailable
         | AwsErrorKind::UntrustedHost => Exit::Unavailable,

@@ -183,6 +183,5 @@ pub(super) fn extras(terminal: &Terminal) -> Result<Extras, Exit> {
             no_proxy: env::no_proxy(),
         },
         static_key: None,
-        default_profile: env::aws_profile(),
     })
 }

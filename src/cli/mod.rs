@@ -19,6 +19,7 @@ mod inputs;
 mod judge;
 mod known;
 mod logging;
+mod login;
 mod management;
 mod manual;
 mod names;
@@ -31,6 +32,7 @@ mod status;
 mod terminal;
 mod tunnel_guard;
 mod wait;
+mod wrap;
 
 pub use exit::Exit;
 
@@ -84,6 +86,7 @@ fn dispatch(terminal: &Terminal) -> Exit {
         Command::Status(options) => status::run(&options, terminal),
         Command::Environments(options) => environments::run(&options, terminal),
         Command::Airflow(options) => airflow::run(&options, terminal),
+        Command::Login(options) => login::run(&options, terminal),
         Command::Open(options) => open::run(&options, terminal),
         Command::Wait(options) => wait::run(&options, terminal),
         Command::Completions { shell } => manual::completions(shell, terminal),

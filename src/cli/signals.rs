@@ -58,4 +58,4 @@ fn exit(outcome: Outcome, signal: u8) -> Exit {
 /// SIGTERM's number (signal(7)).
 const TERMINATE: u8 = 15;
 /// SIGINT's number (signal(7)).
-const INTERRUPT: u8 = 2;
+pub(super) const INTERRUPT: u8 = 2;

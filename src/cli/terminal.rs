@@ -2,9 +2,12 @@
 
 use super::Exit;
 use super::neutral::neutral;
+use super::wrap::wrapped;
 use crate::config::env;
 use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
+use rustix::termios::tcgetwinsize;
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::error::Error;
 use std::fmt::Display;
@@ -142,24 +145,52 @@ impl Terminal {
         drop(writeln!(stderr, "{text}"));
     }
 
+    /// Says what may be longer than a line.
+    pub(super) fn say_long(&self, text: &str) {
+        self.say(flowing(text, ""));
+    }
+
+    /// Tells what may be longer than a line.
+    pub(super) fn tell_long(&self, text: &str) {
+        self.tell(flowing(text, ""));
+    }
+
     /// Tells of an error, its causes and what to do, and gives the exit code back.
     pub(super) fn fail(&self, exit: Exit, error: &dyn Error, hint: Option<&str>) -> Exit {
-        self.tell(format_args!("{ERROR}error{ERROR:#}: {error}"));
         let mut said = error.to_string();
+        self.tell(format_args!(
+            "{ERROR}error{ERROR:#}: {}",
+            flowing(&said, "error: ")
+        ));
         let mut cause = error.source();
         while let Some(error) = cause {
             // some libraries give their cause's text as their own
             let text = error.to_string();
             if text != said {
-                self.tell(format_args!("  cause: {text}"));
+                self.tell(format_args!("  cause: {}", flowing(&text, "  cause: ")));
             }
             said = text;
             cause = error.source();
         }
         if let Some(hint) = hint {
-            self.tell(format_args!("\n{HINT}hint{HINT:#}: {hint}"));
+            self.tell(format_args!(
+                "\n{HINT}hint{HINT:#}: {}",
+                flowing(hint, "hint: ")
+            ));
         }
         exit
+    }
+}
+
+/// The text as it goes on after `before`: on a terminal in lines of its width, elsewhere in one.
+fn flowing<'a>(text: &'a str, before: &str) -> Cow<'a, str> {
+    let stderr = io::stderr();
+    if !stderr.is_terminal() {
+        return text.into();
+    }
+    match tcgetwinsize(&stderr) {
+        Ok(size) if size.ws_col > 0 => wrapped(text, before.len(), size.ws_col.into()).into(),
+        _ => text.into(),
     }
 }
 

@@ -54,7 +54,7 @@ pub const VARIABLES: &[Variable] = &[
         doc: "`dumb` or not set: progress is told in lines that stay.",
     },
     Variable {
-        name: AWS_PROFILE,
+        name: "AWS_PROFILE",
         doc: "The AWS profile where none is configured. Unlike one that is, it gives way to keys in the environment.",
     },
     Variable {
@@ -111,7 +111,6 @@ pub const MANAGEMENT: &str = "MWAA_GATEWAY_MANAGEMENT";
 pub const LOG: &str = "MWAA_GATEWAY_LOG";
 const NO_COLOR: &str = "NO_COLOR";
 const TERM: &str = "TERM";
-const AWS_PROFILE: &str = "AWS_PROFILE";
 const AWS_CA_BUNDLE: &str = "AWS_CA_BUNDLE";
 const HTTPS_PROXY: &str = "HTTPS_PROXY";
 const ALL_PROXY: &str = "ALL_PROXY";
@@ -155,12 +154,6 @@ pub fn no_color() -> bool {
 /// Whether the terminal can only show line after line, as far as is known.
 pub fn dumb_terminal() -> bool {
     read(TERM).is_none_or(|term| term == "dumb")
-}
-
-/// The profile that the AWS SDK takes where none is configured. The SDK reads it too: here it is
-/// for telling which profile it was.
-pub fn aws_profile() -> Option<String> {
-    text(read(AWS_PROFILE))
 }
 
 /// A PEM file with more trust roots for the AWS APIs.

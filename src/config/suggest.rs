@@ -2,20 +2,8 @@
 
 use super::keys::{self, KEYS, TABLES};
 use super::problems::sounds_secret;
-
-/// The nearest of the words, if it is near enough to be meant.
-pub(super) fn nearest<'a>(
-    text: &str,
-    words: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
-    let text = plain(text);
-    words
-        .into_iter()
-        .map(|word| (strsim::damerau_levenshtein(&text, &plain(word)), word))
-        .filter(|(distance, word)| *distance <= (word.len() / 3).max(1))
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, word)| word)
-}
+pub(super) use crate::names::nearest;
+use crate::names::plain;
 
 /// The hint for an unknown key of a table.
 pub(super) fn for_key(table: &str, name: &str) -> String {
@@ -85,20 +73,6 @@ pub(super) fn for_table(name: &str) -> String {
 /// The table as it is written: `[environments.NAME]`.
 pub(super) fn heading(table: &str) -> String {
     format!("[{}]", table.replace('*', "NAME"))
-}
-
-/// Without case, and with `_` for `-`; cut, so that a long key costs nothing.
-fn plain(text: &str) -> String {
-    text.chars()
-        .take(60)
-        .map(|c| {
-            if c == '-' {
-                '_'
-            } else {
-                c.to_ascii_lowercase()
-            }
-        })
-        .collect()
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Making an SDK client: region, credentials, endpoint and limits of one identity.
 
 use super::host_prefix::NoHostPrefix;
-use super::{AwsError, AwsErrorKind};
+use super::{AwsError, AwsErrorKind, Origin, Source};
 use crate::egress::Egress;
 use crate::names::{ProxyChoice, Secret, debug_only};
 use aws_config::profile::ProfileFileCredentialsProvider;
@@ -30,11 +30,9 @@ pub struct Settings {
     pub ca_bundle: Option<Vec<u8>>,
     /// Keys in place of the AWS chain.
     pub static_key: Option<StaticKey>,
-    /// The profile that the AWS chain takes where none is configured (`AWS_PROFILE`): for hints.
-    pub default_profile: Option<String>,
 }
 
-debug_only!(Settings: call_timeout, tls_timeout, egress, static_key, default_profile);
+debug_only!(Settings: call_timeout, tls_timeout, egress, static_key);
 
 /// A pair of keys that is given, not found.
 #[derive(Debug, Clone)]
@@ -88,16 +86,9 @@ impl Connected {
             loader = loader.profile_name(profile.as_ref());
         }
         let mut base = loader.load().await;
-        let region = base.region().map(ToString::to_string).ok_or_else(|| {
-            let hint = match &identity.profile {
-                Some(profile) => format!(
-                    "set aws.region, --region or AWS_REGION: profile {profile:?} names none, or \
-                     does not exist"
-                ),
-                None => "set aws.region, --region or AWS_REGION".to_owned(),
-            };
-            AwsError::new(AwsErrorKind::Credentials, "no AWS region is configured", hint)
-        })?;
+        let Some(region) = base.region().map(ToString::to_string) else {
+            return Err(no_region(identity).await);
+        };
         let asked_with_ours = identity.endpoint_url.is_some();
         if !asked_with_ours {
             check_endpoint(&base, "MWAA", "AWS_ENDPOINT_URL_MWAA")?;
@@ -134,6 +125,23 @@ impl Connected {
             region,
         })
     }
+}
+
+/// Nothing names a region: mostly because the profile that would does not exist.
+async fn no_region(identity: &Identity) -> AwsError {
+    let origin = Origin::find(identity.profile.as_deref()).await;
+    let hint = match (&origin.source, &identity.profile) {
+        (missing @ Source::NoProfile { .. }, _) => missing.to_string(),
+        (_, Some(profile)) => {
+            format!("set aws.region, --region or AWS_REGION: profile {profile:?} names none")
+        }
+        (_, None) => "set aws.region, --region or AWS_REGION".to_owned(),
+    };
+    AwsError::new(
+        AwsErrorKind::Credentials,
+        "no AWS region is configured",
+        hint,
+    )
 }
 
 /// Takes credentials from this profile and from nowhere else. The SDK's chain would look at keys

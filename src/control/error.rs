@@ -1,10 +1,12 @@
-//! SDK errors sorted into a few kinds, each with the hint that names the fix.
+//! SDK errors sorted into a few kinds, with as much of AWS's own words as a person reads.
 #![deny(clippy::wildcard_enum_match_arm)]
 
-use super::http_client::ConnectError;
-use super::sorting::{by_chain, by_code, connection};
-use crate::egress::{EgressError, Way};
-use crate::names::{Code, Environment, Fault, code, partition};
+use super::hint::hint;
+use super::origin::Origin;
+use super::sorting::Chain;
+use super::told::Told;
+use crate::egress::Way;
+use crate::names::{Code, Described, Environment, Fault, code};
 use aws_sdk_mwaa::config::http::HttpResponse;
 use aws_sdk_mwaa::error::{ProvideErrorMetadata, SdkError};
 use aws_types::request_id::RequestId as _;
@@ -20,10 +22,12 @@ pub enum AwsErrorKind {
     Credentials,
     /// The identity lacks a permission.
     Denied,
-    /// There is no SSO session, or it has expired.
+    /// A person has to sign in, for the first time or again.
     LoginNeeded,
     /// The environment does not exist there.
     NotFound,
+    /// The environment is not in a state in which AWS gives what is asked.
+    NotReady,
     /// Too many calls.
     Throttled,
     /// AWS could not be asked, or failed.
@@ -51,8 +55,8 @@ pub(super) struct Call<'a> {
     pub(super) region: &'a str,
     /// The way to AWS.
     pub(super) way: Way,
-    /// The profile in use, as far as it is known.
-    pub(super) profile: Option<&'a str>,
+    /// Where the keys come from.
+    pub(super) origin: &'a Origin,
     /// How far our clock is from AWS's, where a reply told its date.
     pub(super) clock_offset: Option<i64>,
 }
@@ -64,8 +68,15 @@ impl Call<'_> {
     }
 
     /// The sentence that says what failed, and why.
-    fn failed(&self, why: &dyn fmt::Display) -> String {
-        let (operation, region, way) = (self.operation, self.region, self.way.suffix());
+    fn failed(&self, why: &Told) -> String {
+        // a proxy that gave no connection is named there
+        let way = match why {
+            Told::Chain(chain) if chain.proxy.is_some() => String::new(),
+            Told::Answer { .. } | Told::Chain(_) | Told::Silence | Told::Unreadable(_) => {
+                self.way.suffix()
+            }
+        };
+        let (operation, region) = (self.operation, self.region);
         if self.is_about_one() {
             let name = &self.environment.name;
             format!("{operation} for {name:?} in {region}{way} failed: {why}")
@@ -101,6 +112,7 @@ impl AwsError {
             | AwsErrorKind::Denied
             | AwsErrorKind::LoginNeeded
             | AwsErrorKind::NotFound
+            | AwsErrorKind::NotReady
             | AwsErrorKind::UntrustedHost => false,
         }
     }
@@ -111,106 +123,70 @@ impl AwsError {
     where
         E: ProvideErrorMetadata + Error + 'static,
     {
-        let (kind, said) = match error {
+        let told = match error {
             SdkError::ServiceError(service) => {
                 let meta = service.err().meta();
                 let status = service.raw().status().as_u16();
-                let id = error
-                    .request_id()
-                    .map_or_else(String::new, |id| format!(", request {id}"));
-                let said = match (meta.code(), meta.message()) {
+                if meta.code().is_none() && meta.message().is_none() {
                     // not JSON, or not this API's
-                    (None, None) => format!("a reply that can't be read (HTTP {status}{id})"),
-                    (code, message) => format!(
-                        "{} (HTTP {status}{id}): {}",
-                        code.unwrap_or("no error code"),
-                        message.unwrap_or("no message")
-                    ),
-                };
-                (by_code(meta.code(), status), said)
+                    Told::Unreadable(status)
+                } else {
+                    Told::Answer {
+                        code: meta.code().map(str::to_owned),
+                        message: meta.message().map(str::to_owned),
+                        status,
+                        id: error.request_id().map(str::to_owned),
+                    }
+                }
             }
             SdkError::ResponseError(response) => {
-                let status = response.raw().status().as_u16();
-                (
-                    by_code(None, status),
-                    format!("a reply that can't be read (HTTP {status})"),
-                )
+                Told::Unreadable(response.raw().status().as_u16())
             }
-            SdkError::TimeoutError(_) => {
-                (AwsErrorKind::Unavailable, "no reply in time".to_owned())
+            SdkError::TimeoutError(_) => Told::Silence,
+            // whatever else comes one day has causes too
+            SdkError::ConstructionFailure(_) | SdkError::DispatchFailure(_) | _ => {
+                Told::Chain(Chain::read(error))
             }
-            SdkError::DispatchFailure(_) | SdkError::ConstructionFailure(_) => {
-                let (kind, said) = by_chain(error);
-                // the way there failed, and not the search for credentials
-                if kind == AwsErrorKind::Unavailable
-                    && let Some(connection) = connection(error)
-                {
-                    let hint = match connection {
-                        ConnectError::Egress(error @ EgressError::Proxy { .. }) => error.hint(),
-                        ConnectError::Egress(_) | ConnectError::Tls(_) => {
-                            hint(kind, &said, call)
-                        }
-                    };
-                    // it names the way itself
-                    let call = Call {
-                        way: Way::Direct,
-                        ..call.clone()
-                    };
-                    return Self::new(kind, &call.failed(connection), hint);
-                }
-                (kind, said)
-            }
-            _ => (
-                AwsErrorKind::Unavailable,
-                "an error that this version does not know".to_owned(),
-            ),
         };
-        Self::new(kind, &call.failed(&said), hint(kind, &said, call))
+        let kind = told.kind(call);
+        Self::new(kind, &call.failed(&told), hint(kind, &told, call))
     }
-}
 
-fn hint(kind: AwsErrorKind, said: &str, call: &Call<'_>) -> Cow<'static, str> {
-    let environment = call.environment;
-    let profile = environment.profile.as_deref();
-    let (name, region) = (&environment.name, call.region);
-    match kind {
-        AwsErrorKind::Credentials => {
-            if let Some(offset) = call.clock_offset.filter(|offset| offset.abs() > CLOCK_TOLERANCE) {
-                return format!("this machine's clock is off by {offset} s; set it right").into();
-            }
-            match profile {
-                Some(profile) => format!("check the credentials of profile {profile:?}").into(),
-                None if said.contains("Expired") => {
-                    "the credentials have expired; get new ones".into()
-                }
-                None => "set aws.profile, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run \
-                         with a role; `mwaa-gateway check` shows what is used"
-                    .into(),
-            }
+    /// Whether the environment's state may be the reason.
+    pub fn may_be_the_state(&self) -> bool {
+        matches!(self.kind, AwsErrorKind::NotFound | AwsErrorKind::NotReady)
+    }
+
+    /// The same error, now that AWS has said how the environment is.
+    #[must_use]
+    pub fn with_state(self, described: &Described) -> Self {
+        match described.status_meaning() {
+            Some(meaning) => Self {
+                kind: AwsErrorKind::NotReady,
+                what: format!("{}; AWS says that the environment is {}", self.what, described.status),
+                hint: meaning.into(),
+                retry_after: self.retry_after,
+            },
+            None => Self {
+                hint: format!(
+                    "AWS says that the environment is {}, so this may pass; if it does not, the request id \
+                     tells AWS's support more",
+                    described.status
+                )
+                .into(),
+                ..self
+            },
         }
-        AwsErrorKind::Denied if !call.is_about_one() => {
-            format!("allow airflow:{} on * for this identity, or name the environments", call.operation).into()
+    }
+
+    /// The same error, where AWS does not say how the environment is.
+    #[must_use]
+    pub fn without_state(mut self, why: &Self) -> Self {
+        if why.kind == AwsErrorKind::Denied {
+            let action = "allow airflow:GetEnvironment, and its state is told here";
+            self.hint = format!("{}; {action}", self.hint).into();
         }
-        AwsErrorKind::Denied => format!(
-            "allow airflow:{} on arn:{}:airflow:{region}:*:environment/{name} for this identity",
-            call.operation,
-            partition(region)
-        )
-        .into(),
-        AwsErrorKind::LoginNeeded => match call.profile {
-            Some(profile) => format!("run `aws sso login --profile {profile}`").into(),
-            None => code::AWS_LOGIN_NEEDED.advice.into(),
-        },
-        AwsErrorKind::NotFound => format!(
-            "there is no environment {name:?} in {region} for these credentials; check the name, \
-             the region and the account"
-        )
-        .into(),
-        AwsErrorKind::Throttled => "AWS limits how often tokens are made; it gets better by itself".into(),
-        AwsErrorKind::Unavailable => {
-            format!("check the network, that the region {region} is right, and endpoint_url").into()
-        }
-        AwsErrorKind::UntrustedHost => code::AWS_UNTRUSTED_HOST.advice.into(),
+        self
     }
 }
 
@@ -244,6 +220,7 @@ impl Fault for AwsError {
             AwsErrorKind::Denied => &code::AWS_DENIED,
             AwsErrorKind::LoginNeeded => &code::AWS_LOGIN_NEEDED,
             AwsErrorKind::NotFound => &code::AWS_NOT_FOUND,
+            AwsErrorKind::NotReady => &code::AWS_NOT_READY,
             AwsErrorKind::Throttled => &code::AWS_THROTTLED,
             AwsErrorKind::Unavailable => &code::AWS_UNAVAILABLE,
             AwsErrorKind::UntrustedHost => &code::AWS_UNTRUSTED_HOST,
@@ -261,8 +238,6 @@ impl Fault for AwsError {
 
 /// The longest text taken from a reply.
 const LONGEST_TEXT: usize = 600;
-/// AWS refuses signatures that are older; less is not the clock's fault. In seconds.
-const CLOCK_TOLERANCE: i64 = 240;
 
 #[cfg(test)]
 mod tests {

@@ -2,20 +2,31 @@
 
 mod backoff;
 mod connect;
+mod denial;
 pub mod discovery;
 mod error;
+mod hint;
 mod host_prefix;
 mod http_client;
+mod origin;
+mod regions;
 mod sdk;
+mod sign_in;
 mod sorting;
+mod state;
 mod token_time;
+mod told;
 mod versions;
 
 pub use backoff::Backoff;
 pub use connect::{Settings, StaticKey};
 pub use discovery::Discovery;
 pub use error::{AwsError, AwsErrorKind};
+pub use origin::{Origin, Source};
 pub use sdk::Sdk;
+pub use sign_in::SignIn;
+pub use state::explained;
+pub use token_time::off_by;
 pub use versions::{VersionError, Versions};
 
 pub use crate::names::Described;

@@ -5,7 +5,9 @@ use super::error::Call;
 use super::host_prefix::ReplyDate;
 use super::http_client::{self, http_client};
 use super::token_time::{clock_offset, life};
-use super::{AwsError, AwsErrorKind, CliToken, ControlPlane, Described, Reply, WebToken};
+use super::{
+    AwsError, AwsErrorKind, CliToken, ControlPlane, Described, Origin, Reply, Source, WebToken,
+};
 use crate::names::{Environment, Secret};
 use aws_sdk_mwaa::config::http::HttpResponse;
 use aws_sdk_mwaa::error::{ProvideErrorMetadata, SdkError};
@@ -63,37 +65,45 @@ impl Sdk {
         Ok(ConnectedRef(cell))
     }
 
-    fn call<'a>(
-        &'a self,
-        operation: &'static str,
-        environment: &'a Environment,
-        region: &'a str,
-        date: &ReplyDate,
-    ) -> Call<'a> {
-        let default = self.settings.default_profile.as_deref();
-        Call {
-            operation,
-            environment,
-            region,
-            way: self.settings.egress.way_to_aws(environment, region),
-            profile: environment.profile.as_deref().or(default),
-            clock_offset: clock_offset(date),
+    /// Where the keys of these calls come from.
+    async fn origin(&self, environment: &Environment) -> Origin {
+        if self.settings.static_key.is_some() {
+            return Source::Given.into();
         }
+        let mut origin = Origin::find(environment.profile.as_deref()).await;
+        origin
+            .roles
+            .extend(environment.role_arn.as_deref().map(str::to_owned));
+        origin
     }
 
     /// Sorts a failure. A client whose credentials were the cause is let go: the SDK reads a
     /// profile only once, and keeps keys without an end for ever. The next client finds what a
     /// person has put there since.
-    fn failed<E>(
+    async fn failed<E>(
         &self,
-        error: &SdkError<E, HttpResponse>,
-        call: &Call<'_>,
+        operation: &'static str,
+        environment: &Environment,
         client: &ConnectedRef,
+        date: &ReplyDate,
+        error: &SdkError<E, HttpResponse>,
     ) -> AwsError
     where
         E: ProvideErrorMetadata + Error + 'static,
     {
-        let error = AwsError::from_sdk(error, call);
+        let region = match client.get() {
+            Ok(connected) => connected.region.as_str(),
+            Err(error) => return error,
+        };
+        let call = Call {
+            operation,
+            environment,
+            region,
+            way: self.settings.egress.way_to_aws(environment, region),
+            origin: &self.origin(environment).await,
+            clock_offset: clock_offset(date),
+        };
+        let error = AwsError::from_sdk(error, &call);
         if matches!(
             error.kind,
             AwsErrorKind::Credentials | AwsErrorKind::LoginNeeded
@@ -108,21 +118,17 @@ impl Sdk {
     pub async fn caller_identity(&self, environment: &Environment) -> Result<String, AwsError> {
         let client = self.connected(environment).await?;
         let connected = client.get()?;
-        let reply = connected
-            .sts
-            .get_caller_identity()
-            .send()
-            .await
-            .map_err(|error| {
-                let nothing_told = ReplyDate::default();
-                let call = self.call(
-                    "GetCallerIdentity",
-                    environment,
-                    &connected.region,
-                    &nothing_told,
-                );
-                self.failed(&error, &call, &client)
-            })?;
+        let date = ReplyDate::default();
+        let call = connected.sts.get_caller_identity().customize();
+        let reply = match call.interceptor(date.clone()).send().await {
+            Ok(reply) => reply,
+            Err(error) => {
+                let operation = "GetCallerIdentity";
+                return Err(self
+                    .failed(operation, environment, &client, &date, &error)
+                    .await);
+            }
+        };
         reply.arn.ok_or_else(|| {
             AwsError::new(
                 AwsErrorKind::Unavailable,
@@ -154,19 +160,17 @@ impl ControlPlane for Sdk {
             let client = self.connected(environment).await?;
             let connected = client.get()?;
             let date = ReplyDate::default();
-            let reply = connected
-                .client
-                .create_cli_token()
-                .name(environment.name.as_ref())
-                .customize()
-                .interceptor(date.clone())
-                .send()
-                .await
-                .map_err(|error| {
-                    let call =
-                        self.call("CreateCliToken", environment, &connected.region, &date);
-                    self.failed(&error, &call, &client)
-                })?;
+            let call = connected.client.create_cli_token();
+            let call = call.name(environment.name.as_ref()).customize();
+            let reply = match call.interceptor(date.clone()).send().await {
+                Ok(reply) => reply,
+                Err(error) => {
+                    let operation = "CreateCliToken";
+                    return Err(self
+                        .failed(operation, environment, &client, &date, &error)
+                        .await);
+                }
+            };
             match (reply.cli_token, reply.web_server_hostname) {
                 (Some(token), Some(host)) if !token.is_empty() => Ok(CliToken {
                     life: life(&token, &date),
@@ -188,19 +192,17 @@ impl ControlPlane for Sdk {
             let client = self.connected(environment).await?;
             let connected = client.get()?;
             let date = ReplyDate::default();
-            let reply = connected
-                .client
-                .create_web_login_token()
-                .name(environment.name.as_ref())
-                .customize()
-                .interceptor(date.clone())
-                .send()
-                .await
-                .map_err(|error| {
-                    let call =
-                        self.call("CreateWebLoginToken", environment, &connected.region, &date);
-                    self.failed(&error, &call, &client)
-                })?;
+            let call = connected.client.create_web_login_token();
+            let call = call.name(environment.name.as_ref()).customize();
+            let reply = match call.interceptor(date.clone()).send().await {
+                Ok(reply) => reply,
+                Err(error) => {
+                    let operation = "CreateWebLoginToken";
+                    return Err(self
+                        .failed(operation, environment, &client, &date, &error)
+                        .await);
+                }
+            };
             match (reply.web_token, reply.web_server_hostname) {
                 (Some(token), Some(host)) if !token.is_empty() => Ok(WebToken {
                     token: Secret::new(token),
@@ -233,12 +235,16 @@ impl ControlPlane for Sdk {
                 .send();
             let mut names = Vec::new();
             while let Some(name) = pages.next().await {
-                names.push(name.map_err(|error| {
-                    let nothing_told = ReplyDate::default();
-                    let call =
-                        self.call("ListEnvironments", any, &connected.region, &nothing_told);
-                    self.failed(&error, &call, &client)
-                })?);
+                match name {
+                    Ok(name) => names.push(name),
+                    Err(error) => {
+                        let (operation, nothing_told) =
+                            ("ListEnvironments", ReplyDate::default());
+                        return Err(self
+                            .failed(operation, any, &client, &nothing_told, &error)
+                            .await);
+                    }
+                }
             }
             Ok(names)
         })
@@ -249,19 +255,17 @@ impl ControlPlane for Sdk {
             let client = self.connected(environment).await?;
             let connected = client.get()?;
             let date = ReplyDate::default();
-            let reply = connected
-                .client
-                .get_environment()
-                .name(environment.name.as_ref())
-                .customize()
-                .interceptor(date.clone())
-                .send()
-                .await
-                .map_err(|error| {
-                    let call =
-                        self.call("GetEnvironment", environment, &connected.region, &date);
-                    self.failed(&error, &call, &client)
-                })?;
+            let call = connected.client.get_environment();
+            let call = call.name(environment.name.as_ref()).customize();
+            let reply = match call.interceptor(date.clone()).send().await {
+                Ok(reply) => reply,
+                Err(error) => {
+                    let operation = "GetEnvironment";
+                    return Err(self
+                        .failed(operation, environment, &client, &date, &error)
+                        .await);
+                }
+            };
             let described = reply.environment.as_ref();
             Ok(Described {
                 airflow_version: described.and_then(|e| e.airflow_version()?.parse().ok()),

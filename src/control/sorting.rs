@@ -1,7 +1,13 @@
 //! Which kind of failure an SDK error is: by its code, its status, or its chain of causes.
 
-use super::AwsErrorKind;
 use super::http_client::ConnectError;
+use super::origin::{Origin, Source};
+use super::{AwsErrorKind, SignIn};
+use crate::egress::EgressError;
+use crate::names::Fault as _;
+use aws_credential_types::provider::error::CredentialsError;
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_types::error::ErrorMetadata;
 use std::error::Error;
 
 /// Sorts by error code where there is one, else by status.
@@ -33,87 +39,213 @@ pub(super) fn by_code(code: Option<&str>, status: u16) -> AwsErrorKind {
         AwsErrorKind::Denied
     } else if has(&["ResourceNotFound"]) || status == 404 {
         AwsErrorKind::NotFound
+    } else if has(&["Validation"]) {
+        AwsErrorKind::NotReady
     } else {
         AwsErrorKind::Unavailable
     }
 }
 
-/// Credential failures arrive in the same variant as network failures: only the chain tells.
-pub(super) fn by_chain(error: &dyn Error) -> (AwsErrorKind, String) {
-    let mut chain = Vec::new();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        chain.push(cause.to_string());
-        next = cause.source();
-    }
-    let text = chain.join(": ");
-    let lower = text.to_ascii_lowercase();
-    let credentials = [
-        "credential",
-        "identity",
-        "provider",
-        "assume role",
-        "web identity",
-    ];
-    let login = LOGIN.iter().any(|words| lower.contains(words));
-    let kind = if login {
-        AwsErrorKind::LoginNeeded
-    } else if credentials.iter().any(|word| lower.contains(word)) {
-        AwsErrorKind::Credentials
-    } else {
-        AwsErrorKind::Unavailable
-    };
-    (kind, text)
+/// What the causes of a call say that AWS never answered. Failures of credentials and of the
+/// network arrive in the same variant: only the chain tells.
+#[derive(Debug, Default)]
+pub(super) struct Chain {
+    /// The keys could not be got.
+    pub(super) is_about_keys: bool,
+    /// The network failed, on the way to AWS or to what gives the keys.
+    pub(super) is_network: bool,
+    /// A service that gives keys refused: with this message.
+    pub(super) refusal: Option<String>,
+    /// A proxy gave no connection: what to do about it.
+    pub(super) proxy: Option<String>,
+    /// All that is worth telling.
+    pub(super) text: String,
 }
 
-/// The connection that did not come about, if that is the cause.
-pub(super) fn connection<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a ConnectError> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(found) = error.downcast_ref() {
-            return Some(found);
+impl Chain {
+    pub(super) fn read(error: &dyn Error) -> Self {
+        let mut chain = Self::default();
+        let mut told: Vec<String> = Vec::new();
+        let mut next = error.source();
+        while let Some(cause) = next {
+            chain.is_about_keys |= cause.is::<CredentialsError>();
+            chain.is_network |= cause
+                .downcast_ref::<ConnectorError>()
+                .is_some_and(|failed| failed.is_io() || failed.is_timeout());
+            if let Some(ConnectError::Egress(error @ EgressError::Proxy { .. })) =
+                cause.downcast_ref()
+            {
+                chain.proxy = Some(error.hint().into_owned());
+            }
+            let text = match cause.downcast_ref::<ErrorMetadata>() {
+                Some(meta) => {
+                    chain.refusal = meta.message().map(str::to_owned);
+                    refused(meta)
+                }
+                None => cause.to_string(),
+            };
+            if let Some(text) = worth(&text)
+                && told.last().is_none_or(|last| last != text)
+            {
+                told.push(text.to_owned());
+            }
+            next = cause.source();
         }
-        next = error.source();
+        chain.text = told.join(": ");
+        if chain.text.is_empty() {
+            // all of it was boilerplate
+            let empty = if chain.is_about_keys {
+                "there are no credentials"
+            } else {
+                "the call could not be made"
+            };
+            empty.clone_into(&mut chain.text);
+        }
+        chain
     }
-    None
+
+    /// Sorts it, by where the keys would come from.
+    pub(super) fn kind(&self, origin: &Origin) -> AwsErrorKind {
+        if !self.is_about_keys {
+            return AwsErrorKind::Unavailable;
+        }
+        let lower = self.text.to_ascii_lowercase();
+        let has = |words: &[&str]| words.iter().any(|word| lower.contains(word));
+        match &origin.source {
+            // whatever is asked there is on this machine: nobody is there
+            Source::Container | Source::Instance | Source::Nothing => AwsErrorKind::Credentials,
+            _ if self.is_network => AwsErrorKind::Unavailable,
+            Source::SignIn(SignIn::Sso(_)) if has(&SSO) => AwsErrorKind::LoginNeeded,
+            Source::SignIn(SignIn::Login(_)) if has(&NO_LEAVE) => AwsErrorKind::Credentials,
+            Source::SignIn(SignIn::Login(_)) if has(&LOGIN) => AwsErrorKind::LoginNeeded,
+            _ => AwsErrorKind::Credentials,
+        }
+    }
 }
 
-/// What the SDK says when a login is missing or over, in lower case; the last is the SSO portal's
-/// own word. A bare "sso" would be found in "processor" and in people's paths.
-const LOGIN: [&str; 4] = [
+/// A refusal as it is told.
+fn refused(meta: &ErrorMetadata) -> String {
+    use aws_types::request_id::RequestId as _;
+    let code = meta.code().unwrap_or("no error code");
+    let id = meta
+        .request_id()
+        .map_or_else(String::new, |id| format!(" (request {id})"));
+    format!("{code}{id}: {}", meta.message().unwrap_or("no message"))
+}
+
+/// The text without what the SDK says of every failure.
+fn worth(text: &str) -> Option<&str> {
+    let text = text.strip_prefix(UNBUILT).unwrap_or(text).trim();
+    // which the hint tells better
+    let text = text.split(UNDEFINED).next().unwrap_or(text);
+    if text.starts_with(ATTEMPTS) {
+        return Some("no credentials found");
+    }
+    let empty = text.is_empty()
+        || BOILERPLATE.contains(&text)
+        || text.starts_with("unhandled error")
+        || text.starts_with("client error (");
+    (!empty).then_some(text)
+}
+
+/// What the SDK says around what has happened.
+const BOILERPLATE: [&str; 10] = [
+    "an error occurred while loading an access token",
+    "an error occurred while loading credentials",
+    "dispatch failure",
+    "dns error",
+    "io error",
+    "other",
+    "service error",
+    "the credential provider was not enabled",
+    "the credentials provider was not properly configured",
+    "unexpected credentials error",
+];
+/// Before what is wrong with a profile.
+const UNBUILT: &str = "ProfileFile provider could not be built: ";
+/// Before where a missing profile is named.
+const UNDEFINED: &str = ": could not find source profile";
+/// Before a list of everything that has no keys.
+const ATTEMPTS: &str = "no credentials found in chain";
+/// What the SDK says when an SSO login is missing or over, in lower case; the last is the SSO
+/// portal's own word.
+const SSO: [&str; 5] = [
     "sso token",
     "sso oidc",
-    "/.aws/sso/cache/",
+    "/sso/cache/",
+    "invalidgrant",
     "unauthorizedexception",
 ];
+/// The same of `aws login`.
+const LOGIN: [&str; 2] = ["login token", "/login/cache/"];
+/// Another login would end the same way.
+const NO_LEAVE: [&str; 1] = ["insufficient permissions"];
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn sorted(text: &str, source: Source) -> AwsErrorKind {
+        let cause =
+            ConnectorError::other(Box::new(CredentialsError::provider_error(text)), None);
+        // what `Chain::read` is given is never looked at itself
+        let outer = ConnectorError::io(Box::new(cause));
+        Chain::read(&outer).kind(&source.into())
+    }
+
     #[test]
-    fn a_name_without_an_address_is_no_lapsed_login() {
-        let told = |text: &str| {
-            let cause: Box<dyn Error + Send + Sync> = text.into();
-            let outer = aws_smithy_runtime_api::client::result::ConnectorError::io(cause);
-            by_chain(&outer).0
+    fn what_a_person_can_sign_in_to_wants_a_login() {
+        let sso = || Source::SignIn(SignIn::Sso(None));
+        let login = || Source::SignIn(SignIn::Login(None));
+        let process = || Source::Process {
+            profile: "x".to_owned(),
         };
-        for (text, kind) in [
-            (
-                "dns error: failed to lookup address information: No address associated with hostname",
-                AwsErrorKind::Unavailable,
-            ),
+        for (text, source, kind) in [
             (
                 "failed to load the cached SSO token",
+                sso(),
                 AwsErrorKind::LoginNeeded,
             ),
             (
-                "credential_process /opt/processor gave an error",
+                "UnauthorizedException: over",
+                sso(),
+                AwsErrorKind::LoginNeeded,
+            ),
+            (
+                "ForbiddenException: No access",
+                sso(),
+                AwsErrorKind::Credentials,
+            ),
+            (
+                "cached Login token is expired",
+                login(),
+                AwsErrorKind::LoginNeeded,
+            ),
+            (
+                "failed to refresh cached Login token: insufficient permissions",
+                login(),
+                AwsErrorKind::Credentials,
+            ),
+            // its own words are none of ours
+            (
+                "the SSO token of /opt/processor",
+                process(),
                 AwsErrorKind::Credentials,
             ),
         ] {
-            assert_eq!(told(text), kind, "{text}");
+            assert_eq!(sorted(text, source), kind, "{text}");
         }
+    }
+
+    #[test]
+    fn a_name_without_an_address_is_the_network_s() {
+        let dns = "dns error: failed to lookup address information";
+        let outer = ConnectorError::other(Box::new(ConnectorError::io(dns.into())), None);
+        let chain = Chain::read(&outer);
+        assert!(chain.is_network && !chain.is_about_keys);
+        let nobody = Source::Nothing.into();
+        assert_eq!(chain.kind(&nobody), AwsErrorKind::Unavailable);
+        assert_eq!(chain.text, dns);
     }
 
     #[test]
@@ -134,6 +266,7 @@ mod tests {
                 404,
                 AwsErrorKind::NotFound,
             ),
+            (Some("ValidationException"), 400, AwsErrorKind::NotReady),
             (
                 Some("InternalServerException"),
                 500,

@@ -13,6 +13,13 @@ pub(super) fn clock_offset(date: &ReplyDate) -> Option<i64> {
     Some(ours - theirs)
 }
 
+/// What to say of a clock that is so many seconds ahead of AWS's.
+pub fn off_by(offset: i64) -> String {
+    let off = humantime::format_duration(Duration::from_secs(offset.unsigned_abs()));
+    let side = if offset > 0 { "ahead of" } else { "behind" };
+    format!("this machine's clock is off by {off} ({side} AWS's)")
+}
+
 /// The life that the token claims, on AWS's own clock. The token stays opaque otherwise: one
 /// that is no JWT simply tells nothing.
 pub(super) fn life(token: &str, date: &ReplyDate) -> Option<Duration> {

@@ -1,7 +1,7 @@
 //! Which Airflow release an environment runs: configured, or asked of `GetEnvironment` once
 //! and again when the answer has grown old.
 
-use super::{AwsError, Backoff, ControlPlane};
+use super::{AwsError, AwsErrorKind, Backoff, ControlPlane};
 use crate::names::{AirflowVersion, Code, Entry, EntryId, Fault, HostSource, code};
 use crate::runtime::{Background, Moment, uptime};
 use std::borrow::Cow;
@@ -51,11 +51,14 @@ impl Fault for VersionError {
     }
 
     fn hint(&self) -> Cow<'static, str> {
-        format!(
-            "{}; or set airflow_version for this environment, and AWS is not asked",
+        // only where this one call is the trouble: the next one needs credentials and a network too
+        if self.0.kind == AwsErrorKind::Denied {
+            let version =
+                "or set airflow_version for this environment, and GetEnvironment is not needed";
+            format!("{}; {version}", self.0.hint()).into()
+        } else {
             self.0.hint()
-        )
-        .into()
+        }
     }
 
     fn retry_after(&self) -> Option<Duration> {
@@ -179,7 +182,7 @@ impl Versions {
                     entry.hosts.named(HostSource::Description, host, when);
                 }
                 entry.learn(described, Moment::now().wall());
-                entry.airflow_version().ok_or_else(|| self.silent(entry).0)
+                entry.airflow_version().ok_or_else(|| untold(entry))
             }
             Ok(Err(error)) => Err(error),
             Err(_elapsed) => Err(self.silent(entry).0),
@@ -204,10 +207,11 @@ impl Versions {
 
     fn silent(&self, entry: &Entry) -> VersionError {
         let error = AwsError::new(
-            super::AwsErrorKind::Unavailable,
+            AwsErrorKind::Unavailable,
             &format!(
-                "GetEnvironment for {:?} told no version within {:?}",
-                entry.environment.name, self.limit
+                "GetEnvironment for {:?} was not answered within {}",
+                entry.environment.name,
+                humantime::format_duration(self.limit)
             ),
             code::AWS_UNAVAILABLE.advice,
         );
@@ -220,6 +224,23 @@ impl Versions {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         Arc::clone(questions.entry(id).or_default())
+    }
+}
+
+/// AWS describes the environment and names no version that can be read.
+fn untold(entry: &Entry) -> AwsError {
+    let name = &entry.environment.name;
+    let error = AwsError::new(
+        AwsErrorKind::Unavailable,
+        &format!("GetEnvironment for {name:?} names no version"),
+        "set airflow_version for this environment",
+    );
+    match entry.learnt() {
+        // it has none yet, or none any more
+        Some(learnt) if learnt.described.status_meaning().is_some() => {
+            error.with_state(&learnt.described)
+        }
+        _ => error,
     }
 }
 
@@ -269,7 +290,6 @@ const NEWS: Duration = Duration::from_secs(30);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::AwsErrorKind;
 
     #[test]
     fn a_question_is_asked_by_one_and_not_while_a_failure_stands() {

@@ -101,6 +101,14 @@ impl Fault for LoginError {
             Self::Refused { status, .. } if *status == StatusCode::NOT_FOUND => {
                 "the route depends on the Airflow version: check airflow_version".into()
             }
+            // AWS gave the token, so the permission is not the trouble
+            Self::Refused { status, .. }
+                if [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN].contains(status) =>
+            {
+                "the web server takes tokens of its own environment for 60 s: see that connect_to leads to it, \
+                 and that the user is active in Airflow's Security menu"
+                    .into()
+            }
             Self::Wire(fault) => fault.hint(),
             Self::Garbled { .. }
             | Self::Loop { .. }

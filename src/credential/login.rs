@@ -4,7 +4,7 @@ use super::error::LoginError;
 use super::flights::{Making, Source};
 use super::host::believed;
 use super::session::Session;
-use crate::control::{AwsError, AwsErrorKind, ControlPlane, WebToken};
+use crate::control::{AwsError, AwsErrorKind, ControlPlane, WebToken, explained};
 use crate::names::{Entry, Fault, HostSource, Secret, debug_only};
 use crate::runtime::{Moment, uptime};
 use crate::telemetry::Metrics;
@@ -100,7 +100,10 @@ pub(super) async fn web_token(
     entry: &Entry,
 ) -> Result<(WebToken, HeaderValue), AwsError> {
     let (environment, when) = (&entry.environment, uptime());
-    let minted = control.create_web_login_token(environment).await?;
+    let minted = match control.create_web_login_token(environment).await {
+        Ok(minted) => minted,
+        Err(error) => return Err(explained(control, entry, error).await),
+    };
     let host_field = believed(&minted.host, &minted.region, environment)?;
     entry.hosts.named(HostSource::WebToken, &minted.host, when);
     Ok((minted, host_field))

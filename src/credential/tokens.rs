@@ -2,7 +2,7 @@
 
 use super::flights::{Making, Source};
 use super::live::Live;
-use crate::control::ControlPlane;
+use crate::control::{ControlPlane, explained};
 use crate::names::{Entry, HostSource};
 use crate::runtime::Moment;
 use crate::telemetry::Metrics;
@@ -24,7 +24,12 @@ impl Source for CliTokens {
     fn make<'a>(&'a self, entry: &'a Entry) -> Making<'a, Live> {
         Box::pin(async move {
             let asked = Moment::now();
-            let minted = self.control.create_cli_token(&entry.environment).await?;
+            let minted = match self.control.create_cli_token(&entry.environment).await {
+                Ok(minted) => minted,
+                Err(error) => {
+                    return Err(explained(self.control.as_ref(), entry, error).await.into());
+                }
+            };
             let live = Live::new(&minted, &entry.environment, asked, self.longest)?;
             let when = asked.boot();
             entry.hosts.named(HostSource::CliToken, &minted.host, when);

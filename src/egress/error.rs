@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// No connection came about, and nothing was sent to the host.
@@ -148,7 +149,7 @@ impl Fault for EgressError {
                 failure, has_user, ..
             } => failure.hint(*has_user).into(),
             Self::Tunnel(error) => error.hint(),
-            Self::Unreachable { .. } => self.code().advice.into(),
+            Self::Unreachable { address, source } => unreachable(address, source),
         }
     }
 
@@ -208,6 +209,55 @@ impl ProxyFailure {
             Self::Answered { .. } | Self::Refused(_) => {
                 "the proxy must allow this host and port 443; its log says more".to_owned()
             }
+        }
+    }
+}
+
+/// What to do where no connection came about.
+fn unreachable(address: &str, source: &io::Error) -> Cow<'static, str> {
+    let is_here = address
+        .parse::<SocketAddr>()
+        .is_ok_and(|address| address.ip().is_loopback());
+    if is_here && source.kind() == io::ErrorKind::ConnectionRefused {
+        return format!("nobody listens at {address}: start the tunnel that connect_to leads to, or correct it").into();
+    }
+    if source.to_string().contains("lookup") {
+        return "its name does not resolve here: a private web server's needs its VPC's DNS (a VPN), a proxy with \
+                socks5h:// or a tunnel"
+            .into();
+    }
+    code::UPSTREAM_UNREACHABLE.advice.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hints_fit_how_nobody_was_reached() {
+        let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
+        let dns =
+            io::Error::other("failed to lookup address information: Name or service not known");
+        let late = io::Error::from(io::ErrorKind::TimedOut);
+        for (host, source, told) in [
+            (
+                "127.0.0.1",
+                refused,
+                "nobody listens at 127.0.0.1:8443: start the tunnel",
+            ),
+            (
+                "x.airflow.amazonaws.com",
+                dns,
+                "its name does not resolve here",
+            ),
+            (
+                "x.airflow.amazonaws.com",
+                late,
+                code::UPSTREAM_UNREACHABLE.advice,
+            ),
+        ] {
+            let error = EgressError::unreachable(host, 8443, source);
+            assert!(error.hint().starts_with(told), "{}", error.hint());
         }
     }
 }

@@ -89,7 +89,7 @@ where
 }
 
 /// A TLS failure in words for people.
-fn explain(error: &io::Error) -> Failure {
+pub(crate) fn explain(error: &io::Error) -> Failure {
     use rustls::CertificateError as Bad;
     let told = |why: String, is_wire| Failure { why, is_wire };
     let Some(tls) = error

@@ -12,6 +12,8 @@ pub enum ControlFault {
     Drop,
     /// 200 with an empty token and host.
     EmptyToken,
+    /// This status, code and message.
+    Error(u16, &'static str, String),
     /// 403 `ExpiredTokenException`: the caller's session has run out.
     ExpiredToken,
     /// 200 with another `WebServerHostname`.

@@ -121,8 +121,8 @@ codes! {
         "no usable AWS credentials",
         "give the gateway credentials: a profile, environment variables or a role";
     AWS_LOGIN_NEEDED = "aws.login_needed", BAD_GATEWAY, Aws,
-        "the AWS login has expired",
-        "run `aws sso login`";
+        "somebody has to sign in to AWS",
+        "run `aws login` or `aws sso login`, whichever the profile needs, with its --profile";
     AWS_DENIED = "aws.denied", BAD_GATEWAY, Aws,
         "AWS denied the call",
         "grant the IAM action named in the detail";
@@ -132,6 +132,9 @@ codes! {
     AWS_NOT_FOUND = "aws.not_found", BAD_GATEWAY, Aws,
         "AWS knows no such environment",
         "check the environment's name and region";
+    AWS_NOT_READY = "aws.not_ready", SERVICE_UNAVAILABLE, Aws,
+        "AWS does not give tokens for the environment as it is",
+        "the environment's state in the MWAA console says why; mostly it is not AVAILABLE";
     AWS_UNAVAILABLE = "aws.unavailable", BAD_GATEWAY, Aws,
         "AWS could not be asked",
         "check the network, the region and the endpoint";
@@ -140,7 +143,7 @@ codes! {
         "for a web server under your own name, set custom_domain";
     LOGIN_FAILED = "session.login_failed", BAD_GATEWAY, Upstream,
         "the web server gave no session",
-        "try `check`; see that the AWS identity is allowed airflow:CreateWebLoginToken for a role";
+        "see that connect_to and custom_domain lead to this very environment; its web server log in CloudWatch says why";
     LOGIN_LOOP = "session.login_loop", SERVICE_UNAVAILABLE, Upstream,
         "Airflow refuses the session that it gave",
         "the identity's Airflow role may lack rights, or the web server forgets sessions; wait ten seconds and try again";

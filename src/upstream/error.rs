@@ -141,10 +141,10 @@ impl Fault for UpstreamError {
     fn hint(&self) -> Cow<'static, str> {
         match self {
             Self::Unreachable(error) => error.hint(),
+            Self::Tls { why, .. } => untrusted(why).into(),
             Self::Broken { .. }
             | Self::Malformed { .. }
             | Self::Timeout { .. }
-            | Self::Tls { .. }
             | Self::Twice { .. }
             | Self::Upload(_) => self.code().advice.into(),
         }
@@ -164,5 +164,34 @@ impl Fault for UpstreamError {
 
     fn ends_connection(&self) -> bool {
         matches!(self, Self::Upload(_))
+    }
+}
+
+/// What to do about a TLS failure, by the words of [`tls::Failure`](crate::egress::tls::Failure).
+fn untrusted(why: &str) -> &'static str {
+    if why.contains("another name") {
+        "something else answers there: correct connect_to, the proxy or the tunnel; or set custom_domain if the \
+         name is yours"
+    } else if why.contains("unknown authority") {
+        "if the authority is yours (a company proxy that opens TLS has one), name its certificate in ca_file"
+    } else if why.contains("has expired") {
+        "see that this machine's clock is right and that the way leads to MWAA; a certificate of yours is to be \
+         renewed"
+    } else {
+        code::UPSTREAM_TLS.advice
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::egress::tls;
+
+    #[test]
+    fn a_certificate_for_another_name_points_at_the_way() {
+        let named =
+            rustls::Error::InvalidCertificate(rustls::CertificateError::NotValidForName);
+        let why = tls::explain(&std::io::Error::other(named)).to_string();
+        assert!(untrusted(&why).contains("correct connect_to"), "{why}");
     }
 }

@@ -18,6 +18,7 @@ const COMMANDS: &[&str] = &[
     "emulator",
     "environments",
     "explain",
+    "login",
     "man",
     "open",
     "serve",
@@ -465,6 +466,11 @@ async fn check_says_what_fails() {
     script.describe_fault.always(ControlFault::NotFound);
     refused(&["aws.not_found", "\"demo\" in eu-west-1"]).await;
     script.describe_fault.off();
+    script.mint_fault.always(ControlFault::Validation);
+    stand.emulator.set_status("demo", "CREATE_FAILED");
+    let state = "AWS says that the environment is CREATE_FAILED";
+    refused(&["aws.not_ready", state, "could not be created"]).await;
+    stand.emulator.set_status("demo", "AVAILABLE");
     script
         .mint_fault
         .always(ControlFault::ForeignHost("evil.example".to_owned()));

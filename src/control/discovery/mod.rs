@@ -112,14 +112,20 @@ impl Discovery {
     }
 
     /// Asks again, for a request that names an unknown environment or for a page. AWS is not
-    /// asked again within 30 s. The question continues if its caller goes away; callers that
+    /// asked again within 30 s, or 5 s where it gave no answer: somebody may have signed in. The
+    /// question continues if its caller goes away; callers that
     /// come meanwhile wait for its answer and leave nothing behind.
     pub async fn look_again(self: &Arc<Self>) {
         let Ok(asking) = Arc::clone(&self.asking).try_lock_owned() else {
             drop(self.asking.lock().await);
             return;
         };
-        if asking.is_some_and(|then| then.age(Moment::now()) <= NEWS) {
+        let hold = if self.trouble().is_some() {
+            MENDED
+        } else {
+            NEWS
+        };
+        if asking.is_some_and(|then| then.age(Moment::now()) <= hold) {
             return;
         }
         let search = Arc::clone(self);
@@ -222,6 +228,8 @@ const FIRST_PAUSE: Duration = Duration::from_secs(2);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// Between questions that a look-up of an unknown name or a page brings about.
 const NEWS: Duration = Duration::from_secs(30);
+/// The same after a failure, as long as one of another kind stands.
+const MENDED: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
 mod tests;

@@ -283,3 +283,28 @@ async fn an_account_without_environments_is_trouble_only_if_nothing_is_named() {
     assert_eq!(stand.search.trouble(), None);
     assert!(stand.search.state().is_enough());
 }
+
+#[tokio::test]
+async fn after_a_failure_it_is_asked_again_sooner() {
+    let seconds_ago = |seconds| {
+        let (boot, wall) = (Moment::now().boot(), Moment::now().wall());
+        let before = |clock: Duration| clock.checked_sub(Duration::from_secs(seconds)).unwrap();
+        Some(Moment::from_clocks(before(boot), before(wall)))
+    };
+    let stand = Stand::new(&[None], Vec::new());
+    stand.asks().await;
+    assert!(stand.search.trouble().is_some(), "denied");
+    *stand.search.asking.lock().await = seconds_ago(1);
+    stand.search.look_again().await;
+    assert_eq!(stand.questions(), 1);
+    stand.cloud.has("eu-west-1", &["prod"]);
+    *stand.search.asking.lock().await = seconds_ago(6);
+    stand.search.look_again().await;
+    assert_eq!(
+        (stand.questions(), stand.locals()),
+        (2, vec!["prod".to_owned()])
+    );
+    *stand.search.asking.lock().await = seconds_ago(6);
+    stand.search.look_again().await;
+    assert_eq!(stand.questions(), 2, "there is no trouble any more");
+}

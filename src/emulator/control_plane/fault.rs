@@ -41,6 +41,7 @@ pub(super) async fn answer(
             reply
         }
         ControlFault::BareTooManyRequests => Reply::bare(429, "Too Many Requests"),
+        ControlFault::Error(status, code, message) => Reply::error(*status, code, message),
         ControlFault::ExpiredToken => Reply::error(
             403,
             "ExpiredTokenException",

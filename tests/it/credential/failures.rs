@@ -57,7 +57,7 @@ async fn failures_that_a_person_must_mend_are_told_after_one_call() {
         (
             ControlFault::AccessDenied,
             "aws.denied",
-            "allow airflow:CreateCliToken on arn:aws:airflow:eu-west-1:*:environment/e0",
+            "allow airflow:CreateCliToken on arn:aws:airflow:eu-west-1:123456789012:environment/e0",
             1,
         ),
         (

@@ -5,6 +5,7 @@ mod failures;
 mod hosts;
 mod refused;
 mod rotation;
+mod state;
 mod version;
 
 use crate::support::{Harness, all};

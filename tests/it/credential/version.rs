@@ -27,7 +27,8 @@ async fn a_version_that_can_t_be_asked_names_the_way_out() {
         assert_eq!(reply.fault(), Some("aws.denied"), "{reply}");
         let complaint = reply.complaint();
         assert!(complaint.contains("set airflow_version"), "{complaint}");
-        let action = "airflow:GetEnvironment on arn:aws:airflow:eu-west-1:*:environment/demo";
+        let action =
+            "airflow:GetEnvironment on arn:aws:airflow:eu-west-1:123456789012:environment/demo";
         assert!(complaint.contains(action), "{complaint}");
     }
     assert_eq!(harness.journal().calls("GetEnvironment"), 1);
@@ -38,6 +39,24 @@ async fn a_version_that_can_t_be_asked_names_the_way_out() {
     let unready = harness.manage("/readyz").await;
     assert_eq!(unready.status, 503, "{unready}");
     assert!(unready.text().contains("aws.denied"), "{unready}");
+}
+
+/// The next call would fail as this one did: there is no promise that a version helps.
+#[tokio::test]
+async fn where_credentials_fail_a_version_is_no_way_out() {
+    for (fault, code) in [
+        (ControlFault::ExpiredToken, "aws.credentials"),
+        (ControlFault::NotFound, "aws.not_found"),
+        (ControlFault::InternalServer, "aws.unavailable"),
+    ] {
+        let harness = Harness::scripted(Settings::default(), "", |script| {
+            script.describe_fault.always(fault);
+        })
+        .await;
+        let reply = harness.command("version").await;
+        assert_eq!(reply.fault(), Some(code), "{reply}");
+        assert!(!reply.complaint().contains("airflow_version"), "{reply}");
+    }
 }
 
 #[tokio::test]

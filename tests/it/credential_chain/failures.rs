@@ -36,24 +36,14 @@ async fn a_profile_that_is_not_there_is_no_leave_to_take_other_keys() {
 }
 
 #[tokio::test]
-async fn a_login_session_is_said_to_be_unknown() {
-    let world = World::new().await;
-    let lines = "[profile new]\nlogin_session = arn:aws:sts::123456789012:assumed-role/a/b\n";
-    world.write(".aws/config", lines);
-    let serving = world.serve("profile = \"new\"\n", &[]).await;
-    let said = serving.fails("aws.credentials").await;
-    assert!(said.contains("login session"), "{said}");
-}
-
-#[tokio::test]
 async fn keys_that_aws_refuses_are_read_again_from_their_file() {
     let world = World::new().await;
-    let old = "[team]\naws_access_key_id = ASIAEXPIRED\naws_secret_access_key = old\n";
+    let old = "[team]\naws_access_key_id = AKIAOLD\naws_secret_access_key = old\n";
     world.write(".aws/credentials", old);
     let serving = world.serve("profile = \"team\"\n", &[]).await;
     let said = serving.fails("aws.credentials").await;
     assert!(
-        said.contains("check the credentials of profile \"team\""),
+        said.contains("the keys of profile \"team\" are not known to AWS: put new ones there"),
         "{said}"
     );
     let lines = format!("[team]\n{}", world.key_lines());

@@ -2,7 +2,10 @@
 //! an AWS side that takes only what this source hands out.
 
 mod failures;
+mod hints;
 mod links;
+mod login;
+mod sign_in;
 
 use crate::program::{self, Running};
 use crate::support::identity::IdentityServices;
@@ -10,6 +13,7 @@ use crate::support::{Client, Response, soon};
 use mwaa_gateway::emulator::{Credential, Emulator, Settings};
 use std::net::SocketAddr;
 use tempfile::TempDir;
+use tokio::process::Command;
 
 /// A home folder, the services that hand out keys, and an emulator that takes them.
 struct World {
@@ -82,6 +86,19 @@ impl World {
     /// Starts a gateway: `extra` goes to the environment's table, and these are all the
     /// variables that the credential chain sees beside the services' places.
     async fn serve(&self, extra: &str, variables: &[(&str, &str)]) -> Serving {
+        let config = self.config(extra);
+        let mut command = self.command(&["serve", "--config", &config]);
+        command.envs(variables.iter().copied());
+        let mut running = Running::start(command);
+        let url = running.told("listening on http://").await;
+        Serving {
+            address: url.parse().unwrap(),
+            _running: running,
+        }
+    }
+
+    /// Writes the gateway's configuration, with this in the environment's table.
+    fn config(&self, extra: &str) -> String {
         let ca = self.home.path().join("ca.pem");
         std::fs::write(&ca, self.emulator.ca_pem()).unwrap();
         let config = format!(
@@ -89,20 +106,19 @@ impl World {
              airflow_version = \"2.10.3\"\n{extra}",
             self.emulator.config_toml(&ca)
         );
-        let config = self.write("mwaa-gateway.toml", config);
-        let mut command = program::command(&["serve", "--config", &config]);
+        self.write("mwaa-gateway.toml", config)
+    }
+
+    /// The program at this home, which asks these services.
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = program::command(arguments);
         command
             .env("HOME", self.home.path())
             .env("AWS_ENDPOINT_URL_STS", self.identity.url())
             .env("AWS_ENDPOINT_URL_SSO", self.identity.url())
             .env("AWS_ENDPOINT_URL_SSO_OIDC", self.identity.url())
-            .envs(variables.iter().copied());
-        let mut running = Running::start(command);
-        let url = running.told("listening on http://").await;
-        Serving {
-            address: url.parse().unwrap(),
-            _running: running,
-        }
+            .env("AWS_ENDPOINT_URL_SIGNIN", self.identity.url());
+        command
     }
 
     /// The access keys that signed what reached AWS.

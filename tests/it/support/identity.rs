@@ -1,5 +1,6 @@
 //! The services that hand out AWS credentials, on loopback: STS, the SSO portal and its token
-//! service, a container's endpoint, an instance's metadata. Each wants what the real one wants.
+//! service, AWS Sign-In, a container's endpoint, an instance's metadata. Each wants what the real
+//! one wants.
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
@@ -27,6 +28,12 @@ pub(crate) const WEB_TOKEN: &str = "web.identity.token";
 pub(crate) const SSO_TOKEN: &str = "sso-access-token";
 /// What the SSO token service wants for a fresh [`SSO_TOKEN`].
 pub(crate) const SSO_REFRESH: &str = "sso-refresh-token";
+/// What the SSO portal takes, and has no role for.
+pub(crate) const SSO_STRANGER: &str = "sso-access-token-of-a-stranger";
+/// What AWS Sign-In wants for fresh keys; another one has ended.
+pub(crate) const LOGIN_REFRESH: &str = "login-refresh-token";
+/// A refresh token whose owner lacks the permission to use it.
+pub(crate) const LOGIN_NO_LEAVE: &str = "login-refresh-token-without-leave";
 /// What a container has to show.
 pub(crate) const CONTAINER_TOKEN: &str = "Bearer container-token";
 /// What the instance's metadata service gives for a PUT.
@@ -138,6 +145,7 @@ impl Call {
             (&Method::POST, "/") => self.sts(keys),
             (&Method::GET, "/federation/credentials") => self.sso_portal(keys),
             (&Method::POST, "/token") => self.sso_tokens(),
+            (&Method::POST, "/v1/token") => self.sign_in(keys),
             (&Method::GET, "/container") => {
                 if self.header("authorization") == Some(CONTAINER_TOKEN) {
                     reply(200, keys_json(keys))
@@ -154,7 +162,9 @@ impl Call {
         let action = self.field("Action").unwrap_or_default();
         let signed = self.header("authorization").unwrap_or_default();
         let proven = match action.as_str() {
-            "AssumeRole" => signed.contains(&format!("Credential={SOURCE}/")),
+            "AssumeRole" => [SOURCE, &keys.access_key_id]
+                .iter()
+                .any(|id| signed.contains(&format!("Credential={id}/"))),
             "AssumeRoleWithWebIdentity" => {
                 signed.is_empty()
                     && self.field("WebIdentityToken").as_deref() == Some(WEB_TOKEN)
@@ -190,14 +200,12 @@ impl Call {
     }
 
     fn sso_portal(&self, keys: &Credential) -> Response<Full<Bytes>> {
+        if self.header("x-amz-sso_bearer_token") == Some(SSO_STRANGER) {
+            return typed(403, "ForbiddenException", r#"{"message":"No access"}"#);
+        }
         if self.header("x-amz-sso_bearer_token") != Some(SSO_TOKEN) {
-            let mut refused = reply(
-                401,
-                r#"{"message":"Session token not found or invalid","__type":"com.amazonaws.switchboard.portal#UnauthorizedException"}"#,
-            );
-            let kind = "UnauthorizedException".parse().unwrap();
-            refused.headers_mut().insert("x-amzn-errortype", kind);
-            return refused;
+            let body = r#"{"message":"Session token not found or invalid","__type":"com.amazonaws.switchboard.portal#UnauthorizedException"}"#;
+            return typed(401, "UnauthorizedException", body);
         }
         let body = serde_json::json!({"roleCredentials": {
             "accessKeyId": keys.access_key_id,
@@ -220,6 +228,52 @@ impl Call {
             "refreshToken": SSO_REFRESH,
         });
         reply(200, body.to_string())
+    }
+
+    /// AWS Sign-In: a refresh token, and a proof of the key that it was given for (RFC 9449).
+    fn sign_in(&self, keys: &Credential) -> Response<Full<Bytes>> {
+        let asked: serde_json::Value = serde_json::from_str(&self.body).unwrap_or_default();
+        let refused = |error: &str| {
+            let body = serde_json::json!({"error": error, "message": "no"});
+            typed(400, "AccessDeniedException", body.to_string())
+        };
+        if asked["grantType"] != "refresh_token" || !self.has_proof() {
+            return refused("invalid_request");
+        }
+        match asked["refreshToken"].as_str() {
+            Some(LOGIN_REFRESH) => {}
+            Some(LOGIN_NO_LEAVE) => return refused("INSUFFICIENT_PERMISSIONS"),
+            _ => return refused("TOKEN_EXPIRED"),
+        }
+        let body = serde_json::json!({
+            "accessToken": {
+                "accessKeyId": keys.access_key_id,
+                "secretAccessKey": keys.secret_access_key,
+                "sessionToken": token(keys),
+            },
+            "tokenType": "aws_sigv4",
+            "expiresIn": 900,
+            "refreshToken": LOGIN_REFRESH,
+        });
+        reply(200, body.to_string())
+    }
+
+    /// Whether the `DPoP` header is signed by the key that it names, for this very request.
+    fn has_proof(&self) -> bool {
+        use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
+        let Some(proof) = self.header("dpop") else {
+            return false;
+        };
+        let head = decode_header(proof).unwrap();
+        let key = DecodingKey::from_jwk(&head.jwk.unwrap()).unwrap();
+        let mut validation = Validation::new(Algorithm::ES256);
+        validation.required_spec_claims.clear();
+        validation.validate_exp = false;
+        let claims: serde_json::Value = decode(proof, &key, &validation).unwrap().claims;
+        let here = format!("http://{}{}", self.header("host").unwrap(), self.path);
+        head.typ.as_deref() == Some("dpop+jwt")
+            && claims["htm"] == "POST"
+            && claims["htu"] == here
     }
 
     fn metadata(&self, keys: &Credential) -> Response<Full<Bytes>> {
@@ -262,6 +316,14 @@ fn keys_json(keys: &Credential) -> String {
 
 fn token(keys: &Credential) -> &str {
     keys.session_token.as_deref().unwrap()
+}
+
+/// An error of a service that speaks JSON.
+fn typed(status: u16, kind: &str, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
+    let mut refused = reply(status, body);
+    let kind = kind.parse().unwrap();
+    refused.headers_mut().insert("x-amzn-errortype", kind);
+    refused
 }
 
 fn reply(status: u16, body: impl Into<Bytes>) -> Response<Full<Bytes>> {

@@ -1,0 +1,254 @@
+//! Hints that name what failed: the profile that holds the sign-in, the one that is mistyped, the
+//! keys that ended. None of them fails the same way.
+
+use super::{FAR, SSO_CACHE, SSO_CONFIG, World};
+use crate::support::identity::{ROLE, SOURCE, SSO_STRANGER, SSO_TOKEN};
+
+/// Runs a command that fails so, and looks for what is told and what is not.
+async fn told(world: &World, extra: &str, variables: &[(&str, &str)], code: &str, hint: &str) {
+    let serving = world.serve(extra, variables).await;
+    let said = serving.fails(code).await;
+    assert!(said.contains(hint), "{hint}\n{said}");
+    assert!(said.len() < 700, "{said}");
+}
+
+/// The sign-in is the source profile's: the role's own profile can't sign in.
+#[tokio::test]
+async fn the_profile_that_holds_the_sso_session_is_named() {
+    let world = World::new().await;
+    let chain = format!(
+        "{SSO_CONFIG}[profile middle]\nrole_arn = {ROLE}\nsource_profile = corp\n\
+         [profile last]\nrole_arn = {ROLE}\nsource_profile = middle\n"
+    );
+    world.write(".aws/config", &chain);
+    // the hint is a command: a file elsewhere changes nothing about it
+    let elsewhere = world.write("elsewhere/config", &chain);
+    for (extra, variables) in [
+        ("", &[("AWS_PROFILE", "middle")][..]),
+        ("profile = \"last\"\n", &[]),
+        ("profile = \"last\"\n", &[("AWS_CONFIG_FILE", &*elsewhere)]),
+    ] {
+        let serving = world.serve(extra, variables).await;
+        let said = serving.fails("aws.login_needed").await;
+        assert!(
+            said.contains("run `aws sso login --profile corp`"),
+            "{said}"
+        );
+        assert!(
+            !said.contains("--profile last") && !said.contains("--profile middle"),
+            "{said}"
+        );
+    }
+    let serving = world.serve("profile = \"middle\"\n", &[]).await;
+    serving.fails("aws.login_needed").await;
+    world.cache_sso(SSO_CACHE, SSO_TOKEN, FAR);
+    serving.heals("aws.login_needed").await;
+}
+
+#[tokio::test]
+async fn the_default_profile_is_not_named_unless_another_is_set() {
+    let world = World::new().await;
+    let default = SSO_CONFIG.replace("profile corp", "default");
+    world.write(
+        ".aws/config",
+        format!("{default}\n[profile role]\nrole_arn = {ROLE}\nsource_profile = default\n"),
+    );
+    told(&world, "", &[], "aws.login_needed", "run `aws sso login`").await;
+    // the AWS CLI would take the role's profile
+    let set = [("AWS_PROFILE", "role")];
+    let named = "run `aws sso login --profile default`";
+    told(&world, "", &set, "aws.login_needed", named).await;
+}
+
+#[tokio::test]
+async fn a_sign_in_without_access_is_not_repeated() {
+    let world = World::new().await;
+    world.write(".aws/config", SSO_CONFIG);
+    world.cache_sso(SSO_CACHE, SSO_STRANGER, FAR);
+    let hint = "correct sso_account_id and sso_role_name of profile \"corp\"";
+    told(&world, "profile = \"corp\"\n", &[], "aws.credentials", hint).await;
+}
+
+#[tokio::test]
+async fn a_mistyped_profile_is_named_with_the_nearest_one() {
+    let world = World::new().await;
+    world.write(".aws/config", "[profile prod]\nregion = eu-west-1\n");
+    let lines = format!("[staging]\n{}", world.key_lines());
+    world.write(".aws/credentials", &lines);
+    let elsewhere = world.write(
+        "elsewhere/credentials",
+        lines.replace("staging", "training"),
+    );
+    let prod = "there is no profile \"prd\"; did you mean \"prod\"?";
+    let staging = "there is no profile \"stagin\"; did you mean \"staging\"?";
+    let training = "there is no profile \"trainin\"; did you mean \"training\"?";
+    let code = "aws.credentials";
+    told(&world, "profile = \"prd\"\n", &[], code, prod).await;
+    told(&world, "", &[("AWS_PROFILE", "stagin")], code, staging).await;
+    let other = [("AWS_SHARED_CREDENTIALS_FILE", &*elsewhere)];
+    told(&world, "profile = \"trainin\"\n", &other, code, training).await;
+    let none = "there is no profile \"xyzzy\"; `aws configure list-profiles`";
+    told(&world, "profile = \"xyzzy\"\n", &[], code, none).await;
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_profile_is_what_is_to_be_mended() {
+    let role = format!("role_arn = {ROLE}\n");
+    let sso = "sso_account_id = 1\nsso_role_name = x\n";
+    for (lines, hint) in [
+        (
+            format!("{role}source_profile = b\n[profile b]\n{role}source_profile = a\n"),
+            "the source_profile of \"a\" leads back to itself",
+        ),
+        (
+            format!("{role}source_profile = bb\n[profile bbb]\n"),
+            "there is no profile \"bb\", which profile \"a\" has as source_profile; did you mean \"bbb\"?",
+        ),
+        (
+            role.clone(),
+            "has a role_arn and nothing to assume it with: add source_profile",
+        ),
+        (
+            format!("sso_session = s\n{sso}"),
+            "add [sso-session s] with sso_region and sso_start_url",
+        ),
+        (
+            format!("sso_session = s\n{sso}[sso-session s]\nsso_start_url = https://x\n"),
+            "add sso_region to [sso-session s]",
+        ),
+        (
+            format!("sso_start_url = https://x\n{sso}"),
+            "add sso_region to profile \"a\"",
+        ),
+        (
+            "region = eu-west-1\n".to_owned(),
+            "profile \"a\" has no credentials: run `aws configure sso",
+        ),
+        (
+            "aws_access_key_id = AKIA\n".to_owned(),
+            "add aws_secret_access_key to profile \"a\"",
+        ),
+        (
+            "aws_access_key_id = ASIAX\naws_secret_access_key = x\n".to_owned(),
+            "add aws_session_token to profile \"a\"",
+        ),
+        (
+            "credential_process = echo the vault is shut >&2; exit 3\n".to_owned(),
+            "profile \"a\" has as credential_process gave no keys: run it by hand",
+        ),
+        (
+            format!("{role}web_identity_token_file = /nonexistent/token\n"),
+            "see that /nonexistent/token is there and fresh",
+        ),
+        (
+            format!("{role}credential_source = Environment\n"),
+            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are needed and not set",
+        ),
+        (
+            format!("{role}credential_source = Ec2InstanceMetadata\n"),
+            "unset AWS_EC2_METADATA_DISABLED",
+        ),
+    ] {
+        let world = World::new().await;
+        world.write(".aws/config", format!("[profile a]\n{lines}"));
+        told(&world, "profile = \"a\"\n", &[], "aws.credentials", hint).await;
+    }
+}
+
+#[tokio::test]
+async fn keys_in_the_environment_take_a_restart_and_keys_in_a_file_do_not() {
+    let world = World::new().await;
+    let old = [
+        ("AWS_ACCESS_KEY_ID", "AKIAOLD"),
+        ("AWS_SECRET_ACCESS_KEY", "old"),
+    ];
+    let hint = "AWS does not know the key in AWS_ACCESS_KEY_ID: set them anew and start again";
+    told(&world, "", &old, "aws.credentials", hint).await;
+    let bare = [
+        ("AWS_ACCESS_KEY_ID", "ASIAOLD"),
+        ("AWS_SECRET_ACCESS_KEY", "old"),
+    ];
+    told(
+        &world,
+        "",
+        &bare,
+        "aws.credentials",
+        "set AWS_SESSION_TOKEN too",
+    )
+    .await;
+    let token = world.keys.session_token.as_deref().unwrap();
+    let wrong = [
+        ("AWS_ACCESS_KEY_ID", &*world.keys.access_key_id),
+        ("AWS_SECRET_ACCESS_KEY", "wrong"),
+        ("AWS_SESSION_TOKEN", token),
+    ];
+    let hint = "AWS_SECRET_ACCESS_KEY does not belong to AWS_ACCESS_KEY_ID";
+    told(&world, "", &wrong, "aws.credentials", hint).await;
+}
+
+#[tokio::test]
+async fn what_is_on_this_machine_and_gives_no_keys_is_named() {
+    let world = World::new().await;
+    let nobody = "http://127.0.0.1:1";
+    let code = "aws.credentials";
+    let container = [("AWS_CONTAINER_CREDENTIALS_FULL_URI", nobody)];
+    told(
+        &world,
+        "",
+        &container,
+        code,
+        "the container's endpoint gave no keys",
+    )
+    .await;
+    let instance = [
+        ("AWS_EC2_METADATA_SERVICE_ENDPOINT", nobody),
+        ("AWS_EC2_METADATA_DISABLED", "false"),
+    ];
+    told(
+        &world,
+        "",
+        &instance,
+        code,
+        "a person signs in with `aws login`",
+    )
+    .await;
+    let file = world.write("token", "another token");
+    let web = [
+        ("AWS_WEB_IDENTITY_TOKEN_FILE", &*file),
+        ("AWS_ROLE_ARN", ROLE),
+    ];
+    let hint = "name this identity, with sts:AssumeRoleWithWebIdentity, in the trust policy of";
+    told(&world, "", &web, code, hint).await;
+}
+
+#[tokio::test]
+async fn a_role_that_may_not_be_assumed_is_the_role_s_matter() {
+    let world = World::new().await;
+    let variables = [
+        ("AWS_ACCESS_KEY_ID", SOURCE),
+        ("AWS_SECRET_ACCESS_KEY", "source"),
+    ];
+    let role = "arn:aws:iam::123456789012:role/not-ours";
+    let hint = format!("allow sts:AssumeRole on {role} for the identity that assumes it");
+    let extra = format!("role_arn = \"{role}\"\n");
+    told(&world, &extra, &variables, "aws.credentials", &hint).await;
+}
+
+/// Where what gives the keys is out of reach, nobody has to sign in, and no keys are wrong.
+#[tokio::test]
+async fn a_network_that_is_down_is_no_lapsed_login() {
+    let world = World::new().await;
+    world.write(".aws/config", SSO_CONFIG);
+    world.cache_sso(SSO_CACHE, SSO_TOKEN, FAR);
+    let down = [("AWS_ENDPOINT_URL_SSO", "http://127.0.0.1:1")];
+    let serving = world.serve("profile = \"corp\"\n", &down).await;
+    let said = serving.fails("aws.unavailable").await;
+    assert!(
+        said.contains("IAM Identity Center, which gives the keys, can't be reached"),
+        "{said}"
+    );
+    assert!(
+        !said.contains("aws sso login") && !said.contains("plays MWAA"),
+        "{said}"
+    );
+}
