@@ -1,7 +1,7 @@
 //! `login`: the sign-in to AWS that an environment needs, as the hints name it.
 
 use super::Exit;
-use super::client::Target;
+use super::inputs::{Flag, Inputs, Purpose};
 use super::serve::control;
 use super::signals::{INTERRUPT, Signals};
 use super::terminal::Terminal;
@@ -19,14 +19,30 @@ use tokio::process::Command;
 #[derive(Debug, Args)]
 pub(super) struct Options {
     #[command(flatten)]
-    target: Target,
+    inputs: Inputs<ToSignIn>,
     /// Print the command and run nothing
     #[arg(long)]
     print: bool,
 }
 
+#[derive(Debug)]
+struct ToSignIn;
+
+impl Purpose for ToSignIn {
+    const FLAGS: &'static [(Flag, &'static str)] = &[
+        (
+            Flag::Environment,
+            "The environment whose profile to sign in; without it the default one",
+        ),
+        (
+            Flag::Profile,
+            "The AWS profile to sign in, where the file names none",
+        ),
+    ];
+}
+
 pub(super) fn run(options: &Options, terminal: &Terminal) -> Exit {
-    let config = match options.target.config(terminal) {
+    let config = match options.inputs.load(terminal) {
         Ok(config) => config,
         Err(exit) => return exit,
     };

@@ -50,11 +50,6 @@ pub(in crate::cli) struct Prepared {
 }
 
 impl Target {
-    /// The configuration, with the one environment that is named, or with all.
-    pub(in crate::cli) fn config(&self, terminal: &Terminal) -> Result<Config, Exit> {
-        self.inputs.load(terminal)
-    }
-
     /// Reads the configuration, or tells all that is wrong with it.
     pub(in crate::cli) fn prepare(&self, terminal: &Terminal) -> Result<Prepared, Exit> {
         let config = self.inputs.load(terminal)?;

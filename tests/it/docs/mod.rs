@@ -143,7 +143,7 @@ fn configurations_in_documents_load() {
     );
     assert_eq!(
         texts.len(),
-        7,
+        15,
         "a configuration is missing, or this count is old"
     );
     for (place, text) in texts {
