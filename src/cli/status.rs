@@ -84,6 +84,11 @@ fn table(status: &Value) -> String {
             .collect();
         text.extend(["\n", &aligned(&lines)]);
     }
+    let ways: Vec<_> = environments.iter().filter_map(way).collect();
+    if !ways.is_empty() {
+        // writing to a String does not fail
+        let _infallible = write!(text, "\n{}\n", ways.join("\n"));
+    }
     let troubles = environments.iter().filter_map(|one| {
         let trouble = one["trouble"].as_str()?;
         Some(format!("{}: {}", word(&one["local"]), neutral(trouble)))
@@ -120,6 +125,21 @@ fn table(status: &Value) -> String {
         text.extend(["\n", &aligned(&lines)]);
     }
     text
+}
+
+/// How an environment's web server and AWS are reached, where that is not the direct way.
+fn way(one: &Value) -> Option<String> {
+    let indirect = |way: &Value| {
+        let way = way.as_str().filter(|&way| way != "directly")?;
+        Some(neutral(way).into_owned())
+    };
+    let web = indirect(&one["way"]).map(|way| match one["tunnel"].as_str() {
+        Some(tunnel) => format!("web server {way} ({})", neutral(tunnel)),
+        None => format!("web server {way}"),
+    });
+    let aws = indirect(&one["way_to_aws"]).map(|way| format!("AWS {way}"));
+    let both: Vec<_> = web.into_iter().chain(aws).collect();
+    (!both.is_empty()).then(|| format!("{}: {}", word(&one["local"]), both.join(", ")))
 }
 
 fn environment(one: &Value) -> [String; 7] {
@@ -212,6 +232,8 @@ mod tests {
                 "cli_token": {"live": true, "age_seconds": 12.7},
                 "session": {"live": false, "signing_in": true},
                 "queue": {"running": 1, "waiting": 0},
+                "way": "through the tunnel `ssh`", "tunnel": "up for 3m",
+                "way_to_aws": "through http://proxy:3128",
             }],
             "discovery": [{"region": "eu-west-1", "trouble": "aws.throttled: wait"}],
             "refusals": [{
@@ -224,6 +246,7 @@ mod tests {
             "mwaa-gateway 1.2.3 at http://127.0.0.1:8080",
             "ENVIRONMENT  AIRFLOW  STATUS     READY  TOKEN    SESSION     QUEUE",
             "demo         2.10.3   AVAILABLE  no     12s old  signing in  1 running, 0 waiting",
+            "demo: web server through the tunnel `ssh` (up for 3m), AWS through http://proxy:3128",
             "environments of eu-west-1: aws.throttled: wait",
             "1m 1s ago      guard.secret  -            POST /aws_mwaa/cli  no secret",
         ] {

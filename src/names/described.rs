@@ -92,7 +92,7 @@ const UNKNOWN: &str =
     "a status that this version of the gateway does not know; the MWAA console may say more";
 
 const PRIVATE: &str = "its web server is private (PRIVATE_ONLY): it can be reached from inside its VPC, \
-     by VPN, or through a tunnel that connect_to names";
+     by VPN, or through a proxy or a tunnel (docs/networks.md)";
 
 #[cfg(test)]
 mod tests {
@@ -135,7 +135,7 @@ mod tests {
         assert!(why("MAINTENANCE", "PUBLIC_ONLY").starts_with("AWS says MAINTENANCE: "));
         let both = why("UPDATING", "PRIVATE_ONLY");
         assert!(
-            both.contains("UPDATING") && both.contains("connect_to"),
+            both.contains("UPDATING") && both.contains("a tunnel"),
             "{both}"
         );
     }

@@ -138,11 +138,29 @@ impl Tunnel {
         }
         let running = self.running(host).await?;
         let connected = timer.within(CONNECT, dial(running.port)).await;
-        match connected {
-            Ok(Ok(stream)) => Ok(Stream::tunnelled(stream, running)),
-            Ok(Err(error)) => Err(self.broke(&error.to_string(), timer).await),
-            Err(_elapsed) => Err(self.broke("it takes no connection", timer).await),
+        let refused = match connected {
+            Ok(Ok(stream)) => return Ok(Stream::tunnelled(stream, running)),
+            Ok(Err(error)) => error,
+            Err(_elapsed) => return Err(self.broke("it takes no connection", timer).await),
+        };
+        // it has just ended, and the next one is on its way
+        let left = timer.within(LAST_WORDS, self.left(&running)).await;
+        if left.is_err() {
+            return Err(self.broke(&refused.to_string(), timer).await);
         }
+        let running = self.running(host).await?;
+        match timer.within(CONNECT, dial(running.port)).await {
+            Ok(Ok(stream)) => Ok(Stream::tunnelled(stream, running)),
+            Ok(Err(_)) | Err(_) => Err(self.broke(&refused.to_string(), timer).await),
+        }
+    }
+
+    /// Waits until this program is not the current one any more.
+    async fn left(&self, running: &Arc<Running>) {
+        let is_current = |phase: &Phase| matches!(phase, Phase::Up(current) if Arc::ptr_eq(current, running));
+        let mut changes = self.phase.subscribe();
+        // the sender lives as long as we do
+        let _left = changes.wait_for(|phase| !is_current(phase)).await;
     }
 
     /// The connection through it gave nothing of use: what to say, with its last words.
