@@ -17,20 +17,9 @@ pub(super) fn hint(kind: AwsErrorKind, told: &Told, call: &Call<'_>) -> Cow<'sta
     match kind {
         AwsErrorKind::Credentials => keys(told, call).into(),
         AwsErrorKind::Denied => denied(told, call).into(),
-        AwsErrorKind::LoginNeeded => match &call.origin.source {
-            Source::SignIn(sign_in) => format!("run `{sign_in}`").into(),
-            Source::Broken { .. }
-            | Source::Container
-            | Source::Environment { .. }
-            | Source::Given
-            | Source::Instance
-            | Source::Keys { .. }
-            | Source::NoKeys { .. }
-            | Source::NoProfile { .. }
-            | Source::Nothing
-            | Source::Process { .. }
-            | Source::Unreadable(_)
-            | Source::WebIdentity { .. } => code::AWS_LOGIN_NEEDED.advice.into(),
+        AwsErrorKind::LoginNeeded => match call.origin.sign_in() {
+            Some(sign_in) => format!("run `{sign_in}`").into(),
+            None => code::AWS_LOGIN_NEEDED.advice.into(),
         },
         AwsErrorKind::NotFound => format!(
             "there is no environment {name:?} in {region} for these credentials; check the name, \
@@ -190,21 +179,10 @@ fn unavailable(told: &Told, call: &Call<'_>) -> String {
     if let Told::Chain(chain) = told
         && chain.is_about_keys
     {
-        let service = match &call.origin.source {
-            Source::SignIn(SignIn::Sso(_)) => "IAM Identity Center",
-            Source::SignIn(SignIn::Login(_)) => "AWS Sign-In",
-            Source::Broken { .. }
-            | Source::Container
-            | Source::Environment { .. }
-            | Source::Given
-            | Source::Instance
-            | Source::Keys { .. }
-            | Source::NoKeys { .. }
-            | Source::NoProfile { .. }
-            | Source::Nothing
-            | Source::Process { .. }
-            | Source::Unreadable(_)
-            | Source::WebIdentity { .. } => "AWS STS",
+        let service = match call.origin.sign_in() {
+            Some(SignIn::Sso(_)) => "IAM Identity Center",
+            Some(SignIn::Login(_)) => "AWS Sign-In",
+            None => "AWS STS",
         };
         return format!(
             "{service}, which gives the keys, can't be reached: check the network, its DNS and the proxy"

@@ -73,7 +73,7 @@ impl AsyncRead for Stream {
         match &mut self.kind {
             Kind::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
             Kind::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
-            Kind::Pipes(pipes) => Pin::new(&mut **pipes).poll_read(cx, buf),
+            Kind::Pipes(pipes) => Pin::new(&mut pipes.wire).poll_read(cx, buf),
         }
     }
 }
@@ -87,7 +87,7 @@ impl AsyncWrite for Stream {
         match &mut self.kind {
             Kind::Tcp(stream) => Pin::new(stream).poll_write(cx, buf),
             Kind::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
-            Kind::Pipes(pipes) => Pin::new(&mut **pipes).poll_write(cx, buf),
+            Kind::Pipes(pipes) => Pin::new(&mut pipes.wire).poll_write(cx, buf),
         }
     }
 
@@ -99,7 +99,7 @@ impl AsyncWrite for Stream {
         match &mut self.kind {
             Kind::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
             Kind::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
-            Kind::Pipes(pipes) => Pin::new(&mut **pipes).poll_write_vectored(cx, bufs),
+            Kind::Pipes(pipes) => Pin::new(&mut pipes.wire).poll_write_vectored(cx, bufs),
         }
     }
 
@@ -107,7 +107,7 @@ impl AsyncWrite for Stream {
         match &self.kind {
             Kind::Tcp(stream) => stream.is_write_vectored(),
             Kind::Tls(stream) => stream.is_write_vectored(),
-            Kind::Pipes(pipes) => pipes.is_write_vectored(),
+            Kind::Pipes(pipes) => pipes.wire.is_write_vectored(),
         }
     }
 
@@ -115,7 +115,7 @@ impl AsyncWrite for Stream {
         match &mut self.kind {
             Kind::Tcp(stream) => Pin::new(stream).poll_flush(cx),
             Kind::Tls(stream) => Pin::new(stream).poll_flush(cx),
-            Kind::Pipes(pipes) => Pin::new(&mut **pipes).poll_flush(cx),
+            Kind::Pipes(pipes) => Pin::new(&mut pipes.wire).poll_flush(cx),
         }
     }
 
@@ -123,7 +123,7 @@ impl AsyncWrite for Stream {
         match &mut self.kind {
             Kind::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
             Kind::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
-            Kind::Pipes(pipes) => Pin::new(&mut **pipes).poll_shutdown(cx),
+            Kind::Pipes(pipes) => Pin::new(&mut pipes.wire).poll_shutdown(cx),
         }
     }
 }

@@ -82,6 +82,18 @@ pub enum Source {
 }
 
 impl Origin {
+    /// The sign-in that a person does for it.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "every other source is no sign-in, also one that is added"
+    )]
+    pub fn sign_in(&self) -> Option<&SignIn> {
+        match &self.source {
+            Source::SignIn(sign_in) => Some(sign_in),
+            _ => None,
+        }
+    }
+
     /// Looks where the keys of this profile come from, or those of the AWS chain.
     pub async fn find(profile: Option<&str>) -> Self {
         Self::look(&Env::real(), &Fs::real(), profile).await

@@ -3,18 +3,15 @@
 use super::words::Words;
 use crate::runtime::Background;
 use std::io;
-use std::pin::Pin;
 use std::process::Stdio;
-use std::task::{Context, Poll};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{Join, join};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::oneshot;
 
 /// The pipes of one program. It is killed when they are dropped, and reads the end of its stdin
 /// when the gateway ends in whatever way.
 pub(crate) struct Pipes {
-    stdin: ChildStdin,
-    stdout: ChildStdout,
+    pub(in crate::egress) wire: Join<ChildStdout, ChildStdin>,
     _child: Child,
 }
 
@@ -56,36 +53,7 @@ fn spawn(command: &[String], words: Words, background: &Background) -> io::Resul
         background.spawn(words.hear(err, program.clone()));
     }
     Ok(Pipes {
-        stdin,
-        stdout,
+        wire: join(stdout, stdin),
         _child: child,
     })
-}
-
-impl AsyncRead for Pipes {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stdout).poll_read(cx, buf)
-    }
-}
-
-impl AsyncWrite for Pipes {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stdin).poll_write(cx, buf)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stdin).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stdin).poll_shutdown(cx)
-    }
 }
