@@ -14,6 +14,7 @@ use crate::telemetry::audit;
 use crate::{control, credential, egress, gateway, guard, queue, upstream};
 use ipnet::IpNet;
 use std::collections::HashMap;
+use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -208,8 +209,12 @@ pub(super) fn proxy_users(
                 file: file.to_path_buf(),
                 why,
             };
-            let content = std::fs::read_to_string(&file)
-                .map_err(|error| unreadable(error.to_string()))?;
+            let content = std::fs::read_to_string(&file).map_err(|error| {
+                unreadable(match error.kind() {
+                    io::ErrorKind::InvalidData => "it is not UTF-8 text".to_owned(),
+                    _ => error.to_string(),
+                })
+            })?;
             let content = Secret::new(content);
             let user = ProxyUser::from_file(content.reveal())
                 .ok_or_else(|| unreadable("it holds no line user:password".to_owned()))?;

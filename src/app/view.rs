@@ -69,7 +69,8 @@ impl GatewayView {
     /// How the web server is reached, once its host is known.
     fn way(&self, entry: &Entry) -> Option<String> {
         let environment = &entry.environment;
-        let known = self.shared.broker.state(entry).host;
+        let broker = &self.shared.broker;
+        let known = (broker.state(entry).host).or_else(|| broker.session_host(entry));
         let learnt = entry.learnt();
         let described = learnt.as_deref().map(|learnt| &learnt.described);
         let host = known

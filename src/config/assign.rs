@@ -209,6 +209,18 @@ fn retyped(path: &str, kind: &Kind, value: &DeValue<'_>) -> Option<String> {
         return None;
     }
     match (kind, value) {
+        (Kind::List { .. }, DeValue::String(text)) if path.ends_with(".tunnel") => {
+            let words: Vec<_> = text.split_whitespace().collect();
+            let shown = shown(path, text).starts_with('"');
+            Some(format!(
+                "write {}",
+                if shown {
+                    format!("{words:?}")
+                } else {
+                    "each word as a text of its own".to_owned()
+                }
+            ))
+        }
         (Kind::List { .. }, DeValue::String(text)) => {
             let quoted = shown(path, text);
             let known = quoted.starts_with('"');

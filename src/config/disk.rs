@@ -42,12 +42,12 @@ pub(super) fn check(draft: &mut Draft) {
         }
     }
     if let Some(file) = &draft.proxy.user_file {
-        files.push(("proxy.user_file".to_owned(), file.clone(), Content::Secret));
+        files.push(("proxy.user_file".to_owned(), file.clone(), Content::User));
     }
     for entry in &draft.environments {
         if let Some(file) = &entry.proxy_user_file {
             let key = format!("environments.{}.proxy_user_file", entry.environment.local);
-            files.push((key, file.clone(), Content::Secret));
+            files.push((key, file.clone(), Content::User));
         }
     }
     if let Some(file) = &draft.audit.file
@@ -71,13 +71,15 @@ pub(super) fn check(draft: &mut Draft) {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Content {
     Secret,
+    /// `user:password`.
+    User,
     Key,
     Certificates,
 }
 
 fn check_file(path: &Path, content: Content) -> Result<(), Complaint> {
     let name = match content {
-        Content::Secret => name_of_secret_file(path),
+        Content::Secret | Content::User => name_of_secret_file(path),
         Content::Key | Content::Certificates => quoted(path),
     };
     let no_file = |error: &std::io::Error| {
@@ -87,7 +89,9 @@ fn check_file(path: &Path, content: Content) -> Result<(), Complaint> {
             other => format!("can't be read ({other}): {name}"),
         };
         let hint = match content {
-            Content::Secret => "the key takes the name of a file, never the secret itself",
+            Content::Secret | Content::User => {
+                "the key takes the name of a file, never the secret itself"
+            }
             Content::Key | Content::Certificates => {
                 "a relative path starts at the configuration file's folder"
             }
@@ -100,7 +104,8 @@ fn check_file(path: &Path, content: Content) -> Result<(), Complaint> {
     }
     let file = File::open(path).map_err(|error| no_file(&error))?;
     match content {
-        Content::Secret => check_secret(&metadata, &name),
+        Content::Secret => check_secret(&metadata, &name, MAKE_SECRET),
+        Content::User => check_secret(&metadata, &name, "write user:password into it"),
         Content::Key | Content::Certificates => {
             let mut pem = Vec::new();
             file.take(LARGEST_BUNDLE)
@@ -129,7 +134,9 @@ fn check_pem(pem: &[u8], content: Content, name: &str) -> Result<(), Complaint> 
             "holds no certificate",
             "the file must be PEM, with -----BEGIN CERTIFICATE-----",
         ),
-        Content::Key | Content::Certificates | Content::Secret => return Ok(()),
+        Content::Key | Content::Certificates | Content::Secret | Content::User => {
+            return Ok(());
+        }
     };
     Err(Complaint::new(format!("{what}: {name}")).hint(hint))
 }
@@ -164,10 +171,12 @@ pub(super) fn odd_log(path: &Path) -> Option<String> {
     })
 }
 
+/// How a secret is made.
+const MAKE_SECRET: &str = "make one: (umask 077; head -c 32 /dev/urandom | base64 > FILE)";
 /// The largest certificate bundle that is looked into; the system's own are about 250 KiB.
 const LARGEST_BUNDLE: u64 = 4 << 20;
 
-fn check_secret(metadata: &Metadata, name: &str) -> Result<(), Complaint> {
+fn check_secret(metadata: &Metadata, name: &str, fill: &str) -> Result<(), Complaint> {
     if metadata.mode() & 0o077 != 0 {
         let mode = metadata.mode() & 0o777;
         return Err(Complaint::new(format!(
@@ -176,8 +185,7 @@ fn check_secret(metadata: &Metadata, name: &str) -> Result<(), Complaint> {
         .hint("run `chmod 600` on it"));
     }
     if metadata.len() == 0 {
-        return Err(Complaint::new(format!("is empty: {name}"))
-            .hint("make one: (umask 077; head -c 32 /dev/urandom | base64 > FILE)"));
+        return Err(Complaint::new(format!("is empty: {name}")).hint(fill));
     }
     Ok(())
 }

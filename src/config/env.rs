@@ -180,7 +180,8 @@ pub fn no_proxy() -> Option<String> {
 
 fn first(names: [&'static str; 2]) -> Option<(&'static str, String)> {
     let mut set = names.into_iter();
-    set.find_map(|name| Some((name, text(read(name))?)))
+    // what is no text is shown to be none: a proxy that is left out in silence would be bypassed
+    set.find_map(|name| Some((name, read(name)?.to_string_lossy().into_owned())))
 }
 
 /// The program that shows a web page.

@@ -743,8 +743,8 @@ pub(super) static KEYS: &[Key] = &[
     Key {
         table: "limits",
         name: "tunnel_start",
-        doc: "Longest time until a tunnel's program has opened its port.",
-        shown: Shown::Default("\"30s\""),
+        doc: "Longest time until a tunnel's program has opened its port. A sign-in that it is started for has only mint_total.",
+        shown: Shown::Default("\"10s\""),
         kind: Kind::Duration {
             least: Duration::from_millis(100),
             most: Duration::from_mins(5),

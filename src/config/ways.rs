@@ -2,7 +2,7 @@
 //! there is a proxy.
 
 use super::draft::Draft;
-use super::problems::Complaint;
+use super::problems::{Complaint, Place};
 use crate::names::{ProxyChoice, Tunnel};
 
 /// Runs the checks; what they find is in the draft's problems.
@@ -25,7 +25,7 @@ pub(super) fn check(draft: &mut Draft) {
                 Complaint::new("is for no proxy").hint("set proxy of this environment too");
             found.push((key("proxy_user_file"), why));
         }
-        if entry.tunnel_words.is_empty() {
+        if draft.place(&key("tunnel")) == Place::Default {
             continue;
         }
         if let Err((what, hint)) = Tunnel::new(&entry.tunnel_words) {

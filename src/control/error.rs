@@ -71,7 +71,7 @@ impl Call<'_> {
     fn failed(&self, why: &Told) -> String {
         // a proxy that gave no connection is named there
         let way = match why {
-            Told::Chain(chain) if chain.proxy.is_some() => String::new(),
+            Told::Chain(chain) if chain.text.contains("the proxy ") => String::new(),
             Told::Answer { .. } | Told::Chain(_) | Told::Silence | Told::Unreadable(_) => {
                 self.way.suffix()
             }

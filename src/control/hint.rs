@@ -172,7 +172,7 @@ fn keys(told: &Told, call: &Call<'_>) -> String {
 /// For AWS that could not be asked, or failed.
 fn unavailable(told: &Told, call: &Call<'_>) -> String {
     if let Told::Chain(chain) = told
-        && let Some(hint) = &chain.proxy
+        && let Some(hint) = &chain.way
     {
         return hint.clone();
     }

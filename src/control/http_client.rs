@@ -2,7 +2,7 @@
 
 use crate::egress::{Egress, EgressError, Stream, Way, tls};
 use crate::names::Environment;
-use crate::runtime::RuntimeTimer;
+use crate::runtime::{RuntimeTimer, Timer as _};
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
     SharedHttpConnector,
@@ -63,14 +63,26 @@ struct Http(Client<Connector, SdkBody>);
 impl HttpClient for Http {
     fn http_connector(
         &self,
-        _settings: &HttpConnectorSettings,
+        settings: &HttpConnectorSettings,
         _components: &RuntimeComponents,
     ) -> SharedHttpConnector {
-        SharedHttpConnector::new(self.clone())
+        let connecting = settings.connect_timeout().unwrap_or_default();
+        SharedHttpConnector::new(Bounded {
+            client: self.0.clone(),
+            limit: settings.read_timeout().map(|reading| reading + connecting),
+        })
     }
 }
 
-impl HttpConnector for Http {
+/// The client for calls that may take so long until the head of the reply: the SDK asks for
+/// credentials of instances with a second, because most machines are none.
+#[derive(Debug)]
+struct Bounded {
+    client: Client<Connector, SdkBody>,
+    limit: Option<Duration>,
+}
+
+impl HttpConnector for Bounded {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let request = match request.try_into_http1x() {
             Ok(request) => request,
@@ -78,11 +90,16 @@ impl HttpConnector for Http {
                 return HttpConnectorFuture::ready(Err(ConnectorError::user(error.into())));
             }
         };
-        let replied = self.0.request(request);
+        let (replied, limit) = (self.client.request(request), self.limit);
         HttpConnectorFuture::new(async move {
-            let response = replied
-                .await
-                .map_err(|error| ConnectorError::io(error.into()))?;
+            let replied = match limit {
+                Some(limit) => RuntimeTimer
+                    .within(limit, replied)
+                    .await
+                    .map_err(|_elapsed| ConnectorError::timeout("no reply in time".into()))?,
+                None => replied.await,
+            };
+            let response = replied.map_err(|error| ConnectorError::io(error.into()))?;
             HttpResponse::try_from(response.map(SdkBody::from_body_1_x))
                 .map_err(|error| ConnectorError::other(error.into(), None))
         })
@@ -106,14 +123,19 @@ pub(super) enum ConnectError {
     /// No connection.
     Egress(EgressError),
     /// No TLS that can be trusted.
-    Tls(String),
+    Tls {
+        /// The host.
+        host: String,
+        /// Why, for people.
+        why: String,
+    },
 }
 
 impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Egress(error) => error.fmt(f),
-            Self::Tls(why) => write!(f, "no trusted TLS connection to {why}"),
+            Self::Tls { host, why } => write!(f, "no trusted TLS connection to {host}: {why}"),
         }
     }
 }
@@ -158,7 +180,10 @@ impl Connector {
         tls::handshake(host, stream, trust, self.handshake, &RuntimeTimer)
             .await
             .map(|stream| Open::Tls(Box::new(TokioIo::new(stream))))
-            .map_err(|why| ConnectError::Tls(format!("{host}{}: {why}", way.suffix())))
+            .map_err(|why| ConnectError::Tls {
+                host: host.to_owned(),
+                why: why.to_string(),
+            })
     }
 }
 

@@ -56,8 +56,8 @@ pub(super) struct Chain {
     pub(super) is_network: bool,
     /// A service that gives keys refused: with this message.
     pub(super) refusal: Option<String>,
-    /// A proxy gave no connection: what to do about it.
-    pub(super) proxy: Option<String>,
+    /// The way to AWS gave no connection, or none that can be trusted: what to do about it.
+    pub(super) way: Option<String>,
     /// All that is worth telling.
     pub(super) text: String,
 }
@@ -72,10 +72,14 @@ impl Chain {
             chain.is_network |= cause
                 .downcast_ref::<ConnectorError>()
                 .is_some_and(|failed| failed.is_io() || failed.is_timeout());
-            if let Some(ConnectError::Egress(error @ EgressError::Proxy { .. })) =
-                cause.downcast_ref()
-            {
-                chain.proxy = Some(error.hint().into_owned());
+            match cause.downcast_ref() {
+                Some(ConnectError::Egress(error @ EgressError::Proxy { .. })) => {
+                    chain.way = Some(error.hint().into_owned());
+                }
+                Some(ConnectError::Tls { why, .. }) if why.contains("unknown authority") => {
+                    chain.way = Some(FOREIGN_AUTHORITY.to_owned());
+                }
+                Some(ConnectError::Egress(_) | ConnectError::Tls { .. }) | None => {}
             }
             let text = match cause.downcast_ref::<ErrorMetadata>() {
                 Some(meta) => {
@@ -148,6 +152,9 @@ fn worth(text: &str) -> Option<&str> {
     (!empty).then_some(text)
 }
 
+/// For TLS that somebody between here and AWS opens.
+const FOREIGN_AUTHORITY: &str = "if the authority is yours (a company proxy that opens TLS has one), name its \
+    certificate in AWS_CA_BUNDLE";
 /// What the SDK says around what has happened.
 const BOILERPLATE: [&str; 10] = [
     "an error occurred while loading an access token",

@@ -154,10 +154,12 @@ impl<S: Source> Flights<S> {
     ) {
         let (flights, entry) = (Arc::clone(self), Arc::clone(entry));
         self.background.spawn(async move {
-            let tries = flights.tries(&entry, patience);
-            let outcome = tokio::time::timeout(flights.limits.total, tries)
-                .await
-                .unwrap_or_else(|_elapsed| Err(flights.late(&entry)))
+            // what the last try said is worth more than that the next one took too long
+            let mut said = None;
+            let tries = flights.tries(&entry, patience, &mut said);
+            let ended = tokio::time::timeout(flights.limits.total, tries).await;
+            let outcome = ended
+                .unwrap_or_else(|_elapsed| Err(said.unwrap_or_else(|| flights.late(&entry))))
                 .map(Arc::new)
                 .map_err(Arc::new);
             flights.report(&entry, &outcome);
@@ -167,7 +169,12 @@ impl<S: Source> Flights<S> {
         });
     }
 
-    async fn tries(&self, entry: &Entry, patience: Patience) -> Result<S::Item, MintError> {
+    async fn tries(
+        &self,
+        entry: &Entry,
+        patience: Patience,
+        said: &mut Option<MintError>,
+    ) -> Result<S::Item, MintError> {
         let mut tries = 0;
         loop {
             let made = self.source.make(entry).await;
@@ -175,6 +182,7 @@ impl<S: Source> Flights<S> {
             match made {
                 Err(error) if error.is_passing() && tries < patience.tries() => {
                     self.source.count(entry, "retried");
+                    *said = Some(error);
                     let ceiling = FIRST_PAUSE * 2u32.pow(tries);
                     tokio::time::sleep(ceiling.mul_f64(fastrand::f64())).await;
                 }

@@ -50,6 +50,8 @@ pub enum ProxyFailure {
     },
     /// What came from it is no answer.
     Broken(&'static str),
+    /// User and password are longer than can be sent.
+    LongUser,
     /// The host's name was to be resolved here (`socks5`) and was not.
     NoName(io::Error),
     /// It refused, in the words of SOCKS (RFC 1928 section 6).
@@ -60,6 +62,12 @@ pub enum ProxyFailure {
     Tls(String),
     /// It can't be reached.
     Unreachable(io::Error),
+    /// It takes no user.
+    WantsNoUser,
+    /// It takes nobody without a user.
+    WantsUser,
+    /// It does not take this user and password.
+    WrongUser,
 }
 
 impl EgressError {
@@ -112,6 +120,22 @@ impl fmt::Display for EgressError {
                 ProxyFailure::Unreachable(error) => {
                     write!(f, "cannot connect to the proxy {proxy}: {error}")
                 }
+                ProxyFailure::LongUser => write!(
+                    f,
+                    "user and password are too long for the proxy {proxy}: SOCKS has room for about 150 bytes"
+                ),
+                ProxyFailure::WantsNoUser => {
+                    write!(f, "the proxy {proxy} takes neither a user nor nobody")
+                }
+                ProxyFailure::WantsUser => {
+                    write!(f, "the proxy {proxy} asks for a user and a password")
+                }
+                ProxyFailure::WrongUser => {
+                    write!(
+                        f,
+                        "the proxy {proxy} does not take the user and the password"
+                    )
+                }
             },
         }
     }
@@ -125,9 +149,13 @@ impl Error for EgressError {
                 ProxyFailure::NoName(error) | ProxyFailure::Unreachable(error) => Some(error),
                 ProxyFailure::Answered { .. }
                 | ProxyFailure::Broken(_)
+                | ProxyFailure::LongUser
                 | ProxyFailure::Refused(_)
                 | ProxyFailure::Silent(_)
-                | ProxyFailure::Tls(_) => None,
+                | ProxyFailure::Tls(_)
+                | ProxyFailure::WantsNoUser
+                | ProxyFailure::WantsUser
+                | ProxyFailure::WrongUser => None,
             },
             Self::Tunnel(_) => None,
         }
@@ -147,7 +175,7 @@ impl Fault for EgressError {
         match self {
             Self::Proxy {
                 failure, has_user, ..
-            } => failure.hint(*has_user).into(),
+            } => failure.hint(*has_user),
             Self::Tunnel(error) => error.hint(),
             Self::Unreachable { address, source } => unreachable(address, source),
         }
@@ -162,56 +190,47 @@ impl Fault for EgressError {
 }
 
 impl ProxyFailure {
-    fn hint(&self, has_user: bool) -> String {
-        let (needs_user, wants) = match self {
-            // some answer like a web server to a wrong password
-            Self::Answered { status, wants } => {
-                let asks = status.starts_with("407") || status.starts_with("401");
-                (asks, wants.as_slice())
-            }
-            Self::Refused(why) => (
-                why.contains("not accepted") || why.contains("user/pass"),
-                [].as_slice(),
-            ),
-            Self::Broken(_)
-            | Self::NoName(_)
-            | Self::Silent(_)
-            | Self::Tls(_)
-            | Self::Unreachable(_) => (false, [].as_slice()),
-        };
-        let knows_basic = wants.is_empty()
-            || wants
-                .iter()
-                .any(|scheme| scheme.eq_ignore_ascii_case("basic"));
+    fn hint(&self, has_user: bool) -> Cow<'static, str> {
         match self {
-            _ if needs_user && !knows_basic => format!(
-                "it wants {}, and only Basic is spoken here: run a helper that signs in for you, such as px or cntlm, and name that as the proxy",
-                wants.join(" or ")
-            ),
-            _ if needs_user && has_user => {
-                "the user or the password is wrong: correct the user_file, or the variable that holds them".to_owned()
-            }
-            _ if needs_user => {
-                "it asks for a user and a password: put them into a file as user:password and name it in user_file".to_owned()
-            }
-            Self::NoName(_) => {
-                "write socks5h:// to let the proxy resolve names".to_owned()
-            }
-            Self::Unreachable(_) | Self::Silent(_) => {
-                "check that the proxy runs and that its address is right; NO_PROXY or proxy = \"\" goes without it".to_owned()
-            }
-            Self::Tls(_) => {
-                "check the proxy's certificate; most proxies are spoken to as http://, also for HTTPS".to_owned()
-            }
-            Self::Broken(_) => {
-                "check the proxy's scheme and port: http://, https://, socks5:// or socks5h://".to_owned()
+            // some answer like a web server to a wrong password
+            Self::Answered { status, wants } if status.starts_with("407") || status.starts_with("401") => {
+                let basic = |scheme: &String| scheme.eq_ignore_ascii_case("basic");
+                if !wants.is_empty() && !wants.iter().any(basic) {
+                    let wants = wants.join(" or ");
+                    return format!(
+                        "it wants {wants}, and only Basic is spoken here: run a helper that signs in for you, such \
+                         as px or cntlm, and name that as the proxy"
+                    )
+                    .into();
+                }
+                if has_user { WRONG_USER } else { NEEDS_USER }
             }
             Self::Answered { .. } | Self::Refused(_) => {
-                "the proxy must allow this host and port 443; its log says more".to_owned()
+                "the proxy must allow this host and port; its log says more"
             }
+            Self::Broken(_) => {
+                "check the proxy's scheme and port: http://, https://, socks5:// or socks5h://"
+            }
+            Self::LongUser => "use a shorter password, or an HTTP proxy",
+            Self::NoName(_) => "write socks5h:// to let the proxy resolve names",
+            Self::Silent(_) | Self::Unreachable(_) => {
+                "check that the proxy runs and that its address is right; NO_PROXY or proxy = \"\" goes without it"
+            }
+            Self::Tls(_) => {
+                "check the proxy's certificate; most proxies are spoken to as http://, also for HTTPS"
+            }
+            Self::WantsNoUser => "it may want a way of signing in that is not spoken here, such as GSSAPI",
+            Self::WantsUser => NEEDS_USER,
+            Self::WrongUser => WRONG_USER,
         }
+        .into()
     }
 }
+
+const NEEDS_USER: &str = "it asks for a user and a password: put them into a file as user:password and name it in user_file (for an \
+     environment: proxy_user_file)";
+const WRONG_USER: &str =
+    "the user or the password is wrong: correct the file that holds them, or the variable";
 
 /// What to do where no connection came about.
 fn unreachable(address: &str, source: &io::Error) -> Cow<'static, str> {

@@ -97,28 +97,39 @@ async fn by_socks(
     settings: &Settings,
     timer: &impl Timer,
 ) -> Result<Stream, ProxyFailure> {
+    match asked_by_socks(via, via.user.as_ref(), &target, settings, timer).await {
+        // the library offers one way of signing in; a proxy that wants none is asked again
+        Err(ProxyFailure::WantsNoUser) => {
+            asked_by_socks(via, None, &target, settings, timer).await
+        }
+        ended => ended,
+    }
+}
+
+async fn asked_by_socks(
+    via: &Via,
+    user: Option<&ProxyUser>,
+    target: &Uri,
+    settings: &Settings,
+    timer: &impl Timer,
+) -> Result<Stream, ProxyFailure> {
     let stream = to_proxy(via, settings, timer).await?;
     let answer = Answer::default();
     let mut socks = SocksV5::new(Uri::default(), Once::new(stream, &answer));
-    if let Some(user) = &via.user {
+    if let Some(user) = user {
         // the library keeps its own copies for the length of the handshake
         let (name, password) = (user.name.reveal().clone(), user.password.reveal().clone());
+        // and has room for so much in all
+        let host = target.host().map_or(0, str::len);
+        if name.len() + password.len() + host > LONGEST_SOCKS {
+            return Err(ProxyFailure::LongUser);
+        }
         socks = socks.with_auth(name, password);
     }
     let asked = async {
-        match socks.call(target).await {
+        match socks.call(target.clone()).await {
             Ok(heard) => Ok(heard.stream.into_inner()),
-            Err(error) => {
-                let text = error.to_string();
-                let text = text.strip_prefix("SOCKS error: ").unwrap_or(&text);
-                Err(if answer.is_empty() {
-                    ProxyFailure::Broken("it closed the connection without an answer")
-                } else if answer.is_no_socks() {
-                    ProxyFailure::Broken("what it answers is not SOCKS 5")
-                } else {
-                    ProxyFailure::Refused(text.to_owned())
-                })
-            }
+            Err(error) => Err(answer.socks_failure(&error.to_string(), user.is_some())),
         }
     };
     timer
@@ -161,14 +172,25 @@ impl Answer {
         String::from_utf8_lossy(&heard).into_owned()
     }
 
-    fn is_empty(&self) -> bool {
-        self.text().is_empty()
-    }
-
-    /// Whether the first byte is not the version of SOCKS (RFC 1928 section 3).
-    fn is_no_socks(&self) -> bool {
+    /// What a SOCKS proxy said, where the library gives this text.
+    fn socks_failure(&self, text: &str, has_user: bool) -> ProxyFailure {
         let heard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        heard.first().is_some_and(|&version| version != 5)
+        let text = text.strip_prefix("SOCKS error: ").unwrap_or(text);
+        // version and chosen method come first (RFC 1928 section 3)
+        match heard.as_slice() {
+            [] => ProxyFailure::Broken("it closed the connection without an answer"),
+            [version, ..] if *version != 5 => {
+                ProxyFailure::Broken("what it answers is not SOCKS 5")
+            }
+            [_, NO_USER | NOTHING] if has_user => ProxyFailure::WantsNoUser,
+            [_, USER | NOTHING] if !has_user => ProxyFailure::WantsUser,
+            _ if text.contains("not accepted") => ProxyFailure::WrongUser,
+            _ if text.contains("io error") => {
+                ProxyFailure::Broken("it closed the connection in the middle of the handshake")
+            }
+            _ if text.contains("parsing") => ProxyFailure::Broken("its answer is broken"),
+            _ => ProxyFailure::Refused(text.to_owned()),
+        }
     }
 
     /// What an HTTP proxy said: its status line, and which schemes it wants for a password.
@@ -201,8 +223,11 @@ impl Answer {
             .take_while(|line| !line.is_empty())
             .filter_map(|line| line.split_once(':'))
             .filter(|(name, _)| name.trim().eq_ignore_ascii_case("proxy-authenticate"))
-            .filter_map(|(_, value)| value.split_ascii_whitespace().next())
-            .map(|scheme| clean(scheme.trim_end_matches(',')))
+            // one field may name several, each with parameters (RFC 9110 section 11.6.1)
+            .flat_map(|(_, value)| value.split(','))
+            .filter_map(|challenge| challenge.split_ascii_whitespace().next())
+            .filter(|scheme| !scheme.contains('='))
+            .map(clean)
             .collect();
         ProxyFailure::Answered {
             status: clean(status),
@@ -259,8 +284,8 @@ impl Read for Heard {
         cx: &mut Context<'_>,
         mut buf: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        let mut bytes = [0; LONGEST_ANSWER];
-        let room = buf.remaining().min(LONGEST_ANSWER);
+        let mut bytes = [0; 1024];
+        let room = buf.remaining().min(bytes.len());
         let (space, _) = bytes.split_at_mut(room);
         let mut own = hyper::rt::ReadBuf::new(space);
         completed!(Pin::new(&mut self.stream).poll_read(cx, own.unfilled()))?;
@@ -289,7 +314,13 @@ impl Write for Heard {
 }
 
 /// Of a proxy's answer so much is kept, in bytes.
-const LONGEST_ANSWER: usize = 1024;
+const LONGEST_ANSWER: usize = 8192;
+/// User, password and host together, in bytes.
+const LONGEST_SOCKS: usize = 240;
+/// Methods of SOCKS 5 (RFC 1928 section 3): none is asked for, a user is, none is acceptable.
+const NO_USER: u8 = 0;
+const USER: u8 = 2;
+const NOTHING: u8 = 0xff;
 /// Of a line of it so much is shown, in characters.
 const LONGEST_LINE: usize = 120;
 /// Addresses of a name that a SOCKS proxy is asked for, one after the other.

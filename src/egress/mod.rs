@@ -12,9 +12,9 @@ mod tunnel;
 pub use error::{EgressError, ProxyFailure};
 pub use proxies::{Proxies, Surroundings};
 pub use stream::Stream;
-pub use tunnel::{Guard, Tunnel, TunnelError};
+pub use tunnel::{Guard, Through, Tunnel, TunnelError};
 
-use crate::names::{EnvName, Environment, ProxyUrl, ProxyUser};
+use crate::names::{EnvName, Environment, ProxyUrl, ProxyUser, partition};
 use crate::runtime::{Background, Timer};
 use std::collections::HashMap;
 use std::fmt;
@@ -147,7 +147,11 @@ impl Egress {
                 self.way_to_aws_host(environment, host)
             }
             None => {
-                let host = format!("airflow.{region}.amazonaws.com");
+                let domain = match partition(region) {
+                    "aws-cn" => "amazonaws.com.cn",
+                    _ => "amazonaws.com",
+                };
+                let host = format!("airflow.{region}.{domain}");
                 self.way_to_aws_host(environment, &host)
             }
         }

@@ -45,7 +45,7 @@ impl Proxies {
             Some(choice) => via(choice, &users),
             None => from_variables(surroundings)?,
         };
-        let except = surroundings.no_proxy.as_deref().unwrap_or_default();
+        let except = exceptions(surroundings.no_proxy.as_deref().unwrap_or_default());
         Ok(Self {
             usual: usual.map(Arc::new),
             users,
@@ -75,6 +75,20 @@ impl Proxies {
         let uri = format!("https://{host}/").parse();
         uri.is_ok_and(|uri| self.except.intercept(&uri).is_none())
     }
+}
+
+/// `NO_PROXY` in the form that the library takes: curl splits it at spaces too, lets names end in
+/// a dot, and takes `*` only where it stands alone.
+fn exceptions(no_proxy: &str) -> String {
+    if no_proxy == "*" {
+        return no_proxy.to_owned();
+    }
+    let hosts = no_proxy.split(|c: char| c == ',' || c.is_whitespace());
+    let hosts = hosts.map(|host| host.trim_end_matches('.'));
+    let hosts: Vec<_> = hosts
+        .filter(|&host| !host.is_empty() && host != "*")
+        .collect();
+    hosts.join(",")
 }
 
 fn via(choice: &ProxyChoice, users: &HashMap<Arc<Path>, ProxyUser>) -> Option<Via> {
@@ -182,6 +196,10 @@ mod tests {
             (".amazonaws.com", true),
             ("other.example, .airflow.amazonaws.com", true),
             (HOST, true),
+            ("a.example amazonaws.com", true),
+            ("amazonaws.com.", true),
+            ("x.example,*", false),
+            (" * ", false),
             ("zonaws.com", false),
             ("other.example", false),
             ("10.0.0.0/8", false),

@@ -1,6 +1,6 @@
 //! A connection to the outside, whichever way it took.
 
-use super::tunnel::{Pipes, Running};
+use super::tunnel::{Pipes, Through};
 use std::fmt;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -13,7 +13,7 @@ use tokio_rustls::client::TlsStream;
 /// An open connection. What it needs to live, such as a tunnel's program, lives as long as it does.
 pub struct Stream {
     kind: Kind,
-    _tunnel: Option<Arc<Running>>,
+    through: Option<Arc<Through>>,
 }
 
 enum Kind {
@@ -38,29 +38,34 @@ impl Stream {
     pub(super) fn tcp(stream: TcpStream) -> Self {
         Self {
             kind: Kind::Tcp(stream),
-            _tunnel: None,
+            through: None,
         }
     }
 
     pub(super) fn tls(stream: TlsStream<TcpStream>) -> Self {
         Self {
             kind: Kind::Tls(Box::new(stream)),
-            _tunnel: None,
+            through: None,
         }
     }
 
-    pub(super) fn tunnelled(stream: TcpStream, tunnel: Arc<Running>) -> Self {
+    pub(super) fn tunnelled(stream: TcpStream, through: Through) -> Self {
         Self {
             kind: Kind::Tcp(stream),
-            _tunnel: Some(tunnel),
+            through: Some(Arc::new(through)),
         }
     }
 
-    pub(super) fn pipes(pipes: Pipes) -> Self {
+    pub(super) fn pipes(pipes: Pipes, through: Through) -> Self {
         Self {
             kind: Kind::Pipes(Box::new(pipes)),
-            _tunnel: None,
+            through: Some(Arc::new(through)),
         }
+    }
+
+    /// The tunnel that it goes through: to be told whether anything came of it.
+    pub fn through(&self) -> Option<Arc<Through>> {
+        self.through.clone()
     }
 }
 

@@ -161,7 +161,7 @@ codes! {
         "run the tunnel's program by hand to see what it wants; at log level debug the gateway tells all that it says";
     UPSTREAM_TLS = "upstream.tls", BAD_GATEWAY, Upstream,
         "the web server's TLS can't be trusted",
-        "check connect_to, ca_file and custom_domain";
+        "check the way there (connect_to, proxy, tunnel), ca_file and custom_domain";
     UPSTREAM_BROKEN = "upstream.broken", BAD_GATEWAY, Upstream,
         "the web server's reply is broken",
         "look at the environment's web server log; the command may have run, or the request taken effect";

@@ -94,7 +94,13 @@ impl ProxyUrl {
             }
             _ => return Err("has a scheme other than http, https, socks5 and socks5h"),
         };
-        let rest = rest.split(['/', '?', '#']).next().unwrap_or(rest);
+        let (rest, path) = rest
+            .find(['/', '?', '#'])
+            .and_then(|end| rest.split_at_checked(end))
+            .unwrap_or((rest, ""));
+        if path.contains('@') {
+            return Err("has a /, ? or # in its user or password: write it as %2F, %3F or %23");
+        }
         let (user, address) = match rest.rsplit_once('@') {
             Some((user, address)) => (Some(ProxyUser::from_url(user)?), address),
             None => (None, rest),
@@ -154,6 +160,8 @@ impl ProxyUser {
     /// Reads the content of a file: `user:password`, as it is, but for the end of the line.
     /// `None` if there is no user.
     pub fn from_file(content: &str) -> Option<Self> {
+        // some editors put a byte order mark first
+        let content = content.strip_prefix('\u{feff}').unwrap_or(content);
         let line = content.strip_suffix('\n').unwrap_or(content);
         let line = line.strip_suffix('\r').unwrap_or(line);
         let (name, password) = line.split_once(':').unwrap_or((line, ""));
@@ -195,6 +203,7 @@ mod tests {
             "http://a:0",
             "a b:1",
             "http://a:x",
+            "http://u:1/2@a:1",
             "http://u@",
             "http://[::1",
             "http://%ff@a:1",

@@ -74,12 +74,12 @@ impl Tunnel {
 }
 
 /// The first `{name}` that is no place of ours. Braces that are part of JSON, as the AWS CLI
-/// takes it, hold more than a name.
+/// takes it, hold quotes.
 fn unknown_place(word: &str) -> Option<&str> {
     word.split('{').skip(1).find_map(|after| {
         let (name, _) = after.split_once('}')?;
-        let is_name =
-            !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+        let in_name = |b: u8| b.is_ascii_alphanumeric() || b"_-. ".contains(&b);
+        let is_name = !name.is_empty() && name.bytes().all(in_name);
         (is_name && !["host", "local_port"].contains(&name)).then_some(name)
     })
 }
@@ -120,6 +120,8 @@ mod tests {
             &["ssh -W {host}:443 bastion"],
             &["ssh", "bastion"],
             &["ssh", "{port}", "{host}"],
+            &["ssh", "{local-port}", "{host}"],
+            &["ssh", "{LOCAL_PORT}", "{host}"],
             &["ssh", "{host}\0"],
         ] {
             assert!(Tunnel::new(&words(bad)).is_err(), "{bad:?}");

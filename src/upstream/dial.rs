@@ -2,7 +2,7 @@
 
 use super::payload::Payload;
 use super::{Settings, Trust, UpstreamError};
-use crate::egress::{Egress, EgressError, Stream, Way, tls};
+use crate::egress::{Egress, EgressError, Stream, tls};
 use crate::names::Environment;
 use crate::runtime::{LocalTasks, Sweeper, Timer};
 use http_body::Body;
@@ -38,12 +38,18 @@ where
         .to_web_server(host, environment, &way, timer)
         .await
         .map_err(UpstreamError::Unreachable)?;
+    let through = stream.through();
     let shaken = tls::handshake(host, stream, trust.config(), settings.tls, timer).await;
-    let stream = match (shaken, &way) {
-        (Ok(stream), _) => stream,
+    let stream = match (shaken, through) {
+        (Ok(stream), through) => {
+            if let Some(through) = through {
+                through.worked();
+            }
+            stream
+        }
         // a tunnel takes a connection before it knows whether it leads anywhere
-        (Err(failure), Way::Tunnel(tunnel)) if failure.is_wire => {
-            let error = tunnel.broke(&failure.to_string(), timer).await;
+        (Err(failure), Some(through)) if failure.is_wire => {
+            let error = through.broke(&failure.to_string(), timer).await;
             return Err(UpstreamError::Unreachable(EgressError::Tunnel(error)));
         }
         (Err(failure), _) => {

@@ -176,9 +176,13 @@ impl Inner {
                 }
                 // nothing was sent, so the outcome is not unknown
                 (Ok(Exchanged::Unwritten(_, source)), _) => {
+                    tracing::debug!(%source, "the connection closed before the request was sent");
                     return Err(UpstreamError::Unreachable(EgressError::Unreachable {
                         address: connection.peer.to_string(),
-                        source: io::Error::other(source),
+                        source: io::Error::new(
+                            io::ErrorKind::ConnectionAborted,
+                            "the connection closed before the request was sent",
+                        ),
                     }));
                 }
             }

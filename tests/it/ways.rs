@@ -283,8 +283,8 @@ async fn what_a_proxy_answers_is_told() {
             &["answered \"403 Blocked by policy\"", "must allow this host"][..],
         ),
         (
-            Act::Answer(b"HTTP/1.0 407 Auth\r\nProxy-Authenticate: Negotiate\r\nproxy-authenticate: NTLM, x\r\n\r\n"),
-            &["answered \"407 Auth\"", "it wants Negotiate or NTLM", "cntlm"],
+            Act::Answer(b"HTTP/1.0 407 Auth\r\nProxy-Authenticate: Negotiate\r\nproxy-authenticate: NTLM, Digest realm=\"x\", nonce=y\r\n\r\n"),
+            &["answered \"407 Auth\"", "it wants Negotiate or NTLM or Digest", "cntlm"],
         ),
         (
             Act::Answer(b"HTTP/1.1 407 Auth\r\nProxy-Authenticate: Basic realm=\"x\"\r\n\r\n"),
@@ -340,7 +340,9 @@ async fn a_proxy_that_is_silent_or_gone_is_told_in_time() {
 #[tokio::test]
 async fn what_socks_answers_is_told() {
     for (bytes, words) in [
-        (&b"\x05\xff"[..], "user/pass"),
+        (&b"\x05\xff"[..], "asks for a user and a password"),
+        (b"\x05\x02", "asks for a user and a password"),
+        (b"\x05\x00\x05\x00", "in the middle of the handshake"),
         (
             b"\x05\x00\x05\x02\x00\x01\0\0\0\0\0\0",
             "connection not allowed",
@@ -349,7 +351,10 @@ async fn what_socks_answers_is_told() {
             b"\x05\x00\x05\x05\x00\x01\0\0\0\0\0\0",
             "connection refused",
         ),
-        (b"\x05\x00\x05\x2a\x00\x01\0\0\0\0\0\0", "answer"),
+        (
+            b"\x05\x00\x05\x2a\x00\x01\0\0\0\0\0\0",
+            "its answer is broken",
+        ),
         (b"HTTP/1.1 400 Bad Request\r\n\r\n", "is not SOCKS 5"),
         (b"", "without an answer"),
     ] {
@@ -496,6 +501,13 @@ async fn a_tunnel_that_gives_nothing_says_its_last_words() {
         (
             r#"["/no/such/program", "{host}"]"#,
             &["cannot start: No such file", "install `/no/such/program`"],
+        ),
+        (
+            r#"["sh", "-c", "true # {local_port}"]"#,
+            &[
+                "ended at once and without an error",
+                "stay in the foreground",
+            ],
         ),
         (
             r##"["sleep", "60", "# {local_port}"]"##,

@@ -4,6 +4,7 @@ addresses that are dead. The gateway itself can resolve no name of MWAA here unl
 import contextlib
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -124,8 +125,9 @@ def configured(ca_file, **keys):
 class Gateway:
     """A gateway in the network; `names` says whether it can resolve what is named there."""
 
-    def __init__(self, world, home, names=False, more=None, variables=None, **keys):
+    def __init__(self, world, home, names=False, more=None, variables=None, binary=BINARY, **keys):
         self.world = world
+        self.binary = binary
         self.config = Path(home) / "mwaa-gateway.toml"
         self.variables = {**world.keys, **(variables or {})}
         self.names = names
@@ -136,7 +138,7 @@ class Gateway:
 
     def __enter__(self):
         self.program = self.world.network.start(
-            str(BINARY), "serve", "--config", str(self.config), names=self.names, **self.variables
+            str(self.binary), "serve", "--config", str(self.config), names=self.names, **self.variables
         )
         try:
             self.program.line(r"management on ")
@@ -209,6 +211,9 @@ def test_socks_with_the_proxy_resolving_names(world, tmp_path, user_file):
         gateway.fails("upstream.proxy", "resolve", "socks5h://")
     with Gateway(world, tmp_path, names=True, proxy=url) as gateway:
         gateway.works(f"through {url}")
+    # one that wants no user is asked again without
+    with Gateway(world, tmp_path, proxy=url, proxy_user_file=user_file, names=True) as gateway:
+        assert gateway.cli().status == 200
     url = f"socks5h://127.0.0.1:{SOCKS_USER}"
     with Gateway(world, tmp_path, proxy=url, proxy_user_file=user_file) as gateway:
         gateway.works(f"through {url}")
@@ -411,6 +416,52 @@ def test_a_program_can_be_the_connection(world, tmp_path):
         gateway.fails("upstream.tunnel", "Permission denied")
     with Gateway(world, tmp_path, tunnel=["no-such-program", "{host}"]) as gateway:
         gateway.fails("upstream.tunnel", "cannot start", "install `no-such-program`")
+
+
+def test_a_tunnel_that_is_up_but_leads_nowhere_is_started_anew(world, tmp_path):
+    """Like a Session Manager session whose laptop has slept: the port takes connections, and that is all."""
+    starts = tmp_path / "starts"
+    script = (
+        "import socket, sys, time\n"
+        f"starts = open({str(starts)!r}, 'a'); starts.write('x'); starts.close()\n"
+        "server = socket.create_server(('127.0.0.1', int(sys.argv[1])))\n"
+        "while True: server.accept()[0].close()\n"
+    )
+    program = [sys.executable, "-c", script, "{local_port}"]
+    with Gateway(world, tmp_path, tunnel=program) as gateway:
+
+        def again():
+            gateway.fails("upstream.tunnel", "gave no connection")
+            return len(starts.read_text()) >= 2
+
+        eventually(again, "another run")
+
+
+def test_a_tunnel_is_in_a_session_without_the_gateway_s_terminal(world, tmp_path):
+    """Else a program could ask at the terminal, and be stopped when it reads the answer."""
+    for place in ("{local_port}", "{host}"):
+        tell = f"cut -d ' ' -f 6,7 /proc/$$/stat >&2; exit 3 # {place}"
+        with Gateway(world, tmp_path, tunnel=["sh", "-c", tell]) as gateway:
+            said = re.search(r"it said: (\d+) (-?\d+)", gateway.fails("upstream.tunnel")["detail"])
+            own = Path(f"/proc/{gateway_pid(gateway)}/stat").read_text().rsplit(")", 1)[1].split()
+            assert said[1] != own[3], "the gateway's session"
+            assert said[2] == "0", "a terminal"
+
+
+def test_a_tunnel_starts_after_the_gateway_s_file_was_replaced(world, tmp_path):
+    binary = tmp_path / "mwaa-gateway"
+    shutil.copy(BINARY, binary)
+    words = ssh(world, "-N", "-L", "{local_port}:{host}:443")
+    with Gateway(world, tmp_path, binary=binary, tunnel=words) as gateway:
+        fresh = tmp_path / "fresh"
+        shutil.copy(BINARY, fresh)
+        fresh.rename(binary)
+        assert gateway.cli().status == 200
+
+
+def test_a_tunnel_that_goes_to_the_background_is_told(world, tmp_path):
+    with Gateway(world, tmp_path, tunnel=["sh", "-c", "sleep 0.1 # {local_port}"]) as gateway:
+        gateway.fails("upstream.tunnel", "ended at once and without an error", "foreground")
 
 
 def test_an_old_tunnel_is_replaced_while_requests_go_on(world, tmp_path):

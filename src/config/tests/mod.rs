@@ -45,7 +45,7 @@ fn defaults_are_those_of_the_table() {
     assert!(config.environments.is_empty() && config.aws.discover.is_none());
     let seconds = Duration::from_secs;
     let limits = Limits {
-        tunnel_start: Duration::from_secs(30),
+        tunnel_start: Duration::from_secs(10),
         tunnel_age: Duration::from_mins(50),
         head_timeout: seconds(10),
         keep_alive: seconds(60),

@@ -24,6 +24,8 @@ pub(super) enum Trouble {
     Ended(String, Option<String>),
     /// The gateway is stopping.
     Gone,
+    /// It ended without an error, before anything went through it.
+    Left(Option<String>),
     /// Its port was not open in time.
     NotOpen(Duration, Option<String>),
     /// The system did not start it.
@@ -33,9 +35,10 @@ pub(super) enum Trouble {
 impl Trouble {
     fn said(&self) -> Option<&str> {
         match self {
-            Self::Broke(_, said) | Self::Ended(_, said) | Self::NotOpen(_, said) => {
-                said.as_deref()
-            }
+            Self::Broke(_, said)
+            | Self::Ended(_, said)
+            | Self::Left(said)
+            | Self::NotOpen(_, said) => said.as_deref(),
             Self::Gone | Self::NotStarted(_) => None,
         }
     }
@@ -46,6 +49,7 @@ impl fmt::Display for Trouble {
         match self {
             Self::Broke(how, _) => write!(f, "gave no connection ({how})")?,
             Self::Ended(how, _) => write!(f, "ended with {how}")?,
+            Self::Left(_) => f.write_str("ended at once and without an error")?,
             Self::Gone => f.write_str("is stopping")?,
             Self::NotOpen(limit, _) => write!(
                 f,
@@ -83,6 +87,9 @@ impl TunnelError {
                                      needs longer, raise limits.tunnel_start"
                     .into()
             }
+            Trouble::Left(_) => "it must stay in the foreground as long as the tunnel is open: no -f; with ssh, \
+                                 -o ControlPath=none keeps a shared connection out"
+                .into(),
             Trouble::Broke(..) | Trouble::Ended(..) | Trouble::Gone => {
                 code::UPSTREAM_TUNNEL.advice.into()
             }

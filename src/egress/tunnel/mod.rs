@@ -11,20 +11,19 @@ mod words;
 pub use error::TunnelError;
 pub use guard::Guard;
 pub(super) use pipes::Pipes;
-pub(super) use process::Running;
 
 use super::{ByEnvironment, Settings, Stream};
 use crate::names::{self, EnvName};
 use crate::runtime::{Background, Moment, Timer};
 use error::Trouble;
-use process::{Exit, launch};
+use pipes::Program;
+use process::{Exit, Running, launch};
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
-use words::Words;
 
 /// The tunnels by the local names of their environments.
 pub(super) type Tunnels = ByEnvironment<Tunnel>;
@@ -41,7 +40,6 @@ pub(super) fn start(
             start: settings.tunnel_start,
             most_age: settings.tunnel_age,
             background: background.clone(),
-            words: Words::default(),
             need: Mutex::new(Need::default()),
             phase: watch::Sender::new(Phase::Off),
         };
@@ -56,7 +54,6 @@ pub struct Tunnel {
     start: Duration,
     most_age: Duration,
     background: Background,
-    words: Words,
     need: Mutex<Need>,
     phase: watch::Sender<Phase>,
 }
@@ -90,6 +87,54 @@ impl fmt::Debug for Tunnel {
         f.debug_struct("Tunnel")
             .field("program", &self.program())
             .finish_non_exhaustive()
+    }
+}
+
+/// A connection's part of a tunnel. It keeps the program alive.
+#[derive(Debug)]
+pub struct Through {
+    tunnel: Arc<Tunnel>,
+    by: By,
+}
+
+#[derive(Debug)]
+enum By {
+    /// The run that all connections share.
+    Running(Arc<Running>),
+    /// A program of its own.
+    Program(Arc<Program>),
+}
+
+impl Through {
+    /// The web server has answered.
+    pub fn worked(&self) {
+        if let By::Running(running) = &self.by {
+            running.worked();
+        }
+    }
+
+    /// Nothing came of the connection: what to say, with the program's last words. A run that
+    /// several connections gave nothing through is replaced.
+    pub async fn broke(&self, how: &str, timer: &impl Timer) -> TunnelError {
+        let words = match &self.by {
+            By::Running(running) => &running.words,
+            By::Program(program) => &program.words,
+        };
+        // what it says of a connection may come a moment after it has closed it
+        let _said = timer.within(LAST_WORDS, words.next()).await;
+        let said = words.last();
+        let trouble = match (&self.by, said) {
+            (By::Program(program), Some(said)) if program.is_missing() => {
+                Trouble::NotStarted(said)
+            }
+            (_, said) => Trouble::Broke(how.to_owned(), said),
+        };
+        if let By::Running(running) = &self.by
+            && running.failed()
+        {
+            self.tunnel.abandon(running);
+        }
+        self.tunnel.error(trouble, None)
     }
 }
 
@@ -131,27 +176,60 @@ impl Tunnel {
     ) -> Result<Stream, TunnelError> {
         if self.program.is_stdio() {
             let words = self.program.words(host, 0);
-            let opened = Pipes::open(words, &self.words, &self.background).await;
+            let opened = Pipes::open(words, &self.background).await;
             return opened
-                .map(Stream::pipes)
+                .map(|pipes| {
+                    let by = By::Program(Arc::clone(&pipes.program));
+                    Stream::pipes(pipes, self.through(by))
+                })
                 .map_err(|source| self.error(Trouble::NotStarted(source.to_string()), None));
         }
-        let running = self.running(host).await?;
-        let connected = timer.within(CONNECT, dial(running.port)).await;
-        let refused = match connected {
-            Ok(Ok(stream)) => return Ok(Stream::tunnelled(stream, running)),
-            Ok(Err(error)) => error,
-            Err(_elapsed) => return Err(self.broke("it takes no connection", timer).await),
+        let first = self.running(host).await?;
+        let refused = match timer.within(CONNECT, dial(first.port)).await {
+            Ok(Ok(stream)) => {
+                return Ok(Stream::tunnelled(stream, self.through(By::Running(first))));
+            }
+            Ok(Err(error)) => error.to_string(),
+            Err(_elapsed) => {
+                let how = "it takes no connection";
+                return Err(self.through(By::Running(first)).broke(how, timer).await);
+            }
         };
         // it has just ended, and the next one is on its way
-        let left = timer.within(LAST_WORDS, self.left(&running)).await;
-        if left.is_err() {
-            return Err(self.broke(&refused.to_string(), timer).await);
+        let left = timer.within(LAST_WORDS, self.left(&first)).await;
+        if left.is_ok() {
+            let second = self.running(host).await?;
+            if let Ok(Ok(stream)) = timer.within(CONNECT, dial(second.port)).await {
+                return Ok(Stream::tunnelled(stream, self.through(By::Running(second))));
+            }
         }
-        let running = self.running(host).await?;
-        match timer.within(CONNECT, dial(running.port)).await {
-            Ok(Ok(stream)) => Ok(Stream::tunnelled(stream, running)),
-            Ok(Err(_)) | Err(_) => Err(self.broke(&refused.to_string(), timer).await),
+        Err(self
+            .through(By::Running(first))
+            .broke(&refused, timer)
+            .await)
+    }
+
+    fn through(self: &Arc<Self>, by: By) -> Through {
+        Through {
+            tunnel: Arc::clone(self),
+            by,
+        }
+    }
+
+    /// This run is of no use any more: another takes its place.
+    fn abandon(self: &Arc<Self>, running: &Arc<Running>) {
+        let mut is_current = false;
+        self.phase.send_if_modified(|phase| {
+            is_current = matches!(phase, Phase::Up(current) if Arc::ptr_eq(current, running));
+            if is_current {
+                *phase = Phase::Starting;
+            }
+            is_current
+        });
+        if is_current {
+            let program = self.program();
+            tracing::warn!(program, "tunnel gives no connections; starting another");
+            self.begin(&running.host);
         }
     }
 
@@ -161,14 +239,6 @@ impl Tunnel {
         let mut changes = self.phase.subscribe();
         // the sender lives as long as we do
         let _left = changes.wait_for(|phase| !is_current(phase)).await;
-    }
-
-    /// The connection through it gave nothing of use: what to say, with its last words.
-    pub async fn broke(&self, how: &str, timer: &impl Timer) -> TunnelError {
-        // what it says of a connection may come a moment after it has closed it
-        let _said = timer.within(LAST_WORDS, self.words.next()).await;
-        let said = self.words.last();
-        self.error(Trouble::Broke(how.to_owned(), said), None)
     }
 
     fn error(&self, trouble: Trouble, retry_after: Option<Duration>) -> TunnelError {
@@ -247,7 +317,6 @@ impl Tunnel {
 
     async fn keep(self: Arc<Self>, keeper: u64, host: &str) {
         loop {
-            self.words.clear();
             let launched = self.launch(host).await;
             let (trouble, was_up) = match launched {
                 Err(trouble) => (trouble, false),
@@ -287,14 +356,7 @@ impl Tunnel {
     }
 
     async fn launch(&self, host: &str) -> Result<(Arc<Running>, Exit), Trouble> {
-        launch(
-            &self.program,
-            host,
-            &self.words,
-            self.start,
-            &self.background,
-        )
-        .await
+        launch(&self.program, host, self.start, &self.background).await
     }
 
     /// Waits for the program's end; `None` if another has taken its place by then.
@@ -302,7 +364,7 @@ impl Tunnel {
         // not held here: it ends when the phase and all connections have let go of it
         let (since, weak) = (running.since, Arc::downgrade(&running));
         drop(running);
-        let trouble = exit.wait(&self.words).await;
+        let trouble = exit.wait().await;
         let is_current = matches!(
             &*self.phase.borrow(),
             Phase::Up(current) if Arc::as_ptr(current) == weak.as_ptr()

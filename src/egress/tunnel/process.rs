@@ -4,6 +4,7 @@ use super::error::Trouble;
 use super::words::Words;
 use super::{dial, guard};
 use crate::names;
+use crate::runtime::platform::own_program;
 use crate::runtime::{Background, Moment};
 use std::fmt;
 use std::io;
@@ -11,7 +12,7 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 use tokio::process::{Child, Command};
 
@@ -22,6 +23,9 @@ pub(crate) struct Running {
     pub(super) host: Arc<str>,
     pub(super) port: u16,
     pub(super) since: Moment,
+    pub(super) words: Words,
+    /// Connections through it that gave nothing, one after the other.
+    failures: AtomicU32,
     replaced: AtomicBool,
     _leash: OwnedFd,
 }
@@ -30,6 +34,16 @@ impl Running {
     /// Whether this call is the first that finds it too old.
     pub(super) fn ages(&self) -> bool {
         !self.replaced.swap(true, Ordering::Relaxed)
+    }
+
+    /// A connection through it has worked.
+    pub(super) fn worked(&self) {
+        self.failures.store(0, Ordering::Relaxed);
+    }
+
+    /// A connection through it gave nothing; whether it has become useless.
+    pub(super) fn failed(&self) -> bool {
+        self.failures.fetch_add(1, Ordering::Relaxed) + 1 >= MOST_FAILURES
     }
 
     /// There is no new one: it may be found too old again.
@@ -41,6 +55,7 @@ impl Running {
 /// The end of a run, to be waited for.
 pub(super) struct Exit {
     child: Child,
+    words: Words,
 }
 
 impl fmt::Debug for Exit {
@@ -51,8 +66,8 @@ impl fmt::Debug for Exit {
 
 impl Exit {
     /// Waits for the program's end.
-    pub(super) async fn wait(mut self, words: &Words) -> Trouble {
-        ended_with(self.child.wait().await, words).await
+    pub(super) async fn wait(mut self) -> Trouble {
+        ended_with(self.child.wait().await, &self.words).await
     }
 }
 
@@ -64,6 +79,7 @@ async fn ended_with(ended: io::Result<ExitStatus>, words: &Words) -> Trouble {
         (Ok(status), Some(said)) if status.code() == Some(guard::NO_PROGRAM.into()) => {
             Trouble::NotStarted(said)
         }
+        (Ok(status), said) if status.success() => Trouble::Left(said),
         // "exit status: 1" in the words of a sentence
         (Ok(status), said) => Trouble::Ended(status.to_string().replace(": ", " "), said),
         (Err(error), said) => Trouble::Ended(error.to_string(), said),
@@ -74,14 +90,14 @@ async fn ended_with(ended: io::Result<ExitStatus>, words: &Words) -> Trouble {
 pub(super) async fn launch(
     program: &names::Tunnel,
     host: &str,
-    words: &Words,
     limit: Duration,
     background: &Background,
 ) -> Result<(Arc<Running>, Exit), Trouble> {
     let not_started = |error: io::Error| Trouble::NotStarted(error.to_string());
     let port = free_port().map_err(not_started)?;
+    let words = Words::default();
     let (mut child, leash) =
-        spawn(&program.words(host, port), words, background).map_err(not_started)?;
+        spawn(&program.words(host, port), &words, background).map_err(not_started)?;
     let open = async {
         // a port that is not open yet refuses at once
         while dial(port).await.is_err() {
@@ -98,13 +114,15 @@ pub(super) async fn launch(
                 host: host.into(),
                 port,
                 since: Moment::now(),
+                words: words.clone(),
+                failures: AtomicU32::new(0),
                 replaced: AtomicBool::new(false),
                 _leash: leash,
             };
-            Ok((Arc::new(running), Exit { child }))
+            Ok((Arc::new(running), Exit { child, words }))
         }
         Ok(false) => Err(Trouble::NotOpen(limit, words.last())),
-        Err(ended) => Err(ended_with(ended, words).await),
+        Err(ended) => Err(ended_with(ended, &words).await),
     }
 }
 
@@ -122,15 +140,14 @@ fn spawn(
     background: &Background,
 ) -> io::Result<(Child, OwnedFd)> {
     let program = command.first().cloned().unwrap_or_default();
-    let mut child = Command::new(std::env::current_exe()?)
+    let mut child = Command::new(own_program()?)
+        .arg0(env!("CARGO_PKG_NAME"))
         .arg(guard::COMMAND)
         .arg("--")
         .args(command)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        // Ctrl-C at the gateway's terminal is not for it
-        .process_group(0)
         .spawn()?;
     let leash = child
         .stdin
@@ -146,5 +163,7 @@ fn spawn(
     Ok((child, leash))
 }
 
+/// So many connections that gave nothing, one after the other, and a new run is tried.
+const MOST_FAILURES: u32 = 3;
 /// Between two looks at the port.
 const PAUSE: Duration = Duration::from_millis(50);

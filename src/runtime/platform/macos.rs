@@ -4,6 +4,7 @@ use crate::names::Owner;
 use rustix::time::ClockId;
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use tokio::net::TcpStream;
 
 /// Runs on in sleep here; `CLOCK_UPTIME_RAW` stops (clock_gettime(3)).
@@ -24,6 +25,10 @@ pub(super) const HAS_DESKTOP: bool = true;
 pub(super) const CONFIG_FOLDERS: &[&str] = &[".config", SUPPORT];
 pub(super) const STATE_FOLDER: &str = SUPPORT;
 const SUPPORT: &str = "Library/Application Support";
+
+pub(super) fn own_program() -> io::Result<PathBuf> {
+    std::env::current_exe()
+}
 
 /// `ptrace(PT_DENY_ATTACH)` can only be called by unsafe code, of which there is none here.
 pub(super) fn forbid_attaching() -> io::Result<()> {

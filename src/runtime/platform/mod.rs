@@ -53,6 +53,12 @@ pub fn forbid_attaching() -> io::Result<()> {
     side::forbid_attaching()
 }
 
+/// This program, to be started once more. On Linux that works even if its file has been replaced
+/// or removed since; macOS knows only the path.
+pub fn own_program() -> io::Result<PathBuf> {
+    side::own_program()
+}
+
 /// The user's configuration folders below the home folder, the first to look into first.
 pub fn config_folders(home: &Path) -> Vec<PathBuf> {
     below(home, side::CONFIG_FOLDERS)
@@ -121,6 +127,13 @@ mod tests {
             ]
         );
         assert_eq!(macos::STATE_FOLDER, "Library/Application Support");
+    }
+
+    #[test]
+    fn this_program_can_be_started_once_more() {
+        let own = std::env::current_exe().unwrap();
+        assert_eq!(own_program().unwrap().canonicalize().unwrap(), own);
+        assert_eq!(macos::own_program().unwrap(), own);
     }
 
     #[test]
