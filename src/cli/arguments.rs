@@ -6,7 +6,8 @@ use super::{
     Exit, airflow, check, commands, complete, demo, emulator, environments, explain, login,
     manual, open, serve, status, tunnel_guard, wait,
 };
-use clap::{Parser, Subcommand};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 
 /// Reach Amazon MWAA (managed Apache Airflow) through localhost, without tokens
@@ -123,7 +124,22 @@ impl Command {
 }
 
 /// Help and version are data; a mistake is talk and exit code 2.
-pub(super) fn explain(error: &clap::Error, terminal: &Terminal) -> Exit {
+pub(super) fn explain(mut error: clap::Error, terminal: &Terminal) -> Exit {
+    match error.kind() {
+        ErrorKind::MissingSubcommand => {
+            // clap lists hidden ones too
+            let command = Arguments::command();
+            let shown = command.get_subcommands().filter(|sub| !sub.is_hide_set());
+            let names = shown.map(|sub| sub.get_name().to_owned()).collect();
+            error.insert(ContextKind::ValidSubcommand, ContextValue::Strings(names));
+        }
+        ErrorKind::UnknownArgument if is_of(&error, "explain") => {
+            let tip = "quote the line: mwaa-gateway explain 'dags list --verbose'";
+            let tips = ContextValue::StyledStrs(vec![tip.into()]);
+            error.insert(ContextKind::Suggested, tips);
+        }
+        _ => {}
+    }
     let text = error.render();
     if error.use_stderr() {
         terminal.tell(text.ansi().to_string().trim_end());
@@ -134,10 +150,19 @@ pub(super) fn explain(error: &clap::Error, terminal: &Terminal) -> Exit {
     }
 }
 
+/// Whether the arguments are those of this command.
+fn is_of(error: &clap::Error, command: &str) -> bool {
+    let usage = error.get(ContextKind::Usage);
+    usage.is_some_and(|usage| {
+        usage
+            .to_string()
+            .contains(&format!("mwaa-gateway {command} "))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory as _;
 
     #[test]
     fn the_definition_is_sound_and_every_command_has_an_example() {

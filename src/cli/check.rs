@@ -2,9 +2,11 @@
 
 use super::Exit;
 use super::inputs::{Flag, Inputs, Purpose, extras};
+use super::neutral::neutral;
 use super::output::{Output, OutputOption};
 use super::serve::control;
 use super::terminal::{DOUBTFUL, ERROR, GOOD, Terminal};
+use super::wrap::wrapped;
 use crate::app::{self, Finding, Level};
 use crate::config::Problems;
 use clap::Args;
@@ -124,8 +126,12 @@ impl Report<'_> {
                 Level::Warn => ("warn", DOUBTFUL),
                 Level::Fail => ("fail", ERROR),
             };
+            let said = match Terminal::data_width() {
+                Some(width) => flowing(&finding, width),
+                None => finding.to_string(),
+            };
             self.terminal
-                .data(format_args!("{style}{word:4}{style:#}  {finding}\n"));
+                .data(format_args!("{style}{word:4}{style:#}  {said}\n"));
         }
         self.findings.push(finding);
     }
@@ -160,6 +166,16 @@ impl Report<'_> {
             Err(error) => self.terminal.fail(Exit::Failed, &error, None),
         }
     }
+}
+
+/// The finding in lines of a terminal's width, below its first word; the hint on lines of its own.
+fn flowing(finding: &Finding, width: usize) -> String {
+    let mut finding = finding.clone();
+    let hint = finding.hint.take();
+    let hint = hint.map_or_else(String::new, |hint| format!("\n  hint: {hint}"));
+    let text = format!("{finding}{hint}");
+    // of the six columns of a finding's level, wrapping knows the last two
+    wrapped(&neutral(&text), 2, width.saturating_sub(4)).replace('\n', "\n    ")
 }
 
 /// The subject of what is found without asking anybody.

@@ -8,7 +8,9 @@ use crate::config::{self, Config, Given, Overrides, Problems, Search, env};
 use crate::egress::Surroundings;
 use clap::builder::{OsStringValueParser, TypedValueParser as _, ValueParser};
 use clap::{Arg, ArgAction, ArgMatches, Args, FromArgMatches, parser::ValueSource};
+use std::error::Error;
 use std::marker::PhantomData;
+use std::net::{AddrParseError, SocketAddr};
 use std::path::PathBuf;
 
 /// An option beside `--config`.
@@ -114,7 +116,13 @@ impl<P: Purpose> FromArgMatches for Inputs<P> {
             }
         }
         Ok(Self {
-            config: matches.get_one::<PathBuf>("config").cloned(),
+            config: matches
+                .get_one::<PathBuf>("config")
+                .filter(|path| {
+                    let source = matches.value_source("config");
+                    !path.as_os_str().is_empty() || source != Some(ValueSource::EnvVariable)
+                })
+                .cloned(),
             overrides,
             purpose: PhantomData,
         })
@@ -131,6 +139,26 @@ impl<P: Purpose> Inputs<P> {
     pub(super) fn environments(&self) -> Vec<&str> {
         let named = self.overrides.environments.iter();
         named.map(|given| given.value.as_str()).collect()
+    }
+
+    /// The profile that is given, not that of the file.
+    pub(super) fn profile(&self) -> Option<&str> {
+        let given = self.overrides.profile.as_ref()?;
+        Some(&given.value)
+    }
+
+    /// The management address of a gateway to ask: what is given, as it is, without a look at
+    /// the configuration; else the configuration's.
+    pub(super) fn management(&self, terminal: &Terminal) -> Result<SocketAddr, Exit> {
+        match &self.overrides.management {
+            None => Ok(self.load(terminal)?.management.address),
+            Some(given) => given.value.parse().map_err(|error: AddrParseError| {
+                let what: Box<dyn Error> =
+                    format!("{}: {}: {error}", given.origin, given.value).into();
+                let hint = "write it as `127.0.0.1:9180`";
+                terminal.fail(Exit::Usage, what.as_ref(), Some(hint))
+            }),
+        }
     }
 
     /// What to tell somebody whose variable seems to say what is served.

@@ -67,7 +67,15 @@ impl RulesOption {
         if let Some(entry) = entry {
             let local = &entry.environment.local;
             let policy = environment.policy.word();
-            let rules = format!("note: judged by the rules of {local}: policy {policy}");
+            let rules = if entry.configured {
+                format!("note: judged by the rules of {local}: policy {policy}")
+            } else {
+                let name = &environment.name;
+                format!(
+                    "note: no environment `{name}` is configured; judged by the defaults: \
+                     policy {policy}"
+                )
+            };
             terminal.say(match version {
                 Some(version) => format!("{rules}, Airflow {version}"),
                 None => format!(

@@ -36,7 +36,7 @@ impl Purpose for ToSignIn {
         ),
         (
             Flag::Profile,
-            "The AWS profile to sign in, where the file names none",
+            "The AWS profile to sign in, where the file names none or several",
         ),
     ];
 }
@@ -46,10 +46,10 @@ pub(super) fn run(options: &Options, terminal: &Terminal) -> Exit {
         Ok(config) => config,
         Err(exit) => return exit,
     };
-    let profile = match profile(&config) {
+    let profile = match profile(&config, options.inputs.profile()) {
         Ok(profile) => profile,
         Err(error) => {
-            return terminal.fail(Exit::Usage, &error, Some("name one of them with -e"));
+            return terminal.fail(Exit::Usage, &error, Some(CHOOSE));
         }
     };
     control(terminal, async {
@@ -71,37 +71,61 @@ pub(super) fn run(options: &Options, terminal: &Terminal) -> Exit {
             }
             Ok(Ended::With(status)) => {
                 let hint = match sign_in {
-                    SignIn::Login(_) => Some(
-                        "`aws login` came with version 2.32 of the AWS CLI: see `aws --version`",
-                    ),
-                    SignIn::Sso(_) => None,
+                    SignIn::Login(_) => {
+                        "`aws login` came with version 2.32 of the AWS CLI: see `aws --version`"
+                    }
+                    SignIn::Sso(_) => {
+                        "if it did not say why: it needs version 2 of the AWS CLI, see `aws --version`"
+                    }
                 };
-                terminal.fail(Exit::Failed, &Failed(sign_in.clone(), status), hint)
+                terminal.fail(Exit::Failed, &Failed(sign_in.clone(), status), Some(hint))
             }
             Err(error) => terminal.fail(Exit::Unavailable, &NotStarted(error), Some(INSTALL)),
         })
     })
 }
 
-/// The profile of the environment that is meant; `None` is the AWS chain's own.
-fn profile(config: &Config) -> Result<Option<String>, Several> {
-    let mut profiles = BTreeMap::<Option<String>, Vec<String>>::new();
-    let meant = match config.environments.iter().find(|entry| entry.default) {
+/// The profile that is meant: that of the environment, or of the places where environments are
+/// looked for; where these have several, the given one of them. `None` is the AWS chain's own.
+fn profile(config: &Config, given: Option<&str>) -> Result<Option<String>, Several> {
+    let mut profiles = BTreeMap::<Option<&str>, Vec<String>>::new();
+    let places = &config.aws.discover_in;
+    let entries = match config.environments.iter().find(|entry| entry.default) {
         Some(default) => std::slice::from_ref(default),
         None => config.environments.as_slice(),
     };
-    for entry in meant {
-        let profile = entry.environment.profile.as_deref().map(str::to_owned);
-        let locals = profiles.entry(profile).or_default();
-        locals.push(entry.environment.local.to_string());
+    let has_default = entries.iter().any(|entry| entry.default);
+    let mut searches = config.discovers() && !has_default;
+    for entry in entries {
+        if entry.configured || places.is_empty() {
+            let users = profiles.entry(entry.environment.profile.as_deref());
+            users.or_default().push(entry.environment.local.to_string());
+        } else {
+            // only -e names it: it is found at one of the places
+            searches = true;
+        }
     }
-    if profiles.len() > 1 {
-        return Err(Several(profiles.into_values().flatten().collect()));
+    for place in places.iter().filter(|_| searches) {
+        let profile = place.profile.as_deref().or(config.aws.profile.as_deref());
+        let users = profiles.entry(profile).or_default();
+        users.push(place.region.to_string());
     }
-    Ok(match profiles.pop_first() {
-        Some((profile, _)) => profile,
-        None => config.aws.profile.clone(),
-    })
+    let meant = match profiles.len() {
+        0 => config.aws.profile.as_deref(),
+        1 => profiles.into_keys().next().flatten(),
+        _ if given.is_some() && profiles.contains_key(&given) => given,
+        _ => {
+            let list = profiles.into_iter().map(|(profile, users)| {
+                format!(
+                    "{} ({})",
+                    profile.unwrap_or("the usual one"),
+                    users.join(", ")
+                )
+            });
+            return Err(Several(list.collect()));
+        }
+    };
+    Ok(meant.map(str::to_owned))
 }
 
 /// Says what is used where nobody signs in.
@@ -158,7 +182,7 @@ async fn signed_in(sign_in: &SignIn, signals: &mut Signals) -> io::Result<Ended>
     }
 }
 
-/// The environments need more than one sign-in.
+/// The environments need more than one sign-in: each profile with who uses it.
 #[derive(Debug)]
 struct Several(Vec<String>);
 
@@ -214,6 +238,7 @@ impl fmt::Display for NotStarted {
 
 impl std::error::Error for NotStarted {}
 
+const CHOOSE: &str = "name one of them: an environment with -e, or a profile with --profile";
 const INSTALL: &str = "install it as https://docs.aws.amazon.com/cli/latest/userguide/getting-started-install.html \
      says; --print tells the command to run elsewhere";
 const SET_UP: &str =
@@ -222,19 +247,30 @@ const SET_UP: &str =
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{self, Overrides, Search};
+    use crate::config::{self, Given, Overrides, Search};
 
     fn of(text: &str) -> Result<Option<String>, String> {
+        given(text, None, None)
+    }
+
+    fn given(
+        text: &str,
+        environment: Option<&str>,
+        chosen: Option<&str>,
+    ) -> Result<Option<String>, String> {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("mwaa-gateway.toml");
         std::fs::write(&file, text).unwrap();
-        let config = config::load(
-            Some(&file),
-            &Overrides::default(),
-            &Search::from_environment(),
-        )
-        .unwrap();
-        profile(&config).map_err(|error| error.to_string())
+        let overrides = Overrides {
+            environments: environment
+                .map(|name| Given::new("-e", name))
+                .into_iter()
+                .collect(),
+            ..Overrides::default()
+        };
+        let config =
+            config::load(Some(&file), &overrides, &Search::from_environment()).unwrap();
+        profile(&config, chosen).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -243,11 +279,33 @@ mod tests {
         let two = "aws.profile = \"a\"\n[environments.x]\n[environments.y]\n";
         assert_eq!(of(two), Ok(Some("a".to_owned())));
         let other = format!("{two}profile = \"b\"\n");
-        assert!(of(&other).is_err_and(|told| told.ends_with("x, y")));
+        assert!(of(&other).is_err_and(|told| told.ends_with("a (x), b (y)")));
+        assert_eq!(given(&other, None, Some("b")), Ok(Some("b".to_owned())));
+        assert!(given(&other, None, Some("c")).is_err());
         assert_eq!(
             of(&format!("{other}default = true\n")),
             Ok(Some("b".to_owned()))
         );
         assert_eq!(of("[environments.x]\n"), Ok(None));
+    }
+
+    #[test]
+    fn the_places_of_the_search_have_profiles_too() {
+        let corp = || Ok(Some("corp".to_owned()));
+        let one = "aws.discover_in = [\"corp@eu-west-1\", \"corp@us-east-1\"]\n";
+        assert_eq!(of(one), corp());
+        // -e names one that is found there
+        assert_eq!(given(one, Some("reports"), None), corp());
+        let two =
+            "aws.discover_in = [\"corp@eu-west-1\", \"eu-west-1\"]\naws.profile = \"a\"\n";
+        assert!(of(two).is_err_and(|told| told.ends_with("a (eu-west-1), corp (eu-west-1)")));
+        assert_eq!(given(two, None, Some("corp")), corp());
+        assert!(given(two, Some("reports"), None).is_err());
+        let named = format!("{two}[environments.x]\nprofile = \"b\"\n");
+        assert_eq!(given(&named, Some("x"), None), Ok(Some("b".to_owned())));
+        assert_eq!(
+            of(&format!("{named}default = true\n")),
+            Ok(Some("b".to_owned()))
+        );
     }
 }

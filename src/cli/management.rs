@@ -21,6 +21,14 @@ pub(super) fn get(
     Ok((status(&reply), said))
 }
 
+/// Whether the other side took the connection and closed it, as a TLS port does.
+pub(super) fn is_cut(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset
+    )
+}
+
 /// Whether a gateway answers at this address: its listener, or its management address.
 pub(super) fn is_gateway(address: SocketAddr) -> bool {
     let ask = |path: &str| ask(address, path, QUICK).unwrap_or_default();

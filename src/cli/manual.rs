@@ -4,7 +4,7 @@ use super::Exit;
 use super::arguments::Arguments;
 use super::inputs::path;
 use super::terminal::Terminal;
-use clap::{Args, CommandFactory as _};
+use clap::{Arg, Args, CommandFactory as _};
 use clap_complete::Shell;
 use std::path::PathBuf;
 
@@ -25,8 +25,13 @@ fn shown() -> clap::Command {
         .version(env!("CARGO_PKG_VERSION"))
         .about(all.get_about().cloned().unwrap_or_default())
         .after_help(all.get_after_help().cloned().unwrap_or_default())
-        .args(all.get_arguments().cloned())
+        .args(all.get_arguments().cloned().map(whole))
         .subcommands(commands.cloned())
+}
+
+/// The argument with its description, which the manual leaves out where the short help does.
+fn whole(argument: Arg) -> Arg {
+    argument.hide_short_help(false)
 }
 
 /// The script, which asks the program first where only the program knows: `complete`.

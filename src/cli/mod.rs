@@ -51,7 +51,7 @@ pub fn run() -> Exit {
 fn dispatch(terminal: &Terminal) -> Exit {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
-        Err(error) => return arguments::explain(&error, terminal),
+        Err(error) => return arguments::explain(error, terminal),
     };
     let usual = match arguments.command.usual_log() {
         "info" if arguments.quiet => "error",

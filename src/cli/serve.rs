@@ -66,7 +66,7 @@ pub(super) fn run(options: &Options, terminal: &Terminal) -> Exit {
         announce(&built, terminal);
         built.ask_for_names();
         for warning in warnings {
-            terminal.tell(format_args!("warning: {warning}"));
+            terminal.say(format_args!("warning: {warning}"));
         }
         signals.run(built).await
     })

@@ -22,8 +22,9 @@ pub(super) struct Options {
     print: OutputOption,
 }
 
+/// For commands that ask a running gateway.
 #[derive(Debug)]
-struct ToAsk;
+pub(super) struct ToAsk;
 
 impl Purpose for ToAsk {
     const FLAGS: &'static [(Flag, &'static str)] =
@@ -31,13 +32,16 @@ impl Purpose for ToAsk {
 }
 
 pub(super) fn run(options: &Options, terminal: &Terminal) -> Exit {
-    let address = match options.inputs.load(terminal) {
-        Ok(config) => config.management.address,
+    let address = match options.inputs.management(terminal) {
+        Ok(address) => address,
         Err(exit) => return exit,
     };
     let told = match management::get(address, "/status", PATIENCE) {
         Ok((200, told)) => told,
         Ok(_) => {
+            return terminal.fail(Exit::Unavailable, &NoStatus::Foreign(address), Some(HINT));
+        }
+        Err(error) if management::is_cut(&error) => {
             return terminal.fail(Exit::Unavailable, &NoStatus::Foreign(address), Some(HINT));
         }
         Err(error) => {

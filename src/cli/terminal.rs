@@ -11,7 +11,8 @@ use std::borrow::Cow;
 use std::cell::Cell;
 use std::error::Error;
 use std::fmt::Display;
-use std::io::{self, IsTerminal as _, Write};
+use std::io::{self, IsTerminal, Write};
+use std::os::fd::AsFd;
 use std::sync::OnceLock;
 
 /// Both streams of the process, with colour only where a person reads.
@@ -110,6 +111,11 @@ impl Terminal {
         self.note(write!(stdout, "{text}").and_then(|()| stdout.flush()));
     }
 
+    /// The width of the terminal that stdout is.
+    pub(super) fn data_width() -> Option<usize> {
+        width(&io::stdout())
+    }
+
     fn note(&self, written: io::Result<()>) {
         if let Err(error) = written
             && error.kind() != io::ErrorKind::BrokenPipe
@@ -183,15 +189,22 @@ impl Terminal {
 }
 
 /// The text as it goes on after `before`: on a terminal in lines of its width, elsewhere in one.
+/// It may quote others, also where it is read later, so none of it can command a terminal.
 fn flowing<'a>(text: &'a str, before: &str) -> Cow<'a, str> {
-    let stderr = io::stderr();
-    if !stderr.is_terminal() {
-        return text.into();
+    let text = neutral(text);
+    match width(&io::stderr()) {
+        Some(width) => wrapped(&text, before.len(), width).into(),
+        None => text,
     }
-    match tcgetwinsize(&stderr) {
-        Ok(size) if size.ws_col > 0 => wrapped(text, before.len(), size.ws_col.into()).into(),
-        _ => text.into(),
+}
+
+/// The stream's width in columns, if it is a terminal and knows.
+fn width(stream: &(impl IsTerminal + AsFd)) -> Option<usize> {
+    if !stream.is_terminal() {
+        return None;
     }
+    let size = tcgetwinsize(stream).ok()?;
+    (size.ws_col > 0).then(|| size.ws_col.into())
 }
 
 /// How talk is read.

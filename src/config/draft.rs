@@ -260,5 +260,6 @@ fn blank(local: EnvName, name: Arc<str>) -> EnvironmentEntry {
         proxy_user_file: None,
         tunnel_words: Vec::new(),
         default: false,
+        configured: true,
     }
 }

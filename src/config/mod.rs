@@ -182,6 +182,8 @@ pub struct EnvironmentEntry {
     pub tunnel_words: Vec<String>,
     /// Whether it serves requests that name no environment.
     pub default: bool,
+    /// Whether the file has it; else only a flag or variable names it.
+    pub configured: bool,
 }
 
 /// Every timeout, size (in bytes) and count.

@@ -80,6 +80,7 @@ impl Overrides {
                     continue;
                 };
                 draft.begin(local, text);
+                draft.environment.configured = false;
                 draft.placed(
                     &format!("environments.{}", draft.environment.environment.local),
                     place(),

@@ -91,16 +91,16 @@ impl Management {
     }
 
     /// Answers until the runtime ends. At most 64 connections are open at once; more wait in
-    /// the kernel's backlog. One client of the probes' address has at most 16 of them; more are
-    /// closed.
+    /// the kernel's backlog. One client of the probes' address has at most 16 of them, and a /64
+    /// of IPv6 32; more are closed.
     pub fn serve(self, view: Arc<dyn View>, background: &Background) {
         let Self { socket, scope } = self;
         let tasks = background.clone();
         let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
-        let peers = Peers::new(match scope {
-            Scope::Machine => MOST_CONNECTIONS,
-            Scope::Network => MOST_OF_ONE_PEER,
-        });
+        let peers = match scope {
+            Scope::Machine => Peers::new(MOST_CONNECTIONS, MOST_CONNECTIONS),
+            Scope::Network => Peers::new(MOST_OF_ONE_PEER, MOST_OF_ONE_NETWORK),
+        };
         background.spawn(async move {
             while let Ok(place) = Arc::clone(&places).acquire_owned().await {
                 let Ok((stream, address)) = socket.accept().await else {
@@ -229,6 +229,8 @@ const METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-
 const MOST_CONNECTIONS: usize = 64;
 /// Those of one client of the probes' address, so that it cannot take them all.
 const MOST_OF_ONE_PEER: usize = 16;
+/// Those of one /64 of IPv6, whose addresses may all be one client's.
+const MOST_OF_ONE_NETWORK: usize = MOST_CONNECTIONS / 2;
 /// The head of a request, in bytes.
 const LARGEST_HEAD: usize = 16 * 1024;
 /// Probes are small and local.

@@ -2,6 +2,7 @@
 
 use super::advice;
 use super::entry::{Class, Entry, Span, Standing};
+use super::option_advice::instead;
 use super::release::{Release, release_for};
 use super::table::table;
 use crate::names::AirflowVersion;
@@ -66,7 +67,8 @@ fn row(entry: &'static Entry, span: Span, release: &Release) -> Row {
         Standing::Never => {
             let renamed = advice::other_spelling(entry.command, release);
             let current = renamed.and_then(|new| table().entry(new)).unwrap_or(entry);
-            let reason = advice::reason(current.why);
+            let elsewhere = instead(current.command).filter(|_| current.why == "file-io");
+            let reason = elsewhere.unwrap_or_else(|| advice::reason(current.why));
             let renamed =
                 renamed.map_or_else(String::new, |new| format!("; it is `{new}` now"));
             (Verdict::Unsupported, format!("{reason}{renamed}"))
@@ -114,6 +116,11 @@ mod tests {
         assert_eq!(
             show("users list"),
             (Verdict::Unsupported, identity, "2.0.2", "2.11.2")
+        );
+        let import = show("variables import").1;
+        assert!(
+            import.contains("`mwaa-gateway airflow -- variables import FILE`"),
+            "{import}"
         );
         assert!(find("trigger_dag").is_none() && find("backfill create").is_none());
         assert!(rows.is_sorted_by(|a, b| a.command < b.command));

@@ -41,7 +41,9 @@ impl Why {
             Self::Control(_) => {
                 "send printable text; inside quotes also tabs and line ends (LF or CR LF)"
             }
-            Self::Empty => "send an Airflow command such as `dags list` as the body",
+            Self::Empty => {
+                "give an Airflow command such as `dags list`; over HTTP it is the body"
+            }
             Self::Invisible('\u{feff}') => {
                 "save or send the text as UTF-8 without a byte order mark"
             }

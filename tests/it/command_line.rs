@@ -1,7 +1,7 @@
 //! The program as people and scripts meet it: help, exit codes, what goes to which stream.
 
 use crate::program::{Running, command, end, run};
-use crate::support::{Authority, Harness};
+use crate::support::{Authority, Harness, OnTerminal};
 use crate::tree;
 use mwaa_gateway::emulator::{CertificateForm, ControlFault, Emulator, Settings};
 use std::net::TcpListener;
@@ -104,6 +104,11 @@ async fn mistakes_in_the_arguments_are_usage_errors() {
         ),
         (&["completions", "cobol"], "bash"),
         (&["commands", "--log", "x=y=z"], "mwaa_gateway=debug"),
+        (
+            &["explain", "dags", "list"],
+            "quote the line: mwaa-gateway explain",
+        ),
+        (&["-q"], "status, wait, completions, man]"),
     ] {
         let ended = run(arguments).await;
         assert_eq!(ended.code, Some(2), "{arguments:?}: {}", ended.stderr);
@@ -113,6 +118,7 @@ async fn mistakes_in_the_arguments_are_usage_errors() {
             "{arguments:?}: {}",
             ended.stderr
         );
+        assert!(!ended.stderr.contains("tunnel-guard"), "{}", ended.stderr);
     }
 }
 
@@ -213,6 +219,12 @@ async fn the_variable_does_not_choose_what_is_served() {
         "{status}"
     );
     gateway.stop().await;
+    // a warning is no error: -q leaves it out
+    let mut gateway = Running::start(chosen(&["serve", "-q", "--log=warn"]));
+    // a log line, which is written after the warnings
+    gateway.told("20").await;
+    let ended = gateway.stop().await;
+    assert!(!ended.stderr.contains("warning: "), "{ended:?}");
 
     let checked = end(chosen(&["check", "--offline"])).await;
     let line = format!("warn  configuration: {told}\n");
@@ -360,6 +372,9 @@ async fn paths_may_begin_at_the_home_folder() {
             "{ended:?}"
         );
     }
+    // a variable that is empty is not set
+    let ended = check(&["--environment=x"], "MWAA_GATEWAY_CONFIG", "").await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
     for flag in ["--config=~you/c.toml", "--listen=unix:~you/g.sock"] {
         let ended = check(&[flag], "TERM", "dumb").await;
         assert_ne!(ended.code, Some(0), "{ended:?}");
@@ -522,6 +537,51 @@ async fn check_says_what_fails() {
     );
 }
 
+/// On a terminal in lines of its width, the hint apart; elsewhere one line a check.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn check_breaks_long_lines_on_a_terminal_only() {
+    let stand = Stand::new(Settings::default()).await;
+    let fault = &stand.emulator.script().mint_fault;
+    fault.always(ControlFault::AccessDenied);
+    let ended = end(stand.command("check", &[])).await;
+    let mut lines = ended.stdout.lines();
+    let failed = lines.find(|line| line.starts_with("fail  ")).unwrap();
+    assert!(
+        failed.contains("; hint: ") && failed.len() > 100,
+        "{ended:?}"
+    );
+    let more: Vec<_> = ended
+        .stdout
+        .lines()
+        .filter(|line| line.starts_with(' '))
+        .collect();
+    assert!(more.is_empty(), "{more:?}");
+
+    let program = OnTerminal::with(stand.command("check", &[]), true, &[("NO_COLOR", "1")]);
+    let (code, _, shown) = program.end().await;
+    assert_eq!(code, Some(69), "{shown}");
+    let (_, below) = shown.split_once("fail  ").unwrap();
+    let mut below = below.lines();
+    let first = below.next().unwrap();
+    let rest: Vec<_> = below
+        .take_while(|line| line.starts_with("      "))
+        .collect();
+    assert!(
+        rest.iter().any(|line| line.starts_with("      hint: ")),
+        "{shown}"
+    );
+    assert!(
+        shown.lines().all(|line| line.chars().count() <= 100),
+        "{shown}"
+    );
+    // the same words, but for the request's number before them
+    let words = [&[first], &rest[..]].concat().join(" ");
+    let words: Vec<_> = words.split_whitespace().collect();
+    let (_, told) = failed.split_once("User: ").unwrap();
+    let told = told.replace("; hint", " hint");
+    assert!(words.join(" ").ends_with(&told), "{shown}");
+}
+
 /// A configured version makes GetEnvironment optional: its refusal is a warning, not a failure.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn check_warns_of_what_it_can_do_without() {
@@ -559,6 +619,9 @@ async fn completions_and_the_manual_are_generated() {
         assert!(page.stdout.contains(command), "{command}");
     }
     assert!(page.stdout.contains(".TH mwaa"), "it is roff");
+    // what the short help leaves out
+    let (logs, looks) = ("What to log to stderr", "How log lines look");
+    assert!(page.stdout.contains(logs) && page.stdout.contains(looks));
     let folder = tempfile::tempdir().unwrap();
     let pages = folder.path().join("pages");
     let ended = run(&["man", "--dir", pages.to_str().unwrap()]).await;
@@ -571,10 +634,12 @@ async fn completions_and_the_manual_are_generated() {
         let name = ["mwaa-gateway", command].join("-");
         let page =
             std::fs::read_to_string(pages.join(format!("{}.1", name.trim_end_matches('-'))));
+        let page = page.unwrap();
         assert!(
-            page.unwrap().contains("Example: ") || command.is_empty(),
+            page.contains("Example: ") || command.is_empty(),
             "{command}"
         );
+        assert!(page.contains(logs) && page.contains(looks), "{command}");
     }
 }
 

@@ -211,6 +211,10 @@ async fn the_rules_are_those_of_the_configuration() {
         let arguments = [&["commands", &config][..], options, &["--try", line]].concat();
         assert_eq!(run(&arguments).await.stdout, ended.stdout, "{arguments:?}");
     }
+    let typo = run(&["explain", &config, "-e", "typo", "version"]).await;
+    let told =
+        "note: no environment `typo` is configured; judged by the defaults: policy supported";
+    assert!(typo.stderr.starts_with(told), "{typo:?}");
     let json = run(&["explain", &config, "-qo", "json", "dags trigger x"]).await;
     let told: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
     assert_eq!(told["refused_at"][0]["listener"], "listeners.agents");

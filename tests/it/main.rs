@@ -7,6 +7,7 @@
 )]
 
 mod airflow;
+mod asking;
 mod audit;
 mod command_line;
 mod commands;

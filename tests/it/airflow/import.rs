@@ -178,6 +178,22 @@ async fn a_partial_failure_is_told_and_can_be_gone_on_with() {
     );
 }
 
+/// Where no notes can be kept, that is said once, and nothing is promised.
+#[tokio::test]
+async fn without_a_place_for_notes_there_is_nothing_to_go_on_from() {
+    let harness = Harness::configured("limits.cli_body = \"1KiB\"").await;
+    let desk = Desk::new();
+    let text = serde_json::json!({"a": "1", "b": "x".repeat(2000), "c": "3", "d": "4"});
+    let file = desk.write("variables.json", &text.to_string());
+    let mut command = desk.command(&harness, &["variables", "import", &file]);
+    command.env("XDG_STATE_HOME", "/dev/null");
+    let ended = end(command).await;
+    assert_eq!(ended.stdout, "3 of 4 variables imported\n", "{ended:?}");
+    assert_eq!(ended.stderr.matches("--resume").count(), 1, "{ended:?}");
+    let note = "note: --resume will not know how far this came";
+    assert!(ended.stderr.contains(note), "{ended:?}");
+}
+
 /// What the first run has set is there when the second one looks, and that is no failure.
 #[tokio::test]
 async fn an_import_of_new_names_only_can_be_gone_on_with() {

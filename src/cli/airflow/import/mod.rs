@@ -103,6 +103,8 @@ pub(super) async fn run(
         }
     }
     let mut report = Report::new(request, steps.len());
+    // whether --resume will know how far this came
+    let mut is_noted = journal.is_some();
     for (number, step) in steps.iter().enumerate() {
         if journal
             .as_ref()
@@ -115,11 +117,13 @@ pub(super) async fn run(
             let called = one(step, &mut caller).await;
             let done = report.take(request.kind, step, called);
             if done
+                && is_noted
                 && let Some(journal) = &mut journal
                 && let Err(error) = journal.note(number)
             {
+                is_noted = false;
                 terminal.say(format_args!(
-                    "note: --resume will not know of this: {error}"
+                    "note: --resume will not know how far this came: {error}"
                 ));
             }
         }
@@ -134,7 +138,7 @@ pub(super) async fn run(
     {
         journal.remove();
     }
-    report.tell(request, wishes.as_json, terminal)
+    report.tell(request, wishes.as_json, is_noted, terminal)
 }
 
 /// Sets one name; where it has to go first, it is not there for the time between.

@@ -116,8 +116,14 @@ impl Report {
         self.total - seen - self.failed.len() - self.unknown.len()
     }
 
-    /// Tells all of it.
-    pub(super) fn tell(self, request: &Request, as_json: bool, terminal: &Terminal) -> Exit {
+    /// Tells all of it; `is_noted` says whether `--resume` knows how far it came.
+    pub(super) fn tell(
+        self,
+        request: &Request,
+        as_json: bool,
+        is_noted: bool,
+        terminal: &Terminal,
+    ) -> Exit {
         let kind = request.kind.word();
         if as_json {
             terminal.others(format_args!("{}\n", self.json()));
@@ -146,7 +152,7 @@ impl Report {
             terminal
                 .tell("a connection that failed may be gone: it is deleted before it is added");
         }
-        if !self.is_complete() {
+        if !self.is_complete() && is_noted {
             terminal.say(
                 "the same command goes on where this ended, if --resume stands before the `--`",
             );

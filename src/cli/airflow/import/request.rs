@@ -152,7 +152,7 @@ impl Request {
             std::fs::File::open(&self.file).and_then(bounded)
         };
         let bytes = read.map_err(|error| Unfit::Unreadable(self.file.clone(), error))?;
-        decoded(bytes).map_err(|what| Unfit::Content(what.to_owned()))
+        decoded(bytes).map_err(Unfit::Content)
     }
 
     /// The names and values in the file's text, in their order.
@@ -190,15 +190,32 @@ fn bounded(source: impl std::io::Read) -> std::io::Result<Vec<u8>> {
 }
 
 /// The text, without the byte order mark that some editors write before it.
-fn decoded(mut bytes: Vec<u8>) -> Result<String, &'static str> {
-    if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
-        return Err("the file is UTF-16: save it as UTF-8, or run \
-                    `iconv -f UTF-16 -t UTF-8 FILE > NEW`");
+fn decoded(mut bytes: Vec<u8>) -> Result<String, String> {
+    if let Some(encoding) = wide(&bytes) {
+        return Err(format!(
+            "the file is {encoding}: save it as UTF-8, or run \
+             `iconv -f {encoding} -t UTF-8 FILE > NEW`"
+        ));
     }
     if bytes.starts_with(b"\xef\xbb\xbf") {
         bytes.drain(..3);
     }
-    String::from_utf8(bytes).map_err(|_bytes| "the file is not UTF-8: save it as UTF-8")
+    String::from_utf8(bytes)
+        .map_err(|_bytes| "the file is not UTF-8: save it as UTF-8".to_owned())
+}
+
+/// The encoding of more than a byte a character, as iconv calls it: by the byte order mark, else
+/// by where the zeros are, because all that is read here begins in ASCII.
+fn wide(bytes: &[u8]) -> Option<&'static str> {
+    match *bytes {
+        [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] => Some("UTF-32"),
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Some("UTF-16"),
+        [0, 0, 0, _, ..] => Some("UTF-32BE"),
+        [_, 0, 0, 0, ..] => Some("UTF-32LE"),
+        [0, _, ..] => Some("UTF-16BE"),
+        [_, 0, ..] => Some("UTF-16LE"),
+        _ => None,
+    }
 }
 
 /// Far more than can be set one name after the other, in bytes.
@@ -304,8 +321,18 @@ mod tests {
         let read = |bytes: &[u8]| decoded(bytes.to_vec());
         assert_eq!(read(b"\xef\xbb\xbf{}").as_deref(), Ok("{}"));
         assert_eq!(read(b"{}").as_deref(), Ok("{}"));
-        for utf_16 in [&b"\xff\xfe{\0}\0"[..], b"\xfe\xff\0{\0}"] {
-            assert!(read(utf_16).unwrap_err().contains("iconv"));
+        for (wide, encoding) in [
+            (&b"\xff\xfe{\0}\0"[..], "UTF-16"),
+            (b"\xfe\xff\0{\0}", "UTF-16"),
+            (b"{\0}\0", "UTF-16LE"),
+            (b"\0{\0}", "UTF-16BE"),
+            (b"\xff\xfe\0\0{\0\0\0", "UTF-32"),
+            (b"\0\0\xfe\xff\0\0\0{", "UTF-32"),
+            (b"{\0\0\0}\0\0\0", "UTF-32LE"),
+            (b"\0\0\0{\0\0\0}", "UTF-32BE"),
+        ] {
+            let said = read(wide).unwrap_err();
+            assert!(said.contains(&format!("iconv -f {encoding} ")), "{said}");
         }
         assert!(read(b"{\xff}").unwrap_err().contains("not UTF-8"));
     }
