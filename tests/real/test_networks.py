@@ -335,7 +335,7 @@ def test_a_tunnel_starts_on_first_need_and_ends_with_the_gateway(world, tmp_path
     words = ssh(world, "-N", "-L", "{local_port}:{host}:443")
     with Gateway(world, tmp_path, tunnel=words) as gateway:
         assert tunnel_processes(world) == []
-        assert tunnel_of(gateway) == "not needed yet"
+        assert tunnel_of(gateway) == "not needed"
         gateway.works("through the tunnel `ssh`")
         with ThreadPoolExecutor(8) as pool:
             assert {reply.status for reply in pool.map(lambda _: gateway.get(), range(24))} == {200}

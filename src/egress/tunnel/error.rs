@@ -22,8 +22,6 @@ pub(super) enum Trouble {
     Broke(String, Option<String>),
     /// It ended.
     Ended(String, Option<String>),
-    /// The gateway is stopping.
-    Gone,
     /// It ended without an error, before anything went through it.
     Left(Option<String>),
     /// Its port was not open in time.
@@ -39,7 +37,7 @@ impl Trouble {
             | Self::Ended(_, said)
             | Self::Left(said)
             | Self::NotOpen(_, said) => said.as_deref(),
-            Self::Gone | Self::NotStarted(_) => None,
+            Self::NotStarted(_) => None,
         }
     }
 }
@@ -50,7 +48,6 @@ impl fmt::Display for Trouble {
             Self::Broke(how, _) => write!(f, "gave no connection ({how})")?,
             Self::Ended(how, _) => write!(f, "ended with {how}")?,
             Self::Left(_) => f.write_str("ended at once and without an error")?,
-            Self::Gone => f.write_str("is stopping")?,
             Self::NotOpen(limit, _) => write!(
                 f,
                 "did not open its port within {}",
@@ -90,7 +87,7 @@ impl TunnelError {
             Trouble::Left(_) => "it must stay in the foreground as long as the tunnel is open: no -f; with ssh, \
                                  -o ControlPath=none keeps a shared connection out"
                 .into(),
-            Trouble::Broke(..) | Trouble::Ended(..) | Trouble::Gone => {
+            Trouble::Broke(..) | Trouble::Ended(..) => {
                 code::UPSTREAM_TUNNEL.advice.into()
             }
         }

@@ -129,8 +129,10 @@ impl Through {
             }
             (_, said) => Trouble::Broke(how.to_owned(), said),
         };
+        // where nothing behind it answers, another run is no better: not more often than this
         if let By::Running(running) = &self.by
             && running.failed()
+            && running.since.age(Moment::now()) >= STABLE
         {
             self.tunnel.abandon(running);
         }
@@ -158,7 +160,7 @@ impl Tunnel {
         }
         let now = Moment::now();
         match &*self.phase.borrow() {
-            Phase::Off => "not needed yet".to_owned(),
+            Phase::Off => "not needed".to_owned(),
             Phase::Starting => "starting".to_owned(),
             Phase::Up(running) => {
                 let age = Duration::from_secs(running.since.age(now).as_secs());
@@ -259,9 +261,8 @@ impl Tunnel {
                 Look::Refuse(error) => return Err(error),
                 Look::Wait => {}
             }
-            if changes.changed().await.is_err() {
-                return Err(self.error(Trouble::Gone, None));
-            }
+            // the sender lives as long as we do
+            let _changed = changes.changed().await;
         }
     }
 
