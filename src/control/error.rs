@@ -167,7 +167,7 @@ impl AwsError {
     pub fn without_state(mut self, why: &Self) -> Self {
         if self.kind == AwsErrorKind::NotFound && why.kind == AwsErrorKind::NotFound {
             // that call does not depend on the state
-            self.hint = why.hint.clone();
+            self.hint.clone_from(&why.hint);
         } else if why.kind == AwsErrorKind::Denied {
             let action = "allow airflow:GetEnvironment, and its state is told here";
             self.hint = format!("{}; {action}", self.hint).into();

@@ -172,8 +172,10 @@ fn keys(told: &Told, call: &Call<'_>) -> String {
             format!("AWS does not take the keys that the credential_process of profile {profile:?} gives: run it by hand")
         }
         Source::Process { profile } if is_late(told) => format!(
-            "the credential_process of profile {profile:?} gave nothing in that time: run it by hand to see what it \
-             waits for; if it only is slow, raise limits.mint_try"
+            "the credential_process of profile {profile:?}{} gave nothing in that time: run it by hand to see what it \
+             waits for; if it only is slow, raise limits.mint_try",
+            // which of the two it was, nobody tells
+            if call.origin.roles.is_empty() { "" } else { ", or AWS STS after it," }
         ),
         Source::Process { profile } => format!(
             "the program that profile {profile:?} has as credential_process gave no keys: run it by hand, and mend \
