@@ -128,8 +128,9 @@ pub async fn probe(
         // a host that is not trusted gets no connection here either
         let minted = sdk.create_cli_token(environment).await;
         let minted = minted.map_err(|error| match described {
-            Ok(described) if error.may_be_the_state() => error.with_state(&described),
-            _ => error,
+            _ if !error.may_be_the_state() => error,
+            Ok(described) => error.with_state(&described),
+            Err(why) => error.without_state(&why),
         });
         match minted.and_then(|minted| Live::check(&minted, environment).map(|()| minted)) {
             Err(error) => tell(Finding::fault(local, &error)),

@@ -12,8 +12,8 @@ pub(super) struct Denial<'a> {
 /// Why it was denied.
 #[derive(Debug, PartialEq, Eq)]
 enum Because<'a> {
-    /// A policy says no, which no other policy can change.
-    Denied(&'a str),
+    /// A policy says no, which no other policy can change: its kind, and its ARN where AWS tells it.
+    Denied(&'a str, Option<&'a str>),
     /// A policy that bounds what others allow does not allow it.
     Bounded(&'a str),
     /// Nothing allows it.
@@ -25,8 +25,13 @@ impl<'a> Denial<'a> {
     pub(super) fn read(message: &'a str) -> Option<Self> {
         let action = word_after(message, "not authorized to perform: ")?;
         let resource = word_after(message, "on resource: ");
-        let because = if let Some(policy) = after(message, "explicit deny in ") {
-            Because::Denied(kind(policy, ""))
+        let because = if let Some(rest) = after(message, "explicit deny") {
+            let policy = rest.strip_prefix(" in ");
+            let arn = policy.and_then(|policy| word_after(policy, ": "));
+            Because::Denied(
+                policy.map_or("a policy", |policy| kind(policy, "")),
+                arn.filter(|arn| arn.starts_with("arn:")),
+            )
         } else if let Some(policy) = after(message, "because no ") {
             let kind = kind(policy, " allows");
             if ["identity-based policy", "resource-based policy"].contains(&kind) {
@@ -48,8 +53,9 @@ impl<'a> Denial<'a> {
     pub(super) fn advice(&self, place: &str) -> String {
         let (action, on) = (self.action, self.resource.unwrap_or(place));
         match self.because {
-            Because::Denied(policy) => format!(
-                "no further allow helps, because {policy} denies it: ask {} to leave {action} on {on} out of that",
+            Because::Denied(policy, arn) => format!(
+                "no further allow helps, because {policy}{} denies it: ask {} to leave {action} on {on} out of that",
+                arn.map_or_else(String::new, |arn| format!(" ({arn})")),
                 keeper(policy)
             ),
             Because::Bounded("role trust policy") => {
@@ -70,13 +76,20 @@ impl<'a> Denial<'a> {
             Because::Unallowed => format!("allow {action} on {on} for this identity"),
         }
     }
+
+    /// Whether the organization denies it, whatever the identity shows.
+    pub(super) fn is_organization_s(&self) -> bool {
+        matches!(self.because, Because::Denied(policy, _) if keeper(policy) == ORGANIZATION)
+    }
 }
+
+const ORGANIZATION: &str = "whoever manages your AWS organization";
 
 /// Who can change a policy of this kind.
 fn keeper(policy: &str) -> &'static str {
     let has = |word: &str| policy.contains(word);
     if has("service control") || has("resource control") {
-        "whoever manages your AWS organization"
+        ORGANIZATION
     } else if has("boundary") {
         "whoever set this identity's permissions boundary"
     } else if has("endpoint") {
@@ -152,7 +165,10 @@ mod tests {
             ),
             (
                 "with an explicit deny in an identity-based policy: arn:aws:iam::1:policy/No",
-                ["an identity-based policy denies it", "manages that policy"],
+                [
+                    "an identity-based policy (arn:aws:iam::1:policy/No) denies it",
+                    "manages that policy",
+                ],
             ),
             (
                 "because no permissions boundary allows the airflow:CreateWebLoginToken action",
@@ -170,7 +186,7 @@ mod tests {
             for part in expected {
                 assert!(told.contains(part), "{end}: {told}");
             }
-            assert!(told.contains(ROLE) && !told.contains("policy/No"), "{told}");
+            assert!(told.contains(ROLE), "{told}");
         }
     }
 
@@ -192,6 +208,30 @@ mod tests {
         let told = advice("sts:AssumeRoleWithWebIdentity");
         assert!(
             told.contains("sts:AssumeRoleWithWebIdentity, in the trust policy"),
+            "{told}"
+        );
+    }
+
+    #[test]
+    fn a_policy_that_denies_is_named_by_its_arn() {
+        let arn = "arn:aws:organizations::1:policy/o-x/service_control_policy/p-x";
+        let scp = format!(
+            "sts:AssumeRole on resource: {ROLE} with an explicit deny in a service control policy"
+        );
+        let told = advice(&format!("{scp}: {arn}"));
+        assert!(
+            told.contains(&format!(
+                "because a service control policy ({arn}) denies it"
+            )),
+            "{told}"
+        );
+        assert!(!advice(&format!("{scp}.")).contains("(arn"), "{told}");
+        // AWS does not always say where
+        let told = advice(&format!(
+            "airflow:X on resource: {ROLE} with an explicit deny"
+        ));
+        assert!(
+            told.contains("no further allow helps, because a policy denies it"),
             "{told}"
         );
     }

@@ -1,6 +1,7 @@
 //! SDK errors sorted into a few kinds, with as much of AWS's own words as a person reads.
 #![deny(clippy::wildcard_enum_match_arm)]
 
+use super::answer::Answer;
 use super::hint::hint;
 use super::origin::Origin;
 use super::sorting::Chain;
@@ -9,7 +10,6 @@ use crate::egress::Way;
 use crate::names::{Code, Described, Environment, Fault, code};
 use aws_sdk_mwaa::config::http::HttpResponse;
 use aws_sdk_mwaa::error::{ProvideErrorMetadata, SdkError};
-use aws_types::request_id::RequestId as _;
 use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
@@ -57,6 +57,10 @@ pub(super) struct Call<'a> {
     pub(super) way: Way,
     /// Where the keys come from.
     pub(super) origin: &'a Origin,
+    /// The call had its keys and was sent.
+    pub(super) was_sent: bool,
+    /// The limit of the call, in which its keys have to come too.
+    pub(super) limit: Duration,
     /// How far our clock is from AWS's, where a reply told its date.
     pub(super) clock_offset: Option<i64>,
 }
@@ -72,9 +76,7 @@ impl Call<'_> {
         // a proxy that gave no connection is named there
         let way = match why {
             Told::Chain(chain) if chain.text.contains("the proxy ") => String::new(),
-            Told::Answer { .. } | Told::Chain(_) | Told::Silence | Told::Unreadable(_) => {
-                self.way.suffix()
-            }
+            Told::Answer(_) | Told::Chain(_) | Told::Silence => self.way.suffix(),
         };
         let (operation, region) = (self.operation, self.region);
         if self.is_about_one() {
@@ -123,30 +125,11 @@ impl AwsError {
     where
         E: ProvideErrorMetadata + Error + 'static,
     {
-        let told = match error {
-            SdkError::ServiceError(service) => {
-                let meta = service.err().meta();
-                let status = service.raw().status().as_u16();
-                if meta.code().is_none() && meta.message().is_none() {
-                    // not JSON, or not this API's
-                    Told::Unreadable(status)
-                } else {
-                    Told::Answer {
-                        code: meta.code().map(str::to_owned),
-                        message: meta.message().map(str::to_owned),
-                        status,
-                        id: error.request_id().map(str::to_owned),
-                    }
-                }
-            }
-            SdkError::ResponseError(response) => {
-                Told::Unreadable(response.raw().status().as_u16())
-            }
-            SdkError::TimeoutError(_) => Told::Silence,
-            // whatever else comes one day has causes too
-            SdkError::ConstructionFailure(_) | SdkError::DispatchFailure(_) | _ => {
-                Told::Chain(Chain::read(error))
-            }
+        let told = match (Answer::of(error), error) {
+            (Some(answer), _) => Told::Answer(answer),
+            (None, SdkError::TimeoutError(_)) if call.was_sent => Told::Silence,
+            (None, SdkError::TimeoutError(_)) => Told::Chain(Chain::late(call.limit)),
+            (None, _) => Told::Chain(Chain::read(error)),
         };
         let kind = told.kind(call);
         Self::new(kind, &call.failed(&told), hint(kind, &told, call))
@@ -182,7 +165,10 @@ impl AwsError {
     /// The same error, where AWS does not say how the environment is.
     #[must_use]
     pub fn without_state(mut self, why: &Self) -> Self {
-        if why.kind == AwsErrorKind::Denied {
+        if self.kind == AwsErrorKind::NotFound && why.kind == AwsErrorKind::NotFound {
+            // that call does not depend on the state
+            self.hint.clone_from(&why.hint);
+        } else if why.kind == AwsErrorKind::Denied {
             let action = "allow airflow:GetEnvironment, and its state is told here";
             self.hint = format!("{}; {action}", self.hint).into();
         }

@@ -2,18 +2,19 @@
 //! the same way.
 #![deny(clippy::wildcard_enum_match_arm)]
 
+use super::answer::Answer;
 use super::denial::Denial;
 use super::error::Call;
-use super::origin::{Origin, Source};
+use super::origin::Source;
+use super::sign_in::as_typed;
 use super::token_time::off_by;
 use super::told::Told;
-use super::{AwsErrorKind, SignIn, regions};
+use super::{AwsErrorKind, SignIn, regions, role};
 use crate::names::{code, partition};
 use std::borrow::Cow;
 
 /// The hint for a failure of this kind, of which this was told.
 pub(super) fn hint(kind: AwsErrorKind, told: &Told, call: &Call<'_>) -> Cow<'static, str> {
-    let (name, region) = (&call.environment.name, call.region);
     match kind {
         AwsErrorKind::Credentials => keys(told, call).into(),
         AwsErrorKind::Denied => denied(told, call).into(),
@@ -21,24 +22,51 @@ pub(super) fn hint(kind: AwsErrorKind, told: &Told, call: &Call<'_>) -> Cow<'sta
             Some(sign_in) => format!("run `{sign_in}`").into(),
             None => code::AWS_LOGIN_NEEDED.advice.into(),
         },
-        AwsErrorKind::NotFound => format!(
-            "there is no environment {name:?} in {region} for these credentials; check the name, \
-             the region and the account (`mwaa-gateway environments` lists what there is)"
-        )
-        .into(),
+        AwsErrorKind::NotFound => not_found(call).into(),
         AwsErrorKind::NotReady => code::AWS_NOT_READY.advice.into(),
-        AwsErrorKind::Throttled => {
-            "AWS limits how often tokens are made; it gets better by itself".into()
-        }
+        AwsErrorKind::Throttled => match told.giver() {
+            Some(giver) => format!(
+                "{} limits how often it is asked: try again in a moment",
+                giver.service()
+            )
+            .into(),
+            None => "AWS limits how often tokens are made: try again in a moment".into(),
+        },
         AwsErrorKind::Unavailable => unavailable(told, call).into(),
         AwsErrorKind::UntrustedHost => code::AWS_UNTRUSTED_HOST.advice.into(),
+    }
+}
+
+/// For an environment that AWS does not know, or that only is not AVAILABLE: of the calls for a
+/// token, AWS answers both alike.
+fn not_found(call: &Call<'_>) -> String {
+    let (name, region) = (&call.environment.name, call.region);
+    let mut list = vec!["aws", "mwaa", "list-environments", "--region", region];
+    if let Some(profile) = &call.environment.profile {
+        list.extend(["--profile", profile]);
+    }
+    let list = as_typed(&list);
+    if call.operation == "GetEnvironment" {
+        format!(
+            "there is no environment {name:?} in {region} for these credentials: correct the name, the region or the \
+             account (`{list}` lists what there is)"
+        )
+    } else {
+        format!(
+            "AWS gives no token for {name:?} in {region}: it does not exist for these credentials, or is not AVAILABLE \
+             (`{list}` lists what there is)"
+        )
     }
 }
 
 /// For a denial: the action and resource that AWS names, else those that the call is known to need.
 fn denied(told: &Told, call: &Call<'_>) -> String {
     let (name, region) = (&call.environment.name, call.region);
-    if told.code().is_some_and(|code| code.contains("OptIn")) {
+    let (code, message) = match told {
+        Told::Answer(answer) => (answer.code(), answer.message()),
+        Told::Chain(_) | Told::Silence => ("", ""),
+    };
+    if code.contains("OptIn") {
         return format!(
             "this account has not enabled the region {region}: enable it, or correct the region"
         );
@@ -51,7 +79,7 @@ fn denied(told: &Told, call: &Call<'_>) -> String {
         )),
         _ => arn(&format!("environment/{name}")),
     };
-    let advice = match told.message().and_then(Denial::read) {
+    let advice = match Denial::read(message) {
         Some(denial) => denial.advice(&place),
         None => format!(
             "allow airflow:{} on {place} for this identity",
@@ -67,27 +95,24 @@ fn denied(told: &Told, call: &Call<'_>) -> String {
 
 /// For credentials that are not there or that AWS does not take.
 fn keys(told: &Told, call: &Call<'_>) -> String {
-    if let Some(offset) = call
-        .clock_offset
-        .filter(|offset| offset.abs() > CLOCK_TOLERANCE)
+    if let Some(giver) = told.giver()
+        && let Some(answer) = &giver.answer
+        && let Some(hint) = role::hint(giver, answer, call)
     {
+        return hint;
+    }
+    if let Some(offset) = told.clock_offset(call) {
         return format!("{}; set it right", off_by(offset));
     }
-    let Origin {
-        source,
-        roles,
-        second_factor,
-    } = call.origin;
-    if let Some(denial) = told.message().and_then(Denial::read) {
-        return match second_factor {
-            Some(profile) => format!(
-                "profile {profile:?} wants a second factor (mfa_serial), which the AWS SDK never sends: use a \
-                 profile with `credential_process = aws configure export-credentials --profile {profile}`"
-            ),
-            None => denial.advice(roles.last().map_or("the role", String::as_str)),
-        };
+    if told.is_other_region() {
+        return format!(
+            "the endpoint is one of another region than {}: correct the region, or the endpoint URL",
+            call.region
+        );
     }
-    let code = told.code().unwrap_or_default();
+    let source = &call.origin.source;
+    let refused = told.refused_keys();
+    let code = refused.map_or("", Answer::code);
     let is_expired = code.contains("Expired");
     let is_wrong_secret = code.contains("Signature");
     match source {
@@ -96,23 +121,22 @@ fn keys(told: &Told, call: &Call<'_>) -> String {
                               the Pod Identity agent runs (EKS)"
             .to_owned(),
         Source::Environment { lacks_token: true } => {
-            "set AWS_SESSION_TOKEN too, because the key in AWS_ACCESS_KEY_ID is a temporary one; then start again"
-                .to_owned()
+            format!("export AWS_SESSION_TOKEN too, because the key in AWS_ACCESS_KEY_ID is a temporary one {RESTART}")
         }
         Source::Environment { lacks_token: false } => {
             let why = if is_expired {
                 "the keys in the environment have expired"
             } else if is_wrong_secret {
                 "AWS_SECRET_ACCESS_KEY does not belong to AWS_ACCESS_KEY_ID"
-            } else if told.is_answer() {
+            } else if refused.is_some() {
                 "AWS does not know the key in AWS_ACCESS_KEY_ID"
             } else {
                 "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are needed and not set"
             };
-            format!("{why}: set them anew and start again, because a running program does not see new variables")
+            format!("{why}: export new ones {RESTART}")
         }
         Source::Given => "the keys that the gateway was started with are wrong for this endpoint".to_owned(),
-        Source::Instance if told.has("AWS_EC2_METADATA_DISABLED") => {
+        Source::Instance if says(told, "AWS_EC2_METADATA_DISABLED") => {
             "unset AWS_EC2_METADATA_DISABLED, which keeps the instance's role from being asked for".to_owned()
         }
         Source::Instance => INSTANCE.to_owned(),
@@ -144,14 +168,19 @@ fn keys(told: &Told, call: &Call<'_>) -> String {
         Source::Nothing => "set aws.profile, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run with a role; \
                             a person signs in with `aws login` or `aws configure sso`"
             .to_owned(),
-        Source::Process { profile } if told.is_answer() => {
+        Source::Process { profile } if refused.is_some() => {
             format!("AWS does not take the keys that the credential_process of profile {profile:?} gives: run it by hand")
         }
+        Source::Process { profile } if is_late(told) => format!(
+            "the credential_process of profile {profile:?}{} gave nothing in that time: run it by hand to see what it \
+             waits for; if it only is slow, raise limits.mint_try",
+            // which of the two it was, nobody tells
+            if call.origin.roles.is_empty() { "" } else { ", or AWS STS after it," }
+        ),
         Source::Process { profile } => format!(
             "the program that profile {profile:?} has as credential_process gave no keys: run it by hand, and mend \
              what it says"
         ),
-        Source::SignIn(sign_in) if told.is_answer() => format!("run `{sign_in}`"),
         Source::SignIn(SignIn::Login(_)) => {
             "allow signin:CreateOAuth2Token for this identity (AWS's policy SignInLocalDevelopmentAccess does)"
                 .to_owned()
@@ -162,7 +191,10 @@ fn keys(told: &Told, call: &Call<'_>) -> String {
             profile.as_deref().unwrap_or("default")
         ),
         Source::Unreadable(why) => format!("mend AWS's configuration files: {why}"),
-        Source::WebIdentity { file } => format!(
+        Source::WebIdentity {
+            lacks_role: true, ..
+        } => format!("export AWS_ROLE_ARN too: AWS_WEB_IDENTITY_TOKEN_FILE is of no use without it {RESTART}"),
+        Source::WebIdentity { file, .. } => format!(
             "see that {file} is there and fresh, and that the role trusts its issuer (in Kubernetes: the service \
              account and its role)"
         ),
@@ -179,26 +211,13 @@ fn unavailable(told: &Told, call: &Call<'_>) -> String {
     if let Told::Chain(chain) = told
         && chain.is_about_keys
     {
-        let service = match call.origin.sign_in() {
-            Some(SignIn::Sso(_)) => "IAM Identity Center",
-            Some(SignIn::Login(_)) => "AWS Sign-In",
-            None => "AWS STS",
-        };
-        return format!(
-            "{service}, which gives the keys, can't be reached: check the network, its DNS and the proxy"
-        );
+        return no_keys_yet(told, call);
     }
     if let Some(endpoint) = &call.environment.endpoint_url {
         return format!("see that {endpoint} (endpoint_url) is up and plays MWAA");
     }
     match told {
-        Told::Answer { status, .. } if *status >= 500 => {
-            "AWS has trouble; it is tried again by itself (https://health.aws.amazon.com says more)".to_owned()
-        }
-        Told::Answer { .. } => "the request id tells AWS's support more".to_owned(),
-        Told::Unreadable(_) => {
-            "something between here and AWS changes replies; check the proxy, and AWS_ENDPOINT_URL".to_owned()
-        }
+        Told::Answer(answer) => trouble("AWS", answer),
         Told::Chain(chain) if chain.text.contains("lookup") || chain.text.contains("resolve") => {
             regions::doubt(call.region).unwrap_or_else(|| {
                 format!(
@@ -217,8 +236,49 @@ fn unavailable(told: &Told, call: &Call<'_>) -> String {
     }
 }
 
+/// For a service that gives keys and could not be asked, or failed.
+fn no_keys_yet(told: &Told, call: &Call<'_>) -> String {
+    let service = match (told.giver(), call.origin.sign_in()) {
+        (Some(giver), _) => giver.service(),
+        (None, Some(SignIn::Sso(_))) => "IAM Identity Center",
+        (None, Some(SignIn::Login(_))) => "AWS Sign-In",
+        (None, None) => "AWS STS",
+    };
+    match told.giver().and_then(|giver| giver.answer.as_ref()) {
+        Some(answer) => trouble(&format!("{service}, which gives the keys,"), answer),
+        None => format!(
+            "{service}, which gives the keys, can't be reached: check the network, its DNS and the proxy"
+        ),
+    }
+}
+
+/// For a service that failed by itself, or that something else answered for.
+fn trouble(service: &str, answer: &Answer) -> String {
+    if answer.is_unreadable() {
+        format!(
+            "something on the way to {service} answered instead of it: check the proxy, and AWS_ENDPOINT_URL"
+        )
+    } else if answer.is_refusal() {
+        "the request id tells AWS's support more".to_owned()
+    } else {
+        format!(
+            "{service} has trouble: try again in a moment (https://health.aws.amazon.com says more)"
+        )
+    }
+}
+
+/// Whether the causes tell of this.
+fn says(told: &Told, words: &str) -> bool {
+    matches!(told, Told::Chain(chain) if chain.text.contains(words))
+}
+
+/// Whether the keys took longer than the call.
+fn is_late(told: &Told) -> bool {
+    matches!(told, Told::Chain(chain) if chain.is_late)
+}
+
 const INSTANCE: &str = "the instance gave no keys: give it a role, and let its metadata service be reached from here \
      (in a container it takes a hop limit of 2)";
 
-/// AWS refuses signatures that are older; less is not the clock's fault. In seconds.
-const CLOCK_TOLERANCE: i64 = 240;
+/// After a variable that is to be exported: a program that runs does not see it.
+const RESTART: &str = "(a running gateway must be restarted)";

@@ -1,15 +1,19 @@
 //! The AWS side: the calls that the gateway makes, and what they give.
 
+mod answer;
 mod backoff;
 mod connect;
 mod denial;
 pub mod discovery;
 mod error;
+mod exchange;
+mod giver;
 mod hint;
 mod host_prefix;
 mod http_client;
 mod origin;
 mod regions;
+mod role;
 mod sdk;
 mod sign_in;
 mod sorting;

@@ -2,7 +2,7 @@
 
 use super::connect::{Connected, Identity, Settings};
 use super::error::Call;
-use super::host_prefix::ReplyDate;
+use super::exchange::Exchange;
 use super::http_client::{self, http_client};
 use super::token_time::{clock_offset, life};
 use super::{
@@ -85,7 +85,7 @@ impl Sdk {
         operation: &'static str,
         environment: &Environment,
         client: &ConnectedRef,
-        date: &ReplyDate,
+        exchange: &Exchange,
         error: &SdkError<E, HttpResponse>,
     ) -> AwsError
     where
@@ -101,7 +101,9 @@ impl Sdk {
             region,
             way: self.settings.egress.way_to_aws(environment, region),
             origin: &self.origin(environment).await,
-            clock_offset: clock_offset(date),
+            was_sent: exchange.was_sent(),
+            limit: self.settings.call_timeout,
+            clock_offset: clock_offset(exchange.date()),
         };
         let error = AwsError::from_sdk(error, &call);
         if matches!(
@@ -118,14 +120,14 @@ impl Sdk {
     pub async fn caller_identity(&self, environment: &Environment) -> Result<String, AwsError> {
         let client = self.connected(environment).await?;
         let connected = client.get()?;
-        let date = ReplyDate::default();
+        let exchange = Exchange::default();
         let call = connected.sts.get_caller_identity().customize();
-        let reply = match call.interceptor(date.clone()).send().await {
+        let reply = match call.interceptor(exchange.clone()).send().await {
             Ok(reply) => reply,
             Err(error) => {
                 let operation = "GetCallerIdentity";
                 return Err(self
-                    .failed(operation, environment, &client, &date, &error)
+                    .failed(operation, environment, &client, &exchange, &error)
                     .await);
             }
         };
@@ -159,22 +161,22 @@ impl ControlPlane for Sdk {
         Box::pin(async move {
             let client = self.connected(environment).await?;
             let connected = client.get()?;
-            let date = ReplyDate::default();
+            let exchange = Exchange::default();
             let call = connected.client.create_cli_token();
             let call = call.name(environment.name.as_ref()).customize();
-            let reply = match call.interceptor(date.clone()).send().await {
+            let reply = match call.interceptor(exchange.clone()).send().await {
                 Ok(reply) => reply,
                 Err(error) => {
                     let operation = "CreateCliToken";
                     return Err(self
-                        .failed(operation, environment, &client, &date, &error)
+                        .failed(operation, environment, &client, &exchange, &error)
                         .await);
                 }
             };
             match (reply.cli_token, reply.web_server_hostname) {
                 (Some(token), Some(host)) if !token.is_empty() => Ok(CliToken {
-                    life: life(&token, &date),
-                    clock_offset: clock_offset(&date),
+                    life: life(&token, exchange.date()),
+                    clock_offset: clock_offset(exchange.date()),
                     token: Secret::new(token),
                     host,
                     region: connected.region.clone(),
@@ -191,15 +193,15 @@ impl ControlPlane for Sdk {
         Box::pin(async move {
             let client = self.connected(environment).await?;
             let connected = client.get()?;
-            let date = ReplyDate::default();
+            let exchange = Exchange::default();
             let call = connected.client.create_web_login_token();
             let call = call.name(environment.name.as_ref()).customize();
-            let reply = match call.interceptor(date.clone()).send().await {
+            let reply = match call.interceptor(exchange.clone()).send().await {
                 Ok(reply) => reply,
                 Err(error) => {
                     let operation = "CreateWebLoginToken";
                     return Err(self
-                        .failed(operation, environment, &client, &date, &error)
+                        .failed(operation, environment, &client, &exchange, &error)
                         .await);
                 }
             };
@@ -227,26 +229,29 @@ impl ControlPlane for Sdk {
         Box::pin(async move {
             let client = self.connected(any).await?;
             let connected = client.get()?;
-            let mut pages = connected
-                .client
-                .list_environments()
-                .into_paginator()
-                .items()
-                .send();
-            let mut names = Vec::new();
-            while let Some(name) = pages.next().await {
-                match name {
-                    Ok(name) => names.push(name),
+            let (mut names, mut next) = (Vec::new(), None);
+            loop {
+                let exchange = Exchange::default();
+                let call = connected.client.list_environments();
+                let call = call.set_next_token(next.clone()).customize();
+                let page = match call.interceptor(exchange.clone()).send().await {
+                    Ok(page) => page,
                     Err(error) => {
-                        let (operation, nothing_told) =
-                            ("ListEnvironments", ReplyDate::default());
+                        let operation = "ListEnvironments";
                         return Err(self
-                            .failed(operation, any, &client, &nothing_told, &error)
+                            .failed(operation, any, &client, &exchange, &error)
                             .await);
                     }
+                };
+                names.extend(page.environments);
+                // the same page again would have no end
+                if page.next_token.as_deref().is_none_or(str::is_empty)
+                    || page.next_token == next
+                {
+                    return Ok(names);
                 }
+                next = page.next_token;
             }
-            Ok(names)
         })
     }
 
@@ -254,15 +259,15 @@ impl ControlPlane for Sdk {
         Box::pin(async move {
             let client = self.connected(environment).await?;
             let connected = client.get()?;
-            let date = ReplyDate::default();
+            let exchange = Exchange::default();
             let call = connected.client.get_environment();
             let call = call.name(environment.name.as_ref()).customize();
-            let reply = match call.interceptor(date.clone()).send().await {
+            let reply = match call.interceptor(exchange.clone()).send().await {
                 Ok(reply) => reply,
                 Err(error) => {
                     let operation = "GetEnvironment";
                     return Err(self
-                        .failed(operation, environment, &client, &date, &error)
+                        .failed(operation, environment, &client, &exchange, &error)
                         .await);
                 }
             };

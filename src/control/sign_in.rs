@@ -28,18 +28,20 @@ impl SignIn {
 /// The command as a shell reads it.
 impl fmt::Display for SignIn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, word) in self.command().into_iter().enumerate() {
-            if index > 0 {
-                f.write_str(" ")?;
-            }
-            if word.chars().all(is_plain) && !word.is_empty() {
-                f.write_str(word)?;
-            } else {
-                write!(f, "'{}'", word.replace('\'', r"'\''"))?;
-            }
-        }
-        Ok(())
+        f.write_str(&as_typed(&self.command()))
     }
+}
+
+/// A command as a person types it into a shell.
+pub(super) fn as_typed(words: &[&str]) -> String {
+    let typed = words.iter().map(|word| {
+        if word.chars().all(is_plain) && !word.is_empty() {
+            (*word).to_owned()
+        } else {
+            format!("'{}'", word.replace('\'', r"'\''"))
+        }
+    });
+    typed.collect::<Vec<_>>().join(" ")
 }
 
 /// Whether a shell leaves the character alone.

@@ -1,5 +1,6 @@
 //! Which kind of failure an SDK error is: by its code, its status, or its chain of causes.
 
+use super::giver::Giver;
 use super::http_client::ConnectError;
 use super::origin::{Origin, Source};
 use super::{AwsErrorKind, SignIn};
@@ -7,14 +8,14 @@ use crate::egress::EgressError;
 use crate::names::Fault as _;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_runtime_api::client::result::ConnectorError;
-use aws_smithy_types::error::ErrorMetadata;
 use std::error::Error;
+use std::time::Duration;
 
 /// Sorts by error code where there is one, else by status.
-pub(super) fn by_code(code: Option<&str>, status: u16) -> AwsErrorKind {
-    let code = code.unwrap_or_default();
+pub(super) fn by_code(code: &str, status: Option<u16>) -> AwsErrorKind {
     let has = |words: &[&str]| words.iter().any(|word| code.contains(word));
-    if has(&["Throttl", "TooManyRequests", "SlowDown", "LimitExceeded"]) || status == 429 {
+    if has(&["Throttl", "TooManyRequests", "SlowDown", "LimitExceeded"]) || status == Some(429)
+    {
         AwsErrorKind::Throttled
     } else if has(&[
         "ExpiredToken",
@@ -34,10 +35,10 @@ pub(super) fn by_code(code: Option<&str>, status: u16) -> AwsErrorKind {
         "NotAuthorized",
         "Forbidden",
         "OptInRequired",
-    ]) || matches!(status, 401 | 403)
+    ]) || matches!(status, Some(401 | 403))
     {
         AwsErrorKind::Denied
-    } else if has(&["ResourceNotFound"]) || status == 404 {
+    } else if has(&["ResourceNotFound"]) || status == Some(404) {
         AwsErrorKind::NotFound
     } else if has(&["Validation"]) {
         AwsErrorKind::NotReady
@@ -54,8 +55,10 @@ pub(super) struct Chain {
     pub(super) is_about_keys: bool,
     /// The network failed, on the way to AWS or to what gives the keys.
     pub(super) is_network: bool,
-    /// A service that gives keys refused: with this message.
-    pub(super) refusal: Option<String>,
+    /// The keys did not come in time.
+    pub(super) is_late: bool,
+    /// The service that gives keys and failed to.
+    pub(super) giver: Option<Giver>,
     /// The way to AWS gave no connection, or none that can be trusted: what to do about it.
     pub(super) way: Option<String>,
     /// All that is worth telling.
@@ -68,7 +71,16 @@ impl Chain {
         let mut told: Vec<String> = Vec::new();
         let mut next = error.source();
         while let Some(cause) = next {
-            chain.is_about_keys |= cause.is::<CredentialsError>();
+            if let Some(keys) = cause.downcast_ref::<CredentialsError>() {
+                chain.is_about_keys = true;
+                chain.is_late |= matches!(keys, CredentialsError::ProviderTimedOut(_));
+                // it was not asked: what comes further on is why
+                chain.giver = None;
+            }
+            if let Some(giver) = Giver::read(cause) {
+                chain.is_network |= giver.is_silent;
+                chain.giver = Some(giver);
+            }
             chain.is_network |= cause
                 .downcast_ref::<ConnectorError>()
                 .is_some_and(|failed| failed.is_io() || failed.is_timeout());
@@ -81,13 +93,7 @@ impl Chain {
                 }
                 Some(ConnectError::Egress(_) | ConnectError::Tls { .. }) | None => {}
             }
-            let text = match cause.downcast_ref::<ErrorMetadata>() {
-                Some(meta) => {
-                    chain.refusal = meta.message().map(str::to_owned);
-                    refused(meta)
-                }
-                None => cause.to_string(),
-            };
+            let text = cause.to_string();
             if let Some(text) = worth(&text)
                 && told.last().is_none_or(|last| last != text)
             {
@@ -108,33 +114,50 @@ impl Chain {
         chain
     }
 
+    /// The keys of a call did not come within this limit, so it was never sent.
+    pub(super) fn late(limit: Duration) -> Self {
+        Self {
+            is_about_keys: true,
+            is_late: true,
+            text: format!(
+                "the keys did not come within {}",
+                humantime::format_duration(limit)
+            ),
+            ..Self::default()
+        }
+    }
+
     /// Sorts it, by where the keys would come from.
     pub(super) fn kind(&self, origin: &Origin) -> AwsErrorKind {
         if !self.is_about_keys {
             return AwsErrorKind::Unavailable;
         }
+        if let Some(giver) = &self.giver {
+            let told = giver.answer.as_ref().map(|answer| giver.kind(answer));
+            match told {
+                Some(Some(kind)) => return kind,
+                None if self.is_network => return AwsErrorKind::Unavailable,
+                Some(None) | None => {}
+            }
+        }
         let lower = self.text.to_ascii_lowercase();
         let has = |words: &[&str]| words.iter().any(|word| lower.contains(word));
         match &origin.source {
             // whatever is asked there is on this machine: nobody is there
-            Source::Container | Source::Instance | Source::Nothing => AwsErrorKind::Credentials,
-            _ if self.is_network => AwsErrorKind::Unavailable,
+            Source::Container
+            | Source::Instance
+            | Source::Nothing
+            | Source::Process { .. }
+            | Source::WebIdentity {
+                lacks_role: true, ..
+            } => AwsErrorKind::Credentials,
+            _ if self.is_network || self.is_late => AwsErrorKind::Unavailable,
             Source::SignIn(SignIn::Sso(_)) if has(&SSO) => AwsErrorKind::LoginNeeded,
             Source::SignIn(SignIn::Login(_)) if has(&NO_LEAVE) => AwsErrorKind::Credentials,
             Source::SignIn(SignIn::Login(_)) if has(&LOGIN) => AwsErrorKind::LoginNeeded,
             _ => AwsErrorKind::Credentials,
         }
     }
-}
-
-/// A refusal as it is told.
-fn refused(meta: &ErrorMetadata) -> String {
-    use aws_types::request_id::RequestId as _;
-    let code = meta.code().unwrap_or("no error code");
-    let id = meta
-        .request_id()
-        .map_or_else(String::new, |id| format!(" (request {id})"));
-    format!("{code}{id}: {}", meta.message().unwrap_or("no message"))
 }
 
 /// The text without what the SDK says of every failure.
@@ -174,15 +197,8 @@ const UNBUILT: &str = "ProfileFile provider could not be built: ";
 const UNDEFINED: &str = ": could not find source profile";
 /// Before a list of everything that has no keys.
 const ATTEMPTS: &str = "no credentials found in chain";
-/// What the SDK says when an SSO login is missing or over, in lower case; the last is the SSO
-/// portal's own word.
-const SSO: [&str; 5] = [
-    "sso token",
-    "sso oidc",
-    "/sso/cache/",
-    "invalidgrant",
-    "unauthorizedexception",
-];
+/// What the SDK says when an SSO login is missing or over, in lower case.
+const SSO: [&str; 3] = ["sso token", "sso oidc", "/sso/cache/"];
 /// The same of `aws login`.
 const LOGIN: [&str; 2] = ["login token", "/login/cache/"];
 /// Another login would end the same way.
@@ -210,11 +226,6 @@ mod tests {
         for (text, source, kind) in [
             (
                 "failed to load the cached SSO token",
-                sso(),
-                AwsErrorKind::LoginNeeded,
-            ),
-            (
-                "UnauthorizedException: over",
                 sso(),
                 AwsErrorKind::LoginNeeded,
             ),
@@ -258,30 +269,18 @@ mod tests {
     #[test]
     fn codes_beat_statuses() {
         for (code, status, kind) in [
-            (Some("ThrottlingException"), 400, AwsErrorKind::Throttled),
-            (None, 429, AwsErrorKind::Throttled),
-            (Some("AccessDeniedException"), 403, AwsErrorKind::Denied),
-            (None, 403, AwsErrorKind::Denied),
-            (
-                Some("ExpiredTokenException"),
-                403,
-                AwsErrorKind::Credentials,
-            ),
-            (Some("InvalidClientTokenId"), 403, AwsErrorKind::Credentials),
-            (
-                Some("ResourceNotFoundException"),
-                404,
-                AwsErrorKind::NotFound,
-            ),
-            (Some("ValidationException"), 400, AwsErrorKind::NotReady),
-            (
-                Some("InternalServerException"),
-                500,
-                AwsErrorKind::Unavailable,
-            ),
-            (None, 503, AwsErrorKind::Unavailable),
+            ("ThrottlingException", 400, AwsErrorKind::Throttled),
+            ("", 429, AwsErrorKind::Throttled),
+            ("AccessDeniedException", 403, AwsErrorKind::Denied),
+            ("", 403, AwsErrorKind::Denied),
+            ("ExpiredTokenException", 403, AwsErrorKind::Credentials),
+            ("InvalidClientTokenId", 403, AwsErrorKind::Credentials),
+            ("ResourceNotFoundException", 404, AwsErrorKind::NotFound),
+            ("ValidationException", 400, AwsErrorKind::NotReady),
+            ("InternalServerException", 500, AwsErrorKind::Unavailable),
+            ("", 503, AwsErrorKind::Unavailable),
         ] {
-            assert_eq!(by_code(code, status), kind, "{code:?} {status}");
+            assert_eq!(by_code(code, Some(status)), kind, "{code:?} {status}");
         }
     }
 }

@@ -1,63 +1,74 @@
-//! What was told of a call that failed, and as much of it as a person reads.
+//! What was told of a call that failed.
 #![deny(clippy::wildcard_enum_match_arm)]
 
 use super::AwsErrorKind;
+use super::answer::{Answer, shortened};
 use super::error::Call;
-use super::sorting::{Chain, by_code};
+use super::giver::Giver;
+use super::sorting::Chain;
 use std::fmt;
 
 /// What was told of a failed call.
 pub(super) enum Told {
-    /// AWS's error.
-    Answer {
-        code: Option<String>,
-        message: Option<String>,
-        status: u16,
-        id: Option<String>,
-    },
+    /// What AWS answered.
+    Answer(Answer),
     /// Why there was no answer.
     Chain(Chain),
     /// No answer in time.
     Silence,
-    /// A reply that is none of this API's.
-    Unreadable(u16),
 }
 
 impl Told {
-    /// AWS's code.
-    pub(super) fn code(&self) -> Option<&str> {
+    /// The service that gives keys and failed to.
+    pub(super) fn giver(&self) -> Option<&Giver> {
         match self {
-            Self::Answer { code, .. } => code.as_deref(),
-            Self::Chain(_) | Self::Silence | Self::Unreadable(_) => None,
+            Self::Chain(chain) => chain.giver.as_ref(),
+            Self::Answer(_) | Self::Silence => None,
         }
     }
 
-    /// AWS's message in full, or that of a service that gives keys.
-    pub(super) fn message(&self) -> Option<&str> {
+    /// AWS's answer, if it is that it does not take the first keys.
+    pub(super) fn refused_keys(&self) -> Option<&Answer> {
         match self {
-            Self::Answer { message, .. } => message.as_deref(),
-            Self::Chain(chain) => chain.refusal.as_deref(),
-            Self::Silence | Self::Unreadable(_) => None,
+            Self::Answer(answer) => {
+                (answer.kind() == AwsErrorKind::Credentials).then_some(answer)
+            }
+            Self::Chain(_) | Self::Silence => self.giver()?.refused_keys(),
         }
     }
 
-    /// Whether the causes tell of this.
-    pub(super) fn has(&self, words: &str) -> bool {
-        matches!(self, Self::Chain(chain) if chain.text.contains(words))
+    /// How far our clock is ahead of AWS's, in seconds, if that is why the keys are refused.
+    pub(super) fn clock_offset(&self, call: &Call<'_>) -> Option<i64> {
+        self.refused_keys()?;
+        let offset = match self.giver() {
+            Some(giver) => giver.clock_offset,
+            None => call.clock_offset,
+        };
+        offset.filter(|offset| offset.abs() > CLOCK_TOLERANCE)
     }
 
-    /// Whether AWS itself answered the call, and so has seen the keys.
-    pub(super) fn is_answer(&self) -> bool {
-        matches!(self, Self::Answer { .. })
+    /// Whether the call was signed for another region than the one that was asked.
+    pub(super) fn is_other_region(&self) -> bool {
+        self.refused_keys()
+            .is_some_and(|answer| answer.message().contains("scoped to a valid region"))
     }
 
     /// Which kind of failure it is.
     pub(super) fn kind(&self, call: &Call<'_>) -> AwsErrorKind {
-        match self {
-            Self::Answer { code, status, .. } => by_code(code.as_deref(), *status),
+        let kind = match self {
+            Self::Answer(answer) => answer.kind(),
             Self::Chain(chain) => chain.kind(call.origin),
             Self::Silence => AwsErrorKind::Unavailable,
-            Self::Unreadable(status) => by_code(None, *status),
+        };
+        // the next sign-in gives other keys
+        let wants_others = kind == AwsErrorKind::Credentials
+            && self.refused_keys().is_some()
+            && self.clock_offset(call).is_none()
+            && !self.is_other_region();
+        if wants_others && call.origin.sign_in().is_some() {
+            AwsErrorKind::LoginNeeded
+        } else {
+            kind
         }
     }
 }
@@ -65,72 +76,22 @@ impl Told {
 impl fmt::Display for Told {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Answer {
-                code,
-                message,
-                status,
-                id,
-            } => {
-                let code = code.as_deref().unwrap_or("no error code");
-                write!(f, "{code} (HTTP {status}")?;
-                if let Some(id) = id {
-                    write!(f, ", request {id}")?;
+            Self::Answer(answer) => answer.fmt(f),
+            Self::Chain(chain) => match &chain.giver {
+                Some(
+                    giver @ Giver {
+                        answer: Some(answer),
+                        ..
+                    },
+                ) => {
+                    write!(f, "{giver} answered {answer}")
                 }
-                let message = message.as_deref().unwrap_or("no message");
-                write!(f, "): {}", shortened(message))
-            }
-            Self::Chain(chain) => f.write_str(&shortened(&chain.text)),
+                _ => f.write_str(&shortened(&chain.text)),
+            },
             Self::Silence => f.write_str("no reply in time"),
-            Self::Unreadable(status) => write!(f, "a reply that can't be read (HTTP {status})"),
         }
     }
 }
 
-/// As much of AWS's words as a person reads. The encoded message is for a program, and what a
-/// hint needs is taken from the whole.
-fn shortened(message: &str) -> String {
-    let message = message
-        .split("Encoded authorization failure message")
-        .next()
-        .unwrap_or(message)
-        .trim();
-    match message.char_indices().nth(LONGEST_MESSAGE) {
-        Some((end, _)) => {
-            let cut = message.get(..end).unwrap_or(message);
-            // not within a word, unless it is endless
-            let cut = match cut.rsplit_once(' ') {
-                Some((whole, rest)) if rest.len() < LONGEST_MESSAGE / 2 => whole,
-                _ => cut,
-            };
-            format!("{cut}…")
-        }
-        None => message.to_owned(),
-    }
-}
-
-/// As much as is taken from one message of AWS, in characters.
-const LONGEST_MESSAGE: usize = 200;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_long_message_keeps_what_people_read() {
-        let encoded = format!(
-            "You are not authorized. Encoded authorization failure message: {}",
-            "x".repeat(700)
-        );
-        assert_eq!(shortened(&encoded), "You are not authorized.");
-        let told = shortened(&"word ".repeat(100));
-        assert!(
-            told.ends_with("word…") && told.chars().count() <= LONGEST_MESSAGE + 1,
-            "{told}"
-        );
-        assert_eq!(
-            shortened(&"é".repeat(900)).chars().count(),
-            LONGEST_MESSAGE + 1
-        );
-        assert_eq!(shortened("short"), "short");
-    }
-}
+/// AWS refuses signatures that are older; less is not the clock's fault. In seconds.
+const CLOCK_TOLERANCE: i64 = 240;

@@ -118,7 +118,7 @@ codes! {
         "the command waited too long for its turn",
         "try again when the commands ahead have finished";
     AWS_CREDENTIALS = "aws.credentials", BAD_GATEWAY, Aws,
-        "no usable AWS credentials",
+        "no usable AWS credentials or region",
         "give the gateway credentials: a profile, environment variables or a role";
     AWS_LOGIN_NEEDED = "aws.login_needed", BAD_GATEWAY, Aws,
         "somebody has to sign in to AWS",

@@ -66,7 +66,7 @@ const STATUSES: &[(&str, &str)] = &[
     ),
     (
         "UPDATE_FAILED",
-        "its last update failed and was taken back; it works as it did before",
+        "its last update failed; the MWAA console says why, and whether all is as it was before",
     ),
     (
         "ROLLING_BACK",

@@ -6,6 +6,7 @@ mod walk;
 use super::SignIn;
 use aws_config::profile;
 use aws_types::os_shim_internal::{Env, Fs};
+use std::error::Error;
 use std::fmt;
 use walk::{Walk, is_default, is_temporary};
 
@@ -78,6 +79,8 @@ pub enum Source {
     WebIdentity {
         /// The file.
         file: String,
+        /// `AWS_ROLE_ARN`, which goes with it, is missing.
+        lacks_role: bool,
     },
 }
 
@@ -100,12 +103,11 @@ impl Origin {
     }
 
     async fn look(env: &Env, fs: &Fs, named: Option<&str>) -> Self {
-        let keys = (
-            env.get("AWS_ACCESS_KEY_ID"),
-            env.get("AWS_SECRET_ACCESS_KEY"),
-        );
-        if let (None, (Ok(id), Ok(_))) = (named, keys) {
-            let lacks_token = is_temporary(&id) && env.get("AWS_SESSION_TOKEN").is_err();
+        // the SDK takes an empty variable for none
+        let set = |name| env.get(name).ok().filter(|value| !value.trim().is_empty());
+        let keys = (set("AWS_ACCESS_KEY_ID"), set("AWS_SECRET_ACCESS_KEY"));
+        if let (None, (Some(id), Some(_))) = (named, keys) {
+            let lacks_token = is_temporary(&id) && set("AWS_SESSION_TOKEN").is_none();
             return Source::Environment { lacks_token }.into();
         }
         let overriding = named.map(|name| name.to_owned().into());
@@ -114,11 +116,11 @@ impl Origin {
             reason = "the type is in a crate that is not needed else"
         )]
         let files = Default::default();
-        let set = match profile::load(fs, env, &files, overriding).await {
-            Ok(set) => set,
-            Err(error) => return Source::Unreadable(error.to_string()).into(),
+        let profiles = match profile::load(fs, env, &files, overriding).await {
+            Ok(profiles) => profiles,
+            Err(error) => return Source::Unreadable(in_full(&error)).into(),
         };
-        let found = Walk::new(&set).walk(env);
+        let found = Walk::new(&profiles).walk(env);
         if named.is_some() {
             return found;
         }
@@ -127,16 +129,36 @@ impl Origin {
             Source::NoProfile { by: None, .. } | Source::NoKeys { .. } => {}
             _ => return found,
         }
-        if let Ok(file) = env.get("AWS_WEB_IDENTITY_TOKEN_FILE") {
-            Source::WebIdentity { file }.into()
-        } else if CONTAINER.iter().any(|name| env.get(name).is_ok()) {
-            Source::Container.into()
-        } else if is_default(env, set.selected_profile()) {
-            Source::Nothing.into()
-        } else {
-            found
+        let web = env.get("AWS_WEB_IDENTITY_TOKEN_FILE").ok();
+        let web = web.map(|file| Source::WebIdentity {
+            file,
+            lacks_role: env.get("AWS_ROLE_ARN").is_err(),
+        });
+        match web {
+            Some(Source::WebIdentity {
+                lacks_role: true, ..
+            })
+            | None
+                if CONTAINER.iter().any(|name| env.get(name).is_ok()) =>
+            {
+                Source::Container.into()
+            }
+            Some(web) => web.into(),
+            None if is_default(env, profiles.selected_profile()) => Source::Nothing.into(),
+            None => found,
         }
     }
+}
+
+/// An error with its causes, in one line: what is wrong with a file, and in which line.
+fn in_full(error: &dyn Error) -> String {
+    let (mut told, mut next) = (Vec::new(), Some(error));
+    while let Some(cause) = next {
+        told.push(cause.to_string());
+        next = cause.source();
+    }
+    let words = told.join(": ");
+    words.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 impl From<Source> for Origin {
@@ -184,7 +206,7 @@ impl fmt::Display for Source {
             }
             Self::SignIn(sign_in) => write!(f, "the sign-in by `{sign_in}`"),
             Self::Unreadable(why) => write!(f, "AWS's files can't be read: {why}"),
-            Self::WebIdentity { file } => write!(f, "the web identity token in {file}"),
+            Self::WebIdentity { file, .. } => write!(f, "the web identity token in {file}"),
         }
     }
 }

@@ -44,6 +44,46 @@ async fn the_sdk_s_order_is_kept() {
     assert_eq!(found(&[], CONFIG, Some("keys")).await, sso(None));
 }
 
+/// As the SDK takes them.
+#[tokio::test]
+async fn an_empty_variable_is_none() {
+    let empty = [("AWS_ACCESS_KEY_ID", ""), ("AWS_SECRET_ACCESS_KEY", " ")];
+    assert_eq!(found(&empty, CONFIG, None).await, sso(None));
+    let temporary = [
+        ("AWS_ACCESS_KEY_ID", "ASIA"),
+        ("AWS_SECRET_ACCESS_KEY", "x"),
+        ("AWS_SESSION_TOKEN", ""),
+    ];
+    let lacking = Source::Environment { lacks_token: true };
+    assert_eq!(found(&temporary, CONFIG, None).await, lacking);
+}
+
+#[tokio::test]
+async fn a_web_identity_takes_its_role() {
+    let file = ("AWS_WEB_IDENTITY_TOKEN_FILE", "/x");
+    let identity = |lacks_role| Source::WebIdentity {
+        file: "/x".to_owned(),
+        lacks_role,
+    };
+    let role = ("AWS_ROLE_ARN", "arn:aws:iam::1:role/x");
+    assert_eq!(found(&[file, role], "", None).await, identity(false));
+    assert_eq!(found(&[file], "", None).await, identity(true));
+    let container = ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://localhost");
+    assert_eq!(found(&[file, container], "", None).await, Source::Container);
+}
+
+#[tokio::test]
+async fn a_file_that_can_t_be_read_is_named_with_the_line() {
+    let Source::Unreadable(why) = found(&[], "[default]\nnonsense\n", None).await else {
+        panic!("read");
+    };
+    assert!(
+        why.contains(".aws/config") && why.contains("line 2"),
+        "{why}"
+    );
+    assert!(!why.contains('\n'), "{why}");
+}
+
 #[tokio::test]
 async fn without_a_profile_the_machine_is_asked() {
     for (variable, source) in [
@@ -52,6 +92,7 @@ async fn without_a_profile_the_machine_is_asked() {
             "AWS_WEB_IDENTITY_TOKEN_FILE",
             Source::WebIdentity {
                 file: "/x".to_owned(),
+                lacks_role: true,
             },
         ),
         ("UNRELATED", Source::Nothing),

@@ -110,6 +110,7 @@ impl<'a> Walk<'a> {
         if let Some(file) = profile.get("web_identity_token_file") {
             return Source::WebIdentity {
                 file: file.to_owned(),
+                lacks_role: false,
             };
         }
         if SSO.iter().any(|key| profile.get(key).is_some()) {

@@ -25,6 +25,11 @@ async fn the_state_is_told_and_asked_once_for_many() {
         ),
         ("DELETING", ControlFault::NotFound, "it is being deleted"),
         ("DELETED", ControlFault::NotFound, "it has been deleted"),
+        (
+            "UPDATE_FAILED",
+            ControlFault::NotFound,
+            "its last update failed; the MWAA console says why",
+        ),
         ("UPDATING", ControlFault::Validation, "it is being updated"),
         ("CREATING", ControlFault::Validation, "it is being created"),
         ("UNAVAILABLE", ControlFault::Validation, "MWAA can't run it"),
@@ -113,6 +118,69 @@ async fn a_state_that_can_t_be_asked_names_the_permission() {
         complaint.contains("allow airflow:GetEnvironment"),
         "{complaint}"
     );
+}
+
+/// A token is refused with 404 also while the environment exists.
+#[tokio::test]
+async fn what_can_t_be_asked_is_not_said_to_be_missing() {
+    let harness = Harness::scripted(in_state("CREATING"), VERSION, |script| {
+        script.mint_fault.always(ControlFault::NotFound);
+        script.describe_fault.always(ControlFault::AccessDenied);
+    })
+    .await;
+    let reply = harness.command("version").await;
+    assert_eq!(reply.fault(), Some("aws.not_found"), "{reply}");
+    let complaint = reply.complaint();
+    for told in [
+        "it does not exist for these credentials, or is not AVAILABLE",
+        "`aws mwaa list-environments --region eu-west-1`",
+        "allow airflow:GetEnvironment",
+    ] {
+        assert!(complaint.contains(told), "{told}: {complaint}");
+    }
+    for wrong in ["there is no environment", "mwaa-gateway environments"] {
+        assert!(!complaint.contains(wrong), "{complaint}");
+    }
+}
+
+/// It is the endpoint's region that is wrong, and no secret.
+#[tokio::test]
+async fn a_signature_for_another_region_is_the_endpoint_s_matter() {
+    let harness = Harness::scripted(Settings::default(), VERSION, |script| {
+        let message = "Credential should be scoped to a valid region.".to_owned();
+        let fault = ControlFault::Error(403, "InvalidSignatureException", message);
+        script.mint_fault.always(fault);
+    })
+    .await;
+    let reply = harness.command("version").await;
+    assert_eq!(reply.fault(), Some("aws.credentials"), "{reply}");
+    let told = "the endpoint is one of another region than eu-west-1";
+    assert!(reply.complaint().contains(told), "{reply}");
+}
+
+/// The whole denial stands in the detail, its policy in the hint.
+#[tokio::test]
+async fn a_denial_is_not_cut_before_its_reason() {
+    let policy = "arn:aws:organizations::123456789012:policy/o-x/service_control_policy/p-x";
+    let message = format!(
+        "User: arn:aws:sts::123456789012:assumed-role/AWSReservedSSO_Data_0123456789abcdef/somebody@corp.example is \
+         not authorized to perform: airflow:CreateCliToken on resource: arn:aws:airflow:eu-west-1:123456789012:\
+         environment/demo with an explicit deny in a service control policy: {policy}"
+    );
+    let harness = Harness::scripted(Settings::default(), VERSION, |script| {
+        let fault = ControlFault::Error(403, "AccessDeniedException", message);
+        script.mint_fault.always(fault);
+    })
+    .await;
+    let reply = harness.command("version").await;
+    assert_eq!(reply.fault(), Some("aws.denied"), "{reply}");
+    let complaint = reply.complaint();
+    for told in [
+        "environment/demo with an explicit deny in a service",
+        &format!("because a service control policy ({policy}) denies it"),
+    ] {
+        assert!(complaint.contains(told), "{told}: {complaint}");
+    }
 }
 
 #[tokio::test]

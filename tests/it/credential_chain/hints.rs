@@ -2,7 +2,9 @@
 //! keys that ended. None of them fails the same way.
 
 use super::{FAR, SSO_CACHE, SSO_CONFIG, World};
-use crate::support::identity::{ROLE, SOURCE, SSO_STRANGER, SSO_TOKEN};
+use crate::program::end;
+use crate::support::identity::{Failure, ROLE, SOURCE, SSO_STRANGER, SSO_TOKEN, STS};
+use mwaa_gateway::emulator::ControlFault;
 
 /// Runs a command that fails so, and looks for what is told and what is not.
 async fn told(world: &World, extra: &str, variables: &[(&str, &str)], code: &str, hint: &str) {
@@ -162,7 +164,7 @@ async fn keys_in_the_environment_take_a_restart_and_keys_in_a_file_do_not() {
         ("AWS_ACCESS_KEY_ID", "AKIAOLD"),
         ("AWS_SECRET_ACCESS_KEY", "old"),
     ];
-    let hint = "AWS does not know the key in AWS_ACCESS_KEY_ID: set them anew and start again";
+    let hint = "AWS does not know the key in AWS_ACCESS_KEY_ID: export new ones (a running gateway must be restarted)";
     told(&world, "", &old, "aws.credentials", hint).await;
     let bare = [
         ("AWS_ACCESS_KEY_ID", "ASIAOLD"),
@@ -173,7 +175,7 @@ async fn keys_in_the_environment_take_a_restart_and_keys_in_a_file_do_not() {
         "",
         &bare,
         "aws.credentials",
-        "set AWS_SESSION_TOKEN too",
+        "export AWS_SESSION_TOKEN too",
     )
     .await;
     let token = world.keys.session_token.as_deref().unwrap();
@@ -232,6 +234,91 @@ async fn a_role_that_may_not_be_assumed_is_the_role_s_matter() {
     let hint = format!("allow sts:AssumeRole on {role} for the identity that assumes it");
     let extra = format!("role_arn = \"{role}\"\n");
     told(&world, &extra, &variables, "aws.credentials", &hint).await;
+}
+
+/// The second factor is not why the organization says no.
+#[tokio::test]
+async fn an_organization_s_deny_is_not_the_second_factor_s_matter() {
+    let world = World::new().await;
+    world.write(
+        ".aws/config",
+        format!(
+            "[profile caller]\nrole_arn = {ROLE}\nsource_profile = base\nmfa_serial = arn:aws:iam::1:mfa/x\n\
+             [profile base]\naws_access_key_id = {SOURCE}\naws_secret_access_key = source\n"
+        ),
+    );
+    for (why, hint) in [
+        (
+            "with an explicit deny in a service control policy",
+            "ask whoever manages your AWS organization",
+        ),
+        (
+            "with an explicit deny in an identity-based policy",
+            "wants a second factor (mfa_serial)",
+        ),
+    ] {
+        let message = format!(
+            "User: x is not authorized to perform: sts:AssumeRole on resource: {ROLE} {why}"
+        );
+        let denied = Failure::sts(403, "AccessDenied", &message);
+        world.identity.fail(STS, denied);
+        let extra = "profile = \"caller\"\n";
+        told(&world, extra, &[], "aws.credentials", hint).await;
+    }
+}
+
+/// The sign-in still works, but AWS has ended what it gave.
+#[tokio::test]
+async fn keys_of_a_sign_in_that_aws_ended_want_a_login() {
+    let world = World::new().await;
+    world.write(".aws/config", SSO_CONFIG);
+    world.cache_sso(SSO_CACHE, SSO_TOKEN, FAR);
+    let ended = ControlFault::ExpiredToken;
+    world.emulator.script().mint_fault.always(ended);
+    let hint = "run `aws sso login --profile corp`";
+    told(
+        &world,
+        "profile = \"corp\"\n",
+        &[],
+        "aws.login_needed",
+        hint,
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_incomplete_or_broken_is_named() {
+    let world = World::new().await;
+    let code = "aws.credentials";
+    let file = [("AWS_WEB_IDENTITY_TOKEN_FILE", "/nonexistent/token")];
+    told(&world, "", &file, code, "export AWS_ROLE_ARN too").await;
+    let path = world.write(".aws/config", "[default]\nnonsense\n");
+    let hint = format!("{path} on line 2");
+    told(&world, "", &[], code, &hint).await;
+}
+
+/// What a proxy answers in STS's place is no denial, and no reason not to ask on.
+#[tokio::test]
+async fn check_goes_on_where_something_else_answers_for_sts() {
+    let world = World::new().await;
+    world.identity.fail(STS, Failure::html(403));
+    world.write(
+        ".aws/credentials",
+        format!("[default]\n{}", world.key_lines()),
+    );
+    // with an endpoint of the configuration STS is not asked
+    let config = std::fs::read_to_string(world.config("")).unwrap();
+    let config = config.replace("endpoint_url", "# endpoint_url");
+    let config = world.write("mwaa-gateway.toml", config);
+    let mut command = world.command(&["check", "--config", &config]);
+    command.env("AWS_ENDPOINT_URL_MWAA", world.emulator.endpoint_url());
+    let ended = end(command).await;
+    let line = |words: &str| ended.stdout.lines().any(|line| line.contains(words));
+    assert!(
+        line("identity: aws.unavailable") && line("something on the way to AWS answered"),
+        "{ended:?}"
+    );
+    assert!(line("a CLI token for ") && !line("allow "), "{ended:?}");
 }
 
 /// Where what gives the keys is out of reach, nobody has to sign in, and no keys are wrong.

@@ -2,6 +2,7 @@
 //! an AWS side that takes only what this source hands out.
 
 mod failures;
+mod givers;
 mod hints;
 mod links;
 mod login;
@@ -114,6 +115,7 @@ impl World {
         let mut command = program::command(arguments);
         command
             .env("HOME", self.home.path())
+            .env("AWS_MAX_ATTEMPTS", "1")
             .env("AWS_ENDPOINT_URL_STS", self.identity.url())
             .env("AWS_ENDPOINT_URL_SSO", self.identity.url())
             .env("AWS_ENDPOINT_URL_SSO_OIDC", self.identity.url())

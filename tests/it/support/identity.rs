@@ -3,19 +3,26 @@
 //! one wants.
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use mwaa_gateway::emulator::Credential;
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
+/// STS's path.
+pub(crate) const STS: &str = "/";
+/// The SSO portal's.
+pub(crate) const PORTAL: &str = "/federation/credentials";
+/// AWS Sign-In's.
+pub(crate) const SIGN_IN: &str = "/v1/token";
 /// The one role that may be assumed, with the keys [`SOURCE`] or the token [`WEB_TOKEN`].
 pub(crate) const ROLE: &str = "arn:aws:iam::123456789012:role/airflow-caller";
 /// A role that wants a second factor.
@@ -44,7 +51,67 @@ pub(crate) const METADATA_TOKEN: &str = "metadata-session-token";
 pub(crate) struct IdentityServices {
     address: SocketAddr,
     calls: Arc<Mutex<Vec<Call>>>,
+    failing: Arc<Mutex<HashMap<&'static str, Failure>>>,
     _tasks: JoinSet<()>,
+}
+
+/// What a service answers in the place of keys.
+#[derive(Clone, Debug)]
+pub(crate) struct Failure {
+    /// The status.
+    pub(crate) status: u16,
+    /// The code, of a service that speaks JSON.
+    pub(crate) kind: &'static str,
+    /// The body.
+    pub(crate) body: String,
+    /// The clock of the service; `None` is ours.
+    pub(crate) date: Option<&'static str>,
+}
+
+impl Failure {
+    /// STS's error.
+    pub(crate) fn sts(status: u16, code: &str, message: &str) -> Self {
+        Self {
+            status,
+            kind: "",
+            body: sts_error(code, message),
+            date: None,
+        }
+    }
+
+    /// An error of a service that speaks JSON.
+    pub(crate) fn json(status: u16, kind: &'static str) -> Self {
+        Self {
+            status,
+            kind,
+            body: r#"{"message":"no"}"#.to_owned(),
+            date: None,
+        }
+    }
+
+    /// The page of something that stands between.
+    pub(crate) fn html(status: u16) -> Self {
+        Self {
+            status,
+            kind: "",
+            body: "<html><body><h1>No</h1><br></body></html>".to_owned(),
+            date: None,
+        }
+    }
+
+    fn answer(self) -> Response<Full<Bytes>> {
+        let mut answer = if self.kind.is_empty() {
+            reply(self.status, self.body)
+        } else {
+            typed(self.status, self.kind, self.body)
+        };
+        let fields = answer.headers_mut();
+        fields.insert("x-amzn-requestid", HeaderValue::from_static("r-1"));
+        if let Some(date) = self.date {
+            fields.insert("date", HeaderValue::from_static(date));
+        }
+        answer
+    }
 }
 
 /// A request as it came.
@@ -64,16 +131,21 @@ impl IdentityServices {
         let address = listener.local_addr().unwrap();
         let calls = Arc::new(Mutex::new(Vec::new()));
         let seen = Arc::clone(&calls);
+        let failing: Arc<Mutex<HashMap<&'static str, Failure>>> = Arc::default();
+        let fails = Arc::clone(&failing);
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {
             let mut connections = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
-                let (keys, seen) = (keys.clone(), Arc::clone(&seen));
+                let (keys, seen, fails) = (keys.clone(), Arc::clone(&seen), Arc::clone(&fails));
                 let service = service_fn(move |request| {
-                    let (keys, seen) = (keys.clone(), Arc::clone(&seen));
+                    let (keys, seen, fails) =
+                        (keys.clone(), Arc::clone(&seen), Arc::clone(&fails));
                     async move {
                         let call = Call::read(request).await;
-                        let answer = call.answer(&keys);
+                        let failure = fails.lock().unwrap().get(&*call.path).cloned();
+                        let answer =
+                            failure.map_or_else(|| call.answer(&keys), Failure::answer);
                         seen.lock().unwrap().push(call);
                         Ok::<_, Infallible>(answer)
                     }
@@ -92,6 +164,7 @@ impl IdentityServices {
         Self {
             address,
             calls,
+            failing,
             _tasks: tasks,
         }
     }
@@ -99,6 +172,11 @@ impl IdentityServices {
     /// Where they all listen.
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// From now on what is at this path fails so: [`STS`], [`PORTAL`] or [`SIGN_IN`].
+    pub(crate) fn fail(&self, path: &'static str, failure: Failure) {
+        self.failing.lock().unwrap().insert(path, failure);
     }
 
     /// What has been asked so far.
@@ -142,10 +220,10 @@ impl Call {
 
     fn answer(&self, keys: &Credential) -> Response<Full<Bytes>> {
         match (&self.method, self.path.as_str()) {
-            (&Method::POST, "/") => self.sts(keys),
-            (&Method::GET, "/federation/credentials") => self.sso_portal(keys),
+            (&Method::POST, STS) => self.sts(keys),
+            (&Method::GET, PORTAL) => self.sso_portal(keys),
             (&Method::POST, "/token") => self.sso_tokens(),
-            (&Method::POST, "/v1/token") => self.sign_in(keys),
+            (&Method::POST, SIGN_IN) => self.sign_in(keys),
             (&Method::GET, "/container") => {
                 if self.header("authorization") == Some(CONTAINER_TOKEN) {
                     reply(200, keys_json(keys))
@@ -174,12 +252,9 @@ impl Call {
         let role = self.field("RoleArn").unwrap_or_default();
         let second_factor = role != MFA_ROLE || self.field("SerialNumber").is_some();
         if !proven || !second_factor || ![ROLE, MFA_ROLE].contains(&role.as_str()) {
-            let text = format!(
-                "<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>User \
-                 is not authorized to perform: sts:{action} on resource: {role}</Message></Error>\
-                 <RequestId>1</RequestId></ErrorResponse>"
-            );
-            return reply(403, text);
+            let message =
+                format!("User is not authorized to perform: sts:{action} on resource: {role}");
+            return reply(403, sts_error("AccessDenied", &message));
         }
         let session = self.field("RoleSessionName").unwrap_or_default();
         reply(
@@ -299,6 +374,13 @@ impl Call {
             _ => reply(404, "no such path"),
         }
     }
+}
+
+fn sts_error(code: &str, message: &str) -> String {
+    format!(
+        "<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error>\
+         <RequestId>1</RequestId></ErrorResponse>"
+    )
 }
 
 fn keys_json(keys: &Credential) -> String {
