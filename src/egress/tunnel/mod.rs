@@ -1,27 +1,29 @@
-//! The tunnel of one environment: a program that is started when it is first needed, shared by
-//! all connections, watched, started again with growing pauses when it ends, and replaced before
-//! its service ends it (Session Manager does that after about an hour).
+//! The tunnel of one environment: a program that is started when it is first needed and shared by
+//! all connections. `keep` starts it again when it ends, and replaces it before its service ends it.
 
 mod error;
 mod guard;
+mod keep;
 mod pipes;
 mod process;
+mod through;
 mod words;
 
 pub use error::TunnelError;
 pub use guard::Guard;
 pub(super) use pipes::Pipes;
+pub use through::Through;
 
 use super::{ByEnvironment, Settings, Stream};
 use crate::names::{self, EnvName};
 use crate::runtime::{Background, Moment, Timer};
 use error::Trouble;
-use pipes::Program;
-use process::{Exit, Running, launch};
+use process::Running;
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use through::By;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
@@ -87,56 +89,6 @@ impl fmt::Debug for Tunnel {
         f.debug_struct("Tunnel")
             .field("program", &self.program())
             .finish_non_exhaustive()
-    }
-}
-
-/// A connection's part of a tunnel. It keeps the program alive.
-#[derive(Debug)]
-pub struct Through {
-    tunnel: Arc<Tunnel>,
-    by: By,
-}
-
-#[derive(Debug)]
-enum By {
-    /// The run that all connections share.
-    Running(Arc<Running>),
-    /// A program of its own.
-    Program(Arc<Program>),
-}
-
-impl Through {
-    /// The web server has answered.
-    pub fn worked(&self) {
-        if let By::Running(running) = &self.by {
-            running.worked();
-        }
-    }
-
-    /// Nothing came of the connection: what to say, with the program's last words. A run that
-    /// several connections gave nothing through is replaced.
-    pub async fn broke(&self, how: &str, timer: &impl Timer) -> TunnelError {
-        let words = match &self.by {
-            By::Running(running) => &running.words,
-            By::Program(program) => &program.words,
-        };
-        // what it says of a connection may come a moment after it has closed it
-        let _said = timer.within(LAST_WORDS, words.next()).await;
-        let said = words.last();
-        let trouble = match (&self.by, said) {
-            (By::Program(program), Some(said)) if program.is_missing() => {
-                Trouble::NotStarted(said)
-            }
-            (_, said) => Trouble::Broke(how.to_owned(), said),
-        };
-        // where nothing behind it answers, another run is no better: not more often than this
-        if let By::Running(running) = &self.by
-            && running.failed()
-            && running.since.age(Moment::now()) >= STABLE
-        {
-            self.tunnel.abandon(running);
-        }
-        self.tunnel.error(trouble, None)
     }
 }
 
@@ -316,132 +268,6 @@ impl Tunnel {
         });
     }
 
-    async fn keep(self: Arc<Self>, keeper: u64, host: &str) {
-        loop {
-            let launched = self.launch(host).await;
-            let (trouble, was_up) = match launched {
-                Err(trouble) => (trouble, false),
-                Ok((running, exit)) => {
-                    if !self.enter(keeper, Phase::Up(Arc::clone(&running))) {
-                        return;
-                    }
-                    tracing::info!(program = self.program(), host, "tunnel is up");
-                    match self.attend(running, exit).await {
-                        Some(trouble) => (trouble, true),
-                        None => return,
-                    }
-                }
-            };
-            let hold = self.hold(was_up);
-            tracing::warn!(program = self.program(), host, %trouble, retry_in = ?hold, "tunnel ended");
-            if hold.is_zero() && self.is_needed() {
-                if !self.enter(keeper, Phase::Starting) {
-                    return;
-                }
-                continue;
-            }
-            let failed = Phase::Failed {
-                trouble: Arc::new(trouble),
-                since: Moment::now(),
-                hold,
-            };
-            if !self.enter(keeper, failed) {
-                return;
-            }
-            tokio::time::sleep(hold).await;
-            // who needs it later starts it again
-            if !self.is_needed() || !self.enter(keeper, Phase::Starting) {
-                return;
-            }
-        }
-    }
-
-    async fn launch(&self, host: &str) -> Result<(Arc<Running>, Exit), Trouble> {
-        launch(&self.program, host, self.start, &self.background).await
-    }
-
-    /// Waits for the program's end; `None` if another has taken its place by then.
-    async fn attend(&self, running: Arc<Running>, exit: Exit) -> Option<Trouble> {
-        // not held here: it ends when the phase and all connections have let go of it
-        let (since, weak) = (running.since, Arc::downgrade(&running));
-        drop(running);
-        let trouble = exit.wait().await;
-        let is_current = matches!(
-            &*self.phase.borrow(),
-            Phase::Up(current) if Arc::as_ptr(current) == weak.as_ptr()
-        );
-        if !is_current {
-            return None;
-        }
-        if since.age(Moment::now()) >= STABLE {
-            self.need().failures = 0;
-        }
-        Some(trouble)
-    }
-
-    /// Starts a second program beside an old one; new connections go through it once it is up.
-    fn replace(self: &Arc<Self>, old: Arc<Running>) {
-        let tunnel = Arc::clone(self);
-        self.background.spawn(async move {
-            match tunnel.launch(&old.host).await {
-                Ok((running, exit)) => {
-                    let host = Arc::clone(&old.host);
-                    let keeper = {
-                        let mut need = tunnel.need();
-                        need.keeper += 1;
-                        need.keeper
-                    };
-                    drop(old);
-                    if tunnel.enter(keeper, Phase::Up(Arc::clone(&running))) {
-                        tracing::info!(program = tunnel.program(), "tunnel is replaced by a new one");
-                        if let Some(trouble) = tunnel.attend(running, exit).await {
-                            tracing::warn!(program = tunnel.program(), %trouble, "tunnel ended");
-                            if tunnel.enter(keeper, Phase::Off) && tunnel.is_needed() {
-                                // as if somebody had asked
-                                let _begun = tunnel.look(&host, Moment::now());
-                            }
-                        }
-                    }
-                }
-                Err(trouble) => {
-                    tracing::warn!(program = tunnel.program(), %trouble, "the old tunnel stays: no new one started");
-                    tokio::time::sleep(LONGEST_HOLD).await;
-                    old.stays();
-                }
-            }
-        });
-    }
-
-    /// Enters a phase, unless another task has taken over.
-    fn enter(&self, keeper: u64, next: Phase) -> bool {
-        let need = self.need();
-        if need.keeper != keeper {
-            return false;
-        }
-        self.phase.send_replace(next);
-        true
-    }
-
-    /// How long to wait before the next start: not at all after a stable run.
-    fn hold(&self, was_up: bool) -> Duration {
-        let mut need = self.need();
-        let before = need.failures;
-        need.failures = before.saturating_add(1);
-        if was_up && before == 0 {
-            return Duration::ZERO;
-        }
-        // up to a quarter more, so that many gateways do not come back at once
-        (FIRST_HOLD * 2u32.pow(before.min(6)))
-            .min(LONGEST_HOLD)
-            .mul_f64(1.0 + 0.25 * fastrand::f64())
-    }
-
-    /// Whether a connection was asked for lately.
-    fn is_needed(&self) -> bool {
-        let now = Moment::now();
-        self.need().last.is_some_and(|last| last.age(now) < NEEDED)
-    }
-
     fn need(&self) -> std::sync::MutexGuard<'_, Need> {
         self.need.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -466,11 +292,3 @@ async fn dial(port: u16) -> std::io::Result<TcpStream> {
 const CONNECT: Duration = Duration::from_secs(5);
 /// How long its last words may take.
 const LAST_WORDS: Duration = Duration::from_millis(200);
-/// A run that lasted this long was no failure.
-const STABLE: Duration = Duration::from_secs(10);
-/// The first pause after a failed start; each further one is twice as long.
-const FIRST_HOLD: Duration = Duration::from_secs(1);
-/// The longest pause.
-const LONGEST_HOLD: Duration = Duration::from_secs(30);
-/// A tunnel that nobody has used for so long is not started again until somebody does.
-const NEEDED: Duration = Duration::from_mins(5);
