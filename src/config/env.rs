@@ -63,7 +63,7 @@ pub const VARIABLES: &[Variable] = &[
     },
     Variable {
         name: HTTPS_PROXY,
-        doc: "The proxy to AWS and to the web servers, where `proxy.url` names none; user and password may stand in it. `https_proxy` likewise.",
+        doc: "The proxy to AWS and to the web servers, unless `proxy.url` is set. Its URL may contain user and password. `https_proxy` likewise.",
     },
     Variable {
         name: ALL_PROXY,

@@ -459,7 +459,7 @@ pub(super) static KEYS: &[Key] = &[
     Key {
         table: "management",
         name: "probes",
-        doc: "One more address, which others may reach: for kubelet and Prometheus. It answers /livez, /readyz, /startupz and /metrics, and nothing else. Whoever reaches it learns the local names of the environments and how much they are used.",
+        doc: "A second address, for kubelet and Prometheus. It may be reachable from the network: it serves only /livez, /readyz, /startupz and /metrics. Anyone who can reach it sees the local names of the environments and how much they are used.",
         shown: Shown::Example {
             value: "\"0.0.0.0:9181\"",
             absent: "there is no such address",

@@ -129,6 +129,11 @@ impl Egress {
         proxy.map_or(Way::Direct, Way::Proxy)
     }
 
+    /// The web server and the way to it, for people.
+    pub fn described(&self, environment: &Environment, host: &str) -> String {
+        format!("{host}{}", self.way(environment, host).suffix())
+    }
+
     /// How a host of AWS is reached for the environment: by its proxy, or everybody's.
     pub fn way_to_aws_host(&self, environment: &Environment, host: &str) -> Way {
         let proxy = self.0.proxies.find(host, environment.proxy.as_ref());

@@ -76,6 +76,7 @@ impl Tunnel {
 /// The first `{name}` that is no place of ours. Braces that are part of JSON, as the AWS CLI
 /// takes it, hold quotes.
 fn unknown_place(word: &str) -> Option<&str> {
+    // each piece after the first begins inside a brace
     word.split('{').skip(1).find_map(|after| {
         let (name, _) = after.split_once('}')?;
         let in_name = |b: u8| b.is_ascii_alphanumeric() || b"_-. ".contains(&b);

@@ -64,13 +64,12 @@ impl Answered {
     pub(super) async fn begin(
         response: Response<Incoming>,
         lease: Lease,
-        host: &str,
+        peer: &dyn Fn() -> String,
         wire: &Inner,
     ) -> Result<Self, UpstreamError> {
-        let host = || host.to_owned();
         let (mut head, incoming) = response.into_parts();
         if let Err(what) = check(&mut head) {
-            return Err(UpstreamError::Malformed { host: host(), what });
+            return Err(UpstreamError::Malformed { host: peer(), what });
         }
         // our own response is HTTP/1.1 with the usual reason: a body without a length is then
         // chunked, and cannot be taken for complete when it is cut (RFC 9112 section 6.3)
@@ -82,7 +81,7 @@ impl Answered {
         match poll_fn(|cx| Poll::Ready(body.look(cx))).await {
             Ok(()) => Ok(Self { head, body }),
             Err(source) => Err(UpstreamError::Broken {
-                host: host(),
+                host: peer(),
                 source,
             }),
         }

@@ -54,7 +54,7 @@ where
         }
         (Err(failure), _) => {
             return Err(UpstreamError::Tls {
-                host: format!("{host}{}", way.suffix()),
+                host: egress.described(environment, host),
                 why: failure.to_string(),
             });
         }
@@ -65,7 +65,7 @@ where
         .handshake(TokioIo::new(stream))
         .await
         .map_err(|source| UpstreamError::Broken {
-            host: format!("{host}{}", way.suffix()),
+            host: egress.described(environment, host),
             source: source.into(),
         })
 }

@@ -27,8 +27,6 @@ pub(super) struct Idle {
 pub(super) struct Connection {
     pub(super) sender: SendRequest<Payload>,
     pub(super) host: Arc<str>,
-    /// The host and the way to it, for people.
-    pub(super) peer: Arc<str>,
     pub(super) opened: Moment,
     pub(super) used: Moment,
 }

@@ -6,7 +6,7 @@ use super::idle::{Connection, Idle};
 use super::payload::{Payload, Progress, UploadFate};
 use super::{Settings, Trusts, UpstreamError, request};
 use crate::credential::{Keyed, SignedIn};
-use crate::egress::{Egress, EgressError, Way};
+use crate::egress::{Egress, EgressError};
 use crate::names::Entry;
 use crate::runtime::{Elapsed, LocalTasks, Moment, Sweeper, uptime};
 use bytes::Bytes;
@@ -143,6 +143,7 @@ impl Inner {
         fresh: bool,
         departs: &dyn Fn(),
     ) -> Result<Answered, UpstreamError> {
+        let peer = || self.egress.described(&entry.environment, host);
         let mut spare = spare(&request);
         let mut again = fresh;
         loop {
@@ -157,7 +158,7 @@ impl Inner {
                 None => (Box::pin(self.open(entry, host)).await?, false),
             };
             let exchanged = self
-                .exchange(&mut connection, request, limit, departs)
+                .exchange(&mut connection, request, &peer, limit, departs)
                 .await;
             match (exchanged, spare.take()) {
                 (Err(UpstreamError::Broken { .. }), Some(spare)) if reused => {
@@ -167,7 +168,6 @@ impl Inner {
                 }
                 (Err(error), _) => return Err(error),
                 (Ok(Exchanged::Reply(response)), _) => {
-                    let peer = Arc::clone(&connection.peer);
                     let lease = self.idle.lease(entry.id, connection);
                     return Answered::begin(response, lease, &peer, self).await;
                 }
@@ -178,7 +178,7 @@ impl Inner {
                 (Ok(Exchanged::Unwritten(_, source)), _) => {
                     tracing::debug!(%source, "the connection closed before the request was sent");
                     return Err(UpstreamError::Unreachable(EgressError::Unreachable {
-                        address: connection.peer.to_string(),
+                        address: peer(),
                         source: io::Error::new(
                             io::ErrorKind::ConnectionAborted,
                             "the connection closed before the request was sent",
@@ -202,15 +202,9 @@ impl Inner {
         )
         .await?;
         let now = Moment::now();
-        let way = self.egress.way(&entry.environment, host);
-        let peer = match &way {
-            Way::Direct => Arc::clone(host),
-            other => format!("{host}{}", other.suffix()).into(),
-        };
         Ok(Connection {
             sender,
             host: Arc::clone(host),
-            peer,
             opened: now,
             used: now,
         })
@@ -248,10 +242,11 @@ impl Inner {
         &self,
         connection: &mut Connection,
         request: Request<Payload>,
+        peer: &dyn Fn() -> String,
         limit: Duration,
         departs: &dyn Fn(),
     ) -> Result<Exchanged, UpstreamError> {
-        let Connection { sender, peer, .. } = connection;
+        let sender = &mut connection.sender;
         let progress = progress(request.body());
         let exchange = async {
             // a connection just given back may need a turn of its task to be ready
@@ -274,11 +269,11 @@ impl Inner {
         match answered {
             Ok(Ok(exchanged)) => Ok(exchanged),
             Ok(Err(source)) => Err(UpstreamError::Broken {
-                host: peer.to_string(),
+                host: peer(),
                 source: source.into(),
             }),
             Err(_elapsed) => Err(UpstreamError::Timeout {
-                host: peer.to_string(),
+                host: peer(),
                 after: limit,
             }),
         }

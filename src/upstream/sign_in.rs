@@ -50,10 +50,7 @@ impl LoginDoor {
         )
         .await?;
         let (mut sender, connection) = wire;
-        let peer = || {
-            let way = self.egress.way(&entry.environment, host);
-            format!("{host}{}", way.suffix())
-        };
+        let peer = || self.egress.described(&entry.environment, host);
         let broken = |source: hyper::Error| UpstreamError::Broken {
             host: peer(),
             source: source.into(),

@@ -43,6 +43,7 @@ impl Tunnel {
             if !self.enter(keeper, failed) {
                 return;
             }
+            // a program that cannot start must not be started in a loop
             tokio::time::sleep(hold).await;
             // who needs it later starts it again
             if !self.is_needed() || !self.enter(keeper, Phase::Starting) {
@@ -100,6 +101,7 @@ impl Tunnel {
                 }
                 Err(trouble) => {
                     tracing::warn!(program = tunnel.program(), %trouble, "the old tunnel stays: no new one started");
+                    // the next request may try again, but not every one of them
                     tokio::time::sleep(LONGEST_HOLD).await;
                     old.stays();
                 }
