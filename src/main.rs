@@ -1,7 +1,55 @@
-//! The front door: parse, run, exit code; nothing else.
+//! The life of the process: arguments, log, configuration, sockets, service, drain, exit code.
 
+mod cli;
+
+use cli::serve::{ServeArgs, block_on, print_addresses};
+use cli::{CliArgs, Command, RunResult, Signals, Terminal};
+use mwaa_gateway::app::{self, Gateway, StartError};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    mwaa_gateway::cli::run().into()
+    let terminal = Terminal::new();
+    let exit = run(&terminal).unwrap_or_else(|printed| printed);
+    // output that could not be written turns success into failure
+    terminal.finish(exit).into()
+}
+
+/// Runs one command.
+fn run(terminal: &Terminal) -> RunResult {
+    let args = CliArgs::read(terminal)?;
+
+    // lives to the end: its last lines are written when it is dropped
+    let _log = args.start_log(terminal)?;
+
+    match args.command {
+        Command::Serve(args) => serve(&args, terminal),
+        Command::Other(command) => cli::run(command, terminal),
+    }
+}
+
+/// Runs the gateway from its configuration to its last response.
+fn serve(args: &ServeArgs, terminal: &Terminal) -> RunResult {
+    let (config, inputs) = args.load(terminal)?;
+    let warnings = args.warnings(&config);
+
+    // before the first credential is in memory, and the first socket is open
+    app::harden();
+    app::raise_descriptor_limit();
+
+    Ok(block_on(terminal, async {
+        // Before the sockets: a signal ends the process at once until it is listened to, and a
+        // supervisor may stop a gateway as soon as it answers.
+        let signals = Signals::listen().map_err(StartError::Thread)?;
+
+        let gateway = Gateway::bind(config, &inputs).await?;
+        print_addresses(&gateway, terminal);
+        gateway.start_name_lookups();
+        for warning in warnings {
+            terminal.info(format_args!("warning: {warning}"));
+        }
+
+        // The first signal drains, a second one ends the process at once. A worker thread that
+        // ends by itself ends the process too.
+        Ok(signals.serve(gateway).await?)
+    }))
 }

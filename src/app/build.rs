@@ -1,340 +1,421 @@
-//! Builds every room. Nothing is asked of AWS here: the gateway starts without a network.
+//! The composition root: builds a [`Gateway`] from the configuration. AWS is not called here, so a
+//! gateway starts without a network and without credentials.
 
-use super::run::prepare;
 use super::settings;
-use super::view::GatewayView;
-use crate::config::Config;
-use crate::control::discovery::Search;
-use crate::control::{ControlPlane, Discovery, Sdk, StaticKey, Versions};
-use crate::credential::Broker;
-use crate::egress::{Egress, Surroundings};
-use crate::gateway::{Front, Listening, Reach, Shared, Visits};
-use crate::listener::{Address, BindError, Bound, Tls, TlsError, Validity};
-use crate::management::Management;
-use crate::names::{AirflowVersion, Directory, Entry, Known, debug_only};
-use crate::policy::{Match, release_for};
-use crate::queue::Queues;
-use crate::runtime::resolver::Resolver;
-use crate::runtime::{Background, Moment};
-use crate::telemetry::{Audit, Metrics, Refusals};
-use crate::upstream::{LoginDoor, Trust, TrustError, Trusts};
-use std::fmt;
+use super::status::GatewayStatus;
+use mwaa_auth::CredentialCache;
+use mwaa_auth::aws::discovery::DiscoverySettings;
+use mwaa_auth::aws::{AwsClient, Discovery, StaticKey, VersionResolver};
+use mwaa_config::Config;
+use mwaa_egress::{Connector, ProxyEnv};
+use mwaa_model::{AirflowVersion, Directory, Entry, EnvName, FileError, Registry, debug_only};
+use mwaa_policy::find_release;
+use mwaa_proxy::queue::CommandQueues;
+use mwaa_proxy::upstream::{Trust, TrustStore, WebLoginClient};
+use mwaa_proxy::{ListenerUrl, ListenerUrls, LoginVisits, ProxyState, Reachability};
+use mwaa_runtime::resolver::Resolver;
+use mwaa_runtime::{BackgroundTasks, Timestamp};
+use mwaa_server::management::ManagementServer;
+use mwaa_server::{Address, BindError, BoundListener, CertificateStatus, TlsConfig};
+use mwaa_telemetry::{Audit, Metrics, RecentRefusals};
 use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::thread::available_parallelism;
 
-/// What comes from outside the configuration.
+/// A gateway whose sockets are open. It accepts connections once it [serves](Self::serve).
+#[derive(Debug)]
+pub struct Gateway {
+    pub(super) config: Config,
+    pub(super) state: Arc<ProxyState>,
+    pub(super) trust: Arc<TrustStore>,
+    pub(super) connector: Connector,
+    pub(super) sockets: SocketSet,
+    pub(super) status: Arc<GatewayStatus>,
+    pub(super) stopping: Arc<AtomicBool>,
+    pub(super) background: BackgroundTasks,
+}
+
+/// The inputs that are not in the configuration.
 #[derive(Default)]
-pub struct Extras {
+pub struct ExternalInputs {
     /// More roots for AWS's API, as PEM (`AWS_CA_BUNDLE`).
     pub ca_bundle: Option<Vec<u8>>,
-    /// The proxies that the environment variables name.
-    pub proxies: Surroundings,
+    /// The proxies of the environment variables.
+    pub proxies: ProxyEnv,
     /// Keys in place of the AWS chain: the demo's, for its own emulator.
     pub static_key: Option<StaticKey>,
 }
 
-debug_only!(Extras: proxies, static_key);
+debug_only!(ExternalInputs: proxies, static_key);
 
-/// The gateway could not be built.
-#[derive(Debug)]
-#[non_exhaustive]
+/// A gateway that could not be built or started.
+#[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// A listening socket was not opened.
-    Bind(BindError),
-    /// The configuration names no environment.
+    /// A listening socket could not be opened.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// A file that the configuration names cannot be used.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The management socket could not be opened.
+    #[error("{}", match source.kind() {
+        io::ErrorKind::AddrInUse => format!("{address}, the management address, is in use"),
+        _ => format!("cannot listen on {address} for management"),
+    })]
+    Management {
+        /// The configured address.
+        address: SocketAddr,
+        /// The reason.
+        source: io::Error,
+    },
+    /// The configuration names no environment, and none are to be discovered.
+    #[error("no environment is named")]
     NoEnvironment,
-    /// The management socket was not opened.
-    Management(SocketAddr, io::Error),
-    /// The socket of the probes was not opened.
-    Probes(SocketAddr, io::Error),
-    /// A thread or its runtime was not started.
-    Thread(io::Error),
-    /// A file of the TLS listener can't be used.
-    Tls(TlsError),
-    /// A variable names a proxy that can't be used: its name, and why.
-    Proxy(&'static str, &'static str),
-    /// A `ca_file` can't be used.
-    Trust(TrustError),
-    /// A file that the configuration names can't be used.
-    Unreadable(PathBuf, String),
+    /// The socket of the probes could not be opened.
+    #[error("cannot listen on {address} for probes")]
+    Probes {
+        /// The configured address.
+        address: SocketAddr,
+        /// The reason.
+        source: io::Error,
+    },
+    /// An environment variable names a proxy that cannot be used.
+    #[error("{variable} is no proxy that can be used: it {reason}")]
+    Proxy {
+        /// The variable.
+        variable: &'static str,
+        /// The reason, as the rest of a sentence.
+        reason: &'static str,
+    },
+    /// A thread, its runtime or the signals could not be set up.
+    #[error("cannot start a worker thread")]
+    Thread(#[source] io::Error),
 }
 
-impl fmt::Display for StartError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Bind(error) => error.fmt(f),
-            Self::Management(address, error) if error.kind() == io::ErrorKind::AddrInUse => {
-                write!(f, "{address}, the management address, is in use")
-            }
-            Self::Management(address, _) => {
-                write!(f, "cannot listen on {address} for management")
-            }
-            Self::Probes(address, _) => write!(f, "cannot listen on {address} for probes"),
-            Self::NoEnvironment => f.write_str("no environment is named"),
-            Self::Proxy(variable, why) => {
-                write!(f, "{variable} is no proxy that can be used: it {why}")
-            }
-            Self::Thread(_) => f.write_str("cannot start a worker thread"),
-            Self::Tls(error) => error.fmt(f),
-            Self::Trust(error) => error.fmt(f),
-            Self::Unreadable(file, why) => write!(f, "cannot use {}: {why}", file.display()),
+impl Gateway {
+    /// Opens the sockets and builds everything behind them. Must run on the control runtime, which
+    /// will run the calls to AWS and the management address.
+    ///
+    /// Fails if a file that the configuration names cannot be used, or a socket cannot be opened.
+    pub async fn bind(config: Config, inputs: &ExternalInputs) -> Result<Self, StartError> {
+        let entries = settings::create_entries(&config);
+        if entries.is_empty() && !config.discovers() {
+            return Err(StartError::NoEnvironment);
         }
-    }
-}
 
-impl std::error::Error for StartError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Bind(error) => error.source(),
-            Self::Management(_, error) | Self::Probes(_, error) | Self::Thread(error) => {
-                Some(error)
-            }
-            Self::NoEnvironment
-            | Self::Proxy(..)
-            | Self::Tls(_)
-            | Self::Trust(_)
-            | Self::Unreadable(..) => None,
-        }
-    }
-}
+        // Certificates before sockets: a client never connects to a gateway that then gives up
+        // because of them.
+        let trust = load_trust(&config, &entries)?;
+        let tls = load_tls(&config)?;
+        tracing::debug!(tls = tls.is_some(), "certificates are loaded");
 
-/// A gateway whose sockets are open and which serves as soon as it runs.
-#[derive(Debug)]
-pub struct Built {
-    pub(super) shared: Arc<Shared>,
-    pub(super) trust: Arc<Trusts>,
-    pub(super) egress: Egress,
-    pub(super) bound: Vec<Bound>,
-    pub(super) management: Management,
-    pub(super) probes: Option<Management>,
-    pub(super) view: Arc<GatewayView>,
-    pub(super) background: Background,
-    pub(super) stopping: Arc<AtomicBool>,
-    pub(super) threads: usize,
-    pub(super) config: Config,
-}
+        // Sockets before everything that has effects (the audit file, tasks): an address in use is
+        // the most frequent failure, and often means that a gateway runs already.
+        let sockets = SocketSet::bind(&config, tls.as_ref()).await?;
+        tracing::debug!(
+            listeners = sockets.listeners.len(),
+            threads = sockets.threads,
+            management = %sockets.management_address,
+            "sockets are open"
+        );
 
-/// Opens the sockets and builds the rooms. Runs inside the control runtime, which mints,
-/// version questions and the management address will use.
-pub async fn build(config: Config, extras: &Extras) -> Result<Built, StartError> {
-    let entries = settings::entries(&config);
-    if entries.is_empty() && !config.discovers() {
-        return Err(StartError::NoEnvironment);
-    }
-    let threads = match config.limits.threads {
-        0 => available_parallelism().map_or(1, NonZeroUsize::get),
-        threads => threads,
-    };
-    let trust = trust(&config, &entries)?;
-    let tls = tls(&config)?;
-    let bound = settings::doors(&config, tls.as_ref())
-        .iter()
-        .map(|door| door.bind(threads).map_err(StartError::Bind))
-        .collect::<Result<Vec<_>, _>>()?;
-    let management = Management::bind(config.management.address)
-        .await
-        .map_err(|error| StartError::Management(config.management.address, error))?;
-    let management_address = management
-        .address()
-        .map_err(|error| StartError::Management(config.management.address, error))?;
-    let probes = match config.management.probes {
-        None => None,
-        Some(address) => {
-            let failed = |error| StartError::Probes(address, error);
-            let probes = Management::bind_probes(address).await.map_err(failed)?;
-            let address = probes.address().map_err(failed)?;
-            Some((probes, address))
-        }
-    };
-    let background = Background::current();
-    let metrics = Arc::new(Metrics::default());
-    let audit = settings::audit(&config)
-        .map(|settings| Audit::start(&settings, Arc::clone(&metrics)))
-        .transpose()
-        .map_err(|error| StartError::Unreadable(error.file, error.source.to_string()))?;
-    let egress = settings::egress(&config, extras, &background)?;
-    let control = Arc::new(Sdk::new(settings::control(&config, extras, &egress)));
-    let plane: Arc<dyn ControlPlane> = Arc::<Sdk>::clone(&control);
-    let versions = Versions::new(
-        plane,
-        background.clone(),
-        config.limits.mint_total,
-        tell_table,
-    );
-    let default = config.environments.iter().find(|entry| entry.default);
-    let default = default.map(|entry| entry.environment.local.clone());
-    let known = Arc::new(Known::new(Directory::new(entries, default.as_ref())));
-    let discovery = config.discovers().then(|| {
-        let plane: Arc<dyn ControlPlane> = Arc::<Sdk>::clone(&control);
-        let search = Search {
-            places: settings::places(&config),
-            default,
-            limit: config.limits.mint_total,
+        // AWS last, and only its client: which identity we have is asked for by `serve` and by
+        // requests, because a person may log in after the start.
+        let background = BackgroundTasks::current();
+        let connector = settings::load_connector(&config, inputs, &background)?;
+        let parts = Parts {
+            config: &config,
+            trust: Arc::clone(&trust),
+            connector: connector.clone(),
+            aws: Arc::new(AwsClient::new(settings::aws(&config, inputs, &connector))),
+            metrics: Arc::default(),
+            background: background.clone(),
         };
-        let (background, known) = (background.clone(), Arc::clone(&known));
-        let asked = Arc::clone(&versions);
-        let welcome = Box::new(move |entry: &Arc<Entry>| prepare(&asked, entry));
-        Discovery::new(plane, background, search, known, welcome)
-    });
-    let door = LoginDoor::new(
-        settings::upstream(&config),
-        egress.clone(),
-        Arc::clone(&trust),
-    );
-    let broker = Broker::new(
-        control,
-        Arc::new(door),
-        settings::credential(&config),
-        background.clone(),
-        Arc::clone(&metrics),
-    );
-    let tcp = bound.iter().filter_map(|bound| match &bound.address {
-        Address::Tcp(address) => Some(*address),
-        Address::Unix(..) => None,
-    });
-    let guard = settings::guard(&config, tcp.collect())
-        .map_err(|error| StartError::Unreadable(error.file, error.why))?;
-    let shared = Arc::new(Shared {
-        guard,
-        known,
-        discovery,
-        versions,
-        queues: Queues::new(settings::queue(&config), Arc::clone(&metrics)),
-        broker,
-        visits: Visits::default(),
-        reach: Reach::default(),
-        metrics,
-        audit,
-        refusals: Refusals::default(),
-        front: front(&bound),
-        resolver: Resolver::default(),
-        limits: settings::corridor(&config),
-    });
-    let stopping = Arc::new(AtomicBool::new(false));
-    let view = Arc::new(GatewayView::new(
-        Arc::clone(&shared),
-        egress.clone(),
-        Arc::clone(&stopping),
-        management_address,
-        probes.as_ref().map(|(_, address)| *address),
-    ));
-    Ok(Built {
-        shared,
-        trust,
-        egress,
-        bound,
-        management,
-        probes: probes.map(|(probes, _)| probes),
-        view,
-        background,
-        stopping,
-        threads,
-        config,
-    })
-}
+        let state = Arc::new(parts.build_state(entries, &sockets)?);
+        tracing::debug!(
+            environments = state.registry.snapshot().entries().len(),
+            discovery = state.discovery.is_some(),
+            audit = state.audit.is_some(),
+            "the gateway is built"
+        );
 
-impl Built {
-    /// Where the gateway listens, as URLs.
+        let stopping = Arc::new(AtomicBool::new(false));
+        let status = GatewayStatus::new(
+            Arc::clone(&state),
+            connector.clone(),
+            Arc::clone(&stopping),
+            &sockets,
+        );
+        Ok(Self {
+            config,
+            state,
+            trust,
+            connector,
+            sockets,
+            status: Arc::new(status),
+            stopping,
+            background,
+        })
+    }
+
+    /// Returns the URL of every listener, the main one first.
     pub fn urls(&self) -> Vec<String> {
-        let listeners = self.shared.front.listeners.iter();
-        listeners.map(|listening| listening.url.clone()).collect()
+        let listeners = self.state.urls.listeners.iter();
+        listeners.map(|listener| listener.url.clone()).collect()
     }
 
-    /// Every listener with what it lets pass, one line each: what `serve` tells.
-    pub fn listeners(&self) -> Vec<String> {
-        let listeners = self.shared.front.listeners.iter();
-        let line = |one: &Listening| match one.entrance.summary() {
-            Some(about) => format!("{} ({about})", one.url),
-            None => one.url.clone(),
-        };
-        listeners.map(line).collect()
+    /// Returns a line for every listener: its URL, and a summary of its rules if it has any.
+    pub fn listener_lines(&self) -> Vec<String> {
+        let listeners = self.state.urls.listeners.iter();
+        let lines = listeners.map(|listener| match listener.listener.summary() {
+            Some(rules) => format!("{} ({rules})", listener.url),
+            None => listener.url.clone(),
+        });
+        lines.collect()
     }
 
-    /// Has the resolver asked for the names that browsers will call, ahead of the first page.
-    pub fn ask_for_names(&self) {
-        for entry in self.shared.known.now().entries() {
-            let name = format!("{}.localhost", entry.environment.local);
-            let _not_yet = self.shared.resolver.knows(&name);
-        }
+    /// Returns the URL of the management address.
+    pub fn management_url(&self) -> String {
+        format!("http://{}", self.sockets.management_address)
     }
 
-    /// Where the management address listens, as a URL.
-    pub fn management_url(&self) -> Option<String> {
-        self.management
-            .address()
-            .ok()
-            .map(|address| format!("http://{address}"))
-    }
-
-    /// Where probes and metrics are answered for others, as a URL.
+    /// Returns the URL of the probes' address, if there is one.
     pub fn probes_url(&self) -> Option<String> {
-        let address = self.probes.as_ref()?.address().ok()?;
+        let (_, address) = self.sockets.probes.as_ref()?;
         Some(format!("http://{address}"))
     }
+
+    /// Starts to look up the names that browsers will use, so that the first page has the answers.
+    pub fn start_name_lookups(&self) {
+        for entry in self.state.registry.snapshot().entries() {
+            let name = format!("{}.localhost", entry.environment.local);
+            let _not_yet = self.state.resolver.is_local(&name);
+        }
+    }
 }
 
-/// The TLS listener's files. One whose time is over is still served: who must connect can then
-/// decide, and `check` tells.
-fn tls(config: &Config) -> Result<Option<Tls>, StartError> {
-    let Some(files) = settings::tls(config) else {
+/// The open sockets.
+#[derive(Debug)]
+pub(super) struct SocketSet {
+    pub(super) listeners: Vec<BoundListener>,
+    /// The number of worker threads: each listener has a socket for each.
+    pub(super) threads: usize,
+    pub(super) management: ManagementServer,
+    pub(super) management_address: SocketAddr,
+    pub(super) probes: Option<(ManagementServer, SocketAddr)>,
+}
+
+impl SocketSet {
+    async fn bind(config: &Config, tls: Option<&TlsConfig>) -> Result<Self, StartError> {
+        let threads = match config.limits.threads {
+            0 => available_parallelism().map_or(1, NonZeroUsize::get),
+            threads => threads,
+        };
+
+        // a socket for each thread, so that the kernel spreads the connections (SO_REUSEPORT)
+        let listeners = settings::listeners(config, tls);
+        let listeners = listeners.iter().map(|listener| listener.bind(threads));
+        let listeners = listeners.collect::<Result<_, _>>()?;
+
+        // after the listeners: if another gateway runs, its listener is the address to report
+        let address = config.management.address;
+        let failed = |source| StartError::Management { address, source };
+        let management = ManagementServer::bind(address).await.map_err(failed)?;
+        let management_address = management.address().map_err(failed)?;
+
+        let probes = match config.management.probes {
+            None => None,
+            Some(address) => {
+                let failed = |source| StartError::Probes { address, source };
+                let probes = ManagementServer::bind_probes(address)
+                    .await
+                    .map_err(failed)?;
+                let address = probes.address().map_err(failed)?;
+                Some((probes, address))
+            }
+        };
+        Ok(Self {
+            listeners,
+            threads,
+            management,
+            management_address,
+            probes,
+        })
+    }
+
+    /// Returns the addresses of the listeners that are no Unix sockets.
+    fn tcp_addresses(&self) -> Vec<SocketAddr> {
+        let addresses = self.listeners.iter().map(|bound| &bound.address);
+        let tcp = addresses.filter_map(|address| match address {
+            Address::Tcp(address) => Some(*address),
+            Address::Unix(..) => None,
+        });
+        tcp.collect()
+    }
+
+    fn listener_urls(&self) -> ListenerUrls {
+        let url = |bound: &BoundListener| match &bound.address {
+            Address::Tcp(address) if bound.tls.is_some() => format!("https://{address}"),
+            Address::Tcp(address) => format!("http://{address}"),
+            Address::Unix(path, _) => format!("unix:{}", path.display()),
+        };
+        let listeners = self.listeners.iter().map(|bound| ListenerUrl {
+            url: url(bound),
+            listener: bound.listener.clone(),
+        });
+        ListenerUrls {
+            listeners: listeners.collect(),
+        }
+    }
+}
+
+/// The parts that the proxy's state is built from.
+struct Parts<'a> {
+    config: &'a Config,
+    trust: Arc<TrustStore>,
+    connector: Connector,
+    aws: Arc<AwsClient>,
+    metrics: Arc<Metrics>,
+    background: BackgroundTasks,
+}
+
+impl Parts<'_> {
+    fn build_state(
+        &self,
+        entries: Vec<Arc<Entry>>,
+        sockets: &SocketSet,
+    ) -> Result<ProxyState, StartError> {
+        let default = self.config.environments.iter().find(|entry| entry.default);
+        let default = default.map(|entry| entry.environment.local.clone());
+        let registry = Registry::new(Directory::new(entries, default.as_ref()));
+        let registry = Arc::new(registry);
+        let versions = VersionResolver::new(
+            Arc::<AwsClient>::clone(&self.aws),
+            self.background.clone(),
+            self.config.limits.mint_total,
+            log_release,
+        );
+
+        Ok(ProxyState {
+            // a Host must name an address of ours, and port 0 has become a number by now
+            admission: settings::load_admission(self.config, sockets.tcp_addresses())?,
+            discovery: self.build_discovery(default, &registry, &versions),
+            credentials: self.build_credentials(),
+            queues: CommandQueues::new(settings::queue(self.config), Arc::clone(&self.metrics)),
+            audit: self.start_audit()?,
+            urls: sockets.listener_urls(),
+            limits: settings::proxy_limits(self.config),
+            metrics: Arc::clone(&self.metrics),
+            registry,
+            versions,
+            login_visits: LoginVisits::default(),
+            reachability: Reachability::default(),
+            refusals: RecentRefusals::default(),
+            resolver: Resolver::default(),
+        })
+    }
+
+    /// Returns the search for environments, if the configuration wants one. A new environment's
+    /// version is loaded at once, so that its first request need not wait.
+    fn build_discovery(
+        &self,
+        default: Option<EnvName>,
+        registry: &Arc<Registry>,
+        versions: &Arc<VersionResolver>,
+    ) -> Option<Arc<Discovery>> {
+        if !self.config.discovers() {
+            return None;
+        }
+
+        let search = DiscoverySettings {
+            places: settings::discovery_places(self.config),
+            default,
+            limit: self.config.limits.mint_total,
+        };
+        let versions = Arc::clone(versions);
+        Some(Discovery::new(
+            Arc::<AwsClient>::clone(&self.aws),
+            self.background.clone(),
+            search,
+            Arc::clone(registry),
+            Box::new(move |entry| load_version(&versions, entry)),
+        ))
+    }
+
+    fn build_credentials(&self) -> Arc<CredentialCache> {
+        let login = WebLoginClient::new(
+            settings::upstream(self.config),
+            self.connector.clone(),
+            Arc::clone(&self.trust),
+        );
+        CredentialCache::new(
+            Arc::<AwsClient>::clone(&self.aws),
+            Arc::new(login),
+            settings::credentials(self.config),
+            self.background.clone(),
+            Arc::clone(&self.metrics),
+        )
+    }
+
+    /// Opens the audit log and starts its thread, if the configuration names a file.
+    fn start_audit(&self) -> Result<Option<Audit>, StartError> {
+        let audit = settings::audit(self.config)
+            .map(|settings| Audit::start(&settings, Arc::clone(&self.metrics)));
+        Ok(audit.transpose()?)
+    }
+}
+
+fn load_trust(config: &Config, entries: &[Arc<Entry>]) -> Result<Arc<TrustStore>, StartError> {
+    // the entries are the configured environments, in their order
+    let trust = entries
+        .iter()
+        .zip(&config.environments)
+        .map(|(entry, configured)| {
+            let trust = Trust::new(configured.ca_file.as_deref())?;
+            Ok((entry.id, trust))
+        });
+    let own = trust.collect::<Result<_, FileError>>()?;
+    Ok(Arc::new(TrustStore::new(own)))
+}
+
+/// Loads the TLS listener's certificate and key. An expired certificate is still served: the
+/// clients decide, and `check` reports it.
+fn load_tls(config: &Config) -> Result<Option<TlsConfig>, StartError> {
+    let Some(files) = settings::tls_files(config) else {
         return Ok(None);
     };
-    let tls = Tls::load(&files).map_err(StartError::Tls)?;
+    let tls = TlsConfig::load(&files)?;
     let certificate = files.certificate.display();
-    match tls.validity(Moment::now().wall()) {
-        Validity::Valid => {}
-        Validity::Expired => {
+    match tls.status_at(Timestamp::now().wall()) {
+        CertificateStatus::Valid => {}
+        CertificateStatus::Expired => {
             tracing::warn!(%certificate, "the listener's certificate has expired; clients will refuse it");
         }
-        Validity::NotYet => {
+        CertificateStatus::NotYet => {
             tracing::warn!(%certificate, "the listener's certificate is not valid yet; clients will refuse it");
         }
     }
     Ok(Some(tls))
 }
 
-fn front(bound: &[Bound]) -> Front {
-    let url = |bound: &Bound| match &bound.address {
-        Address::Tcp(address) if bound.tls.is_some() => format!("https://{address}"),
-        Address::Tcp(address) => format!("http://{address}"),
-        Address::Unix(path, _) => format!("unix:{}", path.display()),
-    };
-    let listeners = bound.iter().map(|bound| Listening {
-        url: url(bound),
-        entrance: bound.entrance.clone(),
-    });
-    Front {
-        listeners: listeners.collect(),
+/// Starts to ask AWS for the version of an environment, or logs the configured one.
+pub(super) fn load_version(versions: &Arc<VersionResolver>, entry: &Arc<Entry>) {
+    match entry.airflow_version() {
+        Some(version) => log_release(entry, version),
+        None => versions.prepare(entry),
     }
 }
 
-fn trust(config: &Config, entries: &[Arc<Entry>]) -> Result<Arc<Trusts>, StartError> {
-    let trust = entries
-        .iter()
-        .zip(&config.environments)
-        .map(|(entry, configured)| {
-            Trust::new(configured.ca_file.as_deref()).map(|trust| (entry.id, trust))
-        });
-    let own = trust.collect::<Result<_, _>>().map_err(StartError::Trust)?;
-    Ok(Arc::new(Trusts::new(own)))
-}
-
-/// Says by which table an environment's commands are judged.
-pub(super) fn tell_table(entry: &Entry, version: AirflowVersion) {
+/// Logs which release's list of commands applies to an environment.
+fn log_release(entry: &Entry, version: AirflowVersion) {
     let environment = &entry.environment.local;
-    let (release, how) = release_for(version);
-    let table = release.version();
-    match how {
-        Match::Exact => {
-            tracing::info!(%environment, %version, "commands are judged by MWAA's list for this version");
-        }
-        Match::NearestOlder | Match::Oldest => {
-            tracing::warn!(%environment, %version, %table, "no list for this version; commands are judged by the nearest release's");
-        }
+    let table = find_release(version).version();
+    if table == version {
+        tracing::info!(%environment, %version, "commands are judged by MWAA's list for this version");
+    } else {
+        tracing::warn!(%environment, %version, %table, "no list for this version; commands are judged by the nearest release's");
     }
 }

@@ -1,19 +1,25 @@
 //! The URLs by which an environment is reached on this machine.
 
-use crate::config::{Address, Config};
-use crate::gateway::Front;
-use crate::names::{EnvName, Environment};
+use mwaa_config::{Address, Config};
+use mwaa_model::{EnvName, Environment};
+use mwaa_proxy::ListenerUrls;
+use std::net::SocketAddr;
+
+/// Returns the URL of the main listener on this machine, by the configuration.
+pub fn main_url(config: &Config) -> Option<String> {
+    LocalUrls::from_config(config).main_url()
+}
 
 /// The listeners, each as a URL: `http://IP:port`, `https://IP:port` or `unix:/path`.
 #[derive(Debug, Clone)]
-pub(super) struct Listeners {
+pub(super) struct LocalUrls {
     main: Option<String>,
     own: Vec<(EnvName, String)>,
 }
 
-impl Listeners {
-    /// Those that the configuration asks for.
-    pub(super) fn configured(config: &Config) -> Self {
+impl LocalUrls {
+    /// Creates the URLs of the configured listeners.
+    pub(super) fn from_config(config: &Config) -> Self {
         let url = |address: &Address| match address {
             Address::Tcp(address) if config.listener.tls.is_some() => {
                 format!("https://{address}")
@@ -30,58 +36,67 @@ impl Listeners {
         }
     }
 
-    /// Those that are open.
-    pub(super) fn open(front: &Front) -> Self {
+    /// Creates the URLs of the open listeners.
+    pub(super) fn from_listeners(listeners: &ListenerUrls) -> Self {
+        let listeners = &listeners.listeners;
+        let own = listeners.iter().filter(|own| own.listener.is_own());
         Self {
-            main: front.listeners.first().map(|main| main.url.clone()),
-            own: front
-                .listeners
-                .iter()
-                .filter(|own| own.entrance.is_own())
-                .filter_map(|own| Some((own.entrance.environment.clone()?, own.url.clone())))
+            main: listeners.first().map(|main| main.url.clone()),
+            own: own
+                .filter_map(|own| Some((own.listener.environment.clone()?, own.url.clone())))
                 .collect(),
         }
     }
 
-    /// The shared listener for a browser or a tool on this machine.
-    pub(super) fn shared(&self) -> Option<String> {
-        self.main
-            .as_deref()
-            .map(|main| here(main, Some("localhost")))
+    /// Returns the main listener's URL for a browser or a tool on this machine.
+    pub(super) fn main_url(&self) -> Option<String> {
+        let main = self.main.as_deref()?;
+        Some(with_host(main, Some("localhost")))
     }
 
-    /// An environment's URLs, without a final `/`, the best one for a browser first: its own
-    /// listener, `localhost` if it serves what names no environment, `NAME.localhost`; Unix
-    /// sockets last.
-    pub(super) fn of(&self, environment: &Environment, is_default: bool) -> Vec<String> {
+    /// Returns an environment's URLs, without a final `/`, the best one for a browser first: its
+    /// own listener, `localhost` if it serves requests that name no environment, `NAME.localhost`;
+    /// Unix sockets last.
+    pub(super) fn environment_urls(
+        &self,
+        environment: &Environment,
+        is_default: bool,
+    ) -> Vec<String> {
         let local = &environment.local;
         let mut urls = Vec::new();
+
+        // its own listener serves it by any name, and is the only URL that a tool without
+        // `*.localhost` (RFC 6761) can always use
         if let Some((_, own)) = self.own.iter().find(|(name, _)| name == local) {
-            urls.push(here(own, None));
+            urls.push(with_host(own, None));
         }
         if let Some(main) = &self.main {
             if is_default {
-                urls.push(here(main, Some("localhost")));
+                urls.push(with_host(main, Some("localhost")));
             }
-            urls.push(here(main, Some(&format!("{local}.localhost"))));
+            urls.push(with_host(main, Some(&format!("{local}.localhost"))));
         }
+
+        // a Unix socket's path is the same under each name
         urls.dedup();
         urls.sort_by_key(|url| url.starts_with("unix:"));
         urls
     }
 }
 
-/// The listener's URL with a name that leads there from this machine: `name` where the address
-/// is what `localhost` means, the address itself elsewhere.
-fn here(url: &str, name: Option<&str>) -> String {
+/// Returns the listener's URL with the host `name` if its address is one of those that `localhost`
+/// means; else the URL as it is. A wildcard address becomes `localhost` even without a name.
+fn with_host(url: &str, name: Option<&str>) -> String {
     let Some((scheme, address)) = url.split_once("://") else {
         return url.to_owned();
     };
-    let Ok(address) = address.parse::<std::net::SocketAddr>() else {
+    let Ok(address) = address.parse::<SocketAddr>() else {
         return url.to_owned();
     };
-    let (ip, port) = (address.ip(), address.port());
-    let port = match (scheme, port) {
+
+    // a default port is not part of an origin, and browsers leave it out (RFC 6454 section 4)
+    let ip = address.ip();
+    let port = match (scheme, address.port()) {
         ("http", 80) | ("https", 443) => String::new(),
         (_, port) => format!(":{port}"),
     };
@@ -99,11 +114,11 @@ mod tests {
     fn urls(main: &str, own: Option<&str>, is_default: bool) -> Vec<String> {
         let environment = Environment::new(EnvName::new("prod").unwrap(), "prod");
         let own = own.map(|url| (environment.local.clone(), url.to_owned()));
-        let listeners = Listeners {
+        let local_urls = LocalUrls {
             main: Some(main.to_owned()),
             own: own.into_iter().collect(),
         };
-        listeners.of(&environment, is_default)
+        local_urls.environment_urls(&environment, is_default)
     }
 
     #[test]
@@ -134,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_elsewhere_stands_for_itself() {
+    fn an_address_elsewhere_is_kept() {
         assert_eq!(
             urls("http://192.0.2.1:80", None, true),
             ["http://192.0.2.1:80"]

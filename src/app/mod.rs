@@ -1,21 +1,22 @@
-//! The composition root: the one place that knows every room. Builds them from the
-//! configuration, runs them, and takes them down in order.
+//! The gateway as a whole: [`Gateway::bind`] builds every part from the configuration,
+//! [`Gateway::serve`] runs it until the shutdown. Beside it are the questions about a configuration
+//! that need no running gateway.
 
 mod build;
-mod files;
-mod hardening;
+mod check;
+mod environments;
 mod local_urls;
-mod probe;
-mod run;
-mod search;
+mod process;
 mod settings;
-mod survey;
-mod view;
+mod status;
 mod worker;
 
-pub use build::{Built, Extras, StartError, build};
-pub use files::check_files;
-pub use hardening::{harden, raise_descriptor_limit};
-pub use probe::{Finding, Level, probe};
-pub use run::Outcome;
-pub use survey::{Configured, Survey, Surveyed, Trouble, configured, shared_url, survey};
+pub use build::{ExternalInputs, Gateway, StartError};
+pub use check::{CheckLevel, CheckResult, check_environments, check_files};
+pub use environments::{
+    EnvironmentList, EnvironmentListEntry, ListError, LocalEnvironment,
+    configured_environments, list_environments,
+};
+pub use local_urls::main_url;
+pub use process::{harden, raise_descriptor_limit};
+pub use worker::ShutdownStatus;

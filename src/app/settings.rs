@@ -1,31 +1,70 @@
-//! From the configuration to each room's own settings.
+//! The configuration, as the settings of each crate. The files with secrets are read here.
 
-use super::{Extras, StartError};
-use crate::config::{Address, Config};
-use crate::egress::{Egress, Proxies};
-use crate::guard::{CallerSecret, Gate, Networks};
-use crate::listener::{self, Door, Tls, TlsFiles};
-use crate::names::{
-    Entrance, Entry, EntryId, EnvName, Environment, ListenerRules, ProxyChoice, ProxyUser,
-    Secret,
-};
-use crate::runtime::{Background, Pace};
-use crate::telemetry::audit;
-use crate::{control, credential, egress, gateway, guard, queue, upstream};
+use super::{ExternalInputs, StartError};
 use ipnet::IpNet;
+use mwaa_auth::aws;
+use mwaa_config::{Address, Config};
+use mwaa_egress::{Connector, ProxyTable};
+use mwaa_model::{
+    Entry, EntryId, EnvName, Environment, FileError, ListenerPolicy, ListenerRules,
+    ProxyChoice, ProxyUser, Secret,
+};
+use mwaa_proxy::admission::{self, AccessRules, NetworkFilter, SharedSecret};
+use mwaa_proxy::{queue, upstream};
+use mwaa_runtime::{BackgroundTasks, PaceLimit};
+use mwaa_server::{ListenerConfig, TlsConfig, TlsFiles};
+use mwaa_telemetry::audit;
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-/// A file that the configuration names could not be used.
-pub(super) struct Unreadable {
-    pub(super) file: PathBuf,
-    pub(super) why: String,
+/// Returns the configured environments, with ids in their order.
+pub(super) fn create_entries(config: &Config) -> Vec<Arc<Entry>> {
+    let ids = (0..).map(EntryId);
+    ids.zip(&config.environments)
+        .map(|(id, entry)| Arc::new(Entry::new(id, entry.environment.clone())))
+        .collect()
 }
 
-pub(super) fn tls(config: &Config) -> Option<TlsFiles> {
+/// Returns a template for each place in which environments are looked for: the values that all
+/// environments of that region and profile have in common.
+pub(super) fn discovery_places(config: &Config) -> Vec<Environment> {
+    let aws = &config.aws;
+    let usual = Environment {
+        region: aws.region.clone(),
+        profile: aws.profile.as_deref().map(Into::into),
+        role_arn: aws.role_arn.as_deref().map(Into::into),
+        endpoint_url: aws.endpoint_url.as_deref().map(Into::into),
+        ..Environment::new(EnvName::any(), "any")
+    };
+
+    let mut places: Vec<Environment> = Vec::new();
+    for named in &aws.discover_in {
+        let profile = named.profile.as_deref().map(Into::into);
+        let place = Environment {
+            region: Some(named.region.clone()),
+            profile: profile.or_else(|| usual.profile.clone()),
+            ..usual.clone()
+        };
+        // a place that is named twice would be searched twice
+        let is_known = places
+            .iter()
+            .any(|other| other.region == place.region && other.profile == place.profile);
+        if !is_known {
+            places.push(place);
+        }
+    }
+
+    if places.is_empty() {
+        places.push(usual);
+    }
+    places
+}
+
+/// Returns the files of the TLS listeners, if TLS is configured.
+pub(super) fn tls_files(config: &Config) -> Option<TlsFiles> {
     config.listener.tls.as_ref().map(|tls| TlsFiles {
         certificate: tls.certificate.clone(),
         key: tls.key.clone(),
@@ -33,26 +72,25 @@ pub(super) fn tls(config: &Config) -> Option<TlsFiles> {
     })
 }
 
-pub(super) fn doors(config: &Config, tls: Option<&Tls>) -> Vec<Door> {
-    let address = |address: &Address, mode: u32| match address {
-        Address::Tcp(address) => listener::Address::Tcp(*address),
-        Address::Unix(path) => listener::Address::Unix(path.clone(), mode),
-    };
-    let rules = |rules: &ListenerRules| rules.restrict().then(|| rules.clone());
+/// Returns every listener: the main one, the environments' own, and those of `[listeners]`.
+pub(super) fn listeners(config: &Config, tls: Option<&TlsConfig>) -> Vec<ListenerConfig> {
     let usual = &config.listener;
-    let main = Door {
-        address: address(&usual.address, usual.socket_mode),
-        entrance: Entrance {
+    // without rules a request is not compared with any
+    let rules = |rules: &ListenerRules| rules.is_restrictive().then(|| rules.clone());
+    let main = ListenerConfig {
+        address: to_socket_address(&usual.address, usual.socket_mode),
+        listener: ListenerPolicy {
             name: usual.rules.table.clone(),
             environment: None,
             rules: rules(&usual.rules),
         },
         tls: tls.cloned(),
     };
+
     let of_environments = config.environments.iter().filter_map(|entry| {
-        Some(Door {
-            address: address(entry.listen.as_ref()?, usual.socket_mode),
-            entrance: Entrance {
+        Some(ListenerConfig {
+            address: to_socket_address(entry.listen.as_ref()?, usual.socket_mode),
+            listener: ListenerPolicy {
                 name: format!("environments.{}", entry.environment.local),
                 environment: Some(entry.environment.local.clone()),
                 // else an environment's own listener would be a way around them
@@ -61,107 +99,77 @@ pub(super) fn doors(config: &Config, tls: Option<&Tls>) -> Vec<Door> {
             tls: tls.cloned(),
         })
     });
-    let further = config.listeners.iter().map(|own| Door {
-        address: address(&own.address, own.socket_mode),
-        entrance: Entrance {
+
+    // their rules are their own: a listener for one team may be stricter than the main one
+    let further = config.listeners.iter().map(|own| ListenerConfig {
+        address: to_socket_address(&own.address, own.socket_mode),
+        listener: ListenerPolicy {
             name: own.rules.table.clone(),
             environment: own.environment.clone(),
             rules: rules(&own.rules),
         },
         tls: tls.cloned(),
     });
+
+    // the main one first: its URL is the one that is shown to people
     std::iter::once(main)
         .chain(of_environments)
         .chain(further)
         .collect()
 }
 
-pub(super) fn entries(config: &Config) -> Vec<Arc<Entry>> {
-    let ids = (0..).map(EntryId);
-    ids.zip(&config.environments)
-        .map(|(id, entry)| Arc::new(Entry::new(id, entry.environment.clone())))
-        .collect()
-}
-
-/// Where environments are looked for: what those of each place have in common.
-pub(super) fn places(config: &Config) -> Vec<Environment> {
-    let usual = template(config);
-    let named = config.aws.discover_in.iter().map(|place| Environment {
-        region: Some(place.region.clone()),
-        profile: place
-            .profile
-            .as_deref()
-            .map(Into::into)
-            .or_else(|| usual.profile.clone()),
-        ..usual.clone()
-    });
-    let mut places: Vec<Environment> = Vec::new();
-    for place in named {
-        let same = |other: &Environment| {
-            (&other.region, &other.profile) == (&place.region, &place.profile)
-        };
-        if !places.iter().any(same) {
-            places.push(place);
-        }
-    }
-    if places.is_empty() {
-        places.push(usual);
-    }
-    places
-}
-
-fn template(config: &Config) -> Environment {
-    let aws = &config.aws;
-    Environment {
-        region: aws.region.clone(),
-        profile: aws.profile.as_deref().map(Into::into),
-        role_arn: aws.role_arn.as_deref().map(Into::into),
-        endpoint_url: aws.endpoint_url.as_deref().map(Into::into),
-        ..Environment::new(EnvName::any(), "any")
+fn to_socket_address(address: &Address, mode: u32) -> mwaa_server::Address {
+    match address {
+        Address::Tcp(address) => mwaa_server::Address::Tcp(*address),
+        Address::Unix(path) => mwaa_server::Address::Unix(path.clone(), mode),
     }
 }
 
-pub(super) fn guard(
+/// Returns the rules of admission. `bound` are the TCP addresses that a Host may name.
+///
+/// Fails if a secret file cannot be used.
+pub(super) fn load_admission(
     config: &Config,
     bound: Vec<SocketAddr>,
-) -> Result<guard::Settings, Unreadable> {
-    let (listener, limits) = (&config.listener, &config.limits);
-    let gate = |networks: &[IpNet], file: Option<&Path>| {
-        Ok(Gate {
-            networks: Networks::new(networks.to_vec()),
-            secret: file.map(secret).transpose()?,
-        })
-    };
+) -> Result<admission::Settings, StartError> {
+    let listener = &config.listener;
+
+    // a further listener has networks and a secret of its own, and none of the main one's
     let own = config.listeners.iter().map(|own| {
-        let gate = gate(&own.networks, own.secret_file.as_deref())?;
-        Ok((own.rules.table.clone(), gate))
+        let rules = load_access_rules(&own.networks, own.secret_file.as_deref())?;
+        Ok((own.rules.table.clone(), rules))
     });
-    Ok(guard::Settings {
-        gate: gate(&listener.networks, listener.secret_file.as_deref())?,
-        own_gates: own.collect::<Result<_, _>>()?,
-        hosts: guard::HostRules::new(bound, &listener.hosts),
+
+    Ok(admission::Settings {
+        access: load_access_rules(&listener.networks, listener.secret_file.as_deref())?,
+        listener_access: own.collect::<Result<_, StartError>>()?,
+        hosts: admission::HostFilter::new(bound, &listener.hosts),
         trusted_origins: listener.trusted_origins.clone(),
         allow_forwarded: listener.allow_forwarded,
-        header_count: limits.header_count,
-        head_size: limits.head_size,
-        target_size: limits.target_size,
+        header_count: config.limits.header_count,
+        head_size: config.limits.head_size,
+        target_size: config.limits.target_size,
     })
 }
 
-fn secret(file: &Path) -> Result<CallerSecret, Unreadable> {
-    let unreadable = |why: String| Unreadable {
-        file: file.to_owned(),
-        why,
-    };
-    let content =
-        std::fs::read_to_string(file).map_err(|error| unreadable(error.to_string()))?;
-    let content = Secret::new(content);
-    CallerSecret::new(content.reveal()).ok_or_else(|| unreadable("it is empty".to_owned()))
+fn load_access_rules(
+    networks: &[IpNet],
+    secret_file: Option<&Path>,
+) -> Result<AccessRules, StartError> {
+    let secret = secret_file.map(|file| {
+        let content = read_secret(file)?;
+        SharedSecret::new(content.reveal()).ok_or_else(|| file_error(file, "it is empty"))
+    });
+    Ok(AccessRules {
+        networks: NetworkFilter::new(networks.to_vec()),
+        secret: secret.transpose()?,
+    })
 }
 
-pub(super) fn connections(config: &Config) -> listener::Settings {
+/// Returns the settings of client connections.
+pub(super) fn connections(config: &Config) -> mwaa_server::Settings {
     let limits = &config.limits;
-    listener::Settings {
+    mwaa_server::Settings {
         head_timeout: limits.head_timeout,
         keep_alive: limits.keep_alive,
         head_size: limits.head_size,
@@ -169,32 +177,37 @@ pub(super) fn connections(config: &Config) -> listener::Settings {
     }
 }
 
-/// The way out: its limits, proxies and tunnels.
-pub(super) fn egress(
+/// Returns the limits, proxies and tunnels of connections to AWS and to web servers.
+///
+/// Fails if a proxy cannot be used, or the file of its user.
+pub(super) fn load_connector(
     config: &Config,
-    extras: &Extras,
-    background: &Background,
-) -> Result<Egress, StartError> {
+    inputs: &ExternalInputs,
+    background: &BackgroundTasks,
+) -> Result<Connector, StartError> {
     let limits = &config.limits;
-    let settings = egress::Settings {
+    let settings = mwaa_egress::Settings {
         dns: limits.upstream_dns,
         connect: limits.upstream_connect,
         tls: limits.upstream_tls,
         tunnel_start: limits.tunnel_start,
         tunnel_age: limits.tunnel_age,
     };
-    let users =
-        proxy_users(config).map_err(|error| StartError::Unreadable(error.file, error.why))?;
-    let proxies = Proxies::new(config.proxy.as_ref(), users, &extras.proxies)
-        .map_err(|(variable, why)| StartError::Proxy(variable, why))?;
+
+    // the proxies of the configuration, else those of the environment variables
+    let users = load_proxy_users(config)?;
+    let proxies = ProxyTable::new(config.proxy.as_ref(), users, &inputs.proxies)
+        .map_err(|(variable, reason)| StartError::Proxy { variable, reason })?;
     let environments = config.environments.iter().map(|entry| &entry.environment);
-    Ok(Egress::new(settings, proxies, environments, background))
+    Ok(Connector::new(settings, proxies, environments, background))
 }
 
-/// The users of all proxies, by their files.
-pub(super) fn proxy_users(
+/// Returns the users of all proxies, by their files.
+///
+/// Fails if a file cannot be used.
+pub(super) fn load_proxy_users(
     config: &Config,
-) -> Result<HashMap<Arc<Path>, ProxyUser>, Unreadable> {
+) -> Result<HashMap<Arc<Path>, ProxyUser>, StartError> {
     let own = config.environments.iter();
     let choices = own.filter_map(|entry| entry.environment.proxy.as_ref());
     let files = choices
@@ -203,38 +216,48 @@ pub(super) fn proxy_users(
             ProxyChoice::Through(proxy) => proxy.user_file.clone(),
             ProxyChoice::Off => None,
         });
-    files
-        .map(|file| {
-            let unreadable = |why: String| Unreadable {
-                file: file.to_path_buf(),
-                why,
-            };
-            let content = std::fs::read_to_string(&file).map_err(|error| {
-                unreadable(match error.kind() {
-                    io::ErrorKind::InvalidData => "it is not UTF-8 text".to_owned(),
-                    _ => error.to_string(),
-                })
-            })?;
-            let content = Secret::new(content);
-            let user = ProxyUser::from_file(content.reveal())
-                .ok_or_else(|| unreadable("it holds no line user:password".to_owned()))?;
-            Ok((file, user))
-        })
-        .collect()
+
+    // a file that several choices name is read again for each, which does no harm
+    let users = files.map(|file| {
+        let content = read_secret(&file)?;
+        let user = ProxyUser::from_file(content.reveal())
+            .ok_or_else(|| file_error(&file, "it holds no line user:password"))?;
+        Ok((file, user))
+    });
+    users.collect()
 }
 
-pub(super) fn control(config: &Config, extras: &Extras, egress: &Egress) -> control::Settings {
-    control::Settings {
+fn read_secret(file: &Path) -> Result<Secret<String>, StartError> {
+    let content = std::fs::read_to_string(file).map_err(|error| match error.kind() {
+        // std's text names the stream, which helps no one to find the mistake
+        io::ErrorKind::InvalidData => file_error(file, "it is not UTF-8 text"),
+        _ => FileError::new(file, error).into(),
+    })?;
+    Ok(Secret::new(content))
+}
+
+fn file_error(file: &Path, reason: &'static str) -> StartError {
+    FileError::new(file, reason).into()
+}
+
+/// Returns the settings of the client for AWS.
+pub(super) fn aws(
+    config: &Config,
+    inputs: &ExternalInputs,
+    connector: &Connector,
+) -> aws::Settings {
+    aws::Settings {
         call_timeout: config.limits.mint_try,
         tls_timeout: config.limits.upstream_tls,
-        egress: egress.clone(),
-        ca_bundle: extras.ca_bundle.clone(),
-        static_key: extras.static_key.clone(),
+        connector: connector.clone(),
+        ca_bundle: inputs.ca_bundle.clone(),
+        static_key: inputs.static_key.clone(),
     }
 }
 
-pub(super) fn credential(config: &Config) -> credential::Settings {
-    credential::Settings {
+/// Returns the limits of tokens and sessions.
+pub(super) fn credentials(config: &Config) -> mwaa_auth::Settings {
+    mwaa_auth::Settings {
         mint_total: config.limits.mint_total,
         mint_wait: config.limits.mint_wait,
         token_use: config.limits.token_use,
@@ -242,6 +265,7 @@ pub(super) fn credential(config: &Config) -> credential::Settings {
     }
 }
 
+/// Returns the limits of the command queues.
 pub(super) fn queue(config: &Config) -> queue::Settings {
     queue::Settings {
         size: config.limits.queue_size,
@@ -249,6 +273,7 @@ pub(super) fn queue(config: &Config) -> queue::Settings {
     }
 }
 
+/// Returns the settings of the audit log, if there is to be one.
 pub(super) fn audit(config: &Config) -> Option<audit::Settings> {
     let configured = &config.audit;
     configured.file.clone().map(|file| audit::Settings {
@@ -258,6 +283,7 @@ pub(super) fn audit(config: &Config) -> Option<audit::Settings> {
     })
 }
 
+/// Returns the limits of connections to web servers.
 pub(super) fn upstream(config: &Config) -> upstream::Settings {
     let limits = &config.limits;
     upstream::Settings {
@@ -270,11 +296,12 @@ pub(super) fn upstream(config: &Config) -> upstream::Settings {
     }
 }
 
-pub(super) fn corridor(config: &Config) -> gateway::Limits {
-    gateway::Limits {
+/// Returns the limits of requests and outputs.
+pub(super) fn proxy_limits(config: &Config) -> mwaa_proxy::Limits {
+    mwaa_proxy::Limits {
         cli_body: config.limits.cli_body,
         request_body: config.limits.request_body,
-        body: Pace {
+        body_pace: PaceLimit {
             idle: config.limits.body_idle,
             rate: config.limits.body_rate,
         },

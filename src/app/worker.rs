@@ -1,78 +1,231 @@
-//! One worker thread: a current-thread runtime with its own sockets, pool and coarse clock.
-//! Nothing of a request leaves its thread but the mint that it may need.
+//! Runs a [`Gateway`] and shuts it down. Each worker thread has a runtime of its own with its own
+//! sockets, connection pool and coarse clock; a request stays on one thread. The control thread,
+//! which calls [`Gateway::serve`], runs the calls to AWS and the management address.
 
-use super::settings;
-use crate::config::Config;
-use crate::egress::Egress;
-use crate::gateway::{self, Corridor, Shared};
-use crate::listener::{self, Bound, Handler, Stop};
-use crate::runtime::{LocalTasks, Sweeper, local_set};
-use crate::upstream::{Trusts, Upstream};
+use super::build::load_version;
+use super::status::GatewayStatus;
+use super::{Gateway, StartError, settings};
+use mwaa_config::Config;
+use mwaa_egress::Connector;
+use mwaa_proxy::upstream::{TrustStore, UpstreamClient};
+use mwaa_proxy::{ProxyState, ReverseProxy};
+use mwaa_runtime::{CoarseTimer, LocalTasks, local_set};
+use mwaa_server::{BoundListener, Server, ShutdownReceiver};
 use std::io;
+use std::panic::{self, AssertUnwindSafe};
 use std::rc::Rc;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::{Semaphore, watch};
+use std::thread;
+use std::time::Duration;
+use tokio::sync::{Semaphore, mpsc, watch};
+use tracing::Instrument as _;
 
-/// What a worker needs to start; clones go to each thread.
+/// The way in which a gateway has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ShutdownStatus {
+    /// Every request in flight was answered.
+    Drained,
+    /// `limits.drain` was over before every request was answered.
+    TimedOut,
+    /// A worker thread ended by itself.
+    WorkerFailed,
+}
+
+impl Gateway {
+    /// Serves until `shutdown` completes, then drains: `/readyz` says no, the listeners close, the
+    /// requests in flight are answered, and after `limits.drain` the rest is cut.
+    ///
+    /// Fails if a thread cannot be started.
+    pub async fn serve(
+        self,
+        shutdown: impl Future<Output = ()>,
+    ) -> Result<ShutdownStatus, StartError> {
+        let state = self.state;
+        let sockets = self.sockets;
+        let drain = self.config.limits.drain;
+
+        // The first calls to AWS. They run beside everything else, so an answer that takes long
+        // delays only the requests that need it.
+        for entry in state.registry.snapshot().entries() {
+            load_version(&state.versions, entry);
+        }
+        if let Some(discovery) = &state.discovery {
+            discovery.start();
+        }
+
+        // The management address before the workers: no request is served that it cannot show.
+        let probes = sockets.probes.map(|(probes, _)| probes);
+        for socket in std::iter::once(sockets.management).chain(probes) {
+            let status: Arc<GatewayStatus> = Arc::clone(&self.status);
+            socket.serve(status, &self.background);
+        }
+
+        let worker = WorkerContext {
+            permits: Arc::new(Semaphore::new(self.config.limits.connections)),
+            config: Arc::new(self.config),
+            state: Arc::clone(&state),
+            trust: Arc::clone(&self.trust),
+            connector: self.connector,
+            listeners: Arc::new(Mutex::new(sockets.listeners)),
+        };
+        let mut workers = WorkerPool::start(worker, sockets.threads)?;
+        start_warm_up(self.trust);
+        tracing::debug!(threads = sockets.threads, "the gateway serves");
+
+        tokio::select! {
+            () = shutdown => {}
+            exit = workers.exits.recv() => {
+                // With a worker less the gateway would look well and lose a share of the clients.
+                tracing::error!(?exit, "a worker thread ended by itself");
+                return Ok(ShutdownStatus::WorkerFailed);
+            }
+        }
+
+        // Not ready before the listeners close: a load balancer may look in between.
+        self.stopping.store(true, Ordering::Relaxed);
+        let status = workers.drain(drain).await;
+        if let Some(audit) = &state.audit {
+            audit.flush(AUDIT_FLUSH);
+        }
+        Ok(status)
+    }
+}
+
+/// The running worker threads.
+struct WorkerPool {
+    stop: watch::Sender<bool>,
+    cut: watch::Sender<bool>,
+    exits: mpsc::UnboundedReceiver<WorkerResult>,
+}
+
+/// The result of a worker thread; the outer error is its panic.
+type WorkerResult = thread::Result<io::Result<()>>;
+
+impl WorkerPool {
+    fn start(context: WorkerContext, count: usize) -> Result<Self, StartError> {
+        let (stop, stop_receiver) = watch::channel(false);
+        let (cut, cut_receiver) = watch::channel(false);
+        let (sender, exits) = mpsc::unbounded_channel();
+
+        for number in 0..count {
+            let worker = Worker {
+                context: context.clone(),
+                stop: stop_receiver.clone(),
+                cut: cut_receiver.clone(),
+            };
+            let sender = sender.clone();
+            let span = tracing::debug_span!("worker", number);
+            let run = move || block_on(worker.serve().instrument(span)).flatten();
+            thread::Builder::new()
+                .name(format!("worker-{number}"))
+                .spawn(move || send_result(run, &sender))
+                .map_err(StartError::Thread)?;
+        }
+        // the listeners are the workers' alone: they close with the last one
+        drop(context);
+        Ok(Self { stop, cut, exits })
+    }
+
+    /// Stops accepting and waits for the requests in flight; cuts those that take longer than
+    /// `limit`.
+    async fn drain(mut self, limit: Duration) -> ShutdownStatus {
+        tracing::info!("stopping: no new connections; waiting for what runs");
+        self.stop.send_replace(true);
+        if tokio::time::timeout(limit, self.wait_all()).await.is_ok() {
+            return ShutdownStatus::Drained;
+        }
+
+        tracing::warn!(drain = ?limit, "the grace is over; cutting what still runs");
+        self.cut.send_replace(true);
+        self.wait_all().await;
+        ShutdownStatus::TimedOut
+    }
+
+    /// Waits until every worker has ended: each holds a sender of the channel.
+    async fn wait_all(&mut self) {
+        while self.exits.recv().await.is_some() {}
+    }
+}
+
+/// Runs a worker and sends its result, also if it panics: the others keep the channel open, so
+/// that its end would not be noticed.
+fn send_result(
+    run: impl FnOnce() -> io::Result<()>,
+    exits: &mpsc::UnboundedSender<WorkerResult>,
+) {
+    let result = panic::catch_unwind(AssertUnwindSafe(run));
+    // the receiver outlives the workers except at the very end
+    drop(exits.send(result));
+}
+
+/// The values that all worker threads share.
 #[derive(Clone)]
-pub(super) struct Worker {
-    pub(super) config: Arc<Config>,
-    pub(super) shared: Arc<Shared>,
-    pub(super) trust: Arc<Trusts>,
-    pub(super) egress: Egress,
-    pub(super) bound: Arc<Mutex<Vec<Bound>>>,
-    pub(super) places: Arc<Semaphore>,
-    pub(super) stop: Stop,
-    pub(super) cut: watch::Receiver<bool>,
+struct WorkerContext {
+    config: Arc<Config>,
+    state: Arc<ProxyState>,
+    trust: Arc<TrustStore>,
+    connector: Connector,
+    /// Each worker takes its socket of each. They close with the last worker.
+    listeners: Arc<Mutex<Vec<BoundListener>>>,
+    /// The client connections that may be open at once.
+    permits: Arc<Semaphore>,
+}
+
+/// One worker thread.
+struct Worker {
+    context: WorkerContext,
+    stop: ShutdownReceiver,
+    cut: watch::Receiver<bool>,
 }
 
 impl Worker {
-    /// Serves until told to stop and all is answered, or until cut.
-    pub(super) fn run(self) -> io::Result<()> {
-        block_on(self.serve())?
-    }
-
+    /// Serves until `stop`, and until every request in flight is answered or `cut`.
     async fn serve(mut self) -> io::Result<()> {
         let tasks = LocalTasks::default();
-        let sweeper = Sweeper::start(&tasks);
-        let upstream = Upstream::new(
-            settings::upstream(&self.config),
-            self.egress.clone(),
-            Arc::clone(&self.trust),
-            sweeper.clone(),
-            tasks.clone(),
-        );
-        let corridor = Rc::new(Corridor {
-            shared: Arc::clone(&self.shared),
-            upstream,
-            sweeper: sweeper.clone(),
+        let timer = CoarseTimer::start(&tasks);
+        let WorkerContext {
+            config,
+            state,
+            trust,
+            connector,
+            listeners,
+            permits,
+        } = self.context;
+
+        let upstream = settings::upstream(&config);
+        let proxy = Rc::new(ReverseProxy {
+            upstream: UpstreamClient::new(
+                upstream,
+                connector,
+                trust,
+                timer.clone(),
+                tasks.clone(),
+            ),
+            state: Arc::clone(&state),
+            timer: timer.clone(),
             tasks: tasks.clone(),
         });
-        let shared = Arc::clone(&self.shared);
-        let handler = Rc::new(Handler {
-            handle: move |arrived| gateway::handle(Rc::clone(&corridor), arrived),
-            refuse: Box::new(move |bad_head| gateway::refuse_head(&shared, bad_head)),
+        let server = Rc::new(Server {
+            settings: settings::connections(&config),
+            permits,
+            tasks: tasks.clone(),
+            timer,
+            shutdown: self.stop,
+            handle: move |request, guard| mwaa_proxy::handle(Rc::clone(&proxy), request, guard),
+            refuse: Box::new(move |bad_head| mwaa_proxy::reject_head(&state, bad_head)),
         });
-        let connections = Rc::new(settings::connections(&self.config));
-        for bound in self
-            .bound
+        for listener in listeners
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .iter_mut()
         {
-            listener::serve(
-                bound,
-                &connections,
-                &self.places,
-                &tasks,
-                &sweeper,
-                &self.stop,
-                &handler,
-            )?;
+            server.listen(listener)?;
         }
-        // the accept loops are among the tasks: they end when told to stop
+
+        // the accept loops are among the tasks: they end at `stop`
         tokio::select! {
-            () = tasks.idle() => {}
+            () = tasks.wait_idle() => {}
             _ = self.cut.wait_for(|cut| *cut) => {}
         }
         tasks.close();
@@ -80,37 +233,60 @@ impl Worker {
     }
 }
 
-/// Runs the work on a runtime of its own, and ends with it.
-fn block_on<T>(work: impl Future<Output = T>) -> io::Result<T> {
+/// Runs a worker's future on a runtime of this thread, which ends with it.
+fn block_on<T>(future: impl Future<Output = T>) -> io::Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let output = local_set().block_on(&runtime, work);
+    let output = local_set().block_on(&runtime, future);
     // a look-up of a name may hang in the C library; the end does not wait for it
     runtime.shutdown_background();
     Ok(output)
 }
 
+/// Loads the roots and sets up the crypto beside the serving threads, so that neither the start
+/// nor the first request waits for it.
+fn start_warm_up(trust: Arc<TrustStore>) {
+    let thread = thread::Builder::new()
+        .name("warm-up".to_owned())
+        .spawn(move || trust.warm_up());
+    if let Err(error) = thread {
+        tracing::debug!(%error, "no thread for the warm-up; the first request will do it");
+    }
+}
+
+/// The longest wait for the disk of the audit log at the end.
+const AUDIT_FLUSH: Duration = Duration::from_secs(5);
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::mpsc;
+    use std::sync::mpsc as std_mpsc;
 
     #[test]
-    fn a_look_up_that_hangs_does_not_hold_the_end_up() {
-        let (answer, never) = mpsc::channel::<()>();
-        let (tell, told) = mpsc::channel();
-        let worker = std::thread::spawn(move || {
+    fn the_exit_of_a_worker_that_panics_is_sent_too() {
+        let (sender, mut exits) = mpsc::unbounded_channel();
+        send_result(|| panic!("on purpose"), &sender);
+        assert!(matches!(exits.try_recv(), Ok(Err(_))));
+        send_result(|| Ok(()), &sender);
+        assert!(matches!(exits.try_recv(), Ok(Ok(Ok(())))));
+    }
+
+    #[test]
+    fn a_look_up_that_hangs_does_not_delay_the_end() {
+        let (answer, never) = std_mpsc::channel::<()>();
+        let (sender, started) = std_mpsc::channel();
+        let worker = thread::spawn(move || {
             let ended = block_on(async move {
                 let look_up = tokio::task::spawn_blocking(move || {
-                    tell.send("begun").unwrap();
+                    sender.send("started").unwrap();
                     never.recv()
                 });
                 drop(look_up);
             });
             ended.unwrap();
         });
-        assert_eq!(told.recv(), Ok("begun"));
+        assert_eq!(started.recv(), Ok("started"));
         worker.join().unwrap();
         drop(answer);
     }

@@ -1,14 +1,18 @@
-//! What may be typed. Every command's help ends with an example.
+//! The arguments of the program, and the manual that is made from them. The help of every command
+//! ends with an example.
 
-use super::logging::Logging;
+use super::config_args::path_parser;
 use super::terminal::Terminal;
 use super::{
-    Exit, airflow, check, commands, complete, demo, emulator, environments, explain, login,
-    manual, open, serve, status, tunnel_guard, wait,
+    ExitStatus, RunResult, airflow, check, commands, completion, config, demo, emulator,
+    environments, explain, login, open, serve, status, tunnel_guard,
 };
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use mwaa_config::env;
+use mwaa_telemetry::{Format, LogError, LogGuard};
+use std::path::PathBuf;
 
 /// Reach Amazon MWAA (managed Apache Airflow) through localhost, without tokens
 #[derive(Parser)]
@@ -20,60 +24,112 @@ use clap_complete::Shell;
 Try it without AWS:   mwaa-gateway demo
 Your environment:     mwaa-gateway serve --environment NAME --region REGION"
 )]
-pub(super) struct Arguments {
+pub(crate) struct CliArgs {
     /// Say nothing on stderr but errors
     #[arg(short, long, global = true, display_order = 900)]
-    pub(super) quiet: bool,
+    quiet: bool,
     #[command(flatten)]
-    pub(super) logging: Logging,
+    log: LogArgs,
     #[command(subcommand)]
-    pub(super) command: Command,
+    pub(crate) command: Command,
 }
 
+impl CliArgs {
+    /// Reads the process's arguments; or prints the help, the version or the mistake.
+    pub(crate) fn read(terminal: &Terminal) -> Result<Self, ExitStatus> {
+        let args = Self::try_parse().map_err(|error| print_parse_error(error, terminal))?;
+        if args.quiet {
+            terminal.set_quiet();
+        }
+        Ok(args)
+    }
+
+    /// Starts the log, or prints why it can't be started.
+    pub(crate) fn start_log(&self, terminal: &Terminal) -> Result<LogGuard, ExitStatus> {
+        // a service logs its work, a single command prints only its result
+        let default_filter = match &self.command {
+            Command::Other(OtherCommand::Complete(_) | OtherCommand::TunnelGuard(_)) => "off",
+            Command::Other(OtherCommand::Airflow(_)) => "error",
+            _ if self.quiet => "error",
+            Command::Serve(_) | Command::Other(_) => "info",
+        };
+        let filter = self.log.filter.as_deref().unwrap_or(default_filter);
+        let format = match self.log.format {
+            LogFormat::Json => Format::Json,
+            LogFormat::Text => Format::Text,
+        };
+
+        mwaa_telemetry::init(filter, format, terminal.has_stderr_color()).map_err(|error| {
+            let (exit, hint) = match error {
+                LogError::Filter(_) => (
+                    ExitStatus::Usage,
+                    "write it as in `info` or `mwaa_gateway=debug`",
+                ),
+                LogError::Writer(_) => (
+                    ExitStatus::Failure,
+                    "the system refuses threads or descriptors; check its limits",
+                ),
+            };
+            terminal.fail(exit, &error, Some(hint))
+        })
+    }
+}
+
+/// The command: `serve`, which `main.rs` runs, or another one.
 #[derive(Subcommand)]
-pub(super) enum Command {
+pub(crate) enum Command {
     /// Run the gateway
     #[command(
         after_help = "Example: mwaa-gateway serve --environment analytics-prod --region eu-west-1"
     )]
-    Serve(serve::Options),
+    Serve(serve::ServeArgs),
+    #[command(flatten)]
+    Other(OtherCommand),
+}
+
+/// A command other than `serve`.
+#[derive(Subcommand)]
+pub(crate) enum OtherCommand {
     /// Run gateway and emulator together: no AWS, nothing to install
     #[command(after_help = "Example: mwaa-gateway demo --airflow-version 3.0.6")]
-    Demo(demo::Options),
+    Demo(demo::DemoArgs),
     /// Run the emulator alone: an MWAA in a box
     #[command(
         after_help = "Example: mwaa-gateway emulator --aws 127.0.0.1:4566 --web 127.0.0.1:8443"
     )]
-    Emulator(emulator::Options),
+    Emulator(emulator::EmulatorArgs),
     /// Report every problem of the configuration, and whether AWS and web servers answer
     #[command(after_help = "Example: mwaa-gateway check --config mwaa-gateway.toml --offline")]
-    Check(check::Options),
+    Check(check::CheckArgs),
+    /// Write a starter file; print the configuration in effect, or its JSON Schema
+    #[command(after_help = "Example: mwaa-gateway config show --config mwaa-gateway.toml")]
+    Config(config::ConfigCommandArgs),
     /// List the environments, how they are, and their local URLs
     #[command(after_help = "Example: mwaa-gateway environments --region eu-west-1")]
-    Environments(environments::Options),
+    Environments(environments::EnvironmentsArgs),
     /// Run an Airflow command, through the running gateway or without one
     #[command(after_help = "Example: mwaa-gateway airflow -e prod -- dags list -o json")]
-    Airflow(airflow::Options),
+    Airflow(airflow::AirflowArgs),
     /// Sign in to AWS as an environment's profile does: `aws login` or `aws sso login`
     #[command(after_help = "Example: mwaa-gateway login -e prod")]
-    Login(login::Options),
+    Login(login::LoginArgs),
     /// Open an environment's UI in the browser, signed in
     #[command(after_help = "Example: mwaa-gateway open analytics-prod /home")]
-    Open(open::Options),
+    Open(open::OpenArgs),
     /// List which Airflow commands pass, which do not, and why
     #[command(
         after_help = "Example: mwaa-gateway commands --airflow-version 2.10.3 --output json"
     )]
-    Commands(commands::Options),
+    Commands(commands::CommandsArgs),
     /// Say how a command line is read, and whether it passes; nothing is sent
     #[command(after_help = "Example: mwaa-gateway explain -e prod 'dags trigger my_dag'")]
-    Explain(explain::Options),
+    Explain(explain::ExplainArgs),
     /// Show what a running gateway says of itself
     #[command(after_help = "Example: mwaa-gateway status --output json")]
-    Status(status::Options),
+    Status(status::StatusArgs),
     /// Return when a running gateway is ready
     #[command(after_help = "Example: mwaa-gateway wait --timeout 30s && curl …")]
-    Wait(wait::Options),
+    Wait(status::WaitArgs),
     /// Print a shell's completions
     #[command(
         after_help = "Example: mwaa-gateway completions bash > /etc/bash_completion.d/mwaa-gateway"
@@ -82,82 +138,121 @@ pub(super) enum Command {
         /// The shell
         shell: Shell,
     },
-    /// Tell a shell what may stand at the cursor
+    /// List the words that a shell may put at the cursor
     #[command(
         hide = true,
         after_help = "Example: mwaa-gateway complete -- mwaa-gateway airflow -e ''"
     )]
-    Complete(complete::Options),
+    Complete(completion::CompleteArgs),
     /// Start a tunnel's program, and end it when the gateway is gone
     #[command(
         hide = true,
         after_help = "Example: mwaa-gateway tunnel-guard -- ssh -N bastion"
     )]
-    TunnelGuard(tunnel_guard::Options),
+    TunnelGuard(tunnel_guard::TunnelGuardArgs),
     /// Print the manual page, or write one for each command
     #[command(after_help = "Example: mwaa-gateway man | man -l -")]
-    Man(manual::Options),
+    Man(ManArgs),
 }
 
-impl Command {
-    /// What is logged where nobody says: a service tells what it does, a single command only
-    /// prints what it was asked for.
-    pub(super) const fn usual_log(&self) -> &'static str {
-        match self {
-            Self::Airflow(_) => "error",
-            Self::Complete(_) | Self::TunnelGuard(_) => "off",
-            Self::Serve(_)
-            | Self::Demo(_)
-            | Self::Emulator(_)
-            | Self::Check(_)
-            | Self::Environments(_)
-            | Self::Login(_)
-            | Self::Open(_)
-            | Self::Commands(_)
-            | Self::Explain(_)
-            | Self::Status(_)
-            | Self::Wait(_)
-            | Self::Completions { .. }
-            | Self::Man(_) => "info",
-        }
-    }
-}
-
-/// Help and version are data; a mistake is talk and exit code 2.
-pub(super) fn explain(mut error: clap::Error, terminal: &Terminal) -> Exit {
+/// Prints a mistake as a message; help and version are data.
+fn print_parse_error(mut error: clap::Error, terminal: &Terminal) -> ExitStatus {
     match error.kind() {
-        ErrorKind::MissingSubcommand => {
+        ErrorKind::MissingSubcommand if !is_for_command(&error, "config") => {
             // clap lists hidden ones too
-            let command = Arguments::command();
+            let command = CliArgs::command();
             let shown = command.get_subcommands().filter(|sub| !sub.is_hide_set());
             let names = shown.map(|sub| sub.get_name().to_owned()).collect();
             error.insert(ContextKind::ValidSubcommand, ContextValue::Strings(names));
         }
-        ErrorKind::UnknownArgument if is_of(&error, "explain") => {
+        ErrorKind::UnknownArgument if is_for_command(&error, "explain") => {
             let tip = "quote the line: mwaa-gateway explain 'dags list --verbose'";
             let tips = ContextValue::StyledStrs(vec![tip.into()]);
             error.insert(ContextKind::Suggested, tips);
         }
         _ => {}
     }
+
     let text = error.render();
     if error.use_stderr() {
-        terminal.tell(text.ansi().to_string().trim_end());
-        Exit::Usage
+        terminal.error(text.ansi().to_string().trim_end());
+        ExitStatus::Usage
     } else {
-        terminal.data(text.ansi());
-        Exit::Done
+        terminal.print(text.ansi());
+        ExitStatus::Success
     }
 }
 
-/// Whether the arguments are those of this command.
-fn is_of(error: &clap::Error, command: &str) -> bool {
+fn is_for_command(error: &clap::Error, command: &str) -> bool {
+    let start = format!("mwaa-gateway {command} ");
     let usage = error.get(ContextKind::Usage);
-    usage.is_some_and(|usage| {
-        usage
-            .to_string()
-            .contains(&format!("mwaa-gateway {command} "))
-    })
+    usage.is_some_and(|usage| usage.to_string().contains(&start))
+}
+
+/// The options of the log, which every command has.
+#[derive(Debug, Args)]
+struct LogArgs {
+    /// The lines to log to stderr: `off`, `error`, `warn`, `info`, `debug`, `trace`, or a filter
+    /// such as `mwaa_gateway=debug` [default: info; for `airflow` and with --quiet: error]
+    #[arg(
+        long = "log",
+        global = true,
+        value_name = "FILTER",
+        env = env::LOG,
+        hide_short_help = true,
+        help_heading = "Logging"
+    )]
+    filter: Option<String>,
+    /// The form of log lines
+    #[arg(
+        long = "log-format",
+        value_name = "LOG_FORMAT",
+        global = true,
+        value_enum,
+        default_value_t,
+        hide_short_help = true,
+        help_heading = "Logging"
+    )]
+    format: LogFormat,
+}
+
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+enum LogFormat {
+    /// For people
+    #[default]
+    Text,
+    /// One object a line
+    Json,
+}
+
+/// The options of `man`.
+#[derive(Debug, Args)]
+pub(crate) struct ManArgs {
+    /// Write a page for the program and one for each command into this folder
+    #[arg(long, value_name = "DIR", value_parser = path_parser())]
+    dir: Option<PathBuf>,
+}
+
+/// Prints the manual page of the program, or writes all pages into a folder.
+pub(super) fn write_manual(args: &ManArgs, terminal: &Terminal) -> RunResult {
+    // the manual leaves out the descriptions that the short help leaves out
+    let command = CliArgs::command().mut_args(|arg| arg.hide_short_help(false));
+    let Some(folder) = &args.dir else {
+        let mut page = Vec::new();
+        clap_mangen::Man::new(command)
+            .render(&mut page)
+            .map_err(|error| terminal.fail(ExitStatus::Failure, &error, None))?;
+        terminal.print(String::from_utf8_lossy(&page));
+        return Ok(ExitStatus::Success);
+    };
+
+    std::fs::create_dir_all(folder)
+        .and_then(|()| clap_mangen::generate_to(command, folder))
+        .map_err(|error| {
+            let hint = format!("is {} a folder that you may write to?", folder.display());
+            terminal.fail(ExitStatus::Failure, &error, Some(&hint))
+        })?;
+    Ok(ExitStatus::Success)
 }
 
 #[cfg(test)]
@@ -166,9 +261,11 @@ mod tests {
 
     #[test]
     fn the_definition_is_sound_and_every_command_has_an_example() {
-        let command = Arguments::command();
+        let command = CliArgs::command();
         command.clone().debug_assert();
-        for sub in command.get_subcommands() {
+        let nested = command.get_subcommands();
+        let nested = nested.flat_map(clap::Command::get_subcommands);
+        for sub in command.get_subcommands().chain(nested) {
             let help = sub
                 .get_after_help()
                 .map(ToString::to_string)

@@ -1,182 +1,171 @@
-//! `check`: one line a finding, `ok`, `warn` or `fail`; or all of them as JSON.
+//! `check`: prints one line for each result, `ok`, `warn` or `fail`; or all of them as JSON.
 
-use super::Exit;
-use super::inputs::{Flag, Inputs, Purpose, extras};
-use super::neutral::neutral;
-use super::output::{Output, OutputOption};
-use super::serve::control;
-use super::terminal::{DOUBTFUL, ERROR, GOOD, Terminal};
-use super::wrap::wrapped;
-use crate::app::{self, Finding, Level};
-use crate::config::Problems;
+use super::config_args::{ConfigArgs, config_flags, load_external_inputs};
+use super::output::{OutputArgs, OutputFormat};
+use super::sanitize::sanitize;
+use super::serve::block_on;
+use super::terminal::{GREEN, RED, Terminal, YELLOW, wrap_text};
+use super::{ExitStatus, RunResult};
 use clap::Args;
+use mwaa_config::Diagnostics;
+use mwaa_gateway::app::{self, CheckLevel, CheckResult};
+use mwaa_model::error_chain;
 
 /// The options of `check`.
 #[derive(Debug, Args)]
-pub(super) struct Options {
+pub(crate) struct CheckArgs {
     #[command(flatten)]
-    inputs: Inputs<ToCheck>,
-    /// Look at the configuration only; ask nobody
+    config: ConfigArgs<CheckFlags>,
+    /// Look at the configuration only, without calls to AWS and web servers
     #[arg(long)]
     offline: bool,
     #[command(flatten)]
-    print: OutputOption,
+    print: OutputArgs,
 }
 
-#[derive(Debug)]
-struct ToCheck;
-
-impl Purpose for ToCheck {
-    const FLAGS: &'static [(Flag, &'static str)] = &[
-        (
-            Flag::Environments,
-            "Check only this environment (may be given several times): a name of the file, or MWAA's",
-        ),
-        (
-            Flag::Region,
-            "Ask in this AWS region, where the file names none for an environment",
-        ),
-        (
-            Flag::Profile,
-            "Ask as this AWS profile, where the file names none for an environment",
-        ),
-        (
-            Flag::Listen,
-            "Check this address to listen on in place of the file's; nothing listens there",
-        ),
-        (
-            Flag::Management,
-            "Check this management address in place of the file's; nothing listens there",
-        ),
-    ];
+config_flags! {
+    struct CheckFlags;
+    Environments: "Check only this environment (may be given several times): a name of the file, or MWAA's",
+    Region: "Ask in this AWS region, where the file names none for an environment",
+    Profile: "Ask as this AWS profile, where the file names none for an environment",
+    Listen: "Check this address to listen on in place of the file's; nothing listens there",
+    Management: "Check this management address in place of the file's; nothing listens there",
 }
 
-pub(super) fn run(options: &Options, terminal: &Terminal) -> Exit {
-    let mut report = Report {
-        output: options.print.output,
-        findings: Vec::new(),
+pub(super) fn run(args: &CheckArgs, terminal: &Terminal) -> RunResult {
+    let mut report = CheckReport {
+        format: args.print.output,
+        results: Vec::new(),
         terminal,
     };
-    let exit = look(options, &mut report, terminal);
-    report.end(exit)
+    // the results are printed also where the check ends early
+    let exit = run_checks(args, &mut report, terminal).unwrap_or_else(|exit| exit);
+    report.finish()?;
+    Ok(exit)
 }
 
-fn look(options: &Options, report: &mut Report<'_>, terminal: &Terminal) -> Exit {
-    let config = match options.inputs.read() {
-        Ok(config) => config,
-        Err(problems) => {
-            report.problems(&problems);
-            return Exit::Configuration;
-        }
-    };
+fn run_checks(
+    args: &CheckArgs,
+    report: &mut CheckReport<'_>,
+    terminal: &Terminal,
+) -> RunResult {
+    let config = args.config.read().map_err(|problems| {
+        report.add_problems(&problems);
+        ExitStatus::Configuration
+    })?;
+
     let source = config.source.as_ref().map_or_else(
         || "no file: defaults and options".to_owned(),
         |file| file.display().to_string(),
     );
-    report.tell(Finding::new(Level::Ok, CONFIGURATION, source));
+    report.add(CheckResult::new(CheckLevel::Ok, CONFIGURATION, source));
     let warnings = config.warnings().into_iter();
-    for warning in warnings.chain(options.inputs.idle_variable()) {
-        report.tell(Finding::new(Level::Warn, CONFIGURATION, warning));
+    for warning in warnings.chain(args.config.find_unused_variable()) {
+        report.add(CheckResult::new(CheckLevel::Warn, CONFIGURATION, warning));
     }
+
+    // `serve` refuses to start without one
     if config.environments.is_empty() && !config.discovers() {
         let text = "no environment is named; use --environment NAME or [environments.NAME]";
-        report.tell(Finding::new(Level::Fail, CONFIGURATION, text.to_owned()));
-        return Exit::Configuration;
+        report.add(CheckResult::new(
+            CheckLevel::Fail,
+            CONFIGURATION,
+            text.to_owned(),
+        ));
+        return Err(ExitStatus::Configuration);
     }
-    let extras = match extras(terminal) {
-        Ok(extras) => extras,
-        Err(exit) => return exit,
-    };
-    let findings = app::check_files(&config).unwrap_or_else(|error| {
-        let text = error.to_string();
-        vec![Finding::new(Level::Fail, CONFIGURATION, text)]
+
+    let inputs = load_external_inputs(terminal)?;
+
+    // files before AWS: their problems need no credentials to be found
+    let results = app::check_files(&config).unwrap_or_else(|error| {
+        let text = error_chain(&error);
+        vec![CheckResult::new(CheckLevel::Fail, CONFIGURATION, text)]
     });
-    for finding in findings {
-        report.tell(finding);
+    for result in results {
+        report.add(result);
     }
-    if report.worst() == Level::Fail {
-        return Exit::Configuration;
+    if report.worst() == CheckLevel::Fail {
+        return Err(ExitStatus::Configuration);
     }
-    if options.offline {
-        return Exit::Done;
+
+    if args.offline {
+        return Ok(ExitStatus::Success);
     }
-    control(terminal, async {
-        app::probe(&config, &extras, |finding| report.tell(finding)).await?;
-        Ok(if report.worst() == Level::Fail {
-            Exit::Unavailable
-        } else {
-            Exit::Done
+    Ok(block_on(terminal, async {
+        app::check_environments(&config, &inputs, |result| report.add(result)).await?;
+        Ok(match report.worst() {
+            CheckLevel::Fail => ExitStatus::Unavailable,
+            CheckLevel::Ok | CheckLevel::Warn => ExitStatus::Success,
         })
-    })
+    }))
 }
 
-/// What was found, and how it is told.
-struct Report<'a> {
-    output: Output,
-    findings: Vec<Finding>,
+/// The results, and the form in which they are printed.
+struct CheckReport<'a> {
+    format: OutputFormat,
+    results: Vec<CheckResult>,
     terminal: &'a Terminal,
 }
 
-impl Report<'_> {
-    /// Takes a finding; people see it at once.
-    fn tell(&mut self, finding: Finding) {
-        if self.output == Output::Table {
-            let (word, style) = match finding.level {
-                Level::Ok => ("ok", GOOD),
-                Level::Warn => ("warn", DOUBTFUL),
-                Level::Fail => ("fail", ERROR),
+impl CheckReport<'_> {
+    /// Adds a result; people see it at once.
+    fn add(&mut self, result: CheckResult) {
+        // a check may take a while, so people see each line when it is known
+        if self.format == OutputFormat::Table {
+            let (word, style) = match result.level {
+                CheckLevel::Ok => ("ok", GREEN),
+                CheckLevel::Warn => ("warn", YELLOW),
+                CheckLevel::Fail => ("fail", RED),
             };
-            let said = match Terminal::data_width() {
-                Some(width) => flowing(&finding, width),
-                None => finding.to_string(),
+            let text = match Terminal::stdout_width() {
+                Some(width) => wrap_result(&result, width),
+                None => result.to_string(),
             };
             self.terminal
-                .data(format_args!("{style}{word:4}{style:#}  {said}\n"));
+                .print(format_args!("{style}{word:4}{style:#}  {text}\n"));
         }
-        self.findings.push(finding);
+        self.results.push(result);
     }
 
-    /// Takes what keeps the configuration from being read: talk for people, findings in JSON.
-    fn problems(&mut self, problems: &Problems) {
-        if self.output == Output::Table {
-            self.terminal.tell(problems);
+    /// Adds the problems of a configuration that can't be read: a message for people, results in
+    /// JSON.
+    fn add_problems(&mut self, problems: &Diagnostics) {
+        if self.format == OutputFormat::Table {
+            self.terminal.error(problems);
             return;
         }
-        self.findings.extend(problems.iter().map(|problem| Finding {
-            hint: problem.hint.clone(),
-            ..Finding::new(Level::Fail, CONFIGURATION, problem.headline())
-        }));
+        self.results
+            .extend(problems.iter().map(|problem| CheckResult {
+                hint: problem.hint.clone(),
+                ..CheckResult::new(CheckLevel::Fail, CONFIGURATION, problem.headline())
+            }));
     }
 
-    fn worst(&self) -> Level {
-        let levels = self.findings.iter().map(|finding| finding.level);
-        levels.max().unwrap_or(Level::Ok)
+    fn worst(&self) -> CheckLevel {
+        let levels = self.results.iter().map(|result| result.level);
+        levels.max().unwrap_or(CheckLevel::Ok)
     }
 
-    /// Prints what programs read.
-    fn end(self, exit: Exit) -> Exit {
-        if self.output == Output::Table {
-            return exit;
-        }
-        match serde_json::to_string_pretty(&self.findings) {
-            Ok(json) => {
-                self.terminal.data(format_args!("{json}\n"));
-                exit
-            }
-            Err(error) => self.terminal.fail(Exit::Failed, &error, None),
+    /// Prints the results as JSON, if that is the form.
+    fn finish(self) -> Result<(), ExitStatus> {
+        match self.format {
+            OutputFormat::Table => Ok(()),
+            OutputFormat::Json => self.terminal.print_json(&self.results),
         }
     }
 }
 
-/// The finding in lines of a terminal's width, below its first word; the hint on lines of its own.
-fn flowing(finding: &Finding, width: usize) -> String {
-    let mut finding = finding.clone();
-    let hint = finding.hint.take();
+/// Formats a result in lines of a terminal's width, below its first word; the hint gets lines of
+/// its own.
+fn wrap_result(result: &CheckResult, width: usize) -> String {
+    let mut result = result.clone();
+    let hint = result.hint.take();
     let hint = hint.map_or_else(String::new, |hint| format!("\n  hint: {hint}"));
-    let text = format!("{finding}{hint}");
-    // of the six columns of a finding's level, wrapping knows the last two
-    wrapped(&neutral(&text), 2, width.saturating_sub(4)).replace('\n', "\n    ")
+    let text = format!("{result}{hint}");
+    // wrapping counts only the last two of the six columns of a result's level
+    wrap_text(&sanitize(&text), 2, width.saturating_sub(4)).replace('\n', "\n    ")
 }
 
-/// The subject of what is found without asking anybody.
+/// The subject of a result that needs no AWS.
 const CONFIGURATION: &str = "configuration";

@@ -1,121 +1,129 @@
-//! `commands`: which Airflow commands pass, which do not, what each takes, and why.
+//! `commands`: lists which Airflow commands pass, which do not and why, and the arguments of each.
 
-use super::judge::RulesOption;
-use super::output::{Output, OutputOption};
+use super::explain::{self, RulesArgs};
+use super::output::{OutputArgs, OutputFormat, format_table, format_with_headings};
 use super::terminal::Terminal;
-use super::{Exit, explain};
-use crate::policy::{Row, Signature, Takes, Verdict};
+use super::{ExitStatus, RunResult};
 use clap::Args;
-use std::error::Error;
-use std::fmt::Write as _;
+use mwaa_model::AirflowVersion;
+use mwaa_policy::{ArgumentInfo, CommandInfo, Signature, SupportStatus, ValueKind};
+use serde::Serialize;
 
 /// The options of `commands`.
 #[derive(Args)]
-pub(super) struct Options {
+pub(crate) struct CommandsArgs {
     /// Show what this command, or each command of this group, takes
     #[arg(value_name = "COMMAND", conflicts_with = "line")]
     command: Vec<String>,
     #[command(flatten)]
-    judge: RulesOption,
+    rules: RulesArgs,
     /// The same as `explain LINE`
     #[arg(long = "try", value_name = "LINE", allow_hyphen_values = true)]
     line: Option<String>,
     #[command(flatten)]
-    print: OutputOption,
+    print: OutputArgs,
 }
 
-pub(super) fn run(options: &Options, terminal: &Terminal) -> Exit {
-    let bench = match options.judge.bench(terminal) {
-        Ok(bench) => bench,
-        Err(exit) => return exit,
-    };
-    let (version, output) = (bench.version, options.print.output);
-    if let Some(line) = &options.line {
-        return explain::lines(line, &bench, output, terminal);
+pub(super) fn run(args: &CommandsArgs, terminal: &Terminal) -> RunResult {
+    let context = args.rules.load(terminal)?;
+    let version = context.version;
+    let format = args.print.output;
+    // `--try` is the old spelling of `explain`
+    if let Some(line) = &args.line {
+        return explain::explain_lines(line, &context, format, terminal);
     }
-    if options.command.is_empty() {
-        let rows = bench.rules().listing(version);
-        return print(terminal, output, &rows, || table(&rows));
+    if args.command.is_empty() {
+        let rows = context.rules().list_commands(version);
+        return print(&rows, format_rows(&rows), format, terminal);
     }
-    let found = bench.rules().signatures(&options.command, version);
-    if found.is_empty() {
-        let asked = options.command.join(" ");
-        let unknown: Box<dyn Error> =
-            format!("Airflow {version} has no command `{asked}`").into();
+
+    let signatures = context.rules().find_signatures(&args.command, version);
+    if signatures.is_empty() {
+        let name = args.command.join(" ");
+        let error = UnknownCommandError { version, name };
         let hint = "`mwaa-gateway commands` lists all";
-        return terminal.fail(Exit::Failed, unknown.as_ref(), Some(hint));
+        return Err(terminal.fail(ExitStatus::Failure, &error, Some(hint)));
     }
-    print(terminal, output, &found, || {
-        found.iter().map(describe).collect::<Vec<_>>().join("\n")
-    })
+    let texts: Vec<_> = signatures.iter().map(format_signature).collect();
+    print(&signatures, texts.join("\n"), format, terminal)
 }
 
 fn print(
+    data: &impl Serialize,
+    text: String,
+    format: OutputFormat,
     terminal: &Terminal,
-    output: Output,
-    data: &impl serde::Serialize,
-    text: impl FnOnce() -> String,
-) -> Exit {
-    match output {
-        Output::Table => terminal.data(text()),
-        Output::Json => match serde_json::to_string_pretty(data) {
-            Ok(json) => terminal.data(format_args!("{json}\n")),
-            Err(error) => return terminal.fail(Exit::Failed, &error, None),
-        },
+) -> RunResult {
+    match format {
+        OutputFormat::Table => terminal.print(text),
+        OutputFormat::Json => terminal.print_json(data)?,
     }
-    Exit::Done
+    Ok(ExitStatus::Success)
 }
 
-fn table(rows: &[Row]) -> String {
-    let width = rows.iter().map(|row| row.command.len()).max().unwrap_or(0);
-    let mut text = format!("{:width$}  {:8}  WHY\n", "COMMAND", "VERDICT");
-    for row in rows {
-        let verdict = verdict(row.verdict);
-        // writing to a String does not fail
-        let _infallible = writeln!(text, "{:width$}  {verdict:8}  {}", row.command, why(row));
-    }
-    text
+fn format_rows(rows: &[CommandInfo]) -> String {
+    let lines = rows.iter().map(|row| {
+        let verdict = format!("{:8}", verdict_word(row.verdict));
+        [row.command.to_owned(), verdict, format_reason(row)]
+    });
+    format_with_headings(["COMMAND", "VERDICT", "WHY"], lines)
 }
 
-const fn verdict(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Supported => "passes",
-        Verdict::Conditional => "may fail",
-        Verdict::Unsupported => "refused",
-    }
-}
-
-fn why(row: &Row) -> String {
-    let why = [row.reason.as_str(), row.note].join("; ");
-    why.trim_end_matches("; ").to_owned()
-}
-
-/// One command and a line for each of its arguments.
-fn describe(signature: &Signature) -> String {
+/// Formats a command, and a line for each of its arguments.
+fn format_signature(signature: &Signature) -> String {
     let row = &signature.command;
-    let mut text = format!("{}: {}: {}\n", row.command, verdict(row.verdict), why(row));
-    let names = signature.arguments.iter().map(|a| a.spellings.join("/"));
-    let names: Vec<_> = names.collect();
-    let width = names.iter().map(String::len).max().unwrap_or(0);
-    for (argument, name) in signature.arguments.iter().zip(&names) {
-        let takes = match argument.takes {
-            Takes::Flag => "",
-            Takes::Optional => "[VALUE]",
-            Takes::Several => "VALUE...",
-            Takes::Value => "VALUE",
-        };
-        let (takes, verdict) = if name.starts_with('-') {
-            (takes, verdict(argument.verdict))
-        } else {
-            ("", "")
-        };
-        let needed = if argument.required { "needed" } else { "" };
-        let line = format!(
-            "  {name:width$}  {takes:8}  {needed:6}  {verdict:8}  {}",
-            argument.reason
-        );
-        // writing to a String does not fail
-        let _infallible = writeln!(text, "{}", line.trim_end());
+    let verdict = verdict_word(row.verdict);
+    let reason = format_reason(row);
+    let lines: Vec<_> = signature.arguments.iter().map(format_argument).collect();
+    let table = format_table(&lines);
+    format!("{}: {verdict}: {reason}\n{table}", row.command)
+}
+
+fn format_argument(argument: &ArgumentInfo) -> [String; 5] {
+    let name = argument.spellings.join("/");
+    let is_option = name.starts_with('-');
+    // a positional argument is its value
+    let value = match argument.takes {
+        _ if !is_option => "",
+        ValueKind::Flag => "",
+        ValueKind::Optional => "[VALUE]",
+        ValueKind::Several => "VALUE...",
+        ValueKind::Value => "VALUE",
+    };
+
+    let needed = if argument.required { "needed" } else { "" };
+    let verdict = if is_option {
+        verdict_word(argument.verdict)
+    } else {
+        ""
+    };
+    // all commands get the same widths, so that those of a group can be compared
+    [
+        format!("  {name}"),
+        format!("{value:8}"),
+        format!("{needed:6}"),
+        format!("{verdict:8}"),
+        argument.reason.to_owned(),
+    ]
+}
+
+const fn verdict_word(verdict: SupportStatus) -> &'static str {
+    match verdict {
+        SupportStatus::Supported => "passes",
+        SupportStatus::Conditional => "may fail",
+        SupportStatus::Unsupported => "refused",
     }
-    text
+}
+
+fn format_reason(row: &CommandInfo) -> String {
+    let reason = [row.reason.as_str(), row.note].join("; ");
+    reason.trim_end_matches("; ").to_owned()
+}
+
+/// Airflow has no such command.
+#[derive(Debug, thiserror::Error)]
+#[error("Airflow {version} has no command `{name}`")]
+struct UnknownCommandError {
+    version: AirflowVersion,
+    name: String,
 }

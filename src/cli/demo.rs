@@ -1,25 +1,25 @@
 //! `demo`: emulator and gateway in one process; no AWS, nothing to install.
 
-use super::folder::Folder;
-use super::names::Asked;
-use super::serve::{announce, control};
+use super::browser::{self, NameLookup};
+use super::serve::{block_on, print_addresses};
 use super::signals::Signals;
 use super::terminal::Terminal;
-use super::{Exit, browser};
-use crate::app::{self, Extras, StartError};
-use crate::config::{self, Address, Config, Overrides, Search, env};
-use crate::control::StaticKey;
-use crate::emulator::{Emulator, Seed, Settings};
-use crate::names::{AirflowVersion, Secret};
+use super::{ExitStatus, create_temp_dir};
 use clap::Args;
-use std::net::SocketAddr;
+use mwaa_auth::aws::StaticKey;
+use mwaa_config::{Address, Config, Overrides, SearchPath, env};
+use mwaa_emulator::{Emulator, Seed, Settings};
+use mwaa_gateway::app::{ExternalInputs, Gateway, StartError};
+use mwaa_model::{AirflowVersion, Secret};
+use std::io;
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// The options of `demo`.
 #[derive(Debug, Args)]
-pub(super) struct Options {
+pub(crate) struct DemoArgs {
     /// The address to listen on
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
     listen: Address,
@@ -34,121 +34,123 @@ pub(super) struct Options {
     airflow_version: AirflowVersion,
 }
 
-pub(super) fn run(options: &Options, terminal: &Terminal) -> Exit {
-    control(terminal, async {
+pub(super) fn run(args: &DemoArgs, terminal: &Terminal) -> ExitStatus {
+    block_on(terminal, async {
         let signals = Signals::listen().map_err(StartError::Thread)?;
-        let folder = match Folder::or_tell(terminal) {
-            Ok(folder) => folder,
-            Err(exit) => return Ok(exit),
-        };
+        let folder = create_temp_dir(terminal)?;
         let emulator = Emulator::start(Settings {
             environments: vec![
-                seed(FIRST, &options.airflow_version.to_string()),
-                seed(SECOND, other(options.airflow_version)),
+                build_seed(FIRST, &args.airflow_version.to_string()),
+                build_seed(SECOND, other_version(args.airflow_version)),
             ],
-            journal_limit: JOURNAL,
+            journal_limit: JOURNAL_LIMIT,
             ..Settings::default()
-        })
-        .await
-        .map_err(|error| StartError::Thread(std::io::Error::other(error)))?;
-        let config = match configure(&emulator, folder.path(), options, terminal) {
-            Ok(config) => config,
-            Err(exit) => return Ok(exit),
-        };
-        let names = Asked::ask([FIRST, SECOND]);
-        let extras = Extras {
+        });
+        let emulator = emulator
+            .await
+            .map_err(|error| StartError::Thread(io::Error::other(error)))?;
+
+        // through the file, so that the demo is what a person would configure
+        let config = load_config(&emulator, folder.path(), args, terminal)?;
+        // the answer is needed only when the addresses are printed
+        let lookup = NameLookup::start([FIRST, SECOND]);
+
+        let inputs = ExternalInputs {
+            // the keys of a person would reach the emulator else
             static_key: Some(StaticKey {
                 id: emulator.access_key_id().to_owned(),
                 secret: Arc::new(Secret::new(emulator.secret_access_key().to_owned())),
             }),
-            ..Extras::default()
+            ..ExternalInputs::default()
         };
-        let built = app::build(config.clone(), &extras).await?;
-        announce(&built, terminal);
-        if let Some(url) = built.urls().first() {
-            terminal.data(pages(url, options.airflow_version));
-            terminal.data(lesson(url, options.airflow_version));
+        let gateway = Gateway::bind(config.clone(), &inputs).await?;
+
+        print_addresses(&gateway, terminal);
+        if let Some(url) = gateway.urls().first() {
+            terminal.print(format_urls(url, args.airflow_version));
+            terminal.print(format_commands(url, args.airflow_version));
             if url.starts_with("http")
-                && let Some(advice) = names.advice(&config, NAMES, false)
+                && let Some(advice) = lookup.wait_for_advice(&config, LOOKUP_TIMEOUT, false)
             {
-                terminal.say(format_args!("{advice}"));
+                terminal.info(advice);
             }
-            show(url, options, terminal);
+            open_overview(url, args, terminal);
         }
-        signals.run(built).await
+        Ok(signals.serve(gateway).await?)
     })
 }
 
-/// An environment whose scheduled DAGs have run for two weeks, so that there is something to see.
-fn seed(name: &str, airflow_version: &str) -> Seed {
+/// Returns an environment whose scheduled DAGs have run for two weeks, so that there is something to
+/// see.
+fn build_seed(name: &str, airflow_version: &str) -> Seed {
     Seed {
         past_days: 14,
         ..Seed::new(name, airflow_version)
     }
 }
 
-/// The emulator's own snippet, read as any configuration is.
-fn configure(
+/// Loads the emulator's own snippet, as any configuration is loaded.
+fn load_config(
     emulator: &Emulator,
     folder: &Path,
-    options: &Options,
+    args: &DemoArgs,
     terminal: &Terminal,
-) -> Result<Config, Exit> {
+) -> Result<Config, ExitStatus> {
     let ca_file = folder.join("ca.pem");
     let file = folder.join("mwaa-gateway.toml");
-    let written = std::fs::write(&ca_file, emulator.ca_pem())
-        .and_then(|()| std::fs::write(&file, emulator.config_toml(&ca_file)));
-    written.map_err(|error| {
-        terminal.fail(
-            Exit::Failed,
-            &error,
-            Some("is the temporary folder writable?"),
-        )
-    })?;
-    let mut config = config::load(
-        Some(&file),
-        &Overrides::default(),
-        &Search::from_environment(),
-    )
-    .map_err(|problems| {
-        terminal.tell(problems);
-        Exit::Configuration
-    })?;
-    config.listener.address = options.listen.clone();
-    config.management.address = options.management.unwrap_or_else(management);
+    std::fs::write(&ca_file, emulator.ca_pem())
+        .and_then(|()| std::fs::write(&file, emulator.config_toml(&ca_file)))
+        .map_err(|error| {
+            let hint = "is the temporary folder writable?";
+            terminal.fail(ExitStatus::Failure, &error, Some(hint))
+        })?;
+
+    let search = SearchPath::from_environment();
+    let mut config =
+        mwaa_config::load(Some(&file), &Overrides::default(), &search).map_err(|problems| {
+            terminal.error(problems);
+            ExitStatus::Configuration
+        })?;
+
+    // the options beat the snippet
+    config.listener.address = args.listen.clone();
+    config.management.address = args.management.unwrap_or_else(find_management_address);
     Ok(config)
 }
 
-/// The usual management address, so that `wait` finds it; any other while a gateway has that.
-fn management() -> SocketAddr {
-    let usual = SocketAddr::from(([127, 0, 0, 1], 9180));
-    let is_free = std::net::TcpListener::bind(usual).is_ok();
-    if is_free {
-        usual
+/// Returns the default management address, so that `wait` finds it; any other while a gateway has
+/// that.
+fn find_management_address() -> SocketAddr {
+    let default = SocketAddr::from(([127, 0, 0, 1], 9180));
+    // it is free again at once, because nothing has connected to it
+    if TcpListener::bind(default).is_ok() {
+        default
     } else {
         ([127, 0, 0, 1], 0).into()
     }
 }
 
-/// Opens the overview, where there is a person and a desktop to do it on; whoever looks on by
-/// ssh or in a container has the addresses.
-fn show(url: &str, options: &Options, terminal: &Terminal) {
-    let overview = url
-        .strip_prefix("http://")
-        .and_then(|host| host.rsplit_once(':'))
-        .map(|(_, port)| format!("http://localhost:{port}/-/"));
-    if let Some(overview) = overview
-        && !options.no_browser
-        && Terminal::is_watched()
+/// Opens the overview where there is a person and a desktop; over ssh and in a container the printed
+/// addresses must do.
+fn open_overview(url: &str, args: &DemoArgs, terminal: &Terminal) {
+    let Some(port) = find_port(url) else { return };
+    if !args.no_browser
+        && Terminal::is_interactive()
         && env::has_desktop()
-        && let Err(error) = browser::open(&overview)
+        && let Err(error) = browser::open(&format!("http://localhost:{port}/-/"))
     {
-        terminal.say(format_args!("no browser was opened: {error}"));
+        terminal.info(format_args!("no browser was opened: {error}"));
     }
 }
 
-/// The other dialect, so that both are there to look at.
-const fn other(version: AirflowVersion) -> &'static str {
+/// Returns the port of a plain HTTP URL.
+fn find_port(url: &str) -> Option<&str> {
+    let (_, port) = url.strip_prefix("http://")?.rsplit_once(':')?;
+    Some(port)
+}
+
+/// Returns a version of the other dialect, so that both are there to look at.
+const fn other_version(version: AirflowVersion) -> &'static str {
     if version.major >= 3 {
         "2.10.3"
     } else {
@@ -156,30 +158,30 @@ const fn other(version: AirflowVersion) -> &'static str {
     }
 }
 
-/// What to look at in a browser; none can reach a Unix socket.
-fn pages(url: &str, version: AirflowVersion) -> String {
-    let Some((_, port)) = url
-        .strip_prefix("http://")
-        .and_then(|host| host.rsplit_once(':'))
-    else {
+/// Formats the URLs to open in a browser; none can reach a Unix socket.
+fn format_urls(url: &str, version: AirflowVersion) -> String {
+    let Some(port) = find_port(url) else {
         return String::new();
     };
+    let other = other_version(version);
     format!(
         "\nTwo environments, signed in. In a browser on this machine:\n\n\
          \x20 http://localhost:{port}/-/        what there is, and how it is\n\
          \x20 http://{FIRST}.localhost:{port}/     the UI of Airflow {version}\n\
-         \x20 http://{SECOND}.localhost:{port}/  the UI of Airflow {}\n",
-        other(version)
+         \x20 http://{SECOND}.localhost:{port}/  the UI of Airflow {other}\n"
     )
 }
 
-fn lesson(url: &str, version: AirflowVersion) -> String {
+/// Formats the commands to try in another terminal.
+fn format_commands(url: &str, version: AirflowVersion) -> String {
     let curl = match url.strip_prefix("unix:") {
         Some(path) => format!("curl -sS --unix-socket {path} http://localhost/aws_mwaa/cli"),
         None => format!("curl -sS {url}/aws_mwaa/cli"),
     };
     let post = format!("{curl} -H 'Content-Type: text/plain' -H 'Accept: text/plain'");
     let trigger = "dags trigger lab_hello --conf '\\''{\"a\": \"b c\"}'\\''";
+
+    // each major version has its own spelling
     let (list, trigger, runs) = match version.major {
         1 => (
             "list_dags",
@@ -189,6 +191,7 @@ fn lesson(url: &str, version: AirflowVersion) -> String {
         2 => ("dags list", trigger, "dags list-runs -d lab_hello"),
         _ => ("dags list", trigger, "dags list-runs lab_hello"),
     };
+
     format!(
         "\nAn Airflow {version} as MWAA runs it, reached without any token. In another terminal:\n\n\
          # a command, its output decoded\n{post} -d '{list}'\n\n\
@@ -202,7 +205,7 @@ fn lesson(url: &str, version: AirflowVersion) -> String {
 const FIRST: &str = "demo";
 /// The other one.
 const SECOND: &str = "archive";
-/// The demo does not wait longer for the resolver, which was asked when it began.
-const NAMES: Duration = Duration::from_millis(200);
-/// A demo may run for days; its journal need not remember them.
-const JOURNAL: usize = 1000;
+/// The resolver was asked at the start of the demo, which waits no longer for it.
+const LOOKUP_TIMEOUT: Duration = Duration::from_millis(200);
+/// A demo may run for days; its journal need not hold all their requests.
+const JOURNAL_LIMIT: usize = 1000;

@@ -1,70 +1,69 @@
 //! `emulator`: the fake MWAA alone.
 
-use super::Exit;
-use super::airflows::Airflows;
-use super::folder::Folder;
-use super::inputs::path;
-use super::serve::control;
+use super::config_args::path_parser;
+use super::emulator_environments::EnvironmentArgs;
+use super::serve::block_on;
 use super::signals::Signals;
 use super::terminal::Terminal;
-use crate::app::StartError;
-use crate::emulator::{
-    ControlFault, Credential, Emulator, FailureForm, LoginForm, Role, Settings,
-};
+use super::{ExitStatus, RunResult, create_temp_dir};
 use clap::{Args, ValueEnum};
+use mwaa_emulator::{
+    ControlFault, Credential, Emulator, FailureForm, LoginForm, Role, Seed, Settings,
+};
+use mwaa_gateway::app::StartError;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
 /// The options of `emulator`.
 #[derive(Debug, Args)]
-pub(super) struct Options {
-    /// Where the AWS side listens (plain HTTP)
+pub(crate) struct EmulatorArgs {
+    /// The address of the AWS side (plain HTTP)
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:4566")]
     aws: SocketAddr,
-    /// Where the web servers listen (TLS)
+    /// The address of the web servers (TLS)
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8443")]
     web: SocketAddr,
     #[command(flatten)]
-    airflows: Airflows,
+    environments: EnvironmentArgs,
     /// The region that signatures must be made for
     #[arg(long, value_name = "REGION", default_value = "eu-west-1")]
     region: String,
-    /// Where the CA's certificate is written [default: a temporary folder]
-    #[arg(long, value_name = "FILE", value_parser = path())]
+    /// The file for the CA's certificate [default: one in a temporary folder]
+    #[arg(long, value_name = "FILE", value_parser = path_parser())]
     ca_file: Option<PathBuf>,
-    /// How long a token lives
+    /// The lifetime of a token
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = humantime::parse_duration)]
     token_life: Duration,
-    /// How long a session lives
+    /// The lifetime of a session
     #[arg(long, value_name = "TIME", default_value = "12h", value_parser = humantime::parse_duration)]
     session_life: Duration,
-    /// What the login route answers with
+    /// The answer of the login route
     #[arg(long, value_enum, default_value_t)]
-    login: Login,
+    login: LoginMode,
     /// Let a web token sign in only once
     #[arg(long)]
     single_use_web_tokens: bool,
-    /// On how many past days the scheduled DAGs have run
+    /// The number of past days on which the scheduled DAGs have run
     #[arg(long, value_name = "DAYS", default_value_t = 14)]
     past_days: u16,
-    /// How many commands one environment runs at once
+    /// The number of commands that one environment runs at once
     #[arg(long, value_name = "N", default_value_t = 4)]
     cli_slots: usize,
-    /// How failed commands are reported
+    /// The form of the answer to a command that failed
     #[arg(long, value_enum, default_value_t)]
-    failures: Failures,
+    failures: FailureMode,
     /// Let an operation fail, for example `CreateCliToken=Throttling` (may be given several times)
     #[arg(long, value_name = "OPERATION=KIND")]
-    fault: Vec<Fault>,
+    fault: Vec<FaultRule>,
     /// Wait so long before each token is given
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     mint_delay: Option<Duration>,
 }
 
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
-enum Failures {
+enum FailureMode {
     /// As 400 with the output in JSON
     #[default]
     BadRequest,
@@ -73,7 +72,7 @@ enum Failures {
 }
 
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
-enum Login {
+enum LoginMode {
     /// 200 with the cookies
     #[default]
     Direct,
@@ -81,35 +80,36 @@ enum Login {
     Redirect,
 }
 
-/// A fault to inject from the start.
+/// A fault that an operation has from the start.
 #[derive(Debug, Clone)]
-struct Fault {
-    side: Side,
+struct FaultRule {
+    target: FaultTarget,
     kind: ControlFault,
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Side {
+enum FaultTarget {
+    CliToken,
     Describe,
-    Token,
     WebToken,
 }
 
-impl FromStr for Fault {
+impl FromStr for FaultRule {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
         let (operation, kind) = text.split_once('=').ok_or("write it as OPERATION=KIND")?;
-        let side = match operation {
-            "CreateCliToken" => Side::Token,
-            "CreateWebLoginToken" => Side::WebToken,
-            "GetEnvironment" | "ListEnvironments" => Side::Describe,
+        let target = match operation {
+            "CreateCliToken" => FaultTarget::CliToken,
+            "CreateWebLoginToken" => FaultTarget::WebToken,
+            "GetEnvironment" | "ListEnvironments" => FaultTarget::Describe,
             _ => {
                 return Err("the operations are CreateCliToken, CreateWebLoginToken, GetEnvironment and \
                             ListEnvironments"
                     .to_owned());
             }
         };
+
         let kinds = [
             ("AccessDenied", ControlFault::AccessDenied),
             ("BareTooManyRequests", ControlFault::BareTooManyRequests),
@@ -123,111 +123,124 @@ impl FromStr for Fault {
             ("Unavailable", ControlFault::HtmlServiceUnavailable),
             ("Validation", ControlFault::Validation),
         ];
-        let names = kinds.each_ref().map(|(name, _)| *name);
-        match kinds.into_iter().find(|(name, _)| *name == kind) {
-            Some((_, kind)) => Ok(Self { side, kind }),
-            None => Err(format!("the kinds are {}", names.join(", "))),
+
+        // both lists are in the error, because neither is in the help
+        let names = kinds.each_ref().map(|(name, _)| *name).join(", ");
+        let found = kinds.into_iter().find(|(name, _)| *name == kind);
+        let (_, kind) = found.ok_or_else(|| format!("the kinds are {names}"))?;
+        Ok(Self { target, kind })
+    }
+}
+
+pub(super) fn run(args: EmulatorArgs, terminal: &Terminal) -> RunResult {
+    let seeds = args
+        .environments
+        .build_seeds(args.past_days)
+        .map_err(|error| {
+            let hint = error.hint();
+            terminal.fail(ExitStatus::Usage, &error, Some(hint))
+        })?;
+    Ok(block_on(terminal, async {
+        let mut signals = Signals::listen().map_err(StartError::Thread)?;
+        let emulator = Emulator::start(args.to_settings(seeds))
+            .await
+            .map_err(|error| {
+                let hint = "choose other addresses with --aws and --web";
+                terminal.fail(ExitStatus::Failure, &error, Some(hint))
+            })?;
+        args.set_faults(&emulator);
+
+        // removed at the end, with the certificate if that has no other place
+        let folder = create_temp_dir(terminal)?;
+        let ca_file = args.ca_file.unwrap_or_else(|| folder.path().join("ca.pem"));
+        // for clients that run in other folders
+        let ca_file = std::path::absolute(&ca_file).unwrap_or(ca_file);
+        std::fs::write(&ca_file, emulator.ca_pem()).map_err(|error| {
+            let file = ca_file.display();
+            let hint = format!("cannot write {file}; choose another place with --ca-file");
+            terminal.fail(ExitStatus::Failure, &error, Some(&hint))
+        })?;
+
+        terminal.print(format_instructions(&emulator, &ca_file));
+        signals.next().await;
+        Ok(ExitStatus::Success)
+    }))
+}
+
+impl EmulatorArgs {
+    fn to_settings(&self, environments: Vec<Seed>) -> Settings {
+        Settings {
+            aws: self.aws,
+            web: self.web,
+            region: self.region.clone(),
+            environments,
+
+            session_life: self.session_life,
+            single_use_web_tokens: self.single_use_web_tokens,
+            login_form: match self.login {
+                LoginMode::Direct => LoginForm::Direct,
+                LoginMode::Redirect => LoginForm::Redirect,
+            },
+            token_life: self.token_life,
+            cli_slots: self.cli_slots,
+            failure_form: match self.failures {
+                FailureMode::BadRequest => FailureForm::BadRequest,
+                FailureMode::Ok => FailureForm::Ok,
+            },
+            journal_limit: JOURNAL_LIMIT,
+            ..Settings::default()
+        }
+    }
+
+    fn set_faults(&self, emulator: &Emulator) {
+        let script = emulator.script();
+        for fault in &self.fault {
+            match fault.target {
+                FaultTarget::CliToken => script.mint_fault.always(fault.kind.clone()),
+                FaultTarget::Describe => script.describe_fault.always(fault.kind.clone()),
+                FaultTarget::WebToken => script.web_login_fault.always(fault.kind.clone()),
+            }
+        }
+
+        if let Some(delay) = self.mint_delay {
+            script.mint_delay.always(delay);
         }
     }
 }
 
-pub(super) fn run(options: Options, terminal: &Terminal) -> Exit {
-    control(terminal, async {
-        let mut signals = Signals::listen().map_err(StartError::Thread)?;
-        let environments = match options.airflows.seeds() {
-            Ok(mut seeds) => {
-                for seed in &mut seeds {
-                    seed.past_days = options.past_days;
-                }
-                seeds
-            }
-            Err(error) => return Ok(terminal.fail(Exit::Usage, &error, Some(error.hint()))),
-        };
-        let settings = Settings {
-            aws: options.aws,
-            web: options.web,
-            region: options.region,
-            environments,
-            session_life: options.session_life,
-            single_use_web_tokens: options.single_use_web_tokens,
-            login_form: match options.login {
-                Login::Direct => LoginForm::Direct,
-                Login::Redirect => LoginForm::Redirect,
-            },
-            token_life: options.token_life,
-            cli_slots: options.cli_slots,
-            failure_form: match options.failures {
-                Failures::BadRequest => FailureForm::BadRequest,
-                Failures::Ok => FailureForm::Ok,
-            },
-            journal_limit: JOURNAL,
-            ..Settings::default()
-        };
-        let emulator = match Emulator::start(settings).await {
-            Ok(emulator) => emulator,
-            Err(error) => {
-                let hint = "choose other addresses with --aws and --web";
-                return Ok(terminal.fail(Exit::Failed, &error, Some(hint)));
-            }
-        };
-        for fault in options.fault {
-            match fault.side {
-                Side::Describe => emulator.script().describe_fault.always(fault.kind),
-                Side::Token => emulator.script().mint_fault.always(fault.kind),
-                Side::WebToken => emulator.script().web_login_fault.always(fault.kind),
-            }
-        }
-        if let Some(delay) = options.mint_delay {
-            emulator.script().mint_delay.always(delay);
-        }
-        let folder = match Folder::or_tell(terminal) {
-            Ok(folder) => folder,
-            Err(exit) => return Ok(exit),
-        };
-        let ca_file = options
-            .ca_file
-            .unwrap_or_else(|| folder.path().join("ca.pem"));
-        let ca_file = std::path::absolute(&ca_file).unwrap_or(ca_file);
-        if let Err(error) = std::fs::write(&ca_file, emulator.ca_pem()) {
-            let hint = format!(
-                "cannot write {}; choose another place with --ca-file",
-                ca_file.display()
-            );
-            return Ok(terminal.fail(Exit::Failed, &error, Some(&hint)));
-        }
-        terminal.data(format_args!(
-            "endpoint {endpoint}\n\
-             web servers {web}\n\
-             CA file: {ca}\n\
-             export AWS_ACCESS_KEY_ID={id}\n\
-             export AWS_SECRET_ACCESS_KEY={secret}\n\
-             {others}# for boto3 and the AWS CLI: the endpoint takes no env. and api. host prefixes\n\
-             export AWS_DISABLE_HOST_PREFIX_INJECTION=true\n\
-             # --- mwaa-gateway.toml\n{snippet}# --- end\n",
-            endpoint = emulator.endpoint_url(),
-            web = emulator.web_addr(),
-            ca = ca_file.display(),
-            id = emulator.access_key_id(),
-            secret = emulator.secret_access_key(),
-            others = others(&emulator),
-            snippet = emulator.config_toml(&ca_file),
-        ));
-        signals.next().await;
-        Ok(Exit::Done)
-    })
+/// Formats the addresses, the keys and the configuration of clients.
+fn format_instructions(emulator: &Emulator, ca_file: &Path) -> String {
+    format!(
+        "endpoint {endpoint}\n\
+         web servers {web}\n\
+         CA file: {ca}\n\
+         export AWS_ACCESS_KEY_ID={id}\n\
+         export AWS_SECRET_ACCESS_KEY={secret}\n\
+         {roles}# for boto3 and the AWS CLI: the endpoint takes no env. and api. host prefixes\n\
+         export AWS_DISABLE_HOST_PREFIX_INJECTION=true\n\
+         # --- mwaa-gateway.toml\n{snippet}# --- end\n",
+        endpoint = emulator.endpoint_url(),
+        web = emulator.web_addr(),
+        ca = ca_file.display(),
+        id = emulator.access_key_id(),
+        secret = emulator.secret_access_key(),
+        roles = format_roles(emulator),
+        snippet = emulator.config_toml(ca_file),
+    )
 }
 
-/// The keys of the callers with other roles than the first, as comments.
-fn others(emulator: &Emulator) -> String {
-    let line = |credential: &Credential| {
+/// Formats the keys of further roles, as comments.
+fn format_roles(emulator: &Emulator) -> String {
+    let format_role = |credential: &Credential| {
         let role = credential.role.map_or("nobody", Role::name);
         format!(
             "# as {role}: AWS_ACCESS_KEY_ID={} AWS_SECRET_ACCESS_KEY={}\n",
             credential.access_key_id, credential.secret_access_key
         )
     };
-    emulator.credentials().iter().skip(1).map(line).collect()
+    let credentials = emulator.credentials().iter().skip(1);
+    credentials.map(format_role).collect()
 }
 
-/// An emulator may run for days; its journal need not remember them.
-const JOURNAL: usize = 1000;
+/// An emulator may run for days; its journal need not hold all their requests.
+const JOURNAL_LIMIT: usize = 1000;

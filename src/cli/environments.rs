@@ -1,135 +1,117 @@
-//! `environments`: which there are, how they are, and where they are reached.
+//! `environments`: lists the environments, their status and their local URLs.
 
-use super::Exit;
-use super::columns::aligned;
-use super::inputs::{Flag, Inputs, Purpose, extras};
-use super::output::{Output, OutputOption};
-use super::serve::control;
-use super::terminal::Terminal;
-use crate::app::{self, Surveyed};
-use crate::control::AwsErrorKind;
-use crate::names::Described;
+use super::config_args::{ConfigArgs, config_flags, load_external_inputs};
+use super::output::{OutputArgs, OutputFormat, format_with_headings};
+use super::serve::block_on;
+use super::terminal::{Terminal, wrap_message};
+use super::{ExitStatus, RunResult};
 use clap::Args;
+use mwaa_auth::aws::AwsErrorKind;
+use mwaa_gateway::app::{self, EnvironmentListEntry};
+use mwaa_model::EnvironmentInfo;
 use serde_json::{Value, json};
 
 /// The options of `environments`.
 #[derive(Debug, Args)]
-pub(super) struct Options {
+pub(crate) struct EnvironmentsArgs {
     #[command(flatten)]
-    inputs: Inputs<ToList>,
+    config: ConfigArgs<EnvironmentsFlags>,
     #[command(flatten)]
-    print: OutputOption,
+    print: OutputArgs,
 }
 
-#[derive(Debug)]
-struct ToList;
-
-impl Purpose for ToList {
-    const FLAGS: &'static [(Flag, &'static str)] = &[
-        (
-            Flag::Environments,
-            "List only this environment (may be given several times): a name of the file, or MWAA's",
-        ),
-        (
-            Flag::Region,
-            "Ask in this AWS region, where the file names none for an environment",
-        ),
-        (
-            Flag::Profile,
-            "Ask as this AWS profile, where the file names none for an environment",
-        ),
-        (
-            Flag::Listen,
-            "The gateway's address, which the URLs are made of",
-        ),
-    ];
+config_flags! {
+    struct EnvironmentsFlags;
+    Environments: "List only this environment (may be given several times): a name of the file, or MWAA's",
+    Region: "Ask in this AWS region, where the file names none for an environment",
+    Profile: "Ask as this AWS profile, where the file names none for an environment",
+    Listen: "The gateway's address, which the URLs are made of",
 }
 
-pub(super) fn run(options: &Options, terminal: &Terminal) -> Exit {
-    let prepared = options
-        .inputs
-        .load(terminal)
-        .and_then(|config| extras(terminal).map(|extras| (config, extras)));
-    let (config, extras) = match prepared {
-        Ok(prepared) => prepared,
-        Err(exit) => return exit,
-    };
-    control(terminal, async {
-        let survey = app::survey(&config, &extras).await?;
-        match options.print.output {
-            Output::Table => terminal.data(table(&survey.environments)),
-            Output::Json => {
-                let rows: Vec<_> = survey.environments.iter().map(object).collect();
-                terminal.data(format_args!("{:#}\n", Value::Array(rows)));
+pub(super) fn run(args: &EnvironmentsArgs, terminal: &Terminal) -> RunResult {
+    let config = args.config.load(terminal)?;
+    let inputs = load_external_inputs(terminal)?;
+    Ok(block_on(terminal, async {
+        let list = app::list_environments(&config, &inputs).await?;
+        match args.print.output {
+            OutputFormat::Table => terminal.print(format_rows(&list.environments)),
+            OutputFormat::Json => {
+                let rows: Vec<_> = list.environments.iter().map(to_json).collect();
+                terminal.print_json(&rows)?;
             }
         }
-        for row in &survey.environments {
-            if let Some(why) = row.described.as_ref().and_then(Described::why_unwell) {
-                terminal.say_long(&format!("{}: {why}", row.local));
+
+        // the table has no room for the reason
+        for row in &list.environments {
+            if let Some(reason) = row.info.as_ref().and_then(EnvironmentInfo::explain_status) {
+                let line = format!("{}: {reason}", row.local);
+                terminal.info(wrap_message(&line, ""));
             }
         }
-        let mut exit = Exit::Done;
-        for trouble in &survey.troubles {
-            terminal.tell_long(&format!("{}: {}", trouble.subject, trouble.text));
-            if !trouble.harmless && exit != Exit::Unavailable {
-                exit = exit_of(trouble.kind);
+
+        // an answer that AWS gave (1) counts less than one that it did not give (69)
+        let mut exit = ExitStatus::Success;
+        for error in &list.errors {
+            let line = format!("{}: {}", error.subject, error.text);
+            terminal.error(wrap_message(&line, ""));
+            if !error.harmless && exit != ExitStatus::Unavailable {
+                exit = to_exit_status(error.kind);
             }
         }
-        if survey.environments.is_empty() && survey.troubles.is_empty() {
-            terminal.tell("there is no environment; check the region and the profile");
-            exit = Exit::Failed;
+
+        if list.environments.is_empty() && list.errors.is_empty() {
+            terminal.error("there is no environment; check the region and the profile");
+            exit = ExitStatus::Failure;
         }
         Ok(exit)
-    })
+    }))
 }
 
-/// A refusal is an answer; all else means that AWS could not be asked.
-fn exit_of(kind: AwsErrorKind) -> Exit {
+/// Returns 1 for an answer of AWS, and 69 where it gave none.
+fn to_exit_status(kind: AwsErrorKind) -> ExitStatus {
     match kind {
-        AwsErrorKind::Denied | AwsErrorKind::NotFound => Exit::Failed,
+        AwsErrorKind::Denied | AwsErrorKind::NotFound => ExitStatus::Failure,
         AwsErrorKind::Credentials
         | AwsErrorKind::LoginNeeded
         | AwsErrorKind::NotReady
         | AwsErrorKind::Throttled
         | AwsErrorKind::Unavailable
-        | AwsErrorKind::UntrustedHost => Exit::Unavailable,
+        | AwsErrorKind::UntrustedHost => ExitStatus::Unavailable,
     }
 }
 
-fn object(row: &Surveyed) -> Value {
-    let told = row.described.as_ref();
+fn to_json(row: &EnvironmentListEntry) -> Value {
+    let info = row.info.as_ref();
     json!({
         "local": row.local,
         "name": row.name,
         "region": row.region,
         "profile": row.profile,
         "airflow_version": row.airflow_version,
-        "status": told.map(|told| &told.status),
-        "status_meaning": told.and_then(Described::status_meaning),
-        "access_mode": told.and_then(|told| told.access_mode.as_deref()),
+        "status": info.map(|info| &info.status),
+        "status_meaning": info.and_then(EnvironmentInfo::status_meaning),
+        "access_mode": info.and_then(|info| info.access_mode.as_deref()),
         "default": row.default,
         "urls": row.urls,
     })
 }
 
-fn table(rows: &[Surveyed]) -> String {
-    let mut lines = vec![HEADINGS.map(str::to_owned)];
-    let or_dash = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
-    for row in rows {
-        let status = row
-            .described
-            .as_ref()
-            .map(|told| told.status.escape_debug().to_string());
-        lines.push([
+fn format_rows(rows: &[EnvironmentListEntry]) -> String {
+    let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+    let lines = rows.iter().map(|row| {
+        let info = row.info.as_ref();
+        // what AWS says is not ours, and may hold anything
+        let status = info.map(|info| info.status.escape_debug().to_string());
+        [
             row.local.clone(),
             row.name.escape_debug().to_string(),
-            or_dash(&row.region),
-            or_dash(&row.airflow_version),
-            or_dash(&status),
+            or_dash(row.region.clone()),
+            or_dash(row.airflow_version.clone()),
+            or_dash(status),
             row.urls.join(" "),
-        ]);
-    }
-    aligned(&lines)
+        ]
+    });
+    format_with_headings(HEADINGS, lines)
 }
 
 const HEADINGS: [&str; 6] = ["LOCAL", "NAME", "REGION", "AIRFLOW", "STATUS", "URL"];

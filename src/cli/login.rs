@@ -1,99 +1,82 @@
-//! `login`: the sign-in to AWS that an environment needs, as the hints name it.
+//! `login`: runs the sign-in to AWS that an environment needs, as the hints name it.
 
-use super::Exit;
-use super::inputs::{Flag, Inputs, Purpose};
-use super::serve::control;
+use super::config_args::{ConfigArgs, config_flags};
+use super::serve::block_on;
 use super::signals::{INTERRUPT, Signals};
 use super::terminal::Terminal;
-use crate::app::StartError;
-use crate::config::Config;
-use crate::control::{Origin, SignIn, Source};
+use super::{ExitStatus, RunResult};
 use clap::Args;
+use mwaa_auth::aws::{CredentialOrigin, CredentialSource, LoginCommand};
+use mwaa_config::Config;
+use mwaa_gateway::app::StartError;
 use std::collections::BTreeMap;
-use std::fmt;
 use std::io;
-use std::process::ExitStatus;
+use std::process;
 use tokio::process::Command;
 
 /// The options of `login`.
 #[derive(Debug, Args)]
-pub(super) struct Options {
+pub(crate) struct LoginArgs {
     #[command(flatten)]
-    inputs: Inputs<ToSignIn>,
+    config: ConfigArgs<LoginFlags>,
     /// Print the command and run nothing
     #[arg(long)]
     print: bool,
 }
 
-#[derive(Debug)]
-struct ToSignIn;
-
-impl Purpose for ToSignIn {
-    const FLAGS: &'static [(Flag, &'static str)] = &[
-        (
-            Flag::Environment,
-            "The environment whose profile to sign in; without it the default one",
-        ),
-        (
-            Flag::Profile,
-            "The AWS profile to sign in, where the file names none or several",
-        ),
-    ];
+config_flags! {
+    struct LoginFlags;
+    Environment: "The environment whose profile to sign in; without it the default one",
+    Profile: "The AWS profile to sign in, where the file names none or several",
 }
 
-pub(super) fn run(options: &Options, terminal: &Terminal) -> Exit {
-    let config = match options.inputs.load(terminal) {
-        Ok(config) => config,
-        Err(exit) => return exit,
-    };
-    let profile = match profile(&config, options.inputs.profile()) {
-        Ok(profile) => profile,
-        Err(error) => {
-            return terminal.fail(Exit::Usage, &error, Some(CHOOSE));
-        }
-    };
-    control(terminal, async {
-        let origin = Origin::find(profile.as_deref()).await;
-        let Source::SignIn(sign_in) = &origin.source else {
-            return Ok(nothing_to_do(&origin, terminal));
+pub(super) fn run(args: &LoginArgs, terminal: &Terminal) -> RunResult {
+    let config = args.config.load(terminal)?;
+    let profile =
+        find_profile(&config, args.config.profile()).map_err(|error| error.print(terminal))?;
+
+    Ok(block_on(terminal, async {
+        let origin = CredentialOrigin::find(profile.as_deref()).await;
+        // keys, roles and containers need no login
+        let CredentialSource::Login(sign_in) = &origin.source else {
+            return Ok(report_no_login(&origin.source, terminal));
         };
-        if options.print {
-            terminal.data(format_args!("{sign_in}\n"));
-            return Ok(Exit::Done);
+        if args.print {
+            terminal.print(format_args!("{sign_in}\n"));
+            return Ok(ExitStatus::Success);
         }
-        terminal.say(format_args!("running `{sign_in}`"));
+
+        terminal.info(format_args!("running `{sign_in}`"));
         let mut signals = Signals::listen().map_err(StartError::Thread)?;
-        Ok(match signed_in(sign_in, &mut signals).await {
-            Ok(Ended::By(signal)) => Exit::Signal(signal),
-            Ok(Ended::With(status)) if status.success() => {
-                terminal.say("signed in; a running gateway takes it up by itself");
-                Exit::Done
+
+        match run_login(sign_in, &mut signals).await {
+            Ok((Some(signal), _)) => Ok(ExitStatus::Signal(signal)),
+            Ok((None, status)) if status.success() => {
+                terminal.info("signed in; a running gateway takes it up by itself");
+                Ok(ExitStatus::Success)
             }
-            Ok(Ended::With(status)) => {
-                let hint = match sign_in {
-                    SignIn::Login(_) => {
-                        "`aws login` came with version 2.32 of the AWS CLI: see `aws --version`"
-                    }
-                    SignIn::Sso(_) => {
-                        "if it did not say why: it needs version 2 of the AWS CLI, see `aws --version`"
-                    }
-                };
-                terminal.fail(Exit::Failed, &Failed(sign_in.clone(), status), Some(hint))
+            Ok((None, status)) => {
+                Ok(LoginError::Failed(sign_in.clone(), status).print(terminal))
             }
-            Err(error) => terminal.fail(Exit::Unavailable, &NotStarted(error), Some(INSTALL)),
-        })
-    })
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Ok(LoginError::NotInstalled.print(terminal))
+            }
+            Err(error) => Ok(LoginError::NotStarted(error).print(terminal)),
+        }
+    }))
 }
 
-/// The profile that is meant: that of the environment, or of the places where environments are
-/// looked for; where these have several, the given one of them. `None` is the AWS chain's own.
-fn profile(config: &Config, given: Option<&str>) -> Result<Option<String>, Several> {
+/// Returns the profile of the environment, or of the places where environments are looked for. If
+/// these have several, `given` chooses one of them. `None` is the AWS chain's own.
+fn find_profile(config: &Config, given: Option<&str>) -> Result<Option<String>, LoginError> {
     let mut profiles = BTreeMap::<Option<&str>, Vec<String>>::new();
     let places = &config.aws.discover_in;
     let entries = match config.environments.iter().find(|entry| entry.default) {
         Some(default) => std::slice::from_ref(default),
         None => config.environments.as_slice(),
     };
+
+    // a default is what single commands use, so the others need no login
     let has_default = entries.iter().any(|entry| entry.default);
     let mut searches = config.discovers() && !has_default;
     for entry in entries {
@@ -105,149 +88,131 @@ fn profile(config: &Config, given: Option<&str>) -> Result<Option<String>, Sever
             searches = true;
         }
     }
+
     for place in places.iter().filter(|_| searches) {
         let profile = place.profile.as_deref().or(config.aws.profile.as_deref());
         let users = profiles.entry(profile).or_default();
         users.push(place.region.to_string());
     }
-    let meant = match profiles.len() {
+
+    let profile = match profiles.len() {
         0 => config.aws.profile.as_deref(),
         1 => profiles.into_keys().next().flatten(),
         _ if given.is_some() && profiles.contains_key(&given) => given,
         _ => {
             let list = profiles.into_iter().map(|(profile, users)| {
-                format!(
-                    "{} ({})",
-                    profile.unwrap_or("the usual one"),
-                    users.join(", ")
-                )
+                let profile = profile.unwrap_or("the usual one");
+                format!("{profile} ({})", users.join(", "))
             });
-            return Err(Several(list.collect()));
+            let list = list.collect::<Vec<_>>().join(", ");
+            return Err(LoginError::SeveralProfiles(list));
         }
     };
-    Ok(meant.map(str::to_owned))
+    Ok(profile.map(str::to_owned))
 }
 
-/// Says what is used where nobody signs in.
-fn nothing_to_do(origin: &Origin, terminal: &Terminal) -> Exit {
-    let source = &origin.source;
+/// Reports the source of credentials that needs no login, or that no login can help.
+fn report_no_login(source: &CredentialSource, terminal: &Terminal) -> ExitStatus {
     match source {
-        Source::Broken { mend, .. } => {
-            terminal.fail(Exit::Unavailable, &NoKeys(source.clone()), Some(mend))
-        }
-        Source::NoKeys { .. }
-        | Source::NoProfile { .. }
-        | Source::Nothing
-        | Source::Unreadable(_) => {
-            terminal.fail(Exit::Unavailable, &NoKeys(source.clone()), Some(SET_UP))
+        CredentialSource::Broken { .. }
+        | CredentialSource::NoKeys { .. }
+        | CredentialSource::NoProfile { .. }
+        | CredentialSource::Nothing
+        | CredentialSource::Unreadable(_) => {
+            LoginError::NoLogin(source.clone()).print(terminal)
         }
         _ => {
-            terminal.say(format_args!(
+            terminal.info(format_args!(
                 "there is nothing to sign in to: the gateway uses {source}"
             ));
-            Exit::Done
+            ExitStatus::Success
         }
     }
 }
 
-/// How the sign-in ended.
-enum Ended {
-    /// A signal to us ended it: this one.
-    By(u8),
-    With(ExitStatus),
-}
-
-/// Runs the sign-in at this terminal, without a shell.
-async fn signed_in(sign_in: &SignIn, signals: &mut Signals) -> io::Result<Ended> {
+/// Runs the login at this terminal, without a shell. Returns the first signal that came, and the
+/// login's status.
+async fn run_login(
+    sign_in: &LoginCommand,
+    signals: &mut Signals,
+) -> io::Result<(Option<u8>, process::ExitStatus)> {
     let words = sign_in.command();
     let (program, arguments) = words.split_first().unwrap_or((&"aws", &[]));
     let mut child = Command::new(program)
         .args(arguments)
+        // a login that waits for a browser must not outlive us
         .kill_on_drop(true)
         .spawn()?;
-    let mut ending = None;
+
+    let mut received = None;
     loop {
         tokio::select! {
-            status = child.wait() => {
-                let status = status?;
-                return Ok(ending.map_or(Ended::With(status), Ended::By));
-            }
-            // Ctrl-C reaches the sign-in too, which may have something to tidy up
+            status = child.wait() => return Ok((received, status?)),
+            // Ctrl-C reaches the login too, which may have something to tidy up
             number = signals.next() => {
-                if ending.replace(number).is_some() || number != INTERRUPT {
+                if received.is_some() || number != INTERRUPT {
                     child.start_kill()?;
                 }
+                received = Some(number);
             }
         }
     }
 }
 
-/// The environments need more than one sign-in: each profile with who uses it.
-#[derive(Debug)]
-struct Several(Vec<String>);
-
-impl fmt::Display for Several {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "the environments have different profiles: {}",
-            self.0.join(", ")
-        )
-    }
+/// There was no login, or it failed.
+#[derive(Debug, thiserror::Error)]
+enum LoginError {
+    /// With each profile and its users.
+    #[error("the environments have different profiles: {0}")]
+    SeveralProfiles(String),
+    #[error("there is nothing to sign in to: {0}")]
+    NoLogin(CredentialSource),
+    /// It has printed the reason itself.
+    #[error("`{0}` failed ({1})")]
+    Failed(LoginCommand, process::ExitStatus),
+    #[error("the AWS CLI is not installed: there is no `aws` on the PATH")]
+    NotInstalled,
+    #[error("cannot start `aws`")]
+    NotStarted(#[source] io::Error),
 }
 
-impl std::error::Error for Several {}
+impl LoginError {
+    fn print(&self, terminal: &Terminal) -> ExitStatus {
+        let (exit, hint) = match self {
+            Self::SeveralProfiles(_) => (
+                ExitStatus::Usage,
+                "name one of them: an environment with -e, or a profile with --profile",
+            ),
+            Self::NoLogin(CredentialSource::Broken { fix, .. }) => {
+                (ExitStatus::Unavailable, fix.as_str())
+            }
+            Self::NoLogin(_) => (
+                ExitStatus::Unavailable,
+                "`aws login` or `aws configure sso` make a profile that signs in; --profile names one",
+            ),
+            Self::Failed(LoginCommand::Login(_), _) => (
+                ExitStatus::Failure,
+                "`aws login` came with version 2.32 of the AWS CLI: see `aws --version`",
+            ),
+            Self::Failed(LoginCommand::Sso(_), _) => (
+                ExitStatus::Failure,
+                "if it did not say why: it needs version 2 of the AWS CLI, see `aws --version`",
+            ),
+            Self::NotInstalled | Self::NotStarted(_) => (
+                ExitStatus::Unavailable,
+                "install it as https://docs.aws.amazon.com/cli/latest/userguide/getting-started-install.html \
+                 says; --print tells the command to run elsewhere",
+            ),
+        };
 
-/// There is nothing that a sign-in could help.
-#[derive(Debug)]
-struct NoKeys(Source);
-
-impl fmt::Display for NoKeys {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "there is nothing to sign in to: {}", self.0)
+        terminal.fail(exit, self, Some(hint))
     }
 }
-
-impl std::error::Error for NoKeys {}
-
-/// The sign-in ended badly; it has said why itself.
-#[derive(Debug)]
-struct Failed(SignIn, ExitStatus);
-
-impl fmt::Display for Failed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` failed ({})", self.0, self.1)
-    }
-}
-
-impl std::error::Error for Failed {}
-
-/// The sign-in's program could not be started.
-#[derive(Debug)]
-struct NotStarted(io::Error);
-
-impl fmt::Display for NotStarted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.kind() == io::ErrorKind::NotFound {
-            f.write_str("the AWS CLI is not installed: there is no `aws` on the PATH")
-        } else {
-            write!(f, "cannot start `aws`: {}", self.0)
-        }
-    }
-}
-
-impl std::error::Error for NotStarted {}
-
-const CHOOSE: &str = "name one of them: an environment with -e, or a profile with --profile";
-const INSTALL: &str = "install it as https://docs.aws.amazon.com/cli/latest/userguide/getting-started-install.html \
-     says; --print tells the command to run elsewhere";
-const SET_UP: &str =
-    "`aws login` or `aws configure sso` make a profile that signs in; --profile names one";
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{self, Given, Overrides, Search};
+    use mwaa_config::{Override, Overrides, SearchPath};
 
     fn of(text: &str) -> Result<Option<String>, String> {
         given(text, None, None)
@@ -263,14 +228,15 @@ mod tests {
         std::fs::write(&file, text).unwrap();
         let overrides = Overrides {
             environments: environment
-                .map(|name| Given::new("-e", name))
+                .map(|name| Override::new("-e", name))
                 .into_iter()
                 .collect(),
             ..Overrides::default()
         };
         let config =
-            config::load(Some(&file), &overrides, &Search::from_environment()).unwrap();
-        profile(&config, chosen).map_err(|error| error.to_string())
+            mwaa_config::load(Some(&file), &overrides, &SearchPath::from_environment())
+                .unwrap();
+        find_profile(&config, chosen).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -279,7 +245,7 @@ mod tests {
         let two = "aws.profile = \"a\"\n[environments.x]\n[environments.y]\n";
         assert_eq!(of(two), Ok(Some("a".to_owned())));
         let other = format!("{two}profile = \"b\"\n");
-        assert!(of(&other).is_err_and(|told| told.ends_with("a (x), b (y)")));
+        assert!(of(&other).is_err_and(|error| error.ends_with("a (x), b (y)")));
         assert_eq!(given(&other, None, Some("b")), Ok(Some("b".to_owned())));
         assert!(given(&other, None, Some("c")).is_err());
         assert_eq!(
@@ -298,7 +264,7 @@ mod tests {
         assert_eq!(given(one, Some("reports"), None), corp());
         let two =
             "aws.discover_in = [\"corp@eu-west-1\", \"eu-west-1\"]\naws.profile = \"a\"\n";
-        assert!(of(two).is_err_and(|told| told.ends_with("a (eu-west-1), corp (eu-west-1)")));
+        assert!(of(two).is_err_and(|error| error.ends_with("a (eu-west-1), corp (eu-west-1)")));
         assert_eq!(given(two, None, Some("corp")), corp());
         assert!(given(two, Some("reports"), None).is_err());
         let named = format!("{two}[environments.x]\nprofile = \"b\"\n");

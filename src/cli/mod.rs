@@ -1,97 +1,135 @@
-//! The command line: arguments, dispatch, exit codes.
+//! The command line: the arguments, the commands, the exit statuses.
 
 mod airflow;
-mod airflows;
 mod arguments;
 mod browser;
 mod check;
 mod client;
-mod columns;
 mod commands;
-mod complete;
+mod completion;
+mod config;
+mod config_args;
 mod demo;
 mod emulator;
+mod emulator_environments;
 mod environments;
-mod exit;
 mod explain;
-mod folder;
-mod inputs;
-mod judge;
-mod known;
-mod logging;
 mod login;
-mod management;
-mod manual;
-mod names;
-mod neutral;
 mod open;
 mod output;
-mod serve;
+mod running;
+mod sanitize;
+pub(crate) mod serve;
 mod signals;
 mod status;
 mod terminal;
 mod tunnel_guard;
-mod wait;
-mod wrap;
 
-pub use exit::Exit;
+pub(crate) use arguments::{CliArgs, Command};
+pub(crate) use signals::Signals;
+pub(crate) use terminal::Terminal;
 
-use crate::telemetry::StartError;
-use arguments::{Arguments, Command};
-use clap::Parser as _;
-use terminal::Terminal;
+use arguments::OtherCommand;
+use mwaa_gateway::app::StartError;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::ExitCode;
+use tempfile::TempDir;
 
-/// Runs the program with the process's arguments.
-pub fn run() -> Exit {
-    let terminal = Terminal::new();
-    let exit = dispatch(&terminal);
-    terminal.end(exit)
+/// The exit status of the program, as the README lists them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ExitStatus {
+    /// 0: done.
+    Success,
+    /// 1: the thing asked for failed or was refused.
+    Failure,
+    /// 2: bad arguments.
+    Usage,
+    /// 69: AWS or the web server can't be reached, or there are no credentials (sysexits.h
+    /// `EX_UNAVAILABLE`).
+    Unavailable,
+    /// 78: bad configuration (sysexits.h `EX_CONFIG`).
+    Configuration,
+    /// Another program's own.
+    Other(u8),
+    /// 128 and the signal's number: it ended the program before everything was answered.
+    Signal(u8),
 }
 
-fn dispatch(terminal: &Terminal) -> Exit {
-    let arguments = match Arguments::try_parse() {
-        Ok(arguments) => arguments,
-        Err(error) => return arguments::explain(error, terminal),
-    };
-    let usual = match arguments.command.usual_log() {
-        "info" if arguments.quiet => "error",
-        usual => usual,
-    };
-    if arguments.quiet {
-        terminal.hush();
+impl From<ExitStatus> for ExitCode {
+    fn from(exit: ExitStatus) -> Self {
+        Self::from(match exit {
+            ExitStatus::Success => 0,
+            ExitStatus::Failure => 1,
+            ExitStatus::Usage => 2,
+            ExitStatus::Unavailable => 69,
+            ExitStatus::Configuration => 78,
+            ExitStatus::Other(code) => code,
+            ExitStatus::Signal(number) => 128 + number,
+        })
     }
-    // lives to the end: its last lines are written when it goes
-    let _log = match logging::start(&arguments.logging, usual, terminal) {
-        Ok(log) => log,
-        Err(error) => {
-            let (exit, hint) = match error {
-                StartError::Filter(_) => {
-                    (Exit::Usage, "write it as in `info` or `mwaa_gateway=debug`")
-                }
-                StartError::Writer(_) => (
-                    Exit::Failed,
-                    "the system refuses threads or descriptors; check its limits",
-                ),
-            };
-            return terminal.fail(exit, &error, Some(hint));
-        }
-    };
-    match arguments.command {
-        Command::Serve(options) => serve::run(&options, terminal),
-        Command::Demo(options) => demo::run(&options, terminal),
-        Command::Emulator(options) => emulator::run(options, terminal),
-        Command::Check(options) => check::run(&options, terminal),
-        Command::Commands(options) => commands::run(&options, terminal),
-        Command::Explain(options) => explain::run(&options, terminal),
-        Command::Status(options) => status::run(&options, terminal),
-        Command::Environments(options) => environments::run(&options, terminal),
-        Command::Airflow(options) => airflow::run(&options, terminal),
-        Command::Login(options) => login::run(&options, terminal),
-        Command::Open(options) => open::run(&options, terminal),
-        Command::Wait(options) => wait::run(&options, terminal),
-        Command::Completions { shell } => manual::completions(shell, terminal),
-        Command::Complete(options) => complete::run(&options, terminal),
-        Command::TunnelGuard(options) => tunnel_guard::run(&options, terminal),
-        Command::Man(options) => manual::page(&options, terminal),
+}
+
+/// The end of a command. The error of an `Err` has been printed.
+pub(crate) type RunResult = Result<ExitStatus, ExitStatus>;
+
+/// A command that runs a gateway, or calls AWS, ended early.
+#[derive(Debug)]
+pub(crate) enum RunError {
+    /// Its error has been printed.
+    Printed(ExitStatus),
+    /// The gateway could not be built.
+    Start(StartError),
+}
+
+impl From<ExitStatus> for RunError {
+    fn from(exit: ExitStatus) -> Self {
+        Self::Printed(exit)
     }
+}
+
+impl From<StartError> for RunError {
+    fn from(error: StartError) -> Self {
+        Self::Start(error)
+    }
+}
+
+/// Runs a command other than `serve`.
+pub(crate) fn run(command: OtherCommand, terminal: &Terminal) -> RunResult {
+    match command {
+        OtherCommand::Demo(args) => Ok(demo::run(&args, terminal)),
+        OtherCommand::Emulator(args) => emulator::run(args, terminal),
+        OtherCommand::Check(args) => check::run(&args, terminal),
+        OtherCommand::Config(args) => config::run(&args, terminal),
+        OtherCommand::Commands(args) => commands::run(&args, terminal),
+        OtherCommand::Explain(args) => explain::run(&args, terminal),
+        OtherCommand::Status(args) => status::run(&args, terminal),
+        OtherCommand::Environments(args) => environments::run(&args, terminal),
+        OtherCommand::Airflow(args) => airflow::run(&args, terminal),
+        OtherCommand::Login(args) => login::run(&args, terminal),
+        OtherCommand::Open(args) => open::run(&args, terminal),
+        OtherCommand::Wait(args) => status::wait(&args, terminal),
+
+        // for the shell and the gateway, not for people
+        OtherCommand::Completions { shell } => Ok(completion::print_script(shell, terminal)),
+        OtherCommand::Complete(args) => Ok(completion::run(&args, terminal)),
+        OtherCommand::TunnelGuard(args) => tunnel_guard::run(&args, terminal),
+        OtherCommand::Man(args) => arguments::write_manual(&args, terminal),
+    }
+}
+
+/// Creates a temporary folder that only this user can enter, and that is removed when it is dropped.
+fn create_temp_dir(terminal: &Terminal) -> Result<TempDir, ExitStatus> {
+    let created = tempfile::Builder::new()
+        .prefix("mwaa-gateway-")
+        // it may hold a socket without a secret
+        .permissions(Permissions::from_mode(0o700))
+        .tempdir();
+    created.map_err(|error| {
+        let hint = format!(
+            "a temporary folder is needed in {}; TMPDIR names another place",
+            std::env::temp_dir().display()
+        );
+        terminal.fail(ExitStatus::Failure, &error, Some(&hint))
+    })
 }

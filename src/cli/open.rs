@@ -1,208 +1,184 @@
-//! `open`: shows an environment's UI in the browser, or tells its URL.
+//! `open`: shows an environment's UI in the browser, or prints its URL.
 
-use super::inputs::{Flag, Inputs, Purpose};
-use super::known::Known;
-use super::names::{self, Asked};
+use super::browser::{self, LOOKUP_TIMEOUT, NameLookup};
+use super::config_args::{ConfigArgs, config_flags};
+use super::running::{EnvironmentSet, run_blocking};
 use super::terminal::Terminal;
-use super::{Exit, browser};
-use crate::config::env;
+use super::{ExitStatus, RunResult};
 use clap::Args;
-use std::fmt;
+use mwaa_config::env;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// The options of `open`.
 #[derive(Debug, Args)]
-pub(super) struct Options {
+pub(crate) struct OpenArgs {
     #[command(flatten)]
-    inputs: Inputs<ToOpen>,
+    config: ConfigArgs<OpenFlags>,
     /// The environment, by its local name or MWAA's; without it that of MWAA_GATEWAY_ENVIRONMENT,
     /// else the default one, or the overview
     #[arg(value_name = "ENV")]
-    first: Option<String>,
-    /// Where to go in its UI, such as /home
-    #[arg(value_name = "PATH", value_parser = path)]
-    second: Option<String>,
+    environment: Option<String>,
+    /// The page of its UI, such as /home
+    #[arg(value_name = "PATH", value_parser = check_path)]
+    path: Option<String>,
     /// Print the URL and open nothing
     #[arg(long)]
     print: bool,
 }
 
-#[derive(Debug)]
-struct ToOpen;
-
-impl Purpose for ToOpen {
-    const FLAGS: &'static [(Flag, &'static str)] = &[
-        (
-            Flag::Listen,
-            "The gateway's address, for the URL while none runs",
-        ),
-        (Flag::Management, "Where the running gateway tells its URLs"),
-    ];
+config_flags! {
+    struct OpenFlags;
+    Listen: "The gateway's address, for the URL while none runs",
+    Management: "Where the running gateway tells its URLs",
 }
 
-pub(super) fn run(options: &Options, terminal: &Terminal) -> Exit {
-    let config = match options.inputs.load(terminal) {
-        Ok(config) => config,
-        Err(exit) => return exit,
-    };
-    let chosen = env::environment();
-    let (name, path) = match options.wanted(chosen.as_deref()) {
-        Ok(wanted) => wanted,
-        Err(error) => return terminal.fail(Exit::Usage, &error, Some(PATH_HINT)),
-    };
-    let running = Known::running(&config, PATIENCE);
-    let is_running = running.is_some();
-    let known = running.unwrap_or_else(|| Known::configured(&config));
-    if !is_running {
-        let error = NotRunning(config.management.address.to_string());
-        if !options.print {
-            return terminal.fail(Exit::Unavailable, &error, Some(START_HINT));
+pub(super) fn run(args: &OpenArgs, terminal: &Terminal) -> RunResult {
+    let fail = |error: OpenError| terminal.fail(error.exit(), &error, Some(error.hint()));
+    let config = args.config.load(terminal)?;
+    let variable = env::environment();
+    let (name, path) = args.destination(variable.as_deref()).map_err(fail)?;
+
+    let running = run_blocking(EnvironmentSet::load(&config, STATUS_TIMEOUT)).ok();
+    let environments = if let Some(running) = running.flatten() {
+        running
+    } else {
+        let error = OpenError::NotRunning(config.management.address);
+        if !args.print {
+            return Err(fail(error));
         }
-        terminal.say(format_args!(
+        terminal.info(format_args!(
             "warning: {error}; the URL is the configuration's"
         ));
-    }
-    let url = match url(&known, name, path) {
-        Ok(url) => url,
-        Err(error) => return terminal.fail(Exit::Failed, &error, Some(error.hint())),
+        EnvironmentSet::from_config(&config)
     };
-    if let Some(advice) = Asked::of_url(&url).advice(&config, names::PATIENCE, true) {
-        terminal.say(format_args!("{advice}"));
+
+    let url = build_url(&environments, name, path).map_err(fail)?;
+
+    // a browser that asks the resolver would find nothing
+    let lookup = NameLookup::start_for_url(&url);
+    if let Some(advice) = lookup.wait_for_advice(&config, LOOKUP_TIMEOUT, true) {
+        terminal.info(advice);
     }
-    if options.print {
-        terminal.data(format_args!("{url}\n"));
-        return Exit::Done;
+
+    if args.print {
+        terminal.print(format_args!("{url}\n"));
+        return Ok(ExitStatus::Success);
     }
-    terminal.say(format_args!("opening {url}"));
+    terminal.info(format_args!("opening {url}"));
     match browser::open(&url) {
-        Ok(()) => Exit::Done,
-        Err(error) => terminal.fail(Exit::Failed, &error, Some("open the URL yourself")),
+        Ok(()) => Ok(ExitStatus::Success),
+        Err(error) => {
+            Err(terminal.fail(ExitStatus::Failure, &error, Some("open the URL yourself")))
+        }
     }
 }
 
-impl Options {
-    /// The environment and the path; a path may stand alone. `chosen` is what the variable says.
-    fn wanted<'a>(
+impl OpenArgs {
+    /// Returns the environment and the path. A path may be the only argument; `variable` is the
+    /// environment without one.
+    fn destination<'a>(
         &'a self,
-        chosen: Option<&'a str>,
-    ) -> Result<(Option<&'a str>, Option<&'a str>), BadPath> {
-        match (self.first.as_deref(), self.second.as_deref()) {
+        variable: Option<&'a str>,
+    ) -> Result<(Option<&'a str>, Option<&'a str>), OpenError> {
+        match (self.environment.as_deref(), self.path.as_deref()) {
+            // no environment has a name with a slash
             (Some(only), None) if only.starts_with('/') => {
-                path(only)?;
-                Ok((chosen, Some(only)))
+                check_path(only)?;
+                Ok((variable, Some(only)))
             }
-            (first, second) => Ok((first.or(chosen), second)),
+            (name, path) => Ok((name.or(variable), path)),
         }
     }
 }
 
-/// The URL to show.
-fn url(known: &Known, name: Option<&str>, path: Option<&str>) -> Result<String, NoUrl> {
-    let found = match name {
-        Some(name) => Some(known.find(name).ok_or_else(|| NoUrl::Unknown {
+/// Returns the URL of an environment's UI, or of the overview.
+fn build_url(
+    list: &EnvironmentSet,
+    name: Option<&str>,
+    path: Option<&str>,
+) -> Result<String, OpenError> {
+    let environment = match name {
+        Some(name) => Some(list.find(name).ok_or_else(|| OpenError::Unknown {
             name: name.to_owned(),
-            known: known.locals(),
+            known: list.local_names(),
         })?),
-        None => known.environments.iter().find(|one| one.default),
+        None => list.environments.iter().find(|one| one.default),
     };
-    let (urls, path) = match (found, path) {
-        (Some(found), path) => (found.urls.clone(), path.unwrap_or("/")),
-        (None, None) => (known.overview.iter().cloned().collect(), "/-/"),
-        (None, Some(_)) => {
-            return Err(NoUrl::Unnamed {
-                known: known.locals(),
-            });
-        }
+
+    // the overview is for a gateway with several environments and no default
+    let (urls, path) = match (environment, path) {
+        (Some(environment), path) => (environment.urls.clone(), path.unwrap_or("/")),
+        (None, None) => (list.overview.iter().cloned().collect(), "/-/"),
+        (None, Some(_)) => return Err(OpenError::Unnamed(list.local_names())),
     };
     match urls.iter().find(|url| url.starts_with("http")) {
         Some(base) => Ok(format!("{base}{path}")),
-        None => Err(NoUrl::Socket(urls.into_iter().next().unwrap_or_default())),
+        None => Err(OpenError::Socket(
+            urls.into_iter().next().unwrap_or_default(),
+        )),
     }
 }
 
-/// A path that a URL may go on with: absolute, and no second host (RFC 3986 section 3.3).
-fn path(text: &str) -> Result<String, BadPath> {
-    let plain =
+/// Returns a path that can follow the host of a URL: absolute, and no second host (RFC 3986 section
+/// 3.3).
+fn check_path(text: &str) -> Result<String, OpenError> {
+    let is_plain =
         |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '<' | '>' | '\\' | '^' | '`');
-    if text.starts_with('/') && !text.starts_with("//") && text.chars().all(plain) {
+    if text.starts_with('/') && !text.starts_with("//") && text.chars().all(is_plain) {
         Ok(text.to_owned())
     } else {
-        Err(BadPath)
+        Err(OpenError::Path)
     }
 }
-
-#[derive(Debug)]
-struct BadPath;
-
-impl fmt::Display for BadPath {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("PATH must begin with one / and hold what URLs hold, as in /home")
-    }
-}
-
-impl std::error::Error for BadPath {}
-
-#[derive(Debug)]
-struct NotRunning(String);
-
-impl fmt::Display for NotRunning {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "no gateway answers at {}", self.0)
-    }
-}
-
-impl std::error::Error for NotRunning {}
 
 /// There is nothing to open.
-#[derive(Debug)]
-enum NoUrl {
+#[derive(Debug, thiserror::Error)]
+enum OpenError {
+    #[error("PATH must begin with one / and hold what URLs hold, as in /home")]
+    Path,
+    #[error("no gateway answers at {0}")]
+    NotRunning(SocketAddr),
+    #[error("it listens on {0}, which no browser can open")]
     Socket(String),
+    #[error("there is no environment {name:?}; known are: {}", join_names(.known))]
     Unknown { name: String, known: Vec<String> },
-    Unnamed { known: Vec<String> },
+    #[error("which environment? known are: {}", join_names(.0))]
+    Unnamed(Vec<String>),
 }
 
-impl NoUrl {
-    fn hint(&self) -> &'static str {
+impl OpenError {
+    const fn exit(&self) -> ExitStatus {
         match self {
+            Self::Path => ExitStatus::Usage,
+            Self::NotRunning(_) => ExitStatus::Unavailable,
+            Self::Socket(_) | Self::Unknown { .. } | Self::Unnamed(_) => ExitStatus::Failure,
+        }
+    }
+
+    const fn hint(&self) -> &'static str {
+        match self {
+            Self::Path => "write it as in `mwaa-gateway open prod /home`",
+            Self::NotRunning(_) => {
+                "start one with `mwaa-gateway serve`, or say where it is with --management; \
+                 --print gives the URL without one"
+            }
             Self::Socket(_) => {
                 "set listener.address to \"127.0.0.1:8080\", or give the environment a `listen` of that form"
             }
-            Self::Unknown { .. } | Self::Unnamed { .. } => {
+            Self::Unknown { .. } | Self::Unnamed(_) => {
                 "`mwaa-gateway environments` lists what there is"
             }
         }
     }
 }
 
-impl fmt::Display for NoUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let list = |known: &[String]| match known {
-            [] => "none".to_owned(),
-            known => known.join(", "),
-        };
-        match self {
-            Self::Socket(url) => {
-                write!(f, "it listens on {url}, which no browser can open")
-            }
-            Self::Unknown { name, known } => {
-                write!(
-                    f,
-                    "there is no environment {name:?}; known are: {}",
-                    list(known)
-                )
-            }
-            Self::Unnamed { known } => {
-                write!(f, "which environment? known are: {}", list(known))
-            }
-        }
+fn join_names(names: &[String]) -> String {
+    match names {
+        [] => "none".to_owned(),
+        names => names.join(", "),
     }
 }
 
-impl std::error::Error for NoUrl {}
-
-const PATH_HINT: &str = "write it as in `mwaa-gateway open prod /home`";
-const START_HINT: &str = "start one with `mwaa-gateway serve`, or say where it is with --management; \
-     --print gives the URL without one";
-
-/// The management address answers at once, or nobody is there.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// The management address answers at once, if there is a gateway.
+const STATUS_TIMEOUT: Duration = Duration::from_secs(2);

@@ -1,21 +1,66 @@
-//! How a command that lists something prints it.
+//! The `--output` option of commands that list something, and their table.
 
 use clap::{Args, ValueEnum};
+use std::fmt::Write as _;
 
-/// The option, the same everywhere.
+/// The option, the same for every command.
 #[derive(Debug, Args)]
-pub(super) struct OutputOption {
-    /// How to print
+pub(super) struct OutputArgs {
+    /// The form of the output
     #[arg(short, long, value_enum, default_value_t)]
-    pub(super) output: Output,
+    pub(super) output: OutputFormat,
 }
 
-/// How to print.
+/// A form of output.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub(super) enum Output {
+pub(super) enum OutputFormat {
     /// Lines for people
     #[default]
     Table,
     /// JSON, for programs
     Json,
+}
+
+/// Formats rows as lines below their headings.
+pub(super) fn format_with_headings<const N: usize>(
+    headings: [&str; N],
+    rows: impl Iterator<Item = [String; N]>,
+) -> String {
+    let headings = [headings.map(str::to_owned)].into_iter();
+    format_table(&headings.chain(rows).collect::<Vec<_>>())
+}
+
+/// Formats rows as lines; each column is as wide as its widest cell.
+pub(super) fn format_table<const N: usize>(rows: &[[String; N]]) -> String {
+    let mut widths = [0; N];
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+
+    let mut text = String::new();
+    for row in rows {
+        let cells = row
+            .iter()
+            .zip(widths)
+            .map(|(cell, width)| format!("{cell:width$}"));
+        // the last column may be long, and needs no padding
+        let line = cells.collect::<Vec<_>>().join("  ");
+        // writing to a String does not fail
+        let _infallible = writeln!(text, "{}", line.trim_end());
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::format_table;
+
+    #[test]
+    fn columns_are_as_wide_as_what_they_hold() {
+        let rows = [["A", "LONG", "C"], ["é😀", "x", ""]];
+        let rows = rows.map(|row| row.map(str::to_owned));
+        assert_eq!(format_table(&rows), "A   LONG  C\né😀  x\n");
+    }
 }

@@ -1,158 +1,143 @@
-//! `serve`: runs the gateway.
+//! The options of `serve`, and the parts of `main.rs` that `demo` and other commands share.
 
-use super::inputs::{self, Flag, Inputs, Purpose};
-use super::signals::Signals;
+use super::config_args::{ConfigArgs, config_flags, load_external_inputs};
 use super::terminal::Terminal;
-use super::{Exit, management};
-use crate::app::{self, Built, StartError};
+use super::{ExitStatus, RunError, running};
 use clap::Args;
+use mwaa_config::Config;
+use mwaa_gateway::app::{ExternalInputs, Gateway, StartError};
 use std::borrow::Cow;
 use std::io;
 use std::net::SocketAddr;
 
 /// The options of `serve`.
 #[derive(Debug, Args)]
-pub(super) struct Options {
+pub(crate) struct ServeArgs {
     #[command(flatten)]
-    inputs: Inputs<ToServe>,
+    config: ConfigArgs<ServeFlags>,
 }
 
-#[derive(Debug)]
-struct ToServe;
-
-impl Purpose for ToServe {
-    const FLAGS: &'static [(Flag, &'static str)] = &[
-        (
-            Flag::Environments,
-            "Serve only this environment (may be given several times): a name of the file, or MWAA's",
-        ),
-        (
-            Flag::Region,
-            "The AWS region, where the file names none for an environment",
-        ),
-        (
-            Flag::Profile,
-            "The AWS profile, where the file names none for an environment",
-        ),
-        (
-            Flag::Listen,
-            "The address to listen on: IP:port or unix:/path",
-        ),
-        (
-            Flag::Management,
-            "The address of health, metrics and status",
-        ),
-    ];
+config_flags! {
+    struct ServeFlags;
+    Environments: "Serve only this environment (may be given several times): a name of the file, or MWAA's",
+    Region: "The AWS region, where the file names none for an environment",
+    Profile: "The AWS profile, where the file names none for an environment",
+    Listen: "The address to listen on: IP:port or unix:/path",
+    Management: "The address of health, metrics and status",
 }
 
-pub(super) fn run(options: &Options, terminal: &Terminal) -> Exit {
-    let prepared = options
-        .inputs
-        .load(terminal)
-        .and_then(|config| inputs::extras(terminal).map(|extras| (config, extras)));
-    let (config, extras) = match prepared {
-        Ok(prepared) => prepared,
-        Err(exit) => return exit,
-    };
-    app::harden();
-    app::raise_descriptor_limit();
-    control(terminal, async {
-        let signals = Signals::listen().map_err(StartError::Thread)?;
-        let warnings = config
-            .warnings()
-            .into_iter()
-            .chain(options.inputs.idle_variable());
-        let built = app::build(config, &extras).await?;
-        announce(&built, terminal);
-        built.ask_for_names();
-        for warning in warnings {
-            terminal.say(format_args!("warning: {warning}"));
-        }
-        signals.run(built).await
-    })
+impl ServeArgs {
+    /// Reads the configuration and the environment variables. An error has been printed.
+    pub(crate) fn load(
+        &self,
+        terminal: &Terminal,
+    ) -> Result<(Config, ExternalInputs), ExitStatus> {
+        let config = self.config.load(terminal)?;
+        let inputs = load_external_inputs(terminal)?;
+        Ok((config, inputs))
+    }
+
+    /// Returns the problems that do not keep the gateway from running.
+    pub(crate) fn warnings(&self, config: &Config) -> Vec<String> {
+        let mut warnings = config.warnings();
+        warnings.extend(self.config.find_unused_variable());
+        warnings
+    }
 }
 
-/// Runs on the control runtime: one thread for mints, questions and management.
-pub(super) fn control(
+/// Runs the future on the control runtime: one thread for the calls to AWS and the management
+/// address. An error is printed with a hint.
+pub(crate) fn block_on(
     terminal: &Terminal,
-    work: impl Future<Output = Result<Exit, StartError>>,
-) -> Exit {
+    future: impl Future<Output = Result<ExitStatus, RunError>>,
+) -> ExitStatus {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
-    let outcome = runtime.map_err(StartError::Thread).and_then(|runtime| {
-        let outcome = runtime.block_on(work);
-        // a look-up of a name may hang in the C library; the exit does not wait for it
-        runtime.shutdown_background();
-        outcome
-    });
-    outcome.unwrap_or_else(|error| {
-        let (exit, hint) = advice(&error);
-        terminal.fail(exit, &error, Some(&hint))
+    let result = match runtime {
+        Ok(runtime) => {
+            let result = runtime.block_on(future);
+            // a look-up of a name may hang in the C library; the exit does not wait for it
+            runtime.shutdown_background();
+            result
+        }
+        Err(error) => Err(StartError::Thread(error).into()),
+    };
+
+    result.unwrap_or_else(|error| match error {
+        RunError::Printed(exit) => exit,
+        RunError::Start(error) => {
+            let (exit, hint) = start_hint(&error);
+            terminal.fail(exit, &error, Some(&hint))
+        }
     })
 }
 
-/// Says where to find the gateway.
-pub(super) fn announce(built: &Built, terminal: &Terminal) {
-    for listener in built.listeners() {
-        terminal.say(format_args!("listening on {listener}"));
+/// Prints the gateway's addresses.
+pub(crate) fn print_addresses(gateway: &Gateway, terminal: &Terminal) {
+    for listener in gateway.listener_lines() {
+        terminal.info(format_args!("listening on {listener}"));
     }
-    if let Some(url) = built.management_url() {
-        terminal.say(format_args!("management on {url}"));
-    }
-    if let Some(url) = built.probes_url() {
-        terminal.say(format_args!("probes on {url}"));
+    terminal.info(format_args!("management on {}", gateway.management_url()));
+    if let Some(url) = gateway.probes_url() {
+        terminal.info(format_args!("probes on {url}"));
     }
 }
 
-fn advice(error: &StartError) -> (Exit, Cow<'static, str>) {
+/// Returns the exit code of an error, and the advice.
+fn start_hint(error: &StartError) -> (ExitStatus, Cow<'static, str>) {
     match error {
         StartError::Bind(error) => {
             let other = match error.table.as_str() {
-                "listener" => Cow::Borrowed("choose another one with --listen"),
-                table => format!("choose another one in [{table}]").into(),
+                "listener" => "choose another one with --listen".to_owned(),
+                table => format!("choose another one in [{table}]"),
             };
-            let advice = bind_advice(error.kind(), error.tcp(), &other);
-            (Exit::Failed, advice.into())
+            let hint = bind_hint(error.kind(), error.tcp_address(), &other);
+            (ExitStatus::Failure, hint.into())
         }
-        StartError::Management(address, error) => {
+        StartError::Management { address, source } => {
             let other = "choose another one with --management";
-            let advice = bind_advice(error.kind(), Some(*address), other);
-            (Exit::Failed, advice.into())
+            let hint = bind_hint(source.kind(), Some(*address), other);
+            (ExitStatus::Failure, hint.into())
         }
-        StartError::Probes(address, error) => {
+        StartError::Probes { address, source } => {
             let other = "choose another one for management.probes";
-            let advice = bind_advice(error.kind(), Some(*address), other);
-            (Exit::Failed, advice.into())
+            let hint = bind_hint(source.kind(), Some(*address), other);
+            (ExitStatus::Failure, hint.into())
         }
+
+        // 78 (EX_CONFIG) is for supervisors: a restart will not help
         StartError::NoEnvironment => (
-            Exit::Configuration,
+            ExitStatus::Configuration,
             "name one with --environment NAME or as [environments.NAME], or let aws.discover find them"
                 .into(),
         ),
-        StartError::Proxy(..) => (
-            Exit::Configuration,
+        StartError::Proxy { .. } => (
+            ExitStatus::Configuration,
             "write it as http://HOST:PORT, https://…, socks5://… or socks5h://…; or unset it; proxy.url = \"\" goes without".into(),
         ),
         StartError::Thread(_) => (
-            Exit::Failed,
+            ExitStatus::Failure,
             "the system refuses threads or signals; check its limits".into(),
         ),
-        StartError::Tls(_) | StartError::Trust(_) | StartError::Unreadable(..) => (
-            Exit::Configuration,
+        StartError::File(_) => (
+            ExitStatus::Configuration,
             "`mwaa-gateway check` reports everything about the configuration".into(),
         ),
     }
 }
 
-fn bind_advice(kind: io::ErrorKind, address: Option<SocketAddr>, other: &str) -> String {
+/// Returns the advice for an address that cannot be listened on.
+fn bind_hint(kind: io::ErrorKind, address: Option<SocketAddr>, other: &str) -> String {
     match kind {
-        io::ErrorKind::AddrInUse if address.is_some_and(management::is_gateway) => format!(
+        io::ErrorKind::AddrInUse if address.is_some_and(running::is_gateway) => format!(
             "a gateway runs there already: use it (`mwaa-gateway status` shows what it serves), \
              stop it, or {other}"
         ),
         io::ErrorKind::AddrInUse => format!("another program listens there: {other}"),
         io::ErrorKind::AddrNotAvailable => format!("this machine has no such address: {other}"),
+
+        // the other kinds concern socket files, or a user without the right to a port
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
             format!("a socket file needs a folder that exists: make it, or {other}")
         }

@@ -1,25 +1,27 @@
-//! SIGTERM and SIGINT: the first asks the gateway to drain, the second ends it at once.
+//! SIGTERM and SIGINT: the first drains the gateway, the second ends the process at once.
 
-use super::Exit;
-use crate::app::{Built, Outcome, StartError};
+use super::ExitStatus;
+use mwaa_gateway::app::{Gateway, ShutdownStatus, StartError};
 use std::io;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
 
-/// Both signals, listened to from the moment this is made.
-pub(super) struct Signals {
+/// Both signals. From its creation on they no longer end the process by themselves.
+pub(crate) struct Signals {
     terminate: Signal,
     interrupt: Signal,
 }
 
 impl Signals {
-    pub(super) fn listen() -> io::Result<Self> {
+    /// Starts to listen. Fails if the system refuses a handler.
+    pub(crate) fn listen() -> io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
         })
     }
 
-    /// Waits for the next of them and gives its number.
+    /// Waits for the next signal and returns its number.
     pub(super) async fn next(&mut self) -> u8 {
         tokio::select! {
             _ = self.terminate.recv() => TERMINATE,
@@ -27,31 +29,34 @@ impl Signals {
         }
     }
 
-    /// Runs the gateway until it is told to stop.
-    pub(super) async fn run(mut self, built: Built) -> Result<Exit, StartError> {
-        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-        let stopped = async {
-            // a sender that is gone means stop as well
-            drop(stopped.await);
+    /// Serves until the first signal, drains, and returns the exit code.
+    pub(crate) async fn serve(mut self, gateway: Gateway) -> Result<ExitStatus, StartError> {
+        let (sender, receiver) = oneshot::channel::<()>();
+        let shutdown = async {
+            // a dropped sender is the request to shut down
+            drop(receiver.await);
         };
-        let mut running = std::pin::pin!(built.run(stopped));
+        let mut serving = std::pin::pin!(gateway.serve(shutdown));
+
         let first = tokio::select! {
-            outcome = running.as_mut() => return outcome.map(|outcome| exit(outcome, TERMINATE)),
+            status = serving.as_mut() => return status.map(|status| to_exit(status, TERMINATE)),
             number = self.next() => number,
         };
-        drop(stop);
+        tracing::debug!(signal = first, "shutting down");
+        drop(sender);
         tokio::select! {
-            outcome = running.as_mut() => outcome.map(|outcome| exit(outcome, first)),
-            number = self.next() => Ok(Exit::Signal(number)),
+            status = serving.as_mut() => status.map(|status| to_exit(status, first)),
+            number = self.next() => Ok(ExitStatus::Signal(number)),
         }
     }
 }
 
-fn exit(outcome: Outcome, signal: u8) -> Exit {
-    match outcome {
-        Outcome::Drained => Exit::Done,
-        Outcome::Cut => Exit::Signal(signal),
-        Outcome::Failed => Exit::Failed,
+/// Returns the exit code; a gateway that was not done in time ends as if by the signal.
+fn to_exit(status: ShutdownStatus, signal: u8) -> ExitStatus {
+    match status {
+        ShutdownStatus::Drained => ExitStatus::Success,
+        ShutdownStatus::TimedOut => ExitStatus::Signal(signal),
+        ShutdownStatus::WorkerFailed => ExitStatus::Failure,
     }
 }
 

@@ -1,15 +1,15 @@
 //! `tunnel-guard`, which only the gateway runs: starts a tunnel's program and ends it when the
 //! gateway is gone.
 
-use super::Exit;
 use super::signals::Signals;
 use super::terminal::Terminal;
-use crate::egress::Guard;
+use super::{ExitStatus, RunResult};
 use clap::Args;
+use mwaa_egress::TunnelGuard;
 
 /// The options of `tunnel-guard`.
 #[derive(Args)]
-pub(super) struct Options {
+pub(crate) struct TunnelGuardArgs {
     /// Become the program, whose stdin and stdout are the connection
     #[arg(long = "become")]
     becomes: bool,
@@ -18,27 +18,26 @@ pub(super) struct Options {
     command: Vec<String>,
 }
 
-pub(super) fn run(options: &Options, terminal: &Terminal) -> Exit {
-    if options.becomes {
-        terminal.tell(Guard::become_program(&options.command));
-        return Exit::Other(Guard::NO_PROGRAM);
+pub(super) fn run(args: &TunnelGuardArgs, terminal: &Terminal) -> RunResult {
+    if args.becomes {
+        // it returns only if the program could not be started
+        terminal.error(TunnelGuard::exec(&args.command));
+        return Ok(ExitStatus::Other(TunnelGuard::NOT_FOUND));
     }
+
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .build();
-    let runtime = match runtime {
-        Ok(runtime) => runtime,
-        Err(error) => return terminal.fail(Exit::Failed, &error, None),
-    };
+        .build()
+        .map_err(|error| terminal.fail(ExitStatus::Failure, &error, None))?;
     runtime.block_on(async {
-        // listened to and not followed: the program ends with the gateway, and not before what
-        // the gateway still answers
+        // listened to and ignored: the program ends with the gateway, and not before the requests
+        // that the gateway still answers
         let _ignored = Signals::listen();
-        match Guard::start(&options.command) {
-            Ok(guard) => Exit::Other(guard.watch().await),
+        match TunnelGuard::start(&args.command) {
+            Ok(guard) => Ok(ExitStatus::Other(guard.wait().await)),
             Err(error) => {
-                terminal.tell(&error);
-                Exit::Other(Guard::NO_PROGRAM)
+                terminal.error(&error);
+                Ok(ExitStatus::Other(TunnelGuard::NOT_FOUND))
             }
         }
     })

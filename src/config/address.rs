@@ -1,8 +1,8 @@
-//! Where to listen: a TCP address or a unix socket.
+//! Addresses to listen on: a TCP address or a unix socket.
 
-use super::home;
-use super::problems::Complaint;
-use crate::runtime::platform::LONGEST_SOCKET_PATH;
+use super::diagnostics::ValueError;
+use super::values;
+use mwaa_runtime::platform::LONGEST_SOCKET_PATH;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -18,7 +18,8 @@ pub enum Address {
 }
 
 impl Address {
-    /// Whether only this machine can reach the address. A unix socket is as local as its file.
+    /// Returns true if only this machine can reach the address. A unix socket is as local as its
+    /// file.
     pub fn is_local(&self) -> bool {
         match self {
             Self::Tcp(address) => is_loopback(address.ip()),
@@ -26,15 +27,19 @@ impl Address {
         }
     }
 
-    /// Whether both can't be bound at once: equal, or one is the other's wildcard.
+    /// Returns true if both can't be bound at once: they are equal, or one is the other's
+    /// wildcard.
     pub(super) fn overlaps(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Tcp(a), Self::Tcp(b)) => {
                 let one = a.ip().to_canonical();
                 let two = b.ip().to_canonical();
+                // `::` takes IPv4 as well on most systems
                 let wild = |any: IpAddr, one: IpAddr| {
                     any.is_unspecified() && (any.is_ipv6() || one.is_ipv4())
                 };
+
+                // port 0 is another one each time
                 a.port() != 0
                     && a.port() == b.port()
                     && (one == two || wild(one, two) || wild(two, one))
@@ -44,7 +49,7 @@ impl Address {
         }
     }
 
-    /// The address with a relative socket path taken from the folder.
+    /// Returns the address with a relative socket path taken from the folder.
     pub(super) fn below(self, folder: &Path) -> Self {
         match self {
             Self::Unix(path) => Self::Unix(folder.join(path)),
@@ -53,7 +58,7 @@ impl Address {
     }
 }
 
-/// Whether the address is loopback, also when written as an IPv4-mapped IPv6 address.
+/// Returns true if the address is loopback, also as an IPv4-mapped IPv6 address.
 pub(super) fn is_loopback(address: IpAddr) -> bool {
     address.to_canonical().is_loopback()
 }
@@ -67,42 +72,30 @@ impl fmt::Display for Address {
     }
 }
 
-/// The text is not an address to listen on; says why not, and what to write instead.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BadAddress(Complaint);
+/// The text is not an address to listen on; its text says why, and what to write instead.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the address {0}")]
+pub struct AddressError(ValueError);
 
-impl BadAddress {
-    fn new(what: &str, hint: impl Into<String>) -> Self {
-        Self(Complaint::new(what).hint(hint))
-    }
-
-    pub(super) fn into_complaint(self) -> Complaint {
-        self.0
+impl From<AddressError> for ValueError {
+    fn from(error: AddressError) -> Self {
+        error.0
     }
 }
-
-impl fmt::Display for BadAddress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the address {}", self.0.what)?;
-        match &self.0.hint {
-            Some(hint) => write!(f, " ({hint})"),
-            None => Ok(()),
-        }
-    }
-}
-
-impl std::error::Error for BadAddress {}
 
 impl FromStr for Address {
-    type Err = BadAddress;
+    type Err = AddressError;
 
-    fn from_str(text: &str) -> Result<Self, BadAddress> {
+    fn from_str(text: &str) -> Result<Self, AddressError> {
         if let Some(path) = text.strip_prefix("unix:") {
-            return socket_path(path).map(Self::Unix);
+            return parse_socket_path(path)
+                .map(Self::Unix)
+                .map_err(AddressError);
         }
         if let Ok(address) = text.parse() {
             return Ok(Self::Tcp(address));
         }
+
         const EXAMPLES: &str =
             "write it as \"127.0.0.1:8080\", \"[::1]:8080\" or \"unix:/path\"";
         let (host, port) = text.rsplit_once(':').unwrap_or((text, ""));
@@ -115,29 +108,27 @@ impl FromStr for Address {
                 Err(_) => EXAMPLES.to_owned(),
             },
         };
-        Err(BadAddress::new("is not an address to listen on", hint))
+        let error = ValueError::new("is not an address to listen on");
+        Err(AddressError(error.with_hint(hint)))
     }
 }
 
-fn socket_path(path: &str) -> Result<PathBuf, BadAddress> {
+fn parse_socket_path(path: &str) -> Result<PathBuf, ValueError> {
+    const GIVE_PATH: &str = "give the socket a path: \"unix:/run/mwaa-gateway/gateway.sock\"";
     if path.starts_with(['@', '\0']) {
-        return Err(BadAddress::new(
+        let error = ValueError::new(
             "is an abstract socket, which has no file permissions: every local user could connect",
-            "give the socket a path: \"unix:/run/mwaa-gateway/gateway.sock\"",
-        ));
+        );
+        return Err(error.with_hint(GIVE_PATH));
     }
     if path.is_empty() || path.ends_with('/') || path.contains('\0') {
-        return Err(BadAddress::new(
-            "names no socket file",
-            "give the socket a path: \"unix:/run/mwaa-gateway/gateway.sock\"",
-        ));
+        return Err(ValueError::new("names no socket file").with_hint(GIVE_PATH));
     }
-    let path = home::expanded(path).map_err(BadAddress)?;
+
+    let path = values::expand_home(path)?;
     if path.as_os_str().len() > LONGEST_SOCKET_PATH {
-        return Err(BadAddress::new(
-            "has a longer path than a unix socket can have",
-            format!("use at most {LONGEST_SOCKET_PATH} bytes"),
-        ));
+        let error = ValueError::new("has a longer path than a unix socket can have");
+        return Err(error.with_hint(format!("use at most {LONGEST_SOCKET_PATH} bytes")));
     }
     Ok(path)
 }
@@ -171,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_with_a_reason() {
+    fn rejects_with_a_reason() {
         for (text, reason) in [
             ("unix:@gateway", "no file permissions"),
             ("unix:\0gateway", "no file permissions"),

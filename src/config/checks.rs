@@ -1,144 +1,133 @@
-//! Checks that need more than one key.
+//! Checks that need more than one table, and warnings of what is allowed but easily a mistake.
 
-use super::draft::Draft;
-use super::keys::TLS_TABLE;
-use super::problems::{Complaint, Place};
-use super::{Address, Config, Listener, disk, listeners, rules, ways};
-use std::path::PathBuf;
+use super::diagnostics::{Origin, ValueError};
+use super::reader::Reader;
+use super::{Address, Config, files, keys, suggest};
+use mwaa_model::{ListenerRules, Policy};
+use mwaa_policy::command_names;
+use std::path::Path;
 
-/// Runs all checks; what they find is in the draft's problems.
-pub(super) fn check(draft: &mut Draft) {
-    check_addresses(draft);
-    check_defaults(draft);
-    check_commands(draft);
-    listeners::check(draft);
-    check_limits(draft);
-    check_listener(draft);
-    check_tls(draft);
-    ways::check(draft);
-    disk::check(draft);
+/// Runs the checks; what they find is in the reader's diagnostics.
+pub(super) fn check(reader: &mut Reader<'_>, config: &Config) {
+    check_addresses(reader, config);
+    check_defaults(reader, config);
+    check_limits(reader, config);
 }
 
-/// Every address that will be bound, with its key.
-fn addresses(draft: &Draft) -> Vec<(String, Address)> {
-    let mut all = vec![
-        (
-            "listener.address".to_owned(),
-            draft.listener.address.clone(),
-        ),
-        (
-            "management.address".to_owned(),
-            Address::Tcp(draft.management.address),
-        ),
+/// An address that is bound.
+struct BoundAddress {
+    key: String,
+    address: Address,
+    /// True if those who can reach it can do nothing without a secret.
+    is_guarded: bool,
+}
+
+/// Returns every address that is bound, without those that were rejected.
+fn find_bound_addresses(reader: &Reader<'_>, config: &Config) -> Vec<BoundAddress> {
+    // a TLS listener with an error in it is reported as such, not as a plain one
+    let has_tls = reader.has_table(&keys::TLS);
+    let client_ca = "listener.tls.client_ca";
+    let has_client_ca = reader.is_written(client_ca) && !reader.is_broken(client_ca);
+    let mut all: Vec<_> = get_listener_addresses(config)
+        .into_iter()
+        .map(|(key, address, secret_file)| BoundAddress {
+            key,
+            address: address.clone(),
+            is_guarded: has_tls && (has_client_ca || secret_file.is_some()),
+        })
+        .collect();
+
+    // these two do nothing with our AWS rights, and the first is loopback in any case
+    let management = [
+        ("management.address", Some(config.management.address)),
+        ("management.probes", config.management.probes),
     ];
-    if let Some(address) = draft.management.probes {
-        all.push((PROBES.to_owned(), Address::Tcp(address)));
-    }
-    for entry in &draft.environments {
-        if let Some(address) = &entry.listen {
-            let key = format!("environments.{}.listen", entry.environment.local);
-            all.push((key, address.clone()));
-        }
-    }
-    for own in &draft.own_listeners {
-        if let Some(address) = &own.address {
-            all.push((format!("{}.address", own.rules.table), address.clone()));
-        }
-    }
-    all.retain(|(key, _)| !draft.is_broken(key));
+    let management = management.into_iter().filter_map(|(key, address)| {
+        Some(BoundAddress {
+            key: key.to_owned(),
+            address: Address::Tcp(address?),
+            is_guarded: true,
+        })
+    });
+    all.splice(1..1, management);
+    all.retain(|bound| !reader.is_broken(&bound.key));
     all
 }
 
-/// The one address that is meant for others: it acts with nobody's rights.
-const PROBES: &str = "management.probes";
+/// Returns the addresses that act with our AWS rights, with their keys and files of secrets.
+fn get_listener_addresses(config: &Config) -> Vec<(String, &Address, Option<&Path>)> {
+    let listener = &config.listener;
+    let secret_file = listener.secret_file.as_deref();
+    let mut all = vec![(
+        "listener.address".to_owned(),
+        &listener.address,
+        secret_file,
+    )];
 
-fn check_addresses(draft: &mut Draft) {
-    let all = addresses(draft);
-    let guarded = draft.has_tls()
-        && (draft.listener.secret_file.is_some() || draft.tls.client_ca.is_some());
-    let has_secret = |key: &str| {
-        let mut own = draft.own_listeners.iter();
-        own.any(|own| {
-            own.secret_file.is_some() && key == format!("{}.address", own.rules.table)
-        })
-    };
-    let guarded: Vec<_> = all
-        .iter()
-        .map(|(key, _)| guarded || key == PROBES || (draft.has_tls() && has_secret(key)))
-        .collect();
-    for (index, ((key, address), guarded)) in all.iter().zip(guarded).enumerate() {
-        if !address.is_local() && !guarded && !draft.listener.dangerous_non_loopback {
-            let why = Complaint::new(
+    // an environment's own listener asks for the same secret
+    for entry in &config.environments {
+        if let Some(address) = &entry.listen {
+            let key = format!("environments.{}.listen", entry.environment.local);
+            all.push((key, address, secret_file));
+        }
+    }
+
+    for listener in &config.listeners {
+        let key = format!("{}.address", listener.rules.table);
+        all.push((key, &listener.address, listener.secret_file.as_deref()));
+    }
+    all
+}
+
+fn check_addresses(reader: &mut Reader<'_>, config: &Config) {
+    let all = find_bound_addresses(reader, config);
+    let is_meant = config.listener.dangerous_non_loopback;
+    for (index, bound) in all.iter().enumerate() {
+        let text = bound.address.to_string();
+        if !bound.address.is_local() && !bound.is_guarded && !is_meant {
+            let error = ValueError::new(
                 "is not loopback: whoever reaches it would act with your AWS rights",
             )
-            .hint(
+            .with_hint(
                 "listen on 127.0.0.1 or on a unix socket; or use [listener.tls] with its \
                  client_ca or a secret_file; or, if you mean it as it is, set \
                  dangerous_non_loopback = true in [listener]. List the clients in networks",
             );
-            draft.complain(key, draft.place(key), &address.to_string(), why);
+            reader.report(&bound.key, error.with_value(&bound.key, &text));
         }
-        let twin = all
-            .iter()
-            .take(index)
-            .find(|(_, earlier)| earlier.overlaps(address));
-        if let Some((other, _)) = twin {
-            // a default is nobody's mistake: blame the value that somebody wrote
-            let (key, other) = match draft.place(key) {
-                Place::Default => (other, key),
-                _ => (key, other),
+
+        // each pair is reported once, with the later of the two
+        let mut earlier = all.iter().take(index);
+        if let Some(twin) = earlier.find(|earlier| earlier.address.overlaps(&bound.address)) {
+            // a default is no mistake: report the value that is written
+            let (key, other) = match reader.origin(&bound.key) {
+                Origin::Default => (&twin.key, &bound.key),
+                _ => (&bound.key, &twin.key),
             };
-            let why = Complaint::new(format!("is already taken by {other}"))
-                .hint("give each listener a port or path of its own");
-            draft.complain(key, draft.place(key), &address.to_string(), why);
+            let error = ValueError::new(format!("is already taken by {other}"))
+                .with_hint("give each listener a port or path of its own");
+            reader.report(key, error.with_value(key, &text));
         }
     }
 }
 
-fn check_defaults(draft: &mut Draft) {
-    let locals: Vec<_> = draft
-        .environments
-        .iter()
-        .filter(|entry| entry.default)
-        .map(|entry| entry.environment.local.clone())
-        .collect();
-    let Some((first, rest)) = locals.split_first() else {
+/// Only one environment can be the default.
+fn check_defaults(reader: &mut Reader<'_>, config: &Config) {
+    let mut marked = config.environments.iter().filter(|entry| entry.default);
+    let Some(first) = marked.next() else {
         return;
     };
-    for local in rest {
-        let key = format!("environments.{local}.default");
-        let what = format!("environments.{first} is the default already");
-        let hint = Some("keep default = true in one environment".to_owned());
-        draft.refuse(&key, draft.place(&key), what, hint);
+    for entry in marked {
+        let first = &first.environment.local;
+        let error = ValueError::new(format!("environments.{first} is the default already"))
+            .with_hint("keep default = true in one environment");
+        let key = format!("environments.{}.default", entry.environment.local);
+        reader.report(&key, error);
     }
 }
 
-fn check_commands(draft: &mut Draft) {
-    let mut lists = Vec::new();
-    for entry in &draft.environments {
-        let environment = &entry.environment;
-        let table = format!("environments.{}", environment.local);
-        lists.push((table, &environment.allow, &environment.deny));
-    }
-    let own = draft.own_listeners.iter().map(|own| &own.rules);
-    for rules in own.chain([&draft.listener.rules]) {
-        lists.push((rules.table.clone(), &rules.allow, &rules.deny));
-    }
-    let mut both = Vec::new();
-    for (table, allow, deny) in lists {
-        for words in allow.iter().filter(|words| deny.contains(words)) {
-            both.push((format!("{table}.deny"), words.join(" ")));
-        }
-    }
-    both.retain(|(key, _)| !draft.is_broken(key));
-    for (key, command) in both {
-        let why = Complaint::new("is in allow as well").hint("keep it in one of the two");
-        draft.complain(&key, draft.place(&key), &command, why);
-    }
-}
-
-fn check_limits(draft: &mut Draft) {
-    let limits = &draft.limits;
+fn check_limits(reader: &mut Reader<'_>, config: &Config) {
+    let limits = &config.limits;
     let pairs = [
         (
             limits.mint_try > limits.mint_total,
@@ -152,93 +141,152 @@ fn check_limits(draft: &mut Draft) {
             "head_size",
         ),
     ];
-    for (wrong, small, large) in pairs {
-        let (small, large) = (format!("limits.{small}"), format!("limits.{large}"));
-        if !wrong || draft.is_broken(&small) || draft.is_broken(&large) {
+
+    for (is_wrong, small, large) in pairs {
+        let small = format!("limits.{small}");
+        let large = format!("limits.{large}");
+        if !is_wrong || reader.is_broken(&small) || reader.is_broken(&large) {
             continue;
         }
-        let (key, what) = match draft.place(&small) {
-            Place::Default => (&large, format!("is less than {small}")),
+        // a default is no mistake here either
+        let (key, message) = match reader.origin(&small) {
+            Origin::Default => (&large, format!("is less than {small}")),
             _ => (&small, format!("is more than {large}")),
         };
-        draft.refuse(key, draft.place(key), what, None);
-    }
-}
-
-fn check_listener(draft: &mut Draft) {
-    const KEY: &str = "listener.networks";
-    let tcp = matches!(draft.listener.address, Address::Tcp(_));
-    if tcp && draft.listener.networks.is_empty() && !draft.is_broken(KEY) {
-        let hint = "leave the key out for this machine only, or list networks".to_owned();
-        let what = "the list is empty: nobody could connect";
-        draft.refuse(KEY, draft.place(KEY), what, Some(hint));
-    }
-}
-
-/// Half a TLS listener would be a plain one.
-fn check_tls(draft: &mut Draft) {
-    if !draft.has_tls() || draft.is_broken(TLS_TABLE) {
-        return;
-    }
-    let files = [
-        (draft.tls.certificate.is_some(), "certificate"),
-        (draft.tls.key.is_some(), "key"),
-    ];
-    for (_, name) in files.iter().filter(|(there, _)| !there) {
-        let key = format!("{TLS_TABLE}.{name}");
-        if !draft.is_broken(&key) {
-            let hint = "name the PEM files of certificate and key, or leave [listener.tls] out";
-            let what = "is missing".to_owned();
-            draft.refuse(&key, draft.place(TLS_TABLE), what, Some(hint.to_owned()));
-        }
-    }
-}
-
-impl Listener {
-    /// Whether TLS and a secret or client certificates keep strangers out.
-    fn is_guarded(&self, secret_file: Option<&PathBuf>) -> bool {
-        self.tls
-            .as_ref()
-            .is_some_and(|tls| tls.client_ca.is_some() || secret_file.is_some())
+        reader.report(key, ValueError::new(message));
     }
 }
 
 impl Config {
-    /// Things that are allowed but that people should know of, one line each.
+    /// Returns warnings of what is allowed but easily a mistake, one line each.
     pub fn warnings(&self) -> Vec<String> {
+        let tls = self.listener.tls.as_ref();
+        let has_client_ca = tls.is_some_and(|tls| tls.client_ca.is_some());
+        let unencrypted = if tls.is_none() { ", unencrypted" } else { "" };
         let mut warnings = Vec::new();
-        let usual = self.listener.secret_file.as_ref();
-        let mut wide = vec![("listener.address".to_owned(), &self.listener.address, usual)];
-        for entry in &self.environments {
-            if let Some(address) = &entry.listen {
-                let key = format!("environments.{}.listen", entry.environment.local);
-                wide.push((key, address, usual));
+
+        // without dangerous_non_loopback these are errors
+        for (key, address, secret_file) in get_listener_addresses(self) {
+            let is_guarded = tls.is_some() && (has_client_ca || secret_file.is_some());
+            if address.is_local() || is_guarded {
+                continue;
             }
-        }
-        for own in &self.listeners {
-            let key = format!("{}.address", own.rules.table);
-            wide.push((key, &own.address, own.secret_file.as_ref()));
-        }
-        wide.retain(|(_, address, secret)| {
-            !address.is_local() && !self.listener.is_guarded(*secret)
-        });
-        let plain = self.listener.tls.is_none();
-        for (key, address, secret) in wide {
-            let secret = if secret.is_none() {
-                " and asks for no secret"
-            } else {
-                ""
+            let open = match secret_file {
+                None => " and asks for no secret",
+                Some(_) => "",
             };
-            let clear = if plain { ", unencrypted" } else { "" };
             warnings.push(format!(
-                "{key} = \"{address}\" is wider than loopback{clear}{secret}"
+                "{key} = \"{address}\" is wider than loopback{unencrypted}{open}"
             ));
         }
-        let key = self.listener.tls.as_ref().map(|tls| tls.key.as_path());
-        warnings.extend(key.and_then(disk::loose_key));
-        warnings.extend(listeners::idle_allows(self));
-        warnings.extend(rules::strangers(self));
-        warnings.extend(self.audit.file.as_deref().and_then(disk::odd_log));
+
+        warnings.extend(tls.and_then(|tls| files::check_key_mode(&tls.key)));
+        warnings.extend(find_idle_allows(self));
+        warnings.extend(find_unknown_commands(self));
+        warnings.extend(
+            self.audit
+                .file
+                .as_deref()
+                .and_then(files::check_audit_log_mode),
+        );
         warnings
+    }
+
+    /// Returns the rules of all listeners, the first one's last.
+    fn listener_rules(&self) -> impl Iterator<Item = &ListenerRules> {
+        let extra = self.listeners.iter().map(|listener| &listener.rules);
+        extra.chain([&self.listener.rules])
+    }
+}
+
+/// Returns a line for each list that adds nothing because its policy takes nothing away.
+fn find_idle_allows(config: &Config) -> impl Iterator<Item = String> {
+    let idle = |rules: &&ListenerRules| rules.policy == Policy::All && !rules.allow.is_empty();
+    config.listener_rules().filter(idle).map(|rules| {
+        let table = &rules.table;
+        format!("{table}.allow adds nothing: the policy of [{table}] is \"all\" already")
+    })
+}
+
+/// Returns a line for each rule that names no command or group of any Airflow: with a typing
+/// error it would allow, or deny, nothing. A plugin may have such a command.
+fn find_unknown_commands(config: &Config) -> Vec<String> {
+    let mut lists = Vec::new();
+    for entry in &config.environments {
+        let environment = &entry.environment;
+        let table = format!("environments.{}", environment.local);
+        lists.push((format!("{table}.allow"), &environment.allow));
+        lists.push((format!("{table}.deny"), &environment.deny));
+    }
+    for rules in config.listener_rules() {
+        lists.push((format!("{}.allow", rules.table), &rules.allow));
+        lists.push((format!("{}.deny", rules.table), &rules.deny));
+    }
+
+    let mut unknown = Vec::new();
+    for (key, rules) in lists {
+        for rule in rules.iter().filter(|rule| !is_known(rule)) {
+            let text = rule.join(" ");
+            // the rule stays in force: a plugin may have the command
+            let hint = suggest::find_nearest(&text, command_names())
+                .map_or_else(String::new, |near| format!(" (did you mean \"{near}\"?)"));
+            unknown.push(format!(
+                "{key}: no command of Airflow's is \"{text}\"{hint}; a plugin may have it"
+            ));
+        }
+    }
+    unknown
+}
+
+/// Returns true if the rule begins with a command's name, or is a group's. A group of one release
+/// may be a command of another, so its commands are known by two words.
+fn is_known(rule: &[String]) -> bool {
+    let words = rule.iter().map(String::as_str);
+    // options are checked when a command is parsed
+    let words: Vec<_> = words.take_while(|word| !word.starts_with('-')).collect();
+    match words.as_slice() {
+        [] => false,
+        [only] => command_names().any(|name| name.split(' ').next() == Some(only)),
+        [first, second, ..] => {
+            let pair = format!("{first} {second}");
+            let in_group = |name: &str| name.split_once(' ').is_some_and(|(g, _)| g == *first);
+            command_names().any(|name| name == pair)
+                || !command_names().any(in_group) && command_names().any(|name| name == *first)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::Overrides;
+    use crate::tests::read;
+
+    #[test]
+    fn a_rule_that_names_nothing_is_warned_of() {
+        let text = "[environments.prod]\n\
+                    allow = [\"pools set\", \"dags list --subdir\", \"plugin act\"]\n\
+                    deny = [\"dags\", \"dags delete x\", \"dags delte\", \"list_dags x\"]\n\
+                    [listeners.one]\naddress = \"127.0.0.1:8082\"\npolicy = \"operator\"\n\
+                    allow = [\"variables sett\", \"dags show --save\", \"dag\"]\n";
+        let config = read(text.as_bytes(), &Overrides::default()).expect(text);
+        let warnings = config.warnings();
+        let warning = |key: &str, rule: &str, near: &str| {
+            format!("{key}: no command of Airflow's is \"{rule}\"{near}; a plugin may have it")
+        };
+        let expected = [
+            warning("environments.prod.allow", "plugin act", ""),
+            warning(
+                "environments.prod.deny",
+                "dags delte",
+                " (did you mean \"dags delete\"?)",
+            ),
+            warning(
+                "listeners.one.allow",
+                "variables sett",
+                " (did you mean \"variables set\"?)",
+            ),
+            warning("listeners.one.allow", "dag", ""),
+        ];
+        assert_eq!(warnings, expected);
     }
 }

@@ -1,98 +1,74 @@
 //! The environment variables that the program looks at; the only reader of them. (The flags'
 //! own variables, `MWAA_GATEWAY_LISTEN` and so on, are read by the command line parser.)
 
-use crate::runtime::platform;
+use mwaa_runtime::platform;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-/// A variable and what it does: for the README's table.
+/// A variable and its effect, for the README's table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Variable {
     /// Its name.
     pub name: &'static str,
-    /// What it does, one sentence.
+    /// Its effect, in one sentence or two.
     pub doc: &'static str,
+}
+
+impl Variable {
+    const fn new(name: &'static str, doc: &'static str) -> Self {
+        Self { name, doc }
+    }
 }
 
 /// Every variable that changes what the program does, in the README's order. What the AWS chain
 /// reads besides (keys, role, container, IMDS) is AWS's to document.
 pub const VARIABLES: &[Variable] = &[
-    Variable {
-        name: CONFIG,
-        doc: "The configuration file, as `--config`.",
-    },
-    Variable {
-        name: ENVIRONMENT,
-        doc: "The environment of `airflow`, `open`, `explain` and `commands`, as `-e`. It does not change what `serve` serves.",
-    },
-    Variable {
-        name: REGION,
-        doc: "The AWS region, as `--region`.",
-    },
-    Variable {
-        name: PROFILE,
-        doc: "The AWS profile, as `--profile`.",
-    },
-    Variable {
-        name: LISTEN,
-        doc: "The address to listen on, as `--listen`.",
-    },
-    Variable {
-        name: MANAGEMENT,
-        doc: "The management address, as `--management`.",
-    },
-    Variable {
-        name: LOG,
-        doc: "What to log, as in `info` or `mwaa_gateway=debug`.",
-    },
-    Variable {
-        name: NO_COLOR,
-        doc: "No colour when set to anything (no-color.org).",
-    },
-    Variable {
-        name: TERM,
-        doc: "`dumb` or not set: progress is told in lines that stay.",
-    },
-    Variable {
-        name: "AWS_PROFILE",
-        doc: "The AWS profile where none is configured. Unlike one that is, it gives way to keys in the environment.",
-    },
-    Variable {
-        name: AWS_CA_BUNDLE,
-        doc: "A PEM file with more trust roots for the AWS APIs.",
-    },
-    Variable {
-        name: HTTPS_PROXY,
-        doc: "The proxy to AWS and to the web servers, unless `proxy.url` is set. Its URL may contain user and password. `https_proxy` likewise.",
-    },
-    Variable {
-        name: ALL_PROXY,
-        doc: "The same, where HTTPS_PROXY is not set; `all_proxy` likewise.",
-    },
-    Variable {
-        name: NO_PROXY,
-        doc: "Hosts that are reached without it, separated by commas: names with all below them, addresses, networks, or `*`; `no_proxy` likewise.",
-    },
-    Variable {
-        name: BROWSER,
-        doc: "The program that `open` and `demo` start.",
-    },
-    Variable {
-        name: DISPLAY,
-        doc: "Whether there is a desktop on which `demo` can open a browser; `WAYLAND_DISPLAY` likewise.",
-    },
-    Variable {
-        name: XDG_CONFIG_HOME,
-        doc: "The user's configuration folder; default `~/.config`, and on macOS `~/Library/Application Support` after it.",
-    },
-    Variable {
-        name: XDG_STATE_HOME,
-        doc: "The user's state folder, where an import notes how far it came; default `~/.local/state`, on macOS `~/Library/Application Support`.",
-    },
-    Variable {
-        name: HOME,
-        doc: "The user's home folder.",
-    },
+    Variable::new(CONFIG, "The configuration file, as `--config`."),
+    Variable::new(
+        ENVIRONMENT,
+        "The environment of `airflow`, `open`, `explain` and `commands`, as `-e`. It does not change what `serve` serves.",
+    ),
+    Variable::new(REGION, "The AWS region, as `--region`."),
+    Variable::new(PROFILE, "The AWS profile, as `--profile`."),
+    Variable::new(LISTEN, "The address to listen on, as `--listen`."),
+    Variable::new(MANAGEMENT, "The management address, as `--management`."),
+    Variable::new(LOG, "The log filter, as in `info` or `mwaa_gateway=debug`."),
+    Variable::new(NO_COLOR, "No colour when set to anything (no-color.org)."),
+    Variable::new(TERM, "`dumb` or not set: progress is printed line by line."),
+    Variable::new(
+        "AWS_PROFILE",
+        "The AWS profile if none is configured. Unlike a configured one, it gives way to keys in the environment.",
+    ),
+    Variable::new(
+        AWS_CA_BUNDLE,
+        "A PEM file with more trust roots for the AWS APIs.",
+    ),
+    Variable::new(
+        HTTPS_PROXY,
+        "The proxy to AWS and to the web servers, unless `proxy.url` is set. Its URL may contain user and password. `https_proxy` likewise.",
+    ),
+    Variable::new(
+        ALL_PROXY,
+        "The same, if HTTPS_PROXY is not set; `all_proxy` likewise.",
+    ),
+    Variable::new(
+        NO_PROXY,
+        "Hosts that are reached without it, separated by commas: names with all below them, addresses, networks, or `*`; `no_proxy` likewise.",
+    ),
+    Variable::new(BROWSER, "The program that `open` and `demo` start."),
+    Variable::new(
+        DISPLAY,
+        "If set, there is a desktop on which `demo` can open a browser; `WAYLAND_DISPLAY` likewise.",
+    ),
+    Variable::new(
+        XDG_CONFIG_HOME,
+        "The user's configuration folder; default `~/.config`, and on macOS `~/Library/Application Support` after it.",
+    ),
+    Variable::new(
+        XDG_STATE_HOME,
+        "The user's state folder, where an import records its progress; default `~/.local/state`, on macOS `~/Library/Application Support`.",
+    ),
+    Variable::new(HOME, "The user's home folder."),
 ];
 
 /// The configuration file, as `--config`.
@@ -107,7 +83,7 @@ pub const PROFILE: &str = "MWAA_GATEWAY_PROFILE";
 pub const LISTEN: &str = "MWAA_GATEWAY_LISTEN";
 /// The management address, as `--management`.
 pub const MANAGEMENT: &str = "MWAA_GATEWAY_MANAGEMENT";
-/// What to log, as `--log`.
+/// The log filter, as `--log`.
 pub const LOG: &str = "MWAA_GATEWAY_LOG";
 const NO_COLOR: &str = "NO_COLOR";
 const TERM: &str = "TERM";
@@ -122,13 +98,13 @@ const XDG_CONFIG_HOME: &str = "XDG_CONFIG_HOME";
 const XDG_STATE_HOME: &str = "XDG_STATE_HOME";
 const HOME: &str = "HOME";
 
-/// The user's home folder, if it is an absolute path.
+/// Returns the user's home folder, if it is an absolute path.
 pub fn home() -> Option<PathBuf> {
     folder(read(HOME))
 }
 
-/// The user's configuration folders, the first to look into first; a relative one is ignored, as
-/// the XDG specification wants.
+/// Returns the user's configuration folders, the first to search first. A relative one is ignored,
+/// as the XDG specification requires.
 pub fn config_homes() -> Vec<PathBuf> {
     folder(read(XDG_CONFIG_HOME)).map_or_else(
         || home().map_or_else(Vec::new, |home| platform::config_folders(&home)),
@@ -136,83 +112,89 @@ pub fn config_homes() -> Vec<PathBuf> {
     )
 }
 
-/// The user's state folder (XDG Base Directory Specification).
+/// Returns the user's state folder (XDG Base Directory Specification).
 pub fn state_home() -> Option<PathBuf> {
     folder(read(XDG_STATE_HOME)).or_else(|| Some(platform::state_folder(&home()?)))
 }
 
-/// The environment of a single command, for those that take it otherwise than by `-e`.
+/// Returns the environment of a single command, for those that have no `-e`.
 pub fn environment() -> Option<String> {
     text(read(ENVIRONMENT))
 }
 
-/// Whether the user wants no colour: the variable is set and not empty (no-color.org).
+/// Returns true if the user wants no colour: the variable is set and not empty (no-color.org).
 pub fn no_color() -> bool {
     read(NO_COLOR).is_some()
 }
 
-/// Whether the terminal can only show line after line, as far as is known.
-pub fn dumb_terminal() -> bool {
+/// Returns true if the terminal can only print line by line, as far as is known.
+pub fn is_dumb_terminal() -> bool {
+    // cron and most build servers set none
     read(TERM).is_none_or(|term| term == "dumb")
 }
 
-/// A PEM file with more trust roots for the AWS APIs.
+/// Returns the PEM file with more trust roots for the AWS APIs.
 pub fn aws_ca_bundle() -> Option<PathBuf> {
     read(AWS_CA_BUNDLE).map(PathBuf::from)
 }
 
-/// The proxy for HTTPS, with the variable's name. The lower-case spelling wins, as in curl.
-/// `HTTP_PROXY` is left alone on purpose: plain HTTP is for endpoints on this machine and for the
+/// Returns the proxy for HTTPS, with the variable's name. The lower-case spelling wins, as in curl.
+/// `HTTP_PROXY` is ignored on purpose: plain HTTP is for endpoints on this machine and for the
 /// credentials of instances and containers, which no proxy can reach.
 pub fn https_proxy() -> Option<(&'static str, String)> {
     first(["https_proxy", HTTPS_PROXY])
 }
 
-/// The proxy for everything, with the variable's name.
+/// Returns the proxy for everything, with the variable's name.
 pub fn all_proxy() -> Option<(&'static str, String)> {
     first(["all_proxy", ALL_PROXY])
 }
 
-/// The hosts that are reached without the proxy, separated by commas.
+/// Returns the hosts that are reached without the proxy, separated by commas.
 pub fn no_proxy() -> Option<String> {
     first(["no_proxy", NO_PROXY]).map(|(_, hosts)| hosts)
 }
 
 fn first(names: [&'static str; 2]) -> Option<(&'static str, String)> {
     let mut set = names.into_iter();
-    // what is no text is shown to be none: a proxy that is left out in silence would be bypassed
+    // a value that is not UTF-8 becomes a bad URL: a proxy that is ignored in silence would be
+    // bypassed
     set.find_map(|name| Some((name, read(name)?.to_string_lossy().into_owned())))
 }
 
-/// The program that shows a web page.
+/// Returns the program that shows a web page.
 pub fn browser() -> Option<OsString> {
     read(BROWSER)
 }
 
-/// Whether a browser could be seen here: every Mac has a desktop, other systems say so.
+/// Returns true if a browser could be seen here: every Mac has a desktop, other systems set one of
+/// the variables.
 pub fn has_desktop() -> bool {
+    // a browser of its own needs no desktop: it may be a script
     platform::HAS_DESKTOP
         || [BROWSER, DISPLAY, WAYLAND_DISPLAY]
             .iter()
             .any(|name| read(name).is_some())
 }
 
-/// Whether expected files are to be rewritten by the tests that compare with them.
+/// Returns true if tests write the files that they would compare with.
 #[cfg(test)]
 pub(crate) fn update_expected() -> bool {
     read("UPDATE_EXPECTED").is_some()
 }
 
-/// The variable's content; an empty one counts as not set.
+/// Returns the variable's content; an empty one counts as not set.
 #[expect(
     clippy::disallowed_methods,
     reason = "the one place that reads the environment"
 )]
 fn read(name: &str) -> Option<OsString> {
+    // an empty variable is how a shell unsets one for a single command
     std::env::var_os(name).filter(|value| !value.is_empty())
 }
 
 fn folder(value: Option<OsString>) -> Option<PathBuf> {
+    // a relative folder would be another one in each working folder
     value.map(PathBuf::from).filter(|path| path.is_absolute())
 }
 

@@ -1,11 +1,186 @@
-//! Values that name hosts: names, `host:port`, domains.
+//! Values that name hosts: names, `host:port`, domains, origins of web pages, URLs.
 
-use super::problems::Complaint;
-use std::net::{IpAddr, Ipv6Addr};
+use super::address::is_loopback;
+use super::diagnostics::ValueError;
+use http::Uri;
+use mwaa_model::{ProxyChoice, ProxyConfig, ProxyUrl, strip_brackets};
+use std::net::IpAddr;
 
-/// Whether the text is a host name: dot-separated labels of letters, digits, `-` and `_` (which
-/// container networks use), in ASCII; one final dot is the caller's business.
-pub(super) fn is_name(text: &str) -> bool {
+/// Parses an entry of `listener.hosts`: `name` or `name:port`; returns it in lower case.
+pub(super) fn parse_host_entry(text: &str) -> Result<String, ValueError> {
+    let bad = || {
+        ValueError::new("is not a host name")
+            .with_hint("write \"name\" or \"name:port\", as clients put it into Host")
+    };
+    // DNS rebinding works with any name that matches
+    if text.contains('*') {
+        return Err(
+            ValueError::new("is a pattern; only exact names keep other sites out")
+                .with_hint("list every name that clients use"),
+        );
+    }
+    if text.contains("://") {
+        return Err(
+            ValueError::new("is a URL, not a host name").with_hint("leave out the scheme")
+        );
+    }
+
+    let (host, _) = split_port(text).ok_or_else(bad)?;
+    match parse_ip(host) {
+        Some(address) if address.is_unspecified() => Err(ValueError::new(
+            "is an address to bind, not a name that clients use",
+        )
+        .with_hint("list the name or address that clients write into their URLs")),
+        Some(_) => Ok(text.to_ascii_lowercase()),
+        // clients may write the root's dot (RFC 3986 section 3.2.2)
+        None if is_host_name(host.strip_suffix('.').unwrap_or(host)) => {
+            Ok(text.to_ascii_lowercase())
+        }
+        None => Err(bad()),
+    }
+}
+
+/// Parses `connect_to`: `host:port`.
+pub(super) fn parse_host_port(text: &str) -> Result<String, ValueError> {
+    match split_port(text) {
+        Some((host, Some(_))) if parse_ip(host).is_some() || is_host_name(host) => {
+            Ok(text.to_owned())
+        }
+        _ => Err(ValueError::new("is not of the form host:port")
+            .with_hint("write the tunnel's end as \"127.0.0.1:8443\"")),
+    }
+}
+
+/// Parses `custom_domain`: a bare host name; returns it in lower case.
+pub(super) fn parse_domain(text: &str) -> Result<String, ValueError> {
+    const HINT: &str = "write the bare host name, as in \"airflow.corp.example\"";
+    let message = if text.contains("://") || text.contains('/') {
+        "is a URL, not a host name"
+    } else if parse_ip(text).is_some() || text.parse::<IpAddr>().is_ok() || is_numeric(text) {
+        "is an IP address; a certificate names a host"
+    } else if text.contains(':') {
+        "has a port; web servers of MWAA listen on 443"
+    } else if is_host_name(text) {
+        return Ok(text.to_ascii_lowercase());
+    } else {
+        "is not a host name"
+    };
+    Err(ValueError::new(message).with_hint(HINT))
+}
+
+/// Parses an origin, `scheme://host[:port]`; returns it in the form in which browsers send it: lower
+/// case, and without the scheme's own port (RFC 6454 section 6.2).
+pub(super) fn parse_origin(text: &str) -> Result<String, ValueError> {
+    let bad = |hint: &str| {
+        Err(
+            ValueError::new("is not an origin of the form scheme://host[:port]")
+                .with_hint(hint),
+        )
+    };
+    // sandboxed frames of any site send "null"
+    if text.contains('*') || text == "null" {
+        return Err(
+            ValueError::new("would let any web page in").with_hint("list exact origins")
+        );
+    }
+
+    let Some((scheme, authority)) = text.split_once("://") else {
+        return bad("write the scheme too, as in \"https://tool.example\"");
+    };
+    // RFC 3986 section 3.1; extensions of browsers have schemes of their own
+    let in_scheme = |b: u8| b.is_ascii_alphanumeric() || b"+-.".contains(&b);
+    let is_scheme =
+        scheme.starts_with(|c: char| c.is_ascii_alphabetic()) && scheme.bytes().all(in_scheme);
+    if let Some((bare, _)) = authority.split_once('/') {
+        return bad(&format!("leave out the path: \"{scheme}://{bare}\""));
+    }
+    let Some((host, port)) = split_port(authority) else {
+        return bad("check the port");
+    };
+    if !is_scheme || !(parse_ip(host).is_some() || is_host_name(host)) {
+        return bad("copy it from the browser's Origin header");
+    }
+
+    let scheme = scheme.to_ascii_lowercase();
+    let host = host.to_ascii_lowercase();
+    Ok(match (scheme.as_str(), port) {
+        ("https", Some(443)) | ("http", Some(80)) | (_, None) => format!("{scheme}://{host}"),
+        (_, Some(port)) => format!("{scheme}://{host}:{port}"),
+    })
+}
+
+/// Parses `endpoint_url`: https, or http on loopback only; no userinfo, query or fragment.
+pub(super) fn parse_endpoint_url(text: &str) -> Result<String, ValueError> {
+    let bad = |what: &str| {
+        Err(ValueError::new(what).with_hint(
+            "write \"https://host[:port]\", or \"http://127.0.0.1:PORT\" for an emulator",
+        ))
+    };
+    // the parser drops a fragment without an error
+    if text.contains('#') {
+        return bad("has a fragment");
+    }
+    let Ok(uri) = text.parse::<Uri>() else {
+        return bad("is not a URL");
+    };
+    let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
+        return bad("is not a URL with a scheme and a host");
+    };
+    if authority.as_str().contains('@') {
+        return bad("holds a user name; the gateway signs with AWS credentials only");
+    }
+    if uri.query().is_some() {
+        return bad("has a query");
+    }
+    if split_port(authority.as_str()).is_none() {
+        return bad("has no usable port");
+    }
+
+    let host = authority.host();
+    let address = parse_ip(host);
+    if address.is_none() && !is_host_name(host) {
+        return bad("has no usable host name");
+    }
+
+    // RFC 6761 section 6.3: names below localhost are loopback too
+    let name = host.to_ascii_lowercase();
+    let local =
+        address.is_some_and(is_loopback) || name == "localhost" || name.ends_with(".localhost");
+    match scheme {
+        "https" => Ok(text.to_owned()),
+        "http" if local => Ok(text.to_owned()),
+        "http" => bad("uses plain http to another machine: tokens would travel unencrypted"),
+        _ => bad("has a scheme other than https"),
+    }
+}
+
+/// Parses the URL of a proxy; empty text means none. Its user and password belong in a file.
+pub(super) fn parse_proxy(text: &str) -> Result<ProxyChoice, ValueError> {
+    if text.is_empty() {
+        return Ok(ProxyChoice::Off);
+    }
+    let form = "write \"socks5h://HOST:PORT\", \"socks5://…\", \"http://…\" or \"https://…\"";
+    // curl assumes http, which is often wrong
+    if !text.contains("://") {
+        return Err(ValueError::new("has no scheme").with_hint(form));
+    }
+    let (url, user) =
+        ProxyUrl::parse(text).map_err(|what| ValueError::new(what).with_hint(form))?;
+
+    // no secret belongs in this file
+    if user.is_some() {
+        return Err(ValueError::new("holds a user or a password")
+            .with_hint("put user:password into a file of its own and name it in user_file (for an environment: proxy_user_file)"));
+    }
+    Ok(ProxyChoice::Through(ProxyConfig {
+        url,
+        user_file: None,
+    }))
+}
+
+/// Returns true if the text is a host name: dot-separated labels of letters, digits, `-` and `_`
+/// (which container networks use), in ASCII, without a final dot.
+fn is_host_name(text: &str) -> bool {
     let label = |label: &str| {
         (1..=63).contains(&label.len())
             && !label.starts_with('-')
@@ -17,9 +192,10 @@ pub(super) fn is_name(text: &str) -> bool {
     text.len() <= 253 && text.split('.').all(label) && !is_numeric(text)
 }
 
-/// Whether resolvers may read the text as an IPv4 address: its last label is a number, in
+/// Returns true if resolvers may read the text as an IPv4 address: its last label is a number, in
 /// decimal, hexadecimal or octal (WHATWG URL, "ends in a number").
 fn is_numeric(text: &str) -> bool {
+    // inet_aton reads `0x7f.1` and `2130706433` as 127.0.0.1
     let last = text.rsplit('.').next().unwrap_or(text);
     let hexadecimal = last.strip_prefix("0x").or_else(|| last.strip_prefix("0X"));
     last.bytes().all(|b| b.is_ascii_digit())
@@ -27,98 +203,38 @@ fn is_numeric(text: &str) -> bool {
 }
 
 /// Splits `host[:port]`; the host of `[::1]:80` keeps its brackets.
-pub(super) fn split_port(text: &str) -> Option<(&str, Option<u16>)> {
+fn split_port(text: &str) -> Option<(&str, Option<u16>)> {
     let port = |digits: &str| {
         let plain = digits.bytes().all(|b| b.is_ascii_digit()) && !digits.starts_with('0');
         plain.then(|| digits.parse().ok()).flatten()
     };
-    match text.rsplit_once(':') {
-        Some((host, digits)) if !digits.ends_with(']') => {
-            port(digits).map(|number| (host, Some(number)))
-        }
-        _ => Some((text, None)),
+    match mwaa_model::split_port(text) {
+        (host, Some(digits)) => port(digits).map(|number| (host, Some(number))),
+        (host, None) => Some((host, None)),
     }
 }
 
-/// The address that a host is, if it is one; IPv6 in brackets, as in URLs.
-pub(super) fn ip(host: &str) -> Option<IpAddr> {
-    match host
-        .strip_prefix('[')
-        .and_then(|rest| rest.strip_suffix(']'))
-    {
-        Some(inner) => inner.parse::<Ipv6Addr>().ok().map(IpAddr::from),
-        None => host.parse().ok().filter(IpAddr::is_ipv4),
-    }
-}
-
-/// Reads an entry of `listener.hosts`: `name` or `name:port`, made lower case.
-pub(super) fn host_entry(text: &str) -> Result<String, Complaint> {
-    let bad = || {
-        Complaint::new("is not a host name")
-            .hint("write \"name\" or \"name:port\", as clients put it into Host")
-    };
-    if text.contains('*') {
-        return Err(
-            Complaint::new("is a pattern; only exact names keep other sites out")
-                .hint("list every name that clients use"),
-        );
-    }
-    if text.contains("://") {
-        return Err(Complaint::new("is a URL, not a host name").hint("leave out the scheme"));
-    }
-    let (host, _) = split_port(text).ok_or_else(bad)?;
-    match ip(host) {
-        Some(address) if address.is_unspecified() => Err(Complaint::new(
-            "is an address to bind, not a name that clients use",
-        )
-        .hint("list the name or address that clients write into their URLs")),
-        Some(_) => Ok(text.to_ascii_lowercase()),
-        None if is_name(host.strip_suffix('.').unwrap_or(host)) => {
-            Ok(text.to_ascii_lowercase())
-        }
-        None => Err(bad()),
-    }
-}
-
-/// Reads `connect_to`: `host:port`.
-pub(super) fn host_port(text: &str) -> Result<String, Complaint> {
-    match split_port(text) {
-        Some((host, Some(_))) if ip(host).is_some() || is_name(host) => Ok(text.to_owned()),
-        _ => Err(Complaint::new("is not of the form host:port")
-            .hint("write the tunnel's end as \"127.0.0.1:8443\"")),
-    }
-}
-
-/// Reads `custom_domain`: a bare host name, made lower case.
-pub(super) fn domain(text: &str) -> Result<String, Complaint> {
-    const HINT: &str = "write the bare host name, as in \"airflow.corp.example\"";
-    let what = if text.contains("://") || text.contains('/') {
-        "is a URL, not a host name"
-    } else if ip(text).is_some() || text.parse::<IpAddr>().is_ok() || is_numeric(text) {
-        "is an IP address; a certificate names a host"
-    } else if text.contains(':') {
-        "has a port; web servers of MWAA listen on 443"
-    } else if is_name(text) {
-        return Ok(text.to_ascii_lowercase());
-    } else {
-        "is not a host name"
-    };
-    Err(Complaint::new(what).hint(HINT))
+/// Returns the address that a host is, if it is one; IPv6 in brackets, as in URLs.
+fn parse_ip(host: &str) -> Option<IpAddr> {
+    // an IPv6 address needs its brackets, an IPv4 address has none
+    let bare = strip_brackets(host);
+    let address: IpAddr = bare.parse().ok()?;
+    (address.is_ipv6() == (bare.len() < host.len())).then_some(address)
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use super::*;
 
-    pub(in crate::config) type Reader = fn(&str) -> Result<String, Complaint>;
+    type Reader = fn(&str) -> Result<String, ValueError>;
 
-    pub(in crate::config) fn accepts(read: Reader, pairs: &[(&str, &str)]) {
+    fn accepts(read: Reader, pairs: &[(&str, &str)]) {
         for (text, wanted) in pairs {
             assert_eq!(read(text).as_deref(), Ok(*wanted), "{text}");
         }
     }
 
-    pub(in crate::config) fn refuses(read: Reader, texts: &[&str]) {
+    fn rejects(read: Reader, texts: &[&str]) {
         for text in texts {
             assert!(read(text).is_err(), "{text:?} was taken");
         }
@@ -127,7 +243,7 @@ pub(super) mod tests {
     #[test]
     fn host_entries() {
         accepts(
-            host_entry,
+            parse_host_entry,
             &[
                 ("Airflow.Corp.example:8080", "airflow.corp.example:8080"),
                 ("gateway", "gateway"),
@@ -138,8 +254,8 @@ pub(super) mod tests {
                 ("[::1]", "[::1]"),
             ],
         );
-        refuses(
-            host_entry,
+        rejects(
+            parse_host_entry,
             &[
                 "*",
                 "*.corp",
@@ -169,20 +285,23 @@ pub(super) mod tests {
     #[test]
     fn dial_targets_and_domains() {
         accepts(
-            host_port,
+            parse_host_port,
             &[
                 ("127.0.0.1:8443", "127.0.0.1:8443"),
                 ("[::1]:1", "[::1]:1"),
                 ("bastion.corp:443", "bastion.corp:443"),
             ],
         );
-        refuses(
-            host_port,
+        rejects(
+            parse_host_port,
             &["bastion", "a:0", "https://a:1", "a:1/", "u@a:1", ":1", ""],
         );
-        accepts(domain, &[("Airflow.corp.example", "airflow.corp.example")]);
-        refuses(
-            domain,
+        accepts(
+            parse_domain,
+            &[("Airflow.corp.example", "airflow.corp.example")],
+        );
+        rejects(
+            parse_domain,
             &[
                 "https://a",
                 "a:443",
@@ -194,6 +313,63 @@ pub(super) mod tests {
                 "0x1",
                 "a.",
                 "",
+            ],
+        );
+    }
+
+    #[test]
+    fn origins_are_written_as_browsers_do() {
+        accepts(
+            parse_origin,
+            &[
+                ("HTTPS://Tool.example:443", "https://tool.example"),
+                ("http://localhost:3000", "http://localhost:3000"),
+                ("http://[::1]:80", "http://[::1]"),
+                ("chrome-extension://abcdef", "chrome-extension://abcdef"),
+            ],
+        );
+        rejects(
+            parse_origin,
+            &[
+                "*",
+                "null",
+                "tool.example",
+                "https://a/",
+                "https://*.a",
+                "https://a:x",
+                "://a",
+                "",
+            ],
+        );
+    }
+
+    #[test]
+    fn endpoints_are_encrypted_or_local() {
+        for good in [
+            "https://mwaa.example",
+            "https://vpce-1.example:8443/x",
+            "http://127.0.0.1:4566",
+            "http://localhost:1",
+            "http://[::1]:1",
+            "http://env.localhost:1",
+        ] {
+            assert_eq!(parse_endpoint_url(good).as_deref(), Ok(good));
+        }
+        rejects(
+            parse_endpoint_url,
+            &[
+                "http://mwaa.example",
+                "http://localhost.evil.example",
+                "http://127.0.0.1.evil.example",
+                "https://u:p@mwaa.example",
+                "https://mwaa.example/?a=b",
+                "https://mwaa.example/#a",
+                "ftp://127.0.0.1",
+                "mwaa.example",
+                "/x",
+                "",
+                "https://",
+                "https://a:99999",
             ],
         );
     }

@@ -1,1244 +1,521 @@
-//! The table of all keys: name, form, default, meaning, and where the value goes. Reading,
-//! suggestions, `config.toml` and the README's table are all made from it.
+//! The table of all keys: name, kind, default and meaning. Reading, suggestions, `config.toml`,
+//! the README's table and the JSON Schema are all made from it.
 
-use super::draft::Draft;
-use super::problems::Complaint;
-use super::{Address, DiscoverIn, hosts, urls, values};
-use crate::names::{Browser, Environment, Policy, Region};
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Duration;
+use super::reader::TableReader;
+use DefaultValue::{Absent, Inherited, Required, Value};
+use Kind::{Address, Choice, Count, Duration, Flag, List, Path, Program, Size, Text};
+use std::ops::RangeInclusive;
+use std::time;
+use toml::de::DeValue;
 
-/// One key.
+/// A table of the configuration.
+pub(super) struct Table {
+    /// Its name: `listener`, or `environments.*`, where `*` is any name.
+    pub(super) name: &'static str,
+    /// Its meaning in one sentence or two.
+    pub(super) doc: &'static str,
+    /// Its keys, in the order of the file.
+    pub(super) keys: &'static [Key],
+}
+
+/// A key of a table.
 pub(super) struct Key {
-    /// Its table: `listener`, or [`ENVIRONMENT_TABLE`].
-    pub(super) table: &'static str,
     /// Its name within the table.
     pub(super) name: &'static str,
-    /// What it means: a sentence or two, for `config.toml` and the README.
+    /// Its meaning in one sentence or two.
     pub(super) doc: &'static str,
-    /// Its default, or what stands in for it.
-    pub(super) shown: Shown,
-    /// Which values it takes, and where they go.
+    /// The values that it takes.
     pub(super) kind: Kind,
+    /// The value without the key.
+    pub(super) default: DefaultValue,
 }
 
-/// The value that documentation shows; always a value that the key takes, as TOML.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Shown {
-    /// The default.
-    Default(&'static str),
-    /// There is no default value: an example, and what happens without the key.
-    Example {
-        value: &'static str,
-        absent: &'static str,
-    },
-}
-
-type Outcome = Result<(), Complaint>;
-
-/// A word and what it sets.
-pub(super) type Choice = (&'static str, fn(&mut Draft));
-
-/// Which values a key takes, and how they get into the draft.
+/// The kind of values that a key takes.
+#[derive(Debug)]
 pub(super) enum Kind {
-    /// Text of some form.
-    Text(fn(&mut Draft, &str) -> Outcome),
-    /// One of some words.
-    Choice(&'static [Choice]),
-    /// The name of a file; a relative one starts at the configuration file's folder, and `~/` at
+    /// Text with a parser of its own.
+    Text,
+    /// An address to listen on; a relative socket path is like [`Kind::Path`].
+    Address,
+    /// One of these words.
+    Choice(&'static [&'static str]),
+    /// The name of a file. A relative one starts at the configuration file's folder, and `~/` at
     /// the user's home folder.
-    Path(fn(&mut Draft) -> &mut Option<PathBuf>),
+    Path,
     /// True or false.
-    Flag(fn(&mut Draft, bool)),
+    Flag,
     /// A whole number.
-    Count {
-        least: usize,
-        most: usize,
-        slot: fn(&mut Draft) -> &mut usize,
-    },
+    Count(RangeInclusive<usize>),
     /// A length of time, as text with a unit.
-    Duration {
-        least: Duration,
-        most: Duration,
-        slot: fn(&mut Draft) -> &mut Duration,
-    },
+    Duration(RangeInclusive<time::Duration>),
     /// A number of bytes, as text with a unit or a plain integer.
-    Size {
-        least: usize,
-        most: usize,
-        slot: fn(&mut Draft) -> &mut usize,
-    },
+    Size(RangeInclusive<usize>),
     /// A list of texts, which replaces the default.
-    List {
-        clear: fn(&mut Draft),
-        push: fn(&mut Draft, &str) -> Outcome,
-    },
+    List,
+    /// A program and its arguments, as a list. The arguments may hold anything, so they are not
+    /// shown.
+    Program,
+}
+
+/// The value of a key that is not written. All but the texts for people are TOML.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum DefaultValue {
+    /// This value.
+    Value(&'static str),
+    /// The value of another key, such as `aws.region`; with an example.
+    Inherited(&'static str, &'static str),
+    /// No value, with this effect; with an example.
+    Absent(&'static str, &'static str),
+    /// The table is wrong without the key; with an example.
+    Required(&'static str),
+}
+
+impl Table {
+    /// Returns the table of that name.
+    pub(super) fn find(name: &str) -> Option<&'static Self> {
+        TABLES.into_iter().find(|table| table.name == name)
+    }
+
+    /// Returns the key of that name.
+    pub(super) fn key(&self, name: &str) -> Option<&'static Key> {
+        self.keys.iter().find(|key| key.name == name)
+    }
+
+    /// Returns the table's name in a file, without a name of the user's own.
+    pub(super) fn group(&self) -> &'static str {
+        self.name.trim_end_matches(".*")
+    }
+
+    /// Returns the table's heading: `[environments.NAME]`.
+    pub(super) fn heading(&self) -> String {
+        format!("[{}]", self.name.replace('*', "NAME"))
+    }
+}
+
+impl Key {
+    /// Returns the default, or a value that the key could have.
+    pub(super) fn example(&self) -> DeValue<'static> {
+        let text = match self.default {
+            Value(text) | Inherited(_, text) | Absent(_, text) | Required(text) => text,
+        };
+        DeValue::parse(text).expect("TOML").into_inner()
+    }
+
+    /// Returns what holds without the key, in words. `None` means that there is a default.
+    pub(super) const fn effect(&self) -> Option<&'static str> {
+        match self.default {
+            Value(_) => None,
+            Inherited(text, _) | Absent(text, _) => Some(text),
+            Required(_) => Some("the table needs one"),
+        }
+    }
 }
 
 impl Kind {
-    /// Whether it is a number, a time or a size.
-    pub(super) const fn is_number(&self) -> bool {
-        matches!(
-            self,
-            Self::Count { .. } | Self::Duration { .. } | Self::Size { .. }
-        )
-    }
-
-    /// What the key takes, as in "expected true or false".
+    /// Returns a description of the type, as in "expected true or false".
     pub(super) const fn expected(&self) -> &'static str {
         match self {
-            Self::Text(_) | Self::Choice(_) => "text",
-            Self::Path(_) => "the name of a file",
-            Self::Flag(_) => "true or false",
-            Self::Count { .. } => "a whole number",
-            Self::Duration { .. } => "text with a unit such as \"10s\"",
-            Self::Size { .. } => "text with a unit such as \"64KiB\"",
-            Self::List { .. } => "a list of texts",
+            Text | Address | Choice(_) => "text",
+            Path => "the name of a file",
+            Flag => "true or false",
+            Count(_) => "a whole number",
+            Duration(_) => "text with a unit such as \"10s\"",
+            Size(_) => "text with a unit such as \"64KiB\"",
+            List | Program => "a list of texts",
         }
     }
 }
 
-/// The tables with their headings and one line on each, in the order of the file.
-pub(super) const TABLES: &[(&str, &str)] = &[
-    ("listener", "Where clients connect, and who may."),
-    (
-        TLS_TABLE,
-        "With this table every TCP listener speaks TLS, and nothing else; a unix socket stays plain.",
-    ),
-    (
-        LISTENERS_TABLE,
-        "One table for each listener besides the one above: another address with rules of its own, \
-         such as one that only reads.",
-    ),
-    (
-        "management",
-        "Health and metrics, on a socket of their own.",
-    ),
-    (
-        "audit",
-        "A line of JSON for each command that was asked for: who, when, where, what, and what became of it.",
-    ),
-    (
-        "aws",
-        "How AWS is asked. Credentials come from the AWS chain and never stand in this file.",
-    ),
-    (
-        "proxy",
-        "The way out, to the web servers and to AWS alike. Without a url it is what HTTPS_PROXY or \
-         ALL_PROXY names, as curl reads them.",
-    ),
-    (
-        "limits",
-        "Every timeout, size and count. Durations and sizes are text with a unit.",
-    ),
-    (
-        ENVIRONMENT_TABLE,
-        "One table for each environment; the key is its local name, which makes its URL: \
-         http://prod.localhost:8080",
-    ),
+/// Returns all keys with their tables, in the order of the file.
+pub(super) fn all() -> impl Iterator<Item = (&'static Table, &'static Key)> {
+    let of = |table: &'static Table| table.keys.iter().map(move |key| (table, key));
+    TABLES.into_iter().flat_map(of)
+}
+
+/// Returns the key of a path such as `aws.region`.
+pub(super) fn find(path: &str) -> Option<&'static Key> {
+    let (table, name) = path.rsplit_once('.')?;
+    Table::find(table)?.key(name)
+}
+
+/// Returns true if this is a key of a table that takes a number, a time or a size.
+pub(super) fn takes_number(path: &str) -> bool {
+    find(path).is_some_and(|key| matches!(key.kind, Count(_) | Duration(_) | Size(_)))
+}
+
+/// All tables, in the order of the file.
+pub(super) static TABLES: [&Table; 9] = [
+    &LISTENER,
+    &TLS,
+    &LISTENERS,
+    &MANAGEMENT,
+    &AUDIT,
+    &AWS,
+    &PROXY,
+    &LIMITS,
+    &ENVIRONMENTS,
 ];
 
-/// The table of the TLS listener's keys.
-pub(super) const TLS_TABLE: &str = "listener.tls";
-
-/// The table of the keys of a further listener: `*` is its name.
-pub(super) const LISTENERS_TABLE: &str = "listeners.*";
-
-/// Tables that mean something by being there, so the annotated file leaves them out.
-pub(super) fn is_optional(table: &str) -> bool {
-    [TLS_TABLE, LISTENERS_TABLE, ENVIRONMENT_TABLE].contains(&table)
-}
-
-/// The table of an environment's keys: `*` is its local name.
-pub(super) const ENVIRONMENT_TABLE: &str = "environments.*";
-
-/// The keys of a table, in the order of the file.
-pub(super) fn of(table: &str) -> impl Iterator<Item = &'static Key> {
-    KEYS.iter().filter(move |key| key.table == table)
-}
-
-/// All keys, in the order of the file.
-pub(super) static KEYS: &[Key] = &[
-    Key {
-        table: "listener",
-        name: "address",
-        doc: "The address to listen on: \"IP:port\" or \"unix:/path\".",
-        shown: Shown::Default("\"127.0.0.1:8080\""),
-        kind: Kind::Text(|draft, text| {
-            draft.listener.address = address(draft, text)?;
-            Ok(())
-        }),
-    },
-    Key {
-        table: "listener",
-        name: "socket_mode",
-        doc: "The permissions of a unix socket, in octal.",
-        shown: Shown::Default("\"0600\""),
-        kind: Kind::Text(|draft, text| {
-            draft.listener.socket_mode = values::mode(text)?;
-            Ok(())
-        }),
-    },
-    Key {
-        table: "listener",
-        name: "hosts",
-        doc: "More names that clients may call the gateway by, such as \"airflow.corp.example:8080\".",
-        shown: Shown::Default("[]"),
-        kind: Kind::List {
-            clear: |draft| draft.listener.hosts.clear(),
-            push: |draft, text| {
-                draft.listener.hosts.push(hosts::host_entry(text)?);
-                Ok(())
-            },
-        },
-    },
-    Key {
-        table: "listener",
-        name: "networks",
-        doc: "The networks that clients may connect from.",
-        shown: Shown::Default("[\"127.0.0.0/8\", \"::1/128\"]"),
-        kind: Kind::List {
-            clear: |draft| draft.listener.networks.clear(),
-            push: |draft, text| {
-                draft.listener.networks.push(values::network(text)?);
-                Ok(())
-            },
-        },
-    },
-    Key {
-        table: "listener",
-        name: "trusted_origins",
-        doc: "Browser origins that may use the CLI route, such as \"https://tool.example\".",
-        shown: Shown::Default("[]"),
-        kind: Kind::List {
-            clear: |draft| draft.listener.trusted_origins.clear(),
-            push: |draft, text| {
-                draft.listener.trusted_origins.push(urls::origin(text)?);
-                Ok(())
-            },
-        },
-    },
-    Key {
-        table: "listener",
-        name: "allow_forwarded",
-        doc: "Serve requests that carry Forwarded or X-Forwarded-*: a proxy in front of the gateway gives \
-              others what it may do. The fields are dropped, never believed.",
-        shown: Shown::Default("false"),
-        kind: Kind::Flag(|draft, yes| draft.listener.allow_forwarded = yes),
-    },
-    Key {
-        table: "listener",
-        name: "secret_file",
-        doc: "A file that only you can read; clients must send its content in Mwaa-Gateway-Secret.",
-        shown: Shown::Example {
-            value: "\"/run/secrets/mwaa-gateway\"",
-            absent: "no secret is asked for",
-        },
-        kind: Kind::Path(|draft| &mut draft.listener.secret_file),
-    },
-    Key {
-        table: "listener",
-        name: "dangerous_non_loopback",
-        doc: "Needed to listen wider than loopback without TLS and a secret or client certificates: whoever reaches the address acts with your AWS rights.",
-        shown: Shown::Default("false"),
-        kind: Kind::Flag(|draft, value| draft.listener.dangerous_non_loopback = value),
-    },
-    Key {
-        table: "listener",
-        name: "policy",
-        doc: "What passes here of what the rules of the environment let pass; \"all\" takes nothing away. Holds for environments.NAME.listen too.",
-        shown: Shown::Default("\"all\""),
-        kind: Kind::Choice(&[
-            ("supported", |draft| {
-                draft.listener.rules.policy = Policy::Supported;
-            }),
-            ("read-only", |draft| {
-                draft.listener.rules.policy = Policy::ReadOnly;
-            }),
-            ("operator", |draft| {
-                draft.listener.rules.policy = Policy::Operator;
-            }),
-            ("all", |draft| draft.listener.rules.policy = Policy::All),
-        ]),
-    },
-    Key {
-        table: "listener",
-        name: "allow",
-        doc: "CLI commands and options added to this listener's policy; never more than the environment lets pass.",
-        shown: Shown::Default("[]"),
-        kind: Kind::List {
-            clear: |draft| draft.listener.rules.allow.clear(),
-            push: |draft, text| {
-                let words = values::allowed(text)?;
-                draft.listener.rules.allow.push(words);
-                Ok(())
-            },
-        },
-    },
-    Key {
-        table: "listener",
-        name: "deny",
-        doc: "CLI commands taken from this listener's policy.",
-        shown: Shown::Default("[]"),
-        kind: Kind::List {
-            clear: |draft| draft.listener.rules.deny.clear(),
-            push: |draft, text| {
-                let words = values::command(text)?;
-                draft.listener.rules.deny.push(words);
-                Ok(())
-            },
-        },
-    },
-    Key {
-        table: TLS_TABLE,
-        name: "certificate",
-        doc: "A PEM file with the server's certificate and, after it, those that signed it.",
-        shown: Shown::Example {
-            value: "\"certs/gateway.pem\"",
-            absent: "the table needs one",
-        },
-        kind: Kind::Path(|draft| &mut draft.tls.certificate),
-    },
-    Key {
-        table: TLS_TABLE,
-        name: "key",
-        doc: "A PEM file with the certificate's private key, not encrypted, that only you can read.",
-        shown: Shown::Example {
-            value: "\"certs/gateway.key\"",
-            absent: "the table needs one",
-        },
-        kind: Kind::Path(|draft| &mut draft.tls.key),
-    },
-    Key {
-        table: TLS_TABLE,
-        name: "client_ca",
-        doc: "A PEM file with the authorities whose certificates clients must show (mutual TLS).",
-        shown: Shown::Example {
-            value: "\"certs/clients.pem\"",
-            absent: "clients show no certificate",
-        },
-        kind: Kind::Path(|draft| &mut draft.tls.client_ca),
-    },
-    Key {
-        table: LISTENERS_TABLE,
-        name: "address",
-        doc: "The address to listen on: \"IP:port\" or \"unix:/path\".",
-        shown: Shown::Example {
-            value: "\"unix:/run/mwaa-gateway/agents.sock\"",
-            absent: "the table needs one",
-        },
-        kind: Kind::Text(|draft, text| {
-            draft.own_listener.address = Some(address(draft, text)?);
-            Ok(())
-        }),
-    },
-    Key {
-        table: LISTENERS_TABLE,
-        name: "socket_mode",
-        doc: "The permissions of its unix socket, in octal.",
-        shown: Shown::Example {
-            value: "\"0660\"",
-            absent: "listener.socket_mode",
-        },
-        kind: Kind::Text(|draft, text| {
-            draft.own_listener.socket_mode = Some(values::mode(text)?);
-            Ok(())
-        }),
-    },
-    Key {
-        table: LISTENERS_TABLE,
-        name: "environment",
-        doc: "The local name of the only environment that it serves, whatever the Host.",
-        shown: Shown::Example {
-            value: "\"prod\"",
-            absent: "it serves all of them",
-        },
-        kind: Kind::Text(|draft, text| {
-            draft.own_listener.environment = Some(super::file::local_name(text)?);
-            Ok(())
-        }),
-    },
-    Key {
-        table: LISTENERS_TABLE,
-        name: "networks",
-        doc: "The networks that its clients may connect from.",
-        shown: Shown::Example {
-            value: "[\"127.0.0.0/8\"]",
-            absent: "listener.networks",
-        },
-        kind: Kind::List {
-            clear: |draft| draft.own_listener.networks = Some(Vec::new()),
-            push: |draft, text| {
-                let network = values::network(text)?;
-                draft
-                    .own_listener
-                    .networks
-                    .get_or_insert_default()
-                    .push(network);
-                Ok(())
-            },
-        },
-    },
-    Key {
-        table: LISTENERS_TABLE,
-        name: "secret_file",
-        doc: "A file with a secret of its own, which its clients must send in Mwaa-Gateway-Secret.",
-        shown: Shown::Example {
-            value: "\"/run/secrets/agents\"",
-            absent: "listener.secret_file",
-        },
-        kind: Kind::Path(|draft| &mut draft.own_listener.secret_file),
-    },
-    Key {
-        table: LISTENERS_TABLE,
-        name: "policy",
-        doc: "What passes here of what the rules of the environment let pass: \"all\" takes nothing away, \"read-only\" leaves only reads that show no secrets.",
-        shown: Shown::Default("\"all\""),
-        kind: Kind::Choice(&[
-            ("supported", |draft| {
-                draft.own_listener.rules.policy = Policy::Supported;
-            }),
-            ("read-only", |draft| {
-                draft.own_listener.rules.policy = Policy::ReadOnly;
-            }),
-            ("operator", |draft| {
-                draft.own_listener.rules.policy = Policy::Operator;
-            }),
-            ("all", |draft| draft.own_listener.rules.policy = Policy::All),
-        ]),
-    },
-    Key {
-        table: LISTENERS_TABLE,
-        name: "allow",
-        doc: "CLI commands and options added to this listener's policy; never more than the environment lets pass.",
-        shown: Shown::Default("[]"),
-        kind: Kind::List {
-            clear: |draft| draft.own_listener.rules.allow.clear(),
-            push: |draft, text| {
-                let words = values::allowed(text)?;
-                draft.own_listener.rules.allow.push(words);
-                Ok(())
-            },
-        },
-    },
-    Key {
-        table: LISTENERS_TABLE,
-        name: "deny",
-        doc: "CLI commands taken from this listener's policy.",
-        shown: Shown::Default("[]"),
-        kind: Kind::List {
-            clear: |draft| draft.own_listener.rules.deny.clear(),
-            push: |draft, text| {
-                let words = values::command(text)?;
-                draft.own_listener.rules.deny.push(words);
-                Ok(())
-            },
-        },
-    },
-    Key {
-        table: "management",
-        name: "address",
-        doc: "The loopback address of /livez, /readyz, /metrics and /status.",
-        shown: Shown::Default("\"127.0.0.1:9180\""),
-        kind: Kind::Text(|draft, text| {
-            match text.parse::<Address>() {
-            Ok(Address::Tcp(tcp)) if Address::Tcp(tcp).is_local() => {
-                draft.management.address = tcp;
-                Ok(())
-            }
-            Ok(Address::Tcp(_)) => Err(Complaint::new("is not a loopback address").hint(
-                "this one stays on this machine: use \"127.0.0.1:9180\"; management.probes is for kubelet and Prometheus",
-            )),
-            Ok(Address::Unix(_)) => Err(Complaint::new("is a unix socket")
-                .hint("health and metrics need a TCP address: use \"127.0.0.1:9180\"")),
-            Err(bad) => Err(bad.into_complaint()),
-        }
-        }),
-    },
-    Key {
-        table: "management",
-        name: "probes",
-        doc: "A second address, for kubelet and Prometheus. It may be reachable from the network: it serves only /livez, /readyz, /startupz and /metrics. Anyone who can reach it sees the local names of the environments and how much they are used.",
-        shown: Shown::Example {
-            value: "\"0.0.0.0:9181\"",
-            absent: "there is no such address",
-        },
-        kind: Kind::Text(|draft, text| match text.parse::<Address>() {
-            Ok(Address::Tcp(tcp)) => {
-                draft.management.probes = Some(tcp);
-                Ok(())
-            }
-            Ok(Address::Unix(_)) => Err(Complaint::new("is a unix socket")
-                .hint("probes need a TCP address: use \"0.0.0.0:9181\"")),
-            Err(bad) => Err(bad.into_complaint()),
-        }),
-    },
-    Key {
-        table: "audit",
-        name: "file",
-        doc: "The file that the lines are added to, made with mode 0600; or \"/dev/stdout\", \"/dev/stderr\". After a rotation it is made anew; no signal is needed.",
-        shown: Shown::Example {
-            value: "\"audit.log\"",
-            absent: "there is no audit log",
-        },
-        kind: Kind::Path(|draft| &mut draft.audit.file),
-    },
-    Key {
-        table: "audit",
-        name: "arguments",
-        doc: "Write the arguments of commands too. They hold what people put in, passwords of connections and values of variables among it.",
-        shown: Shown::Default("false"),
-        kind: Kind::Flag(|draft, value| draft.audit.arguments = value),
-    },
-    Key {
-        table: "audit",
-        name: "required",
-        doc: "Run a command only if the log holds it already. Without this, commands go on while the log can't be written, and are counted.",
-        shown: Shown::Default("false"),
-        kind: Kind::Flag(|draft, value| draft.audit.required = value),
-    },
-    Key {
-        table: "aws",
-        name: "region",
-        doc: "The AWS region.",
-        shown: Shown::Example {
-            value: "\"eu-west-1\"",
-            absent: "the AWS chain's region",
-        },
-        kind: Kind::Text(|draft, text| {
-            draft.aws.region = Some(region(text)?);
-            Ok(())
-        }),
-    },
-    Key {
-        table: "aws",
-        name: "profile",
-        doc: "The AWS profile.",
-        shown: Shown::Example {
-            value: "\"analytics\"",
-            absent: "the AWS chain's choice",
-        },
-        kind: Kind::Text(|draft, text| {
-            draft.aws.profile = Some(values::profile(text)?);
-            Ok(())
-        }),
-    },
-    Key {
-        table: "aws",
-        name: "role_arn",
-        doc: "A role that is assumed before anything else.",
-        shown: Shown::Example {
-            value: "\"arn:aws:iam::123456789012:role/mwaa-gateway\"",
-            absent: "no role is assumed",
-        },
-        kind: Kind::Text(|draft, text| {
-            draft.aws.role_arn = Some(values::role_arn(text)?);
-            Ok(())
-        }),
-    },
-    Key {
-        table: "aws",
-        name: "endpoint_url",
-        doc: "Another place for the MWAA API: https, or http on loopback. It is used as it is, without the env. and api. prefixes.",
-        shown: Shown::Example {
-            value: "\"http://127.0.0.1:4566\"",
-            absent: "AWS's own endpoint",
-        },
-        kind: Kind::Text(|draft, text| {
-            draft.aws.endpoint_url = Some(urls::endpoint_url(text)?);
-            Ok(())
-        }),
-    },
-    Key {
-        table: "aws",
-        name: "discover",
-        doc: "Whether to serve every environment of the account and region, besides those that are named.",
-        shown: Shown::Example {
-            value: "true",
-            absent: "true when no environment is named, or discover_in says where",
-        },
-        kind: Kind::Flag(|draft, value| draft.aws.discover = Some(value)),
-    },
-    Key {
-        table: "aws",
-        name: "discover_in",
-        doc: "Where to look for environments: \"REGION\" or \"PROFILE@REGION\". An empty list is the region and profile above.",
-        shown: Shown::Default("[]"),
-        kind: Kind::List {
-            clear: |draft| draft.aws.discover_in.clear(),
-            push: |draft, text| {
-                draft.aws.discover_in.push(discover_in(text)?);
-                Ok(())
-            },
-        },
-    },
-    Key {
-        table: "proxy",
-        name: "url",
-        doc: "The proxy: socks5h:// (it resolves names), socks5://, http:// or https://; \"\" is none, whatever the variables say. Hosts that NO_PROXY lists and loopback are reached without it.",
-        shown: Shown::Example {
-            value: "\"socks5h://127.0.0.1:1080\"",
-            absent: "HTTPS_PROXY, else ALL_PROXY",
-        },
-        kind: Kind::Text(|draft, text| {
-            draft.proxy.url = Some(urls::proxy(text)?);
-            Ok(())
-        }),
-    },
-    Key {
-        table: "proxy",
-        name: "user_file",
-        doc: "A file that only you can read, with user:password for the proxy.",
-        shown: Shown::Example {
-            value: "\"/run/secrets/proxy-user\"",
-            absent: "no user",
-        },
-        kind: Kind::Path(|draft| &mut draft.proxy.user_file),
-    },
-    Key {
-        table: "limits",
-        name: "head_timeout",
-        doc: "A request's head must be complete this long after its first byte.",
-        shown: Shown::Default("\"10s\""),
-        kind: Kind::Duration {
-            least: Duration::from_millis(100),
-            most: Duration::from_mins(5),
-            slot: |draft| &mut draft.limits.head_timeout,
-        },
-    },
-    Key {
-        table: "limits",
-        name: "keep_alive",
-        doc: "An idle client connection is closed after this. A client may also keep a reply waiting \
-              for this long, and longer only while it takes 16 KiB a second.",
-        shown: Shown::Default("\"60s\""),
-        kind: Kind::Duration {
-            least: Duration::from_secs(1),
-            most: Duration::from_hours(1),
-            slot: |draft| &mut draft.limits.keep_alive,
-        },
-    },
-    Key {
-        table: "limits",
-        name: "head_size",
-        doc: "Largest head of a request: request line and header fields.",
-        shown: Shown::Default("\"32KiB\""),
-        kind: Kind::Size {
-            least: 8 << 10,
-            most: 1 << 20,
-            slot: |draft| &mut draft.limits.head_size,
-        },
-    },
-    Key {
-        table: "limits",
-        name: "header_count",
-        doc: "Most header fields of a request.",
-        shown: Shown::Default("64"),
-        kind: Kind::Count {
-            least: 8,
-            most: 1_000,
-            slot: |draft| &mut draft.limits.header_count,
-        },
-    },
-    Key {
-        table: "limits",
-        name: "target_size",
-        doc: "Longest path and query of a request.",
-        shown: Shown::Default("\"8KiB\""),
-        kind: Kind::Size {
-            least: 256,
-            most: 64 << 10,
-            slot: |draft| &mut draft.limits.target_size,
-        },
-    },
-    Key {
-        table: "limits",
-        name: "body_idle",
-        doc: "Longest pause while a request's body arrives.",
-        shown: Shown::Default("\"15s\""),
-        kind: Kind::Duration {
-            least: Duration::from_millis(100),
-            most: Duration::from_mins(10),
-            slot: |draft| &mut draft.limits.body_idle,
-        },
-    },
-    Key {
-        table: "limits",
-        name: "body_rate",
-        doc: "Least speed of a request's body, in bytes a second: the average over the time that it is waited for, beyond body_idle.",
-        shown: Shown::Default("\"1KiB\""),
-        kind: Kind::Size {
-            least: 1,
-            most: 1 << 20,
-            slot: |draft| &mut draft.limits.body_rate,
-        },
-    },
-    Key {
-        table: "limits",
-        name: "cli_body",
-        doc: "Largest body of a CLI request.",
-        shown: Shown::Default("\"64KiB\""),
-        kind: Kind::Size {
-            least: 1 << 10,
-            most: 1 << 20,
-            slot: |draft| &mut draft.limits.cli_body,
-        },
-    },
-    Key {
-        table: "limits",
-        name: "request_body",
-        doc: "Largest body of a request to the REST API or the UI; it is passed on as it comes.",
-        shown: Shown::Default("\"16MiB\""),
-        kind: Kind::Size {
-            least: 64 << 10,
-            most: 1 << 30,
-            slot: |draft| &mut draft.limits.request_body,
-        },
-    },
-    Key {
-        table: "limits",
-        name: "connections",
-        doc: "Most client connections at once; more wait to be accepted.",
-        shown: Shown::Default("512"),
-        kind: Kind::Count {
-            least: 1,
-            most: 65_536,
-            slot: |draft| &mut draft.limits.connections,
-        },
-    },
-    Key {
-        table: "limits",
-        name: "drain",
-        doc: "Requests in flight get this long when the gateway stops. Kubernetes kills after 30 s.",
-        shown: Shown::Default("\"25s\""),
-        kind: Kind::Duration {
-            least: Duration::ZERO,
-            most: Duration::from_mins(10),
-            slot: |draft| &mut draft.limits.drain,
-        },
-    },
-    Key {
-        table: "limits",
-        name: "upstream_dns",
-        doc: "Longest look-up of the web server's name.",
-        shown: Shown::Default("\"3s\""),
-        kind: Kind::Duration {
-            least: Duration::from_millis(100),
-            most: Duration::from_mins(1),
-            slot: |draft| &mut draft.limits.upstream_dns,
-        },
-    },
-    Key {
-        table: "limits",
-        name: "upstream_connect",
-        doc: "Longest TCP connect to the web server, over all its addresses: one is tried every 250 ms until one answers.",
-        shown: Shown::Default("\"5s\""),
-        kind: Kind::Duration {
-            least: Duration::from_millis(100),
-            most: Duration::from_mins(2),
-            slot: |draft| &mut draft.limits.upstream_connect,
-        },
-    },
-    Key {
-        table: "limits",
-        name: "tunnel_start",
-        doc: "Longest time until a tunnel's program has opened its port. A sign-in that it is started for has only mint_total.",
-        shown: Shown::Default("\"10s\""),
-        kind: Kind::Duration {
-            least: Duration::from_millis(100),
-            most: Duration::from_mins(5),
-            slot: |draft| &mut draft.limits.tunnel_start,
-        },
-    },
-    Key {
-        table: "limits",
-        name: "tunnel_age",
-        doc: "A tunnel that is older is replaced by a new one when it is next used. Session Manager ends its tunnels after about an hour.",
-        shown: Shown::Default("\"50m\""),
-        kind: Kind::Duration {
-            least: Duration::from_secs(1),
-            most: Duration::from_hours(24 * 7),
-            slot: |draft| &mut draft.limits.tunnel_age,
-        },
-    },
-    Key {
-        table: "limits",
-        name: "upstream_tls",
-        doc: "Longest TLS handshake with the web server.",
-        shown: Shown::Default("\"5s\""),
-        kind: Kind::Duration {
-            least: Duration::from_millis(100),
-            most: Duration::from_mins(2),
-            slot: |draft| &mut draft.limits.upstream_tls,
-        },
-    },
-    Key {
-        table: "limits",
-        name: "upstream_first_byte",
-        doc: "Longest wait for the first byte of a reply of the REST API or the UI, from the last byte of the request.",
-        shown: Shown::Default("\"60s\""),
-        kind: Kind::Duration {
-            least: Duration::from_secs(1),
-            most: Duration::from_hours(1),
-            slot: |draft| &mut draft.limits.upstream_first_byte,
-        },
-    },
-    Key {
-        table: "limits",
-        name: "cli_first_byte",
-        doc: "Longest wait for the first byte of a CLI command's reply. The web server's own limit is 120 s by default.",
-        shown: Shown::Default("\"300s\""),
-        kind: Kind::Duration {
-            least: Duration::from_secs(1),
-            most: Duration::from_hours(1),
-            slot: |draft| &mut draft.limits.cli_first_byte,
-        },
-    },
-    Key {
-        table: "limits",
-        name: "upstream_body_idle",
-        doc: "Longest pause while a web server's reply arrives.",
-        shown: Shown::Default("\"60s\""),
-        kind: Kind::Duration {
-            least: Duration::from_secs(1),
-            most: Duration::from_hours(1),
-            slot: |draft| &mut draft.limits.upstream_body_idle,
-        },
-    },
-    Key {
-        table: "limits",
-        name: "pool_idle",
-        doc: "An idle connection to the web server is closed after this. Load balancers close after 60 s.",
-        shown: Shown::Default("\"45s\""),
-        kind: Kind::Duration {
-            least: Duration::from_secs(1),
-            most: Duration::from_mins(10),
-            slot: |draft| &mut draft.limits.pool_idle,
-        },
-    },
-    Key {
-        table: "limits",
-        name: "pool_age",
-        doc: "Any connection to the web server takes no new request after this.",
-        shown: Shown::Default("\"5m\""),
-        kind: Kind::Duration {
-            least: Duration::from_secs(1),
-            most: Duration::from_hours(1),
-            slot: |draft| &mut draft.limits.pool_age,
-        },
-    },
-    Key {
-        table: "limits",
-        name: "mint_try",
-        doc: "Longest single try to get a token.",
-        shown: Shown::Default("\"5s\""),
-        kind: Kind::Duration {
-            least: Duration::from_millis(100),
-            most: Duration::from_mins(1),
-            slot: |draft| &mut draft.limits.mint_try,
-        },
-    },
-    Key {
-        table: "limits",
-        name: "mint_total",
-        doc: "Longest time for all tries to get a token.",
-        shown: Shown::Default("\"12s\""),
-        kind: Kind::Duration {
-            least: Duration::from_millis(100),
-            most: Duration::from_mins(2),
-            slot: |draft| &mut draft.limits.mint_total,
-        },
-    },
-    Key {
-        table: "limits",
-        name: "mint_wait",
-        doc: "Longest time that a request waits for a token.",
-        shown: Shown::Default("\"15s\""),
-        kind: Kind::Duration {
-            least: Duration::from_millis(100),
-            most: Duration::from_mins(5),
-            slot: |draft| &mut draft.limits.mint_wait,
-        },
-    },
-    Key {
-        table: "limits",
-        name: "token_use",
-        doc: "A token is used while younger than this. Tokens die at 60 s, so 50 s is also the most.",
-        shown: Shown::Default("\"50s\""),
-        kind: Kind::Duration {
-            least: Duration::from_millis(100),
-            most: Duration::from_secs(50),
-            slot: |draft| &mut draft.limits.token_use,
-        },
-    },
-    Key {
-        table: "limits",
-        name: "session_use",
-        doc: "An Airflow session is used while younger than this, or for less if it says itself that it ends earlier. Sessions of MWAA end after 12 hours.",
-        shown: Shown::Default("\"12h\""),
-        kind: Kind::Duration {
-            least: Duration::from_secs(1),
-            most: Duration::from_hours(12),
-            slot: |draft| &mut draft.limits.session_use,
-        },
-    },
-    Key {
-        table: "limits",
-        name: "queue_size",
-        doc: "Most commands that wait for their turn, for each environment; a client that has none waiting may come on top.",
-        shown: Shown::Default("32"),
-        kind: Kind::Count {
-            least: 0,
-            most: 10_000,
-            slot: |draft| &mut draft.limits.queue_size,
-        },
-    },
-    Key {
-        table: "limits",
-        name: "queue_wait",
-        doc: "Longest time that a command waits for its turn.",
-        shown: Shown::Default("\"120s\""),
-        kind: Kind::Duration {
-            least: Duration::from_millis(100),
-            most: Duration::from_hours(1),
-            slot: |draft| &mut draft.limits.queue_wait,
-        },
-    },
-    Key {
-        table: "limits",
-        name: "cli_output",
-        doc: "Largest decoded output of a command; more is an error, never a cut.",
-        shown: Shown::Default("\"8MiB\""),
-        kind: Kind::Size {
-            least: 64 << 10,
-            most: 1 << 30,
-            slot: |draft| &mut draft.limits.cli_output,
-        },
-    },
-    Key {
-        table: "limits",
-        name: "threads",
-        doc: "Threads that serve requests; 0 is one for each core.",
-        shown: Shown::Default("0"),
-        kind: Kind::Count {
-            least: 0,
-            most: 1_024,
-            slot: |draft| &mut draft.limits.threads,
-        },
-    },
-    Key {
-        table: ENVIRONMENT_TABLE,
-        name: "name",
-        doc: "The environment's name in MWAA.",
-        shown: Shown::Example {
-            value: "\"analytics-prod\"",
-            absent: "the local name",
-        },
-        kind: Kind::Text(|draft, text| {
-            draft.environment.environment.name = mwaa_name(text)?;
-            Ok(())
-        }),
-    },
-    Key {
-        table: ENVIRONMENT_TABLE,
-        name: "region",
-        doc: "Its region.",
-        shown: Shown::Example {
-            value: "\"eu-west-1\"",
-            absent: "aws.region",
-        },
-        kind: Kind::Text(|draft, text| {
-            draft.environment.environment.region = Some(region(text)?);
-            Ok(())
-        }),
-    },
-    Key {
-        table: ENVIRONMENT_TABLE,
-        name: "profile",
-        doc: "The AWS profile for it.",
-        shown: Shown::Example {
-            value: "\"analytics\"",
-            absent: "aws.profile",
-        },
-        kind: Kind::Text(|draft, text| {
-            draft.environment.environment.profile = Some(values::profile(text)?.into());
-            Ok(())
-        }),
-    },
-    Key {
-        table: ENVIRONMENT_TABLE,
-        name: "role_arn",
-        doc: "The role assumed for it.",
-        shown: Shown::Example {
-            value: "\"arn:aws:iam::123456789012:role/mwaa-gateway\"",
-            absent: "aws.role_arn",
-        },
-        kind: Kind::Text(|draft, text| {
-            draft.environment.environment.role_arn = Some(values::role_arn(text)?.into());
-            Ok(())
-        }),
-    },
-    Key {
-        table: ENVIRONMENT_TABLE,
-        name: "endpoint_url",
-        doc: "The place of the MWAA API for it.",
-        shown: Shown::Example {
-            value: "\"http://127.0.0.1:4566\"",
-            absent: "aws.endpoint_url",
-        },
-        kind: Kind::Text(|draft, text| {
-            draft.environment.environment.endpoint_url = Some(urls::endpoint_url(text)?.into());
-            Ok(())
-        }),
-    },
-    Key {
-        table: ENVIRONMENT_TABLE,
-        name: "airflow_version",
-        doc: "Its Airflow version; saying it spares the gateway a question and a permission.",
-        shown: Shown::Example {
-            value: "\"2.10.3\"",
-            absent: "asked of GetEnvironment",
-        },
-        kind: Kind::Text(|draft, text| {
-            let version = text.parse().map_err(|_bad| {
-                Complaint::new("is not an Airflow version").hint("write it as \"2.10.3\"")
-            })?;
-            draft.environment.environment.airflow_version = Some(version);
-            Ok(())
-        }),
-    },
-    Key {
-        table: ENVIRONMENT_TABLE,
-        name: "listen",
-        doc: "A listener of its own, for tools that can't choose a Host.",
-        shown: Shown::Example {
-            value: "\"127.0.0.1:8081\"",
-            absent: "only the shared listener",
-        },
-        kind: Kind::Text(|draft, text| {
-            draft.environment.listen = Some(address(draft, text)?);
-            Ok(())
-        }),
-    },
-    Key {
-        table: ENVIRONMENT_TABLE,
-        name: "connect_to",
-        doc: "Dial this host:port instead (a tunnel, a bastion); TLS name and Host stay the environment's.",
-        shown: Shown::Example {
-            value: "\"127.0.0.1:8443\"",
-            absent: "the environment's own host",
-        },
-        kind: Kind::Text(|draft, text| {
-            draft.environment.environment.connect_to = Some(hosts::host_port(text)?.into());
-            Ok(())
-        }),
-    },
-    Key {
-        table: ENVIRONMENT_TABLE,
-        name: "proxy",
-        doc: "The proxy to its web server and to AWS for it, whatever NO_PROXY lists; \"\" is none.",
-        shown: Shown::Example {
-            value: "\"http://proxy.corp.example:3128\"",
-            absent: "proxy.url",
-        },
-        kind: Kind::Text(|draft, text| {
-            draft.environment.environment.proxy = Some(urls::proxy(text)?);
-            Ok(())
-        }),
-    },
-    Key {
-        table: ENVIRONMENT_TABLE,
-        name: "proxy_user_file",
-        doc: "A file that only you can read, with user:password for its proxy.",
-        shown: Shown::Example {
-            value: "\"/run/secrets/proxy-user\"",
-            absent: "no user",
-        },
-        kind: Kind::Path(|draft| &mut draft.environment.proxy_user_file),
-    },
-    Key {
-        table: ENVIRONMENT_TABLE,
-        name: "tunnel",
-        doc: "A program that opens {local_port} on loopback as a way to {host}:443, started on first need, shared and kept; without {local_port}, one whose stdin and stdout are the connection. No shell reads it.",
-        shown: Shown::Example {
-            value: "[\"ssh\", \"-N\", \"-L\", \"{local_port}:{host}:443\", \"bastion\"]",
-            absent: "no tunnel",
-        },
-        kind: Kind::List {
-            clear: |draft| draft.environment.tunnel_words.clear(),
-            push: |draft, text| {
-                draft.environment.tunnel_words.push(text.to_owned());
-                Ok(())
-            },
-        },
-    },
-    Key {
-        table: ENVIRONMENT_TABLE,
-        name: "ca_file",
-        doc: "A PEM file with more trust roots for its web server.",
-        shown: Shown::Example {
-            value: "\"certs/ca.pem\"",
-            absent: "the system's trust roots",
-        },
-        kind: Kind::Path(|draft| &mut draft.environment.ca_file),
-    },
-    Key {
-        table: ENVIRONMENT_TABLE,
-        name: "custom_domain",
-        doc: "A web server name that is not MWAA's.",
-        shown: Shown::Example {
-            value: "\"airflow.corp.example\"",
-            absent: "MWAA's name",
-        },
-        kind: Kind::Text(|draft, text| {
-            draft.environment.environment.custom_domain = Some(hosts::domain(text)?.into());
-            Ok(())
-        }),
-    },
-    Key {
-        table: ENVIRONMENT_TABLE,
-        name: "browser",
-        doc: "What browsers get: \"proxy\" shows the UI through the gateway, \"redirect\" hands them over to the real host.",
-        shown: Shown::Default("\"proxy\""),
-        kind: Kind::Choice(&[
-            ("proxy", |draft| {
-                draft.environment.environment.browser = Browser::Proxy;
-            }),
-            ("redirect", |draft| {
-                draft.environment.environment.browser = Browser::Redirect;
-            }),
-        ]),
-    },
-    Key {
-        table: ENVIRONMENT_TABLE,
-        name: "policy",
-        doc: "What passes: \"supported\" (the commands that MWAA runs), \"read-only\" (no changes and no secrets, on the REST API and in the UI too), \"operator\" (commands that read, run and pause) or \"all\".",
-        shown: Shown::Default("\"supported\""),
-        kind: Kind::Choice(&[
-            ("supported", |draft| {
-                draft.environment.environment.policy = Policy::Supported;
-            }),
-            ("read-only", |draft| {
-                draft.environment.environment.policy = Policy::ReadOnly;
-            }),
-            ("operator", |draft| {
-                draft.environment.environment.policy = Policy::Operator;
-            }),
-            ("all", |draft| {
-                draft.environment.environment.policy = Policy::All;
-            }),
-        ]),
-    },
-    Key {
-        table: ENVIRONMENT_TABLE,
-        name: "allow",
-        doc: "CLI commands added to the policy, such as \"pools set\", and options, such as \"dags list --subdir\".",
-        shown: Shown::Default("[]"),
-        kind: Kind::List {
-            clear: |draft| draft.environment.environment.allow.clear(),
-            push: |draft, text| {
-                let words = values::allowed(text)?;
-                draft.environment.environment.allow.push(words);
-                Ok(())
-            },
-        },
-    },
-    Key {
-        table: ENVIRONMENT_TABLE,
-        name: "deny",
-        doc: "CLI commands taken from the policy, such as \"dags delete\".",
-        shown: Shown::Default("[]"),
-        kind: Kind::List {
-            clear: |draft| draft.environment.environment.deny.clear(),
-            push: |draft, text| {
-                let words = values::command(text)?;
-                draft.environment.environment.deny.push(words);
-                Ok(())
-            },
-        },
-    },
-    Key {
-        table: ENVIRONMENT_TABLE,
-        name: "cli_concurrency",
-        doc: "Commands running at once; the rest queue. MWAA itself takes about 4.",
-        shown: Shown::Default("1"),
-        kind: Kind::Count {
-            least: 1,
-            most: 64,
-            slot: |draft| &mut draft.environment.environment.cli_concurrency,
-        },
-    },
-    Key {
-        table: ENVIRONMENT_TABLE,
-        name: "default",
-        doc: "Whether it serves requests that name no environment.",
-        shown: Shown::Default("false"),
-        kind: Kind::Flag(|draft, value| draft.environment.default = value),
-    },
-];
-
-fn address(draft: &Draft, text: &str) -> Result<Address, Complaint> {
-    match text.parse::<Address>() {
-        Ok(address) => Ok(address.below(&draft.folder)),
-        Err(bad) => Err(bad.into_complaint()),
-    }
-}
-
-fn region(text: &str) -> Result<Region, Complaint> {
-    Region::new(text)
-        .ok_or_else(|| Complaint::new("is not an AWS region").hint("write it as \"eu-west-1\""))
-}
-
-fn discover_in(text: &str) -> Result<DiscoverIn, Complaint> {
-    let (profile, name) = match text.rsplit_once('@') {
-        Some((profile, region)) => (Some(values::profile(profile)?), region),
-        None => (None, text),
+/// Defines a table: doc comments are the docs of the table and its keys, and after a key's name
+/// come its kind and its default.
+macro_rules! table {
+    (
+        $(#[doc = $about:literal])* $table:ident = $name:literal;
+        $($(#[doc = $doc:literal])* $key:ident: $kind:expr, $default:expr;)*
+    ) => {
+        pub(super) static $table: Table = Table {
+            name: $name,
+            // rustc keeps the space after each `///`, which joins the lines
+            doc: concat!($($about),*).trim_ascii_start(),
+            keys: &[$(Key {
+                name: stringify!($key),
+                doc: concat!($($doc),*).trim_ascii_start(),
+                kind: $kind,
+                default: $default,
+            }),*],
+        };
     };
-    let region = region(name)
-        .map_err(|why| why.hint("write it as \"eu-west-1\" or \"profile@eu-west-1\""))?;
-    Ok(DiscoverIn { region, profile })
 }
 
-/// Takes the name of an environment if MWAA would.
-pub(super) fn mwaa_name(text: &str) -> Result<Arc<str>, Complaint> {
-    if Environment::is_mwaa_name(text) {
-        Ok(text.into())
-    } else {
-        Err(Complaint::new("is not the name of an MWAA environment")
-            .hint("names are 1 to 80 letters, digits, - and _, and start with a letter"))
-    }
+/// Defines the table of limits, and the settings with a field for each of its keys.
+macro_rules! limits {
+    (
+        $(#[doc = $about:literal])* $table:ident = $name:literal;
+        $($(#[doc = $doc:literal])* $key:ident: $kind:ident($range:expr), $default:expr;)*
+    ) => {
+        table! {
+            $(#[doc = $about])* $table = $name;
+            $($(#[doc = $doc])* $key: $kind($range), $default;)*
+        }
+
+        $(#[doc = $about])*
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub struct LimitSettings {
+            $($(#[doc = $doc])* pub $key: limits!(type $kind)),*
+        }
+
+        impl LimitSettings {
+            /// Reads the table of limits.
+            pub(super) fn read(table: &mut TableReader<'_, '_>) -> Self {
+                Self { $($key: limits!(read $kind, table, stringify!($key))),* }
+            }
+        }
+    };
+    (type Duration) => { time::Duration };
+    (type $kind:ident) => { usize };
+    (read Duration, $table:ident, $key:expr) => { $table.duration($key) };
+    (read $kind:ident, $table:ident, $key:expr) => { $table.number($key) };
+}
+
+table! {
+    /// The address that clients connect to, and the clients that may.
+    LISTENER = "listener";
+
+    /// The address to listen on: "IP:port" or "unix:/path".
+    address: Address, Value("'127.0.0.1:8080'");
+    /// The permissions of a unix socket, in octal.
+    socket_mode: Text, Value("'0600'");
+    /// More names that clients may call the gateway by, such as "airflow.corp.example:8080".
+    hosts: List, Value("[]");
+    /// The networks that clients may connect from.
+    networks: List, Value("['127.0.0.0/8', '::1/128']");
+    /// Browser origins that may use the CLI route, such as "https://tool.example".
+    trusted_origins: List, Value("[]");
+    // such a request comes from someone else than the peer
+    /// Serve requests that carry Forwarded or X-Forwarded-*: a proxy in front of the gateway
+    /// gives others what it may do. The fields are dropped, never believed.
+    allow_forwarded: Flag, Value("false");
+    /// A file that only you can read; clients must send its content in Mwaa-Gateway-Secret.
+    secret_file: Path, Absent("no secret is asked for", "'/run/secrets/mwaa-gateway'");
+    /// Needed to listen wider than loopback without TLS and a secret or client certificates:
+    /// anyone who can reach the address acts with your AWS rights.
+    dangerous_non_loopback: Flag, Value("false");
+    /// The policy of this listener; a request must pass it and the rules of its environment, so
+    /// "all" takes nothing away. It holds for environments.NAME.listen too.
+    policy: Choice(&POLICIES), Value("'all'");
+    /// CLI commands and options added to this listener's policy; never more than the
+    /// environment allows.
+    allow: List, Value("[]");
+    /// CLI commands taken from this listener's policy.
+    deny: List, Value("[]");
+}
+
+table! {
+    /// With this table every TCP listener speaks TLS, and nothing else; a unix socket stays
+    /// plain.
+    TLS = "listener.tls";
+
+    /// A PEM file with the server's certificate and, after it, those that signed it.
+    certificate: Path, Required("'certs/gateway.pem'");
+    /// A PEM file with the certificate's private key, not encrypted, that only you can read.
+    key: Path, Required("'certs/gateway.key'");
+    /// A PEM file with the authorities whose certificates clients must show (mutual TLS).
+    client_ca: Path, Absent("clients show no certificate", "'certs/clients.pem'");
+}
+
+table! {
+    /// One table for each listener besides the one above: another address with rules of its
+    /// own, such as one that only reads.
+    LISTENERS = "listeners.*";
+
+    /// The address to listen on: "IP:port" or "unix:/path".
+    address: Address, Required("'unix:/run/mwaa-gateway/agents.sock'");
+    /// The permissions of its unix socket, in octal.
+    socket_mode: Text, Inherited("listener.socket_mode", "'0660'");
+    // for tools that can't choose a Host, as environments.*.listen is
+    /// The local name of the only environment that it serves, whatever the Host.
+    environment: Text, Absent("it serves all of them", "'prod'");
+    /// The networks that its clients may connect from.
+    networks: List, Inherited("listener.networks", "['127.0.0.0/8']");
+    /// A file with a secret of its own, which its clients must send in Mwaa-Gateway-Secret.
+    secret_file: Path, Inherited("listener.secret_file", "'/run/secrets/agents'");
+    /// The policy of this listener; a request must pass it and the rules of its environment:
+    /// "all" takes nothing away, "read-only" leaves only reads that show no secrets.
+    policy: Choice(&POLICIES), Value("'all'");
+    /// CLI commands and options added to this listener's policy; never more than the
+    /// environment allows.
+    allow: List, Value("[]");
+    /// CLI commands taken from this listener's policy.
+    deny: List, Value("[]");
+}
+
+table! {
+    /// Health and metrics, on a socket of their own.
+    MANAGEMENT = "management";
+
+    /// The loopback address of /livez, /readyz, /metrics and /status.
+    address: Address, Value("'127.0.0.1:9180'");
+    /// A second address, for kubelet and Prometheus. It may be reachable from the network: it
+    /// serves only /livez, /readyz, /startupz and /metrics. Anyone who can reach it sees the
+    /// local names of the environments and how much they are used.
+    probes: Address, Absent("there is no such address", "'0.0.0.0:9181'");
+}
+
+table! {
+    /// A line of JSON for each command that was asked for: who, when, where, what, and what
+    /// became of it.
+    AUDIT = "audit";
+
+    /// The file that the lines are added to, created with mode 0600; or "/dev/stdout",
+    /// "/dev/stderr". After a rotation it is created again; no signal is needed.
+    file: Path, Absent("there is no audit log", "'audit.log'");
+    /// Write the arguments of commands too. They hold what people put in, passwords of
+    /// connections and values of variables among it.
+    arguments: Flag, Value("false");
+    /// Run a command only if the log holds it already. Without this, commands also run while
+    /// the log can't be written, and are counted.
+    required: Flag, Value("false");
+}
+
+table! {
+    /// Identity and endpoint of the AWS calls. Credentials come from the AWS chain and never
+    /// belong in this file.
+    AWS = "aws";
+
+    /// The AWS region.
+    region: Text, Absent("the AWS chain's region", "'eu-west-1'");
+    /// The AWS profile.
+    profile: Text, Absent("the AWS chain's choice", "'analytics'");
+    /// A role that is assumed before anything else.
+    role_arn: Text, Absent("no role is assumed", "'arn:aws:iam::123456789012:role/mwaa-gateway'");
+    /// Another place for the MWAA API: https, or http on loopback. It is used as it is, without
+    /// the env. and api. prefixes.
+    endpoint_url: Text, Absent("AWS's own endpoint", "'http://127.0.0.1:4566'");
+    /// Serve every environment of the account and region, besides those that are named.
+    discover: Flag, Absent("true when no environment is named, or discover_in says where", "true");
+    /// The regions to search for environments: "REGION" or "PROFILE@REGION". An empty list is
+    /// the region and profile above.
+    discover_in: List, Value("[]");
+}
+
+table! {
+    /// The proxy to the web servers and to AWS. Without a url it is the one that HTTPS_PROXY or
+    /// ALL_PROXY names, as curl reads them.
+    PROXY = "proxy";
+
+    /// The proxy: socks5h:// (it resolves names), socks5://, http:// or https://; "" is none,
+    /// whatever the variables say. Hosts that NO_PROXY lists and loopback are reached without
+    /// it.
+    url: Text, Absent("HTTPS_PROXY, else ALL_PROXY", "'socks5h://127.0.0.1:1080'");
+    /// A file that only you can read, with user:password for the proxy.
+    user_file: Path, Absent("no user", "'/run/secrets/proxy-user'");
+}
+
+limits! {
+    /// Every timeout, size and count. Durations and sizes are text with a unit.
+    LIMITS = "limits";
+
+    // slow heads are the cheapest attack: one byte now and then holds a connection
+    /// A request's head must be complete this long after its first byte.
+    head_timeout: Duration(millis(100)..=mins(5)), Value("'10s'");
+    /// An idle client connection is closed after this. A client may also keep a response
+    /// waiting for this long, and longer only while it takes 16 KiB a second.
+    keep_alive: Duration(secs(1)..=hours(1)), Value("'60s'");
+    // hyper alone takes fields of 64 KiB and more
+    /// Largest head of a request: request line and header fields.
+    head_size: Size(8 << 10..=1 << 20), Value("'32KiB'");
+    /// Most header fields of a request.
+    header_count: Count(8..=1_000), Value("64");
+    // as nginx and Apache
+    /// Longest path and query of a request.
+    target_size: Size(256..=64 << 10), Value("'8KiB'");
+    /// Longest pause while a request's body arrives.
+    body_idle: Duration(millis(100)..=mins(10)), Value("'15s'");
+    /// Least speed of a request's body, in bytes a second: the average over the time that it is
+    /// waited for, beyond body_idle.
+    body_rate: Size(1..=1 << 20), Value("'1KiB'");
+    // commands are short, and this body is held in memory for a second try
+    /// Largest body of a CLI request.
+    cli_body: Size(1 << 10..=1 << 20), Value("'64KiB'");
+    /// Largest body of a request to the REST API or the UI; it is passed on as it comes.
+    request_body: Size(64 << 10..=1 << 30), Value("'16MiB'");
+    // with as many connections to web servers it stays below the usual 1,024 open files
+    /// Most client connections at once; more wait to be accepted.
+    connections: Count(1..=65_536), Value("512");
+    // below the 30 s of Kubernetes
+    /// Requests in flight get this long when the gateway stops. Kubernetes kills after 30 s.
+    drain: Duration(millis(0)..=mins(10)), Value("'25s'");
+    /// Longest look-up of the web server's name.
+    upstream_dns: Duration(millis(100)..=mins(1)), Value("'3s'");
+    /// Longest TCP connect to the web server, over all its addresses: one is tried every 250 ms
+    /// until one answers.
+    upstream_connect: Duration(millis(100)..=mins(2)), Value("'5s'");
+    /// Longest time until a tunnel's program has opened its port. A login that it is started
+    /// for has only mint_total.
+    tunnel_start: Duration(millis(100)..=mins(5)), Value("'10s'");
+    /// A tunnel that is older is replaced by a new one when it is next used. Session Manager
+    /// ends its tunnels after about an hour.
+    tunnel_age: Duration(secs(1)..=hours(24 * 7)), Value("'50m'");
+    /// Longest TLS handshake with the web server.
+    upstream_tls: Duration(millis(100)..=mins(2)), Value("'5s'");
+    /// Longest wait for the first byte of a response of the REST API or the UI, from the last
+    /// byte of the request.
+    upstream_first_byte: Duration(secs(1)..=hours(1)), Value("'60s'");
+    /// Longest wait for the first byte of a CLI command's response. The web server's own limit
+    /// is 120 s by default.
+    cli_first_byte: Duration(secs(1)..=hours(1)), Value("'300s'");
+    /// Longest pause while a web server's response arrives.
+    upstream_body_idle: Duration(secs(1)..=hours(1)), Value("'60s'");
+    // a request on a connection that the other side is about to close is lost
+    /// An idle connection to the web server is closed after this. Load balancers close after 60
+    /// s.
+    pool_idle: Duration(secs(1)..=mins(10)), Value("'45s'");
+    /// Any connection to the web server takes no new request after this.
+    pool_age: Duration(secs(1)..=hours(1)), Value("'5m'");
+    /// Longest single try to get a token.
+    mint_try: Duration(millis(100)..=mins(1)), Value("'5s'");
+    // two tries and the pause between them
+    /// Longest time for all tries to get a token.
+    mint_total: Duration(millis(100)..=mins(2)), Value("'12s'");
+    // more than all tries, so that the client gets their error instead of this one
+    /// Longest time that a request waits for a token.
+    mint_wait: Duration(millis(100)..=mins(5)), Value("'15s'");
+    // 10 s are left for clocks that differ and for the way to the web server
+    /// A token is used while younger than this. Tokens expire after 60 s, so 50 s is also the
+    /// most.
+    token_use: Duration(millis(100)..=secs(50)), Value("'50s'");
+    /// An Airflow session is used while younger than this, or for less if it says itself that
+    /// it ends earlier. Sessions of MWAA end after 12 hours.
+    session_use: Duration(secs(1)..=hours(12)), Value("'12h'");
+    /// Most commands that wait for their turn, for each environment; a client that has none
+    /// waiting may come on top.
+    queue_size: Count(0..=10_000), Value("32");
+    // as long as the web server lets one command run
+    /// Longest time that a command waits for its turn.
+    queue_wait: Duration(millis(100)..=hours(1)), Value("'120s'");
+    /// Largest decoded output of a command; more is an error, never a cut.
+    cli_output: Size(64 << 10..=1 << 30), Value("'8MiB'");
+    /// Threads that serve requests; 0 is one for each core.
+    threads: Count(0..=1_024), Value("0");
+}
+
+table! {
+    /// One table for each environment; the key is its local name, which makes its URL:
+    /// http://prod.localhost:8080
+    ENVIRONMENTS = "environments.*";
+
+    /// The environment's name in MWAA.
+    name: Text, Absent("the local name", "'analytics-prod'");
+    /// Its region.
+    region: Text, Inherited("aws.region", "'eu-west-1'");
+    /// The AWS profile for it.
+    profile: Text, Inherited("aws.profile", "'analytics'");
+    /// The role assumed for it.
+    role_arn: Text, Inherited("aws.role_arn", "'arn:aws:iam::123456789012:role/mwaa-gateway'");
+    /// The place of the MWAA API for it.
+    endpoint_url: Text, Inherited("aws.endpoint_url", "'http://127.0.0.1:4566'");
+    /// Its Airflow version; with it the gateway needs one call and one permission less.
+    airflow_version: Text, Absent("asked of GetEnvironment", "'2.10.3'");
+    /// A listener of its own, for tools that can't choose a Host.
+    listen: Address, Absent("only the shared listener", "'127.0.0.1:8081'");
+    /// Dial this host:port instead (a tunnel, a bastion); TLS name and Host stay the
+    /// environment's.
+    connect_to: Text, Absent("the environment's own host", "'127.0.0.1:8443'");
+    /// The proxy to its web server and to AWS for it, whatever NO_PROXY lists; "" is none.
+    proxy: Text, Absent("proxy.url", "'http://proxy.corp.example:3128'");
+    /// A file that only you can read, with user:password for its proxy.
+    proxy_user_file: Path, Absent("no user", "'/run/secrets/proxy-user'");
+    // words, not a command line: a shell would be one more thing to quote for
+    /// A program that opens {local_port} on loopback as a way to {host}:443, started on first
+    /// need, shared and kept; without {local_port}, one whose stdin and stdout are the
+    /// connection. No shell reads it.
+    tunnel: Program, Absent("no tunnel", "['ssh', '-N', '-L', '{local_port}:{host}:443', 'bastion']");
+    /// A PEM file with more trust roots for its web server.
+    ca_file: Path, Absent("the system's trust roots", "'certs/ca.pem'");
+    /// A web server name that is not MWAA's.
+    custom_domain: Text, Absent("MWAA's name", "'airflow.corp.example'");
+    /// The UI for browsers: "proxy" shows it through the gateway, "redirect" sends them to the
+    /// real host.
+    browser: Choice(&["proxy", "redirect"]), Value("'proxy'");
+    /// The policy: "supported" (the commands that MWAA runs), "read-only" (no changes and no
+    /// secrets, on the REST API and in the UI too), "operator" (commands that read, run and
+    /// pause) or "all".
+    policy: Choice(&POLICIES), Value("'supported'");
+    /// CLI commands added to the policy, such as "pools set", and options, such as "dags list
+    /// --subdir".
+    allow: List, Value("[]");
+    /// CLI commands taken from the policy, such as "dags delete".
+    deny: List, Value("[]");
+    // AWS asks clients to wait until the previous command is done
+    /// Commands running at once; the rest queue. MWAA itself takes about 4.
+    cli_concurrency: Count(1..=64), Value("1");
+    /// Serve requests that name no environment.
+    default: Flag, Value("false");
+}
+
+const POLICIES: [&str; 4] = ["supported", "read-only", "operator", "all"];
+
+const fn millis(count: u64) -> time::Duration {
+    time::Duration::from_millis(count)
+}
+
+const fn secs(count: u64) -> time::Duration {
+    time::Duration::from_secs(count)
+}
+
+const fn mins(count: u64) -> time::Duration {
+    time::Duration::from_mins(count)
+}
+
+const fn hours(count: u64) -> time::Duration {
+    time::Duration::from_hours(count)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::assign;
 
     #[test]
-    fn keys_are_unique_documented_and_in_known_tables() {
+    fn keys_are_unique_documented_and_have_a_default_that_exists() {
         let mut seen = std::collections::BTreeSet::new();
-        for key in KEYS {
-            assert!(seen.insert((key.table, key.name)), "{} twice", key.name);
+        for (table, key) in all() {
+            assert!(seen.insert((table.name, key.name)), "{} twice", key.name);
             assert!(key.doc.ends_with('.') && key.doc.len() > 10, "{}", key.name);
-            assert!(TABLES.iter().any(|(table, _)| *table == key.table));
+            assert!(!key.example().is_table(), "{}", key.name);
+            if let Inherited(other, _) = key.default {
+                assert!(find(other).is_some(), "{other}");
+            }
         }
         assert!(seen.len() > 50);
-        let ordered = TABLES.iter().flat_map(|(table, _)| of(table));
-        assert_eq!(
-            ordered.count(),
-            KEYS.len(),
-            "the table is not in the order of TABLES"
-        );
-    }
-
-    #[test]
-    fn every_default_and_example_is_taken() {
-        for key in KEYS {
-            let mut draft = Draft::with_defaults();
-            let (Shown::Default(text) | Shown::Example { value: text, .. }) = key.shown;
-            assign::assign_default(&mut draft, key, text);
-            assert_eq!(draft.problems.to_string(), "", "{}.{}", key.table, key.name);
-        }
     }
 }

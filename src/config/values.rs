@@ -1,20 +1,275 @@
-//! Values with a form of their own: durations, sizes, modes, networks, ARNs, commands.
+//! Values with a form of their own: durations, sizes, modes, networks, ARNs, versions, commands,
+//! and paths that begin with `~/`.
 
-use super::problems::Complaint;
+use super::diagnostics::{ValueError, format_value};
+use super::{DiscoverySource, env};
 use ipnet::IpNet;
+use mwaa_model::{AirflowVersion, EnvName, Environment, Region};
+use std::ffi::OsString;
 use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-/// Reads a duration such as `10s` or `1m 30s`.
-pub(super) fn duration(text: &str) -> Result<Duration, Complaint> {
+/// Parses a duration such as `10s` or `1m 30s`.
+pub(super) fn parse_duration(text: &str) -> Result<Duration, ValueError> {
     humantime::parse_duration(text).map_err(|_cause| {
-        let complaint = Complaint::new("is not a duration");
+        let error = ValueError::new("is not a duration");
         if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
-            complaint.hint(format!("add the unit, as in \"{text}s\""))
+            error.with_hint(format!("add the unit, as in \"{text}s\""))
         } else {
-            complaint.hint("write a number and a unit: \"500ms\", \"10s\", \"5m\"")
+            error.with_hint("write a number and a unit: \"500ms\", \"10s\", \"5m\"")
         }
     })
+}
+
+/// Parses a size such as `64KiB`, in bytes.
+pub(super) fn parse_size(text: &str) -> Result<usize, ValueError> {
+    let bad = |what: &str| {
+        ValueError::new(what)
+            .with_hint("write a number and a unit: \"512B\", \"64KiB\", \"8MiB\"")
+    };
+
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at_checked(digits).unwrap_or_default();
+    let unit = unit.trim().to_ascii_lowercase();
+    let factor = SIZE_UNITS.iter().find(|(name, _)| *name == unit);
+
+    // 1.5MiB fails here: half a byte has no meaning
+    match (number.parse::<usize>(), factor) {
+        (Ok(number), Some((_, factor))) => number
+            .checked_mul(*factor)
+            .ok_or_else(|| bad("is too large a size")),
+        (Ok(_), None) if unit.is_empty() => Err(bad("has no unit")),
+        _ => Err(bad("is not a size")),
+    }
+}
+
+/// Returns the size in the largest unit that fits it exactly, as `64KiB`.
+pub(super) fn format_size(bytes: usize) -> String {
+    let units = [("GiB", 1_usize << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
+    let fits = units
+        .iter()
+        .find(|(_, size)| bytes >= *size && bytes.is_multiple_of(*size));
+    fits.map_or_else(
+        || format!("{bytes}B"),
+        |(unit, size)| format!("{}{unit}", bytes / size),
+    )
+}
+
+/// Parses the permissions of a socket, in octal.
+pub(super) fn parse_mode(text: &str) -> Result<u32, ValueError> {
+    let octal =
+        (3..=4).contains(&text.len()) && text.bytes().all(|b| (b'0'..=b'7').contains(&b));
+    let mode = u32::from_str_radix(text, 8).ok().filter(|_| octal);
+
+    match mode {
+        // connecting needs write permission; the other bits mean nothing for a socket
+        Some(mode) if mode & !0o666 != 0 => {
+            Err(ValueError::new("has more than read and write bits")
+                .with_hint("use \"0600\" or \"0660\""))
+        }
+        Some(mode) if mode & 0o600 != 0o600 => {
+            Err(ValueError::new("locks the owner out").with_hint("use \"0600\" or \"0660\""))
+        }
+        Some(mode) => Ok(mode),
+        None => Err(ValueError::new("is not a file mode in octal")
+            .with_hint("use \"0600\", or \"0660\" to let the group in")),
+    }
+}
+
+/// Parses a network such as `10.0.0.0/8`, or a single address.
+pub(super) fn parse_network(text: &str) -> Result<IpNet, ValueError> {
+    if let Ok(address) = text.parse::<IpAddr>() {
+        return Ok(address.into());
+    }
+    match text.parse::<IpNet>() {
+        Ok(network) if network == network.trunc() => Ok(network),
+        // 10.0.0.5/8 may mean the address as well as the network
+        Ok(network) => Err(
+            ValueError::new("has bits behind its prefix").with_hint(format!(
+                "write \"{}\" for the network, or \"{}\" for the one address",
+                network.trunc(),
+                network.addr()
+            )),
+        ),
+        Err(_) => Err(ValueError::new("is not a network")
+            .with_hint("write it as \"10.0.0.0/8\", \"fd00::/8\" or a single address")),
+    }
+}
+
+/// Parses the name of an AWS region.
+pub(super) fn parse_region(text: &str) -> Result<Region, ValueError> {
+    let error =
+        || ValueError::new("is not an AWS region").with_hint("write it as \"eu-west-1\"");
+    Region::new(text).ok_or_else(error)
+}
+
+/// Parses an entry of `aws.discover_in`: `REGION` or `PROFILE@REGION`.
+pub(super) fn parse_discovery_source(text: &str) -> Result<DiscoverySource, ValueError> {
+    // a profile may have an @ in its name, a region has none
+    let (profile, name) = match text.rsplit_once('@') {
+        Some((profile, region)) => (Some(parse_profile(profile)?), region),
+        None => (None, text),
+    };
+    let hint = "write it as \"eu-west-1\" or \"profile@eu-west-1\"";
+    let region = parse_region(name).map_err(|error| error.with_hint(hint))?;
+    Ok(DiscoverySource { region, profile })
+}
+
+/// Parses the ARN of an IAM role.
+pub(super) fn parse_role_arn(text: &str) -> Result<String, ValueError> {
+    // arn:PARTITION:iam::ACCOUNT:role/PATH/NAME (IAM identifiers)
+    let parts: Vec<_> = text.splitn(6, ':').collect();
+    let fits = match parts.as_slice() {
+        ["arn", partition, "iam", "", account, resource] => {
+            let role = resource.strip_prefix("role/").unwrap_or_default();
+            let name = |b: u8| b.is_ascii_alphanumeric() || b"+=,.@-_/".contains(&b);
+            // aws, aws-cn, aws-us-gov and those to come
+            partition.starts_with("aws")
+                && partition.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')
+                && account.len() == 12
+                && account.bytes().all(|b| b.is_ascii_digit())
+                && !role.is_empty()
+                && !role.starts_with('/')
+                && !role.ends_with('/')
+                && role.len() <= 576 // path 512 and name 64 (IAM quotas)
+                && role.bytes().all(name)
+        }
+        _ => false,
+    };
+
+    if fits {
+        Ok(text.to_owned())
+    } else {
+        Err(ValueError::new("is not the ARN of a role")
+            .with_hint("write it as \"arn:aws:iam::123456789012:role/NAME\""))
+    }
+}
+
+/// Parses the name of an AWS profile.
+pub(super) fn parse_profile(text: &str) -> Result<String, ValueError> {
+    if text.trim() == text && !text.is_empty() && !text.contains(char::is_control) {
+        Ok(text.to_owned())
+    } else {
+        Err(ValueError::new("is not the name of a profile")
+            .with_hint("`aws configure list-profiles` lists them"))
+    }
+}
+
+/// Parses a command into its words; the last may be an option that the command may be given.
+pub(super) fn parse_command_or_option(text: &str) -> Result<Vec<String>, ValueError> {
+    let option = text.trim_end().rsplit_once(char::is_whitespace);
+    match option.filter(|(_, word)| word.starts_with("--") && is_plain_word(word)) {
+        Some((words, option)) => {
+            let mut words = parse_command(words)?;
+            words.push(option.to_owned());
+            Ok(words)
+        }
+        None => parse_command(text),
+    }
+}
+
+/// Parses an Airflow CLI command into its words.
+pub(super) fn parse_command(text: &str) -> Result<Vec<String>, ValueError> {
+    let words: Vec<_> = text.split_whitespace().map(str::to_owned).collect();
+    let error = match words.first() {
+        // an empty rule would match every command
+        None => ValueError::new("is empty"),
+        Some(first) if first == "airflow" => {
+            return Err(
+                ValueError::new("begins with \"airflow\"").with_hint("leave that word out")
+            );
+        }
+        Some(_) if words.iter().any(|word| word.starts_with('-')) => {
+            ValueError::new("has an option; entries name commands only")
+        }
+        Some(_) if words.iter().all(|word| is_plain_word(word)) => return Ok(words),
+        Some(_) => ValueError::new("is not the name of a command"),
+    };
+    Err(error.with_hint("write the command's words, as in \"dags delete\""))
+}
+
+/// Returns true if the text is a word of a command or option: no shell would change it.
+fn is_plain_word(text: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_';
+    text.bytes().all(plain)
+}
+
+/// Parses the local name of an environment.
+pub(super) fn parse_local_name(text: &str) -> Result<EnvName, ValueError> {
+    let name = EnvName::new(text);
+    if name.as_ref().is_some_and(EnvName::is_reserved) {
+        let error = ValueError::new("is a name that the gateway itself answers to");
+        return Err(error.with_hint("choose another key and give MWAA's name with `name`"));
+    }
+    name.ok_or_else(|| {
+        let error = ValueError::new("can't be the label of a host name");
+        let better = text.to_ascii_lowercase().replace('_', "-");
+        match EnvName::new(&better) {
+            Some(better) => error.with_hint(format!(
+                "write [environments.{better}] and in it name = {}",
+                format_value("", text)
+            )),
+            None => error.with_hint("use 1 to 63 of a-z, 0-9 and -, not at either end"),
+        }
+    })
+}
+
+/// Parses the name of an environment as MWAA takes it.
+pub(super) fn parse_mwaa_name(text: &str) -> Result<Arc<str>, ValueError> {
+    if Environment::is_mwaa_name(text) {
+        return Ok(text.into());
+    }
+    Err(ValueError::new("is not the name of an MWAA environment")
+        .with_hint("names are 1 to 80 letters, digits, - and _, and start with a letter"))
+}
+
+/// Parses an Airflow release such as `2.10.3`.
+pub(super) fn parse_airflow_version(text: &str) -> Result<AirflowVersion, ValueError> {
+    let error =
+        || ValueError::new("is not an Airflow version").with_hint("write it as \"2.10.3\"");
+    text.parse().map_err(|_bad_version| error())
+}
+
+/// Parses a path from a flag or a variable, where no shell has replaced `~/`.
+pub fn parse_path(text: OsString) -> Result<PathBuf, PathError> {
+    match text.to_str() {
+        Some(plain) => expand_home(plain).map_err(PathError),
+        None => Ok(text.into()),
+    }
+}
+
+/// A path that can't be used; its text says why, and what to write instead.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the path {0}")]
+pub struct PathError(ValueError);
+
+/// Replaces `~/` at the beginning of a path, as shells do.
+pub(super) fn expand_home(text: &str) -> Result<PathBuf, ValueError> {
+    expand(text, env::home)
+}
+
+fn expand(text: &str, home: impl FnOnce() -> Option<PathBuf>) -> Result<PathBuf, ValueError> {
+    let Some(rest) = text.strip_prefix('~') else {
+        return Ok(text.into());
+    };
+    let own = rest
+        .strip_prefix('/')
+        .or_else(|| rest.is_empty().then_some(""));
+    let Some(inside) = own else {
+        return Err(ValueError::new("begins with the home folder of a user by name")
+            .with_hint("write the whole path; only ~/ is read, and a name that begins with ~ as ./~name"));
+    };
+
+    match home() {
+        // more slashes would make it a path from the root
+        Some(home) => Ok(home.join(inside.trim_start_matches('/'))),
+        None => Err(
+            ValueError::new("begins with ~, and there is no home folder")
+                .with_hint("set HOME, or write the whole path"),
+        ),
+    }
 }
 
 /// Units of sizes; those with `i` count in 1,024s (IEC 80000-13).
@@ -28,154 +283,19 @@ const SIZE_UNITS: &[(&str, usize)] = &[
     ("gb", 1_000_000_000),
 ];
 
-/// Reads a size such as `64KiB`, in bytes.
-pub(super) fn size(text: &str) -> Result<usize, Complaint> {
-    let bad = |what: &str| {
-        Complaint::new(what).hint("write a number and a unit: \"512B\", \"64KiB\", \"8MiB\"")
-    };
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    let (number, unit) = text.split_at_checked(digits).unwrap_or_default();
-    let unit = unit.trim().to_ascii_lowercase();
-    let factor = SIZE_UNITS.iter().find(|(name, _)| *name == unit);
-    match (number.parse::<usize>(), factor) {
-        (Ok(number), Some((_, factor))) => number
-            .checked_mul(*factor)
-            .ok_or_else(|| bad("is too large a size")),
-        (Ok(_), None) if unit.is_empty() => Err(bad("has no unit")),
-        _ => Err(bad("is not a size")),
-    }
-}
-
-/// The size in the largest unit that fits it exactly, as `64KiB`.
-pub(super) fn show_size(bytes: usize) -> String {
-    let units = [("GiB", 1_usize << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
-    let fits = units
-        .iter()
-        .find(|(_, size)| bytes >= *size && bytes.is_multiple_of(*size));
-    fits.map_or_else(
-        || format!("{bytes}B"),
-        |(unit, size)| format!("{}{unit}", bytes / size),
-    )
-}
-
-/// Reads the permissions of a socket, in octal.
-pub(super) fn mode(text: &str) -> Result<u32, Complaint> {
-    let octal =
-        (3..=4).contains(&text.len()) && text.bytes().all(|b| (b'0'..=b'7').contains(&b));
-    let mode = u32::from_str_radix(text, 8).ok().filter(|_| octal);
-    match mode {
-        Some(mode) if mode & !0o666 != 0 => {
-            Err(Complaint::new("has more than read and write bits")
-                .hint("use \"0600\" or \"0660\""))
-        }
-        Some(mode) if mode & 0o600 != 0o600 => {
-            Err(Complaint::new("locks the owner out").hint("use \"0600\" or \"0660\""))
-        }
-        Some(mode) => Ok(mode),
-        None => Err(Complaint::new("is not a file mode in octal")
-            .hint("use \"0600\", or \"0660\" to let the group in")),
-    }
-}
-
-/// Reads a network such as `10.0.0.0/8`, or a single address.
-pub(super) fn network(text: &str) -> Result<IpNet, Complaint> {
-    if let Ok(address) = text.parse::<IpAddr>() {
-        return Ok(address.into());
-    }
-    match text.parse::<IpNet>() {
-        Ok(network) if network == network.trunc() => Ok(network),
-        Ok(network) => Err(Complaint::new("has bits behind its prefix").hint(format!(
-            "write \"{}\" for the network, or \"{}\" for the one address",
-            network.trunc(),
-            network.addr()
-        ))),
-        Err(_) => Err(Complaint::new("is not a network")
-            .hint("write it as \"10.0.0.0/8\", \"fd00::/8\" or a single address")),
-    }
-}
-
-/// Reads the ARN of an IAM role.
-pub(super) fn role_arn(text: &str) -> Result<String, Complaint> {
-    let parts: Vec<_> = text.splitn(6, ':').collect();
-    let fits = match parts.as_slice() {
-        ["arn", partition, "iam", "", account, resource] => {
-            let role = resource.strip_prefix("role/").unwrap_or_default();
-            let name = |b: u8| b.is_ascii_alphanumeric() || b"+=,.@-_/".contains(&b);
-            partition.starts_with("aws")
-                && partition.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')
-                && account.len() == 12
-                && account.bytes().all(|b| b.is_ascii_digit())
-                && !role.is_empty()
-                && !role.starts_with('/')
-                && !role.ends_with('/')
-                && role.len() <= 576 // path 512 and name 64 (IAM quotas)
-                && role.bytes().all(name)
-        }
-        _ => false,
-    };
-    if fits {
-        Ok(text.to_owned())
-    } else {
-        Err(Complaint::new("is not the ARN of a role")
-            .hint("write it as \"arn:aws:iam::123456789012:role/NAME\""))
-    }
-}
-
-/// Reads the name of an AWS profile.
-pub(super) fn profile(text: &str) -> Result<String, Complaint> {
-    if text.trim() == text && !text.is_empty() && !text.contains(char::is_control) {
-        Ok(text.to_owned())
-    } else {
-        Err(Complaint::new("is not the name of a profile")
-            .hint("`aws configure list-profiles` lists them"))
-    }
-}
-
-/// As [`command`], and with an option behind the command's words that it may be given.
-pub(super) fn allowed(text: &str) -> Result<Vec<String>, Complaint> {
-    let option = text.trim_end().rsplit_once(char::is_whitespace);
-    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_';
-    match option.filter(|(_, word)| word.starts_with("--") && word.bytes().all(plain)) {
-        Some((words, option)) => {
-            let mut words = command(words)?;
-            words.push(option.to_owned());
-            Ok(words)
-        }
-        None => command(text),
-    }
-}
-
-/// Reads an Airflow CLI command into its words.
-pub(super) fn command(text: &str) -> Result<Vec<String>, Complaint> {
-    let words: Vec<_> = text.split_whitespace().map(str::to_owned).collect();
-    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_';
-    let complaint = match words.first() {
-        None => Complaint::new("is empty"),
-        Some(first) if first == "airflow" => {
-            return Err(Complaint::new("begins with \"airflow\"").hint("leave that word out"));
-        }
-        Some(_) if words.iter().any(|word| word.starts_with('-')) => {
-            Complaint::new("has an option; entries name commands only")
-        }
-        Some(_) if words.iter().all(|word| word.bytes().all(plain)) => return Ok(words),
-        Some(_) => Complaint::new("is not the name of a command"),
-    };
-    Err(complaint.hint("write the command's words, as in \"dags delete\""))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn durations() {
-        assert_eq!(duration("10s"), Ok(Duration::from_secs(10)));
-        assert_eq!(duration("1m 30s"), Ok(Duration::from_secs(90)));
-        assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
-        let hint = duration("10").expect_err("no unit").hint;
+        assert_eq!(parse_duration("10s"), Ok(Duration::from_secs(10)));
+        assert_eq!(parse_duration("1m 30s"), Ok(Duration::from_secs(90)));
+        assert_eq!(parse_duration("250ms"), Ok(Duration::from_millis(250)));
+        let hint = parse_duration("10").expect_err("no unit").hint;
         assert_eq!(hint.as_deref(), Some("add the unit, as in \"10s\""));
         for bad in ["", "s", "ten s", "-1s", "99999999999999999999s"] {
-            assert!(duration(bad).is_err(), "{bad:?}");
+            assert!(parse_duration(bad).is_err(), "{bad:?}");
         }
     }
 
@@ -188,7 +308,7 @@ mod tests {
             ("1gib", 1_073_741_824),
             ("2kB", 2_000),
         ] {
-            assert_eq!(size(text), Ok(bytes), "{text}");
+            assert_eq!(parse_size(text), Ok(bytes), "{text}");
         }
         for bad in [
             "",
@@ -200,32 +320,35 @@ mod tests {
             "99999999999999999999B",
             "9999999999999GiB",
         ] {
-            assert!(size(bad).is_err(), "{bad:?}");
+            assert!(parse_size(bad).is_err(), "{bad:?}");
         }
         for text in ["1GiB", "8MiB", "64KiB", "1000B"] {
-            assert_eq!(show_size(size(text).expect("size")), text);
+            assert_eq!(format_size(parse_size(text).expect("size")), text);
         }
     }
 
     #[test]
     fn modes() {
-        assert_eq!(mode("0600"), Ok(0o600));
-        assert_eq!(mode("660"), Ok(0o660));
+        assert_eq!(parse_mode("0600"), Ok(0o600));
+        assert_eq!(parse_mode("660"), Ok(0o660));
         for bad in [
             "", "0", "0o600", "0800", "0700", "4600", "0060", "0400", "00600", "+600",
         ] {
-            assert!(mode(bad).is_err(), "{bad:?}");
+            assert!(parse_mode(bad).is_err(), "{bad:?}");
         }
     }
 
     #[test]
     fn networks() {
         assert_eq!(
-            network("10.0.0.0/8").map(|n| n.to_string()),
+            parse_network("10.0.0.0/8").map(|n| n.to_string()),
             Ok("10.0.0.0/8".into())
         );
-        assert_eq!(network("::1").map(|n| n.to_string()), Ok("::1/128".into()));
-        let hint = network("10.0.0.5/8")
+        assert_eq!(
+            parse_network("::1").map(|n| n.to_string()),
+            Ok("::1/128".into())
+        );
+        let hint = parse_network("10.0.0.5/8")
             .expect_err("host bits")
             .hint
             .unwrap_or_default();
@@ -234,7 +357,7 @@ mod tests {
             "{hint}"
         );
         for bad in ["", "all", "10.0.0.0/33", "10.0/8", "127.0.0.1:80"] {
-            assert!(network(bad).is_err(), "{bad:?}");
+            assert!(parse_network(bad).is_err(), "{bad:?}");
         }
     }
 
@@ -244,7 +367,7 @@ mod tests {
             "arn:aws:iam::123456789012:role/gateway",
             "arn:aws-us-gov:iam::123456789012:role/team/a+b=c,d.e@f-g_h",
         ] {
-            assert_eq!(role_arn(good).as_deref(), Ok(good));
+            assert_eq!(parse_role_arn(good).as_deref(), Ok(good));
         }
         for bad in [
             "",
@@ -256,19 +379,23 @@ mod tests {
             "arn:aws:iam::123456789012:role/a b",
             "arn:aws:sts::123456789012:assumed-role/a/b",
         ] {
-            assert!(role_arn(bad).is_err(), "{bad:?}");
+            assert!(parse_role_arn(bad).is_err(), "{bad:?}");
         }
-        assert!(profile("my team").is_ok());
-        assert!(profile("").is_err() && profile(" a").is_err() && profile("a\n").is_err());
+        assert!(parse_profile("my team").is_ok());
+        assert!(
+            parse_profile("").is_err()
+                && parse_profile(" a").is_err()
+                && parse_profile("a\n").is_err()
+        );
     }
 
     #[test]
     fn commands() {
         assert_eq!(
-            command(" dags  delete "),
+            parse_command(" dags  delete "),
             Ok(vec!["dags".into(), "delete".into()])
         );
-        assert!(command("trigger_dag").is_ok());
+        assert!(parse_command("trigger_dag").is_ok());
         for bad in [
             "",
             "  ",
@@ -278,7 +405,28 @@ mod tests {
             "Dags",
             "dags 'x'",
         ] {
-            assert!(command(bad).is_err(), "{bad:?}");
+            assert!(parse_command(bad).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn only_the_own_home_folder_is_put_in() {
+        let read = |text: &str| expand(text, || Some("/home/me".into()));
+        for (text, path) in [
+            ("~/a/b", "/home/me/a/b"),
+            ("~", "/home/me/"),
+            ("~//etc/a", "/home/me/etc/a"),
+            ("/a/~/b", "/a/~/b"),
+            ("./~a", "./~a"),
+            ("a~", "a~"),
+        ] {
+            assert_eq!(read(text), Ok(path.into()), "{text}");
+        }
+        for text in ["~you/a", "~you", "~a.pem"] {
+            let why = read(text).unwrap_err();
+            assert!(why.message.contains("by name"), "{text}: {why:?}");
+        }
+        let why = expand("~/a", || None).unwrap_err();
+        assert!(why.message.contains("no home folder"), "{why:?}");
     }
 }

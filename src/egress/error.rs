@@ -1,171 +1,40 @@
-//! How the way out failed.
+//! The errors of a connection that was not opened, and the advice on each.
 #![deny(clippy::wildcard_enum_match_arm)]
 
-use super::address;
-use super::tunnel::TunnelError;
-use crate::names::{Code, Fault, ProxyUrl, code};
+use self::ProxyErrorKind as Kind;
+use super::tls::HandshakeError;
+use mwaa_model::{Code, Fault, ProxyUrl, code};
 use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-/// No connection came about, and nothing was sent to the host.
-#[derive(Debug)]
-#[non_exhaustive]
+/// There is no connection, and nothing was sent to the host.
+#[derive(Debug, thiserror::Error)]
 pub enum EgressError {
     /// The proxy gave none.
-    Proxy {
-        /// The proxy.
-        proxy: ProxyUrl,
-        /// What it was asked for: `host:port`.
-        target: String,
-        /// Whether it was given a user and password.
-        has_user: bool,
-        /// What it did.
-        failure: ProxyFailure,
-    },
+    #[error(transparent)]
+    Proxy(ProxyError),
     /// The tunnel gave none.
+    #[error(transparent)]
     Tunnel(TunnelError),
-    /// Nothing answers there.
+    /// Nothing answers at the address.
+    #[error("cannot connect to {address}")]
     Unreachable {
-        /// What was dialled: `host:port`.
+        /// The address: `host:port`.
         address: String,
-        /// Why.
+        /// The system's error.
         source: io::Error,
     },
-}
-
-/// What a proxy did instead of connecting.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum ProxyFailure {
-    /// It answered `CONNECT` with another status than 200.
-    Answered {
-        /// Status code and reason, as it wrote them.
-        status: String,
-        /// The schemes of its `Proxy-Authenticate` fields (RFC 9110 section 11.7.1).
-        wants: Vec<String>,
-    },
-    /// What came from it is no answer.
-    Broken(&'static str),
-    /// User and password are longer than can be sent.
-    LongUser,
-    /// The host's name was to be resolved here (`socks5`) and was not.
-    NoName(io::Error),
-    /// It refused, in the words of SOCKS (RFC 1928 section 6).
-    Refused(String),
-    /// It did not answer in time.
-    Silent(Duration),
-    /// TLS to the proxy itself failed.
-    Tls(String),
-    /// It can't be reached.
-    Unreachable(io::Error),
-    /// It takes no user.
-    WantsNoUser,
-    /// It takes nobody without a user.
-    WantsUser,
-    /// It does not take this user and password.
-    WrongUser,
-}
-
-impl EgressError {
-    pub(super) fn unreachable(host: &str, port: u16, source: io::Error) -> Self {
-        Self::Unreachable {
-            address: address(host, port),
-            source,
-        }
-    }
-}
-
-impl fmt::Display for EgressError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unreachable { address, source } => {
-                write!(f, "cannot connect to {address}: {source}")
-            }
-            Self::Tunnel(error) => error.fmt(f),
-            Self::Proxy {
-                proxy,
-                target,
-                failure,
-                ..
-            } => match failure {
-                ProxyFailure::Answered { status, .. } => write!(
-                    f,
-                    "the proxy {proxy} answered \"{status}\" when asked for {target}"
-                ),
-                ProxyFailure::Broken(how) => {
-                    write!(f, "the proxy {proxy} was asked for {target}: {how}")
-                }
-                ProxyFailure::NoName(error) => write!(
-                    f,
-                    "cannot resolve the name of {target} for the proxy {proxy}: {error}"
-                ),
-                ProxyFailure::Refused(why) => {
-                    write!(
-                        f,
-                        "the proxy {proxy} answered \"{why}\" when asked for {target}"
-                    )
-                }
-                ProxyFailure::Silent(after) => write!(
-                    f,
-                    "the proxy {proxy} gave no connection to {target} within {}",
-                    humantime::format_duration(*after)
-                ),
-                ProxyFailure::Tls(why) => {
-                    write!(f, "no trusted TLS connection to the proxy {proxy}: {why}")
-                }
-                ProxyFailure::Unreachable(error) => {
-                    write!(f, "cannot connect to the proxy {proxy}: {error}")
-                }
-                ProxyFailure::LongUser => write!(
-                    f,
-                    "user and password are too long for the proxy {proxy}: SOCKS has room for about 150 bytes"
-                ),
-                ProxyFailure::WantsNoUser => {
-                    write!(f, "the proxy {proxy} takes neither a user nor nobody")
-                }
-                ProxyFailure::WantsUser => {
-                    write!(f, "the proxy {proxy} asks for a user and a password")
-                }
-                ProxyFailure::WrongUser => {
-                    write!(
-                        f,
-                        "the proxy {proxy} does not take the user and the password"
-                    )
-                }
-            },
-        }
-    }
-}
-
-impl Error for EgressError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match self {
-            Self::Unreachable { source, .. } => Some(source),
-            Self::Proxy { failure, .. } => match failure {
-                ProxyFailure::NoName(error) | ProxyFailure::Unreachable(error) => Some(error),
-                ProxyFailure::Answered { .. }
-                | ProxyFailure::Broken(_)
-                | ProxyFailure::LongUser
-                | ProxyFailure::Refused(_)
-                | ProxyFailure::Silent(_)
-                | ProxyFailure::Tls(_)
-                | ProxyFailure::WantsNoUser
-                | ProxyFailure::WantsUser
-                | ProxyFailure::WrongUser => None,
-            },
-            Self::Tunnel(_) => None,
-        }
-    }
 }
 
 impl Fault for EgressError {
     fn code(&self) -> &'static Code {
         match self {
-            Self::Proxy { .. } => &code::UPSTREAM_PROXY,
+            Self::Proxy(_) => &code::UPSTREAM_PROXY,
             Self::Tunnel(_) => &code::UPSTREAM_TUNNEL,
             Self::Unreachable { .. } => &code::UPSTREAM_UNREACHABLE,
         }
@@ -173,73 +42,33 @@ impl Fault for EgressError {
 
     fn hint(&self) -> Cow<'static, str> {
         match self {
-            Self::Proxy {
-                failure, has_user, ..
-            } => failure.hint(*has_user),
+            Self::Proxy(error) => error.hint(),
             Self::Tunnel(error) => error.hint(),
-            Self::Unreachable { address, source } => unreachable(address, source),
+            Self::Unreachable { address, source } => unreachable_hint(address, source),
         }
     }
 
     fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Tunnel(error) => error.retry_after(),
-            Self::Proxy { .. } | Self::Unreachable { .. } => None,
+            Self::Tunnel(error) => error.retry_after,
+            Self::Proxy(_) | Self::Unreachable { .. } => None,
         }
     }
 }
 
-impl ProxyFailure {
-    fn hint(&self, has_user: bool) -> Cow<'static, str> {
-        match self {
-            // some answer like a web server to a wrong password
-            Self::Answered { status, wants } if status.starts_with("407") || status.starts_with("401") => {
-                let basic = |scheme: &String| scheme.eq_ignore_ascii_case("basic");
-                if !wants.is_empty() && !wants.iter().any(basic) {
-                    let wants = wants.join(" or ");
-                    return format!(
-                        "it wants {wants}, and only Basic is spoken here: run a helper that signs in for you, such \
-                         as px or cntlm, and name that as the proxy"
-                    )
-                    .into();
-                }
-                if has_user { WRONG_USER } else { NEEDS_USER }
-            }
-            Self::Answered { .. } | Self::Refused(_) => {
-                "the proxy must allow this host and port; its log says more"
-            }
-            Self::Broken(_) => {
-                "check the proxy's scheme and port: http://, https://, socks5:// or socks5h://"
-            }
-            Self::LongUser => "use a shorter password, or an HTTP proxy",
-            Self::NoName(_) => "write socks5h:// to let the proxy resolve names",
-            Self::Silent(_) | Self::Unreachable(_) => {
-                "check that the proxy runs and that its address is right; NO_PROXY or proxy = \"\" goes without it"
-            }
-            Self::Tls(_) => {
-                "check the proxy's certificate; most proxies are spoken to as http://, also for HTTPS"
-            }
-            Self::WantsNoUser => "it may want a way of signing in that is not spoken here, such as GSSAPI",
-            Self::WantsUser => NEEDS_USER,
-            Self::WrongUser => WRONG_USER,
-        }
-        .into()
-    }
-}
-
-const NEEDS_USER: &str = "it asks for a user and a password: put them into a file as user:password and name it in user_file (for an \
-     environment: proxy_user_file)";
-const WRONG_USER: &str =
-    "the user or the password is wrong: correct the file that holds them, or the variable";
-
-/// What to do where no connection came about.
-fn unreachable(address: &str, source: &io::Error) -> Cow<'static, str> {
+fn unreachable_hint(address: &str, source: &io::Error) -> Cow<'static, str> {
+    // an address of this machine in connect_to is the end of a tunnel that the user starts
     let is_here = address
         .parse::<SocketAddr>()
         .is_ok_and(|address| address.ip().is_loopback());
     if is_here && source.kind() == io::ErrorKind::ConnectionRefused {
-        return format!("nobody listens at {address}: start the tunnel that connect_to leads to, or correct it").into();
+        return format!(
+            "nobody listens at {address}: start the tunnel that connect_to leads to, or correct it"
+        )
+        .into();
     }
+
+    // the resolver's errors have no kind of their own, so only the text shows them
     if source.to_string().contains("lookup") {
         return "its name does not resolve here: a private web server's needs its VPC's DNS (a VPN), a proxy with \
                 socks5h:// or a tunnel"
@@ -248,35 +77,287 @@ fn unreachable(address: &str, source: &io::Error) -> Cow<'static, str> {
     code::UPSTREAM_UNREACHABLE.advice.into()
 }
 
+/// A proxy gave no connection.
+#[derive(Debug)]
+pub struct ProxyError {
+    pub(super) proxy: ProxyUrl,
+    /// The address that the proxy was asked for: `host:port`.
+    pub(super) target: String,
+    /// Set if the proxy was sent a user and password.
+    pub(super) has_user: bool,
+    pub(super) kind: ProxyErrorKind,
+}
+
+/// The reason why a proxy gave no connection.
+#[derive(Debug)]
+pub(super) enum ProxyErrorKind {
+    /// User and password are longer than can be sent.
+    CredentialsTooLong,
+    /// It does not accept this user and password.
+    CredentialsRejected,
+    /// It accepts no one without a user and password.
+    CredentialsRequired,
+    /// It sent something that is no response.
+    InvalidResponse(&'static str),
+    /// The host's name was to be resolved here (`socks5`) and was not.
+    NameNotResolved(io::Error),
+    /// It refused, in the words of SOCKS (RFC 1928 section 6).
+    Refused(String),
+    /// It did not answer in time.
+    TimedOut(Duration),
+    /// TLS to the proxy itself failed.
+    Tls(HandshakeError),
+    /// It answered `CONNECT` with another status than 200.
+    UnexpectedStatus {
+        /// Status code and reason, as it wrote them.
+        status: String,
+        /// The schemes of its `Proxy-Authenticate` fields (RFC 9110 section 11.7.1).
+        schemes: Vec<String>,
+    },
+    /// It cannot be reached.
+    Unreachable(io::Error),
+}
+
+impl fmt::Display for ProxyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { proxy, target, .. } = self;
+        f.write_str(&match &self.kind {
+            Kind::CredentialsTooLong => format!(
+                "user and password are too long for the proxy {proxy}: SOCKS has room for about 150 bytes"
+            ),
+            Kind::CredentialsRejected => {
+                format!("the proxy {proxy} does not take the user and the password")
+            }
+            Kind::CredentialsRequired => {
+                format!("the proxy {proxy} asks for a user and a password")
+            }
+            Kind::InvalidResponse(reason) => {
+                format!("the proxy {proxy} was asked for {target}: {reason}")
+            }
+            Kind::Refused(text) | Kind::UnexpectedStatus { status: text, .. } => {
+                format!("the proxy {proxy} answered \"{text}\" when asked for {target}")
+            }
+            Kind::TimedOut(limit) => {
+                let limit = humantime::format_duration(*limit);
+                format!("the proxy {proxy} gave no connection to {target} within {limit}")
+            }
+
+            // their cause is the source
+            Kind::NameNotResolved(_) => {
+                format!("cannot resolve the name of {target} for the proxy {proxy}")
+            }
+            Kind::Tls(_) => format!("no trusted TLS connection to the proxy {proxy}"),
+            Kind::Unreachable(_) => format!("cannot connect to the proxy {proxy}"),
+        })
+    }
+}
+
+impl Error for ProxyError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        // not `kind` itself: its text is a part of this error's
+        match &self.kind {
+            Kind::NameNotResolved(error) | Kind::Unreachable(error) => Some(error),
+            Kind::Tls(error) => Some(error),
+            Kind::CredentialsTooLong
+            | Kind::CredentialsRejected
+            | Kind::CredentialsRequired
+            | Kind::InvalidResponse(_)
+            | Kind::Refused(_)
+            | Kind::TimedOut(_)
+            | Kind::UnexpectedStatus { .. } => None,
+        }
+    }
+}
+
+impl ProxyError {
+    fn hint(&self) -> Cow<'static, str> {
+        match &self.kind {
+            Kind::CredentialsTooLong => "use a shorter password, or an HTTP proxy",
+            Kind::CredentialsRejected => WRONG_USER,
+            Kind::CredentialsRequired => NEEDS_USER,
+            Kind::InvalidResponse(_) => {
+                "check the proxy's scheme and port: http://, https://, socks5:// or socks5h://"
+            }
+            Kind::NameNotResolved(_) => {
+                "write socks5h:// to let the proxy resolve names"
+            }
+
+            // some proxies answer like a web server to a wrong password
+            Kind::UnexpectedStatus { status, schemes }
+                if status.starts_with("407") || status.starts_with("401") =>
+            {
+                // user and password are sent as Basic only
+                let is_basic = |scheme: &String| scheme.eq_ignore_ascii_case("basic");
+                if !schemes.is_empty() && !schemes.iter().any(is_basic) {
+                    let schemes = schemes.join(" or ");
+                    return format!(
+                        "it wants {schemes}, and only Basic is spoken here: run a helper that signs in for you, such \
+                         as px or cntlm, and name that as the proxy"
+                    )
+                    .into();
+                }
+                if self.has_user { WRONG_USER } else { NEEDS_USER }
+            }
+
+            Kind::Refused(_) | Kind::UnexpectedStatus { .. } => {
+                "the proxy must allow this host and port; its log says more"
+            }
+            Kind::TimedOut(_) | Kind::Unreachable(_) => {
+                "check that the proxy runs and that its address is right; NO_PROXY or proxy = \"\" goes without it"
+            }
+            Kind::Tls(_) => {
+                "check the proxy's certificate; most proxies are spoken to as http://, also for HTTPS"
+            }
+        }
+        .into()
+    }
+}
+
+/// A tunnel gave no connection.
+#[derive(Debug, Clone)]
+pub struct TunnelError {
+    pub(super) program: String,
+    pub(super) kind: Arc<TunnelErrorKind>,
+    /// The time until the program may be started again.
+    pub(super) retry_after: Option<Duration>,
+}
+
+/// The failure of a tunnel's program, with the last lines of its output if there are any.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum TunnelErrorKind {
+    /// A connection through it failed.
+    #[error("gave no connection ({reason}){}", output_text(tail.as_deref()))]
+    NoConnection {
+        reason: String,
+        tail: Option<String>,
+    },
+    /// It ended.
+    #[error("ended with {status}{}", output_text(tail.as_deref()))]
+    Exited {
+        status: String,
+        tail: Option<String>,
+    },
+    /// It ended without an error, before anything went through it.
+    #[error("ended at once and without an error{}", output_text(tail.as_deref()))]
+    ExitedAtOnce { tail: Option<String> },
+    /// Its port was not open in time.
+    #[error(
+        "did not open its port within {}{}",
+        humantime::format_duration(*limit),
+        output_text(tail.as_deref())
+    )]
+    PortNotOpen {
+        limit: Duration,
+        tail: Option<String>,
+    },
+    /// The system did not start it.
+    #[error("cannot start")]
+    NotStarted(#[source] io::Error),
+}
+
+fn output_text(tail: Option<&str>) -> String {
+    tail.map_or_else(String::new, |tail| format!("; it said: {tail}"))
+}
+
+impl fmt::Display for TunnelError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the tunnel `{}` {}", self.program, self.kind)
+    }
+}
+
+impl Error for TunnelError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        // not `kind` itself: its text is a part of this error's
+        self.kind.source()
+    }
+}
+
+impl TunnelError {
+    fn hint(&self) -> Cow<'static, str> {
+        match &*self.kind {
+            TunnelErrorKind::NotStarted(_) => format!(
+                "install `{}`, or write its whole path as the first word of tunnel",
+                self.program
+            )
+            .into(),
+
+            TunnelErrorKind::PortNotOpen { .. } => {
+                "the program must open {local_port} on 127.0.0.1; if it only needs longer, raise limits.tunnel_start"
+                    .into()
+            }
+            // ssh does both: -f leaves, and ControlPath hands the forward to another process
+            TunnelErrorKind::ExitedAtOnce { .. } => {
+                "it must stay in the foreground as long as the tunnel is open: no -f; with ssh, -o ControlPath=none \
+                 keeps a shared connection out"
+                    .into()
+            }
+
+            // the last lines of its output say more than any advice
+            TunnelErrorKind::NoConnection { .. } | TunnelErrorKind::Exited { .. } => {
+                code::UPSTREAM_TUNNEL.advice.into()
+            }
+        }
+    }
+}
+
+const NEEDS_USER: &str = "it asks for a user and a password: put them into a file as user:password and name it in user_file (for an \
+     environment: proxy_user_file)";
+const WRONG_USER: &str =
+    "the user or the password is wrong: correct the file that holds them, or the variable";
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn hints_fit_how_nobody_was_reached() {
+    fn hints_fit_the_reason_why_there_is_no_connection() {
         let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
         let dns =
             io::Error::other("failed to lookup address information: Name or service not known");
         let late = io::Error::from(io::ErrorKind::TimedOut);
-        for (host, source, told) in [
+        for (address, source, hint) in [
             (
-                "127.0.0.1",
+                "127.0.0.1:8443",
                 refused,
                 "nobody listens at 127.0.0.1:8443: start the tunnel",
             ),
             (
-                "x.airflow.amazonaws.com",
+                "x.airflow.amazonaws.com:8443",
                 dns,
                 "its name does not resolve here",
             ),
             (
-                "x.airflow.amazonaws.com",
+                "x.airflow.amazonaws.com:8443",
                 late,
                 code::UPSTREAM_UNREACHABLE.advice,
             ),
         ] {
-            let error = EgressError::unreachable(host, 8443, source);
-            assert!(error.hint().starts_with(told), "{}", error.hint());
+            let address = address.to_owned();
+            let error = EgressError::Unreachable { address, source };
+            assert!(error.hint().starts_with(hint), "{}", error.hint());
         }
+    }
+
+    /// A client sees one line, whatever the number of errors behind it.
+    #[test]
+    fn the_cause_is_a_part_of_the_detail_and_not_of_the_error() {
+        let proxy = ProxyError {
+            proxy: ProxyUrl::parse("http://proxy.example:1").unwrap().0,
+            target: "x.example:443".to_owned(),
+            has_user: false,
+            kind: ProxyErrorKind::Unreachable(io::Error::other("no route")),
+        };
+        let text = "cannot connect to the proxy http://proxy.example:1";
+        let error = EgressError::Proxy(proxy);
+        assert_eq!(error.to_string(), text);
+        assert_eq!(error.detail(), format!("{text}: no route"));
+
+        let tunnel = TunnelError {
+            program: "ssh".to_owned(),
+            kind: Arc::new(TunnelErrorKind::NotStarted(io::Error::other("no file"))),
+            retry_after: None,
+        };
+        let detail = EgressError::Tunnel(tunnel).detail();
+        assert_eq!(detail, "the tunnel `ssh` cannot start: no file");
     }
 }

@@ -1,17 +1,24 @@
-//! Which proxy leads to which host: what the configuration says, else the variables that curl
-//! reads.
+//! The proxy for each host: as the configuration says, else by the variables that curl reads.
 
-use super::Via;
-use crate::names::{Proxy, ProxyChoice, ProxyUrl, ProxyUser, debug_only};
+use super::HTTPS_PORT;
 use hyper_util::client::proxy::matcher::Matcher;
+use mwaa_model::{HostPort, ProxyChoice, ProxyConfig, ProxyUrl, ProxyUser, debug_only};
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-/// What the environment variables say of proxies. Empty ones are not set.
+/// A proxy, with the user and password that it gets.
+#[derive(Debug)]
+pub struct ProxyServer {
+    /// Its address.
+    pub url: ProxyUrl,
+    pub(crate) user: Option<ProxyUser>,
+}
+
+/// The environment variables about proxies. Empty ones are not set.
 #[derive(Clone, Default)]
-pub struct Surroundings {
+pub struct ProxyEnv {
     /// `https_proxy` or `HTTPS_PROXY`: the variable's name and its value.
     pub https_proxy: Option<(&'static str, String)>,
     /// `all_proxy` or `ALL_PROXY`, where there is no proxy for HTTPS.
@@ -21,65 +28,103 @@ pub struct Surroundings {
 }
 
 // a proxy's URL may hold a password
-debug_only!(Surroundings: no_proxy);
+debug_only!(ProxyEnv: no_proxy);
 
 /// The proxies of all hosts.
 #[derive(Debug)]
-pub struct Proxies {
-    /// Everybody's.
-    usual: Option<Arc<Via>>,
+pub struct ProxyTable {
+    /// The proxy of hosts that have none of their own.
+    default: Option<Arc<ProxyServer>>,
     users: HashMap<Arc<Path>, ProxyUser>,
-    except: Matcher,
+    exceptions: Matcher,
 }
 
-impl Proxies {
-    /// Takes what `[proxy]` says, else the variables. `users` is the content of every file that a
-    /// proxy of the configuration names. The error is a variable that can't be used, and why: a
+impl ProxyTable {
+    /// Creates the table from `[proxy]` in the configuration, else from the variables. `users` is
+    /// the content of every file that a proxy of the configuration names.
+    ///
+    /// Fails if a variable that counts cannot be used, and returns its name and the reason: a
     /// proxy that is left out in silence would be bypassed.
     pub fn new(
         configured: Option<&ProxyChoice>,
         users: HashMap<Arc<Path>, ProxyUser>,
-        surroundings: &Surroundings,
+        variables: &ProxyEnv,
     ) -> Result<Self, (&'static str, &'static str)> {
-        let usual = match configured {
-            Some(choice) => via(choice, &users),
-            None => from_variables(surroundings)?,
+        let default = match configured {
+            Some(choice) => resolve_choice(choice, &users),
+            None => from_variables(variables)?,
         };
-        let except = exceptions(surroundings.no_proxy.as_deref().unwrap_or_default());
+
+        // it counts for a default proxy of the configuration too
+        let no_proxy = parse_no_proxy(variables.no_proxy.as_deref().unwrap_or_default());
         Ok(Self {
-            usual: usual.map(Arc::new),
+            default: default.map(Arc::new),
             users,
-            except: Matcher::builder().all(ANY_PROXY).no(except).build(),
+            exceptions: Matcher::builder().all(ANY_PROXY).no(no_proxy).build(),
         })
     }
 
-    /// The proxy that an environment names for itself.
-    pub(super) fn own(&self, choice: Option<&ProxyChoice>) -> Option<Arc<Via>> {
-        via(choice?, &self.users).map(Arc::new)
+    /// Returns the proxy that an environment names for itself; `None` if it turns proxies off.
+    pub(super) fn resolve(&self, choice: &ProxyChoice) -> Option<Arc<ProxyServer>> {
+        resolve_choice(choice, &self.users).map(Arc::new)
     }
 
-    /// The proxy that leads to `host`. One that an environment names is used for whatever host;
-    /// everybody's is not used for loopback, nor for what `NO_PROXY` lists.
-    pub(super) fn find(&self, host: &str, own: Option<&ProxyChoice>) -> Option<Arc<Via>> {
+    /// Returns the proxy for `host`. One that an environment names is used for every host but
+    /// loopback; the default one not for the hosts that `NO_PROXY` lists either.
+    pub(super) fn find(
+        &self,
+        host: &str,
+        own: Option<&ProxyChoice>,
+    ) -> Option<Arc<ProxyServer>> {
         if is_loopback(host) {
             return None;
         }
         match own {
-            Some(_) => self.own(own),
-            None => self.usual.clone().filter(|_| !self.is_excepted(host)),
+            Some(choice) => self.resolve(choice),
+            None => self.default.clone().filter(|_| !self.is_excepted(host)),
         }
     }
 
     fn is_excepted(&self, host: &str) -> bool {
-        let host = super::address(host, super::HTTPS);
-        let uri = format!("https://{host}/").parse();
-        uri.is_ok_and(|uri| self.except.intercept(&uri).is_none())
+        // the matcher takes whole URLs, and the connections to look up are all HTTPS
+        let address = HostPort {
+            host,
+            port: HTTPS_PORT,
+        }
+        .to_string();
+        let uri = format!("https://{address}/").parse();
+        uri.is_ok_and(|uri| self.exceptions.intercept(&uri).is_none())
     }
 }
 
-/// `NO_PROXY` in the form that the library takes: curl splits it at spaces too, lets names end in
-/// a dot, and takes `*` only where it stands alone.
-fn exceptions(no_proxy: &str) -> String {
+fn resolve_choice(
+    choice: &ProxyChoice,
+    users: &HashMap<Arc<Path>, ProxyUser>,
+) -> Option<ProxyServer> {
+    match choice {
+        ProxyChoice::Off => None,
+        ProxyChoice::Through(ProxyConfig { url, user_file }) => Some(ProxyServer {
+            url: url.clone(),
+            // a file that cannot be read has ended the start already
+            user: user_file.as_ref().and_then(|file| users.get(file).cloned()),
+        }),
+    }
+}
+
+fn from_variables(
+    variables: &ProxyEnv,
+) -> Result<Option<ProxyServer>, (&'static str, &'static str)> {
+    let https = variables.https_proxy.as_ref();
+    let Some((name, value)) = https.or(variables.all_proxy.as_ref()) else {
+        return Ok(None);
+    };
+    let (url, user) = ProxyUrl::parse(value).map_err(|reason| (*name, reason))?;
+    Ok(Some(ProxyServer { url, user }))
+}
+
+/// Converts `NO_PROXY` to the form that hyper-util reads. curl splits it at spaces too, ignores a
+/// dot at the end of a name, and takes `*` only if it is the whole value.
+fn parse_no_proxy(no_proxy: &str) -> String {
     if no_proxy == "*" {
         return no_proxy.to_owned();
     }
@@ -91,56 +136,36 @@ fn exceptions(no_proxy: &str) -> String {
     hosts.join(",")
 }
 
-fn via(choice: &ProxyChoice, users: &HashMap<Arc<Path>, ProxyUser>) -> Option<Via> {
-    match choice {
-        ProxyChoice::Off => None,
-        ProxyChoice::Through(Proxy { url, user_file }) => Some(Via {
-            url: url.clone(),
-            user: user_file.as_ref().and_then(|file| users.get(file).cloned()),
-        }),
-    }
-}
-
-fn from_variables(
-    surroundings: &Surroundings,
-) -> Result<Option<Via>, (&'static str, &'static str)> {
-    let https = surroundings.https_proxy.as_ref();
-    let Some((name, text)) = https.or(surroundings.all_proxy.as_ref()) else {
-        return Ok(None);
-    };
-    let (url, user) = ProxyUrl::parse(text).map_err(|why| (*name, why))?;
-    Ok(Some(Via { url, user }))
-}
-
-/// Whether a host is this machine itself, which no proxy could reach for us.
+/// Returns `true` for this machine itself, which no proxy could reach for us.
 fn is_loopback(host: &str) -> bool {
+    // the names of RFC 6761 section 6.3, whatever the resolver makes of them
     let name = host.trim_end_matches('.').to_ascii_lowercase();
     name == "localhost"
         || name.ends_with(".localhost")
         || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
-/// Only the exceptions are asked of the matcher, which needs a proxy to make them from.
+/// The matcher is used for its exceptions only, and needs a proxy to make them from.
 const ANY_PROXY: &str = "http://proxy.invalid";
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn variables(https: &str, all: &str, no: &str) -> Surroundings {
+    fn variables(https: &str, all: &str, no: &str) -> ProxyEnv {
         let set = |name: &'static str, value: &str| {
             (!value.is_empty()).then(|| (name, value.to_owned()))
         };
-        Surroundings {
+        ProxyEnv {
             https_proxy: set("HTTPS_PROXY", https),
             all_proxy: set("ALL_PROXY", all),
             no_proxy: set("NO_PROXY", no).map(|(_, value)| value),
         }
     }
 
-    fn proxies(configured: Option<&str>, surroundings: &Surroundings) -> Proxies {
+    fn proxies(configured: Option<&str>, env: &ProxyEnv) -> ProxyTable {
         let configured = configured.map(choice);
-        Proxies::new(configured.as_ref(), HashMap::new(), surroundings).unwrap()
+        ProxyTable::new(configured.as_ref(), HashMap::new(), env).unwrap()
     }
 
     fn choice(url: &str) -> ProxyChoice {
@@ -148,16 +173,16 @@ mod tests {
             return ProxyChoice::Off;
         }
         let (url, _) = ProxyUrl::parse(url).unwrap();
-        ProxyChoice::Through(Proxy {
+        ProxyChoice::Through(ProxyConfig {
             url,
             user_file: None,
         })
     }
 
-    fn found(proxies: &Proxies, host: &str, own: Option<&str>) -> Option<String> {
+    fn found(proxies: &ProxyTable, host: &str, own: Option<&str>) -> Option<String> {
         let own = own.map(choice);
-        let via = proxies.find(host, own.as_ref());
-        via.map(|via| via.url.to_string())
+        let proxy = proxies.find(host, own.as_ref());
+        proxy.map(|proxy| proxy.url.to_string())
     }
 
     const HOST: &str = "x.c2.eu-west-1.airflow.amazonaws.com";
@@ -204,10 +229,10 @@ mod tests {
             ("other.example", false),
             ("10.0.0.0/8", false),
         ] {
-            let usual = proxies(None, &variables("http://p:1", "", no));
-            assert_eq!(found(&usual, HOST, None).is_none(), excepted, "{no}");
+            let table = proxies(None, &variables("http://p:1", "", no));
+            assert_eq!(found(&table, HOST, None).is_none(), excepted, "{no}");
             // who names a proxy for one environment means it
-            assert!(found(&usual, HOST, Some("http://own:2")).is_some(), "{no}");
+            assert!(found(&table, HOST, Some("http://own:2")).is_some(), "{no}");
         }
         let network = proxies(None, &variables("http://p:1", "", "10.0.0.0/8,[::5]"));
         assert_eq!(found(&network, "10.1.2.3", None), None);
@@ -216,20 +241,20 @@ mod tests {
 
     #[test]
     fn this_machine_is_reached_without_a_proxy() {
-        let usual = proxies(None, &variables("http://p:1", "", ""));
+        let table = proxies(None, &variables("http://p:1", "", ""));
         for host in ["localhost", "a.localhost.", "127.0.0.1", "::1"] {
-            assert_eq!(found(&usual, host, Some("http://own:2")), None, "{host}");
+            assert_eq!(found(&table, host, Some("http://own:2")), None, "{host}");
         }
     }
 
     #[test]
-    fn a_variable_that_can_not_be_used_is_told_without_its_value() {
+    fn a_variable_that_can_not_be_used_is_named_without_its_value() {
         let bad = variables("socks4://me:hunter2@p:1", "", "");
-        let (name, why) = Proxies::new(None, HashMap::new(), &bad).unwrap_err();
+        let (name, why) = ProxyTable::new(None, HashMap::new(), &bad).unwrap_err();
         assert_eq!(name, "HTTPS_PROXY");
         assert!(!why.contains("hunter2"));
         assert!(!format!("{bad:?}").contains("hunter2"));
         // and one that is not needed does no harm
-        assert!(Proxies::new(Some(&ProxyChoice::Off), HashMap::new(), &bad).is_ok());
+        assert!(ProxyTable::new(Some(&ProxyChoice::Off), HashMap::new(), &bad).is_ok());
     }
 }

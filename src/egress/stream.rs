@@ -1,134 +1,110 @@
-//! A connection to the outside, whichever way it took.
+//! A connection to the outside, on whatever route.
 
-use super::tunnel::{Pipes, Through};
+use super::tunnel::TunnelHandle;
 use std::fmt;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Join, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::process::{ChildStdin, ChildStdout};
 use tokio_rustls::client::TlsStream;
 
-/// An open connection. What it needs to live, such as a tunnel's program, lives as long as it does.
+/// An open connection. It keeps its tunnel's program alive.
 pub struct Stream {
-    kind: Kind,
-    through: Option<Arc<Through>>,
+    kind: StreamKind,
+    tunnel: Option<Arc<TunnelHandle>>,
 }
 
-enum Kind {
+pub(super) enum StreamKind {
     Tcp(TcpStream),
     /// Within TLS to an HTTPS proxy.
     Tls(Box<TlsStream<TcpStream>>),
-    /// A program's stdin and stdout.
-    Pipes(Box<Pipes>),
+    /// The stdout and stdin of a program.
+    Pipes(Join<ChildStdout, ChildStdin>),
 }
 
 impl fmt::Debug for Stream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.kind {
-            Kind::Tcp(_) => "Stream(TCP)",
-            Kind::Tls(_) => "Stream(TLS to a proxy)",
-            Kind::Pipes(_) => "Stream(program)",
+            StreamKind::Tcp(_) => "Stream(TCP)",
+            StreamKind::Tls(_) => "Stream(TLS to a proxy)",
+            StreamKind::Pipes(_) => "Stream(program)",
         })
     }
 }
 
 impl Stream {
-    pub(super) fn tcp(stream: TcpStream) -> Self {
-        Self {
-            kind: Kind::Tcp(stream),
-            through: None,
-        }
+    pub(super) fn new(kind: StreamKind) -> Self {
+        Self { kind, tunnel: None }
     }
 
-    pub(super) fn tls(stream: TlsStream<TcpStream>) -> Self {
-        Self {
-            kind: Kind::Tls(Box::new(stream)),
-            through: None,
-        }
+    pub(super) fn with_tunnel(mut self, tunnel: TunnelHandle) -> Self {
+        self.tunnel = Some(Arc::new(tunnel));
+        self
     }
 
-    pub(super) fn tunnelled(stream: TcpStream, through: Through) -> Self {
-        Self {
-            kind: Kind::Tcp(stream),
-            through: Some(Arc::new(through)),
-        }
+    /// Returns the tunnel of the connection, which must be informed of its success or failure;
+    /// `None` if it has none.
+    pub fn tunnel(&self) -> Option<Arc<TunnelHandle>> {
+        self.tunnel.clone()
     }
 
-    pub(super) fn pipes(pipes: Pipes, through: Through) -> Self {
-        Self {
-            kind: Kind::Pipes(Box::new(pipes)),
-            through: Some(Arc::new(through)),
+    fn as_io(self: Pin<&mut Self>) -> Pin<&mut dyn Io> {
+        match &mut self.get_mut().kind {
+            StreamKind::Tcp(stream) => Pin::new(stream),
+            StreamKind::Tls(stream) => Pin::new(stream),
+            StreamKind::Pipes(pipes) => Pin::new(pipes),
         }
-    }
-
-    /// The tunnel that it goes through: to be told whether anything came of it.
-    pub fn through(&self) -> Option<Arc<Through>> {
-        self.through.clone()
     }
 }
 
+/// Both directions of a connection, as one trait object.
+trait Io: AsyncRead + AsyncWrite + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Io for T {}
+
 impl AsyncRead for Stream {
     fn poll_read(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        match &mut self.kind {
-            Kind::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
-            Kind::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
-            Kind::Pipes(pipes) => Pin::new(&mut pipes.wire).poll_read(cx, buf),
-        }
+        self.as_io().poll_read(cx, buf)
     }
 }
 
 impl AsyncWrite for Stream {
     fn poll_write(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        match &mut self.kind {
-            Kind::Tcp(stream) => Pin::new(stream).poll_write(cx, buf),
-            Kind::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
-            Kind::Pipes(pipes) => Pin::new(&mut pipes.wire).poll_write(cx, buf),
-        }
+        self.as_io().poll_write(cx, buf)
     }
 
     fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        match &mut self.kind {
-            Kind::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
-            Kind::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
-            Kind::Pipes(pipes) => Pin::new(&mut pipes.wire).poll_write_vectored(cx, bufs),
-        }
+        self.as_io().poll_write_vectored(cx, bufs)
     }
 
     fn is_write_vectored(&self) -> bool {
         match &self.kind {
-            Kind::Tcp(stream) => stream.is_write_vectored(),
-            Kind::Tls(stream) => stream.is_write_vectored(),
-            Kind::Pipes(pipes) => pipes.wire.is_write_vectored(),
+            StreamKind::Tcp(stream) => stream.is_write_vectored(),
+            StreamKind::Tls(stream) => stream.is_write_vectored(),
+            StreamKind::Pipes(pipes) => pipes.is_write_vectored(),
         }
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.kind {
-            Kind::Tcp(stream) => Pin::new(stream).poll_flush(cx),
-            Kind::Tls(stream) => Pin::new(stream).poll_flush(cx),
-            Kind::Pipes(pipes) => Pin::new(&mut pipes.wire).poll_flush(cx),
-        }
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.as_io().poll_flush(cx)
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.kind {
-            Kind::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
-            Kind::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
-            Kind::Pipes(pipes) => Pin::new(&mut pipes.wire).poll_shutdown(cx),
-        }
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.as_io().poll_shutdown(cx)
     }
 }

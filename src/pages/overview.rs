@@ -1,50 +1,71 @@
-//! The overview: every environment with its state and the ways in, then the last refusals.
+//! The overview: every environment with its state and its addresses, then the last refused
+//! requests.
 
-use super::card::{Card, card};
-use super::layout::page;
-use super::refusals::{RefusalRow, refusals};
-use super::words::sentence;
+use super::card::{EnvironmentCard, render_card};
+use super::format::{format_age, format_sentence};
+use super::layout::render_page;
 use bytes::Bytes;
 use maud::{Markup, html};
+use std::time::Duration;
 
-/// What the overview shows.
+/// The content of the overview.
 #[derive(Debug, Clone, Default)]
 pub struct Overview {
     /// The gateway's version.
     pub version: &'static str,
-    /// Where it listens.
+    /// The addresses that the gateway listens on.
     pub addresses: Vec<Address>,
     /// The environments.
-    pub cards: Vec<Card>,
-    /// Why there are none, or not all, for people.
+    pub cards: Vec<EnvironmentCard>,
+    /// The reason why there are none, or not all, for people.
     pub discovery: Option<String>,
-    /// The last refusals, newest first.
-    pub refusals: Vec<RefusalRow>,
-    /// Whether the page stands on the host of one environment and tells about no other.
+    /// The last refused requests, newest first.
+    pub refusals: Vec<RefusedRequestInfo>,
+    /// True if the page is on the host of one environment. It then shows no other.
     pub scoped: bool,
 }
 
 /// One address that the gateway listens on.
 #[derive(Debug, Clone)]
 pub struct Address {
-    /// As a URL.
+    /// The address as a URL.
     pub url: String,
-    /// What is special about it: the only environment that it serves, what it lets pass.
+    /// Its restrictions: the only environment that it serves, its rules.
     pub about: Option<String>,
 }
 
-/// The page.
-pub fn overview(shown: &Overview) -> Bytes {
-    let title = match shown.cards.as_slice() {
-        [only] if shown.scoped => only.local.as_str(),
+/// One request that the gateway answered with a fault of its own.
+#[derive(Debug, Clone)]
+pub struct RefusedRequestInfo {
+    /// The time since then.
+    pub age: Duration,
+    /// The fault's code.
+    pub code: &'static str,
+    /// The environment that it was for, if known.
+    pub environment: Option<String>,
+    /// The request method.
+    pub method: String,
+    /// The path, without the query.
+    pub path: String,
+    /// A description of the fault.
+    pub detail: String,
+    /// The id of the request.
+    pub request_id: String,
+}
+
+/// Renders the overview.
+pub fn render_overview(overview: &Overview) -> Bytes {
+    // On the host of one environment the page is about this one.
+    let title = match overview.cards.as_slice() {
+        [only] if overview.scoped => only.local.as_str(),
         _ => "Environments",
     };
     let content = html! {
         div.head {
             h1 { (title) }
             p.dim {
-                "mwaa-gateway " (shown.version)
-                @for (index, address) in shown.addresses.iter().enumerate() {
+                "mwaa-gateway " (overview.version)
+                @for (index, address) in overview.addresses.iter().enumerate() {
                     @if index == 0 { " on " } @else { ", " }
                     code { (address.url) }
                     @if let Some(about) = &address.about { " (" (about) ")" }
@@ -52,22 +73,25 @@ pub fn overview(shown: &Overview) -> Bytes {
                 " · " a href="/-/" { "refresh" }
             }
         }
-        @if shown.cards.is_empty() {
-            (nothing(shown.discovery.as_deref()))
+
+        @if overview.cards.is_empty() {
+            (render_no_environments(overview.discovery.as_deref()))
         } @else {
-            @if let Some(trouble) = &shown.discovery { p.note { (sentence(trouble)) } }
-            div.cards { @for one in &shown.cards { (card(one)) } }
+            // With some environments at hand a failed discovery is worth a note only.
+            @if let Some(trouble) = &overview.discovery { p.note { (format_sentence(trouble)) } }
+            div.cards { @for card in &overview.cards { (render_card(card)) } }
         }
-        (refusals(&shown.refusals, shown.scoped))
+        (render_refusals(&overview.refusals, overview.scoped))
     };
-    page(title, Some("/-/"), &content)
+    render_page(title, Some("/-/"), &content)
 }
 
-fn nothing(trouble: Option<&str>) -> Markup {
+/// Renders the steps that help to find environments.
+fn render_no_environments(trouble: Option<&str>) -> Markup {
     html! {
         section.empty {
             h2 { "No environments yet" }
-            @if let Some(trouble) = trouble { p.note { (sentence(trouble)) } }
+            @if let Some(trouble) = trouble { p.note { (format_sentence(trouble)) } }
             p { "The gateway goes on asking AWS and shows here what it finds. If that stays empty:" }
             ol {
                 li { "Run " code { "mwaa-gateway check" } ": it says who AWS thinks you are and what that identity may do." }
@@ -76,6 +100,53 @@ fn nothing(trouble: Option<&str>) -> Markup {
                 li { "Or name an environment yourself: " code { "serve --environment NAME" } "." }
             }
             p { a.button href="/-/" { "Look again" } }
+        }
+    }
+}
+
+/// Renders the table of refused requests, the first place to look when something does not work.
+fn render_refusals(refusals: &[RefusedRequestInfo], scoped: bool) -> Markup {
+    html! {
+        section.refusals aria-labelledby="refusals" {
+            h2 #refusals { "Last refusals" }
+            @if refusals.is_empty() {
+                p.dim { "None so far. Requests that the gateway refuses or can't answer are listed here." }
+            } @else {
+                table {
+                    thead {
+                        tr {
+                            th scope="col" { "When" }
+                            th scope="col" { "Code" }
+                            // On the host of one environment all rows are about this one.
+                            @if !scoped { th scope="col" { "Environment" } }
+                            th scope="col" { "Request" }
+                            th scope="col" { "What was wrong" }
+                        }
+                    }
+
+                    tbody { @for refusal in refusals { (render_refusal(refusal, scoped)) } }
+                }
+            }
+        }
+    }
+}
+
+fn render_refusal(refusal: &RefusedRequestInfo, scoped: bool) -> Markup {
+    html! {
+        tr {
+            td.when { (format_age(refusal.age)) }
+            td.code { code { (refusal.code) } }
+            @if !scoped {
+                td {
+                    @match &refusal.environment {
+                        Some(environment) => (environment),
+                        None => span.dim { "none" },
+                    }
+                }
+            }
+
+            td { code.path { (refusal.method) " " (refusal.path) } }
+            td.why { (refusal.detail) small.id { "request " (refusal.request_id) } }
         }
     }
 }

@@ -4,16 +4,17 @@ use super::platform;
 use rustix::time::clock_gettime;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// A point in time on two clocks: one that runs on while the machine sleeps, and the wall clock.
+/// A point in time on two clocks: one that runs while the machine sleeps, and the wall clock.
 ///
-/// Rust's `Instant` stops during sleep (rust-lang/rust#87906), and a wall clock may be set; a token's age has to be right in both cases, so the older reading wins.
+/// Rust's `Instant` stops during sleep (rust-lang/rust#87906), and a wall clock may be set. A
+/// token's age has to be right in both cases, so the older reading wins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Moment {
+pub struct Timestamp {
     boot: Duration,
     wall: Duration,
 }
 
-impl Moment {
+impl Timestamp {
     /// Reads both clocks.
     #[expect(
         clippy::disallowed_methods,
@@ -21,48 +22,41 @@ impl Moment {
     )]
     pub fn now() -> Self {
         let boot = uptime();
+        // a clock that was never set may be before 1970
         let wall = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or(Duration::ZERO);
         Self { boot, wall }
     }
 
-    /// The time since the machine started; for intervals.
+    /// Returns the time since the machine started; for intervals.
     pub fn boot(self) -> Duration {
         self.boot
     }
 
-    /// The wall clock, since 1970; for talking to others about time.
+    /// Returns the wall clock, since 1970; for times that others read.
     pub fn wall(self) -> Duration {
         self.wall
     }
 
-    /// How old this moment is: by the clock that says more. A wall clock that jumped back
-    /// makes nothing younger than the other clock says.
+    /// Returns the age of this moment by the clock that gives the higher one. A wall clock that
+    /// jumped back makes nothing younger than the other clock says.
     pub fn age(self, now: Self) -> Duration {
         now.boot
             .saturating_sub(self.boot)
             .max(now.wall.saturating_sub(self.wall))
     }
 
-    /// The same moment on both clocks, later by `by`.
-    #[must_use]
-    pub fn plus(self, by: Duration) -> Self {
-        Self {
-            boot: self.boot + by,
-            wall: self.wall + by,
-        }
-    }
-
-    /// A moment made from two readings: for tests and for jumps of one clock.
+    /// Creates a moment from two readings, for tests.
     pub const fn from_clocks(boot: Duration, wall: Duration) -> Self {
         Self { boot, wall }
     }
 }
 
-/// The time since the machine started, sleep included: for limits and for how long something
-/// took, where the wall clock has no say.
+/// Returns the time since the machine started, sleep included: for limits and durations, which a
+/// change of the wall clock must not affect.
 pub fn uptime() -> Duration {
+    // this clock is never negative
     let boot = clock_gettime(platform::CLOCK);
     Duration::new(
         u64::try_from(boot.tv_sec).unwrap_or(0),
@@ -80,20 +74,29 @@ mod tests {
 
     #[test]
     fn the_clock_that_says_more_wins() {
-        let then = Moment::from_clocks(s(100), s(1_000_000));
-        assert_eq!(then.age(Moment::from_clocks(s(110), s(1_000_010))), s(10));
+        let then = Timestamp::from_clocks(s(100), s(1_000_000));
+        assert_eq!(
+            then.age(Timestamp::from_clocks(s(110), s(1_000_010))),
+            s(10)
+        );
         // suspended for 300 s with a wall clock that lags
-        assert_eq!(then.age(Moment::from_clocks(s(400), s(1_000_010))), s(300));
+        assert_eq!(
+            then.age(Timestamp::from_clocks(s(400), s(1_000_010))),
+            s(300)
+        );
         // the wall clock was set forward
-        assert_eq!(then.age(Moment::from_clocks(s(110), s(1_000_300))), s(300));
+        assert_eq!(
+            then.age(Timestamp::from_clocks(s(110), s(1_000_300))),
+            s(300)
+        );
         // the wall clock was set back: no life extension
-        assert_eq!(then.age(Moment::from_clocks(s(110), s(999_700))), s(10));
+        assert_eq!(then.age(Timestamp::from_clocks(s(110), s(999_700))), s(10));
     }
 
     #[test]
     fn now_moves_forward() {
-        let first = Moment::now();
-        assert!(Moment::now().boot() >= first.boot());
+        let first = Timestamp::now();
+        assert!(Timestamp::now().boot() >= first.boot());
         assert!(first.wall() > s(1_600_000_000));
     }
 }

@@ -1,83 +1,93 @@
-//! Whether this machine's resolver takes a name for its own. `NAME.localhost` always is (RFC 6761
-//! section 6.3), and Chrome, Firefox and curl know that; the resolvers of many systems do not, and
-//! what asks them, Safari for one, finds nothing.
+//! A check that this machine's resolver maps `NAME.localhost` to this machine.
+//!
+//! RFC 6761 section 6.3 requires it, and Chrome, Firefox and curl do it themselves. The resolvers
+//! of many systems do not, and programs that ask them, such as Safari, find nothing.
 
-use super::Moment;
+use super::Timestamp;
 use std::collections::HashMap;
 use std::net::ToSocketAddrs as _;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::Duration;
 
-/// What the resolver said of names. It is asked in the background; nobody waits for it.
+/// The answers of the system's resolver. It is asked in the background, and no caller waits.
 #[derive(Debug, Clone, Default)]
-pub struct Resolver(Arc<Mutex<HashMap<String, Asked>>>);
+pub struct Resolver(Arc<Mutex<HashMap<String, CacheEntry>>>);
 
 #[derive(Debug, Clone, Copy)]
-struct Asked {
-    when: Moment,
+struct CacheEntry {
+    when: Timestamp,
     /// The last answer, until there is a newer one.
-    knows: Option<bool>,
+    is_local: Option<bool>,
     pending: bool,
 }
 
 impl Resolver {
-    /// Whether the name leads to this machine, as far as is known. An old answer, or none, has
-    /// the resolver asked once more.
-    pub fn knows(&self, name: &str) -> Option<bool> {
-        let now = Moment::now();
+    /// Returns true if the name is an address of this machine, false if it is not, and `None` if
+    /// that is not known yet. If the answer is old, or there is none, the resolver is asked again.
+    pub fn is_local(&self, name: &str) -> Option<bool> {
+        let now = Timestamp::now();
         let mut names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let asked = names.get(name).copied();
-        let is_old = |asked: Asked| !asked.pending && asked.when.age(now) > FRESH;
-        if asked.is_none_or(is_old) {
-            let pending = Asked {
+        let cached = names.get(name).copied();
+
+        let is_old = |entry: CacheEntry| !entry.pending && entry.when.age(now) > FRESH;
+        // a page must not wait for DNS: it shows the last answer, and the next page the new one
+        if cached.is_none_or(is_old) {
+            let entry = CacheEntry {
                 when: now,
-                knows: asked.and_then(|asked| asked.knows),
+                is_local: cached.and_then(|entry| entry.is_local),
+                // other calls must not start more lookups
                 pending: true,
             };
-            names.insert(name.to_owned(), pending);
-            let (memory, name) = (Arc::clone(&self.0), name.to_owned());
-            apart(move || {
-                let answered = Asked {
-                    when: now,
-                    knows: Some(is_here(&name)),
-                    pending: false,
-                };
-                let mut names = memory.lock().unwrap_or_else(PoisonError::into_inner);
-                names.insert(name, answered);
-            });
+            names.insert(name.to_owned(), entry);
+            self.start_lookup(name.to_owned(), now);
         }
-        asked?.knows
+        cached?.is_local
+    }
+
+    fn start_lookup(&self, name: String, when: Timestamp) {
+        let cache = Arc::clone(&self.0);
+        spawn_thread(move || {
+            let entry = CacheEntry {
+                when,
+                is_local: Some(resolve_local(&name)),
+                pending: false,
+            };
+            tracing::debug!(%name, is_local = entry.is_local, "asked the resolver");
+            let mut names = cache.lock().unwrap_or_else(PoisonError::into_inner);
+            names.insert(name, entry);
+        });
     }
 }
 
-/// Asks the resolver whether the name leads to this machine; whoever wants to know waits at the
-/// receiver, and not for long: it may hang.
-pub fn ask(name: String) -> mpsc::Receiver<bool> {
-    let (tell, told) = mpsc::channel();
-    apart(move || {
-        let _nobody_waits = tell.send(is_here(&name));
+/// Starts a lookup. The receiver gets true if the name is an address of this machine. The lookup
+/// may hang, so wait with a limit.
+pub fn start_lookup(name: String) -> mpsc::Receiver<bool> {
+    let (sender, receiver) = mpsc::channel();
+    spawn_thread(move || {
+        let _no_one_waits = sender.send(resolve_local(&name));
     });
-    told
+    receiver
 }
 
-fn is_here(name: &str) -> bool {
+fn resolve_local(name: &str) -> bool {
     (name, 0)
         .to_socket_addrs()
         .is_ok_and(|mut found| found.any(|address| address.ip().is_loopback()))
 }
 
-/// The C library's look-up may hang, so it gets a thread that nothing waits for.
-fn apart(work: impl FnOnce() + Send + 'static) {
+/// Runs a lookup of the C library, which may hang, on a thread that no other thread joins.
+fn spawn_thread(lookup: impl FnOnce() + Send + 'static) {
+    // one thread per lookup: one that hangs must not hold up the others
     let started = thread::Builder::new()
         .name("resolver".to_owned())
-        .spawn(work);
+        .spawn(lookup);
     if let Err(error) = started {
         tracing::debug!(%error, "no thread for the resolver; the name stays unknown");
     }
 }
 
-/// An answer stands this long: somebody may have edited the table of hosts.
+/// The time for which an answer is used. It is short because a person may be editing /etc/hosts.
 const FRESH: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
@@ -86,18 +96,21 @@ mod tests {
 
     #[test]
     fn localhost_is_here_and_an_invalid_name_is_not() {
-        assert!(is_here("localhost"));
-        assert!(ask("127.0.0.1".to_owned()).recv().unwrap());
-        assert!(!is_here("192.0.2.1"), "an address, but not of this machine");
+        assert!(resolve_local("localhost"));
+        assert!(start_lookup("127.0.0.1".to_owned()).recv().unwrap());
+        assert!(
+            !resolve_local("192.0.2.1"),
+            "an address, but not of this machine"
+        );
     }
 
     #[tokio::test]
-    async fn an_answer_is_there_when_somebody_asks_later() {
+    async fn an_answer_is_there_for_a_later_call() {
         let resolver = Resolver::default();
-        assert_eq!(resolver.knows("localhost"), None, "nobody waits");
-        while resolver.knows("localhost").is_none() {
+        assert_eq!(resolver.is_local("localhost"), None, "no caller waits");
+        while resolver.is_local("localhost").is_none() {
             tokio::task::yield_now().await;
         }
-        assert_eq!(resolver.knows("localhost"), Some(true));
+        assert_eq!(resolver.is_local("localhost"), Some(true));
     }
 }

@@ -1,4 +1,4 @@
-//! The only place that spawns.
+//! The only place that spawns tasks. Each task has a span of its own, which names it in the log.
 
 use std::cell::Cell;
 use std::fmt;
@@ -8,8 +8,9 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use tokio::sync::Notify;
 use tokio::task::{AbortHandle, LocalSet};
+use tracing::{Instrument as _, Span};
 
-/// The tasks of one worker thread. Those that shutdown must wait for are counted.
+/// The tasks of one worker thread. It counts those that shutdown must wait for.
 #[derive(Clone, Default)]
 pub struct LocalTasks(Rc<Count>);
 
@@ -37,43 +38,36 @@ impl fmt::Debug for LocalTasks {
     }
 }
 
-/// Counts as a live task until dropped.
-#[derive(Debug)]
-pub struct Guarded(LocalTasks);
-
-impl Drop for Guarded {
-    fn drop(&mut self) {
-        let live = &self.0.0.live;
-        live.set(live.get() - 1);
-        if live.get() == 0 {
-            self.0.0.none.notify_waiters();
-        }
-    }
-}
-
 impl LocalTasks {
-    /// Runs a task that shutdown waits for.
-    pub fn spawn(&self, task: impl Future<Output = ()> + 'static) -> AbortHandle {
-        let guard = self.guard();
-        self.spawn_unwatched(async move {
+    /// Runs a task in its span. Shutdown waits for it.
+    pub fn spawn(&self, span: Span, task: impl Future<Output = ()> + 'static) -> AbortHandle {
+        // counted from now on, not from the first poll
+        let guard = TaskGuard::new(self);
+        self.spawn_unwatched(span, async move {
             let _guard = guard;
             task.await;
         })
     }
 
-    /// Runs a task that simply ends with the thread: idle upstream connections, the sweeper.
+    /// Runs a task in its span that ends with the thread: an idle upstream connection, the timer.
     #[expect(
         clippy::disallowed_methods,
         reason = "the one home of spawning on a worker"
     )]
-    pub fn spawn_unwatched(&self, task: impl Future<Output = ()> + 'static) -> AbortHandle {
-        tokio::task::spawn_local(task).abort_handle()
+    pub fn spawn_unwatched(
+        &self,
+        span: Span,
+        task: impl Future<Output = ()> + 'static,
+    ) -> AbortHandle {
+        tokio::task::spawn_local(task.instrument(span)).abort_handle()
     }
 
-    /// Runs the future as part of the caller. If the caller is dropped before it is done, but
-    /// after `begun` says so, it goes on as a task of its own, and `unheard` gets what nobody
-    /// waits for any more. Most futures end with their caller and never cost a task.
-    pub fn finish<F, B, U>(&self, future: F, begun: B, unheard: U) -> Finish<F, B, U>
+    /// Runs the future as part of the caller, and to its end even if the caller is dropped.
+    ///
+    /// If the caller is dropped while `has_begun` returns true, the future continues as a task of
+    /// its own, and `unheard` gets the output. Most futures end with their caller and never cost
+    /// a task.
+    pub fn finish<F, B, U>(&self, future: F, has_begun: B, unheard: U) -> Finish<F, B, U>
     where
         F: Future + 'static,
         B: Fn() -> bool,
@@ -81,35 +75,53 @@ impl LocalTasks {
     {
         Finish {
             tasks: self.clone(),
-            begun,
+            span: Span::current(),
+            has_begun,
+            // boxed, so that it can move into a task
             work: Some((Box::pin(future), unheard)),
         }
     }
 
-    /// Counts one more live task.
-    pub fn guard(&self) -> Guarded {
-        self.0.live.set(self.0.live.get() + 1);
-        Guarded(self.clone())
-    }
-
-    /// The thread is about to end: what is dropped from now on is not finished any more.
+    /// Closes the list of tasks because the thread is about to end: a future that is dropped from
+    /// now on is not finished.
     pub fn close(&self) {
         self.0.open.set(false);
     }
 
-    /// Whether the thread is about to end.
+    /// Returns true if the thread is about to end.
     pub fn is_closed(&self) -> bool {
         !self.0.open.get()
     }
 
     /// Waits until no counted task is left.
-    pub async fn idle(&self) {
+    pub async fn wait_idle(&self) {
         loop {
+            // before the check, so that no notification is missed
             let none = self.0.none.notified();
             if self.0.live.get() == 0 {
                 return;
             }
             none.await;
+        }
+    }
+}
+
+/// Counts as a live task until dropped.
+struct TaskGuard(LocalTasks);
+
+impl TaskGuard {
+    fn new(tasks: &LocalTasks) -> Self {
+        tasks.0.live.update(|live| live + 1);
+        Self(tasks.clone())
+    }
+}
+
+impl Drop for TaskGuard {
+    fn drop(&mut self) {
+        let count = &self.0.0;
+        count.live.update(|live| live - 1);
+        if count.live.get() == 0 {
+            count.none.notify_waiters();
         }
     }
 }
@@ -122,7 +134,8 @@ where
     U: FnOnce(F::Output) + 'static,
 {
     tasks: LocalTasks,
-    begun: B,
+    span: Span,
+    has_begun: B,
     work: Option<(Pin<Box<F>>, U)>,
 }
 
@@ -151,11 +164,13 @@ where
     U: FnOnce(F::Output) + 'static,
 {
     fn drop(&mut self) {
+        // a command that has been sent must not lose its slot before the web server has answered
         if let Some((future, unheard)) = self.work.take()
             && self.tasks.0.open.get()
-            && (self.begun)()
+            && (self.has_begun)()
         {
-            self.tasks.spawn(async move { unheard(future.await) });
+            let task = async move { unheard(future.await) };
+            self.tasks.spawn(self.span.clone(), task);
         }
     }
 }
@@ -173,25 +188,29 @@ where
     }
 }
 
-/// A set for a worker thread's tasks, which need not be `Send`.
+/// Returns a set for a worker thread's tasks, which need not be `Send`.
 pub fn local_set() -> LocalSet {
     LocalSet::new()
 }
 
-/// The control thread's tasks, spawned from any thread: mints, discovery, management. They
+/// The tasks of the control thread, spawned from any thread: mints, discovery, management. They
 /// belong to the gateway, not to the request that caused them.
 #[derive(Debug, Clone)]
-pub struct Background(tokio::runtime::Handle);
+pub struct BackgroundTasks(tokio::runtime::Handle);
 
-impl Background {
-    /// Takes the runtime that we are in.
+impl BackgroundTasks {
+    /// Returns the tasks of the current runtime.
     pub fn current() -> Self {
         Self(tokio::runtime::Handle::current())
     }
 
-    /// Runs a task until it ends or the runtime does.
-    pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
-        self.0.spawn(task).abort_handle()
+    /// Runs a task in its span until it ends or the runtime does.
+    pub fn spawn(
+        &self,
+        span: Span,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) -> AbortHandle {
+        self.0.spawn(task.instrument(span)).abort_handle()
     }
 }
 
@@ -201,42 +220,44 @@ mod tests {
     use tokio::sync::oneshot;
 
     #[tokio::test]
-    async fn what_its_caller_drops_is_finished_and_told() {
+    async fn what_its_caller_drops_is_finished_and_heard() {
         LocalSet::new()
             .run_until(async {
                 let tasks = LocalTasks::default();
-                let (go, gone) = oneshot::channel::<u8>();
-                let (tell, told) = oneshot::channel();
+                let (go, waiting) = oneshot::channel::<u8>();
+                let (sender, output) = oneshot::channel();
                 let mut work = Box::pin(tasks.finish(
-                    async { gone.await.unwrap() },
+                    async { waiting.await.unwrap() },
                     || true,
-                    |output| {
-                        tell.send(output).unwrap();
+                    |done| {
+                        sender.send(done).unwrap();
                     },
                 ));
                 let cx = &mut Context::from_waker(std::task::Waker::noop());
                 assert!(work.as_mut().poll(cx).is_pending());
                 drop(work);
                 go.send(7).unwrap();
-                assert_eq!(told.await, Ok(7));
-                tasks.idle().await;
+                assert_eq!(output.await, Ok(7));
+                tasks.wait_idle().await;
             })
             .await;
     }
 
     #[tokio::test]
-    async fn a_task_that_panics_is_over_and_the_others_go_on() {
+    async fn a_task_that_panics_is_over_and_the_others_continue() {
         LocalSet::new()
             .run_until(async {
                 let tasks = LocalTasks::default();
-                let (go, gone) = oneshot::channel::<u8>();
-                let (tell, told) = oneshot::channel();
-                tasks.spawn(async { panic!("on purpose") });
-                tasks.spawn(async { tell.send(gone.await.unwrap()).unwrap() });
+                let (go, waiting) = oneshot::channel::<u8>();
+                let (sender, output) = oneshot::channel();
+                tasks.spawn(Span::none(), async { panic!("on purpose") });
+                tasks.spawn(Span::none(), async {
+                    sender.send(waiting.await.unwrap()).unwrap();
+                });
                 tokio::task::yield_now().await;
                 go.send(7).unwrap();
-                assert_eq!(told.await, Ok(7));
-                tasks.idle().await;
+                assert_eq!(output.await, Ok(7));
+                tasks.wait_idle().await;
             })
             .await;
     }
@@ -255,7 +276,7 @@ mod tests {
                 drop(tasks.finish(async { 7 }, || false, |_| panic!("it had not begun")));
                 tasks.close();
                 drop(tasks.finish(async { 7 }, || true, |_| panic!("the thread is closed")));
-                tasks.idle().await;
+                tasks.wait_idle().await;
             })
             .await;
     }

@@ -1,99 +1,281 @@
-//! The subscriber: one event a line on stderr, text for people or JSON for machines.
+//! The log: one event per line on stderr, as text for people or as JSON for programs.
 
-use super::writer::LogWriter;
-use std::fmt;
-use std::io;
+use super::line_writer::{LineWriter, LossHandler};
+use std::borrow::Cow;
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::AsFd as _;
 use std::time::Duration;
+use tracing::Dispatch;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
+use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::FmtSpan;
 
-/// How log lines look.
+/// The format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Format {
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
     /// Text.
     #[default]
     Text,
 }
 
-/// The running log; when it is dropped the last lines are written.
+/// The running log. When it is dropped the last lines are written.
 #[derive(Debug)]
-pub struct Log(LogWriter);
+pub struct LogGuard(LogWriter);
 
-impl Drop for Log {
+impl Drop for LogGuard {
     fn drop(&mut self) {
-        self.0.flush(LAST_LINES);
+        self.0.0.flush(FLUSH_LIMIT);
     }
 }
 
-/// Logging could not be started.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum StartError {
-    /// The filter can't be read.
+/// The log could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// The filter cannot be parsed.
+    #[error(transparent)]
     Filter(ParseError),
     /// There is no thread or no descriptor for it.
-    Writer(io::Error),
+    #[error("cannot start the log")]
+    Writer(#[source] io::Error),
 }
 
-impl fmt::Display for StartError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Filter(error) => error.fmt(f),
-            Self::Writer(_) => f.write_str("cannot start the log"),
-        }
-    }
-}
-
-impl std::error::Error for StartError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Filter(error) => error.source(),
-            Self::Writer(error) => Some(error),
-        }
-    }
-}
-
-/// Starts logging. `filter` is in the syntax of `tracing-subscriber`'s `EnvFilter`, for example
-/// `info` or `mwaa_gateway=debug`; a filter that can't be read is an error.
+/// Starts the log. `filter` is in the syntax of `tracing-subscriber`'s `EnvFilter`, for example
+/// `info` or `mwaa_gateway=debug`. Fails if it cannot be parsed.
 ///
-/// The HTTP and AWS crates are kept quiet unless named: at trace level they print headers.
-pub fn init(filter: &str, format: Format, colour: bool) -> Result<Log, StartError> {
-    let filter = EnvFilter::builder()
-        .parse(format!("off,{CRATE}=info,{}", own(filter)))
-        .map_err(StartError::Filter)?;
-    let writer = LogWriter::stderr().map_err(StartError::Writer)?;
+/// The HTTP and AWS crates are silent unless the filter names them: at trace level they print
+/// headers.
+pub fn init(filter: &str, format: Format, colour: bool) -> Result<LogGuard, LogError> {
+    let filter = parse_filter(filter).map_err(LogError::Filter)?;
+    let writer = LogWriter::stderr().map_err(LogError::Writer)?;
+    let dispatch = make_dispatch(filter, format, colour, writer.clone());
+
+    // a second start in the same process (tests) keeps the first subscriber
+    let _first_wins = tracing::dispatcher::set_global_default(dispatch);
+    Ok(LogGuard(writer))
+}
+
+fn make_dispatch<W>(filter: EnvFilter, format: Format, colour: bool, writer: W) -> Dispatch
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(writer.clone())
-        // the library would tell of them on stderr, and panic when that fails
+        .with_writer(writer)
+        // the library would write them to stderr, and panic if that fails
         .log_internal_errors(false)
+        // a span is shown with its events only
         .with_span_events(FmtSpan::NONE)
+        // the names of modules mean nothing to users
         .with_target(false);
-    // a second start in the same process (tests) keeps the first subscriber
-    let _first_wins = match format {
-        Format::Json => builder.json().flatten_event(true).try_init(),
-        Format::Text => builder.with_ansi(colour).try_init(),
-    };
-    Ok(Log(writer))
+
+    match format {
+        // the list of spans has the current one too
+        Format::Json => builder
+            .json()
+            .flatten_event(true)
+            .with_current_span(false)
+            .finish()
+            .into(),
+        Format::Text => builder.with_ansi(colour).finish().into(),
+    }
 }
 
-/// A bare level means our own.
-fn own(filter: &str) -> String {
+fn parse_filter(filter: &str) -> Result<EnvFilter, ParseError> {
+    EnvFilter::builder().parse(expand_filter(filter))
+}
+
+/// Returns the directives of a filter that a user wrote: our own events only, at `info`, unless it
+/// says otherwise.
+fn expand_filter(filter: &str) -> String {
     let is_level = matches!(
         filter.to_ascii_lowercase().as_str(),
         "off" | "error" | "warn" | "info" | "debug" | "trace"
     );
-    if is_level {
-        format!("{CRATE}={filter}")
+    // a level alone would mean all crates
+    let own = if is_level {
+        format!("{OWN_CRATES}={filter}")
     } else {
-        filter.to_owned()
+        let directives: Vec<_> = filter.split(',').map(expand_directive).collect();
+        directives.join(",")
+    };
+    format!("off,{OWN_CRATES}=info,{own}")
+}
+
+/// Users name the program, whose events come from many crates.
+fn expand_directive(directive: &str) -> Cow<'_, str> {
+    match directive.strip_prefix(PROGRAM) {
+        Some(rest) if rest.is_empty() || rest.starts_with(['=', '[']) => {
+            format!("{OWN_CRATES}{rest}").into()
+        }
+        _ => directive.into(),
     }
 }
 
-/// The crate whose events are shown by default.
-const CRATE: &str = "mwaa_gateway";
-/// How long the end of the program waits for a slow reader of its last lines.
-const LAST_LINES: Duration = Duration::from_secs(1);
+/// The prefix of the names of all our crates. `EnvFilter` compares prefixes.
+const OWN_CRATES: &str = "mwaa";
+/// The name of our events in a filter.
+const PROGRAM: &str = "mwaa_gateway";
+/// The time that the end of the program waits for a slow reader of the last lines.
+const FLUSH_LIMIT: Duration = Duration::from_secs(1);
+
+/// Writes log lines on a thread of its own.
+#[derive(Debug, Clone)]
+struct LogWriter(LineWriter<LogLossHandler>);
+
+#[derive(Debug)]
+struct LogLossHandler;
+
+impl LossHandler for LogLossHandler {
+    fn gap_line(&self, missing: u64) -> String {
+        format!("{missing} log lines are missing here: they could not be written\n")
+    }
+}
+
+impl LogWriter {
+    fn stderr() -> io::Result<Self> {
+        // A descriptor of our own: a write that hangs would hold the lock of the standard
+        // library's, and no other thread could write to stderr.
+        let stderr = File::from(io::stderr().as_fd().try_clone_to_owned()?);
+        Self::start(stderr)
+    }
+
+    fn start(mut out: impl Write + Send + 'static) -> io::Result<Self> {
+        LineWriter::start("log", move |line| out.write_all(line), LogLossHandler).map(Self)
+    }
+}
+
+/// The subscriber writes each event in one piece.
+impl Write for LogWriter {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.0.send(line.to_vec(), None);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MakeWriter<'_> for LogWriter {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        self.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::line_writer::MAX_WAITING;
+    use super::*;
+    use std::os::unix::net::UnixStream;
+    use tracing::{Level, debug_span};
+
+    #[test]
+    fn lines_come_in_order_and_a_flush_waits_for_them() {
+        let (near, far) = UnixStream::pair().unwrap();
+        let mut log = LogWriter::start(near).unwrap();
+        for number in 0..100 {
+            writeln!(log, "{number}").unwrap();
+        }
+        log.0.flush(Duration::from_mins(1));
+        drop(log);
+        let read = io::read_to_string(far).unwrap();
+        let numbers: Vec<u32> = read.lines().map(|line| line.parse().unwrap()).collect();
+        assert_eq!(numbers, (0..100).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_reader_that_stopped_holds_no_one_up_and_reads_what_is_missing() {
+        let (near, far) = UnixStream::pair().unwrap();
+        let mut log = LogWriter::start(near).unwrap();
+        let line = [b'x'; 1024];
+        for _ in 0..10 * MAX_WAITING {
+            log.write_all(&line).unwrap();
+        }
+        log.0.flush(Duration::ZERO);
+        drop(log);
+        let read = io::read_to_string(far).unwrap();
+        assert!(
+            read.contains("log lines are missing here"),
+            "{}",
+            read.len()
+        );
+    }
+
+    #[test]
+    fn a_stream_that_refuses_is_no_error() {
+        let (reader, refusing) = io::pipe().unwrap();
+        drop(reader);
+        let mut log = LogWriter::start(refusing).unwrap();
+        log.write_all(b"x\n").unwrap();
+        log.0.flush(Duration::from_mins(1));
+    }
+
+    /// Returns the log of the events of `emit`.
+    fn log(filter: &str, format: Format, emit: impl FnOnce()) -> String {
+        let (near, far) = UnixStream::pair().unwrap();
+        let writer = LogWriter::start(near).unwrap();
+        let filter = parse_filter(filter).unwrap();
+        let dispatch = make_dispatch(filter, format, false, writer.clone());
+        tracing::dispatcher::with_default(&dispatch, emit);
+        drop((dispatch, LogGuard(writer)));
+        io::read_to_string(far).unwrap()
+    }
+
+    #[test]
+    fn the_program_s_name_means_all_of_its_crates() {
+        for (filter, expanded) in [
+            ("warn", "off,mwaa=info,mwaa=warn"),
+            ("mwaa_gateway", "off,mwaa=info,mwaa"),
+            ("mwaa_gateway=debug", "off,mwaa=info,mwaa=debug"),
+            (
+                "hyper=warn,mwaa_gateway[mint]=trace",
+                "off,mwaa=info,hyper=warn,mwaa[mint]=trace",
+            ),
+            ("mwaa_proxy=debug", "off,mwaa=info,mwaa_proxy=debug"),
+            ("mwaa_gateway_x=debug", "off,mwaa=info,mwaa_gateway_x=debug"),
+        ] {
+            assert_eq!(expand_filter(filter), expanded);
+        }
+        assert!(parse_filter("x=y=z").is_err());
+
+        let emit = || {
+            tracing::event!(target: "mwaa_proxy::own", Level::DEBUG, "ours");
+            tracing::event!(target: "mwaa_gateway", Level::DEBUG, "the program's");
+            tracing::event!(target: "hyper", Level::ERROR, "a library's");
+        };
+        let shown = log("mwaa_gateway=debug", Format::Text, emit);
+        assert!(shown.contains("ours") && shown.contains("the program's"));
+        assert!(!shown.contains("a library's"), "{shown}");
+        assert_eq!(log("info", Format::Text, emit), "");
+    }
+
+    #[test]
+    fn a_line_has_the_fields_of_its_spans() {
+        let emit = || {
+            let mint = debug_span!("mint", environment = "prod");
+            mint.in_scope(|| {
+                debug_span!("try", number = 2).in_scope(|| tracing::info!("hello"));
+            });
+        };
+        let text = log("debug", Format::Text, emit);
+        let end = "mint{environment=\"prod\"}:try{number=2}: hello\n";
+        assert!(text.ends_with(end), "{text}");
+
+        let json = log("debug", Format::Json, emit);
+        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+        let spans = serde_json::json!([
+            {"name": "mint", "environment": "prod"},
+            {"name": "try", "number": 2},
+        ]);
+        assert_eq!(
+            (&json["message"], &json["spans"]),
+            (&"hello".into(), &spans)
+        );
+    }
+}

@@ -1,5 +1,5 @@
-//! Which options argparse takes the words of a command for, re-told from CPython's `argparse.py`
-//! (`_parse_optional`, `_get_option_tuples`, `consume_optional`).
+//! The options that argparse finds in the words of a command, written after CPython's
+//! `argparse.py` (`_parse_optional`, `_get_option_tuples`, `consume_optional`).
 
 /// One option of a parser.
 #[derive(Debug)]

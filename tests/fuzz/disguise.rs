@@ -61,7 +61,7 @@ const WORDS: &[&str] = &[
     "--output=json",
 ];
 
-/// What may be put before, after or between.
+/// Text that may be put before, after or between.
 const BITS: &[&str] = &[
     " ",
     "  ",
@@ -123,7 +123,7 @@ const BITS: &[&str] = &[
     "+",
 ];
 
-/// What may stand in front of a whole command.
+/// Text that may be in front of a whole command.
 const FRONTS: &[&str] = &[
     "airflow ",
     "airflow airflow ",
@@ -166,7 +166,7 @@ const FRONTS: &[&str] = &[
     "dags --help ",
 ];
 
-/// What may follow.
+/// Text that may follow.
 const BACKS: &[&str] = &[
     "\n",
     "\r\n",
@@ -368,7 +368,7 @@ fn alike(c: char) -> &'static str {
     }
 }
 
-/// Where a text can be cut.
+/// Returns the places at which a text can be cut.
 fn places(text: &str) -> impl Iterator<Item = usize> {
     text.char_indices().map(|(at, _)| at).chain([text.len()])
 }

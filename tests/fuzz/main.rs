@@ -11,7 +11,7 @@ mod python;
 mod quoting;
 mod scenario;
 
-use mwaa_gateway::policy::{Command, judge};
+use mwaa_policy::Command;
 use scenario::Scenario;
 use std::collections::HashSet;
 use std::thread;
@@ -57,10 +57,7 @@ fn no_disguise_of_a_forbidden_command_is_forwarded() {
     );
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "there is no other way to tell a test something"
-)]
+#[expect(clippy::disallowed_methods, reason = "a test has no other settings")]
 fn setting(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;
     Some(
@@ -69,8 +66,8 @@ fn setting(name: &str) -> Option<u64> {
     )
 }
 
-/// Judges the disguises of these numbers. How many were forwarded, and how many different lines
-/// of those were compared with Python's reading.
+/// Checks the disguises of these numbers. Returns how many were forwarded, and how many different
+/// lines of those were compared with Python's reading.
 fn run(scenarios: &[Scenario], seed: u64, numbers: impl Iterator<Item = u64>) -> (u64, u64) {
     let (mut forwarded, mut compared) = (0, 0);
     let mut known = HashSet::new();
@@ -82,12 +79,12 @@ fn run(scenarios: &[Scenario], seed: u64, numbers: impl Iterator<Item = u64>) ->
         let scenario = random.choice(scenarios).expect("a scenario");
         let forbidden = random.choice(&scenario.forbidden).expect("a command");
         let body = disguise::disguise(forbidden, &mut random);
-        let Ok(permit) = Command::read(&body)
-            .and_then(|command| judge(&command, scenario.version, &scenario.rules()))
+        let Ok(allowed) = Command::read(&body)
+            .and_then(|command| scenario.policy().check(&command, scenario.version))
         else {
             continue;
         };
-        let line = std::str::from_utf8(permit.line()).expect("UTF-8 is forwarded");
+        let line = std::str::from_utf8(allowed.line()).expect("UTF-8 is forwarded");
         let finding = match quoting::take_apart(line) {
             None => Some("it is not in our own quoting".to_owned()),
             Some(words) => scenario.finding(&words),
@@ -119,7 +116,7 @@ fn fnv(line: &str) -> u64 {
     })
 }
 
-/// What stands behind the run above: undisguised, each of these commands is a finding.
+/// The condition for the run above to mean anything: undisguised, each of these commands is a finding.
 #[test]
 fn the_witness_finds_each_forbidden_command() {
     for scenario in Scenario::all() {

@@ -2,8 +2,8 @@
 //! policy's own tables.
 
 use crate::argparse::{Flag, taken};
-use mwaa_gateway::names::{AirflowVersion, Policy};
-use mwaa_gateway::policy::Rules;
+use mwaa_model::{AirflowVersion, EnvName, Environment, Policy};
+use mwaa_policy::CommandPolicy;
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 
@@ -81,9 +81,7 @@ const REACHING: &[&str] = &[
 pub(crate) struct Scenario {
     name: &'static str,
     pub(crate) version: AirflowVersion,
-    policy: Policy,
-    allow: Vec<Vec<String>>,
-    deny: Vec<Vec<String>>,
+    environment: Environment,
     /// Commands that run here but for the deny list, by the emulator's table and `allow`.
     runs: BTreeSet<&'static str>,
     flags: HashMap<&'static str, Vec<Flag>>,
@@ -96,7 +94,7 @@ impl fmt::Display for Scenario {
         write!(
             f,
             "Airflow {}, {:?}, deny {:?}",
-            self.name, self.policy, self.deny
+            self.name, self.environment.policy, self.environment.deny
         )
     }
 }
@@ -169,9 +167,12 @@ impl Scenario {
         let mut scenario = Self {
             name: version,
             version: version.parse().expect("a version"),
-            policy,
-            allow: allow.iter().map(words).collect(),
-            deny: deny.iter().map(words).collect(),
+            environment: Environment {
+                policy,
+                allow: allow.iter().map(words).collect(),
+                deny: deny.iter().map(words).collect(),
+                ..Environment::new(EnvName::any(), version)
+            },
             runs,
             flags,
             forbidden: Vec::new(),
@@ -214,23 +215,18 @@ impl Scenario {
         commands
     }
 
-    pub(crate) fn rules(&self) -> Rules<'_> {
-        Rules {
-            policy: self.policy,
-            allow: &self.allow,
-            deny: &self.deny,
-            ..Rules::default()
-        }
+    pub(crate) fn policy(&self) -> CommandPolicy<'_> {
+        CommandPolicy::new(&self.environment, None)
     }
 
-    /// Why these words must not reach the web server, if they must not.
+    /// Returns the reason why these words must not reach the web server; `None` if they may.
     pub(crate) fn finding(&self, words: &[String]) -> Option<String> {
         let is_help = |word: &String| word == "-h" || word == "--help";
         let denied = |rule: &&Vec<String>| words.starts_with(rule);
-        if let Some(rule) = self.deny.iter().find(denied) {
+        if let Some(rule) = self.environment.deny.iter().find(denied) {
             return Some(format!("{rule:?} is denied"));
         }
-        if self.policy == Policy::All {
+        if self.environment.policy == Policy::All {
             return words
                 .first()
                 .is_none_or(|first| first.starts_with('-') && !is_help(first))
@@ -256,7 +252,8 @@ impl Scenario {
             .map(|flag| format!("{flag:?} reaches into the web server"))
     }
 
-    /// Whether the words only ask for usage: of all, of a group, or of a command that MWAA runs.
+    /// Returns true if the words only ask for usage: of all, of a group, or of a command that MWAA
+    /// runs.
     fn is_usage(&self, words: &[String]) -> bool {
         let Some((last, before)) = words.split_last() else {
             return false;
@@ -272,6 +269,7 @@ impl Scenario {
                 .split_once(' ')
                 .is_some_and(|(group, _)| group == name)
         }) || self
+            .environment
             .allow
             .iter()
             .any(|allowed| allowed.first() == Some(&name));

@@ -2,7 +2,7 @@
 //! in it that a client wrote.
 
 use crate::support::{Client, Harness, IS_LINUX, Puppet, Response, all, soon};
-use mwaa_gateway::emulator::{Settings, WebFault};
+use mwaa_emulator::{Settings, WebFault};
 use serde_json::{Value, json};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

@@ -3,7 +3,7 @@
 use crate::program::{Running, command, end, run};
 use crate::support::{Authority, Harness, OnTerminal};
 use crate::tree;
-use mwaa_gateway::emulator::{CertificateForm, ControlFault, Emulator, Settings};
+use mwaa_emulator::{CertificateForm, ControlFault, Emulator, Settings};
 use std::net::TcpListener;
 use std::path::Path;
 
@@ -14,6 +14,7 @@ const COMMANDS: &[&str] = &[
     "check",
     "commands",
     "completions",
+    "config",
     "demo",
     "emulator",
     "environments",
@@ -611,8 +612,15 @@ async fn completions_and_the_manual_are_generated() {
             (Some(0), ""),
             "{shell}"
         );
-        assert!(ended.stdout.contains("airflow-version"), "{shell}");
+        // the script knows the options, or asks the program for them
+        let asks = ended.stdout.contains("complete -- ");
+        assert_eq!(asks, ["bash", "fish", "zsh"].contains(&shell), "{shell}");
+        let knows = ended.stdout.contains("airflow-version");
+        assert_eq!(knows, !asks, "{shell}");
     }
+    let line = ["mwaa-gateway", "demo", "--airflow-v"];
+    let ended = run(&[&["complete", "--"], &line[..]].concat()).await;
+    assert!(ended.stdout.starts_with("--airflow-version\t"), "{ended:?}");
     let page = run(&["man"]).await;
     assert_eq!(page.code, Some(0));
     for command in COMMANDS {
@@ -620,7 +628,7 @@ async fn completions_and_the_manual_are_generated() {
     }
     assert!(page.stdout.contains(".TH mwaa"), "it is roff");
     // what the short help leaves out
-    let (logs, looks) = ("What to log to stderr", "How log lines look");
+    let (logs, looks) = ("lines to log to stderr", "The form of log lines");
     assert!(page.stdout.contains(logs) && page.stdout.contains(looks));
     let folder = tempfile::tempdir().unwrap();
     let pages = folder.path().join("pages");

@@ -2,7 +2,7 @@
 //! the web server is never asked for more than it can do.
 
 use crate::support::{Client, Harness, all};
-use mwaa_gateway::emulator::{Settings, WebFault};
+use mwaa_emulator::{Settings, WebFault};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tokio::task::JoinSet;

@@ -2,7 +2,7 @@
 
 use crate::program::{Running, command, end};
 use crate::support::{Client, Response, soon};
-use mwaa_gateway::emulator::{ControlFault, Emulator, Seed, Settings};
+use mwaa_emulator::{ControlFault, Emulator, Seed, Settings};
 use std::net::SocketAddr;
 
 /// More than one page of `ListEnvironments`, which holds 25 at the most.

@@ -1,7 +1,7 @@
 //! `environments`: what it lists, and its exit codes.
 
 use crate::program::{Ended, command, end};
-use mwaa_gateway::emulator::{ControlFault, Emulator, Seed, Settings};
+use mwaa_emulator::{ControlFault, Emulator, Seed, Settings};
 
 async fn emulator() -> Emulator {
     let environments = vec![

@@ -1,7 +1,7 @@
 //! A command's events as they happen: what is told, when, and what a client's leaving does.
 
 use crate::support::{Client, Harness};
-use mwaa_gateway::emulator::WebFault;
+use mwaa_emulator::WebFault;
 use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -247,7 +247,7 @@ async fn a_long_silence_ends_no_stream() {
 /// Before a command is written there is time: the web server is only being dialled.
 #[tokio::test]
 async fn a_client_that_leaves_before_anything_is_written_sends_nothing() {
-    use mwaa_gateway::emulator::HandshakeFault;
+    use mwaa_emulator::HandshakeFault;
     let harness = Harness::new().await;
     harness
         .script()

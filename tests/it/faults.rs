@@ -2,7 +2,7 @@
 //! and the README tells what each means.
 
 use crate::tree;
-use mwaa_gateway::names::code;
+use mwaa_model::code;
 use std::collections::BTreeSet;
 
 /// Codes that no integration test can provoke, and why.

@@ -2,12 +2,6 @@
 
 use crate::tree;
 
-/// A file is one idea, read in one sitting. A lower limit split ideas that belong together.
-const MAX_LINES: usize = 450;
-
-/// Files that are data, not logic, and so may be longer.
-const TABLES: &[&str] = &["src/config/keys.rs"];
-
 /// What stands at the top level. The visible part is what a visitor sees first.
 const TOP: &[&str] = &[
     "Cargo.lock",
@@ -67,20 +61,145 @@ fn every_file_says_what_it_is() {
     assert!(files.len() > 10, "only {} files seen", files.len());
 }
 
-#[test]
-fn files_are_short() {
-    let files = tree::files("src", "rs");
-    for file in &files {
-        let lines = tree::read(file).lines().count();
-        let table = TABLES.contains(&file.as_str());
-        assert!(table || lines < MAX_LINES, "{file} has {lines} lines");
-        assert!(
-            !table || lines >= MAX_LINES,
-            "{file} is short: take it off the list of tables"
-        );
+/// The longest function, in lines.
+const MAX_FUNCTION: usize = 60;
+
+/// Words that open a question: a doc comment says what there is, and what a function returns.
+const QUESTIONS: &[&str] = &["How", "What", "Where", "Whether", "Who", "Whom", "Whose"];
+
+/// Words of an older English, which readers stumble over.
+const BANNED: &[&str] = &[
+    "came about",
+    "go on",
+    "goes on",
+    "has no say",
+    "lead to",
+    "leads to",
+    "led away",
+    "lets go",
+    "nobody",
+    "of late",
+    "stands",
+    "tell",
+    "tells",
+    "told",
+    "whoever",
+    "whom",
+];
+
+/// A function of a source file: its name, its lines and its body.
+struct Function<'a> {
+    name: &'a str,
+    lines: usize,
+    body: Vec<&'a str>,
+}
+
+/// Returns the functions of a source file as rustfmt leaves them: a body closes at the column of
+/// its first line.
+fn functions(source: &str) -> Vec<Function<'_>> {
+    let lines: Vec<_> = source.lines().collect();
+    let mut found = Vec::new();
+    for (start, line) in lines.iter().enumerate() {
+        let words = line.trim_start();
+        let indent = line.strip_suffix(words).unwrap();
+        let Some((before, after)) = words.split_once("fn ") else {
+            continue;
+        };
+        let modifiers = ["async", "const", "extern", "pub", "unsafe", "\"C\""];
+        let is_head = before.split_whitespace().all(|word| {
+            word.starts_with("pub(") || modifiers.contains(&word) || word.ends_with(')')
+        });
+        let close = format!("{indent}}}");
+        let rest = &lines[start..];
+        let end = rest.iter().position(|line| *line == close);
+        // a method of a trait may have no body
+        let opens = rest.iter().position(|line| line.ends_with(['{', ';']));
+        let opens = opens.filter(|&line| rest[line].ends_with('{'));
+        let (Some(opens), Some(end)) = (opens, end) else {
+            continue;
+        };
+        if is_head && opens < end {
+            let name = after.split(['(', '<']).next().unwrap();
+            found.push(Function {
+                name,
+                lines: end + 1,
+                body: rest[opens + 1..end].to_vec(),
+            });
+        }
     }
-    for table in TABLES {
-        assert!(files.iter().any(|file| file == table), "{table} is gone");
+    found
+}
+
+/// The sources of the gateway, without the emulator and without tests.
+fn gateway_sources() -> Vec<(String, String)> {
+    let files = tree::files("src", "rs").into_iter();
+    files
+        .filter(|file| !file.starts_with("src/emulator/") && !file.contains("tests"))
+        .map(|file| {
+            let source = tree::read(&file);
+            let code = source.split("#[cfg(test)]\nmod tests {").next().unwrap();
+            (file, code.to_owned())
+        })
+        .collect()
+}
+
+#[test]
+fn functions_are_short_and_have_paragraphs() {
+    let mut seen = 0;
+    for (file, source) in gateway_sources() {
+        for function in functions(&source) {
+            seen += 1;
+            let Function { name, lines, body } = function;
+            assert!(lines <= MAX_FUNCTION, "{file}: {name} has {lines} lines");
+            let has_paragraphs = body.iter().any(|line| line.is_empty());
+            // one match or one literal is one paragraph, however long it is
+            let first = body.first().copied().unwrap_or_default();
+            let column = first.len() - first.trim_start().len();
+            let statements = body.iter().filter(|line| {
+                let at = line.len() - line.trim_start().len();
+                at == column && !line.trim_start().starts_with(['}', ')', ']', '.'])
+            });
+            assert!(
+                lines < 20 || has_paragraphs || statements.count() == 1,
+                "{file}: {name} has {lines} lines and no paragraph"
+            );
+        }
+    }
+    assert!(seen > 1000, "only {seen} functions were seen");
+}
+
+#[test]
+fn no_doc_opens_with_a_question() {
+    for (file, source) in gateway_sources() {
+        let mut before = "";
+        for line in source.lines().map(str::trim_start) {
+            let is_first = line.starts_with("///") && !before.starts_with("///");
+            if is_first {
+                let word = line.trim_start_matches("///").split_whitespace().next();
+                let word = word.unwrap_or_default().trim_end_matches(',');
+                assert!(!QUESTIONS.contains(&word), "{file}: {line}");
+            }
+            before = line;
+        }
+    }
+}
+
+#[test]
+fn comments_are_in_the_english_of_today() {
+    for (file, source) in gateway_sources() {
+        for line in source.lines().map(str::trim_start) {
+            if line.starts_with("//") {
+                let text: String = line
+                    .to_lowercase()
+                    .chars()
+                    .map(|c| if c.is_alphanumeric() { c } else { ' ' })
+                    .collect();
+                let text = format!(" {text} ");
+                for word in BANNED {
+                    assert!(!text.contains(&format!(" {word} ")), "{file}: {line}");
+                }
+            }
+        }
     }
 }
 

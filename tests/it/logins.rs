@@ -6,8 +6,8 @@ use crate::support::airflow::JSON;
 use crate::support::{Client, Harness, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use mwaa_gateway::emulator::{Emulator, Seed, Settings, TokenKind};
-use mwaa_gateway::runtime::Moment;
+use mwaa_emulator::{Emulator, Seed, Settings, TokenKind};
+use mwaa_runtime::Timestamp;
 use serde_json::Value;
 
 const FORM: &str = "Content-Type: application/x-www-form-urlencoded\r\n";
@@ -80,7 +80,7 @@ async fn airflow_3_clients_get_a_token_under_every_policy() {
                 assert_eq!(reply.header("cache-control"), Some("no-store"));
                 let claims = claims(&reply);
                 assert_eq!(claims["sub"], "mwaa-gateway");
-                let left = claims["exp"].as_u64().unwrap() - Moment::now().wall().as_secs();
+                let left = claims["exp"].as_u64().unwrap() - Timestamp::now().wall().as_secs();
                 assert!((86_000..=86_400).contains(&left), "{claims}");
             }
         }

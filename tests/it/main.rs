@@ -11,6 +11,7 @@ mod asking;
 mod audit;
 mod command_line;
 mod commands;
+mod config_command;
 mod credential;
 mod credential_chain;
 mod crowd;

@@ -2,7 +2,7 @@
 //! secrets, and nothing for strangers.
 
 use crate::support::{Client, Harness, Response, soon};
-use mwaa_gateway::emulator::{ControlFault, Settings};
+use mwaa_emulator::{ControlFault, Settings};
 use std::collections::BTreeMap;
 
 async fn get(harness: &Harness, path: &str) -> Response {

@@ -2,7 +2,7 @@
 //! host, and faults as pages.
 
 use crate::support::{Client, Harness, Response, resolves, soon};
-use mwaa_gateway::emulator::{Seed, Settings};
+use mwaa_emulator::{Seed, Settings};
 use std::net::SocketAddr;
 
 /// A person who typed the address.
@@ -167,7 +167,7 @@ async fn the_overview_follows_what_happens() {
     harness
         .script()
         .mint_fault
-        .always(mwaa_gateway::emulator::ControlFault::AccessDenied);
+        .always(mwaa_emulator::ControlFault::AccessDenied);
     let refused = harness.command("users list").await;
     let id = refused
         .header("mwaa-gateway-request-id")

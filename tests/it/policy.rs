@@ -2,9 +2,9 @@
 //! word as it was judged; what does not opens no connection and names what would do instead.
 
 use crate::support::{Client, Harness, Response};
-use mwaa_gateway::emulator::{Seed, Settings};
-use mwaa_gateway::names::AirflowVersion;
-use mwaa_gateway::policy::{Release, Verdict, listing};
+use mwaa_emulator::{Seed, Settings};
+use mwaa_model::AirflowVersion;
+use mwaa_policy::{Release, SupportStatus, list_commands};
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
@@ -512,11 +512,11 @@ async fn both_tables_agree_at_every_release() {
     for release in Release::all() {
         let environment = local(release.version());
         let mut client = harness.connect().await;
-        for row in listing(release.version()) {
+        for row in list_commands(release.version()) {
             let help = format!("{} --help", row.command);
             let reply = send(&mut client, &harness, &environment, &help).await;
             let what = format!("{environment}: {}: {reply}", row.command);
-            if row.verdict == Verdict::Unsupported {
+            if row.verdict == SupportStatus::Unsupported {
                 assert_eq!(reply.fault(), Some(UNSUPPORTED), "{what}");
                 refused += 1;
             } else {

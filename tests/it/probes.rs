@@ -3,7 +3,7 @@
 use crate::program::{command, run};
 use crate::support::{Client, Harness, Response, soon};
 use crate::tree;
-use mwaa_gateway::emulator::{ControlFault, Settings};
+use mwaa_emulator::{ControlFault, Settings};
 use std::net::SocketAddr;
 
 const PROBES: &str = "[management]\nprobes = \"0.0.0.0:0\"\n";

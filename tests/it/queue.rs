@@ -1,7 +1,7 @@
 //! The line in front of an environment's command slots.
 
 use crate::support::{Client, Harness, all, soon, timed};
-use mwaa_gateway::emulator::WebFault;
+use mwaa_emulator::WebFault;
 use std::time::Duration;
 
 /// A command that the web server has read and does not answer until its connections are cut:
@@ -166,7 +166,7 @@ async fn a_running_command_keeps_its_slot_when_its_client_leaves() {
 
 #[tokio::test]
 async fn environments_do_not_wait_for_each_other() {
-    use mwaa_gateway::emulator::{Seed, Settings};
+    use mwaa_emulator::{Seed, Settings};
     let settings = Settings {
         environments: vec![Seed::new("demo", "2.10.3"), Seed::new("other", "2.10.3")],
         ..Settings::default()

@@ -1,7 +1,7 @@
 //! A trigger that may be written once more: when, how often, and how its end is told.
 
 use crate::support::{Client, Harness, Response};
-use mwaa_gateway::emulator::{FailureForm, HandshakeFault, Noise, WebFault};
+use mwaa_emulator::{FailureForm, HandshakeFault, Noise, WebFault};
 use serde_json::Value;
 
 const ASKED: &str = "Mwaa-Gateway-Repeatable: ?1\r\n";

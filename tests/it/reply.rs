@@ -3,7 +3,7 @@
 use crate::support::{Harness, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use mwaa_gateway::emulator::{FailureForm, Noise, Settings, WebFault};
+use mwaa_emulator::{FailureForm, Noise, Settings, WebFault};
 
 const TEXT: &str = "Accept: text/plain\r\n";
 const JSON: &str = "Accept: application/vnd.mwaa-gateway.cli+json\r\n";

@@ -5,7 +5,7 @@ use crate::program::{Running, command};
 use crate::support::{Client, IS_LINUX, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use mwaa_gateway::emulator::{
+use mwaa_emulator::{
     ControlFault, Credential, Emulator, HandshakeFault, Seed, Settings, WebFault,
 };
 use std::collections::BTreeSet;

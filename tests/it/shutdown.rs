@@ -1,8 +1,8 @@
 //! The end: what runs is finished, the rest is cut, nothing new begins.
 
 use crate::support::{Client, Harness, all, soon, timed};
-use mwaa_gateway::app::Outcome;
-use mwaa_gateway::emulator::WebFault;
+use mwaa_emulator::WebFault;
+use mwaa_gateway::app::ShutdownStatus;
 use std::time::Duration;
 
 const GRACE: &str = r#"limits.drain = "20s""#;
@@ -25,7 +25,7 @@ async fn what_runs_and_what_waits_is_finished() {
         assert_eq!(reply.status, 200, "{reply}");
         assert_eq!(reply.header("connection"), Some("close"), "{reply}");
     }
-    assert_eq!(harness.stopped().await, Outcome::Drained);
+    assert_eq!(harness.stopped().await, ShutdownStatus::Drained);
     assert_eq!(harness.journal().commands().len(), 12);
 }
 
@@ -48,7 +48,7 @@ async fn nothing_new_is_let_in_while_the_rest_is_finished() {
     assert_eq!(harness.manage("/livez").await.status, 200);
     harness.script().cut_web_connections();
     assert_eq!(running.response().await.fault(), Some("upstream.broken"));
-    assert_eq!(harness.stopped().await, Outcome::Drained);
+    assert_eq!(harness.stopped().await, ShutdownStatus::Drained);
 }
 
 #[tokio::test]
@@ -62,7 +62,7 @@ async fn what_outlasts_the_grace_is_cut() {
         .await;
     harness.stop();
     let (outcome, took) = timed(harness.stopped()).await;
-    assert_eq!(outcome, Outcome::Cut);
+    assert_eq!(outcome, ShutdownStatus::TimedOut);
     assert!(took < Duration::from_secs(5), "{took:?}");
     assert!(
         running.try_response().await.is_err(),
@@ -79,7 +79,7 @@ async fn an_idle_connection_ends_at_once() {
     let mut fresh = harness.connect().await;
     harness.stop();
     let (outcome, took) = timed(harness.stopped()).await;
-    assert_eq!(outcome, Outcome::Drained);
+    assert_eq!(outcome, ShutdownStatus::Drained);
     assert!(took < Duration::from_secs(5), "{took:?}");
     assert_eq!(used.rest().await, b"");
     assert_eq!(fresh.rest().await, b"");
@@ -104,5 +104,5 @@ async fn a_command_whose_client_has_gone_is_waited_for() {
         "it is still there"
     );
     harness.script().cut_web_connections();
-    assert_eq!(harness.stopped().await, Outcome::Drained);
+    assert_eq!(harness.stopped().await, ShutdownStatus::Drained);
 }

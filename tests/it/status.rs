@@ -2,7 +2,7 @@
 
 use crate::program::run;
 use crate::support::Harness;
-use mwaa_gateway::emulator::{Seed, Settings};
+use mwaa_emulator::{Seed, Settings};
 use std::net::TcpListener;
 
 fn private() -> Settings {
@@ -90,7 +90,7 @@ async fn a_status_that_can_t_be_asked_takes_nothing_away() {
     let harness = Harness::scripted(private(), &extra, |script| {
         script
             .describe_fault
-            .always(mwaa_gateway::emulator::ControlFault::Hang);
+            .always(mwaa_emulator::ControlFault::Hang);
     })
     .await;
     let reply = harness.command("version").await;

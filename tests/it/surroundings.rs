@@ -3,7 +3,7 @@
 
 use crate::program::{command, end, run};
 use crate::support::Client;
-use mwaa_gateway::emulator::{Emulator, Settings};
+use mwaa_emulator::{Emulator, Settings};
 use rustix::process::{Pid, Signal, kill_process};
 use std::io::Write as _;
 use std::net::TcpListener;
@@ -138,7 +138,10 @@ async fn wait_keeps_its_time_with_ports_that_say_nothing_or_drip() {
     std::thread::spawn(move || {
         for mut stream in dripping.incoming().map_while(Result::ok) {
             std::thread::spawn(move || {
-                while stream.write_all(b"x").is_ok() {
+                // what is no HTTP at all is not waited for
+                let mut next: &[u8] = b"HTTP/1.1 200 OK\r\nX: ";
+                while stream.write_all(next).is_ok() {
+                    next = b"x";
                     std::thread::park_timeout(Duration::from_millis(20));
                 }
             });

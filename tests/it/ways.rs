@@ -5,7 +5,7 @@ use crate::program::{Running, command};
 use crate::support::{Client, Harness, Puppet, Response, soon};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use mwaa_gateway::emulator::{Emulator, Seed, Settings};
+use mwaa_emulator::{Emulator, Seed, Settings};
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::{Arc, Mutex};

@@ -1,11 +1,11 @@
-"""Writes `src/policy/options.csv`: the options of every command, as Airflow's own parsers have them.
+"""Writes `src/policy/tables/options.csv`: the options of every command, as Airflow's own parsers have them.
 
     AIRFLOW_PYTHON airflow_options.py describe > VERSION.json
         what the parser of the Airflow that this Python has takes
-    python3 airflow_options.py merge VERSION.json... > src/policy/options.csv
+    python3 airflow_options.py merge VERSION.json... > src/policy/tables/options.csv
         the table, from descriptions of all releases that MWAA has offered
 
-`describe` also holds the parser against what `src/policy/options.rs` takes for granted, and fails
+`describe` also holds the parser against what `src/policy/options/parse.rs` takes for granted, and fails
 where it does not hold. Several files of one version (with other executors, say) are one release.
 Needs nothing but the Airflow itself and runs on every Python that one of them runs on.
 """

@@ -16,7 +16,7 @@ from airflow_options import merge
 from airflows import VERSIONS
 from programs import AIRFLOW, BINARY, HERE, LAB, ROOT, environment
 
-OPTIONS = ROOT / "src/policy/options.csv"
+OPTIONS = ROOT / "src/policy/tables/options.csv"
 LINES = int(os.environ.get("MWAA_GATEWAY_TEST_LINES", 12000))
 # What comes from providers that the test environments do not have.
 ELSEWHERE = {"celery", "kubernetes"}

@@ -84,8 +84,8 @@ def test_json_comes_out_of_the_noise(airflows, name):
 
 @pytest.mark.parametrize("name", VERSIONS)
 def test_every_text_that_ends_a_command_is_in_the_table(name):
-    """The texts of `SystemExit` in Airflow's source, against src/reply/cli_output/outcomes.csv."""
-    with (HERE.parents[2] / "src/reply/cli_output/outcomes.csv").open() as file:
+    """The texts of `SystemExit` in Airflow's source, against src/output/outcomes.csv."""
+    with (HERE.parents[2] / "src/output/outcomes.csv").open() as file:
         rows = [line.rstrip("\n").split(",", 5)[5] for line in file][1:]
     others = ("celery", "edge", "kubernetes", "db_command", "db_manager", "team", "internal",
               "webserver", "dag_processor", "triggerer", "scheduler", "api_server", "kerberos",

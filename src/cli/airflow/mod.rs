@@ -1,35 +1,40 @@
-//! `airflow`: one Airflow command, through the running gateway or without one.
+//! `airflow`: runs one Airflow command, through the running gateway or without one.
 
-mod attend;
-mod ending;
 mod import;
-mod waiting;
+mod watch;
 
-use super::Exit;
-use super::client::{Ask, Client, Form, Target};
-use super::serve::control;
+use super::client::{
+    CommandError, CommandOptions, CommandOutput, CommandResult, GatewayClient, ProblemDetails,
+    ResultFormat,
+};
+use super::config_args::{ConfigArgs, config_flags};
+use super::sanitize::sanitize;
+use super::serve::block_on;
 use super::signals::Signals;
 use super::terminal::Terminal;
-use crate::app::StartError;
-use crate::names::Fault as _;
-use crate::policy::Command;
-use attend::{Attended, attend};
-use clap::{Args, ValueEnum};
-use import::{Unfit, Wishes};
-use waiting::Waiting;
+use super::{ExitStatus, RunError, RunResult};
+use clap::Args;
+use http::StatusCode;
+use import::{ImportError, ImportOptions, ImportRequest};
+use mwaa_gateway::app::StartError;
+use mwaa_model::{AirflowVersion, Fault as _};
+use mwaa_output::{CliOutput, CommandFacts, SuccessStatus};
+use mwaa_policy::Command;
+use std::fmt;
+use watch::{InterruptInfo, StatusLine, WatchError, run_watched};
 
 /// The options of `airflow`.
 #[derive(Args)]
-pub(super) struct Options {
+pub(crate) struct AirflowArgs {
     #[command(flatten)]
-    target: Target,
+    config: ConfigArgs<AirflowFlags>,
     /// Print the result as JSON, instead of the command's own stdout and stderr
     #[arg(short, long, value_enum)]
-    output: Option<Output>,
+    output: Option<ResultFormat>,
     /// Let a `dags trigger` with a --run-id be written once more if its outcome is unknown
     #[arg(long)]
     repeatable: bool,
-    /// Go on with an import that did not come to its end
+    /// Continue an import that did not finish
     #[arg(long)]
     resume: bool,
     /// The Airflow command, as `airflow` itself takes it
@@ -37,101 +42,300 @@ pub(super) struct Options {
     command: Vec<String>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Output {
-    /// MWAA's own, byte for byte, with both streams in base64
-    Raw,
-    /// The gateway's: both streams as text, whether the command worked, and why
-    Json,
+config_flags! {
+    struct AirflowFlags;
+    Environment: "The environment, by its local name or MWAA's; without it the default one",
+    Region: "The AWS region, where no gateway runs and the file names none",
+    Profile: "The AWS profile, where no gateway runs and the file names none",
+    Listen: "Where the gateway listens: IP:port or unix:/path",
+    Management: "The gateway's management address, which knows MWAA's names of environments",
 }
 
-impl Options {
-    /// The import that the command asks for, and its file's text.
-    fn import(&self) -> Result<Option<(import::Request, String)>, Unfit> {
-        match import::Request::read(&self.command) {
+impl AirflowArgs {
+    /// Returns the import that the command asks for, and its file's text.
+    fn read_import(&self) -> Result<Option<(ImportRequest, String)>, ImportError> {
+        let usage = |text: &str| Err(ImportError::Arguments(text.to_owned()));
+        match ImportRequest::parse(&self.command) {
+            // other commands leave no journal
             None if self.resume => {
-                let what = "--resume is for variables, connections and pools import";
-                Err(Unfit::Arguments(what.to_owned()))
+                usage("--resume is for variables, connections and pools import")
             }
             None => Ok(None),
-            Some(_) if self.output == Some(Output::Raw) => {
-                let what = "an import is many commands: it has no raw output";
-                Err(Unfit::Arguments(what.to_owned()))
+            Some(_) if self.output == Some(ResultFormat::Raw) => {
+                usage("an import is many commands: it has no raw output")
             }
+            // now, so that a missing file is found before anything is sent
             Some(request) => {
                 let request = request?;
-                let text = request.text()?;
+                let text = request.read_text()?;
                 Ok(Some((request, text)))
             }
         }
     }
 }
 
-pub(super) fn run(options: &Options, terminal: &Terminal) -> Exit {
-    let command = match Command::from_words(&options.command) {
-        Ok(command) => command,
-        Err(refusal) => return terminal.fail(Exit::Usage, &refusal, Some(&refusal.hint())),
-    };
-    // what an import reads is on this machine: it is read before anything is asked
-    let import = match options.import() {
-        Ok(import) => import,
-        Err(unfit) => {
-            let exit = match unfit {
-                Unfit::Arguments(_) => Exit::Usage,
-                Unfit::Unreadable(..) | Unfit::Content(_) => Exit::Failed,
-            };
-            return terminal.fail(exit, &unfit, None);
-        }
-    };
-    let prepared = match options.target.prepare(terminal) {
-        Ok(prepared) => prepared,
-        Err(exit) => return exit,
-    };
-    control(terminal, async {
+pub(super) fn run(args: &AirflowArgs, terminal: &Terminal) -> RunResult {
+    let command = Command::from_words(&args.command)
+        .map_err(|error| terminal.fail(ExitStatus::Usage, &error, Some(&error.hint())))?;
+    // the file of an import is on this machine: it is read before any call
+    let import = args.read_import().map_err(|error| {
+        let exit = match error {
+            ImportError::Arguments(_) => ExitStatus::Usage,
+            ImportError::Unreadable(..) | ImportError::Content(_) => ExitStatus::Failure,
+        };
+        terminal.fail(exit, &error, None)
+    })?;
+
+    let config = args.config.load(terminal)?;
+    let name = args.config.environment();
+
+    Ok(block_on(terminal, async {
+        // before the first connection, so that a signal never leaves a command behind in silence
         let mut signals = Signals::listen().map_err(StartError::Thread)?;
-        let found = tokio::select! {
-            found = Client::find(prepared, terminal) => found,
-            number = signals.next() => return Ok(ending::early(number, terminal)),
-        };
-        let mut client = match found {
-            Ok(client) => client,
-            Err(absent) => return absent.end(),
-        };
-        if let Some((request, text)) = import {
-            let wishes = Wishes {
-                resume: options.resume,
-                as_json: options.output == Some(Output::Json),
-                limit: client.longest_command(),
-            };
-            let exit =
-                import::run(&request, &text, wishes, &mut client, &mut signals, terminal).await;
-            client.end().await;
-            return Ok(exit);
-        }
-        let form = match options.output {
-            Some(Output::Raw) => Form::Raw,
-            Some(Output::Json) | None => Form::Full,
-        };
-        let ask = Ask {
-            form,
-            repeatable: options.repeatable,
-        };
-        let mut waiting = Waiting::new(&command, client.environment(), terminal);
-        let attended = attend(&mut client, &command, ask, &mut signals, &mut waiting).await;
-        drop(waiting);
-        match attended {
-            Attended::Ended(Ok(answer), _) => {
-                let exit = ending::answer(
-                    answer,
-                    Some(&command),
-                    options.output == Some(Output::Json),
-                    terminal,
-                );
-                client.end().await;
-                Ok(exit)
+        let mut client = tokio::select! {
+            client = GatewayClient::connect(config, name, terminal) => client?,
+            number = signals.next() => {
+                terminal.error("interrupted: nothing was sent");
+                return Ok(ExitStatus::Signal(number));
             }
-            Attended::Ended(Err(lost), _) => Ok(ending::lost(&lost, terminal)),
-            Attended::Left(left) => Ok(ending::left(&left, &command, &client, terminal)),
-        }
-    })
+        };
+        let Some((request, text)) = import else {
+            return run_command(args, &command, client, &mut signals, terminal).await;
+        };
+
+        let options = ImportOptions {
+            resume: args.resume,
+            as_json: args.output == Some(ResultFormat::Json),
+            max_command: client.max_command(),
+        };
+        let result = import::run(
+            &request,
+            &text,
+            options,
+            &mut client,
+            &mut signals,
+            terminal,
+        )
+        .await;
+        client.close().await;
+        Ok(result?)
+    }))
 }
+
+async fn run_command(
+    args: &AirflowArgs,
+    command: &Command,
+    mut client: GatewayClient,
+    signals: &mut Signals,
+    terminal: &Terminal,
+) -> Result<ExitStatus, RunError> {
+    let options = CommandOptions {
+        format: args.output.unwrap_or_default(),
+        repeatable: args.repeatable,
+    };
+    let mut line = StatusLine::new(command, client.environment(), terminal);
+    let watched =
+        run_watched(&mut client, command, options, signals, &mut line, &mut None).await;
+    // the line must be off the terminal before the result is printed
+    drop(line);
+
+    match watched {
+        Ok(result) => {
+            let exit = print_result(result, command, options.format, terminal);
+            client.close().await;
+            Ok(exit)
+        }
+        // a gateway that went away is not waited for
+        Err(WatchError::Command(error)) => Ok(print_command_error(&error, terminal)),
+        // nor is a private one, whose command may run for hours
+        Err(WatchError::Interrupted(info)) => {
+            Ok(print_interrupt(&info, command, &client, terminal))
+        }
+    }
+}
+
+fn print_result(
+    result: CommandResult,
+    command: &Command,
+    format: ResultFormat,
+    terminal: &Terminal,
+) -> ExitStatus {
+    match result {
+        CommandResult::Output(output) => print_output(&output, format, terminal),
+        CommandResult::Raw(status, body) => {
+            terminal.print_untrusted_bytes(&body);
+            check_raw(status, &body, command, terminal)
+        }
+        CommandResult::Unexpected(status, text) => print_unexpected(status, &text, terminal),
+        CommandResult::Fault(problem) => print_fault(&problem, terminal),
+    }
+}
+
+/// Prints a command's output.
+fn print_output(
+    output: &CommandOutput,
+    format: ResultFormat,
+    terminal: &Terminal,
+) -> ExitStatus {
+    if format == ResultFormat::Json {
+        terminal.print_untrusted(format_args!("{}\n", output.json));
+    } else {
+        terminal.print_untrusted(&output.stdout);
+        Terminal::print_untrusted_message(&output.stderr);
+    }
+
+    match output.succeeded {
+        Some(true) => ExitStatus::Success,
+        Some(false) => {
+            // a command that was killed prints nothing
+            if output.stdout.trim().is_empty() && output.stderr.trim().is_empty() {
+                let reason = sanitize(output.reason.as_deref().unwrap_or_default());
+                terminal.info(format_args!(
+                    "note: the command failed and printed nothing: {reason}"
+                ));
+            }
+            ExitStatus::Failure
+        }
+        None => print_unknown(output.reason.as_deref(), terminal),
+    }
+}
+
+fn print_unknown(reason: Option<&str>, terminal: &Terminal) -> ExitStatus {
+    let reason = reason.map_or_else(String::new, |reason| format!(": {}", sanitize(reason)));
+    terminal.info(format_args!(
+        "note: it can't be told whether the command worked{reason}"
+    ));
+    ExitStatus::Success
+}
+
+/// Reads MWAA's own JSON for the exit status: the gateway has passed it on without reading it.
+fn check_raw(status: u16, body: &[u8], command: &Command, terminal: &Terminal) -> ExitStatus {
+    let facts = CommandFacts {
+        command: command.known_name().unwrap_or("other"),
+        json: false,
+        repeated: false,
+        // not known here, and not used to read a result
+        version: AirflowVersion::new(2, 0, 0),
+    };
+
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
+    match CliOutput::parse(body, status, &facts) {
+        Ok(output) => match output.succeeded {
+            SuccessStatus::Yes => ExitStatus::Success,
+            SuccessStatus::No => ExitStatus::Failure,
+            SuccessStatus::Unknown => print_unknown(output.reason.as_deref(), terminal),
+        },
+        Err(error) => terminal.fail(ExitStatus::Failure, &error, Some(LOG_HINT)),
+    }
+}
+
+/// Prints a response that is no command's output. Its text helps unless it is a web page.
+fn print_unexpected(status: u16, text: &str, terminal: &Terminal) -> ExitStatus {
+    if !text.trim_start().starts_with('<') {
+        Terminal::print_untrusted_message(text);
+    }
+    terminal.fail(ExitStatus::Failure, &NoOutputError(status), Some(LOG_HINT))
+}
+
+/// The web server's response holds no command output.
+#[derive(Debug, thiserror::Error)]
+#[error("the web server answered {0} and no command output")]
+struct NoOutputError(u16);
+
+/// Prints a fault of the gateway, of AWS or of the web server.
+fn print_fault(problem: &ProblemDetails, terminal: &Terminal) -> ExitStatus {
+    let exit = match problem.code.split('.').next() {
+        // scripts take 69 for "try again", which may run the command a second time
+        Some("aws" | "upstream") if !problem.may_have_run() => ExitStatus::Unavailable,
+        _ => ExitStatus::Failure,
+    };
+
+    // the gateway's own hint is for HTTP clients
+    let hint = match problem.code.as_str() {
+        "route.unknown_environment" => Some("name one of them with -e".into()),
+        _ => problem.hint.as_deref().map(sanitize),
+    };
+    terminal.fail(exit, problem, hint.as_deref())
+}
+
+impl fmt::Display for ProblemDetails {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let detail = self.detail.as_deref().unwrap_or(&self.title);
+        f.write_str(&sanitize(detail))?;
+        if self.detail.is_some() && !self.title.is_empty() {
+            write!(f, "\n  {}", sanitize(&self.title))?;
+        }
+        write!(f, "\n  {}", sanitize(&self.code))?;
+        match &self.request_id {
+            Some(id) => write!(f, ", request {}", sanitize(id)),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for ProblemDetails {}
+
+/// Prints that the gateway went away.
+fn print_command_error(error: &CommandError, terminal: &Terminal) -> ExitStatus {
+    let (exit, hint) = match error {
+        CommandError::NotSent(_) => (ExitStatus::Unavailable, "run it again"),
+        CommandError::Broken(_) => (
+            ExitStatus::Failure,
+            "look whether the command ran before it is run again",
+        ),
+    };
+    terminal.fail(exit, error, Some(hint))
+}
+
+/// Prints what a command does after it was interrupted.
+fn print_interrupt(
+    info: &InterruptInfo,
+    command: &Command,
+    client: &GatewayClient,
+    terminal: &Terminal,
+) -> ExitStatus {
+    let exit = ExitStatus::Signal(info.signal);
+    let name = command.known_name().unwrap_or("the command");
+    let environment = client.environment().map(|name| format!(" in {name}"));
+    let environment = environment.unwrap_or_default();
+    let request = info.request_id.as_ref();
+    let request = request.map_or_else(String::new, |id| format!(" (request {id})"));
+
+    match info.sent {
+        Some(false) => {
+            terminal.error(format_args!(
+                "interrupted: nothing was sent: {name} had not begun"
+            ));
+            return exit;
+        }
+        Some(true) => {
+            terminal.error(format_args!(
+                "interrupted: {name} goes on{environment}{request}"
+            ));
+            terminal.info("MWAA runs it to its end, whether anybody listens or not.");
+        }
+        None => {
+            terminal.error(format_args!(
+                "interrupted: {name} may have been sent{environment}{request}"
+            ));
+            terminal.info("If it was, MWAA runs it to its end.");
+        }
+    }
+
+    terminal.info(if client.is_private() {
+        "No gateway runs that would keep its slot: another command may meet it running."
+    } else {
+        "Its slot is busy until then; the gateway's page /-/ shows it."
+    });
+    let starts_runs = matches!(
+        command.known_name(),
+        Some("dags trigger" | "dags backfill" | "trigger_dag" | "backfill" | "backfill create")
+    );
+    if starts_runs {
+        terminal.info("`dags list-runs` shows what has become of it.");
+    }
+    exit
+}
+
+/// The hint for a response that holds no command output.
+const LOG_HINT: &str = "the environment's web server log may tell more";

@@ -1,206 +1,267 @@
-//! Runs Airflow commands through a gateway: the one that runs already, or one of its own in this
-//! process. Either way the commands go over the same kind of connection.
+//! The client of a gateway, for Airflow commands: of the one that runs already, or of a private one
+//! in this process. Either way the commands use the same kind of connection.
 
-mod alone;
-mod dial;
-mod pin;
-mod place;
-mod reading;
-mod target;
-mod told;
-mod wire;
+mod connection;
+mod endpoint;
+mod response;
 
-pub(super) use target::Target;
-pub(super) use told::{Answer, Output, Problem, Step, Succeeded};
-pub(super) use wire::{Ask, Form, HangUp, Lost};
+pub(super) use connection::{
+    CancelHandle, CommandError, CommandOptions, ConnectError, Connection,
+};
+pub(super) use endpoint::Endpoint;
+pub(super) use response::{
+    CommandEvent, CommandOutput, CommandResult, ProblemDetails, ResultFormat,
+};
 
-use super::Exit;
-use super::known::Known;
+use super::config_args::load_external_inputs;
+use super::running::EnvironmentSet;
 use super::terminal::Terminal;
-use crate::app::StartError;
-use crate::config::Config;
-use crate::policy::Command;
-use alone::Alone;
-use place::Place;
+use super::{ExitStatus, RunError, create_temp_dir};
+use mwaa_config::{Address, Config};
+use mwaa_gateway::app::{self, Gateway};
+use mwaa_model::error_chain;
+use mwaa_policy::Command;
+use mwaa_runtime::BackgroundTasks;
 use std::time::Duration;
-use target::Prepared;
-use wire::Wire;
+use tempfile::TempDir;
+use tokio::sync::oneshot;
 
-/// A way to a gateway: one connection, over which commands go one after the other.
-#[derive(Debug)]
-pub(super) struct Client {
-    place: Place,
-    wire: Wire,
-    alone: Option<Alone>,
-    /// The environment's local name; without one the gateway takes its default.
-    label: Option<String>,
-    /// What was asked for, as the person wrote it.
-    asked: Option<String>,
+/// A client with one connection, over which commands run one after the other.
+pub(super) struct GatewayClient {
     config: Config,
+    /// The environment's name, as the person wrote it; `None` is the gateway's default.
+    name: Option<String>,
+    /// Its local name, as far as it is known.
+    local: Option<String>,
+    endpoint: Endpoint,
+    connection: Connection,
+    private: Option<PrivateGateway>,
 }
 
-/// There is no way to any gateway.
-#[derive(Debug)]
-pub(super) enum Absent {
-    /// The person has been told.
-    Told(Exit),
-    /// The gateway of our own did not start.
-    Start(StartError),
-}
-
-impl Absent {
-    /// What `control` takes.
-    pub(super) fn end(self) -> Result<Exit, StartError> {
-        match self {
-            Self::Told(exit) => Ok(exit),
-            Self::Start(error) => Err(error),
-        }
-    }
-}
-
-impl Client {
-    /// Finds the running gateway; where none answers, starts one of our own. Must run inside a
+impl GatewayClient {
+    /// Connects to the running gateway; where none answers, starts a private one. Must run inside a
     /// tokio runtime that lives as long as the client.
-    pub(super) async fn find(prepared: Prepared, terminal: &Terminal) -> Result<Self, Absent> {
-        let Prepared {
-            config,
-            label,
-            asked,
-        } = prepared;
-        let places = Place::configured(&config).map_err(|unusable| {
+    pub(super) async fn connect(
+        config: Config,
+        name: Option<String>,
+        terminal: &Terminal,
+    ) -> Result<Self, RunError> {
+        let endpoints = Endpoint::from_config(&config).map_err(|error| {
             let hint = "`mwaa-gateway check` reports everything about the configuration";
-            Absent::Told(terminal.fail(Exit::Configuration, &unusable, Some(hint)))
+            terminal.fail(ExitStatus::Configuration, &error, Some(hint))
         })?;
-        for place in places {
-            match Wire::open(&place).await {
-                Ok(wire) => {
-                    return Ok(Self {
-                        place,
-                        wire,
-                        alone: None,
-                        label,
-                        asked,
-                        config,
-                    });
-                }
-                Err(stranger) if stranger.is_nobody() => {}
-                Err(stranger) => terminal.say(format_args!(
-                    "note: nothing was sent to {place}: {stranger}; running without it"
-                )),
-            }
-        }
-        let alone = Alone::start(config.clone(), terminal).await?;
-        let place = alone.place();
-        let opened = Wire::open(&place).await;
-        let wire = opened.map_err(|stranger| {
-            let hint = "the temporary folder must allow Unix sockets; TMPDIR names another";
-            Absent::Told(terminal.fail(Exit::Failed, &stranger, Some(hint)))
-        })?;
+        let mut private = None;
+        let running = connect_running(endpoints, terminal).await;
+        let (endpoint, connection) = if let Some(running) = running {
+            running
+        } else {
+            let started = PrivateGateway::start(config.clone(), terminal).await?;
+            let endpoint = private.insert(started).endpoint.clone();
+            let connection = Connection::open(&endpoint).await.map_err(|error| {
+                let hint = "the temporary folder must allow Unix sockets; TMPDIR names another";
+                terminal.fail(ExitStatus::Failure, &error, Some(hint))
+            })?;
+            (endpoint, connection)
+        };
+
+        // reading the configuration has turned the name into a local one
+        let local = match (&name, config.environments.as_slice()) {
+            (Some(_), [entry]) => Some(entry.environment.local.to_string()),
+            _ => None,
+        };
         Ok(Self {
-            place,
-            wire,
-            alone: Some(alone),
-            label,
-            asked,
             config,
+            name,
+            local,
+            endpoint,
+            connection,
+            private,
         })
     }
 
-    /// Whether the gateway is one of our own, which ends with us.
-    pub(super) fn is_alone(&self) -> bool {
-        self.alone.is_some()
+    /// Returns true if the gateway ends with this client.
+    pub(super) fn is_private(&self) -> bool {
+        self.private.is_some()
     }
 
-    /// The environment's name, for people.
+    /// Returns the environment's name, as the person wrote it.
     pub(super) fn environment(&self) -> Option<&str> {
-        self.asked.as_deref()
+        self.name.as_deref()
     }
 
-    /// What tells this gateway's environments from another's of the same names: where it listens
-    /// by the configuration, whether or not it runs, and what the configuration names.
+    /// Returns a text that differs from that of another gateway with environments of the same
+    /// names: the listener by the configuration, and the environments of the configuration.
     pub(super) fn identity(&self) -> String {
         let config = &self.config;
-        let names = config.environments.iter();
-        let names: Vec<_> = names
+        let environments = config.environments.iter();
+        let names: Vec<_> = environments
             .map(|entry| entry.environment.name.to_string())
             .collect();
         format!("{} {}", config.listener.address, names.join(" "))
     }
 
-    /// The longest command that the gateway takes, in bytes.
-    pub(super) const fn longest_command(&self) -> usize {
+    /// Returns the length of the longest command that the gateway accepts, in bytes.
+    pub(super) const fn max_command(&self) -> usize {
         self.config.limits.cli_body
     }
 
-    /// A handle by which a command in flight can be left: see [`HangUp::now`].
-    pub(super) fn hang_up(&self) -> HangUp {
-        self.wire.hang_up()
+    /// Returns a handle that cancels the command of this connection.
+    pub(super) fn cancel_handle(&self) -> CancelHandle {
+        self.connection.cancel_handle()
     }
 
-    /// Runs a command and tells of each step. A connection that the gateway has closed in the
-    /// meantime is opened anew before anything is sent; nothing is ever sent twice but what the
-    /// gateway refused because it did not know the environment by this name.
+    /// Runs a command and reports each event. A connection that the gateway has closed in the
+    /// meantime is replaced before anything is sent. A command is sent once, and a second time only
+    /// if the gateway refused it because it does not know the environment by this name.
     pub(super) async fn run(
         &mut self,
         command: &Command,
-        ask: impl Into<Ask>,
-        told: &mut dyn FnMut(Step),
-    ) -> Result<Answer, Lost> {
-        if !self.wire.is_open().await {
-            let wire = Wire::open(&self.place).await;
-            self.wire = wire.map_err(|stranger| Lost::Gone(stranger.to_string()))?;
-        }
-        let (line, patience) = (command.canonical(), patience(&self.config));
-        let ask = ask.into();
-        let label = self.label.clone();
-        let answer = self
-            .wire
-            .run(label.as_deref(), &line, ask, patience, told)
-            .await?;
-        match &answer {
-            Answer::Fault(problem) if problem.code == UNKNOWN_ENVIRONMENT => {
-                let Some(local) = self.other_name() else {
-                    return Ok(answer);
+        options: CommandOptions,
+        on_event: &mut dyn FnMut(CommandEvent),
+    ) -> Result<CommandResult, CommandError> {
+        let result = self.run_once(command, options, on_event).await?;
+        match &result {
+            CommandResult::Fault(problem) if problem.code == UNKNOWN_ENVIRONMENT => {
+                let Some(local) = self.find_local_name().await else {
+                    return Ok(result);
                 };
-                self.label = Some(local.clone());
-                // the reply has been read whole, so the connection may be used again
-                if !self.wire.is_open().await {
-                    let wire = Wire::open(&self.place).await;
-                    self.wire = wire.map_err(|stranger| Lost::Gone(stranger.to_string()))?;
-                }
-                self.wire
-                    .run(Some(&local), &line, ask, patience, told)
-                    .await
+                self.local = Some(local);
+                self.run_once(command, options, on_event).await
             }
-            _ => Ok(answer),
+            _ => Ok(result),
         }
     }
 
-    /// The local name under which the running gateway knows what was asked for by MWAA's name.
-    fn other_name(&self) -> Option<String> {
-        if self.is_alone() {
+    async fn run_once(
+        &mut self,
+        command: &Command,
+        options: CommandOptions,
+        on_event: &mut dyn FnMut(CommandEvent),
+    ) -> Result<CommandResult, CommandError> {
+        // an import may pause for longer than the gateway keeps a connection
+        if !self.connection.is_open().await {
+            let opened = Connection::open(&self.endpoint).await;
+            self.connection = opened.map_err(|error| CommandError::NotSent(error.into()))?;
+        }
+        let local = self.local.as_deref();
+        let timeout = response_timeout(&self.config);
+        self.connection
+            .run(local, &command.to_line(), options, timeout, on_event)
+            .await
+    }
+
+    /// Asks the running gateway for the local name of an environment that has MWAA's name.
+    async fn find_local_name(&self) -> Option<String> {
+        // it was built from the configuration, which has no other names
+        if self.is_private() {
             return None;
         }
-        let asked = self.asked.as_deref()?;
-        let known = Known::running(&self.config, QUICK)?;
-        let local = known.find(asked)?.local.clone();
-        (self.label.as_deref() != Some(local.as_str())).then_some(local)
+        let environments = EnvironmentSet::load(&self.config, STATUS_TIMEOUT).await?;
+        let found = environments.find(self.environment()?)?;
+        // the same name would only be refused again
+        let is_new = self.local.as_ref() != Some(&found.local);
+        is_new.then(|| found.local.clone())
     }
 
-    /// Lets the gateway of our own end in order.
-    pub(super) async fn end(self) {
-        let Self { wire, alone, .. } = self;
-        drop(wire);
-        if let Some(alone) = alone {
-            alone.end().await;
+    /// Closes the connection, and stops a private gateway in order.
+    pub(super) async fn close(self) {
+        // first the client, so that a private gateway has nothing left to drain
+        drop(self.connection);
+        if let Some(private) = self.private {
+            private.stop().await;
         }
     }
 }
 
-/// How long the gateway may say nothing: the sum of its own limits, and a margin.
-fn patience(config: &Config) -> Duration {
+/// Connects to the first endpoint where a gateway answers. `None` means that none does.
+async fn connect_running(
+    endpoints: Vec<Endpoint>,
+    terminal: &Terminal,
+) -> Option<(Endpoint, Connection)> {
+    for endpoint in endpoints {
+        match Connection::open(&endpoint).await {
+            Ok(connection) => return Some((endpoint, connection)),
+            // the normal case without a gateway
+            Err(error) if error.is_not_listening() => {}
+            Err(error) => terminal.info(format_args!(
+                "note: nothing was sent to {endpoint}: {error}; running without it"
+            )),
+        }
+    }
+    None
+}
+
+/// A gateway in this process, for one command: on a socket in a folder that only this user can
+/// enter.
+struct PrivateGateway {
+    endpoint: Endpoint,
+    stop: oneshot::Sender<()>,
+    stopped: oneshot::Receiver<()>,
+    // the socket is in it
+    _folder: TempDir,
+}
+
+impl PrivateGateway {
+    /// Starts it. The environments, their rules and every limit are the configuration's.
+    async fn start(mut config: Config, terminal: &Terminal) -> Result<Self, RunError> {
+        let inputs = load_external_inputs(terminal)?;
+        let folder = create_temp_dir(terminal)?;
+        let address = Address::Unix(folder.path().join("gateway.sock"));
+
+        // one socket and nothing else: no other program may use it, or find its port taken
+        let listener = &mut config.listener;
+        listener.address = address.clone();
+        listener.socket_mode = 0o600;
+        listener.tls = None;
+        // the folder keeps others out
+        listener.secret_file = None;
+        config.listeners.clear();
+        for entry in &mut config.environments {
+            entry.listen = None;
+        }
+        // the configured one may be a running gateway's
+        config.management.address = ([127, 0, 0, 1], 0).into();
+        config.management.probes = None;
+        config.limits.threads = 1;
+
+        // as `serve` does, because it holds the same tokens
+        app::harden();
+        let gateway = Gateway::bind(config, &inputs).await?;
+        let (stop, stop_receiver) = oneshot::channel::<()>();
+        let (stopped_sender, stopped) = oneshot::channel();
+        let task = async move {
+            let run = gateway.serve(async {
+                // a sender that is gone means stop as well
+                drop(stop_receiver.await);
+            });
+            if let Err(error) = run.await {
+                let error = error_chain(&error);
+                tracing::error!(%error, "the gateway ended by itself");
+            }
+            // the client may be gone
+            let _unheard = stopped_sender.send(());
+        };
+        BackgroundTasks::current().spawn(tracing::debug_span!("private_gateway"), task);
+        Ok(Self {
+            endpoint: Endpoint::new(address),
+            stop,
+            stopped,
+            _folder: folder,
+        })
+    }
+
+    /// Stops it and waits for its end.
+    async fn stop(self) {
+        drop(self.stop);
+        drop(self.stopped.await);
+    }
+}
+
+/// Returns the time that the gateway may be silent: the sum of its own limits, and a margin.
+fn response_timeout(config: &Config) -> Duration {
     let limits = &config.limits;
-    let own = [
+    let parts = [
+        // in the order in which a command meets them
         limits.queue_wait,
         limits.mint_wait,
         limits.mint_total,
@@ -208,18 +269,21 @@ fn patience(config: &Config) -> Duration {
         limits.upstream_connect,
         limits.tunnel_start,
         limits.upstream_tls,
+        // a command may be sent twice, the second time with a new token
         limits.cli_first_byte,
         limits.cli_first_byte,
         limits.upstream_body_idle,
         MARGIN,
     ];
-    own.iter()
-        .fold(Duration::ZERO, |sum, limit| sum.saturating_add(*limit))
+
+    parts
+        .into_iter()
+        .fold(Duration::ZERO, Duration::saturating_add)
 }
 
-/// What a gateway answers that does not know the environment.
+/// The code of a gateway that does not know the environment.
 const UNKNOWN_ENVIRONMENT: &str = "route.unknown_environment";
 /// A gateway that runs answers a question about its state at once.
-const QUICK: Duration = Duration::from_secs(2);
-/// What a busy machine may need on top of the limits.
+const STATUS_TIMEOUT: Duration = Duration::from_secs(2);
+/// The time that a busy machine may need on top of the limits.
 const MARGIN: Duration = Duration::from_secs(30);

@@ -4,14 +4,14 @@ use super::*;
 use proptest::prelude::*;
 
 /// The annotated file with every key in force.
-fn uncommented() -> String {
+pub(super) fn uncommented() -> String {
     let is_key = |line: &str| {
         line.starts_with('[')
             || line.split_once(" = ").is_some_and(|(key, _)| {
                 key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
             })
     };
-    let text = reference::annotated_file();
+    let text = annotated_file();
     let lines = text.lines().map(|line| match line.strip_prefix("# ") {
         Some(rest) if is_key(rest) => rest,
         _ => line,
@@ -90,7 +90,7 @@ proptest! {
             for problem in &problems {
                 let shown = problem.to_string();
                 prop_assert!(shown.lines().count() <= 2, "{shown:?}");
-                prop_assert!(!problem.what.is_empty() && !problem.what.ends_with('.'));
+                prop_assert!(!problem.message.is_empty() && !problem.message.ends_with('.'));
             }
         }
     }

@@ -4,7 +4,7 @@ use super::*;
 use std::collections::BTreeSet;
 
 fn fixture_folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/config")
+    repository().join("tests/fixtures/config")
 }
 
 fn write_secret(path: &Path, mode: u32) {
@@ -13,7 +13,7 @@ fn write_secret(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("mode");
 }
 
-fn fixtures(kind: &str) -> Vec<PathBuf> {
+pub(super) fn fixtures(kind: &str) -> Vec<PathBuf> {
     let mut files: Vec<_> = fs::read_dir(fixture_folder().join(kind))
         .expect("fixtures")
         .map(|entry| entry.expect("entry").path())

@@ -1,16 +1,25 @@
 //! Tests of the configuration as a whole.
 
 mod bytes;
+mod effective;
 mod files;
 mod fixtures;
 mod overrides;
+mod schema;
 
 use super::*;
-use crate::names::Policy;
+use mwaa_model::Policy;
 use std::fs;
+use std::time::Duration;
 
-fn nowhere() -> Search {
-    Search {
+/// Returns the root of the repository, where `config.toml` and the fixtures are.
+pub(super) fn repository() -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2);
+    root.expect("src/config in a repository").to_owned()
+}
+
+pub(super) fn nowhere() -> SearchPath {
+    SearchPath {
         folder: "/nonexistent".into(),
         user: Vec::new(),
         system: "/nonexistent".into(),
@@ -18,7 +27,7 @@ fn nowhere() -> Search {
 }
 
 /// Reads the text as a file in a folder of its own.
-pub(super) fn read(text: &[u8], overrides: &Overrides) -> Result<Config, Problems> {
+pub(super) fn read(text: &[u8], overrides: &Overrides) -> Result<Config, Diagnostics> {
     let folder = tempfile::tempdir().expect("folder");
     let path = folder.path().join("c.toml");
     fs::write(&path, text).expect("file");
@@ -44,7 +53,7 @@ fn defaults_are_those_of_the_table() {
     assert_eq!(config.management.address.to_string(), "127.0.0.1:9180");
     assert!(config.environments.is_empty() && config.aws.discover.is_none());
     let seconds = Duration::from_secs;
-    let limits = Limits {
+    let limits = LimitSettings {
         tunnel_start: Duration::from_secs(10),
         tunnel_age: Duration::from_mins(50),
         head_timeout: seconds(10),
@@ -108,7 +117,7 @@ fn environments_inherit_and_keep_their_order() {
     assert_eq!(alpha.region.as_ref().map(Region::as_str), Some("us-east-1"));
     assert_eq!(alpha.profile.as_deref(), Some("team"));
     assert_eq!(alpha.policy, Policy::ReadOnly);
-    assert_eq!(alpha.browser, crate::names::Browser::Redirect);
+    assert_eq!(alpha.browser, mwaa_model::BrowserMode::Redirect);
     assert_eq!(alpha.deny, [["dags".to_owned(), "delete".to_owned()]]);
 }
 

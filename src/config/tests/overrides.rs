@@ -6,10 +6,10 @@ use super::*;
 fn flags_beat_the_file_and_name_themselves() {
     let text = "[listener]\naddress = \"127.0.0.1:1\"\n[aws]\nregion = \"eu-west-1\"\n";
     let overrides = Overrides {
-        listen: Some(Given::new("--listen", "127.0.0.1:2")),
-        region: Some(Given::new("MWAA_GATEWAY_REGION", "us-east-1")),
-        profile: Some(Given::new("--profile", "p")),
-        management: Some(Given::new("--management", "[::1]:3")),
+        listen: Some(Override::new("--listen", "127.0.0.1:2")),
+        region: Some(Override::new("MWAA_GATEWAY_REGION", "us-east-1")),
+        profile: Some(Override::new("--profile", "p")),
+        management: Some(Override::new("--management", "[::1]:3")),
         ..Overrides::default()
     };
     let config = read(text.as_bytes(), &overrides).expect("config");
@@ -22,9 +22,9 @@ fn flags_beat_the_file_and_name_themselves() {
     assert_eq!(config.aws.profile.as_deref(), Some("p"));
 
     let overrides = Overrides {
-        listen: Some(Given::new("MWAA_GATEWAY_LISTEN", "0.0.0.0:8080")),
-        region: Some(Given::new("--region", "x@evil.example:443/#")),
-        management: Some(Given::new("--management", "10.0.0.1:1")),
+        listen: Some(Override::new("MWAA_GATEWAY_LISTEN", "0.0.0.0:8080")),
+        region: Some(Override::new("--region", "x@evil.example:443/#")),
+        management: Some(Override::new("--management", "10.0.0.1:1")),
         ..Overrides::default()
     };
     let said = load(None, &overrides, &nowhere())
@@ -49,7 +49,7 @@ fn named_environments_are_chosen_or_made() {
         let overrides = Overrides {
             environments: names
                 .iter()
-                .map(|n| Given::new("--environment", *n))
+                .map(|n| Override::new("--environment", *n))
                 .collect(),
             ..Overrides::default()
         };
@@ -96,7 +96,7 @@ fn listeners_of_other_environments_go_with_them() {
                 [listeners.two]\naddress = \"127.0.0.1:2\"\nenvironment = \"b\"\n\
                 [listeners.all]\naddress = \"127.0.0.1:3\"\n[environments.a]\n[environments.b]\n";
     let overrides = Overrides {
-        environments: vec![Given::new("--environment", "b")],
+        environments: vec![Override::new("--environment", "b")],
         ..Overrides::default()
     };
     let config = read(text.as_bytes(), &overrides).expect("config");

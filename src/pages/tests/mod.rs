@@ -1,14 +1,14 @@
-//! What the pages say, as snapshots.
+//! The content of the pages, as snapshots.
 
 mod promises;
 
 use super::*;
-use crate::names::{AirflowVersion, Browser, Policy, code};
 use bytes::Bytes;
+use mwaa_model::{AirflowVersion, BrowserMode, Policy, code};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-/// One tag a line, so that a change can be read.
+/// Returns the page with one tag a line, so that a change can be read.
 fn lines(page: &Bytes) -> String {
     text(page).replace("><", ">\n<")
 }
@@ -21,8 +21,8 @@ const fn s(n: u64) -> Duration {
     Duration::from_secs(n)
 }
 
-fn card(local: &str) -> Card {
-    Card {
+fn card(local: &str) -> EnvironmentCard {
+    EnvironmentCard {
         local: local.to_owned(),
         name: format!("analytics-{local}"),
         airflow: Some(AirflowVersion::new(3, 0, 6)),
@@ -31,23 +31,23 @@ fn card(local: &str) -> Card {
         role: None,
         is_default: false,
         status: None,
-        trouble: None,
+        not_ready: None,
         identity: None,
         token: TokenState::None,
         session: None,
         queue: QueueState::default(),
-        browser: Browser::Proxy,
+        browser: BrowserMode::Proxy,
         policy: Policy::Supported,
         listener_rules: None,
-        may_leave: true,
+        allows_handover: true,
         url: format!("http://{local}.localhost:8080"),
         base: format!("http://{local}.localhost:8080"),
-        unknown_name: None,
+        unresolved_name: None,
     }
 }
 
-fn full(local: &str) -> Card {
-    Card {
+fn full(local: &str) -> EnvironmentCard {
+    EnvironmentCard {
         airflow: Some(AirflowVersion::new(2, 10, 3)),
         profile: Some("data".to_owned()),
         role: Some("arn:aws:iam::123456789012:role/airflow".to_owned()),
@@ -56,9 +56,9 @@ fn full(local: &str) -> Card {
             word: "UPDATING".to_owned(),
             meaning: Some("AWS is updating it; the web server may go away.".to_owned()),
         }),
-        trouble: Some(Trouble {
+        not_ready: Some(NotReadyReason {
             code: Some("aws.denied"),
-            what: "no".to_owned(),
+            detail: "no".to_owned(),
             hint: Some("ask for it".to_owned()),
         }),
         identity: Some(Identity {
@@ -66,9 +66,9 @@ fn full(local: &str) -> Card {
             airflow: Some("assumed-role/airflow (Op)".to_owned()),
         }),
         token: TokenState::Failing {
-            why: "aws.denied: no".to_owned(),
+            reason: "aws.denied: no".to_owned(),
         },
-        session: Some(SessionState::Live {
+        session: Some(SessionState::Ready {
             age: s(120),
             left: Some(s(42_900)),
         }),
@@ -82,17 +82,17 @@ fn full(local: &str) -> Card {
             waiting: 3,
             longest_wait: Some(Duration::from_secs(12)),
         },
-        browser: Browser::Redirect,
+        browser: BrowserMode::Redirect,
         policy: Policy::ReadOnly,
         listener_rules: Some("policy read-only, deny 1".to_owned()),
-        may_leave: false,
+        allows_handover: false,
         base: "http://127.0.0.1:8081".to_owned(),
         ..card(local)
     }
 }
 
-fn row() -> RefusalRow {
-    RefusalRow {
+fn row() -> RefusedRequestInfo {
+    RefusedRequestInfo {
         age: s(12),
         code: "guard.foreign_origin",
         environment: None,
@@ -137,22 +137,22 @@ fn fault_page<'a>(detail: &'a str, links: &'a [String]) -> FaultPage<'a> {
 
 #[test]
 fn the_overview() {
-    insta::assert_snapshot!("overview", lines(&overview(&two())));
+    insta::assert_snapshot!("overview", lines(&render_overview(&two())));
 }
 
 #[test]
 fn a_name_that_the_machine_does_not_resolve() {
     let shown = |own_listener: Option<&str>| {
-        let unknown = UnknownName {
+        let unknown = UnresolvedName {
             name: "lab.localhost".to_owned(),
             address: Ipv4Addr::LOCALHOST.into(),
             own_listener: own_listener.map(str::to_owned),
         };
-        let cards = vec![Card {
-            unknown_name: Some(unknown),
+        let cards = vec![EnvironmentCard {
+            unresolved_name: Some(unknown),
             ..card("lab")
         }];
-        lines(&overview(&Overview { cards, ..two() }))
+        lines(&render_overview(&Overview { cards, ..two() }))
     };
     let line = "<code>127.0.0.1 lab.localhost</code>";
     let without = shown(None);
@@ -166,17 +166,17 @@ fn a_name_that_the_machine_does_not_resolve() {
 #[test]
 fn one_environment_on_its_own_host() {
     let shown = Overview {
-        cards: vec![Card {
+        cards: vec![EnvironmentCard {
             airflow: None,
-            token: TokenState::Live { age: s(3) },
-            session: Some(SessionState::SigningIn),
+            token: TokenState::Ready { age: s(3) },
+            session: Some(SessionState::LoggingIn),
             ..card("lab")
         }],
         refusals: Vec::new(),
         scoped: true,
         ..two()
     };
-    insta::assert_snapshot!("scoped", lines(&overview(&shown)));
+    insta::assert_snapshot!("scoped", lines(&render_overview(&shown)));
 }
 
 #[test]
@@ -187,18 +187,18 @@ fn no_environment_yet() {
         refusals: Vec::new(),
         ..two()
     };
-    insta::assert_snapshot!("empty", lines(&overview(&shown)));
+    insta::assert_snapshot!("empty", lines(&render_overview(&shown)));
 }
 
 #[test]
 fn a_fault() {
     let links = ["http://prod.localhost:8080".to_owned()];
-    let page = fault(&fault_page("there is no environment \"x\"", &links));
+    let page = render_fault(&fault_page("there is no environment \"x\"", &links));
     insta::assert_snapshot!("fault", lines(&page));
 }
 
 #[test]
 fn signing_in_and_out() {
-    insta::assert_snapshot!("handover", lines(&handover("prod")));
-    insta::assert_snapshot!("signed-out", lines(&signed_out("prod")));
+    insta::assert_snapshot!("handover", lines(&render_handover("prod")));
+    insta::assert_snapshot!("signed-out", lines(&render_signed_out("prod")));
 }

@@ -1,10 +1,10 @@
-//! What holds for every page: nothing breaks out of its place, and nobody else is asked.
+//! The promises of every page: no value breaks out of its place, and no other host is asked.
 
 use super::*;
 
-/// Airflow 1 and 3 and an unknown version are asked in their own ways.
+/// Airflow 1, 2 and 3 and an unknown version have examples of their own.
 #[test]
-fn recipes_speak_the_environment_s_dialect() {
+fn examples_are_for_the_environment_s_version() {
     for (version, has, lacks) in [
         (None, "-d 'version'", "/api/"),
         (
@@ -23,11 +23,11 @@ fn recipes_speak_the_environment_s_dialect() {
             "/api/v1",
         ),
     ] {
-        let cards = vec![Card {
+        let cards = vec![EnvironmentCard {
             airflow: version,
             ..card("lab")
         }];
-        let page = text(&overview(&Overview { cards, ..two() }));
+        let page = text(&render_overview(&Overview { cards, ..two() }));
         assert!(
             page.contains(has) && !page.contains(lacks),
             "{version:?}: {page}"
@@ -40,7 +40,7 @@ fn recipes_speak_the_environment_s_dialect() {
 fn nothing_breaks_out_of_its_place() {
     const HOSTILE: &str = "\"'><script>alert(1)</script><img src=x onerror=alert(1)>&lt;";
     let bad = || HOSTILE.to_owned();
-    let hostile = Card {
+    let hostile = EnvironmentCard {
         local: bad(),
         name: bad(),
         region: Some(bad()),
@@ -50,22 +50,22 @@ fn nothing_breaks_out_of_its_place() {
             word: bad(),
             meaning: Some(bad()),
         }),
-        trouble: Some(Trouble {
+        not_ready: Some(NotReadyReason {
             code: Some("x.y"),
-            what: bad(),
+            detail: bad(),
             hint: Some(bad()),
         }),
         identity: Some(Identity {
             iam: Some(bad()),
             airflow: Some(bad()),
         }),
-        token: TokenState::Failing { why: bad() },
-        session: Some(SessionState::Failing { why: bad() }),
+        token: TokenState::Failing { reason: bad() },
+        session: Some(SessionState::Failing { reason: bad() }),
         url: bad(),
         base: bad(),
         ..full("x")
     };
-    let refusal = RefusalRow {
+    let refusal = RefusedRequestInfo {
         environment: Some(bad()),
         method: bad(),
         path: bad(),
@@ -84,17 +84,17 @@ fn nothing_breaks_out_of_its_place() {
         ..two()
     };
     let links = [bad()];
-    let fault = fault(&FaultPage {
+    let fault = render_fault(&FaultPage {
         hint: HOSTILE,
         request_id: HOSTILE,
         home: Some(HOSTILE),
         ..fault_page(HOSTILE, &links)
     });
     let pages = [
-        overview(&shown),
+        render_overview(&shown),
         fault,
-        handover(HOSTILE),
-        signed_out(HOSTILE),
+        render_handover(HOSTILE),
+        render_signed_out(HOSTILE),
     ];
     for page in &pages {
         let page = text(page);
@@ -108,16 +108,17 @@ fn nothing_breaks_out_of_its_place() {
     }
 }
 
-/// No address of anybody else, no script or style within the page: what the policy forbids.
+/// The page has no address on another host, and no script or style within it: the content
+/// security policy forbids them.
 #[test]
-fn pages_ask_nobody_else() {
+fn pages_ask_no_other_host() {
     let links = ["http://prod.localhost:8080".to_owned()];
     let pages = [
-        overview(&two()),
-        overview(&Overview::default()),
-        fault(&fault_page("x", &links)),
-        handover("prod"),
-        signed_out("prod"),
+        render_overview(&two()),
+        render_overview(&Overview::default()),
+        render_fault(&fault_page("x", &links)),
+        render_handover("prod"),
+        render_signed_out("prod"),
     ];
     for page in &pages {
         let page = text(page);
@@ -143,7 +144,7 @@ fn pages_ask_nobody_else() {
         );
         assert_eq!(page.matches("<h1>").count(), 1, "{page}");
     }
-    for asset in [style(), script()] {
+    for asset in [STYLE_SHEET, COPY_SCRIPT] {
         assert!(
             !asset.text.contains("http") && !asset.text.contains("url("),
             "{}",
@@ -152,8 +153,7 @@ fn pages_ask_nobody_else() {
         assert!(!asset.text.contains("@import"));
     }
     assert!(
-        icon()
-            .text
+        ICON.text
             .starts_with("<svg xmlns=\"http://www.w3.org/2000/svg\"")
     );
 }

@@ -1,10 +1,12 @@
-//! What a command's arguments may be: options that reach into the web server, questions that
-//! nobody can answer, files that are somewhere else.
+//! The arguments of commands: options that reach into the web server, questions that no one can
+//! answer, files that are somewhere else.
 
 use super::*;
+use crate::tables::arguments::{ArgumentEntry, find_arguments};
+use crate::tables::commands::command_table;
 
 #[test]
-fn a_command_that_would_ask_is_told_to_answer_beforehand() {
+fn a_command_that_would_ask_needs_its_answer_beforehand() {
     let cases = [
         ("dags delete x", "2.10.3", Some("--yes")),
         ("dags delete x --yes", "2.10.3", None),
@@ -33,7 +35,7 @@ fn a_command_that_would_ask_is_told_to_answer_beforehand() {
             "2.10.3",
             Some("--yes"),
         ),
-        // without the option nobody could answer
+        // without the option there is no answer
         ("dags pause x --treat-dag-id-as-regex", "2.0.2", None),
         ("clear x", "1.10.12", Some("--no_confirm")),
         ("clear x -c", "1.10.12", None),
@@ -129,7 +131,7 @@ fn what_pythons_read_in_two_ways_is_refused() {
 }
 
 #[test]
-fn a_file_that_is_somewhere_else_is_told_the_way_that_works() {
+fn a_command_about_a_file_gets_the_hint_that_works() {
     let cases = [
         (
             "variables import f.json",
@@ -175,12 +177,12 @@ fn a_file_that_is_somewhere_else_is_told_the_way_that_works() {
         assert_eq!(refusal.code().text, code, "{line}");
         assert!(refusal.hint().contains(hint), "{line}: {}", refusal.hint());
     }
-    for line in include_str!("../instead.csv").lines().skip(1) {
+    for line in include_str!("../tables/alternatives.csv").lines().skip(1) {
         let (name, hint) = line.split_once(',').expect("a hint");
         let (command, option) = name.split_once(" --").unwrap_or((name, ""));
-        assert!(table::table().entry(command).is_some(), "{name}");
-        let options = &option_rows::arguments_of(command).options;
-        let known = |row: &option_rows::Row| row.name.strip_prefix("--") == Some(option);
+        assert!(command_table().get(command).is_some(), "{name}");
+        let options = &find_arguments(command).options;
+        let known = |row: &ArgumentEntry| row.name.strip_prefix("--") == Some(option);
         assert!(option.is_empty() || options.iter().any(known), "{name}");
         assert!(!hint.is_empty(), "{name}");
     }

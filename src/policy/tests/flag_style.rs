@@ -1,6 +1,7 @@
-//! The commands that Airflow 1.10 named by an option, and where their refusals lead.
+//! The commands that Airflow 1.10 named by an option, and the hints in their errors.
 
 use super::*;
+use crate::tables::arguments::all_options;
 
 /// Lines of 1.10, as their users wrote them, and the command since 2.0. Values are secrets.
 const LINES: &[(&str, &str)] = &[
@@ -96,7 +97,7 @@ const LINES: &[(&str, &str)] = &[
 ];
 
 #[test]
-fn each_leads_to_its_successor_and_repeats_no_value() {
+fn each_names_its_successor_and_repeats_no_value() {
     for (line, successor) in LINES {
         for airflow in ["2.0.2", "2.10.3", "3.0.6", "3.3.1"] {
             let refusal = refusal(line, airflow, &Rules::default());
@@ -109,13 +110,13 @@ fn each_leads_to_its_successor_and_repeats_no_value() {
             let on = format!("on Airflow {major}");
             assert!(hint.starts_with(&on), "{line}: {hint}");
             assert!(hint.contains(&format!("`{successor}`")), "{line}: {hint}");
-            let told = format!("{detail} {hint}");
-            assert!(!told.contains("hunter2"), "{told}");
+            let text = format!("{detail} {hint}");
+            assert!(!text.contains("hunter2"), "{text}");
         }
     }
 }
 
-/// What the hint says would be refused in turn unless the hint says how to let it pass.
+/// The command in the hint passes, or the hint says how to allow it.
 #[test]
 fn the_hint_says_whether_the_successor_passes() {
     let read_only = of(Policy::ReadOnly);
@@ -165,7 +166,7 @@ fn the_hint_says_whether_the_successor_passes() {
 #[test]
 fn every_option_of_1_10_has_a_row_and_every_row_a_line() {
     const DETAILS: &[&str] = &["--default", "--json"];
-    let rows: Vec<(Vec<&str>, Vec<&str>, &str)> = include_str!("../flag_style.csv")
+    let rows: Vec<(Vec<&str>, Vec<&str>, &str)> = include_str!("../tables/flag_style.csv")
         .lines()
         .skip(1)
         .map(|line| {
@@ -194,7 +195,7 @@ fn every_option_of_1_10_has_a_row_and_every_row_a_line() {
         );
         assert!(judged.hint().contains(successor), "{judged:?}");
     }
-    let old = option_rows::all_rows().filter(|row| {
+    let old = all_options().filter(|row| {
         matches!(row.command, "connections" | "pool" | "variables")
             && !row.name.starts_with("--conn_")
             && !DETAILS.contains(&row.name)
@@ -233,7 +234,7 @@ fn on_1_10_they_pass_as_before() {
     );
 }
 
-/// What 1.10 never had stays unreadable, and a value is not taken for an option's name.
+/// Options that 1.10 never had stay unreadable, and a value is not taken for an option's name.
 #[test]
 fn other_options_before_a_command_are_unreadable() {
     for line in [
@@ -251,7 +252,7 @@ fn other_options_before_a_command_are_unreadable() {
 
 /// Names that were commands of their own and are groups now, with an option right behind.
 #[test]
-fn a_command_that_became_a_group_leads_to_its_successor() {
+fn a_command_that_became_a_group_names_its_successor() {
     for (line, airflow, hint) in [
         (
             "backfill -s 2024-01-01 x",

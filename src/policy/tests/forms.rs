@@ -1,19 +1,20 @@
 //! Options in every form that argparse takes.
 
 use super::*;
-use crate::policy::options::{Reading, read};
+use crate::command::words::split;
+use crate::options::parse::{ParsedOptions, parse_options};
 
-fn reading(command: &'static str, arguments: &str, version: &str) -> Reading {
-    let (release, _) = release_for(version.parse().expect("a version"));
-    let words = words::split(arguments).expect("words");
-    read(command, &words, release)
+fn parse(command: &'static str, arguments: &str, version: &str) -> ParsedOptions {
+    let release = find_release(version.parse().expect("a version"));
+    let words = split(arguments).expect("words");
+    parse_options(command, &words, release)
 }
 
 fn found(command: &'static str, arguments: &str, version: &str) -> Option<&'static str> {
-    reading(command, arguments, version)
+    parse(command, arguments, version)
         .forbidden
         .first()
-        .map(|found| found.option)
+        .map(|found| found.name)
 }
 
 #[test]
@@ -41,7 +42,7 @@ fn names_the_options_that_are_given() {
         ("dags delete", "x -y", &["--yes"]),
     ] {
         assert_eq!(
-            reading(command, arguments, "2.10.3").given,
+            parse(command, arguments, "2.10.3").given,
             given,
             "{arguments}"
         );

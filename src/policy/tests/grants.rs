@@ -1,4 +1,4 @@
-//! What the policies grant, and what `allow` and `deny` change.
+//! The commands that the policies grant, and the changes by `allow` and `deny`.
 
 use super::*;
 

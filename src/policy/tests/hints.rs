@@ -1,6 +1,7 @@
-//! What a refusal says: the command, the version and the way on.
+//! The texts of errors: the command, the version and what to do.
 
 use super::*;
+use crate::tables::commands::command_table;
 
 #[test]
 fn a_refusal_names_the_command_the_version_and_the_way_on() {
@@ -128,7 +129,7 @@ fn a_refusal_names_the_command_the_version_and_the_way_on() {
 }
 
 /// The 27 names of `COMMAND_MAP` in Airflow 2.10.5's `legacy_commands.py`. `dags status` and
-/// `db init` have been renamed since; the rest stands as there.
+/// `db init` have been renamed since; the rest is as there.
 const LEGACY: &[(&str, &str)] = &[
     ("worker", "celery worker"),
     ("flower", "celery flower"),
@@ -160,9 +161,9 @@ const LEGACY: &[(&str, &str)] = &[
 ];
 
 #[test]
-fn every_legacy_name_leads_to_its_successor() {
+fn every_legacy_name_has_its_successor() {
     for (old, new) in LEGACY {
-        assert_eq!(table::table().successor(old), Some(*new), "{old}");
+        assert_eq!(command_table().find_successor(old), Some(*new), "{old}");
         let refusal = refusal(old, "2.6.3", &Rules::default());
         assert_eq!(refusal.code().text, UNSUPPORTED, "{old}");
         let new = match *new {

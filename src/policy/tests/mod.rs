@@ -12,7 +12,8 @@ mod reading;
 mod shlex;
 
 use super::*;
-use crate::names::{AirflowVersion, Fault, Policy};
+use crate::command::rules::Rules;
+use mwaa_model::{AirflowVersion, Fault, Policy};
 
 fn version(text: &str) -> AirflowVersion {
     text.parse().expect("a version")
@@ -28,15 +29,15 @@ fn words(entries: &[&str]) -> Vec<Vec<String>> {
 /// The canonical line, or the fault's code.
 fn verdict(line: &str, airflow: &str, rules: &Rules<'_>) -> Result<String, &'static str> {
     Command::read(line.as_bytes())
-        .and_then(|command| judge(&command, version(airflow), rules))
-        .map(|permit| String::from_utf8(permit.into_line().to_vec()).expect("UTF-8"))
+        .and_then(|command| rules.check(&command, version(airflow)))
+        .map(|allowed| String::from_utf8(allowed.line().to_vec()).expect("UTF-8"))
         .map_err(|refusal| refusal.code().text)
 }
 
-fn refusal(line: &str, airflow: &str, rules: &Rules<'_>) -> Refusal {
+fn refusal(line: &str, airflow: &str, rules: &Rules<'_>) -> PolicyError {
     let command = Command::read(line.as_bytes());
     command
-        .and_then(|c| judge(&c, version(airflow), rules))
+        .and_then(|c| rules.check(&c, version(airflow)))
         .expect_err(line)
 }
 

@@ -1,10 +1,10 @@
-//! CPython's own `shlex`, asked for many lines at once.
+//! CPython's own `shlex`, run for many lines at once.
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
-/// What CPython's `shlex.split` makes of each line; `None` where it raises. No line may hold
-/// U+001D, U+001E or U+001F: they keep lines and words apart on the way.
+/// Returns the words of each line by CPython's `shlex.split`; `None` if it raises. No line may
+/// contain U+001D, U+001E or U+001F: they separate lines and words on the way.
 pub(super) fn shlex_split(lines: &[String]) -> Vec<Option<Vec<String>>> {
     const PROGRAM: &str = r"
 import shlex, sys

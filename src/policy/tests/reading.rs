@@ -1,4 +1,4 @@
-//! What can't be read is refused with the byte and the reason; what stands in quotes is a value.
+//! A line that can't be read is refused with the byte and the reason. Text in quotes is a value.
 
 use super::*;
 
@@ -122,7 +122,7 @@ fn a_line_that_cant_be_read_is_refused_with_the_byte() {
     ];
     for (body, detail) in cases {
         let read = Command::read(body);
-        let judged = read.and_then(|c| judge(&c, version("2.10.3"), &of(Policy::All)));
+        let judged = read.and_then(|c| of(Policy::All).check(&c, version("2.10.3")));
         let refusal = judged.expect_err(detail);
         assert_eq!(refusal.code().text, UNREADABLE, "{detail}");
         assert!(

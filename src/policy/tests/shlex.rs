@@ -1,15 +1,14 @@
 //! The reader against CPython's own `shlex.split`: a million lines, no disagreement.
 
-use super::super::command::Command;
-use super::super::unreadable::{Unreadable, Why};
-use super::super::words;
 use super::python::shlex_split;
+use crate::command::Command;
+use crate::command::words::{ParseError, ParseErrorKind, join_words, split};
 
 /// Lines that are compared, in one Python process: those that are accepted, what is sent for
 /// them, and those that neither can read.
 const LINES: usize = 1_000_000;
 
-/// What splitters disagree about, and a little else.
+/// Characters that splitters disagree about, and a few others.
 const AWKWARD: &[&str] = &[
     " ", " ", " ", "\t", "\n", "\r", "\r\n", "\"", "\"", "\"", "'", "'", "'", "\\", "\\",
     "\\\\", "\\\"", "#", "$", "`", "a", "b", "c", "-", "--", "=", ";", "|", "&", "é",
@@ -57,18 +56,23 @@ fn mutated(random: &mut fastrand::Rng) -> String {
     line
 }
 
-/// Whether a line is refused for what stands at the place that the refusal names.
-fn is_there(line: &str, Unreadable { at, why }: Unreadable) -> bool {
+/// Returns true if the error is at the byte that it names.
+fn is_there(line: &str, ParseError { at, kind }: ParseError) -> bool {
     let rest = line.get(at..).unwrap_or_default();
-    match why {
-        Why::OpenQuote => rest.starts_with(['"', '\'']),
-        Why::LastBackslash => rest == "\\",
-        Why::SecondLine => rest.starts_with(['\r', '\n']),
-        Why::JoinedLines => rest.starts_with("\\\n") || rest.starts_with("\\\r"),
-        Why::Control(c) | Why::Invisible(c) | Why::Space(c) => rest.starts_with(c),
-        Why::Assignment | Why::Empty | Why::NotUtf8 | Why::OptionFirst | Why::QuotedName => {
-            false
-        }
+    match kind {
+        ParseErrorKind::OpenQuote => rest.starts_with(['"', '\'']),
+        ParseErrorKind::ByteOrderMark => rest.starts_with('\u{feff}'),
+        ParseErrorKind::LastBackslash => rest == "\\",
+        ParseErrorKind::SecondLine => rest.starts_with(['\r', '\n']),
+        ParseErrorKind::JoinedLines => rest.starts_with("\\\n") || rest.starts_with("\\\r"),
+        ParseErrorKind::Control(c)
+        | ParseErrorKind::Invisible(c)
+        | ParseErrorKind::Space(c) => rest.starts_with(c),
+        ParseErrorKind::Assignment
+        | ParseErrorKind::Empty
+        | ParseErrorKind::NotUtf8
+        | ParseErrorKind::OptionFirst
+        | ParseErrorKind::QuotedName => false,
     }
 }
 
@@ -83,18 +87,21 @@ fn a_million_lines_are_read_as_cpython_reads_them() {
         } else {
             mutated(&mut random)
         };
-        match words::split(&line) {
+        match split(&line) {
             Ok(words) => {
-                // What would be sent for it is read in turn, as exactly the same words.
-                lines.push(words::join(&words));
+                // The line that would be sent must be split into exactly the same words.
+                lines.push(join_words(&words));
                 ours.push(Some(words.clone()));
                 lines.push(line);
                 ours.push(Some(words));
             }
-            Err(unreadable) => {
-                assert!(is_there(&line, unreadable), "{line:?}: {unreadable:?}");
+            Err(error) => {
+                assert!(is_there(&line, error), "{line:?}: {error:?}");
                 // Python can't read these either; the others it can, each reader in its own way.
-                if matches!(unreadable.why, Why::OpenQuote | Why::LastBackslash) {
+                if matches!(
+                    error.kind,
+                    ParseErrorKind::OpenQuote | ParseErrorKind::LastBackslash
+                ) {
                     lines.push(line);
                     ours.push(None);
                 }
@@ -118,7 +125,7 @@ fn a_command_is_the_words_that_cpython_reads() {
     for _ in 0..100_000 {
         let line = mutated(&mut random);
         if let Ok(command) = Command::read(line.as_bytes()) {
-            sent.extend([line, command.canonical()]);
+            sent.extend([line, command.to_line()]);
             ours.push(command.words().to_vec());
         }
     }

@@ -1,13 +1,13 @@
-//! The macOS side of the door.
+//! The macOS side.
 
-use crate::names::Owner;
+use mwaa_model::PeerIdentity;
 use rustix::time::ClockId;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use tokio::net::TcpStream;
 
-/// Runs on in sleep here; `CLOCK_UPTIME_RAW` stops (clock_gettime(3)).
+/// Runs in sleep here; `CLOCK_UPTIME_RAW` stops (clock_gettime(3)).
 pub(super) const CLOCK: ClockId = ClockId::Monotonic;
 
 /// `SO_REUSEPORT` gives all connections to the socket that was bound last.
@@ -16,39 +16,39 @@ pub(super) const SPREADS_CONNECTIONS: bool = false;
 /// unix(4).
 pub(super) const LONGEST_SOCKET_PATH: usize = 103;
 
-/// `OPEN_MAX`: more is refused, although the maximum of the limits is unlimited (setrlimit(2)).
-pub(super) const MOST_DESCRIPTORS: Option<u64> = Some(10_240);
+/// `OPEN_MAX`: more is refused, although the hard limit is unlimited (setrlimit(2)).
+pub(super) const MAX_DESCRIPTORS: Option<u64> = Some(10_240);
 
 pub(super) const HAS_DESKTOP: bool = true;
 
-/// What most command line tools use, then what the system suggests.
+/// The folder of most command line tools, then the one that the system suggests.
 pub(super) const CONFIG_FOLDERS: &[&str] = &[".config", SUPPORT];
 pub(super) const STATE_FOLDER: &str = SUPPORT;
 const SUPPORT: &str = "Library/Application Support";
 
-pub(super) fn own_program() -> io::Result<PathBuf> {
+pub(super) fn current_exe() -> io::Result<PathBuf> {
     std::env::current_exe()
 }
 
 /// `ptrace(PT_DENY_ATTACH)` can only be called by unsafe code, of which there is none here.
-pub(super) fn forbid_attaching() -> io::Result<()> {
+pub(super) fn disable_attaching() -> io::Result<()> {
     Err(io::Error::new(
         io::ErrorKind::Unsupported,
         "macOS alone decides which debuggers may attach",
     ))
 }
 
-/// Nobody: only private calls tell whose a TCP connection is.
+/// Finds no user: only private calls report the owner of a TCP connection.
 #[derive(Debug)]
-pub(super) struct TcpOwners;
+pub(super) struct TcpPeerResolver;
 
-impl TcpOwners {
+impl TcpPeerResolver {
     pub(super) fn open() -> Self {
         Self
     }
 
     #[expect(clippy::unused_self, reason = "the Linux side asks an open socket")]
-    pub(super) fn of(&self, _accepted: &TcpStream, _client: SocketAddr) -> Owner {
-        Owner::default()
+    pub(super) fn find(&self, _accepted: &TcpStream, _client: SocketAddr) -> PeerIdentity {
+        PeerIdentity::default()
     }
 }

@@ -1,4 +1,5 @@
-//! The file of the audit log: only ever added to, and found again after it was rotated away.
+//! The file of the audit log. Lines are only ever appended, and after a rotation the new file is
+//! opened.
 
 use rustix::fs::{Access, Mode, OFlags, access, open};
 use std::fs::{File, Metadata};
@@ -7,23 +8,24 @@ use std::os::fd::AsFd as _;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
-/// Where lines go.
+/// An open file or stream.
 #[derive(Debug)]
-pub(super) struct Sink {
-    /// Where the file is looked for again; none for a stream.
+pub(super) struct AuditFile {
+    /// The path at which a new file may be after a rotation; `None` for a stream.
     path: Option<PathBuf>,
     file: File,
-    /// Half a line was written: the next one begins with a line end.
+    /// True if only a part of the last line was written: the next one begins with a line end.
     torn: bool,
 }
 
-impl Sink {
-    /// Opens a file to add to, and makes it if it is not there.
+impl AuditFile {
+    /// Opens a file for appending. Creates it if there is none.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
-        let (path, file) = match stream(path) {
+        let (path, file) = match open_stream(path) {
             Some(stream) => (None, stream?),
             None => (Some(path.to_owned()), open_file(path, OFlags::CREATE)?),
         };
+
         Ok(Self {
             path,
             file,
@@ -40,21 +42,25 @@ impl Sink {
         }
     }
 
-    /// Adds one line. An error means that it is not there, or not whole.
+    /// Appends one line. If it fails, the file has the line not at all or not whole.
     pub(super) fn append(&mut self, line: &[u8]) -> io::Result<()> {
         if let Some(path) = &self.path
-            && is_elsewhere(&self.file, path)
+            && is_rotated(&self.file, path)
         {
             self.file = open_file(path, OFlags::CREATE)?;
+            // half a line is in the old file
             self.torn = false;
         }
+
         if self.torn {
             self.file.write_all(b"\n")?;
             self.torn = false;
         }
+
         // one call for one line: other processes may write to the same file
         let written = self.file.write(line)?;
         if let Some(rest @ [_, ..]) = line.get(written..) {
+            // a full disk takes a part of a line
             self.torn = true;
             self.file.write_all(rest)?;
             self.torn = false;
@@ -63,12 +69,14 @@ impl Sink {
     }
 }
 
-/// Whether the file could be opened; it is not made.
-pub(super) fn probe(path: &Path) -> io::Result<()> {
-    if stream(path).is_some() {
+/// Checks that the file can be opened, without creating it.
+pub(super) fn check(path: &Path) -> io::Result<()> {
+    if open_stream(path).is_some() {
         return Ok(());
     }
+
     match open_file(path, OFlags::empty()) {
+        // it can be created if the folder can be written to
         Err(error) if error.kind() == ErrorKind::NotFound => {
             let folder = path
                 .parent()
@@ -80,8 +88,10 @@ pub(super) fn probe(path: &Path) -> io::Result<()> {
     }
 }
 
-/// The program's own streams, which need not be files.
-fn stream(path: &Path) -> Option<io::Result<File>> {
+/// Duplicates one of the program's own streams, which need not be files. `None` if the path is
+/// another one.
+fn open_stream(path: &Path) -> Option<io::Result<File>> {
+    // opening the path fails if the stream is a socket (proc_pid_fd(5))
     let duplicate = match path.to_str()? {
         "/dev/stdout" => io::stdout().as_fd().try_clone_to_owned(),
         "/dev/stderr" => io::stderr().as_fd().try_clone_to_owned(),
@@ -90,12 +100,15 @@ fn stream(path: &Path) -> Option<io::Result<File>> {
     Some(duplicate.map(File::from))
 }
 
-/// Opens to add at the end. No link is followed: whoever may write the folder could lead the
-/// log elsewhere. A pipe without a reader is an error, not a wait.
+/// Opens a file for appending. Links are not followed: a user who can write to the folder could
+/// redirect the log. A pipe without a reader is an error, not a wait.
 fn open_file(path: &Path, create: OFlags) -> io::Result<File> {
     let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     let flags = flags | OFlags::NONBLOCK | create;
+    // commands may hold secrets: no other user may read the file
     let file = File::from(open(path, flags, Mode::RUSR | Mode::WUSR)?);
+
+    // a terminal and /dev/null are character devices
     let kind = file.metadata()?.file_type();
     if kind.is_file() || kind.is_char_device() {
         Ok(file)
@@ -104,11 +117,11 @@ fn open_file(path: &Path, create: OFlags) -> io::Result<File> {
     }
 }
 
-/// Whether the path names another file by now, or none: it was rotated.
-fn is_elsewhere(file: &File, path: &Path) -> bool {
-    let place = |metadata: Metadata| (metadata.dev(), metadata.ino());
-    let ours = file.metadata().map(place).ok();
-    let named = std::fs::symlink_metadata(path).map(place).ok();
+/// Returns true if the path names another file now, or none.
+fn is_rotated(file: &File, path: &Path) -> bool {
+    let identity = |metadata: Metadata| (metadata.dev(), metadata.ino());
+    let ours = file.metadata().map(identity).ok();
+    let named = std::fs::symlink_metadata(path).map(identity).ok();
     ours != named
 }
 
@@ -122,21 +135,21 @@ mod tests {
     fn a_file_is_private_added_to_and_found_again_after_rotation() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("audit.log");
-        let mut sink = Sink::open(&path).unwrap();
-        sink.append(b"1\n").unwrap();
+        let mut file = AuditFile::open(&path).unwrap();
+        file.append(b"1\n").unwrap();
         assert_eq!(
             fs::metadata(&path).unwrap().permissions().mode() & 0o777,
             0o600
         );
         let old = folder.path().join("audit.log.1");
         fs::rename(&path, &old).unwrap();
-        sink.append(b"2\n").unwrap();
+        file.append(b"2\n").unwrap();
         fs::remove_file(&path).unwrap();
         fs::write(&path, "before\n").unwrap();
-        sink.append(b"3\n").unwrap();
+        file.append(b"3\n").unwrap();
         // copytruncate
         fs::write(&path, "").unwrap();
-        sink.append(b"4\n").unwrap();
+        file.append(b"4\n").unwrap();
         assert_eq!(fs::read_to_string(&old).unwrap(), "1\n");
         assert_eq!(fs::read_to_string(&path).unwrap(), "4\n");
     }
@@ -153,23 +166,23 @@ mod tests {
             .status();
         assert!(made.unwrap().success());
         for name in ["link", "folder", "pipe", "nowhere/file"] {
-            assert!(Sink::open(&at(name)).is_err(), "{name}");
-            assert!(probe(&at(name)).is_err(), "{name}");
+            assert!(AuditFile::open(&at(name)).is_err(), "{name}");
+            assert!(check(&at(name)).is_err(), "{name}");
         }
-        probe(&at("new")).unwrap();
-        assert!(!at("new").exists(), "a probe makes nothing");
-        probe(&at("real")).unwrap();
-        probe(Path::new("/dev/stdout")).unwrap();
+        check(&at("new")).unwrap();
+        assert!(!at("new").exists(), "a check creates nothing");
+        check(&at("real")).unwrap();
+        check(Path::new("/dev/stdout")).unwrap();
     }
 
     #[test]
     fn half_a_line_is_ended_before_the_next() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("audit.log");
-        let mut sink = Sink::open(&path).unwrap();
-        sink.append(b"{\"half").unwrap();
-        sink.torn = true;
-        sink.append(b"{}\n").unwrap();
+        let mut file = AuditFile::open(&path).unwrap();
+        file.append(b"{\"half").unwrap();
+        file.torn = true;
+        file.append(b"{}\n").unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "{\"half\n{}\n");
     }
 }

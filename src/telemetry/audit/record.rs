@@ -1,21 +1,21 @@
 //! One line of the audit log.
 
-use crate::names::{Caller, Entry, Peer, RequestId, debug_only};
-use crate::runtime::Moment;
+use mwaa_model::{Client, Entry, PeerAddress, RequestId, debug_only};
+use mwaa_runtime::Timestamp;
 use serde::Serialize;
 use std::fmt::Write as _;
 use std::time::{Duration, UNIX_EPOCH};
 
-/// One command: who, when, what, and what became of it. What the client wrote is in
-/// `arguments` alone.
+/// One command: its client, its time, and its outcome. Only `arguments` has text that the client
+/// wrote.
 #[derive(Clone, Serialize)]
 pub struct Record {
-    /// When it was asked for; RFC 3339, UTC.
+    /// The time of the request; RFC 3339, UTC.
     time: String,
     request_id: String,
     /// The client's address, or `unix`.
     peer: String,
-    /// The client's user, as far as the system knows it.
+    /// The client's user, if the system knows it.
     #[serde(skip_serializing_if = "Option::is_none")]
     uid: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -27,28 +27,28 @@ pub struct Record {
     mwaa_name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     region: Option<String>,
-    /// The words that name the command, from the table; `other` for what no table knows.
+    /// The words that name the command, from the table; `other` if no table has it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub command: Option<&'static str>,
-    /// The names of the options it was given.
+    /// The names of its options.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub options: Vec<&'static str>,
-    /// The whole command in our own quoting, where the configuration wants it.
+    /// The whole command in our own quoting, if the configuration requires it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub arguments: Option<String>,
-    /// What became of it.
+    /// The outcome.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outcome: Option<&'static str>,
     /// The web server's status.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
-    /// The code of the fault that the client was told.
+    /// The code of the fault in the response.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fault: Option<&'static str>,
-    /// Whether the client went away before the end.
+    /// True if the client has disconnected before the end.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub client_left: bool,
-    /// How long it waited for a slot.
+    /// The time that it waited for a slot.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub queued_ms: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -58,18 +58,21 @@ pub struct Record {
 debug_only!(Record: time, request_id, uid, pid, environment, command, options, outcome, fault);
 
 impl Record {
-    /// A record of a request that has just come.
-    pub fn new(id: RequestId, caller: &Caller) -> Self {
+    /// Creates the record of a request that has just arrived.
+    pub fn new(id: RequestId, client: &Client) -> Self {
         Self {
-            time: time(Moment::now()),
+            time: format_time(Timestamp::now()),
             request_id: id.to_string(),
-            peer: match caller.peer {
-                Peer::Tcp(address) => address.to_string(),
-                Peer::Unix => "unix".to_owned(),
+            peer: match client.peer {
+                PeerAddress::Tcp(address) => address.to_string(),
+                PeerAddress::Unix => "unix".to_owned(),
             },
-            uid: caller.owner.uid,
-            pid: caller.owner.pid,
-            listener: caller.entrance.name.clone(),
+
+            uid: client.identity.uid,
+            pid: client.identity.pid,
+            listener: client.listener.name.clone(),
+
+            // filled in as the request goes through the gateway
             environment: None,
             mwaa_name: None,
             region: None,
@@ -85,49 +88,51 @@ impl Record {
         }
     }
 
-    /// Notes where the command was to run.
-    pub fn goes_to(&mut self, entry: &Entry) {
+    /// Records the environment of the command.
+    pub fn set_environment(&mut self, entry: &Entry) {
         let environment = &entry.environment;
         self.environment = Some(environment.local.to_string());
         self.mwaa_name = Some(environment.name.to_string());
         self.region = environment.region.as_ref().map(ToString::to_string);
     }
 
-    /// Notes how long it took from the request's arrival.
-    pub fn took(&mut self, duration: Duration) {
-        self.duration_ms = Some(milliseconds(duration));
+    /// Records the time since the request arrived.
+    pub fn set_duration(&mut self, duration: Duration) {
+        self.duration_ms = Some(to_millis(duration));
     }
 
-    /// Notes how long it waited for a slot.
-    pub fn queued(&mut self, wait: Duration) {
-        self.queued_ms = Some(milliseconds(wait));
+    /// Records the time that the command waited for a slot.
+    pub fn set_queue_time(&mut self, wait: Duration) {
+        self.queued_ms = Some(to_millis(wait));
     }
 
-    /// The line. It is ASCII, so that no terminal takes anything in it for a command.
-    pub(super) fn line(&self, event: &'static str) -> Vec<u8> {
+    /// Returns the line. It is ASCII, so no terminal takes anything in it for a command.
+    pub(super) fn to_line(&self, event: &'static str) -> Vec<u8> {
         #[derive(Serialize)]
         struct Line<'a> {
             event: &'static str,
             #[serde(flatten)]
             record: &'a Record,
         }
+
         let line = Line {
             event,
             record: self,
         };
         // text, numbers and lists of text: this does not fail
         let json = serde_json::to_string(&line).unwrap_or_default();
-        ascii(&json).into_bytes()
+        to_ascii(&json).into_bytes()
     }
 }
 
-/// JSON with everything but printable ASCII escaped, and the line's end.
-fn ascii(json: &str) -> String {
+/// Returns the JSON with everything but printable ASCII escaped, and a line end.
+fn to_ascii(json: &str) -> String {
     let mut line = String::with_capacity(json.len() + 1);
     for c in json.chars() {
         if matches!(c, ' '..='~') {
             line.push(c);
         } else {
+            // JSON escapes are UTF-16 (RFC 8259 section 7)
             for unit in c.encode_utf16(&mut [0; 2]) {
                 // writing to a String does not fail
                 let _infallible = write!(line, "\\u{unit:04x}");
@@ -138,39 +143,39 @@ fn ascii(json: &str) -> String {
     line
 }
 
-pub(super) fn time(moment: Moment) -> String {
+pub(super) fn format_time(moment: Timestamp) -> String {
     humantime::format_rfc3339_millis(UNIX_EPOCH + moment.wall()).to_string()
 }
 
-fn milliseconds(duration: Duration) -> u64 {
+fn to_millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::names::{Entrance, Owner};
+    use mwaa_model::{ListenerPolicy, PeerIdentity};
     use serde_json::{Value, json};
     use std::rc::Rc;
 
     #[test]
     fn a_line_is_ascii_json_without_what_is_not_known() {
-        let entrance = Entrance {
+        let listener = ListenerPolicy {
             name: "listener".to_owned(),
             environment: None,
             rules: None,
         };
-        let peer = Peer::Tcp(([192, 0, 2, 1], 4711).into());
-        let caller = Caller {
+        let peer = PeerAddress::Tcp(([192, 0, 2, 1], 4711).into());
+        let client = Client {
             peer,
-            owner: Owner::default(),
-            entrance: Rc::new(entrance),
+            identity: PeerIdentity::default(),
+            listener: Rc::new(listener),
         };
-        let mut record = Record::new(RequestId::next(), &caller);
+        let mut record = Record::new(RequestId::next(), &client);
         record.command = Some("variables set");
         record.arguments = Some("variables set k \"\u{1b}[2J\u{202e}é😀\u{7f}\n\"".to_owned());
-        record.took(Duration::from_micros(1_999));
-        let line = String::from_utf8(record.line("ended")).unwrap();
+        record.set_duration(Duration::from_micros(1_999));
+        let line = String::from_utf8(record.to_line("ended")).unwrap();
         assert!(line.ends_with("}\n"), "{line:?}");
         assert!(
             line.trim_end().chars().all(|c| matches!(c, ' '..='~')),
@@ -186,7 +191,7 @@ mod tests {
             "{line}"
         );
         assert_eq!(
-            time(Moment::from_clocks(
+            format_time(Timestamp::from_clocks(
                 Duration::ZERO,
                 Duration::from_millis(1_234)
             )),

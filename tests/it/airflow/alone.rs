@@ -1,7 +1,7 @@
 //! Where no gateway runs: one of the program's own, for one command.
 
 use super::{Stand, nobody, two};
-use mwaa_gateway::emulator::{ControlFault, Settings, TokenKind};
+use mwaa_emulator::{ControlFault, Settings, TokenKind};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_command_runs_without_any_gateway() {

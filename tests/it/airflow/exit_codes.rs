@@ -3,7 +3,7 @@
 use super::{Stand, nobody, printed, through};
 use crate::program::{Running, command, end, run};
 use crate::support::Harness;
-use mwaa_gateway::emulator::{ControlFault, Settings, WebFault};
+use mwaa_emulator::{ControlFault, Settings, WebFault};
 
 #[tokio::test]
 async fn what_failed_or_was_refused_is_1() {

@@ -3,7 +3,7 @@
 use super::through;
 use crate::program::{Ended, Running, end};
 use crate::support::Harness;
-use mwaa_gateway::emulator::WebFault;
+use mwaa_emulator::WebFault;
 use std::path::PathBuf;
 use tempfile::TempDir;
 

@@ -3,7 +3,7 @@
 use super::{Stand, airflow, listener, nobody, through};
 use crate::program::Running;
 use crate::support::{Harness, soon};
-use mwaa_gateway::emulator::{Settings, WebFault};
+use mwaa_emulator::{Settings, WebFault};
 use rustix::process::Signal;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};

@@ -13,7 +13,7 @@ use crate::program::{Ended, command, end};
 use crate::support::Harness;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use mwaa_gateway::emulator::{Emulator, Seed, Settings, WebFault};
+use mwaa_emulator::{Emulator, Seed, Settings, WebFault};
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 use tokio::process::Command;

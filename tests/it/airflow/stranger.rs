@@ -1,7 +1,7 @@
 //! Something else listens where the gateway should: it is shown neither a command nor a secret.
 
 use super::{Stand, listener, secret};
-use mwaa_gateway::emulator::Settings;
+use mwaa_emulator::Settings;
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;

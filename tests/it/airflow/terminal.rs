@@ -3,7 +3,7 @@
 use super::{printed, through};
 use crate::program::{Running, end};
 use crate::support::{Harness, OnTerminal};
-use mwaa_gateway::emulator::WebFault;
+use mwaa_emulator::WebFault;
 
 const HOSTILE: &str =
     "ok\u{1b}]0;title\u{7}\u{1b}[2J\u{1b}[31mred\u{1b}[0m\u{9b}5n\rover\u{8}\u{202e}";

@@ -3,7 +3,7 @@
 use super::{Stand, airflow, printed, secret, through, two};
 use crate::program::{Running, end};
 use crate::support::{Authority, Harness};
-use mwaa_gateway::emulator::WebFault;
+use mwaa_emulator::WebFault;
 
 const DEFAULT: &str = "[environments.demo]
 default = true

@@ -1,7 +1,7 @@
 //! Clocks that disagree: AWS's is moved, ours stays.
 
 use crate::support::Harness;
-use mwaa_gateway::emulator::Settings;
+use mwaa_emulator::Settings;
 use std::time::Duration;
 
 const VERSION: &str = r#"environments.demo.airflow_version = "2.10.3""#;

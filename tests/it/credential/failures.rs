@@ -2,7 +2,7 @@
 
 use super::several;
 use crate::support::{Harness, all, soon, timed};
-use mwaa_gateway::emulator::ControlFault;
+use mwaa_emulator::ControlFault;
 use std::time::Duration;
 
 /// What goes wrong, the code, a part of detail or hint, the calls that one flight may make.

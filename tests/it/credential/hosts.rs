@@ -2,7 +2,7 @@
 
 use super::several;
 use crate::support::{Harness, all};
-use mwaa_gateway::emulator::{ControlFault, HostForm, Seed, Settings};
+use mwaa_emulator::{ControlFault, HostForm, Seed, Settings};
 
 #[tokio::test]
 async fn a_foreign_host_gets_no_connection() {

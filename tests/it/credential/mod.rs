@@ -9,7 +9,7 @@ mod state;
 mod version;
 
 use crate::support::{Harness, all};
-use mwaa_gateway::emulator::{Seed, Settings};
+use mwaa_emulator::{Seed, Settings};
 use std::time::Duration;
 
 /// An emulator with these environments and room for many commands.

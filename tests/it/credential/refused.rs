@@ -1,7 +1,7 @@
 //! A token that the web server refuses although it looks fresh.
 
 use crate::support::{Harness, all};
-use mwaa_gateway::emulator::WebFault;
+use mwaa_emulator::WebFault;
 
 #[tokio::test]
 async fn a_refused_token_is_replaced_once_and_the_command_sent_again() {

@@ -2,7 +2,7 @@
 
 use super::several;
 use crate::support::{Harness, all, soon, timed};
-use mwaa_gateway::emulator::{ControlFault, Settings, TokenKind};
+use mwaa_emulator::{ControlFault, Settings, TokenKind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! A token that AWS does not give because of the environment's state: AWS's own word for it is told.
 
 use crate::support::{Harness, all};
-use mwaa_gateway::emulator::{ControlFault, Seed, Settings};
+use mwaa_emulator::{ControlFault, Seed, Settings};
 
 const VERSION: &str = r#"environments.demo.airflow_version = "2.10.3""#;
 

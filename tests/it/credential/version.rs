@@ -1,7 +1,7 @@
 //! The environment's version, asked of AWS where the configuration does not say it.
 
 use crate::support::{Harness, all, soon};
-use mwaa_gateway::emulator::{ControlFault, Settings};
+use mwaa_emulator::{ControlFault, Settings};
 use std::time::Duration;
 
 #[tokio::test]

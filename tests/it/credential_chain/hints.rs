@@ -4,7 +4,7 @@
 use super::{FAR, SSO_CACHE, SSO_CONFIG, World};
 use crate::program::end;
 use crate::support::identity::{Failure, ROLE, SOURCE, SSO_STRANGER, SSO_TOKEN, STS};
-use mwaa_gateway::emulator::ControlFault;
+use mwaa_emulator::ControlFault;
 
 /// Runs a command that fails so, and looks for what is told and what is not.
 async fn told(world: &World, extra: &str, variables: &[(&str, &str)], code: &str, hint: &str) {

@@ -5,7 +5,7 @@ use crate::support::identity::{
     CONTAINER_TOKEN, METADATA_TOKEN, ROLE, SOURCE, SSO_REFRESH, SSO_TOKEN, WEB_TOKEN,
 };
 use crate::support::soon;
-use mwaa_gateway::emulator::Credential;
+use mwaa_emulator::Credential;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 

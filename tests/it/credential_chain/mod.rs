@@ -11,7 +11,7 @@ mod sign_in;
 use crate::program::{self, Running};
 use crate::support::identity::IdentityServices;
 use crate::support::{Client, Response, soon};
-use mwaa_gateway::emulator::{Credential, Emulator, Settings};
+use mwaa_emulator::{Credential, Emulator, Settings};
 use std::net::SocketAddr;
 use tempfile::TempDir;
 use tokio::process::Command;

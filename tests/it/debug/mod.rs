@@ -8,24 +8,31 @@ use bytes::Bytes;
 use http::header::SET_COOKIE;
 use http::{HeaderMap, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
-use mwaa_gateway::control::{
-    AwsError, AwsErrorKind, CliToken, ControlPlane, Described, Reply, WebToken,
+use mwaa_auth::aws::{
+    ApiFuture, AwsError, AwsErrorKind, MintedCliToken, MintedWebToken, MwaaApi, VersionResolver,
 };
-use mwaa_gateway::credential::{self, Broker, LoggingIn, LoginReply, SignIn};
-use mwaa_gateway::egress::{self, Egress, Proxies, Surroundings};
-use mwaa_gateway::guard::{self, CallerSecret, Gate, HostRules, Networks, UserAgent};
-use mwaa_gateway::listener::{self, Address, Arrived, Door, Handler};
-use mwaa_gateway::names::{
-    AirflowVersion, Directory, Entrance, Entry, EntryId, EnvName, Environment, Secret,
+use mwaa_auth::{CredentialCache, LoginClient, LoginFuture, LoginResponse};
+use mwaa_egress::{Connector, ProxyEnv, ProxyTable};
+use mwaa_model::{
+    AirflowVersion, Directory, Entry, EntryId, EnvName, Environment, EnvironmentInfo,
+    ListenerPolicy, Registry, Secret,
 };
-use mwaa_gateway::policy::{self, Command};
-use mwaa_gateway::queue::{self, Queues};
-use mwaa_gateway::reply::{self, Asked, CliForm, CliOutput};
-use mwaa_gateway::route::{self, Destination, Kind, Routed};
-use mwaa_gateway::runtime::{Background, LocalTasks, Sweeper};
-use mwaa_gateway::telemetry::Metrics;
-use mwaa_gateway::telemetry::audit::Record;
-use mwaa_gateway::upstream::{self, Payload, Trust, Trusts, Upstream};
+use mwaa_policy::{Command, permit_command, permit_web};
+use mwaa_proxy::admission::{self, AccessRules, HostFilter, NetworkFilter, SharedSecret};
+use mwaa_proxy::queue::{self, CommandInfo, CommandQueues};
+use mwaa_proxy::response::{self, CliOutput, CommandFacts, OutputFormat};
+use mwaa_proxy::routing::{self, Destination, RequestKind, RoutedRequest};
+use mwaa_proxy::upstream::{
+    self, ConnectionChoice, OutgoingBody, Trust, TrustStore, UpstreamClient,
+};
+use mwaa_proxy::{
+    Limits, ListenerUrls, LoginVisits, ProxyState, Reachability, RequestContext, ReverseProxy,
+};
+use mwaa_runtime::resolver::Resolver;
+use mwaa_runtime::{BackgroundTasks, CoarseTimer, LocalTasks, PaceLimit};
+use mwaa_server::{Address, IncomingRequest, ListenerConfig, Server};
+use mwaa_telemetry::audit::Record;
+use mwaa_telemetry::{Metrics, RecentRefusals};
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Debug;
@@ -57,14 +64,14 @@ fn host() -> String {
     "x.c1.eu-west-1.airflow.amazonaws.com".to_owned()
 }
 
-fn denied<'a, T: Send + 'a>() -> Reply<'a, T> {
+fn denied<'a, T: Send + 'a>() -> ApiFuture<'a, T> {
     let error = AwsError::new(AwsErrorKind::Denied, "not here", "ask somebody");
     Box::pin(std::future::ready(Err(error)))
 }
 
-impl ControlPlane for Cloud {
-    fn create_cli_token<'a>(&'a self, _: &'a Environment) -> Reply<'a, CliToken> {
-        Box::pin(std::future::ready(Ok(CliToken {
+impl MwaaApi for Cloud {
+    fn create_cli_token<'a>(&'a self, _: &'a Environment) -> ApiFuture<'a, MintedCliToken> {
+        Box::pin(std::future::ready(Ok(MintedCliToken {
             token: token(),
             host: host(),
             region: "eu-west-1".to_owned(),
@@ -73,8 +80,11 @@ impl ControlPlane for Cloud {
         })))
     }
 
-    fn create_web_login_token<'a>(&'a self, _: &'a Environment) -> Reply<'a, WebToken> {
-        Box::pin(std::future::ready(Ok(WebToken {
+    fn create_web_login_token<'a>(
+        &'a self,
+        _: &'a Environment,
+    ) -> ApiFuture<'a, MintedWebToken> {
+        Box::pin(std::future::ready(Ok(MintedWebToken {
             token: token(),
             host: host(),
             region: "eu-west-1".to_owned(),
@@ -83,49 +93,44 @@ impl ControlPlane for Cloud {
         })))
     }
 
-    fn region<'a>(&'a self, _: &'a Environment) -> Reply<'a, String> {
+    fn region<'a>(&'a self, _: &'a Environment) -> ApiFuture<'a, String> {
         denied()
     }
 
-    fn list_environments<'a>(&'a self, _: &'a Environment) -> Reply<'a, Vec<String>> {
+    fn list_environments<'a>(&'a self, _: &'a Environment) -> ApiFuture<'a, Vec<String>> {
         denied()
     }
 
-    fn get_environment<'a>(&'a self, _: &'a Environment) -> Reply<'a, Described> {
+    fn get_environment<'a>(&'a self, _: &'a Environment) -> ApiFuture<'a, EnvironmentInfo> {
         denied()
     }
 }
 
-impl SignIn for Cloud {
+impl LoginClient for Cloud {
     fn sign_in<'a>(
         &'a self,
         _: &'a Entry,
         _: &'a str,
         _: &'static str,
         _: &'a Secret<String>,
-    ) -> LoggingIn<'a> {
+    ) -> LoginFuture<'a> {
         Box::pin(std::future::ready(Ok(login_reply())))
     }
 }
 
-fn login_reply() -> LoginReply {
+fn login_reply() -> LoginResponse {
     let mut headers = HeaderMap::new();
     let cookie = format!("session={CANARY}; Path=/");
     headers.insert(SET_COOKIE, cookie.parse().unwrap());
-    LoginReply {
+    LoginResponse {
         status: StatusCode::OK,
         headers,
     }
 }
 
-/// The rooms of one worker thread, and how their values look.
+/// One worker thread's proxy, and the `Debug` texts of its values.
 struct Rooms {
-    guard: guard::Settings,
-    directory: Directory,
-    queues: Queues,
-    broker: Arc<Broker>,
-    upstream: Upstream,
-    sweeper: Sweeper,
+    proxy: Rc<ReverseProxy>,
     seen: RefCell<BTreeSet<String>>,
 }
 
@@ -143,72 +148,102 @@ impl Rooms {
         }
     }
 
-    async fn walk(&self, arrived: Arrived) {
-        self.see(&arrived);
-        let mut record = Record::new(arrived.id, &arrived.caller);
+    async fn walk(&self, incoming: IncomingRequest) {
+        self.see(&incoming);
+        let mut record = Record::new(incoming.id, &incoming.client);
         record.arguments = Some(CANARY.to_owned());
         self.see(&record);
-        let agent = UserAgent::read(&arrived.head, arrived.secure);
-        self.see(&agent);
-        let admitted = guard::admit(arrived, agent, &self.guard).unwrap();
-        self.see(&admitted);
-        let destination = route::resolve(admitted, &self.directory).unwrap();
+        let ctx = RequestContext::new(&incoming, &self.proxy);
+        self.see(&ctx);
+        self.see(&ctx.user_agent());
+
+        let state = &self.proxy.state;
+        let validated =
+            admission::validate(incoming, ctx.user_agent(), &state.admission).unwrap();
+        self.see(&validated);
+        let destination = routing::route(validated, &ctx, &state.registry.snapshot()).unwrap();
         self.see(&destination);
         let Destination::Environment(routed) = destination else {
             panic!("{destination:?}");
         };
         self.see(&routed);
-        if routed.kind() == Kind::Cli {
-            self.command(routed).await;
+        if routed.kind == RequestKind::Cli {
+            self.command(routed, &ctx).await;
         } else {
-            self.page(routed).await;
+            self.page(routed, &ctx).await;
         }
     }
 
-    async fn command(&self, mut routed: Routed) {
-        let body = routed.admitted_mut().body_mut().collect().await.unwrap();
+    async fn command(&self, routed: RoutedRequest, ctx: &RequestContext) {
+        let RoutedRequest {
+            mut request, entry, ..
+        } = routed;
+        let body = request.body_mut().collect().await.unwrap();
         let command = Command::read(&body.to_bytes()).unwrap();
         self.see(&command);
-        let permitted = policy::permit(routed, &command, VERSION).unwrap();
-        self.see(&permitted);
-        let id = permitted.id();
-        let asked = Asked {
-            command: permitted.name(),
+        let headers = request.headers();
+        let permit = permit_command(&entry, None, headers, &command, VERSION).unwrap();
+        self.see(&permit);
+
+        let state = &self.proxy.state;
+        let info = CommandInfo {
+            id: ctx.id(),
+            name: permit.name(),
+        };
+        let principal = ctx.client().key();
+        let queued = state.queues.enqueue(&entry, principal, info).unwrap();
+        self.see(&queued);
+        let slot = queued.acquire(&self.proxy.timer).await.unwrap();
+        self.see(&slot);
+        let token = state.credentials.cli_token(&entry).await.unwrap();
+        self.see(token.as_ref());
+
+        let facts = CommandFacts {
+            command: permit.name(),
             json: false,
             version: VERSION,
             repeated: false,
         };
-        let ticket = self.queues.line_up(permitted).unwrap();
-        self.see(&ticket);
-        let seated = ticket.seat(&self.sweeper).await.unwrap();
-        self.see(&seated);
-        let keyed = self.broker.key(seated).await.unwrap();
-        self.see(&keyed);
-        self.see(keyed.live());
-        match self.upstream.send(keyed).await {
-            Err(unanswered) => self.see(unanswered.as_ref()),
-            Ok(answered) => {
-                self.see(&answered);
+        let sent = self
+            .proxy
+            .upstream
+            .send_command(&permit, &token, headers, ConnectionChoice::Pooled, &|| ())
+            .await;
+        match sent {
+            Err(error) => self.see(&error),
+            Ok(upstream) => {
+                let upstream = upstream.with_slot(slot);
+                self.see(&upstream);
                 let raw = OUTPUT.as_bytes();
-                self.see(&CliOutput::read(raw, StatusCode::OK, &asked).unwrap());
-                let form = CliForm::Json;
-                let reply = reply::command(answered, form, &asked, id, 1 << 20).await;
-                self.see(reply.unwrap().body());
+                self.see(&CliOutput::parse(raw, StatusCode::OK, &facts).unwrap());
+                let format = OutputFormat::Json;
+                let response =
+                    response::from_command(upstream, format, &facts, ctx.id(), 1 << 20);
+                self.see(response.await.unwrap().body());
             }
         }
     }
 
-    async fn page(&self, routed: Routed) {
-        let (passage, _body) = policy::pass(routed).unwrap();
-        self.see(&passage);
-        let signed = self.broker.sign_in(passage).await.unwrap();
-        self.see(&signed);
-        self.see(signed.session());
-        let payload = Payload::Whole(Bytes::from_static(CANARY.as_bytes()));
-        self.see(&payload);
-        let answered = self.upstream.forward(&signed, payload).await.unwrap();
-        self.see(&answered);
-        self.see(reply::forward(answered, &signed).body());
+    async fn page(&self, routed: RoutedRequest, ctx: &RequestContext) {
+        let request = routed.request;
+        let environment = &routed.entry;
+        let listener = ctx.listener();
+        let permit =
+            permit_web(environment, listener, request.method(), request.target()).unwrap();
+        self.see(&permit);
+        let credentials = &self.proxy.state.credentials;
+        let session = credentials.session(environment).await.unwrap();
+        self.see(session.as_ref());
+        let body = OutgoingBody::Whole(Bytes::from_static(CANARY.as_bytes()));
+        self.see(&body);
+        let upstream = self
+            .proxy
+            .upstream
+            .send_web(&permit, &session, request.headers(), ctx, body)
+            .await
+            .unwrap();
+        self.see(&upstream);
+        self.see(response::from_web(upstream, &permit, session.host(), ctx).body());
     }
 }
 
@@ -231,7 +266,7 @@ fn entry(server: &Puppet) -> (Entry, Trust) {
 
 fn rooms(server: &Puppet, tasks: &LocalTasks) -> Rooms {
     let (entry, trust) = entry(server);
-    let sweeper = Sweeper::start(tasks);
+    let timer = CoarseTimer::start(tasks);
     let metrics = Arc::new(Metrics::default());
     let settings = upstream::Settings {
         tls: LIMIT,
@@ -241,62 +276,91 @@ fn rooms(server: &Puppet, tasks: &LocalTasks) -> Rooms {
         pool_idle: LIMIT,
         pool_age: LIMIT,
     };
-    let trusts = Arc::new(Trusts::new(HashMap::from([(entry.id, trust)])));
-    let (limits, door) = (credential_limits(), Arc::new(Cloud));
-    Rooms {
-        guard: guard::Settings {
-            gate: Gate {
-                networks: Networks::new(vec!["127.0.0.0/8".parse().unwrap()]),
-                secret: CallerSecret::new(CANARY),
-            },
-            own_gates: Vec::new(),
-            hosts: HostRules::new(Vec::new(), &["gateway.test:80".to_owned()]),
-            trusted_origins: Vec::new(),
-            allow_forwarded: false,
-            header_count: 64,
-            head_size: 32 << 10,
-            target_size: 8 << 10,
-        },
-        directory: Directory::new(vec![Arc::new(entry)], None),
-        queues: Queues::new(
-            queue::Settings {
-                size: 8,
-                wait: LIMIT,
-            },
+    let trust = Arc::new(TrustStore::new(HashMap::from([(entry.id, trust)])));
+    let queue_settings = queue::Settings {
+        size: 8,
+        wait: LIMIT,
+    };
+    let background = BackgroundTasks::current();
+    let registry = Registry::new(Directory::new(vec![Arc::new(entry)], None));
+    let state = Arc::new(ProxyState {
+        admission: admission_settings(),
+        registry: Arc::new(registry),
+        discovery: None,
+        versions: VersionResolver::new(Arc::new(Cloud), background.clone(), LIMIT, |_, _| ()),
+        queues: CommandQueues::new(queue_settings, Arc::clone(&metrics)),
+        credentials: CredentialCache::new(
+            Arc::new(Cloud),
+            Arc::new(Cloud),
+            credential_limits(),
+            background,
             Arc::clone(&metrics),
         ),
-        broker: Broker::new(
-            Arc::new(Cloud),
-            door,
-            limits,
-            Background::current(),
-            metrics,
-        ),
-        upstream: Upstream::new(settings, egress(), trusts, sweeper.clone(), tasks.clone()),
-        sweeper,
+        login_visits: LoginVisits::default(),
+        reachability: Reachability::default(),
+        metrics,
+        audit: None,
+        refusals: RecentRefusals::default(),
+        urls: ListenerUrls::default(),
+        resolver: Resolver::default(),
+        limits: Limits {
+            cli_body: 1 << 10,
+            request_body: 1 << 10,
+            body_pace: PaceLimit {
+                idle: LIMIT,
+                rate: 1,
+            },
+            cli_output: 1 << 20,
+        },
+    });
+    let upstream =
+        UpstreamClient::new(settings, connector(), trust, timer.clone(), tasks.clone());
+    Rooms {
+        proxy: Rc::new(ReverseProxy {
+            state,
+            upstream,
+            timer,
+            tasks: tasks.clone(),
+        }),
         seen: RefCell::default(),
     }
 }
 
-fn egress() -> Egress {
-    let settings = egress::Settings {
+fn admission_settings() -> admission::Settings {
+    admission::Settings {
+        access: AccessRules {
+            networks: NetworkFilter::new(vec!["127.0.0.0/8".parse().unwrap()]),
+            secret: SharedSecret::new(CANARY),
+        },
+        listener_access: Vec::new(),
+        hosts: HostFilter::new(Vec::new(), &["gateway.test:80".to_owned()]),
+        trusted_origins: Vec::new(),
+        allow_forwarded: false,
+        header_count: 64,
+        head_size: 32 << 10,
+        target_size: 8 << 10,
+    }
+}
+
+fn connector() -> Connector {
+    let settings = mwaa_egress::Settings {
         dns: LIMIT,
         connect: LIMIT,
         tls: LIMIT,
         tunnel_start: LIMIT,
         tunnel_age: LIMIT,
     };
-    let proxies = Proxies::new(None, HashMap::new(), &Surroundings::default()).unwrap();
-    Egress::new(
+    let proxies = ProxyTable::new(None, HashMap::new(), &ProxyEnv::default()).unwrap();
+    Connector::new(
         settings,
         proxies,
         std::iter::empty(),
-        &Background::current(),
+        &BackgroundTasks::current(),
     )
 }
 
-fn credential_limits() -> credential::Settings {
-    credential::Settings {
+fn credential_limits() -> mwaa_auth::Settings {
+    mwaa_auth::Settings {
         mint_total: LIMIT,
         mint_wait: LIMIT,
         token_use: LIMIT,
@@ -344,43 +408,43 @@ async fn walk_all() {
     );
     rooms.see(&login_reply());
 
-    let door = Door {
+    let listener = ListenerConfig {
         address: Address::Tcp("127.0.0.1:0".parse().unwrap()),
-        entrance: Entrance {
+        listener: ListenerPolicy {
             name: "listener".to_owned(),
             environment: None,
             rules: None,
         },
         tls: None,
     };
-    let mut bound = door.bind(1).unwrap();
+    let mut bound = listener.bind(1).unwrap();
     let Address::Tcp(address) = bound.address else {
         panic!("{bound:?}");
     };
-    let settings = Rc::new(listener::Settings {
-        head_timeout: LIMIT,
-        keep_alive: LIMIT,
-        head_size: 32 << 10,
-        header_count: 64,
-    });
-    let places = Arc::new(Semaphore::new(8));
-    let (_running, stop) = watch::channel(false);
+    let (_running, shutdown) = watch::channel(false);
     let walking = Rc::clone(&rooms);
-    let handler = Rc::new(Handler {
-        handle: move |arrived| {
+    let http = Rc::new(Server {
+        settings: mwaa_server::Settings {
+            head_timeout: LIMIT,
+            keep_alive: LIMIT,
+            head_size: 32 << 10,
+            header_count: 64,
+        },
+        permits: Arc::new(Semaphore::new(8)),
+        tasks: tasks.clone(),
+        timer: rooms.proxy.timer.clone(),
+        shutdown,
+        handle: move |incoming, guard| {
             let rooms = Rc::clone(&walking);
             async move {
-                rooms.walk(arrived).await;
+                rooms.walk(incoming).await;
+                drop(guard);
                 Response::new(Full::<Bytes>::default())
             }
         },
         refuse: Box::new(|bad_head| panic!("{bad_head:?}")),
     });
-    let sweeper = &rooms.sweeper;
-    listener::serve(
-        &mut bound, &settings, &places, &tasks, sweeper, &stop, &handler,
-    )
-    .unwrap();
+    http.listen(&mut bound).unwrap();
 
     let credentials = format!(
         "Host: gateway.test\r\nMwaa-Gateway-Secret: {CANARY}\r\n\
@@ -403,28 +467,27 @@ async fn walk_all() {
 
     let seen = rooms.seen.borrow();
     for name in [
-        "Admitted",
-        "Answered",
-        "Arrived",
         "CliOutput",
         "CliToken",
         "Command",
+        "CommandPermit",
+        "CommandSlot",
         "Destination",
-        "Keyed",
-        "Live",
-        "LoginReply",
-        "Passage",
-        "Payload",
-        "Permitted",
+        "IncomingRequest",
+        "LoginResponse",
+        "MintedCliToken",
+        "OutgoingBody",
+        "QueueEntry",
         "Record",
-        "ReplyStream",
-        "Routed",
-        "Seated",
+        "RequestContext",
+        "ResponseBody",
+        "RoutedRequest",
         "Secret",
         "Session",
-        "SignedIn",
-        "Ticket",
-        "Unanswered",
+        "UpstreamError",
+        "UpstreamResponse",
+        "ValidatedRequest",
+        "WebPermit",
     ] {
         assert!(seen.contains(name), "{name} was not made: {seen:?}");
     }

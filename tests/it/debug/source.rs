@@ -164,7 +164,7 @@ fn calls(mut chain: &str) -> impl Iterator<Item = &str> {
 
 /// Files that must hand a copy to a library, and why.
 const COPYING: &[(&str, &str)] = &[(
-    "src/egress/handshake.rs",
+    "src/egress/proxy_handshake.rs",
     "hyper-util's SOCKS takes user and password as plain text",
 )];
 

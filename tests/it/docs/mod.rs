@@ -6,8 +6,8 @@ mod console;
 use crate::support::Authority;
 use crate::tree;
 use console::Session;
-use mwaa_gateway::config::{self, Overrides, Search, reference};
-use mwaa_gateway::names::code;
+use mwaa_config::{Overrides, SearchPath, reference};
+use mwaa_model::code;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
@@ -81,7 +81,7 @@ fn generated_tables_are_current() {
     for (name, table) in [
         ("options", reference::options_table()),
         ("variables", reference::variables_table()),
-        ("faults", code::table()),
+        ("faults", code::render_table()),
     ] {
         let opening = format!("<!-- generated: {name} -->\n");
         let (before, rest) = readme.split_once(&opening).expect(&opening);
@@ -151,12 +151,12 @@ fn configurations_in_documents_load() {
         let file = folder.path().join("mwaa-gateway.toml");
         fs::write(&file, text).unwrap();
         certificates(folder.path());
-        let nowhere = Search {
+        let nowhere = SearchPath {
             folder: folder.path().join("none"),
             user: Vec::new(),
             system: folder.path().join("none"),
         };
-        match config::load(Some(&file), &Overrides::default(), &nowhere) {
+        match mwaa_config::load(Some(&file), &Overrides::default(), &nowhere) {
             // a listener alone is an example too
             Ok(config) => assert!(
                 !config.environments.is_empty() || config.listener.tls.is_some(),

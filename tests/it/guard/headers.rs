@@ -2,7 +2,7 @@
 
 use super::{OURS, names};
 use crate::support::Harness;
-use mwaa_gateway::emulator::WebFault;
+use mwaa_emulator::WebFault;
 
 /// The request that leaves is made of parsed values: nothing of the client's own head is in it
 /// but who it is and its trace.

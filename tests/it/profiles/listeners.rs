@@ -3,7 +3,7 @@
 use super::{READ_ONLY, bytes};
 use crate::support::airflow::TYPED;
 use crate::support::{Client, Harness};
-use mwaa_gateway::emulator::{Seed, Settings};
+use mwaa_emulator::{Seed, Settings};
 use std::os::unix::fs::PermissionsExt as _;
 
 /// Two environments of Airflow 2, of which neither is the default.

@@ -4,7 +4,7 @@ mod listeners;
 mod screened;
 
 use crate::support::{Client, Harness};
-use mwaa_gateway::emulator::{Seed, Settings};
+use mwaa_emulator::{Seed, Settings};
 use std::net::SocketAddr;
 
 const POLICIES: [&str; 4] = ["supported", "operator", "read-only", "all"];
@@ -165,6 +165,9 @@ async fn a_request_passes_the_rules_of_environment_and_listener() {
 async fn airflow_3_is_closed_alike() {
     let extra = "environments.demo.policy = \"read-only\"\n";
     let harness = Harness::airflow_with(Settings::default(), "3.0.6", extra).await;
+    // no other listener or policy would help, so that is not what the fault says
+    let token = harness.get("/ui/auth/token").await;
+    assert_eq!(token.fault(), Some("policy.forbidden_path"), "{token}");
     let mut client = harness.connect().await;
     for (request, word) in [
         ("GET /api/v2/variables", "reads secrets"),

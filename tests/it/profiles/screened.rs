@@ -1,7 +1,7 @@
 //! What a read-only client does not get to see within replies that pass.
 
 use crate::support::{Client, Harness, Puppet};
-use mwaa_gateway::emulator::Settings;
+use mwaa_emulator::Settings;
 
 const TASKS: &str = "/api/v2/dags/d/dagRuns/r/taskInstances";
 

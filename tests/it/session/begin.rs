@@ -2,7 +2,7 @@
 
 use crate::support::airflow::{VERSIONS, api};
 use crate::support::{Harness, all};
-use mwaa_gateway::emulator::{LoginForm, Settings};
+use mwaa_emulator::{LoginForm, Settings};
 
 #[tokio::test]
 async fn one_login_serves_every_request() {

@@ -3,7 +3,7 @@
 
 use crate::support::airflow::{DAG, JSON, OWN, VERSIONS, api};
 use crate::support::{Harness, Puppet, Response, all};
-use mwaa_gateway::emulator::{DeadForm, Settings, WebFault};
+use mwaa_emulator::{DeadForm, Settings, WebFault};
 use std::time::Duration;
 
 /// What the web server said to the last requests, the login aside.

@@ -2,7 +2,7 @@
 
 use crate::support::airflow::JSON;
 use crate::support::{Client, Harness};
-use mwaa_gateway::emulator::{Seed, Settings, WebRequest};
+use mwaa_emulator::{Seed, Settings, WebRequest};
 use std::collections::HashMap;
 
 /// The left one serves what names none; the right one has a listener of its own.

@@ -3,7 +3,7 @@
 
 use crate::support::airflow::{VERSIONS, api};
 use crate::support::{Harness, all};
-use mwaa_gateway::emulator::{
+use mwaa_emulator::{
     CertificateForm, ControlFault, HandshakeFault, Script, Settings, WebFault,
 };
 use std::time::Duration;
@@ -188,9 +188,9 @@ async fn a_login_is_sent_to_no_server_that_is_not_believed() {
 async fn a_failing_login_is_tried_less_and_less_often() {
     let harness = Harness::airflow("3.3.1").await;
     harness.script().login_fault.always(WebFault::html(403));
-    let start = mwaa_gateway::runtime::Moment::now();
+    let start = mwaa_runtime::Timestamp::now();
     let mut told = 0;
-    while start.age(mwaa_gateway::runtime::Moment::now()) < Duration::from_secs(2) {
+    while start.age(mwaa_runtime::Timestamp::now()) < Duration::from_secs(2) {
         let reply = harness.get("/api/v2/dags").await;
         assert_eq!(reply.fault(), Some("session.login_failed"), "{reply}");
         told += 1;

@@ -3,8 +3,8 @@
 
 use crate::support::airflow::{VERSIONS, api};
 use crate::support::{Harness, soon};
-use mwaa_gateway::emulator::{ControlFault, Settings};
-use mwaa_gateway::runtime::Moment;
+use mwaa_emulator::{ControlFault, Settings};
+use mwaa_runtime::Timestamp;
 use std::time::Duration;
 
 #[tokio::test]
@@ -37,7 +37,7 @@ async fn a_session_in_use_is_renewed_before_it_ends() {
 async fn a_failed_renewal_leaves_the_live_session_alone() {
     let extra = "limits.session_use = \"3s\"";
     let harness = Harness::airflow_with(Settings::default(), "3.3.1", extra).await;
-    let start = Moment::now();
+    let start = Timestamp::now();
     assert_eq!(harness.get("/api/v2/dags").await.status, 200);
     harness
         .script()
@@ -51,7 +51,7 @@ async fn a_failed_renewal_leaves_the_live_session_alone() {
     }
     assert_eq!(reply.fault(), Some("aws.denied"), "{reply}");
     assert!(
-        start.age(Moment::now()) >= Duration::from_secs(3),
+        start.age(Timestamp::now()) >= Duration::from_secs(3),
         "given up too early"
     );
     assert!(served_after_failure, "the renewal did not come ahead");

@@ -4,7 +4,7 @@
 use crate::support::airflow::{DAG, JSON, VERSIONS, api};
 use crate::support::{Harness, Response};
 use crate::upstream::settled;
-use mwaa_gateway::emulator::{ControlFault, FormerHost, Settings, WebFault};
+use mwaa_emulator::{ControlFault, FormerHost, Settings, WebFault};
 
 /// Signed in at the first host, of two.
 async fn moved(version: &str, old: FormerHost) -> (Harness, String) {
@@ -192,7 +192,7 @@ async fn a_web_server_out_of_reach_is_shown_until_it_answers() {
     assert_eq!(dags(&harness, "2.10.3").await.status, 200);
     harness.script().cut_web_connections();
     settled(&harness).await;
-    let close = mwaa_gateway::emulator::HandshakeFault::Close;
+    let close = mwaa_emulator::HandshakeFault::Close;
     harness.script().handshake_fault.always(close);
     let reply = dags(&harness, "2.10.3").await;
     assert_eq!(reply.fault(), Some("upstream.tls"), "{reply}");

@@ -2,7 +2,7 @@
 
 use crate::support::Harness;
 use crate::support::airflow::{OWN, VERSIONS, api};
-use mwaa_gateway::emulator::{Credential, Role, Settings};
+use mwaa_emulator::{Credential, Role, Settings};
 
 #[tokio::test]
 async fn a_web_server_that_refuses_its_own_sessions_is_not_logged_in_to_for_ever() {

@@ -2,7 +2,7 @@
 
 use crate::support::airflow::VERSIONS;
 use crate::support::{Harness, all};
-use mwaa_gateway::emulator::WebFault;
+use mwaa_emulator::WebFault;
 
 fn bearer(harness: &Harness) -> String {
     let last = harness.reached().pop().unwrap();
@@ -106,7 +106,7 @@ async fn no_other_cookie_of_a_reply_counts() {
 async fn a_cookies_domain_leads_it_nowhere_else() {
     use crate::support::Puppet;
     let mut puppet = Puppet::start().await;
-    let settings = mwaa_gateway::emulator::Settings::default();
+    let settings = mwaa_emulator::Settings::default();
     let harness = Harness::airflow_with(settings, "2.10.3", puppet.config()).await;
     let mut client = harness.connect().await;
     client.send(harness.asking("GET", "/home", "")).await;

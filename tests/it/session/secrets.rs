@@ -3,7 +3,7 @@
 
 use crate::program::{Running, command};
 use crate::support::{Client, Response};
-use mwaa_gateway::emulator::{DeadForm, Emulator, Seed, Settings, WebFault};
+use mwaa_emulator::{DeadForm, Emulator, Seed, Settings, WebFault};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::net::SocketAddr;

@@ -1,7 +1,7 @@
 //! Asking an environment's Airflow through the gateway, and what its web server saw of it.
 
 use super::{Harness, Response};
-use mwaa_gateway::emulator::{Seed, Settings, TokenKind, WebRequest};
+use mwaa_emulator::{Seed, Settings, TokenKind, WebRequest};
 use std::net::SocketAddr;
 
 /// The three ways of Airflow to recognise a session.

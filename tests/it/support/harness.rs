@@ -1,12 +1,12 @@
 //! A whole world: an emulator on a runtime of its own, and the gateway on its threads.
 
 use super::{Client, Response, soon};
-use mwaa_gateway::app::{self, Extras, Outcome};
-use mwaa_gateway::config::{self, Config, Overrides, Search};
-use mwaa_gateway::control::StaticKey;
-use mwaa_gateway::emulator::{Emulator, Journal, Script, Settings, TokenKind};
-use mwaa_gateway::names::Secret;
-use mwaa_gateway::runtime::Moment;
+use mwaa_auth::aws::StaticKey;
+use mwaa_config::{Config, Overrides, SearchPath};
+use mwaa_emulator::{Emulator, Journal, Script, Settings, TokenKind};
+use mwaa_gateway::app::{self, ExternalInputs, ShutdownStatus};
+use mwaa_model::Secret;
+use mwaa_runtime::Timestamp;
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ struct Gateway {
     urls: Vec<String>,
     management: String,
     stop: Option<oneshot::Sender<()>>,
-    outcome: Option<oneshot::Receiver<Outcome>>,
+    outcome: Option<oneshot::Receiver<ShutdownStatus>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -80,14 +80,14 @@ impl Harness {
         direct(emulator.script());
         let folder = tempfile::tempdir().unwrap();
         let config = configuration(&emulator, &folder, extra);
-        let extras = Extras {
+        let inputs = ExternalInputs {
             static_key: Some(StaticKey {
                 id: emulator.access_key_id().to_owned(),
                 secret: Arc::new(Secret::new(emulator.secret_access_key().to_owned())),
             }),
-            ..Extras::default()
+            ..ExternalInputs::default()
         };
-        let gateway = Gateway::start(config, extras).await;
+        let gateway = Gateway::start(config, inputs).await;
         Self {
             emulator,
             gateway,
@@ -203,9 +203,9 @@ impl Harness {
 
     /// Lets this much time pass; questions about health meanwhile must not matter.
     pub(crate) async fn passes(&self, time: Duration) {
-        let start = Moment::now();
+        let start = Timestamp::now();
         let mut client = Client::tcp(self.management()).await;
-        while start.age(Moment::now()) < time {
+        while start.age(Timestamp::now()) < time {
             let reply = client.exchange(self.question("/livez")).await;
             assert_eq!(reply.status, 200, "{reply}");
         }
@@ -229,30 +229,30 @@ impl Harness {
     }
 
     /// Waits until the gateway has stopped.
-    pub(crate) async fn stopped(&mut self) -> Outcome {
+    pub(crate) async fn stopped(&mut self) -> ShutdownStatus {
         let outcome = self.gateway.outcome.take().expect("asked only once");
         soon("the gateway's end", outcome).await.unwrap()
     }
 }
 
 impl Gateway {
-    async fn start(config: Config, extras: Extras) -> Self {
+    async fn start(config: Config, inputs: ExternalInputs) -> Self {
         let (stop, stopped) = oneshot::channel();
         let (ended, outcome) = oneshot::channel();
-        let (built_sender, built) = oneshot::channel();
+        let (bound_sender, bound) = oneshot::channel();
         let serve = async move {
-            let built = app::build(config, &extras).await.unwrap();
-            let urls = (built.urls(), built.management_url().unwrap());
-            built_sender.send(urls).unwrap();
-            let run = built.run(async { drop(stopped.await) }).await.unwrap();
-            let _unheard = ended.send(run);
+            let gateway = app::Gateway::bind(config, &inputs).await.unwrap();
+            let urls = (gateway.urls(), gateway.management_url());
+            bound_sender.send(urls).unwrap();
+            let status = gateway.serve(async { drop(stopped.await) }).await.unwrap();
+            let _unheard = ended.send(status);
         };
         let thread = thread::spawn(move || {
             let runtime = Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(serve);
             runtime.shutdown_background();
         });
-        let (urls, management) = soon("the gateway's start", built).await.unwrap();
+        let (urls, management) = soon("the gateway's start", bound).await.unwrap();
         Self {
             urls,
             management,
@@ -286,12 +286,12 @@ fn configuration(emulator: &Emulator, folder: &TempDir, extra: &str) -> Config {
     lay_over(&mut table, extra.parse().unwrap());
     let file = folder.path().join("mwaa-gateway.toml");
     std::fs::write(&file, table.to_string()).unwrap();
-    let search = Search {
+    let search = SearchPath {
         folder: folder.path().to_owned(),
         user: Vec::new(),
         system: folder.path().to_owned(),
     };
-    config::load(Some(&file), &Overrides::default(), &search)
+    mwaa_config::load(Some(&file), &Overrides::default(), &search)
         .unwrap_or_else(|problems| panic!("{problems}\n{table}"))
 }
 

@@ -9,7 +9,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use mwaa_gateway::emulator::Credential;
+use mwaa_emulator::Credential;
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::net::SocketAddr;

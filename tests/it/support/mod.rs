@@ -15,7 +15,7 @@ pub(crate) use harness::Harness;
 pub(crate) use pty::OnTerminal;
 pub(crate) use puppet::Puppet;
 
-use mwaa_gateway::runtime::Moment;
+use mwaa_runtime::Timestamp;
 use std::time::Duration;
 use tokio::task::JoinSet;
 
@@ -44,9 +44,9 @@ pub(crate) async fn all<T: 'static>(tasks: JoinSet<T>) -> Vec<T> {
 
 /// How long it took.
 pub(crate) async fn timed<F: Future>(future: F) -> (F::Output, Duration) {
-    let start = Moment::now();
+    let start = Timestamp::now();
     let output = future.await;
-    (output, start.age(Moment::now()))
+    (output, start.age(Timestamp::now()))
 }
 
 /// Longer than anything takes on a busy machine.

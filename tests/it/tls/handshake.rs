@@ -2,7 +2,7 @@
 
 use super::{Secured, shake};
 use crate::support::{Client, soon, timed};
-use mwaa_gateway::app::Outcome;
+use mwaa_gateway::app::ShutdownStatus;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt as _;
@@ -110,5 +110,5 @@ async fn the_end_waits_for_no_handshake() {
     assert_eq!(reply.status, 200, "{reply}");
     secured.harness.stop();
     let outcome = soon("the end", secured.harness.stopped()).await;
-    assert_eq!(outcome, Outcome::Drained);
+    assert_eq!(outcome, ShutdownStatus::Drained);
 }

@@ -1,7 +1,7 @@
 //! Large replies over TLS: whole for who reads, cut for who does not.
 
 use super::Secured;
-use mwaa_gateway::emulator::Noise;
+use mwaa_emulator::Noise;
 
 #[tokio::test]
 async fn large_replies_come_whole() {

@@ -2,7 +2,7 @@
 
 use super::ONE_THREAD;
 use crate::support::{Harness, timed};
-use mwaa_gateway::emulator::WebFault;
+use mwaa_emulator::WebFault;
 use std::time::Duration;
 
 #[tokio::test]

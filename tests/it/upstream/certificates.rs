@@ -1,7 +1,7 @@
 //! Certificates that must not be believed, and names that must be asked for.
 
 use crate::support::Harness;
-use mwaa_gateway::emulator::{CertificateForm, HandshakeFault, Settings};
+use mwaa_emulator::{CertificateForm, HandshakeFault, Settings};
 
 async fn refused(certificate: CertificateForm, cause: &str) {
     let settings = Settings {

@@ -4,7 +4,7 @@
 use crate::program::{Running, command};
 use crate::support::airflow::{JSON, OWN};
 use crate::support::{Client, Harness, Puppet, soon};
-use mwaa_gateway::emulator::{ControlFault, Emulator, Seed, Settings, WebFault};
+use mwaa_emulator::{ControlFault, Emulator, Seed, Settings, WebFault};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 /// What a client got on a connection that it used before, until that was closed.

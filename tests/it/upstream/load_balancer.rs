@@ -2,7 +2,7 @@
 //! the command may have run, without the load balancer's page.
 
 use crate::support::{Harness, Response};
-use mwaa_gateway::emulator::{Seed, Settings, WebFault};
+use mwaa_emulator::{Seed, Settings, WebFault};
 use serde_json::Value;
 use std::time::Duration;
 

@@ -2,7 +2,7 @@
 
 use super::{ONE_THREAD, settled};
 use crate::support::{Client, Harness, Puppet, all, soon, timed};
-use mwaa_gateway::emulator::WebFault;
+use mwaa_emulator::WebFault;
 use std::time::Duration;
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use super::{ONE_THREAD, settled};
 use crate::support::Harness;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use mwaa_gateway::emulator::{Noise, WebFault};
+use mwaa_emulator::{Noise, WebFault};
 
 #[tokio::test]
 async fn interim_responses_are_passed_over() {

@@ -113,7 +113,7 @@ async fn bytes_after_a_reply_without_a_body_reach_nobody() {
     for status in ["204 No Content", "304 Not Modified"] {
         let raw = format!("HTTP/1.1 {status}\r\nX-A: b\r\n\r\nHTTP/1.1 200 OK\r\n\r\nsmuggled");
         assert_eq!(harness.get("/health").await.fault(), None);
-        let fault = mwaa_gateway::emulator::WebFault::Raw(raw.into_bytes());
+        let fault = mwaa_emulator::WebFault::Raw(raw.into_bytes());
         harness.script().web_fault.next(1, fault);
         let mut client = harness.connect().await;
         let reply = client.exchange(harness.asking("GET", "/x", "")).await;

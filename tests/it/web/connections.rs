@@ -1,7 +1,7 @@
 //! Connections to the web server: kept while they are good, left when they are not.
 
 use crate::support::{Client, Harness, Puppet};
-use mwaa_gateway::emulator::Settings;
+use mwaa_emulator::Settings;
 
 /// A gateway that is signed in at a puppet, by a request on each of so many connections, which
 /// are idle afterwards.

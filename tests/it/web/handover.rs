@@ -3,7 +3,7 @@
 
 use crate::support::airflow::{FROM_ELSEWHERE, OWN, TYPED, VERSIONS};
 use crate::support::{Client, Harness, Response};
-use mwaa_gateway::emulator::Settings;
+use mwaa_emulator::Settings;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
@@ -232,7 +232,7 @@ async fn a_token_that_is_not_to_be_had_is_a_fault_for_people() {
     harness
         .script()
         .mint_fault
-        .always(mwaa_gateway::emulator::ControlFault::ForeignHost(
+        .always(mwaa_emulator::ControlFault::ForeignHost(
             "evil.example".to_owned(),
         ));
     let reply = harness.get_with("/", TYPED).await;

@@ -3,7 +3,7 @@
 use super::{answered, csrf};
 use crate::support::Harness;
 use crate::support::airflow::{DAG, JSON, OWN, VERSIONS, api};
-use mwaa_gateway::emulator::Settings;
+use mwaa_emulator::Settings;
 
 /// Credentials, and what proxies and AWS put on requests; none of it is Airflow's business.
 const CANARIES: &str = "Authorization: Bearer canary\r\nCookie: session=canary; _token=canary\r\n\

@@ -4,7 +4,7 @@
 use super::csrf;
 use crate::support::Harness;
 use crate::support::airflow::{OWN, TYPED, VERSIONS, api};
-use mwaa_gateway::emulator::{Seed, Settings};
+use mwaa_emulator::{Seed, Settings};
 
 /// C-24, and what Airflow itself writes there. `OURS` is our own origin, `HOST` the web server.
 const WISHES: [(&str, &str); 18] = [
@@ -149,7 +149,7 @@ async fn signing_out_without_a_session_asks_nobody() {
 async fn signing_out_holds_whatever_airflow_says() {
     let harness = Harness::airflow("3.3.1").await;
     assert_eq!(harness.get("/api/v2/dags").await.status, 200);
-    let fault = mwaa_gateway::emulator::WebFault::html(500);
+    let fault = mwaa_emulator::WebFault::html(500);
     harness.script().web_fault.next(1, fault);
     let reply = harness.get_with("/api/v2/auth/logout", OWN).await;
     assert_eq!(reply.header("location"), Some("/-/signed-out"), "{reply}");

@@ -2,7 +2,7 @@
 
 use crate::support::airflow::{DAG, JSON, api};
 use crate::support::{Client, Harness, Puppet};
-use mwaa_gateway::emulator::Settings;
+use mwaa_emulator::Settings;
 use std::time::Duration;
 
 /// A gateway with an open session at a puppet, and the puppet.

@@ -14,7 +14,7 @@ mod streaming;
 mod visitors;
 
 use crate::support::{Harness, Response};
-use mwaa_gateway::emulator::WebFault;
+use mwaa_emulator::WebFault;
 
 /// The next answer of the web server, byte for byte; `HOST` stands for its name.
 async fn answered(harness: &Harness, target: &str, headers: &str, raw: &str) -> Response {

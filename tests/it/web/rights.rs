@@ -1,7 +1,7 @@
 //! Pages that the role may not see, and what a read-only environment keeps shut.
 
 use crate::support::{Client, Harness, Puppet};
-use mwaa_gateway::emulator::Settings;
+use mwaa_emulator::Settings;
 
 const PAGE: &str = "Accept: text/html\r\nSec-Fetch-Site: none\r\nSec-Fetch-Mode: navigate\r\n\
                     Sec-Fetch-Dest: document\r\n";

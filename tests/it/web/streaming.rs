@@ -4,7 +4,7 @@
 use super::answered;
 use crate::support::airflow::{DAG, JSON, api};
 use crate::support::{Client, Harness, Puppet, soon};
-use mwaa_gateway::emulator::{Settings, WebFault};
+use mwaa_emulator::{Settings, WebFault};
 use std::time::Duration;
 
 /// The next chunk of a chunked body.

@@ -1,65 +1,69 @@
-//! The commands that an import becomes: for each name one that sets it, safe to be run again.
+//! The commands of an import: for each entry one that sets it, and that is safe to run again.
 
-use super::request::{Existing, Kind, Request};
-use super::value::Json;
-use crate::names::AirflowVersion;
-use crate::policy::Command;
+use super::json::Json;
+use super::request::{ExistingAction, ImportKind, ImportRequest};
+use indexmap::IndexMap;
+use mwaa_model::{AirflowVersion, Fault as _};
+use mwaa_policy::Command;
 
-/// One name of the file, and the commands that make it.
+/// An entry of the file, and the commands that set it.
 #[derive(Debug)]
-pub(super) struct Step {
+pub(super) struct PlannedEntry {
     pub(super) name: String,
-    /// Removes what is there already; its failure is no news.
-    pub(super) before: Option<Command>,
+    /// Deletes an entry of this name; its failure does not matter.
+    pub(super) delete: Option<Command>,
     pub(super) command: Command,
 }
 
-/// A name that can't be imported, and why.
+/// An entry that can't be imported.
 #[derive(Debug)]
-pub(super) struct Bad {
+pub(super) struct EntryError {
     pub(super) name: String,
-    pub(super) why: String,
+    pub(super) reason: String,
 }
 
-/// Makes the commands. Names that can't be made come apart: nothing is sent for them.
-pub(super) fn plan(
-    request: &Request,
-    entries: Vec<(String, Json)>,
+/// Plans the commands, which may be `limit` bytes long.
+pub(super) fn plan_entries(
+    request: &ImportRequest,
+    entries: IndexMap<String, Json>,
     version: AirflowVersion,
     limit: usize,
-) -> Vec<Result<Step, Bad>> {
-    entries
-        .into_iter()
-        .map(|(name, value)| {
-            let made = match request.kind {
-                Kind::Connections => connection(&name, &value),
-                Kind::Pools => pool(&name, &value, version),
-                Kind::Variables => variable(&name, &value, version),
+) -> impl Iterator<Item = Result<PlannedEntry, EntryError>> {
+    let deletes = request.kind == ImportKind::Connections
+        && request.existing == ExistingAction::Overwrite;
+    let kind = request.kind;
+    entries.into_iter().map(move |(name, value)| {
+        let plan = || {
+            let words = match kind {
+                ImportKind::Connections => connection_words(&name, &value),
+                ImportKind::Pools => pool_words(&name, &value, version),
+                ImportKind::Variables => variable_words(&name, &value, version),
             };
-            let step = made.and_then(|words| {
-                let overwrites = request.kind == Kind::Connections
-                    && request.existing == Existing::Overwrite;
-                let delete = ["connections", "delete", "--", name.as_str()];
-                Ok(Step {
-                    before: overwrites
-                        .then(|| command(&delete.map(str::to_owned), limit))
-                        .transpose()?,
-                    command: command(&words, limit)?,
-                    name: name.clone(),
-                })
-            });
-            step.map_err(|why| Bad { name, why })
+
+            // `connections add` refuses a name that exists, and there is no command to change one
+            let delete = ["connections", "delete", "--", name.as_str()].map(str::to_owned);
+            Ok(PlannedEntry {
+                command: build_command(&words?, limit)?,
+                delete: deletes.then(|| build_command(&delete, limit)).transpose()?,
+                name: name.clone(),
+            })
+        };
+        plan().map_err(|reason| EntryError {
+            name: name.clone(),
+            reason,
         })
-        .collect()
+    })
 }
 
-fn command(words: &[String], limit: usize) -> Result<Command, String> {
+fn build_command(words: &[String], limit: usize) -> Result<Command, String> {
     // argparse takes it for its own mark, also where it is a value
     if words.iter().filter(|word| *word == "--").count() > 1 {
         return Err("`--` can't be a value on Airflow's command line".to_owned());
     }
-    let command = Command::from_words(words).map_err(|refusal| refusal.to_string())?;
-    let size = command.canonical().len();
+    let command = Command::from_words(words).map_err(|error| error.detail())?;
+
+    // the gateway would refuse it later, in the middle of the import
+    let size = command.to_line().len();
     if size > limit {
         return Err(format!(
             "its command is {size} bytes, and limits.cli_body is {limit}"
@@ -68,8 +72,13 @@ fn command(words: &[String], limit: usize) -> Result<Command, String> {
     Ok(command)
 }
 
-/// As `Variable.set` is called by Airflow's own import: text as it is, all else as JSON.
-fn variable(name: &str, value: &Json, version: AirflowVersion) -> Result<Vec<String>, String> {
+/// Returns the command of a variable. As in Airflow's own import, text is set as it is, and anything
+/// else as JSON.
+fn variable_words(
+    name: &str,
+    value: &Json,
+    version: AirflowVersion,
+) -> Result<Vec<String>, String> {
     // an object with a description: from 3.0 on; whether an empty value counts has changed
     let inner = value.get("value").filter(|inner| {
         version >= AirflowVersion::new(3, 0, 0)
@@ -81,8 +90,10 @@ fn variable(name: &str, value: &Json, version: AirflowVersion) -> Result<Vec<Str
     };
     let text = match value {
         Json::Text(text) => text.clone(),
-        other => other.dumps(true),
+        other => other.to_python(true),
     };
+
+    // `--` because a name or a value may begin with a dash
     let mut words = vec!["variables".to_owned(), "set".to_owned()];
     match description {
         None | Some(Json::Null) => {}
@@ -93,16 +104,22 @@ fn variable(name: &str, value: &Json, version: AirflowVersion) -> Result<Vec<Str
     Ok(words)
 }
 
-/// A pool; what its Airflow does not know of yet is left out, as its own import does.
-fn pool(name: &str, value: &Json, version: AirflowVersion) -> Result<Vec<String>, String> {
+/// Returns the command of a pool. Fields that its Airflow does not know yet are left out, as in its
+/// own import.
+fn pool_words(
+    name: &str,
+    value: &Json,
+    version: AirflowVersion,
+) -> Result<Vec<String>, String> {
     let slots = match value.get("slots") {
-        Some(Json::Integer(slots)) => slots.to_string(),
+        Some(Json::Number(slots)) if !slots.is_f64() => slots.to_string(),
         Some(Json::Text(slots)) => slots.clone(),
         _ => return Err("it has no number of slots".to_owned()),
     };
     let Some(Json::Text(description)) = value.get("description") else {
         return Err("it has no description".to_owned());
     };
+
     let deferred = value.get("include_deferred").is_some_and(Json::is_truthy);
     let mut words = vec!["pools".to_owned(), "set".to_owned()];
     if deferred && version >= AirflowVersion::new(2, 7, 0) {
@@ -118,8 +135,8 @@ fn pool(name: &str, value: &Json, version: AirflowVersion) -> Result<Vec<String>
     Ok(words)
 }
 
-/// A connection is a URI, or an object of its parts.
-fn connection(name: &str, value: &Json) -> Result<Vec<String>, String> {
+/// Returns the command of a connection, which is a URI or an object of its parts.
+fn connection_words(name: &str, value: &Json) -> Result<Vec<String>, String> {
     let parts = match value {
         Json::Text(uri) if has_host(uri) => {
             let uri = format!("--conn-uri={uri}");
@@ -128,17 +145,18 @@ fn connection(name: &str, value: &Json) -> Result<Vec<String>, String> {
                 .to_vec());
         }
         // `--conn-uri` does not take it without a host
-        Json::Text(_) => Json::Object(vec![("uri".to_owned(), value.clone())]),
-        Json::Object(parts) => Json::Object(known_parts(name, parts)?),
+        Json::Text(_) => Json::Object([("uri".to_owned(), value.clone())].into()),
+        Json::Object(parts) => Json::Object(check_parts(name, parts)?),
         _ => return Err("it is neither a URI nor an object".to_owned()),
     };
+
     if parts.get("uri").is_none() && !parts.get("conn_type").is_some_and(Json::is_truthy) {
         return Err("it has no conn_type, which `connections add` needs".to_owned());
     }
     Ok(vec![
         "connections".to_owned(),
         "add".to_owned(),
-        format!("--conn-json={}", parts.dumps(false)),
+        format!("--conn-json={}", parts.to_python(false)),
         "--".to_owned(),
         name.to_owned(),
     ])
@@ -150,20 +168,27 @@ fn has_host(uri: &str) -> bool {
     })
 }
 
-fn known_parts(name: &str, parts: &[(String, Json)]) -> Result<Vec<(String, Json)>, String> {
-    let has = |wanted: &str| parts.iter().any(|(part, _)| part == wanted);
-    if has("extra") && has("extra_dejson") {
+/// Returns the parts of a connection under the names that `connections add` takes. Fails if one of
+/// them is unknown.
+fn check_parts(
+    name: &str,
+    parts: &IndexMap<String, Json>,
+) -> Result<IndexMap<String, Json>, String> {
+    if parts.contains_key("extra") && parts.contains_key("extra_dejson") {
         return Err("it has both extra and extra_dejson".to_owned());
     }
-    let mut known = Vec::new();
+
+    let mut known = IndexMap::new();
     for (part, value) in parts {
         match part.as_str() {
             "conn_id" if *value == Json::Text(name.to_owned()) => {}
             "conn_id" => return Err("its conn_id is another name".to_owned()),
             "extra_dejson" => {
-                known.push(("extra".to_owned(), Json::Text(value.dumps(false))));
+                known.insert("extra".to_owned(), Json::Text(value.to_python(false)));
             }
-            part if PARTS.contains(&part) => known.push((part.to_owned(), value.clone())),
+            part if PARTS.contains(&part) => {
+                known.insert(part.to_owned(), value.clone());
+            }
             _ => return Err("it has a key that no connection has".to_owned()),
         }
     }
@@ -194,16 +219,15 @@ mod tests {
         limit: usize,
     ) -> Vec<Result<String, String>> {
         let words: Vec<_> = line.split(' ').map(str::to_owned).collect();
-        let request = Request::read(&words).unwrap().unwrap();
-        let entries = request.entries(text).unwrap();
-        plan(&request, entries, version.parse().unwrap(), limit)
-            .into_iter()
-            .map(|step| match step {
-                Ok(step) => {
-                    let before = step.before.map(|command| command.canonical() + "; ");
-                    Ok(before.unwrap_or_default() + &step.command.canonical())
+        let request = ImportRequest::parse(&words).unwrap().unwrap();
+        let entries = request.parse_entries(text).unwrap();
+        plan_entries(&request, entries, version.parse().unwrap(), limit)
+            .map(|result| match result {
+                Ok(entry) => {
+                    let delete = entry.delete.map(|command| command.to_line() + "; ");
+                    Ok(delete.unwrap_or_default() + &entry.command.to_line())
                 }
-                Err(bad) => Err(format!("{}: {}", bad.name, bad.why)),
+                Err(error) => Err(format!("{}: {}", error.name, error.reason)),
             })
             .collect()
     }
@@ -275,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_t_be_sent_is_told_before() {
+    fn entries_that_can_t_be_sent_are_found_before() {
         let text = r#"{"big": "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", "control": "\u0007", "--": "x"}"#;
         let made = planned("variables import f", text, "2.10.5", 40);
         assert!(made.iter().all(Result::is_err), "{made:?}");

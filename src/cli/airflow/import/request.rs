@@ -1,21 +1,20 @@
-//! What an `… import` command asks for: its kind, its options, its file.
+//! The arguments and the file of an `… import` command.
 
-use super::value::Json;
-use std::collections::HashSet;
-use std::fmt;
+use super::json::Json;
+use indexmap::IndexMap;
 use std::io::Read as _;
 use std::path::PathBuf;
 
-/// What is imported.
+/// The kind of the entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum ImportKind {
     Connections,
     Pools,
     Variables,
 }
 
-impl Kind {
-    /// What several of them are called.
+impl ImportKind {
+    /// Returns the word for several of them.
     pub(super) const fn word(self) -> &'static str {
         match self {
             Self::Connections => "connections",
@@ -25,16 +24,16 @@ impl Kind {
     }
 }
 
-/// What becomes of names that are there already.
+/// The action for entries that exist already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Existing {
+pub(super) enum ExistingAction {
     Fail,
     Overwrite,
     Skip,
 }
 
-impl Existing {
-    /// As Airflow's option writes it.
+impl ExistingAction {
+    /// Returns it as Airflow's option has it.
     pub(super) const fn word(self) -> &'static str {
         match self {
             Self::Fail => "fail",
@@ -44,67 +43,60 @@ impl Existing {
     }
 }
 
-/// An import, as it was asked for.
+/// The arguments of an import.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::cli::airflow) struct Request {
-    pub(super) kind: Kind,
-    pub(super) existing: Existing,
+pub(in crate::cli::airflow) struct ImportRequest {
+    pub(super) kind: ImportKind,
+    pub(super) existing: ExistingAction,
     file: PathBuf,
 }
 
-/// Why an import can't be done.
-#[derive(Debug)]
-pub(in crate::cli::airflow) enum Unfit {
+/// An import is not possible.
+#[derive(Debug, thiserror::Error)]
+pub(in crate::cli::airflow) enum ImportError {
+    #[error("{0}")]
     Arguments(String),
-    Unreadable(PathBuf, std::io::Error),
+    #[error("{} can't be read", .0.display())]
+    Unreadable(PathBuf, #[source] std::io::Error),
+    #[error("{0}")]
     Content(String),
 }
 
-impl fmt::Display for Unfit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Arguments(what) | Self::Content(what) => f.write_str(what),
-            Self::Unreadable(file, error) => {
-                write!(f, "{} can't be read: {error}", file.display())
-            }
-        }
-    }
-}
-
-impl std::error::Error for Unfit {}
-
-impl Request {
-    /// Reads the words as Airflow's own command takes them; `None` if they are another command,
+impl ImportRequest {
+    /// Parses the words as Airflow's own command does. `None` means that they are another command,
     /// or ask for help.
-    pub(in crate::cli::airflow) fn read(words: &[String]) -> Option<Result<Self, Unfit>> {
+    pub(in crate::cli::airflow) fn parse(
+        words: &[String],
+    ) -> Option<Result<Self, ImportError>> {
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let words = words.strip_prefix(&["airflow"]).unwrap_or(&words);
         let (kind, rest) = match words {
-            ["connections", "import", rest @ ..] => (Kind::Connections, rest),
-            ["pools", "import", rest @ ..] => (Kind::Pools, rest),
-            ["variables", "import", rest @ ..] => (Kind::Variables, rest),
+            ["connections", "import", rest @ ..] => (ImportKind::Connections, rest),
+            ["pools", "import", rest @ ..] => (ImportKind::Pools, rest),
+            ["variables", "import", rest @ ..] => (ImportKind::Variables, rest),
             _ => return None,
         };
         if rest.iter().any(|word| matches!(*word, "-h" | "--help")) {
             return None;
         }
-        Some(Self::options(kind, rest))
+        Some(Self::parse_options(kind, rest).map_err(ImportError::Arguments))
     }
 
-    fn options(kind: Kind, words: &[&str]) -> Result<Self, Unfit> {
-        let usage = |what: String| Err(Unfit::Arguments(what));
+    fn parse_options(kind: ImportKind, words: &[&str]) -> Result<Self, String> {
         let mut existing = match kind {
             // as Airflow does without the option
-            Kind::Connections => Existing::Skip,
-            Kind::Pools | Kind::Variables => Existing::Overwrite,
+            ImportKind::Connections => ExistingAction::Skip,
+            ImportKind::Pools | ImportKind::Variables => ExistingAction::Overwrite,
         };
         let mut file = None;
         let mut words = words.iter();
         while let Some(word) = words.next() {
             match (kind, *word) {
                 (_, "-v" | "--verbose") => {}
-                (Kind::Connections, "--overwrite") => existing = Existing::Overwrite,
-                (Kind::Variables, option)
+                (ImportKind::Connections, "--overwrite") => {
+                    existing = ExistingAction::Overwrite;
+                }
+                (ImportKind::Variables, option)
                     if option == "-a" || option.starts_with("--action-on-existing-key") =>
                 {
                     let action = match option.split_once('=') {
@@ -112,11 +104,11 @@ impl Request {
                         None => words.next().copied(),
                     };
                     existing = match action {
-                        Some("overwrite") => Existing::Overwrite,
-                        Some("fail") => Existing::Fail,
-                        Some("skip") => Existing::Skip,
+                        Some("overwrite") => ExistingAction::Overwrite,
+                        Some("fail") => ExistingAction::Fail,
+                        Some("skip") => ExistingAction::Skip,
                         _ => {
-                            return usage(
+                            return Err(
                                 "--action-on-existing-key takes overwrite, fail or skip"
                                     .to_owned(),
                             );
@@ -124,74 +116,75 @@ impl Request {
                     };
                 }
                 (_, option) if option.starts_with('-') && option != "-" => {
-                    let kind = kind.word();
-                    return usage(format!("`{kind} import` has no option {option}"));
+                    return Err(format!("`{} import` has no option {option}", kind.word()));
                 }
                 (_, name) => {
                     if file.replace(PathBuf::from(name)).is_some() {
-                        return usage(format!("`{} import` takes one file", kind.word()));
+                        return Err(format!("`{} import` takes one file", kind.word()));
                     }
                 }
             }
         }
-        match file {
-            Some(file) => Ok(Self {
-                kind,
-                existing,
-                file,
-            }),
-            None => usage(format!("`{} import` needs a file, or `-`", kind.word())),
-        }
+
+        let file =
+            file.ok_or_else(|| format!("`{} import` needs a file, or `-`", kind.word()))?;
+        Ok(Self {
+            kind,
+            existing,
+            file,
+        })
     }
 
-    /// The file's text.
-    pub(in crate::cli::airflow) fn text(&self) -> Result<String, Unfit> {
-        let read = if self.file.as_os_str() == "-" {
-            bounded(std::io::stdin())
+    /// Reads the file, or with `-` stdin.
+    pub(in crate::cli::airflow) fn read_text(&self) -> Result<String, ImportError> {
+        let bytes = if self.file.as_os_str() == "-" {
+            read_limited(std::io::stdin())
         } else {
-            std::fs::File::open(&self.file).and_then(bounded)
+            std::fs::File::open(&self.file).and_then(read_limited)
         };
-        let bytes = read.map_err(|error| Unfit::Unreadable(self.file.clone(), error))?;
-        decoded(bytes).map_err(Unfit::Content)
+        let bytes = bytes.map_err(|error| ImportError::Unreadable(self.file.clone(), error))?;
+        decode(bytes).map_err(ImportError::Content)
     }
 
-    /// The names and values in the file's text, in their order.
-    pub(super) fn entries(&self, text: &str) -> Result<Vec<(String, Json)>, Unfit> {
-        let extension = self
-            .file
-            .extension()
-            .and_then(|extension| extension.to_str());
-        match extension.unwrap_or_default().to_ascii_lowercase().as_str() {
-            "yaml" | "yml" => Err(Unfit::Content(
-                "YAML is not read here: convert the file to JSON".to_owned(),
-            )),
-            "env" if self.kind != Kind::Pools => env_file(text),
+    /// Returns the names and values of the file's text, in their order.
+    pub(super) fn parse_entries(
+        &self,
+        text: &str,
+    ) -> Result<IndexMap<String, Json>, ImportError> {
+        let extension = self.file.extension().unwrap_or_default();
+        let extension = extension.to_string_lossy().to_ascii_lowercase();
+
+        // Airflow's own import goes by the extension too
+        let entries = match extension.as_str() {
+            "yaml" | "yml" => Err("YAML is not read here: convert the file to JSON".to_owned()),
+            "env" if self.kind != ImportKind::Pools => parse_env_file(text),
             _ => match serde_json::from_str(text) {
                 Ok(Json::Object(entries)) => Ok(entries),
-                Ok(_) => Err(Unfit::Content(format!(
+                Ok(_) => Err(format!(
                     "the file must be one JSON object of {} by name",
                     self.kind.word()
-                ))),
-                Err(error) => Err(Unfit::Content(format!("the file is no JSON: {error}"))),
+                )),
+                Err(error) => Err(format!("the file is no JSON: {error}")),
             },
-        }
+        };
+        entries.map_err(ImportError::Content)
     }
 }
 
-/// Reads it whole, if it has an end.
-fn bounded(source: impl std::io::Read) -> std::io::Result<Vec<u8>> {
+/// Reads a file to its end. Fails if it is larger than any import can be.
+fn read_limited(source: impl std::io::Read) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    let read = source.take(LARGEST + 1).read_to_end(&mut bytes)?;
-    if u64::try_from(read).is_ok_and(|read| read <= LARGEST) {
+    let read = source.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
+    if u64::try_from(read).is_ok_and(|read| read <= MAX_FILE) {
         Ok(bytes)
     } else {
         Err(std::io::ErrorKind::FileTooLarge.into())
     }
 }
 
-/// The text, without the byte order mark that some editors write before it.
-fn decoded(mut bytes: Vec<u8>) -> Result<String, String> {
-    if let Some(encoding) = wide(&bytes) {
+/// Returns the text, without the byte order mark that some editors write before it.
+fn decode(mut bytes: Vec<u8>) -> Result<String, String> {
+    if let Some(encoding) = find_wide_encoding(&bytes) {
         return Err(format!(
             "the file is {encoding}: save it as UTF-8, or run \
              `iconv -f {encoding} -t UTF-8 FILE > NEW`"
@@ -204,9 +197,9 @@ fn decoded(mut bytes: Vec<u8>) -> Result<String, String> {
         .map_err(|_bytes| "the file is not UTF-8: save it as UTF-8".to_owned())
 }
 
-/// The encoding of more than a byte a character, as iconv calls it: by the byte order mark, else
-/// by where the zeros are, because all that is read here begins in ASCII.
-fn wide(bytes: &[u8]) -> Option<&'static str> {
+/// Returns iconv's name of an encoding that uses more than a byte for each character: by the byte
+/// order mark, else by the place of the zeros, because these files begin in ASCII.
+fn find_wide_encoding(bytes: &[u8]) -> Option<&'static str> {
     match *bytes {
         [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] => Some("UTF-32"),
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Some("UTF-16"),
@@ -218,43 +211,41 @@ fn wide(bytes: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// Far more than can be set one name after the other, in bytes.
-const LARGEST: u64 = 64 << 20;
-
-/// `NAME=VALUE`, one a line, as Airflow's local secrets backend reads it.
-fn env_file(text: &str) -> Result<Vec<(String, Json)>, Unfit> {
-    let mut entries: Vec<(String, Json)> = Vec::new();
-    let mut known = HashSet::new();
-    for (number, line) in text.lines().enumerate() {
+/// Parses `NAME=VALUE`, one a line, as Airflow's local secrets backend does.
+fn parse_env_file(text: &str) -> Result<IndexMap<String, Json>, String> {
+    let mut entries = IndexMap::new();
+    for (index, line) in text.lines().enumerate() {
         if line.is_empty() || line.trim_start().starts_with('#') {
             continue;
         }
-        let at = number + 1;
-        let (name, value) = match line.split_once('=') {
-            Some((name, value)) if !name.is_empty() && !value.is_empty() => (name, value),
-            _ => {
-                return Err(Unfit::Content(format!(
-                    "line {at} of the file is not NAME=VALUE"
-                )));
-            }
-        };
-        if !known.insert(name) {
-            return Err(Unfit::Content(format!(
-                "line {at} of the file names something a second time"
-            )));
+
+        // as editors count lines
+        let number = index + 1;
+
+        let (name, value) = line
+            .split_once('=')
+            .filter(|(name, value)| !name.is_empty() && !value.is_empty())
+            .ok_or_else(|| format!("line {number} of the file is not NAME=VALUE"))?;
+        let value = Json::Text(value.to_owned());
+        if entries.insert(name.to_owned(), value).is_some() {
+            return Err(format!(
+                "line {number} of the file names something a second time"
+            ));
         }
-        entries.push((name.to_owned(), Json::Text(value.to_owned())));
     }
     Ok(entries)
 }
+
+/// Far more than can be set one name after the other, in bytes.
+const MAX_FILE: u64 = 64 << 20;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn read(line: &str) -> Option<Result<Request, Unfit>> {
+    fn parse(line: &str) -> Option<Result<ImportRequest, ImportError>> {
         let words: Vec<_> = line.split(' ').map(str::to_owned).collect();
-        Request::read(&words)
+        ImportRequest::parse(&words)
     }
 
     #[test]
@@ -262,32 +253,36 @@ mod tests {
         for (line, kind, existing) in [
             (
                 "variables import f.json",
-                Kind::Variables,
-                Existing::Overwrite,
+                ImportKind::Variables,
+                ExistingAction::Overwrite,
             ),
             (
                 "airflow variables import -a skip -",
-                Kind::Variables,
-                Existing::Skip,
+                ImportKind::Variables,
+                ExistingAction::Skip,
             ),
             (
                 "variables import --action-on-existing-key=fail f",
-                Kind::Variables,
-                Existing::Fail,
+                ImportKind::Variables,
+                ExistingAction::Fail,
             ),
             (
                 "connections import f.env",
-                Kind::Connections,
-                Existing::Skip,
+                ImportKind::Connections,
+                ExistingAction::Skip,
             ),
             (
                 "connections import f --overwrite",
-                Kind::Connections,
-                Existing::Overwrite,
+                ImportKind::Connections,
+                ExistingAction::Overwrite,
             ),
-            ("pools import -v f", Kind::Pools, Existing::Overwrite),
+            (
+                "pools import -v f",
+                ImportKind::Pools,
+                ExistingAction::Overwrite,
+            ),
         ] {
-            let request = read(line).unwrap().unwrap();
+            let request = parse(line).unwrap().unwrap();
             assert_eq!((request.kind, request.existing), (kind, existing), "{line}");
         }
         for line in [
@@ -299,26 +294,26 @@ mod tests {
             "pools import --overwrite f",
         ] {
             assert!(
-                matches!(read(line), Some(Err(Unfit::Arguments(_)))),
+                matches!(parse(line), Some(Err(ImportError::Arguments(_)))),
                 "{line}"
             );
         }
         for line in ["variables list", "variables import --help", "import f"] {
-            assert!(read(line).is_none(), "{line}");
+            assert!(parse(line).is_none(), "{line}");
         }
     }
 
     #[test]
     fn a_file_without_end_is_refused() {
-        let bytes = bounded(&b"{}"[..]).unwrap();
+        let bytes = read_limited(&b"{}"[..]).unwrap();
         assert_eq!(bytes, b"{}");
-        let error = bounded(std::io::repeat(b' ')).unwrap_err();
+        let error = read_limited(std::io::repeat(b' ')).unwrap_err();
         assert_eq!(error.kind(), std::io::ErrorKind::FileTooLarge);
     }
 
     #[test]
     fn a_byte_order_mark_is_no_part_of_the_text() {
-        let read = |bytes: &[u8]| decoded(bytes.to_vec());
+        let read = |bytes: &[u8]| decode(bytes.to_vec());
         assert_eq!(read(b"\xef\xbb\xbf{}").as_deref(), Ok("{}"));
         assert_eq!(read(b"{}").as_deref(), Ok("{}"));
         for (wide, encoding) in [
@@ -331,19 +326,20 @@ mod tests {
             (b"{\0\0\0}\0\0\0", "UTF-32LE"),
             (b"\0\0\0{\0\0\0}", "UTF-32BE"),
         ] {
-            let said = read(wide).unwrap_err();
-            assert!(said.contains(&format!("iconv -f {encoding} ")), "{said}");
+            let error = read(wide).unwrap_err();
+            assert!(error.contains(&format!("iconv -f {encoding} ")), "{error}");
         }
         assert!(read(b"{\xff}").unwrap_err().contains("not UTF-8"));
     }
 
     #[test]
     fn env_files_are_read_as_airflow_does() {
-        let entries = env_file("# note\n\nA=1=2\nB= x \n").unwrap();
-        assert_eq!(entries[0], ("A".to_owned(), Json::Text("1=2".to_owned())));
-        assert_eq!(entries[1], ("B".to_owned(), Json::Text(" x ".to_owned())));
+        let entries = parse_env_file("# note\n\nA=1=2\nB= x \n").unwrap();
+        assert!(entries.keys().eq(["A", "B"]));
+        assert_eq!(entries["A"], Json::Text("1=2".to_owned()));
+        assert_eq!(entries["B"], Json::Text(" x ".to_owned()));
         for text in ["A", "=1", "A=", "A=1\nA=2"] {
-            assert!(env_file(text).is_err(), "{text}");
+            assert!(parse_env_file(text).is_err(), "{text}");
         }
     }
 }

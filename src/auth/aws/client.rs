@@ -1,0 +1,357 @@
+//! `aws-sdk-mwaa` behind [`MwaaApi`]: one SDK client for each identity, created when it is first
+//! used.
+
+use super::connect::{AwsIdentity, SdkClient, Settings};
+use super::error::CallContext;
+use super::http_client::{CallRecord, build_tls_config, clock_offset, http_client};
+use super::{
+    ApiFuture, AwsError, AwsErrorKind, CredentialOrigin, CredentialSource, MintedCliToken,
+    MintedWebToken, MwaaApi,
+};
+use crate::lifetime::parse_jwt_expiry;
+use aws_sdk_mwaa::config::http::HttpResponse;
+use aws_sdk_mwaa::error::{ProvideErrorMetadata, SdkError};
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use mwaa_model::{Environment, EnvironmentInfo, Fault as _, ProxyChoice, Secret};
+use mwaa_runtime::uptime;
+use rustls::ClientConfig;
+use std::collections::HashMap;
+use std::error::Error;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::sync::OnceCell;
+
+/// The AWS SDK. Creating it reads nothing and calls no one.
+#[derive(Debug)]
+pub struct AwsClient {
+    settings: Settings,
+    tls: OnceLock<Arc<ClientConfig>>,
+    clients: Mutex<HashMap<SdkClientKey, SharedCell>>,
+}
+
+/// The key of an SDK client: its identity, and the proxy to AWS.
+type SdkClientKey = (AwsIdentity, Option<ProxyChoice>);
+
+/// A client that is created once, however many callers wait for it.
+type SharedCell = Arc<OnceCell<Arc<SdkClient>>>;
+
+/// One call of an API, from its request to its response.
+struct Call<'a> {
+    operation: &'static str,
+    environment: &'a Environment,
+    client: Arc<SdkClient>,
+    record: CallRecord,
+}
+
+impl AwsClient {
+    /// Creates the client; nothing is connected yet.
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            settings,
+            tls: OnceLock::new(),
+            clients: Mutex::default(),
+        }
+    }
+
+    /// Calls `GetCallerIdentity`, which needs no permission, and returns our ARN.
+    pub async fn caller_identity(&self, environment: &Environment) -> Result<String, AwsError> {
+        let call = self.call("GetCallerIdentity", environment).await?;
+        let request = call
+            .client
+            .sts
+            .get_caller_identity()
+            .customize()
+            .interceptor(call.record.clone());
+        let response = self.send(&call, request.send()).await?;
+
+        response.arn.ok_or_else(|| {
+            AwsError::new(
+                AwsErrorKind::Unavailable,
+                "GetCallerIdentity gave no ARN",
+                "try again",
+            )
+        })
+    }
+
+    /// Prepares a call. Fails if there is no region, or an endpoint that must not be called.
+    async fn call<'a>(
+        &self,
+        operation: &'static str,
+        environment: &'a Environment,
+    ) -> Result<Call<'a>, AwsError> {
+        Ok(Call {
+            operation,
+            environment,
+            client: self.sdk_client(environment).await?,
+            record: CallRecord::default(),
+        })
+    }
+
+    /// Returns the SDK client for this environment's identity, created if there is none yet.
+    async fn sdk_client(&self, environment: &Environment) -> Result<Arc<SdkClient>, AwsError> {
+        let identity = AwsIdentity::from(environment);
+        let key = (identity.clone(), environment.proxy.clone());
+        // the map is locked only to find the cell: creating a client reads files
+        let cell = Arc::clone(self.lock().entry(key).or_default());
+
+        let client = cell
+            .get_or_try_init(|| async {
+                let http = self.http_client(environment);
+                let client = SdkClient::connect(&self.settings, &http, &identity).await?;
+                tracing::debug!(region = client.region, profile = ?identity.profile, "AWS client created");
+                Ok(Arc::new(client))
+            })
+            .await?;
+        Ok(Arc::clone(client))
+    }
+
+    /// Returns a new HTTP client for an identity's calls. TLS is set up once: the system's roots
+    /// take a while to read.
+    fn http_client(&self, environment: &Environment) -> SharedHttpClient {
+        let settings = &self.settings;
+        let tls = self
+            .tls
+            .get_or_init(|| build_tls_config(settings.ca_bundle.as_deref()));
+        http_client(
+            &settings.connector,
+            environment,
+            Arc::clone(tls),
+            settings.tls_timeout,
+        )
+    }
+
+    /// Sends a call, and turns its failure into an error for people.
+    async fn send<T, E>(
+        &self,
+        call: &Call<'_>,
+        request: impl Future<Output = Result<T, SdkError<E, HttpResponse>>> + Send,
+    ) -> Result<T, AwsError>
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+    {
+        // the wall clock may be set while a call runs
+        let begun = uptime();
+        let result = request.await;
+        let took = uptime().saturating_sub(begun);
+        let environment = &call.environment.local;
+        let operation = call.operation;
+
+        match result {
+            Ok(response) => {
+                tracing::debug!(%environment, operation, ?took, "AWS answered");
+                Ok(response)
+            }
+            Err(error) => {
+                let error = self.convert_error(call, &error).await;
+                tracing::debug!(%environment, operation, ?took, code = error.code().text, "AWS call failed");
+                Err(error)
+            }
+        }
+    }
+
+    /// Returns the error of a failed call, and drops the client if its credentials were the
+    /// cause.
+    ///
+    /// The SDK reads a profile only once, and keeps keys without an end for ever. The next
+    /// client finds what a person has put there since.
+    async fn convert_error<E>(
+        &self,
+        call: &Call<'_>,
+        error: &SdkError<E, HttpResponse>,
+    ) -> AwsError
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+    {
+        let region = call.client.region.as_str();
+        // the files are read again for each failure: the hint is about what they say now
+        let context = CallContext {
+            operation: call.operation,
+            environment: call.environment,
+            region,
+            way: self
+                .settings
+                .connector
+                .find_aws_route(call.environment, region),
+            origin: &self.credential_origin(call.environment).await,
+            was_sent: call.record.was_sent(),
+            limit: self.settings.call_timeout,
+            clock_offset: clock_offset(call.record.date()),
+        };
+        let error = AwsError::from_sdk(error, &context);
+
+        if matches!(
+            error.kind,
+            AwsErrorKind::Credentials | AwsErrorKind::LoginNeeded
+        ) {
+            tracing::debug!(environment = %call.environment.local, "AWS client dropped: the next call looks for credentials anew");
+            // only this one: another call may have created a new client already
+            self.lock().retain(|_, cell| {
+                cell.get()
+                    .is_none_or(|other| !Arc::ptr_eq(other, &call.client))
+            });
+        }
+        error
+    }
+
+    /// Returns where the keys of these calls come from.
+    async fn credential_origin(&self, environment: &Environment) -> CredentialOrigin {
+        if self.settings.static_key.is_some() {
+            return CredentialSource::Given.into();
+        }
+
+        // the configured role comes after those of the profile
+        let mut origin = CredentialOrigin::find(environment.profile.as_deref()).await;
+        origin
+            .roles
+            .extend(environment.role_arn.as_deref().map(str::to_owned));
+        origin
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<SdkClientKey, SharedCell>> {
+        self.clients.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl MwaaApi for AwsClient {
+    fn create_cli_token<'a>(
+        &'a self,
+        environment: &'a Environment,
+    ) -> ApiFuture<'a, MintedCliToken> {
+        Box::pin(async move {
+            let call = self.call("CreateCliToken", environment).await?;
+            let request = call
+                .client
+                .mwaa
+                .create_cli_token()
+                .name(environment.name.as_ref())
+                .customize()
+                .interceptor(call.record.clone());
+            let response = self.send(&call, request.send()).await?;
+
+            match (response.cli_token, response.web_server_hostname) {
+                // an empty token would be sent as a header that says nothing
+                (Some(token), Some(host)) if !token.is_empty() => Ok(MintedCliToken {
+                    life: read_stated_life(&token, call.record.date()),
+                    clock_offset: clock_offset(call.record.date()),
+                    token: Secret::new(token),
+                    host,
+                    region: call.client.region.clone(),
+                }),
+                _ => Err(new_incomplete_error(&call)),
+            }
+        })
+    }
+
+    fn create_web_login_token<'a>(
+        &'a self,
+        environment: &'a Environment,
+    ) -> ApiFuture<'a, MintedWebToken> {
+        Box::pin(async move {
+            let call = self.call("CreateWebLoginToken", environment).await?;
+            let request = call
+                .client
+                .mwaa
+                .create_web_login_token()
+                .name(environment.name.as_ref())
+                .customize()
+                .interceptor(call.record.clone());
+            let response = self.send(&call, request.send()).await?;
+
+            match (response.web_token, response.web_server_hostname) {
+                (Some(token), Some(host)) if !token.is_empty() => Ok(MintedWebToken {
+                    token: Secret::new(token),
+                    host,
+                    region: call.client.region.clone(),
+                    iam_identity: response.iam_identity,
+                    airflow_identity: response.airflow_identity,
+                }),
+                _ => Err(new_incomplete_error(&call)),
+            }
+        })
+    }
+
+    fn list_environments<'a>(&'a self, any: &'a Environment) -> ApiFuture<'a, Vec<String>> {
+        Box::pin(async move {
+            let mut names = Vec::new();
+            let mut next = None;
+            loop {
+                // a call of its own for each page: its record keeps the first date only
+                let call = self.call("ListEnvironments", any).await?;
+                let request = call
+                    .client
+                    .mwaa
+                    .list_environments()
+                    .set_next_token(next.clone())
+                    .customize()
+                    .interceptor(call.record.clone());
+                let page = self.send(&call, request.send()).await?;
+
+                names.extend(page.environments);
+                // the same page again would have no end
+                if page.next_token.as_deref().is_none_or(str::is_empty)
+                    || page.next_token == next
+                {
+                    return Ok(names);
+                }
+                next = page.next_token;
+            }
+        })
+    }
+
+    fn get_environment<'a>(
+        &'a self,
+        environment: &'a Environment,
+    ) -> ApiFuture<'a, EnvironmentInfo> {
+        Box::pin(async move {
+            let call = self.call("GetEnvironment", environment).await?;
+            let request = call
+                .client
+                .mwaa
+                .get_environment()
+                .name(environment.name.as_ref())
+                .customize()
+                .interceptor(call.record.clone());
+            let response = self.send(&call, request.send()).await?;
+
+            let found = response.environment.as_ref();
+            Ok(EnvironmentInfo {
+                airflow_version: found.and_then(|e| e.airflow_version()?.parse().ok()),
+                status: found
+                    .and_then(|e| e.status())
+                    .map_or_else(|| "UNKNOWN".to_owned(), |status| status.as_str().to_owned()),
+                access_mode: found
+                    .and_then(|e| e.webserver_access_mode())
+                    .map(|mode| mode.as_str().to_owned()),
+                // it may come with or without its scheme
+                webserver_host: found.and_then(|e| e.webserver_url()).map(|url| {
+                    url.trim_start_matches("https://")
+                        .trim_end_matches('/')
+                        .to_owned()
+                }),
+            })
+        })
+    }
+
+    fn region<'a>(&'a self, environment: &'a Environment) -> ApiFuture<'a, String> {
+        Box::pin(async move { Ok(self.sdk_client(environment).await?.region.clone()) })
+    }
+}
+
+/// Returns the life that the token states, on AWS's own clock: from the response's date to the
+/// `exp` claim. The token stays opaque otherwise; `None` for one that is not a JWT.
+fn read_stated_life(token: &str, date: Option<SystemTime>) -> Option<Duration> {
+    let issued = date?.duration_since(UNIX_EPOCH).ok()?;
+    parse_jwt_expiry(token)?.checked_sub(issued)
+}
+
+/// Returns the error of a response that lacks what the call is made for.
+fn new_incomplete_error(call: &Call<'_>) -> AwsError {
+    AwsError::new(
+        AwsErrorKind::Unavailable,
+        &format!(
+            "{} for {:?} gave no token or no host",
+            call.operation, call.environment.name
+        ),
+        "something between here and AWS changes replies; check endpoint_url and proxies",
+    )
+}

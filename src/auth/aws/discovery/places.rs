@@ -1,0 +1,230 @@
+//! The state of each place, and the directory that is made of all of them.
+
+use super::local_names::EnvironmentKey;
+use super::{EnvironmentList, PlaceState, assign_local_names, format_place};
+use crate::aws::{AwsError, AwsErrorKind};
+use mwaa_model::{Directory, Entry, EntryId, EnvName, Environment, Fault as _, Registry};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// The places with their last answers, and every id that was ever assigned.
+#[derive(Debug)]
+pub(super) struct State {
+    places: Vec<PlaceRecord>,
+    known: Arc<Registry>,
+    configured: Vec<Arc<Entry>>,
+    default: Option<EnvName>,
+    ids: HashMap<EnvironmentKey, EntryId>,
+    /// The first id that is not a configured environment's.
+    first_id: u32,
+}
+
+#[derive(Debug)]
+struct PlaceRecord {
+    template: Environment,
+    /// The last answer; a later failure keeps it.
+    found: Option<EnvironmentList>,
+    trouble: Option<String>,
+    /// The error if the last question failed.
+    error: Option<AwsError>,
+}
+
+impl State {
+    /// Creates the state before the first question.
+    pub(super) fn new(
+        places: Vec<Environment>,
+        default: Option<EnvName>,
+        known: Arc<Registry>,
+    ) -> Self {
+        let configured = known.snapshot().entries().to_vec();
+        let first_id = configured.iter().map(|entry| entry.id.0 + 1).max();
+        let places = places.into_iter().map(|template| PlaceRecord {
+            template,
+            found: None,
+            trouble: Some("AWS is being asked for the environments".to_owned()),
+            error: None,
+        });
+
+        Self {
+            places: places.collect(),
+            known,
+            configured,
+            default,
+            ids: HashMap::new(),
+            first_id: first_id.unwrap_or(0),
+        }
+    }
+
+    /// Returns region and identity of each place.
+    pub(super) fn templates(&self) -> Vec<Environment> {
+        self.places
+            .iter()
+            .map(|place| place.template.clone())
+            .collect()
+    }
+
+    /// Returns the environments of the configuration.
+    pub(super) fn configured(&self) -> Vec<Environment> {
+        self.configured
+            .iter()
+            .map(|entry| entry.environment.clone())
+            .collect()
+    }
+
+    /// Records the answer of the place at `index`, or the error in place of one.
+    pub(super) fn set_answer(
+        &mut self,
+        index: usize,
+        answer: Result<EnvironmentList, AwsError>,
+    ) {
+        let Some(place) = self.places.get_mut(index) else {
+            return;
+        };
+
+        match answer {
+            Ok(found) => {
+                let is_empty = found.names.is_empty();
+                place.trouble = is_empty.then(|| {
+                    "the account has no environment in this region; check aws.region and the profile"
+                        .to_owned()
+                });
+                place.found = Some(found);
+                place.error = None;
+            }
+            Err(error) => {
+                let trouble = format!("{}: {error}; {}", error.code().text, error.hint());
+                let shown = place.format();
+                tracing::warn!(place = shown, %trouble, "environments can't be asked for");
+                place.trouble = Some(trouble);
+                place.error = Some(error);
+            }
+        }
+    }
+
+    /// Publishes the directory of what is configured and what is found, and returns those
+    /// entries that are in it for the first time. An environment that was there before keeps its
+    /// id, and with it tokens, queue and connections.
+    pub(super) fn publish(&mut self, taken: &[Environment]) -> Vec<Arc<Entry>> {
+        // of every place the last good answer
+        let found: Vec<_> = self
+            .places
+            .iter()
+            .filter_map(|place| place.found.clone())
+            .collect();
+        // ids are looked up in the directory of before: entries keep what was learned of them
+        let before = Arc::clone(&self.known.snapshot());
+        let mut entries = self.configured.clone();
+        let mut new = Vec::new();
+
+        for environment in assign_local_names(taken, &found) {
+            let id = self.assign_id(&environment);
+            let old = before.entries().iter().find(|entry| entry.id == id);
+            let entry = match old {
+                Some(entry) if entry.environment.local == environment.local => {
+                    Arc::clone(entry)
+                }
+                // another one of its name came or went
+                Some(entry) => Arc::new(entry.with_name(environment.local)),
+                None => Arc::new(Entry::new(id, environment)),
+            };
+            if !old.is_some_and(|old| Arc::ptr_eq(old, &entry)) {
+                new.push(Arc::clone(&entry));
+            }
+            entries.push(entry);
+        }
+
+        self.known
+            .replace(Directory::new(entries, self.default.as_ref()));
+        new
+    }
+
+    /// Returns the environment's id: the one that it had before, else a new one. Ids are never
+    /// assigned again, because they are the keys of caches and pools.
+    fn assign_id(&mut self, environment: &Environment) -> EntryId {
+        let assigned = u32::try_from(self.ids.len()).unwrap_or(u32::MAX);
+        let next = EntryId(self.first_id.saturating_add(assigned));
+        let key = EnvironmentKey::from(environment);
+        *self.ids.entry(key).or_insert(next)
+    }
+
+    /// Returns true if AWS need not be asked again without a request for it.
+    pub(super) fn is_enough(&self) -> bool {
+        let answers = self.places.iter().filter_map(|place| place.found.as_ref());
+        let (places, names) = answers.fold((0, 0), |(places, names), found| {
+            (places + 1, names + found.names.len())
+        });
+        // an account without environments may get some, unless others are configured
+        names > 0 || (places > 0 && !self.configured.is_empty())
+    }
+
+    /// Returns the troubles of all places in one line; `None` if there are none.
+    pub(super) fn trouble(&self) -> Option<String> {
+        let has_several = self.places.len() > 1;
+        let has_entries = !self.known.snapshot().entries().is_empty();
+
+        let troubles = self.places.iter().filter_map(|place| {
+            let trouble = place.trouble.as_deref()?;
+            // with others to serve, a place that has none is no trouble
+            let is_empty = place
+                .found
+                .as_ref()
+                .is_some_and(|found| found.names.is_empty());
+            if is_empty && has_entries {
+                return None;
+            }
+
+            Some(if has_several {
+                format!("{}: {trouble}", place.format())
+            } else {
+                trouble.to_owned()
+            })
+        });
+        let troubles: Vec<_> = troubles.collect();
+        (!troubles.is_empty()).then(|| troubles.join("; "))
+    }
+
+    /// Returns the error by which nothing can be served, if that is AWS's.
+    pub(super) fn error(&self) -> Option<AwsError> {
+        if !self.known.snapshot().entries().is_empty() {
+            return None;
+        }
+
+        let error = self.places.iter().find_map(|place| place.error.clone());
+        error.or_else(|| {
+            // none has failed, but some have not answered yet
+            let is_open = self.places.iter().any(|place| place.found.is_none());
+            is_open.then(|| {
+                AwsError::new(
+                    AwsErrorKind::Unavailable,
+                    "AWS has not answered yet which environments there are",
+                    "wait a moment and try again",
+                )
+            })
+        })
+    }
+
+    /// Returns the state of each place.
+    pub(super) fn places(&self) -> Vec<PlaceState> {
+        self.places
+            .iter()
+            .map(|place| PlaceState {
+                region: place.current().region.as_ref().map(ToString::to_string),
+                profile: place.template.profile.as_deref().map(str::to_owned),
+                found: place.found.as_ref().map(|found| found.names.len()),
+                trouble: place.trouble.clone(),
+            })
+            .collect()
+    }
+}
+
+impl PlaceRecord {
+    /// Returns region and identity, with the region that answered if there was an answer.
+    fn current(&self) -> &Environment {
+        let answered = self.found.as_ref().map(|found| &found.template);
+        answered.unwrap_or(&self.template)
+    }
+
+    fn format(&self) -> String {
+        format_place(self.current())
+    }
+}

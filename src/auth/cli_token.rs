@@ -1,0 +1,165 @@
+//! CLI tokens: `CreateCliToken`, and the checked token that it gives.
+
+use super::host::check_host;
+use super::lifetime::{Expiring, Lifetime, limit_use};
+use super::single_flight::{MintFuture, Source};
+use crate::aws::{AwsError, AwsErrorKind, MintedCliToken, MwaaApi, with_environment_state};
+use http::HeaderValue;
+use mwaa_model::{Entry, Environment, HostSource, Secret, debug_only};
+use mwaa_runtime::Timestamp;
+use mwaa_telemetry::Metrics;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A CLI token that was minted and checked, with the web server that it may be sent to.
+pub struct CliToken {
+    authorization: HeaderValue,
+    host: Arc<str>,
+    host_field: HeaderValue,
+    lifetime: Lifetime,
+}
+
+debug_only!(CliToken: host, lifetime);
+
+impl CliToken {
+    /// Checks what AWS gave. `requested` is the moment at which the request for it was sent:
+    /// the token cannot be younger than that. `longest` is the longest use that is allowed.
+    ///
+    /// Fails if the host is not one that this environment can have, or if the token fits no
+    /// header.
+    pub(super) fn new(
+        minted: &MintedCliToken,
+        environment: &Environment,
+        requested: Timestamp,
+        longest: Duration,
+    ) -> Result<Self, AwsError> {
+        let host_field = check_host(&minted.host, &minted.region, environment)?;
+
+        // only visible ASCII: a token must not be able to split the header that it becomes
+        let authorization = Some(minted.token.reveal())
+            .filter(|token| token.bytes().all(|b| b.is_ascii_graphic()))
+            .and_then(|token| Secret::concat(&["Bearer ", token]).into_header())
+            .ok_or_else(|| {
+                AwsError::new(
+                    AwsErrorKind::Unavailable,
+                    "AWS gave a token that is not visible ASCII",
+                    "check endpoint_url: this is not how MWAA's tokens look",
+                )
+            })?;
+
+        let usable = limit_use(minted.life, longest, MAX_MARGIN);
+        Ok(Self {
+            authorization,
+            // kept twice, as text and as a header, so that no request has to convert it
+            host: minted.host.as_str().into(),
+            host_field,
+            lifetime: Lifetime::new(requested, usable, &REFRESH),
+        })
+    }
+
+    /// Checks the token and the web server's name that AWS gave, without keeping them.
+    pub fn check(minted: &MintedCliToken, environment: &Environment) -> Result<(), AwsError> {
+        Self::new(minted, environment, Timestamp::now(), Duration::MAX).map(drop)
+    }
+
+    /// Returns the `Authorization` header's value; marked sensitive.
+    pub fn authorization(&self) -> &HeaderValue {
+        &self.authorization
+    }
+
+    /// Returns the web server that the token is for.
+    pub fn host(&self) -> &Arc<str> {
+        &self.host
+    }
+
+    /// Returns the web server as the `Host` header's value.
+    pub fn host_field(&self) -> &HeaderValue {
+        &self.host_field
+    }
+
+    /// Returns the age of the token.
+    pub fn age(&self, now: Timestamp) -> Duration {
+        self.lifetime.age(now)
+    }
+}
+
+impl Expiring for CliToken {
+    fn lifetime(&self) -> &Lifetime {
+        &self.lifetime
+    }
+
+    // a token costs one call only, so it may be replaced at the usual rate from the start
+    fn was_accepted(&self) -> bool {
+        true
+    }
+}
+
+/// Requests CLI tokens from AWS.
+#[derive(Debug)]
+pub(super) struct CliTokenSource {
+    pub(super) api: Arc<dyn MwaaApi>,
+    pub(super) metrics: Arc<Metrics>,
+    /// The longest use of a token.
+    pub(super) longest: Duration,
+}
+
+impl Source for CliTokenSource {
+    type Item = CliToken;
+
+    fn make<'a>(&'a self, entry: &'a Entry) -> MintFuture<'a, CliToken> {
+        Box::pin(async move {
+            // before the call: the token's life may begin as soon as AWS makes it
+            let requested = Timestamp::now();
+            let minted = match self.api.create_cli_token(&entry.environment).await {
+                Ok(minted) => minted,
+                Err(error) => {
+                    let error = with_environment_state(self.api.as_ref(), entry, error).await;
+                    return Err(error.into());
+                }
+            };
+
+            let token = CliToken::new(&minted, &entry.environment, requested, self.longest)?;
+            // only a host that was checked is remembered
+            entry
+                .hosts
+                .record(HostSource::CliToken, &minted.host, requested.boot());
+            Ok(token)
+        })
+    }
+
+    fn count(&self, entry: &Entry, outcome: &'static str) {
+        self.metrics.count_mint(entry, outcome);
+    }
+
+    fn name(&self) -> &'static str {
+        "a CLI token"
+    }
+}
+
+/// The part of its use after which a token is refreshed: about the middle of its 60 s, so that a
+/// refresh that fails can be repeated while the old token still works.
+const REFRESH: Range<f64> = 0.4..0.6;
+/// The part that is kept back of a token's life: 10 s of MWAA's 60.
+const MAX_MARGIN: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use mwaa_model::EnvName;
+
+    /// A token of 50 s, requested at this moment.
+    pub(crate) fn live(requested: Timestamp) -> CliToken {
+        let region = "eu-west-1";
+        let minted = MintedCliToken {
+            token: Secret::new("token".to_owned()),
+            host: format!("x.c1.{region}.airflow.amazonaws.com"),
+            region: region.to_owned(),
+            life: None,
+            clock_offset: None,
+        };
+        let environment = Environment::new(EnvName::new("prod").expect("a label"), "prod");
+        let longest = Duration::from_secs(50);
+        CliToken::new(&minted, &environment, requested, longest).expect("a token")
+    }
+}

@@ -1,0 +1,86 @@
+//! `config`: writes a starter file, prints the configuration in effect, prints the JSON Schema of the
+//! file.
+
+use super::config_args::{ConfigArgs, config_flags, path_parser};
+use super::terminal::Terminal;
+use super::{ExitStatus, RunResult};
+use clap::{Args, Subcommand};
+use mwaa_config::env;
+use std::fs::File;
+use std::io::Write as _;
+use std::path::PathBuf;
+
+/// The options of `config`.
+#[derive(Debug, Args)]
+pub(crate) struct ConfigCommandArgs {
+    #[command(subcommand)]
+    command: ConfigCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Write a starter file: every key, with its default and a comment
+    #[command(after_help = "Example: mwaa-gateway config init --config mwaa-gateway.toml")]
+    Init(InitArgs),
+    /// Print the configuration in effect, each value with its source
+    #[command(after_help = "Example: mwaa-gateway config show --config mwaa-gateway.toml")]
+    Show(Box<ShowArgs>),
+    /// Print the JSON Schema of the configuration file, for editors
+    #[command(after_help = "Example: mwaa-gateway config schema > mwaa-gateway.schema.json")]
+    Schema,
+}
+
+#[derive(Debug, Args)]
+struct InitArgs {
+    /// The file to write; one that exists is left as it is
+    #[arg(
+        long = "config",
+        value_name = "FILE",
+        env = env::CONFIG,
+        default_value = "mwaa-gateway.toml",
+        value_parser = path_parser()
+    )]
+    file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+struct ShowArgs {
+    #[command(flatten)]
+    config: ConfigArgs<ShowFlags>,
+}
+
+config_flags! {
+    struct ShowFlags;
+    Environments: "Show only this environment (may be given several times): a name of the file, or MWAA's",
+    Region: "The AWS region, where the file names none for an environment",
+    Profile: "The AWS profile, where the file names none for an environment",
+    Listen: "The address to listen on: IP:port or unix:/path",
+    Management: "The address of health, metrics and status",
+}
+
+pub(super) fn run(args: &ConfigCommandArgs, terminal: &Terminal) -> RunResult {
+    match &args.command {
+        ConfigCommand::Init(args) => write_file(args, terminal)?,
+        // a path may hold any characters
+        ConfigCommand::Show(args) => {
+            terminal.print_untrusted(args.config.load_effective(terminal)?);
+        }
+        ConfigCommand::Schema => terminal.print_json(&mwaa_config::schema())?,
+    }
+    Ok(ExitStatus::Success)
+}
+
+fn write_file(args: &InitArgs, terminal: &Terminal) -> Result<(), ExitStatus> {
+    let file = args.file.display();
+    // never over a file that a person may have edited
+    File::create_new(&args.file)
+        .and_then(|mut file| file.write_all(mwaa_config::annotated_file().as_bytes()))
+        .map_err(|error| {
+            let hint = format!("cannot write {file}; --config names another file");
+            terminal.fail(ExitStatus::Failure, &error, Some(&hint))
+        })?;
+    terminal.info(format_args!(
+        "wrote {file}: reading it changes nothing until you edit it"
+    ));
+    Ok(())
+}

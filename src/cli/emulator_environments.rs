@@ -1,0 +1,228 @@
+//! The environments of `emulator`: their versions, and the real Airflow behind each.
+
+use super::config_args::path_parser;
+use clap::Args;
+use mwaa_emulator::{AirflowUrl, RealAirflow, Seed};
+use mwaa_model::AirflowVersion;
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// The options that can be given once for each environment.
+#[derive(Debug, Args)]
+pub(super) struct EnvironmentArgs {
+    /// The Airflow version that the first environment plays; with NAME= another environment
+    #[arg(
+        long = "airflow-version",
+        value_name = "[NAME=]VERSION",
+        default_value = "2.10.3"
+    )]
+    version: Vec<NamedValue<AirflowVersion>>,
+    /// Put this real Airflow behind the first environment, or the one named
+    #[arg(long = "airflow-url", value_name = "[NAME=]URL")]
+    url: Vec<NamedValue<AirflowUrl>>,
+    /// Run this real `airflow` for each command, in all environments or the one named
+    #[arg(long = "airflow-bin", value_name = "[NAME=]PATH")]
+    bin: Vec<NamedValue<PathBuf>>,
+    /// The secret by which these real Airflows know the emulator
+    #[arg(long = "airflow-secret-file", value_name = "FILE", requires = "url", value_parser = path_parser())]
+    secret_file: Option<PathBuf>,
+}
+
+/// A value for the environment with this name, or without one for the usual environments.
+#[derive(Debug, Clone)]
+struct NamedValue<T> {
+    name: Option<String>,
+    value: T,
+}
+
+impl<T: FromStr<Err: fmt::Display>> FromStr for NamedValue<T> {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let is_name = |name: &str| {
+            let mut chars = name.chars();
+            !name.is_empty()
+                && chars.all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
+        };
+        // a path or an address may hold an equals sign too, but not after a mere name
+        let (name, value) = match text.split_once('=') {
+            Some((name, value)) if is_name(name) => (Some(name.to_owned()), value),
+            _ => (None, text),
+        };
+        let value = value.parse().map_err(|error: T::Err| error.to_string())?;
+        Ok(Self { name, value })
+    }
+}
+
+/// The options make no environments.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SeedError {
+    /// An option names an environment that has no version.
+    #[error("there is no environment called {0}")]
+    Unknown(String),
+    /// The secret can't be read.
+    #[error("cannot read {}", .0.display())]
+    Secret(PathBuf, #[source] io::Error),
+}
+
+impl SeedError {
+    pub(super) const fn hint(&self) -> &'static str {
+        match self {
+            Self::Unknown(_) => "say its version as well, with --airflow-version NAME=VERSION",
+            Self::Secret(..) => {
+                "--airflow-secret-file names a file with the secret alone in it"
+            }
+        }
+    }
+}
+
+impl EnvironmentArgs {
+    /// Returns the environments: `demo`, `archive` of the other major version, and those that are
+    /// named. Fails if an option names an unknown one, or the secret can't be read.
+    pub(super) fn build_seeds(&self, past_days: u16) -> Result<Vec<Seed>, SeedError> {
+        let mut seeds = self.build_versions();
+        let secret = self.secret_file.as_ref().map(|file| {
+            let text = std::fs::read_to_string(file);
+            text.map_err(|error| SeedError::Secret(file.clone(), error))
+        });
+        let secret = secret.transpose()?.map(|text| text.trim().to_owned());
+        for NamedValue { name, value } in &self.url {
+            let seed = find_seed(&mut seeds, name.as_deref().unwrap_or(FIRST))?;
+            seed.airflow = Some(RealAirflow {
+                url: *value,
+                secret: secret.clone(),
+            });
+        }
+
+        for NamedValue { name, value } in &self.bin {
+            let chosen = match name {
+                Some(name) => std::slice::from_mut(find_seed(&mut seeds, name)?),
+                None => seeds.as_mut_slice(),
+            };
+            for seed in chosen {
+                seed.airflow_bin = Some(value.clone());
+            }
+        }
+        for seed in &mut seeds {
+            seed.past_days = past_days;
+        }
+        Ok(seeds)
+    }
+
+    fn build_versions(&self) -> Vec<Seed> {
+        let first = self.version.iter().find(|version| version.name.is_none());
+        let first =
+            first.map_or_else(|| "2.10.3".to_owned(), |version| version.value.to_string());
+        // one of each major version, so that both dialects can be tried
+        let second = if first.starts_with("3.") {
+            "2.10.3"
+        } else {
+            "3.0.6"
+        };
+        let mut seeds = vec![Seed::new(FIRST, &first), Seed::new("archive", second)];
+
+        for NamedValue { name, value } in &self.version {
+            let Some(name) = name else { continue };
+            let seed = Seed::new(name, &value.to_string());
+            match seeds.iter_mut().find(|seed| seed.name == *name) {
+                // `demo=2.9.2` replaces the first one
+                Some(known) => *known = seed,
+                None => seeds.push(seed),
+            }
+        }
+        seeds
+    }
+}
+
+fn find_seed<'a>(seeds: &'a mut [Seed], name: &str) -> Result<&'a mut Seed, SeedError> {
+    let found = seeds.iter_mut().find(|seed| seed.name == name);
+    found.ok_or_else(|| SeedError::Unknown(name.to_owned()))
+}
+
+/// The environment of options without a name.
+const FIRST: &str = "demo";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        environments: EnvironmentArgs,
+    }
+
+    fn seeds(words: &[&str]) -> Result<Vec<Seed>, SeedError> {
+        let line = Line::try_parse_from(["emulator"].iter().chain(words)).unwrap();
+        line.environments.build_seeds(14)
+    }
+
+    #[test]
+    fn without_a_name_an_option_is_for_the_first_environment() {
+        let seeds = seeds(&[
+            "--airflow-version=3.0.6",
+            "--airflow-url=http://127.0.0.1:8080",
+            "--airflow-bin=/a=b/airflow",
+        ])
+        .unwrap();
+        let found: Vec<_> = seeds
+            .iter()
+            .map(|seed| {
+                (
+                    seed.name.as_str(),
+                    seed.airflow_version.as_str(),
+                    seed.airflow.is_some(),
+                )
+            })
+            .collect();
+        assert_eq!(
+            found,
+            [("demo", "3.0.6", true), ("archive", "2.10.3", false)]
+        );
+        let program = PathBuf::from("/a=b/airflow");
+        assert!(
+            seeds
+                .iter()
+                .all(|seed| seed.airflow_bin.as_ref() == Some(&program))
+        );
+    }
+
+    #[test]
+    fn each_environment_can_have_its_own_airflow() {
+        let seeds = seeds(&[
+            "--airflow-version=a2=2.10.5",
+            "--airflow-version=a3=3.3.2",
+            "--airflow-url=a2=http://127.0.0.1:8082",
+            "--airflow-url=a3=http://127.0.0.1:8083",
+            "--airflow-bin=a3=/airflow",
+        ])
+        .unwrap();
+        let names: Vec<_> = seeds.iter().map(|seed| seed.name.as_str()).collect();
+        assert_eq!(names, ["demo", "archive", "a2", "a3"]);
+        let url = |index: usize| {
+            seeds[index]
+                .airflow
+                .as_ref()
+                .map(|real| real.url.to_string())
+        };
+        assert_eq!(url(0), None);
+        assert_eq!(url(2).as_deref(), Some("http://127.0.0.1:8082"));
+        assert_eq!(url(3).as_deref(), Some("http://127.0.0.1:8083"));
+        assert_eq!(seeds[2].airflow_bin, None);
+        assert_eq!(seeds[3].airflow_bin, Some("/airflow".into()));
+    }
+
+    #[test]
+    fn an_option_for_an_unknown_environment_is_an_error() {
+        let error = seeds(&["--airflow-url=a9=http://127.0.0.1:1"]).unwrap_err();
+        assert_eq!(error.to_string(), "there is no environment called a9");
+        let words = [
+            "--airflow-url=http://127.0.0.1:1",
+            "--airflow-secret-file=/nonexistent",
+        ];
+        assert!(matches!(seeds(&words), Err(SeedError::Secret(..))));
+    }
+}

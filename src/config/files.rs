@@ -1,0 +1,191 @@
+//! Checks of the files that keys name: they are there, readable, and hold what they should.
+
+use super::diagnostics::ValueError;
+use super::reader::TableReader;
+use mwaa_telemetry::audit;
+use std::fs::{File, Metadata};
+use std::io::{ErrorKind, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// The content that a file should have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Content {
+    Secret,
+    /// `user:password`.
+    User,
+    Key,
+    Certificates,
+}
+
+/// Returns the file that a key names, and checks it.
+pub(super) fn read_file(
+    table: &mut TableReader<'_, '_>,
+    key: &str,
+    content: Content,
+) -> Option<PathBuf> {
+    let file = table.file(key);
+    check_file(table, key, file.as_deref(), content);
+    file
+}
+
+/// Checks the file that a key names, if the key is written in this table.
+pub(super) fn check_file(
+    table: &mut TableReader<'_, '_>,
+    key: &str,
+    file: Option<&Path>,
+    content: Content,
+) {
+    let Some(file) = file.filter(|_| table.is_written(key)) else {
+        return;
+    };
+    if let Err(error) = check_content(file, content) {
+        table.report(key, error);
+    }
+}
+
+fn check_content(path: &Path, content: Content) -> Result<(), ValueError> {
+    let name = match content {
+        Content::Secret | Content::User => format_secret_path(path),
+        Content::Key | Content::Certificates => format_path(path),
+    };
+    let unreadable = |error: std::io::Error| unreadable_error(error.kind(), &name, content);
+
+    // a FIFO would block, a device never end
+    let metadata = std::fs::metadata(path).map_err(unreadable)?;
+    if !metadata.is_file() {
+        return Err(ValueError::new(format!("is not a regular file: {name}")));
+    }
+    // the permission to read shows only on opening
+    let file = File::open(path).map_err(unreadable)?;
+
+    match content {
+        Content::Secret => check_secret(&metadata, &name, MAKE_SECRET),
+        Content::User => check_secret(&metadata, &name, "write user:password into it"),
+        Content::Key | Content::Certificates => {
+            let mut pem = Vec::new();
+            file.take(LARGEST_BUNDLE)
+                .read_to_end(&mut pem)
+                .map_err(unreadable)?;
+            check_pem(&pem, content, &name)
+        }
+    }
+}
+
+fn unreadable_error(kind: ErrorKind, name: &str, content: Content) -> ValueError {
+    let message = match kind {
+        ErrorKind::NotFound | ErrorKind::NotADirectory => format!("no such file: {name}"),
+        other => format!("can't be read ({other}): {name}"),
+    };
+    let hint = match content {
+        Content::Secret | Content::User => {
+            "the key takes the name of a file, never the secret itself"
+        }
+        Content::Key | Content::Certificates => {
+            "a relative path starts at the configuration file's folder"
+        }
+    };
+    ValueError::new(message).with_hint(hint)
+}
+
+fn check_pem(pem: &[u8], content: Content, name: &str) -> Result<(), ValueError> {
+    let holds = |wanted: &str| {
+        let mut windows = pem.windows(wanted.len());
+        windows.any(|window| window == wanted.as_bytes())
+    };
+
+    // this finds the wrong file; the TLS library parses the right one at the start
+    let (message, hint) = match content {
+        Content::Key if holds("ENCRYPTED") => (
+            "holds an encrypted key",
+            "the gateway asks for no password: store the key unencrypted, with mode 0600",
+        ),
+        Content::Key if !holds("PRIVATE KEY-----") => (
+            "holds no private key",
+            "the file must be PEM, with -----BEGIN PRIVATE KEY-----",
+        ),
+        Content::Certificates if !holds("-----BEGIN CERTIFICATE-----") => (
+            "holds no certificate",
+            "the file must be PEM, with -----BEGIN CERTIFICATE-----",
+        ),
+        Content::Key | Content::Certificates | Content::Secret | Content::User => {
+            return Ok(());
+        }
+    };
+    Err(ValueError::new(format!("{message}: {name}")).with_hint(hint))
+}
+
+fn check_secret(metadata: &Metadata, name: &str, fill: &str) -> Result<(), ValueError> {
+    let mode = metadata.mode() & 0o777;
+    if mode & 0o077 != 0 {
+        let message = format!("others may use this file (mode {mode:04o}): {name}");
+        return Err(ValueError::new(message).with_hint("run `chmod 600` on it"));
+    }
+    if metadata.len() == 0 {
+        return Err(ValueError::new(format!("is empty: {name}")).with_hint(fill));
+    }
+    Ok(())
+}
+
+/// Returns the error of an audit log that no one could write. Someone who may not write it may
+/// still ask the gateway of a user who may.
+pub(super) fn check_audit_log(path: &Path) -> Option<ValueError> {
+    let error = audit::check_file(path).err()?;
+    let message = format!("can't be written ({error}): {}", format_path(path));
+    let hint = "name a file in a folder that exists and that the gateway's user may write; it may be no link";
+    (error.kind() != ErrorKind::PermissionDenied)
+        .then(|| ValueError::new(message).with_hint(hint))
+}
+
+/// Returns a warning of a private key that others can read. It is no error: groups that mount
+/// secrets into containers are common.
+pub(super) fn check_key_mode(path: &Path) -> Option<String> {
+    let mode = std::fs::metadata(path).ok()?.mode() & 0o777;
+    let name = format_path(path);
+    (mode & 0o077 != 0).then(|| {
+        format!("listener.tls.key: others may use this file (mode {mode:04o}): {name}; run `chmod 600` on it")
+    })
+}
+
+/// Returns a warning of an audit log that this user can't write, or that all users can use.
+pub(super) fn check_audit_log_mode(path: &Path) -> Option<String> {
+    let name = format_path(path);
+    if let Err(error) = audit::check_file(path) {
+        return Some(format!(
+            "audit.file: this user can't write it ({error}): {name}"
+        ));
+    }
+    let metadata = std::fs::metadata(path).ok().filter(Metadata::is_file)?;
+    let mode = metadata.mode() & 0o777;
+    (mode & 0o007 != 0).then(|| {
+        format!("audit.file: everybody may use this file (mode {mode:04o}): {name}; run `chmod 600` on it")
+    })
+}
+
+/// Returns the path of a secret file as it may be shown. It may be the secret itself,
+/// written by mistake: text that does not look like a path is shown only as far as it exists.
+fn format_secret_path(path: &Path) -> String {
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    let short = |text: &str| text.len() <= 8 && text.bytes().all(|b| b.is_ascii_lowercase());
+    // a name with an extension in a real folder is a file that is missing
+    let in_folder = path.parent().is_some_and(Path::is_dir);
+    if path.exists() || (in_folder && extension.is_some_and(short)) {
+        return format_path(path);
+    }
+
+    let real = path.ancestors().skip(1).find(|folder| folder.is_dir());
+    real.map_or_else(
+        || "\"…\"".to_owned(),
+        |folder| format_path(&folder.join("…")),
+    )
+}
+
+fn format_path(path: &Path) -> String {
+    format!("\"{}\"", path.display().to_string().escape_debug())
+}
+
+/// A command that makes a secret.
+const MAKE_SECRET: &str = "make one: (umask 077; head -c 32 /dev/urandom | base64 > FILE)";
+
+/// The largest certificate bundle that is read; the system's own are about 250 KiB.
+const LARGEST_BUNDLE: u64 = 4 << 20;

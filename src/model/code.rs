@@ -1,0 +1,244 @@
+//! Every fault code of the gateway: the one table behind responses, metrics and the README.
+
+use super::Blame;
+use http::StatusCode;
+use std::fmt::Write as _;
+
+/// A stable fault code and its fixed properties.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Code {
+    /// The text that programs match on, for example `guard.foreign_host`.
+    pub text: &'static str,
+    /// The HTTP status of the response.
+    pub status: StatusCode,
+    /// A short name of the kind of fault (RFC 9457 section 3.1.3).
+    pub title: &'static str,
+    /// The party that caused it.
+    pub blame: Blame,
+    /// The hint for a case that has none of its own.
+    pub advice: &'static str,
+}
+
+// one list makes the constants and `ALL`, so no code can be missing in the README
+macro_rules! codes {
+    ($($name:ident = $text:literal, $status:ident, $blame:ident, $title:literal, $advice:literal;)*) => {
+        $(
+            #[doc = $title]
+            pub const $name: Code = Code {
+                text: $text,
+                status: StatusCode::$status,
+                title: $title,
+                blame: Blame::$blame,
+                advice: $advice,
+            };
+        )*
+
+        /// All codes, in the order of the README's table.
+        pub const ALL: &[&Code] = &[$(&$name),*];
+    };
+}
+
+codes! {
+    // 421 (RFC 9110 section 15.5.20): the client has reached a server that is not meant
+    FOREIGN_HOST = "guard.foreign_host", MISDIRECTED_REQUEST, Caller,
+        "the Host is not one of ours",
+        "call the gateway by the address it listens on, or add the name to listener.hosts";
+    FOREIGN_ORIGIN = "guard.foreign_origin", FORBIDDEN, Caller,
+        "a web page may not do this",
+        "run commands from a script, not from a browser; to let a page's origin in, list it in listener.trusted_origins";
+    CONTENT_TYPE = "guard.content_type", UNSUPPORTED_MEDIA_TYPE, Caller,
+        "the CLI route takes text/plain",
+        "send the command with Content-Type: text/plain";
+    FORWARDED = "guard.forwarded", FORBIDDEN, Caller,
+        "the request came through another proxy",
+        "the proxy gives others what this gateway may do: connect without it, or set listener.allow_forwarded = true if that is meant";
+    PEER = "guard.peer", FORBIDDEN, Caller,
+        "this client address may not connect",
+        "connect from an address inside listener.networks";
+    SECRET = "guard.secret", UNAUTHORIZED, Caller,
+        "the gateway's secret is missing or wrong",
+        "send the content of listener.secret_file in the Mwaa-Gateway-Secret header";
+    MALFORMED = "request.malformed", BAD_REQUEST, Caller,
+        "the request is malformed or ambiguous",
+        "the detail says what is wrong; send plain HTTP/1.1, each header once, and only close or keep-alive in Connection";
+    METHOD = "request.method", METHOD_NOT_ALLOWED, Caller,
+        "this method is not served here",
+        "use the method that the route documents";
+    BODY_TIMEOUT = "request.timeout", REQUEST_TIMEOUT, Caller,
+        "the request did not arrive in time",
+        "send the whole request without pausing";
+    TOO_LARGE = "request.too_large", PAYLOAD_TOO_LARGE, Caller,
+        "the body is too large",
+        "send a shorter body, or raise the limit in [limits]";
+    TARGET = "request.target_too_long", URI_TOO_LONG, Caller,
+        "the request target is too long",
+        "send a shorter path and query";
+    // RFC 9110 section 15.5.18
+    EXPECTATION = "request.expectation", EXPECTATION_FAILED, Caller,
+        "this expectation can't be met",
+        "send no Expect header other than 100-continue";
+    // RFC 6585 section 5
+    HEADERS = "request.headers_too_large", REQUEST_HEADER_FIELDS_TOO_LARGE, Caller,
+        "the head of the request is too large",
+        "browsers send the cookies of every port of localhost: delete the cookies of localhost, use another name such as NAME.localhost, or raise limits.head_size";
+    NO_ROUTE = "route.unknown_path", NOT_FOUND, Caller,
+        "nothing is served at this path",
+        "post a command to /aws_mwaa/cli";
+    UNKNOWN_ENVIRONMENT = "route.unknown_environment", NOT_FOUND, Caller,
+        "the request names no environment that we know",
+        "use one of the URLs listed in the detail";
+    UNSUPPORTED_COMMAND = "policy.unsupported_command", FORBIDDEN, Caller,
+        "MWAA does not run this command at this version",
+        "see `mwaa-gateway commands`";
+    FORBIDDEN_COMMAND = "policy.forbidden_command", FORBIDDEN, Caller,
+        "this environment's policy forbids the command",
+        "add the command to the environment's allow list if it should pass";
+    FORBIDDEN_OPTION = "policy.forbidden_option", FORBIDDEN, Caller,
+        "the option reaches into the web server",
+        "leave the option out: it would reach the files or processes of the web server";
+    NEEDS_CONFIRMATION = "policy.needs_confirmation", FORBIDDEN, Caller,
+        "the command would ask a question that nobody can answer",
+        "add --yes if you are sure";
+    READ_ONLY = "policy.read_only", FORBIDDEN, Caller,
+        "only reads pass here, and none of secrets",
+        "set another policy for the environment, or use one whose policy allows it";
+    FORBIDDEN_PATH = "policy.forbidden_path", FORBIDDEN, Caller,
+        "the gateway does not let this through",
+        "use the gateway's own URL: it needs no token";
+    HANDOVER_OFF = "policy.handover_off", FORBIDDEN, Caller,
+        "browsers are not handed over to this environment's own host",
+        "open the UI through the gateway, or set browser = \"redirect\" for the environment";
+    UNREADABLE_COMMAND = "policy.unreadable_command", BAD_REQUEST, Caller,
+        "the command can't be read",
+        "send one command line, UTF-8, quoted as for a POSIX shell";
+    NOT_REPEATABLE = "policy.not_repeatable", BAD_REQUEST, Caller,
+        "the command can't be repeated safely",
+        "leave Mwaa-Gateway-Repeatable out, or give the run an id of its own";
+    // 503 if the same request may work later, 502 if a person has to change something first
+    QUEUE_FULL = "queue.full", SERVICE_UNAVAILABLE, Gateway,
+        "too many commands are waiting",
+        "wait and try again, or raise cli_concurrency (MWAA itself takes about 4)";
+    QUEUE_TIMEOUT = "queue.timeout", SERVICE_UNAVAILABLE, Gateway,
+        "the command waited too long for its turn",
+        "try again when the commands ahead have finished";
+    AWS_CREDENTIALS = "aws.credentials", BAD_GATEWAY, Aws,
+        "no usable AWS credentials or region",
+        "give the gateway credentials: a profile, environment variables or a role";
+    AWS_LOGIN_NEEDED = "aws.login_needed", BAD_GATEWAY, Aws,
+        "somebody has to sign in to AWS",
+        "run `aws login` or `aws sso login`, whichever the profile needs, with its --profile";
+    AWS_DENIED = "aws.denied", BAD_GATEWAY, Aws,
+        "AWS denied the call",
+        "grant the IAM action named in the detail";
+    AWS_THROTTLED = "aws.throttled", SERVICE_UNAVAILABLE, Aws,
+        "AWS throttles the call",
+        "wait and try again";
+    AWS_NOT_FOUND = "aws.not_found", BAD_GATEWAY, Aws,
+        "AWS knows no such environment",
+        "check the environment's name and region";
+    AWS_NOT_READY = "aws.not_ready", SERVICE_UNAVAILABLE, Aws,
+        "AWS does not give tokens for the environment as it is",
+        "the environment's state in the MWAA console says why; mostly it is not AVAILABLE";
+    AWS_UNAVAILABLE = "aws.unavailable", BAD_GATEWAY, Aws,
+        "AWS could not be asked",
+        "check the network, the region and the endpoint";
+    AWS_UNTRUSTED_HOST = "aws.untrusted_host", BAD_GATEWAY, Aws,
+        "AWS named a web server that can't be trusted",
+        "for a web server under your own name, set custom_domain";
+    LOGIN_FAILED = "session.login_failed", BAD_GATEWAY, Upstream,
+        "the web server gave no session",
+        "see that connect_to and custom_domain lead to this very environment; its web server log in CloudWatch says why";
+    LOGIN_LOOP = "session.login_loop", SERVICE_UNAVAILABLE, Upstream,
+        "Airflow refuses the session that it gave",
+        "the identity's Airflow role may lack rights, or the web server forgets sessions; wait ten seconds and try again";
+    SESSION_EXPIRED = "session.expired", SERVICE_UNAVAILABLE, Upstream,
+        "the Airflow session had ended",
+        "send the request again: a new session is there, and this request was too large to be kept";
+    UPSTREAM_UNREACHABLE = "upstream.unreachable", BAD_GATEWAY, Upstream,
+        "the web server can't be reached",
+        "check the network path; a private web server needs a VPN, a proxy, a tunnel or connect_to";
+    UPSTREAM_PROXY = "upstream.proxy", BAD_GATEWAY, Upstream,
+        "the proxy gave no connection",
+        "check the proxy's address, user and rules: [proxy], environments.NAME.proxy or HTTPS_PROXY";
+    UPSTREAM_TUNNEL = "upstream.tunnel", BAD_GATEWAY, Upstream,
+        "the tunnel gave no connection",
+        "run the tunnel's program by hand to see what it wants; at log level debug the gateway tells all that it says";
+    UPSTREAM_TLS = "upstream.tls", BAD_GATEWAY, Upstream,
+        "the web server's TLS can't be trusted",
+        "check the way there (connect_to, proxy, tunnel), ca_file and custom_domain";
+    UPSTREAM_BROKEN = "upstream.broken", BAD_GATEWAY, Upstream,
+        "the web server's reply is broken",
+        "look at the environment's web server log; the command may have run, or the request taken effect";
+    UPSTREAM_TIMEOUT = "upstream.timeout", GATEWAY_TIMEOUT, Upstream,
+        "the web server was too slow",
+        "it may still be running; raise limits.cli_first_byte (commands) or limits.upstream_first_byte (REST API, UI) if it needs longer";
+    UPSTREAM_UNAVAILABLE = "upstream.unavailable", SERVICE_UNAVAILABLE, Upstream,
+        "no web server took the command",
+        "wait a moment and send it again; MWAA runs about four commands at once";
+    UPSTREAM_OUTPUT_TOO_LARGE = "upstream.output_too_large", BAD_GATEWAY, Upstream,
+        "the command ran, but its output is too large",
+        "run it again only if that does no harm; raise limits.cli_output or ask for MWAA's own JSON";
+    OFF_RECORD = "gateway.off_record", SERVICE_UNAVAILABLE, Gateway,
+        "the command can't be put on record",
+        "the gateway's log says why the audit log can't be written; audit.required = false lets commands go on";
+    STOPPING = "gateway.stopping", SERVICE_UNAVAILABLE, Gateway,
+        "the gateway is stopping",
+        "try again when it has restarted";
+    UNEXPECTED = "gateway.unexpected", INTERNAL_SERVER_ERROR, Gateway,
+        "unexpected error",
+        "report it with the request id and the log lines around it";
+}
+
+/// Returns the README's table of faults, in Markdown.
+pub fn render_table() -> String {
+    let mut text = String::from(
+        "| code | status | whose | what it means | what to do |\n| --- | --- | --- | --- | --- |\n",
+    );
+
+    for code in ALL {
+        // writing to a String does not fail
+        let _infallible = writeln!(
+            text,
+            "| `{}` | {} | {} | {} | {} |",
+            code.text,
+            code.status.as_u16(),
+            code.blame.as_str(),
+            code.title,
+            code.advice
+        );
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_has_a_row_of_five_cells_for_each_code() {
+        let table = render_table();
+        assert_eq!(table.lines().count(), ALL.len() + 2);
+        for line in table.lines() {
+            assert_eq!(line.matches('|').count(), 6, "{line}");
+        }
+        assert!(
+            table.contains("| `guard.peer` | 403 | caller | "),
+            "{table}"
+        );
+    }
+
+    #[test]
+    fn codes_are_unique_and_complete() {
+        let mut texts: Vec<_> = ALL.iter().map(|code| code.text).collect();
+        texts.sort_unstable();
+        let count = texts.len();
+        texts.dedup();
+        assert_eq!(texts.len(), count, "two codes share a text");
+        for code in ALL {
+            assert!(
+                code.text.contains('.') && !code.title.is_empty() && !code.advice.is_empty()
+            );
+            assert!(code.status.is_client_error() || code.status.is_server_error());
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! The known environments, as one snapshot.
+
+use super::{AirflowVersion, EnvName, Environment, EnvironmentInfo, HostRecord};
+use arc_swap::{ArcSwap, ArcSwapOption, Guard};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// All known environments.
+#[derive(Debug, Default)]
+pub struct Directory {
+    entries: Vec<Arc<Entry>>,
+    default: Option<usize>,
+}
+
+impl Directory {
+    /// Creates a directory. `default` names the environment for requests that name none; a single
+    /// environment is always the default.
+    pub fn new(entries: Vec<Arc<Entry>>, default: Option<&EnvName>) -> Self {
+        let named = default.and_then(|name| {
+            entries
+                .iter()
+                .position(|entry| entry.environment.local == *name)
+        });
+        // a client that names none of one can only mean that one
+        let only = (entries.len() == 1).then_some(0);
+        Self {
+            default: named.or(only),
+            entries,
+        }
+    }
+
+    /// Returns the environment with this local name.
+    pub fn find(&self, local: &str) -> Option<&Arc<Entry>> {
+        self.entries
+            .iter()
+            .find(|entry| entry.environment.local.as_str() == local)
+    }
+
+    /// Returns the only or the default environment.
+    pub fn default_entry(&self) -> Option<&Arc<Entry>> {
+        self.default.and_then(|index| self.entries.get(index))
+    }
+
+    /// Returns every environment, in the order of the configuration.
+    pub fn entries(&self) -> &[Arc<Entry>] {
+        &self.entries
+    }
+}
+
+/// The current [`Directory`], shared by all threads. The discovery replaces it as a whole.
+#[derive(Debug, Default)]
+pub struct Registry(ArcSwap<Directory>);
+
+impl Registry {
+    /// Creates a registry that holds the environments of the configuration.
+    pub fn new(directory: Directory) -> Self {
+        Self(ArcSwap::from_pointee(directory))
+    }
+
+    /// Returns the current directory. This is cheap; do not keep the guard.
+    pub fn snapshot(&self) -> Guard<Arc<Directory>> {
+        // requests on every thread read this: no lock
+        self.0.load()
+    }
+
+    /// Replaces the directory.
+    pub fn replace(&self, directory: Directory) {
+        self.0.store(Arc::new(directory));
+    }
+}
+
+/// A known environment, and what AWS has said of it.
+#[derive(Debug)]
+pub struct Entry {
+    /// The key of caches and pools.
+    pub id: EntryId,
+    /// The environment, as the configuration or the discovery describes it.
+    pub environment: Environment,
+    /// The host names that AWS has given for its web server.
+    pub hosts: Arc<HostRecord>,
+    latest: ArcSwapOption<InfoRecord>,
+}
+
+/// A small number that identifies an environment while the process lives: the key of every cache
+/// and pool. No two environments ever have the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EntryId(pub u32);
+
+/// The last response of AWS about an environment.
+#[derive(Debug, Clone)]
+pub struct InfoRecord {
+    /// The response. It keeps the release that an earlier one named.
+    pub info: EnvironmentInfo,
+    /// The time of the response by the wall clock: since 1970.
+    pub when: Duration,
+}
+
+impl Entry {
+    /// Creates an entry of which AWS has said nothing yet.
+    pub fn new(id: EntryId, environment: Environment) -> Self {
+        Self {
+            id,
+            environment,
+            hosts: Arc::default(),
+            latest: ArcSwapOption::empty(),
+        }
+    }
+
+    /// Returns the same environment under another local name, with its id and what AWS has said
+    /// of it.
+    #[must_use]
+    pub fn with_name(&self, local: EnvName) -> Self {
+        let environment = Environment {
+            local,
+            ..self.environment.clone()
+        };
+        Self {
+            // the key of tokens, sessions and queues: a new one would discard them
+            id: self.id,
+            environment,
+            hosts: Arc::clone(&self.hosts),
+            latest: ArcSwapOption::new(self.latest_info()),
+        }
+    }
+
+    /// Returns the version in the configuration, else the one that `GetEnvironment` reported;
+    /// `None` before that.
+    pub fn airflow_version(&self) -> Option<AirflowVersion> {
+        self.environment
+            .airflow_version
+            .or_else(|| self.latest.load().as_ref()?.info.airflow_version)
+    }
+
+    /// Returns the last response of AWS; `None` before the first.
+    pub fn latest_info(&self) -> Option<Arc<InfoRecord>> {
+        self.latest.load_full()
+    }
+
+    /// Keeps a response of `GetEnvironment` that came at `when` by the wall clock.
+    pub fn set_info(&self, mut info: EnvironmentInfo, when: Duration) {
+        // the rules for commands depend on a version, and a later response may have none
+        if info.airflow_version.is_none() {
+            let latest = self.latest.load();
+            info.airflow_version = latest
+                .as_ref()
+                .and_then(|latest| latest.info.airflow_version);
+        }
+        self.latest.store(Some(Arc::new(InfoRecord { info, when })));
+    }
+}

@@ -1,0 +1,371 @@
+//! The commands of every Airflow release: which of them MWAA runs at which release, what they do
+//! to the environment, and what they were called before. Read from `commands.csv` and
+//! `successors.csv`.
+
+use super::read_rows;
+use super::releases::Release;
+use mwaa_model::AirflowVersion;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
+
+/// The effect of a command on the environment. The built-in policies grant commands by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CommandClass {
+    /// Changes roles, users, services or the database itself.
+    Admin,
+    /// Only reads.
+    Read,
+    /// Runs, pauses or clears work.
+    Run,
+    /// Reads values that may be secrets: variables, connections, configuration, rendered
+    /// templates.
+    Secret,
+    /// Changes or removes variables, connections, pools or DAG records.
+    Write,
+}
+
+/// Returns the commands of all releases, sorted by name.
+pub fn command_names() -> impl Iterator<Item = &'static str> {
+    command_table().commands.keys().copied()
+}
+
+/// Returns the table. It is read at the first call.
+pub(crate) fn command_table() -> &'static CommandTable {
+    &TABLE
+}
+
+/// The commands, with indexes for frequent lookups.
+#[derive(Debug)]
+pub(crate) struct CommandTable {
+    commands: BTreeMap<&'static str, CommandEntry>,
+    /// Names such as `dags` that are the first word of other commands.
+    groups: BTreeSet<&'static str>,
+    /// Old name and new name of each renamed command, sorted.
+    successors: Vec<(&'static str, &'static str)>,
+}
+
+impl CommandTable {
+    fn read() -> Self {
+        let commands: BTreeMap<_, _> = read_rows(include_str!("commands.csv"))
+            .filter_map(CommandEntry::from_row)
+            .map(|entry| (entry.command, entry))
+            .collect();
+        // No row names a group: a group is the first word of a command of two words.
+        let groups = commands
+            .keys()
+            .filter_map(|command| Some(command.split_once(' ')?.0))
+            .collect();
+        let successors = read_rows(include_str!("successors.csv"))
+            .map(|[old, new]| (old, new))
+            .collect();
+
+        Self {
+            commands,
+            groups,
+            successors,
+        }
+    }
+
+    /// Returns all commands, sorted by name.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = &CommandEntry> {
+        self.commands.values()
+    }
+
+    /// Returns the command with this name.
+    pub(crate) fn get(&self, command: &str) -> Option<&CommandEntry> {
+        self.commands.get(command)
+    }
+
+    /// Returns the command with this name if the name is one word, such as `version`.
+    pub(crate) fn get_single(&self, word: &str) -> Option<&CommandEntry> {
+        // The quoted word "dags list" is not the command of two words.
+        self.get(word).filter(|_| !word.contains(' '))
+    }
+
+    /// Returns the group with this name, if it is a group at any release.
+    pub(crate) fn get_group(&self, word: &str) -> Option<&'static str> {
+        self.groups.get(word).copied()
+    }
+
+    /// Returns the commands of a group.
+    pub(crate) fn group_entries(
+        &self,
+        group: &'static str,
+    ) -> impl Iterator<Item = &CommandEntry> {
+        self.entries().filter(move |entry| {
+            entry
+                .command
+                .split_once(' ')
+                .is_some_and(|(first, _)| first == group)
+        })
+    }
+
+    /// Returns the next name of a command that was renamed.
+    pub(crate) fn find_successor(&self, command: &str) -> Option<&'static str> {
+        let found = self.successors.iter().find(|(old, _)| *old == command);
+        found.map(|(_, new)| *new)
+    }
+
+    /// Returns the names that a command had directly before this one.
+    pub(crate) fn find_predecessors(
+        &self,
+        command: &str,
+    ) -> impl Iterator<Item = &'static str> {
+        self.successors
+            .iter()
+            .filter(move |(_, new)| *new == command)
+            .map(|(old, _)| *old)
+    }
+
+    /// Returns every name that a command has had in any Airflow, this one included.
+    pub(crate) fn find_all_names(&self, command: &'static str) -> Vec<&'static str> {
+        // Commands were renamed more than once: `backfill`, `dags backfill`, `backfill create`.
+        let mut newest = command;
+        while let Some(next) = self.find_successor(newest) {
+            newest = next;
+        }
+
+        // From the newest name back to all older ones. The list grows while it is walked.
+        let mut names = vec![newest];
+        let mut index = 0;
+        while let Some(name) = names.get(index).copied() {
+            names.extend(self.find_predecessors(name));
+            index += 1;
+        }
+        names
+    }
+}
+
+/// One command: a row of `commands.csv`.
+#[derive(Debug)]
+pub(crate) struct CommandEntry {
+    /// The name, of one or two words.
+    pub(crate) command: &'static str,
+    /// True if MWAA lists the command. The spans are then MWAA's, else Airflow's.
+    pub(crate) listed: bool,
+    pub(crate) class: CommandClass,
+    /// The kind of command that MWAA does not run for its users; empty for a listed command.
+    pub(crate) unlisted_kind: &'static str,
+    pub(crate) spans: Vec<ReleaseSpan>,
+    /// `P`: see [`CommandStatus::SupportedWithoutPlugins`]. `A`: the row repeats another one
+    /// under a second name. `N`: no Airflow has the name, though MWAA's list does.
+    pub(crate) condition: &'static str,
+    pub(crate) note: &'static str,
+}
+
+/// The releases of one major at which a row applies, both ends included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ReleaseSpan {
+    pub(crate) first: AirflowVersion,
+    pub(crate) last: AirflowVersion,
+}
+
+/// The relation of a command to MWAA's list at one release.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CommandStatus {
+    /// MWAA runs it.
+    Supported,
+    /// MWAA runs it, unless a DAG needs a plugin or package: the web server of that release has
+    /// none (condition `P`).
+    SupportedWithoutPlugins,
+    /// MWAA runs it at other releases only.
+    OtherReleases,
+    /// MWAA runs it at no release.
+    Unlisted,
+}
+
+impl CommandEntry {
+    fn from_row(row: [&'static str; 12]) -> Option<Self> {
+        let [
+            command,
+            status,
+            class,
+            unlisted_kind,
+            first_1,
+            last_1,
+            first_2,
+            last_2,
+            first_3,
+            last_3,
+            condition,
+            note,
+        ] = row;
+
+        // One pair of columns for each major; `-` means that the major has no such command.
+        let mut spans = Vec::new();
+        for (first, last) in [(first_1, last_1), (first_2, last_2), (first_3, last_3)] {
+            if first != "-" {
+                spans.push(ReleaseSpan {
+                    first: first.parse().ok()?,
+                    last: last.parse().ok()?,
+                });
+            }
+        }
+
+        Some(Self {
+            command,
+            listed: match status {
+                "supported" => true,
+                "unsupported" => false,
+                _ => return None,
+            },
+            class: match class {
+                "read" => CommandClass::Read,
+                "run" => CommandClass::Run,
+                "secret" => CommandClass::Secret,
+                "write" => CommandClass::Write,
+                "admin" => CommandClass::Admin,
+                _ => return None,
+            },
+            unlisted_kind,
+            spans,
+            condition,
+            note,
+        })
+    }
+
+    /// Returns the span within a major.
+    pub(crate) fn get_span(&self, major: u16) -> Option<ReleaseSpan> {
+        self.spans
+            .iter()
+            .copied()
+            .find(|span| span.first.major == major)
+    }
+
+    /// Returns true if the release is in one of the spans.
+    pub(crate) fn is_in(&self, release: &Release) -> bool {
+        let version = release.version();
+        self.spans
+            .iter()
+            .any(|span| span.first <= version && version <= span.last)
+    }
+
+    /// Returns true if MWAA runs the command at the release, even if only without plugins.
+    pub(crate) fn is_supported(&self, release: &Release) -> bool {
+        match self.status(release) {
+            CommandStatus::Supported | CommandStatus::SupportedWithoutPlugins => true,
+            CommandStatus::OtherReleases | CommandStatus::Unlisted => false,
+        }
+    }
+
+    /// Returns the relation of the command to MWAA's list at the release.
+    pub(crate) fn status(&self, release: &Release) -> CommandStatus {
+        if !self.listed {
+            return CommandStatus::Unlisted;
+        }
+
+        // Since 2.2.2 MWAA installs plugins and requirements on the web server too. At older
+        // releases the commands that parse DAG files run only for DAGs without them.
+        let is_old = release.version() <= AirflowVersion::new(2, 0, 2);
+        let in_major = self.get_span(release.version().major).is_some();
+        if is_old && in_major && self.condition.contains('P') {
+            CommandStatus::SupportedWithoutPlugins
+        } else if self.is_in(release) {
+            CommandStatus::Supported
+        } else {
+            CommandStatus::OtherReleases
+        }
+    }
+
+    /// Returns true if the row repeats another one under a second name.
+    #[cfg(test)]
+    pub(crate) fn is_alias(&self) -> bool {
+        self.condition.contains('A')
+    }
+}
+
+static TABLE: LazyLock<CommandTable> = LazyLock::new(CommandTable::read);
+
+#[cfg(test)]
+mod tests {
+    use super::super::releases::{Release, find_release};
+    use super::*;
+
+    #[test]
+    fn every_row_is_read_and_sound() {
+        let lines = include_str!("commands.csv").lines().skip(1);
+        let names: Vec<_> = lines.filter_map(|line| line.split(',').next()).collect();
+        assert!(names.is_sorted_by(|a, b| a < b), "sorted, no duplicates");
+        assert_eq!(command_table().entries().count(), names.len());
+        let known = |version| Release::all().iter().any(|r| r.version() == version);
+        for entry in command_table().entries() {
+            assert!(!entry.spans.is_empty(), "{}", entry.command);
+            assert!(entry.command.split(' ').count() <= 2, "{}", entry.command);
+            for span in &entry.spans {
+                assert!(known(span.first) && known(span.last), "{}", entry.command);
+                assert!(
+                    span.first <= span.last && span.first.major == span.last.major,
+                    "{}",
+                    entry.command
+                );
+            }
+            assert_eq!(
+                entry.listed,
+                entry.unlisted_kind.is_empty(),
+                "{}",
+                entry.command
+            );
+        }
+    }
+
+    #[test]
+    fn each_release_runs_as_many_commands_as_mwaa_lists() {
+        let counts = [
+            ("1.10.12", 12, 8),
+            ("2.0.2", 32, 4),
+            ("2.2.2", 36, 0),
+            ("2.4.3", 38, 0),
+            ("2.5.1", 38, 0),
+            ("2.6.3", 43, 0),
+            ("2.7.2", 44, 0),
+            ("2.8.1", 45, 0),
+            ("2.9.2", 45, 0),
+            ("2.10.1", 45, 0),
+            ("2.10.3", 45, 0),
+            ("2.11.0", 45, 0),
+            ("2.11.2", 45, 0),
+            ("3.0.6", 47, 0),
+            ("3.2.1", 47, 0),
+            ("3.3.1", 47, 0),
+        ];
+        assert_eq!(counts.len(), Release::all().len());
+        for (version, runs, unless_plugins) in counts {
+            let release = find_release(version.parse().expect("a version"));
+            let count = |status| {
+                let rows = command_table().entries().filter(|entry| !entry.is_alias());
+                rows.filter(|entry| entry.status(release) == status).count()
+            };
+            assert_eq!(count(CommandStatus::Supported), runs, "{version}");
+            assert_eq!(
+                count(CommandStatus::SupportedWithoutPlugins),
+                unless_plugins,
+                "{version}"
+            );
+        }
+    }
+
+    #[test]
+    fn successors_are_sorted_and_end() {
+        assert!(command_table().successors.is_sorted_by(|a, b| a.0 < b.0));
+        let lines = include_str!("successors.csv").lines().count();
+        assert_eq!(command_table().successors.len() + 1, lines);
+        for (old, new) in &command_table().successors {
+            assert!(
+                command_table().get(new).is_some() || command_table().get_group(new).is_some(),
+                "{old} -> {new}"
+            );
+            let mut at = *old;
+            for _ in 0..4 {
+                match command_table().find_successor(at) {
+                    Some(next) => at = next,
+                    None => break,
+                }
+            }
+            assert!(
+                command_table().find_successor(at).is_none(),
+                "{old} runs in a circle"
+            );
+        }
+    }
+}

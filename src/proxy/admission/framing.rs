@@ -1,0 +1,343 @@
+//! The form of a request. A form that RFC 9112 leaves open to two readings is refused, so that no
+//! two programs in the chain can read different requests.
+
+use super::{AdmissionError, Settings};
+use http::header::{CONNECTION, HeaderName};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Method, Version};
+use mwaa_model::is_forwarded;
+
+/// Checks version, method, size, framing and every field's name and value, and removes the fields
+/// that `Connection` nominates (RFC 9110 section 7.6.1). Fails with the first check that fails.
+pub(super) fn check(head: &mut Parts, settings: &Settings) -> Result<(), AdmissionError> {
+    if !matches!(head.version, Version::HTTP_10 | Version::HTTP_11) {
+        return Err(AdmissionError::Malformed(
+            "only HTTP/1.0 and HTTP/1.1 are served",
+        ));
+    }
+    if matches!(head.method, Method::CONNECT | Method::TRACE) || head.uri.path() == "*" {
+        return Err(AdmissionError::Method);
+    }
+    // methods are case-sensitive (RFC 9110 section 9.1), but some servers do not care
+    if head.method.as_str().bytes().any(|b| b.is_ascii_lowercase()) {
+        return Err(AdmissionError::Malformed("the method is not in capitals"));
+    }
+
+    // the size as sent, with the separators that the parser has removed
+    let fields = FieldSummary::read(&head.headers)?;
+    let size = fields.size + request_line_size(head);
+    if size > settings.head_size {
+        return Err(AdmissionError::HeadTooLarge {
+            size,
+            limit: settings.head_size,
+            cookies: fields.cookies,
+        });
+    }
+
+    check_length(head, &fields)?;
+    if fields.expects_other {
+        return Err(AdmissionError::Expectation);
+    }
+    if fields.forwarded && !settings.allow_forwarded {
+        return Err(AdmissionError::Forwarded);
+    }
+    // last, because the checks before see the fields that are removed here
+    if fields.nominates {
+        remove_nominated(&mut head.headers)?;
+    }
+    Ok(())
+}
+
+/// A summary of the header section, made in one pass.
+#[derive(Default)]
+struct FieldSummary<'a> {
+    /// The number of `Content-Length` and `Transfer-Encoding` fields.
+    framing_count: usize,
+    /// The first `Transfer-Encoding`.
+    coding: Option<&'a HeaderValue>,
+    /// True if `Connection` names more than options of the connection.
+    nominates: bool,
+    /// True if `Expect` is anything but `100-continue`.
+    expects_other: bool,
+    /// True if a proxy has added the client for which it sends.
+    forwarded: bool,
+    /// All fields as sent, in bytes.
+    size: usize,
+    /// The cookies among them, in bytes.
+    cookies: usize,
+}
+
+impl<'a> FieldSummary<'a> {
+    /// Reads the fields. Fails if a name or a forwarded value is ambiguous.
+    fn read(headers: &'a HeaderMap) -> Result<Self, AdmissionError> {
+        let mut fields = Self::default();
+        for (name, value) in headers {
+            check_name(name)?;
+            let size = name.as_str().len() + value.len() + SEPARATORS;
+            fields.size += size;
+
+            match name.as_str() {
+                "content-length" => fields.framing_count += 1,
+                "transfer-encoding" => {
+                    fields.framing_count += 1;
+                    fields.coding = fields.coding.or(Some(value));
+                }
+                "connection" => fields.nominates |= parse_nominated(value).next().is_some(),
+                "cookie" => fields.cookies += size,
+                "expect" => {
+                    fields.expects_other |=
+                        !value.as_bytes().eq_ignore_ascii_case(b"100-continue");
+                }
+                "forwarded" => fields.forwarded = true,
+                other => {
+                    fields.forwarded |= other.starts_with("x-forwarded-");
+                    // nearly every value is visible, and then its name does not matter
+                    if !is_visible(value) && is_forwarded(name) {
+                        return Err(AdmissionError::Malformed(
+                            "a header value contains bytes outside ASCII text",
+                        ));
+                    }
+                }
+            }
+        }
+        Ok(fields)
+    }
+}
+
+/// Returns the size of the request line, without scheme and host of an absolute target, and of the
+/// empty line that ends the head, in bytes.
+fn request_line_size(head: &Parts) -> usize {
+    let target = head.uri.path().len() + head.uri.query().map_or(0, |query| query.len() + 1);
+    head.method.as_str().len() + target + "  HTTP/1.1\r\n\r\n".len()
+}
+
+/// Fails if there is more than one framing field (RFC 9112 section 6). A body is allowed with every
+/// method; one without a meaning is read and dropped (RFC 9110 section 9.3.1).
+fn check_length(head: &Parts, fields: &FieldSummary<'_>) -> Result<(), AdmissionError> {
+    if fields.framing_count > 1 {
+        return Err(AdmissionError::Malformed(
+            "the length of the body is given more than once",
+        ));
+    }
+
+    // in HTTP/1.0 it is faulty framing (RFC 9112 section 6.1)
+    if let Some(coding) = fields.coding
+        && (head.version == Version::HTTP_10
+            || !coding.as_bytes().eq_ignore_ascii_case(b"chunked"))
+    {
+        return Err(AdmissionError::Malformed(
+            "the only transfer coding is chunked, in HTTP/1.1",
+        ));
+    }
+    Ok(())
+}
+
+/// Fails for a name with `_`: it becomes the same WSGI variable as one with `-` (CVE-2025-64484).
+fn check_name(name: &HeaderName) -> Result<(), AdmissionError> {
+    if name.as_str().bytes().any(|b| b == b'_') {
+        return Err(AdmissionError::Malformed(
+            "a header name contains an underscore",
+        ));
+    }
+    Ok(())
+}
+
+/// Returns true for a value of visible ASCII. Servers read other bytes differently, so they are not
+/// forwarded. In a field that is not forwarded they do no harm (`obs-text`, RFC 9110 section 5.5):
+/// browsers send the cookies of every port of localhost.
+fn is_visible(value: &HeaderValue) -> bool {
+    let mut bytes = value.as_bytes().iter();
+    bytes.all(|b| *b == b'\t' || (0x20..=0x7e).contains(b))
+}
+
+/// Returns the fields that a `Connection` field nominates: everything but options of the connection
+/// itself. `Upgrade` and `HTTP2-Settings` are never forwarded anyway: an upgrade is ignored
+/// (RFC 9110 section 7.8), because protocols are never switched (CVE-2018-1002105).
+fn parse_nominated(connection: &HeaderValue) -> impl Iterator<Item = &[u8]> {
+    let names = connection.as_bytes().split(|b| *b == b',');
+    names.map(<[u8]>::trim_ascii).filter(|name| {
+        let mut options = CONNECTION_OPTIONS.iter();
+        !name.is_empty() && !options.any(|option| name.eq_ignore_ascii_case(option))
+    })
+}
+
+/// Removes the nominated fields. Fails for a field that cannot be removed without changing the
+/// meaning of the request (CVE-2022-31813).
+fn remove_nominated(headers: &mut HeaderMap) -> Result<(), AdmissionError> {
+    let names: Vec<Vec<u8>> = headers
+        .get_all(CONNECTION)
+        .iter()
+        .flat_map(parse_nominated)
+        .map(<[u8]>::to_ascii_lowercase)
+        .collect();
+
+    for name in names {
+        if REQUIRED_FIELDS.contains(&name.as_slice()) {
+            return Err(AdmissionError::Malformed(
+                "the Connection header names a header that the request depends on",
+            ));
+        }
+        // a text that is no field name nominates nothing
+        if let Ok(name) = HeaderName::from_bytes(&name) {
+            headers.remove(name);
+        }
+    }
+    Ok(())
+}
+
+/// The options of the connection itself.
+const CONNECTION_OPTIONS: &[&[u8]] = &[
+    b"close",
+    b"keep-alive",
+    b"te",
+    b"upgrade",
+    b"http2-settings",
+];
+
+/// Fields that decide the meaning of a request.
+const REQUIRED_FIELDS: &[&[u8]] = &[
+    b"authorization",
+    b"content-length",
+    b"content-type",
+    b"cookie",
+    b"host",
+    b"mwaa-gateway-secret",
+    b"transfer-encoding",
+];
+
+/// The separators of a field, in bytes: `: ` and the line end.
+const SEPARATORS: usize = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admission::{AccessRules, HostFilter, NetworkFilter};
+    use http::Request;
+
+    fn settings() -> Settings {
+        Settings {
+            access: AccessRules {
+                networks: NetworkFilter::new(Vec::new()),
+                secret: None,
+            },
+            listener_access: Vec::new(),
+            hosts: HostFilter::default(),
+            trusted_origins: Vec::new(),
+            allow_forwarded: false,
+            header_count: 64,
+            head_size: 200,
+            target_size: 8192,
+        }
+    }
+
+    fn remaining(method: &str, headers: &[(&str, &str)]) -> Result<HeaderMap, AdmissionError> {
+        let mut request = Request::builder().method(method).uri("/aws_mwaa/cli");
+        for (name, value) in headers {
+            request = request.header(*name, HeaderValue::from_bytes(value.as_bytes()).unwrap());
+        }
+        let mut head = request.body(()).unwrap().into_parts().0;
+        check(&mut head, &settings()).map(|()| head.headers)
+    }
+
+    fn result(method: &str, headers: &[(&str, &str)]) -> Result<(), AdmissionError> {
+        remaining(method, headers).map(drop)
+    }
+
+    #[test]
+    fn plain_requests_pass() {
+        for headers in [
+            &[("content-length", "5")][..],
+            &[("transfer-encoding", "Chunked")],
+            &[("expect", "100-Continue")],
+            &[
+                ("upgrade", "h2c"),
+                ("connection", "Upgrade, HTTP2-Settings"),
+            ],
+            &[("upgrade", "websocket")],
+            &[("upgrade", "")],
+            &[("cookie", "other=\u{e4}")],
+            &[("connection", "keep-alive, te, ,")],
+        ] {
+            for method in ["GET", "HEAD", "OPTIONS", "DELETE", "POST"] {
+                assert_eq!(result(method, headers), Ok(()), "{method} {headers:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn ambiguous_ones_do_not() {
+        let bad: &[(&str, &[(&str, &str)])] = &[
+            (
+                "POST",
+                &[("content-length", "5"), ("transfer-encoding", "chunked")],
+            ),
+            ("POST", &[("content-length", "5"), ("content-length", "5")]),
+            ("GET", &[("content-length", "5"), ("content-length", "5")]),
+            ("POST", &[("transfer-encoding", "gzip, chunked")]),
+            (
+                "POST",
+                &[
+                    ("transfer-encoding", "chunked"),
+                    ("transfer-encoding", "chunked"),
+                ],
+            ),
+            ("POST", &[("x_forwarded_for", "1.2.3.4")]),
+            ("POST", &[("connection", "close, Authorization")]),
+            ("POST", &[("user-agent", "caf\u{e9}")]),
+            ("post", &[]),
+        ];
+        for (method, headers) in bad {
+            let result = result(method, headers);
+            assert!(
+                matches!(result, Err(AdmissionError::Malformed(_))),
+                "{method} {headers:?}"
+            );
+        }
+        assert_eq!(result("CONNECT", &[]), Err(AdmissionError::Method));
+        assert_eq!(result("TRACE", &[]), Err(AdmissionError::Method));
+        assert_eq!(
+            result("POST", &[("expect", "foo")]),
+            Err(AdmissionError::Expectation)
+        );
+        for name in ["forwarded", "x-forwarded-for", "x-forwarded-anything"] {
+            assert_eq!(
+                result("GET", &[(name, "x")]),
+                Err(AdmissionError::Forwarded)
+            );
+        }
+    }
+
+    #[test]
+    fn nominated_fields_are_dropped() {
+        let fields = [
+            ("connection", "keep-alive, User-Agent , x-foo"),
+            ("connection", "ACCEPT, b@d"),
+            ("user-agent", "x"),
+            ("accept", "y"),
+            ("accept", "z"),
+            ("te", "trailers"),
+            ("range", "bytes=0-1"),
+        ];
+        let left = remaining("GET", &fields).unwrap();
+        let mut left: Vec<_> = left.keys().map(HeaderName::as_str).collect();
+        left.sort_unstable();
+        assert_eq!(left, ["connection", "range", "te"]);
+    }
+
+    #[test]
+    fn a_head_has_its_size_as_sent() {
+        // "GET /aws_mwaa/cli HTTP/1.1", "cookie: " and three line ends
+        let around = 26 + 8 + 6;
+        let cookie = "c".repeat(200 - around);
+        assert_eq!(result("GET", &[("cookie", &cookie)]), Ok(()));
+        let longer = format!("{cookie}c");
+        assert_eq!(
+            result("GET", &[("cookie", &longer)]),
+            Err(AdmissionError::HeadTooLarge {
+                size: 201,
+                limit: 200,
+                cookies: longer.len() + 10
+            })
+        );
+    }
+}

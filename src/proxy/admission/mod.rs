@@ -1,0 +1,143 @@
+//! Access checks, in a fixed order: they turn an [`IncomingRequest`] into a [`ValidatedRequest`].
+//! Pure: no I/O, no clock, no logging.
+#![deny(clippy::wildcard_enum_match_arm)]
+
+mod client;
+mod error;
+mod framing;
+mod host;
+mod origin;
+
+pub use client::{AccessRules, NetworkFilter, SharedSecret, UserAgent};
+pub use error::AdmissionError;
+pub(crate) use host::split_host;
+pub use host::{HostFilter, HostName};
+
+use http::{HeaderMap, Method};
+use mwaa_model::{ListenerPolicy, Target, debug_only};
+use mwaa_runtime::RequestBody;
+use mwaa_server::IncomingRequest;
+
+/// The limits and rules of admission.
+#[derive(Debug)]
+pub struct Settings {
+    /// The access rules of listeners that have none of their own.
+    pub access: AccessRules,
+    /// The access rules of the other listeners, by [`ListenerPolicy::name`].
+    pub listener_access: Vec<(String, AccessRules)>,
+    /// The names by which clients may call the gateway.
+    pub hosts: HostFilter,
+    /// Browser origins that may use the CLI route, as `scheme://host[:port]`.
+    pub trusted_origins: Vec<String>,
+    /// True if requests with `Forwarded` or `X-Forwarded-*` are admitted.
+    pub allow_forwarded: bool,
+    /// The most header fields.
+    pub header_count: usize,
+    /// The largest head: request line and header section, in bytes.
+    pub head_size: usize,
+    /// The longest request target, in bytes.
+    pub target_size: usize,
+}
+
+impl Settings {
+    /// Returns the listener's own rules, or else those of all listeners.
+    fn find_rules(&self, listener: &ListenerPolicy) -> &AccessRules {
+        let mut own = self.listener_access.iter();
+        own.find(|(name, _)| *name == listener.name)
+            .map_or(&self.access, |(_, rules)| rules)
+    }
+}
+
+/// A request whose sender, framing, host and target have been checked. Only [`validate`] makes
+/// one.
+pub struct ValidatedRequest {
+    host_name: HostName,
+    method: Method,
+    target: Target,
+    headers: HeaderMap,
+    body: RequestBody,
+}
+
+debug_only!(ValidatedRequest: method, target);
+
+impl ValidatedRequest {
+    /// The name by which the client called the gateway.
+    pub fn host_name(&self) -> &HostName {
+        &self.host_name
+    }
+
+    /// The request method.
+    pub fn method(&self) -> &Method {
+        &self.method
+    }
+
+    /// The request target, strictly parsed.
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// The header section, less the fields that `Connection` nominates.
+    pub fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// The body, to be read.
+    pub fn body_mut(&mut self) -> &mut RequestBody {
+        &mut self.body
+    }
+
+    /// Returns the header section and the body.
+    pub fn into_headers_and_body(self) -> (HeaderMap, RequestBody) {
+        (self.headers, self.body)
+    }
+}
+
+/// Checks a request, the cheapest and most decisive checks first. Fails with the first check that
+/// fails; nothing has been read of the body by then.
+///
+/// `user_agent` was read from the same head.
+pub fn validate(
+    incoming: IncomingRequest,
+    user_agent: UserAgent,
+    settings: &Settings,
+) -> Result<ValidatedRequest, AdmissionError> {
+    let IncomingRequest {
+        client,
+        secure,
+        mut head,
+        body,
+        ..
+    } = incoming;
+
+    // 1. The client's address.
+    let rules = settings.find_rules(&client.listener);
+    rules.networks.check(client.peer)?;
+
+    // 2. The form of the request: two parsers must not read it differently.
+    if head.headers.len() > settings.header_count {
+        return Err(AdmissionError::Headers {
+            limit: settings.header_count,
+        });
+    }
+    framing::check(&mut head, settings)?;
+
+    // 3. The Host, before the secret: a page that DNS rebinding brought here gets nothing to try.
+    let host_name = settings.hosts.check(&head, client.peer, secure)?;
+
+    // 4. The shared secret.
+    if let Some(secret) = &rules.secret {
+        secret.check(&head.headers)?;
+    }
+
+    // 5. The target, and the requests that a browser may send to it.
+    let target = Target::parse(&head.uri, settings.target_size)?;
+    origin::check(&head, &target, user_agent.fetch, &settings.trusted_origins)?;
+
+    Ok(ValidatedRequest {
+        host_name,
+        method: head.method,
+        target,
+        headers: head.headers,
+        body,
+    })
+}

@@ -1,0 +1,287 @@
+//! `POST /aws_mwaa/cli`: one Airflow command, from its body to its output.
+
+use crate::body;
+use crate::command_record::{CommandOutcome, CommandRecord};
+use crate::context::RequestContext;
+use crate::error::ProxyError;
+use crate::health;
+use crate::queue::{CommandInfo, CommandSlot, QueueEntry, QueueError};
+use crate::response::{self, CommandFacts, LastEvent, OutputFormat, Response};
+use crate::routing::RoutedRequest;
+use crate::state::ReverseProxy;
+use crate::upstream::{ConnectionChoice, UpstreamError, UpstreamResponse};
+use http::{HeaderMap, StatusCode};
+use mwaa_auth::CliToken;
+use mwaa_model::Fault as _;
+use mwaa_policy::{Command, CommandPermit, permit_command};
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// Runs one command: reads it, checks the policy, waits for a slot, sends it, and returns
+/// Airflow's output.
+///
+/// The command runs at most once, unless the client allowed a repeat: it is sent again only after a
+/// refused token, which the web server checks before it runs anything.
+pub(crate) async fn run(
+    proxy: &Rc<ReverseProxy>,
+    routed: RoutedRequest,
+    ctx: &RequestContext,
+) -> Result<Response, ProxyError> {
+    let state = &proxy.state;
+    let limits = &state.limits;
+    let entry = routed.entry;
+    let mut request = routed.request;
+    let record = ctx.command_record();
+    record.on_environment(&entry);
+
+    // 1. Read the whole body first: a truncated command is a different, valid command.
+    let body = request.body_mut();
+    let line = body::read(body, limits.cli_body, limits.body_pace, &proxy.timer).await?;
+    let command = Command::read(&line)?;
+    record.on_parsed(&command);
+
+    // 2. Check the policy. The version decides which commands MWAA supports.
+    let version = state.versions.resolve(&entry).await?;
+    let rules = ctx.listener().rules.as_ref();
+    let permit = permit_command(&entry, rules, request.headers(), &command, version)?;
+    record.on_permitted(&permit);
+
+    // 3. Write it to the audit log before it can run, if the configuration requires that.
+    record.require_audit(&proxy.timer).await?;
+
+    // 4. Enter the queue. A full one refuses before the response begins, also for events.
+    record.on_queued();
+    let queue_entry = enqueue(proxy, &permit, ctx)?;
+
+    let format = OutputFormat::from_headers(request.headers());
+    let facts = CommandFacts {
+        command: permit.name(),
+        json: permit.wants_json(),
+        version,
+        repeated: false,
+    };
+    let (headers, _body) = request.into_headers_and_body();
+    let command = PermittedCommand { permit, headers };
+    if format == OutputFormat::Events {
+        return Ok(respond_with_events(proxy, command, queue_entry, facts, ctx));
+    }
+
+    // 5. Wait for one of the environment's slots, and send.
+    let slot = queue_entry.acquire(&proxy.timer).await?;
+    let upstream = send_in_slot(proxy, command, slot, record).await?;
+
+    // 6. Pass the output on in the format that the client asked for.
+    let facts = facts.with_repeated(record.is_repeated());
+    let response =
+        response::from_command(upstream, format, &facts, ctx.id(), limits.cli_output).await?;
+    if response.body().is_upstream() {
+        record.on_streaming();
+    } else {
+        record.on_result(response::get_success(&response));
+    }
+    Ok(response)
+}
+
+/// Takes a slot or a position in the environment's queue. Fails if the queue is full.
+fn enqueue(
+    proxy: &ReverseProxy,
+    permit: &CommandPermit,
+    ctx: &RequestContext,
+) -> Result<QueueEntry, QueueError> {
+    let info = CommandInfo {
+        id: ctx.id(),
+        name: permit.name(),
+    };
+    let client = ctx.client().key();
+    proxy.state.queues.enqueue(permit.entry(), client, info)
+}
+
+/// A permitted command, and the client's headers.
+struct PermittedCommand {
+    permit: CommandPermit,
+    headers: HeaderMap,
+}
+
+/// Returns a response that reports events as they happen. Its body runs the command. A failure
+/// after its head is reported in the last line, and counted and logged like any other fault.
+fn respond_with_events(
+    proxy: &Rc<ReverseProxy>,
+    command: PermittedCommand,
+    queue_entry: QueueEntry,
+    facts: CommandFacts,
+    ctx: &RequestContext,
+) -> Response {
+    let id = ctx.id();
+    let events = ctx.command_record().events();
+
+    // owned by the body, which outlives this function
+    let proxy = Rc::clone(proxy);
+    let ctx = ctx.clone();
+    let run = async move {
+        let entry = Arc::clone(command.permit.entry());
+        match last_event(&proxy, command, queue_entry, facts, ctx.command_record()).await {
+            Ok(line) => line,
+            Err(error) => {
+                let explained = Box::pin(health::explain(&proxy, &entry, error)).await;
+                ctx.record_fault(explained.fault());
+                LastEvent::from_fault(explained.fault(), id)
+            }
+        }
+    };
+    response::from_events(id, run, events)
+}
+
+async fn last_event(
+    proxy: &Rc<ReverseProxy>,
+    command: PermittedCommand,
+    queue_entry: QueueEntry,
+    facts: CommandFacts,
+    record: &CommandRecord,
+) -> Result<LastEvent, ProxyError> {
+    let slot = queue_entry
+        .acquire_with(&proxy.timer, |position| record.on_position(position))
+        .await?;
+    let upstream = send_in_slot(proxy, command, slot, record).await?;
+    let facts = facts.with_repeated(record.is_repeated());
+    let limit = proxy.state.limits.cli_output;
+    let (status, result) = response::read_result(upstream, &facts, limit).await?;
+    record.on_result(result.as_ref().ok().map(|result| result.succeeded));
+    Ok(LastEvent::from_result(status, facts.repeated, &result))
+}
+
+/// Gets a token and sends the command. If the client disconnects once something was written, the
+/// exchange continues in the background and keeps the slot: MWAA runs the command to its end
+/// anyway.
+async fn send_in_slot(
+    proxy: &Rc<ReverseProxy>,
+    command: PermittedCommand,
+    slot: CommandSlot,
+    record: &CommandRecord,
+) -> Result<UpstreamResponse, ProxyError> {
+    record.on_slot(slot.running());
+    let entry = Arc::clone(command.permit.entry());
+    let guard = record.disconnect_guard();
+
+    let token = match proxy.state.credentials.cli_token(&entry).await {
+        Ok(token) => token,
+        Err(error) => {
+            record.on_outcome(CommandOutcome::failed(&error));
+            guard.complete();
+            return Err(error.into());
+        }
+    };
+
+    // owned by the future, which may outlive the request
+    let task_proxy = Rc::clone(proxy);
+    let task_record = record.clone();
+    let exchange = async move {
+        let result = send(&task_proxy, &command, &slot, token, &task_record).await;
+        match result {
+            Ok(upstream) => {
+                task_proxy.state.reachability.on_response(&entry);
+                let status = upstream.status().as_u16();
+                task_record.on_outcome(CommandOutcome::Answered(status));
+                // MWAA answers when the command has ended, but its next slot is free only when the
+                // response is complete; a client that has left drops both with this response
+                Ok(upstream.with_slot(slot))
+            }
+            Err(error) => {
+                task_record.on_outcome(CommandOutcome::failed(&error));
+                Err(error)
+            }
+        }
+    };
+    let has_begun = record.clone();
+    let result = proxy
+        .tasks
+        .finish(exchange, move || has_begun.is_sent(), drop)
+        .await;
+    guard.complete();
+    Ok(result?)
+}
+
+/// Sends the command. If the client allowed it, it is sent a second time when the outcome of the
+/// first is unknown.
+async fn send(
+    proxy: &ReverseProxy,
+    command: &PermittedCommand,
+    slot: &CommandSlot,
+    token: Arc<CliToken>,
+    record: &CommandRecord,
+) -> Result<UpstreamResponse, UpstreamError> {
+    let first = send_once(proxy, command, slot, token, ConnectionChoice::Pooled).await;
+
+    // a client that has gone cannot be asked about a second time
+    if !command.permit.may_repeat() || slot.running().is_abandoned() {
+        return first;
+    }
+    let seen = match &first {
+        Err(error) if error.is_outcome_unknown() => error.detail(),
+        Ok(response) if is_outcome_unknown(response.status()) => {
+            format!("the web server answered {}", response.status().as_u16())
+        }
+        _ => return first,
+    };
+
+    // a token first: without one there is no second time, and the first result is the result
+    let entry = command.permit.entry();
+    let Ok(token) = proxy.state.credentials.cli_token(entry).await else {
+        return first;
+    };
+    drop(first);
+    record.on_repeat();
+
+    // what broke the first connection may have broken the idle ones too
+    let second = send_once(proxy, command, slot, token, ConnectionChoice::New).await;
+    // even if nothing was written the second time, the first one may have run
+    second.map_err(|error| UpstreamError::Repeated {
+        first: seen,
+        second: Box::new(error),
+    })
+}
+
+/// Sends the command, and again with a new token after a 401 or 403: the web server checks the
+/// token before it runs anything.
+async fn send_once(
+    proxy: &ReverseProxy,
+    command: &PermittedCommand,
+    slot: &CommandSlot,
+    token: Arc<CliToken>,
+    connection: ConnectionChoice,
+) -> Result<UpstreamResponse, UpstreamError> {
+    let PermittedCommand { permit, headers } = command;
+    let on_write = || slot.running().mark_sending();
+    let upstream = &proxy.upstream;
+    let response = upstream
+        .send_command(permit, &token, headers, connection, &on_write)
+        .await?;
+    if !matches!(
+        response.status(),
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN
+    ) {
+        return Ok(response);
+    }
+
+    let credentials = &proxy.state.credentials;
+    let renewed = credentials.renew_cli_token(permit.entry(), &token).await;
+    let Some(token) = renewed else {
+        return Ok(response);
+    };
+    tracing::debug!(status = %response.status(), "retrying the command with a new token");
+    // Its connection is free for the second request if the response is complete. An idle one will
+    // do in any case: a web server that answers 401 is not out of reach. And a client that has left
+    // changes nothing: the command was sent, and is to run.
+    drop(response);
+    upstream
+        .send_command(permit, &token, headers, ConnectionChoice::Pooled, &on_write)
+        .await
+}
+
+/// Returns true for the statuses by which the load balancer gives up on the web server, which may
+/// still run the command.
+fn is_outcome_unknown(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT
+    )
+}

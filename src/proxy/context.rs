@@ -1,0 +1,244 @@
+//! What travels beside a request from its arrival to the end of its response.
+
+use crate::admission::UserAgent;
+use crate::command_record::CommandRecord;
+use crate::response::{self, Response};
+use crate::state::{ProxyState, ReverseProxy};
+use http::header::HOST;
+use http::uri::Authority;
+use http::{HeaderValue, Method, Uri};
+use mwaa_model::{Client, EnvName, Fault, ListenerPolicy, RequestId, code, debug_only};
+use mwaa_runtime::{Timestamp, uptime};
+use mwaa_server::IncomingRequest;
+use mwaa_telemetry::RefusedRequest;
+use std::cell::{Cell, OnceCell};
+use std::rc::Rc;
+use std::time::Duration;
+use tracing::Span;
+
+/// The context of one request. Clones share it; it is never sent anywhere.
+#[derive(Clone, Debug)]
+pub struct RequestContext(Rc<Inner>);
+
+struct Inner {
+    proxy: Rc<ReverseProxy>,
+    id: RequestId,
+    client: Client,
+    secure: bool,
+    user_agent: UserAgent,
+    method: Method,
+    uri: Uri,
+    host: Option<HeaderValue>,
+    arrived: Duration,
+    kind: Cell<&'static str>,
+    command: OnceCell<CommandRecord>,
+    span: Span,
+}
+
+debug_only!(Inner: id, client, secure, method);
+
+impl RequestContext {
+    /// Creates the context of a request that has just arrived. Nothing about it has been checked
+    /// yet.
+    pub fn new(incoming: &IncomingRequest, proxy: &Rc<ReverseProxy>) -> Self {
+        let head = &incoming.head;
+        let context = Self(Rc::new(Inner {
+            proxy: Rc::clone(proxy),
+            id: incoming.id,
+            client: incoming.client.clone(),
+            secure: incoming.secure,
+            user_agent: UserAgent::from_head(head, incoming.secure),
+            // the host and the URI count references, they copy nothing
+            host: head.headers.get(HOST).cloned(),
+            method: head.method.clone(),
+            uri: head.uri.clone(),
+            arrived: uptime(),
+            kind: Cell::new(FAULT),
+            command: OnceCell::new(),
+            span: tracing::debug_span!(
+                "request",
+                id = %incoming.id,
+                environment = tracing::field::Empty,
+                kind = tracing::field::Empty,
+            ),
+        }));
+
+        // the audit log has every request to the CLI route, also those that admission refuses
+        if proxy.state.audit.is_some() && head.uri.path() == CLI_PATH {
+            // created on first use, which is now
+            let _record = context.command_record();
+        }
+        context
+    }
+
+    /// The request's id.
+    pub fn id(&self) -> RequestId {
+        self.0.id
+    }
+
+    /// The sender of the request.
+    pub fn client(&self) -> &Client {
+        &self.0.client
+    }
+
+    /// The listener that received the request.
+    pub fn listener(&self) -> &ListenerPolicy {
+        &self.0.client.listener
+    }
+
+    /// The program that sent the request, as far as its head says.
+    pub fn user_agent(&self) -> UserAgent {
+        self.0.user_agent
+    }
+
+    /// The scheme of URLs of this gateway: `http` or `https`.
+    pub fn scheme(&self) -> &'static str {
+        if self.0.secure { "https" } else { "http" }
+    }
+
+    /// Returns the origin that the client called, as it wrote it: `scheme://Host` (RFC 6454).
+    pub fn origin(&self) -> String {
+        format!("{}://{}", self.scheme(), self.host())
+    }
+
+    /// Returns the port in the Host header, for URLs in our responses.
+    pub fn port(&self) -> Option<u16> {
+        crate::admission::split_host(self.host()).1
+    }
+
+    /// Returns the time since the request arrived.
+    pub(crate) fn elapsed(&self) -> Duration {
+        uptime().saturating_sub(self.0.arrived)
+    }
+
+    /// The request's span, for what runs on its behalf.
+    pub(crate) fn span(&self) -> &Span {
+        &self.0.span
+    }
+
+    /// The request's kind in metrics and logs: `cli`, `rest`, ...; `fault` if it failed.
+    pub(crate) fn kind(&self) -> &'static str {
+        self.0.kind.get()
+    }
+
+    /// Sets the kind and the environment, once routing knows them.
+    pub(crate) fn set_kind(&self, kind: &'static str, environment: Option<&EnvName>) {
+        self.0.kind.set(kind);
+        self.0.span.record("kind", kind);
+        if let Some(environment) = environment {
+            self.0
+                .span
+                .record("environment", tracing::field::display(environment));
+        }
+    }
+
+    pub(crate) fn method(&self) -> &Method {
+        &self.0.method
+    }
+
+    /// The thread's proxy.
+    pub(crate) fn proxy(&self) -> &Rc<ReverseProxy> {
+        &self.0.proxy
+    }
+
+    /// The record of the command that the request sends. It is created on first use.
+    pub(crate) fn command_record(&self) -> &CommandRecord {
+        let inner = &self.0;
+        inner
+            .command
+            .get_or_init(|| CommandRecord::new(inner.id, &inner.client, &inner.proxy))
+    }
+
+    /// The record of the command, if the request sends one.
+    pub(crate) fn existing_command_record(&self) -> Option<&CommandRecord> {
+        self.0.command.get()
+    }
+
+    /// Records a fault and returns the response for it: a page if a person reads it.
+    pub(crate) fn refuse(&self, fault: &dyn Fault) -> Response {
+        self.0.kind.set(FAULT);
+        self.record_fault(fault);
+        if self.0.user_agent.wants_page {
+            response::render_fault_page(fault, self.0.id, self.overview_url(fault).as_deref())
+        } else {
+            response::from_fault(fault, self.0.id)
+        }
+    }
+
+    /// Counts and logs a fault, and keeps it for the overview and the audit log.
+    pub(crate) fn record_fault(&self, fault: &dyn Fault) {
+        let inner = &self.0;
+        let state = &inner.proxy.state;
+        let code = fault.code();
+        state.metrics.count_fault(code);
+        if let Some(command) = inner.command.get() {
+            command.on_fault(fault);
+        }
+
+        // clients choose paths and names, and so the length of a detail
+        let detail: String = fault.detail().chars().take(MAX_DETAIL).collect();
+        tracing::info!(id = %inner.id, code = code.text, detail, "refused");
+        state.refusals.push(RefusedRequest {
+            at: Timestamp::now(),
+            code,
+            environment: self.environment(state, fault),
+            method: inner.method.to_string(),
+            path: inner.uri.path().to_owned(),
+            detail: fault.detail_without_links(),
+            id: inner.id,
+        });
+    }
+
+    /// Returns the environment that the request was for: the listener's, else the one that the
+    /// Host names, else the default one.
+    fn environment(&self, state: &ProxyState, fault: &dyn Fault) -> Option<EnvName> {
+        if let Some(only) = &self.listener().environment {
+            return Some(only.clone());
+        }
+        if *fault.code() == code::FOREIGN_HOST {
+            return None;
+        }
+        let host = self.authority()?;
+        let directory = state.registry.snapshot();
+        let entry = match host.host().strip_suffix(".localhost") {
+            Some(label) if !matches!(label, "env" | "api") => directory.find(label),
+            _ => directory.default_entry(),
+        };
+        entry.map(|entry| entry.environment.local.clone())
+    }
+
+    /// Returns the address of the overview as the client can reach it; `None` for a client that
+    /// may not see it.
+    fn overview_url(&self, fault: &dyn Fault) -> Option<String> {
+        let code = fault.code();
+        if [&code::FOREIGN_HOST, &code::PEER, &code::SECRET].contains(&code) {
+            return None;
+        }
+        if *code != code::UNKNOWN_ENVIRONMENT {
+            return Some("/-/".to_owned());
+        }
+        // the host is one of ours and names no environment, so `/-/` would fail there too
+        let scheme = self.scheme();
+        let port = self.authority()?.port_u16();
+        let port = port.map_or_else(String::new, |port| format!(":{port}"));
+        Some(format!("{scheme}://localhost{port}/-/"))
+    }
+
+    /// Returns the Host, in lower case.
+    fn authority(&self) -> Option<Authority> {
+        self.host().to_ascii_lowercase().parse().ok()
+    }
+
+    /// The Host as the client wrote it; empty before admission if there is none.
+    fn host(&self) -> &str {
+        let host = self.0.host.as_ref();
+        host.and_then(|host| host.to_str().ok()).unwrap_or_default()
+    }
+}
+
+/// The path of commands.
+const CLI_PATH: &str = "/aws_mwaa/cli";
+/// The kind of a request that failed.
+const FAULT: &str = "fault";
+/// The longest detail of a log line, in characters.
+const MAX_DETAIL: usize = 700;

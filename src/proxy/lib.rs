@@ -1,0 +1,141 @@
+//! The life of a request, from its arrival to the end of its response.
+//!
+//! [`handle`] is the entry; [`process`] has the steps in their order. Each step takes the value of
+//! the one before, so none can be skipped: an [`IncomingRequest`] becomes a
+//! [`ValidatedRequest`](admission::ValidatedRequest), that a
+//! [`RoutedRequest`](routing::RoutedRequest), and the policy turns that into a permit, without
+//! which [`upstream`] sends nothing. Token, slot and [`RequestContext`] travel beside the permit.
+
+pub mod admission;
+mod body;
+mod command;
+mod command_record;
+mod context;
+mod error;
+mod health;
+mod local_pages;
+mod login_pages;
+pub mod queue;
+mod rejected_head;
+pub mod response;
+pub mod routing;
+mod session_check;
+mod state;
+mod status;
+pub mod upstream;
+mod web;
+
+pub use body::ReadError;
+pub use context::RequestContext;
+pub use error::ProxyError;
+pub use health::{HealthIssue, Reachability};
+pub use login_pages::LoginVisits;
+pub use rejected_head::reject_head;
+pub use response::ResponseBody;
+pub use state::{Limits, ListenerUrl, ListenerUrls, ProxyState, ReverseProxy};
+pub use status::EnvironmentStatus;
+
+use mwaa_server::{BusyGuard, IncomingRequest};
+use response::Response;
+use routing::{Destination, RequestKind, RoutingError};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+use tracing::Instrument as _;
+
+/// Answers one request. The body of the response counts and logs the request at its end, and
+/// keeps the guard of the connection until then.
+pub async fn handle(
+    proxy: Rc<ReverseProxy>,
+    incoming: IncomingRequest,
+    guard: BusyGuard,
+) -> http::Response<ResponseBody> {
+    let ctx = RequestContext::new(&incoming, &proxy);
+    let span = ctx.span().clone();
+    let response = match process(&proxy, incoming, &ctx).instrument(span).await {
+        Ok(response) => response,
+        Err(error) => ctx.refuse(error.fault()),
+    };
+    let status = response.status().as_u16();
+    response.map(|body| body.report(ctx, status, guard))
+}
+
+/// Takes a request through its steps. A request that fails before its policy check opens no
+/// connection, mints no token and is not sent.
+///
+/// The client may disconnect at any time, which drops this future wherever it waits. All that must
+/// happen then happens in `Drop`: a queue position and a slot are given up, the command's record is
+/// written. Only an exchange that has begun continues, see `command::send_in_slot`.
+async fn process(
+    proxy: &Rc<ReverseProxy>,
+    incoming: IncomingRequest,
+    ctx: &RequestContext,
+) -> Result<Response, ProxyError> {
+    // 1. Admission: the client, the form of the request, the Host, the secret, the browser's rules.
+    let request = admission::validate(incoming, ctx.user_agent(), &proxy.state.admission)?;
+
+    // 2. Discovery: an unknown name may belong to an environment that was created a moment ago.
+    if routing::is_unknown(&request, ctx, &proxy.state.registry.snapshot()) {
+        // boxed, so that not every request has room for it
+        Box::pin(discover(proxy)).await;
+    }
+
+    // 3. Routing: the environment and the kind of the request, or one of our own pages.
+    let routed = match routing::route(request, ctx, &proxy.state.registry.snapshot()) {
+        Ok(Destination::Environment(routed)) => routed,
+        Ok(Destination::LocalPage(page)) => {
+            ctx.set_kind("own", None);
+            return Ok(local_pages::respond(proxy, &page, ctx).await);
+        }
+        Err(error) => return Err(unroutable(proxy, error)),
+    };
+    let entry = Arc::clone(&routed.entry);
+    ctx.set_kind(routed.kind.as_str(), Some(&entry.environment.local));
+
+    // 4. The rest depends on the kind: policy, queue or session, the web server, the response.
+    let result = match routed.kind {
+        RequestKind::Cli => command::run(proxy, routed, ctx).await,
+        RequestKind::Handover => login_pages::hand_over(proxy, &routed, ctx).await,
+        RequestKind::Login => login_pages::login(proxy, &routed, ctx),
+        RequestKind::Logout => login_pages::logout(proxy, routed, ctx).await,
+        RequestKind::Token => login_pages::token(proxy, routed, ctx).await,
+        RequestKind::Ui if login_pages::is_handed_over(&routed, ctx) => {
+            login_pages::hand_over(proxy, &routed, ctx).await
+        }
+        // boxed: its future is large, and most requests are commands
+        RequestKind::Rest | RequestKind::Ui => Box::pin(web::forward(proxy, routed, ctx)).await,
+    };
+
+    // 5. After a fault of the web server AWS may know more about the environment.
+    match result {
+        Ok(response) => Ok(response),
+        Err(error) => Err(Box::pin(health::explain(proxy, &entry, error)).await),
+    }
+}
+
+/// Looks for new environments. What is found too late is known to the next request.
+async fn discover(proxy: &ReverseProxy) {
+    let Some(discovery) = &proxy.state.discovery else {
+        return;
+    };
+    let is_first = proxy.state.registry.snapshot().entries().is_empty();
+    let limit = if is_first { FIRST_DISCOVERY } else { DISCOVERY };
+    let _late = proxy.timer.within(limit, discovery.refresh()).await;
+}
+
+/// Returns the error of a request without a destination. If no environment is known because AWS
+/// could not be asked, that is the reason.
+fn unroutable(proxy: &ReverseProxy, error: RoutingError) -> ProxyError {
+    let is_unknown = matches!(error, RoutingError::UnknownEnvironment { .. });
+    let discovery = proxy.state.discovery.as_ref().filter(|_| is_unknown);
+    match discovery.and_then(|discovery| discovery.error()) {
+        Some(fault) => fault.into(),
+        None => error.into(),
+    }
+}
+
+/// The longest wait of a request for an unknown environment.
+const DISCOVERY: Duration = Duration::from_secs(5);
+/// While there is no other environment there is more reason to wait: the AWS chain may take ten
+/// seconds to find that there are no credentials.
+const FIRST_DISCOVERY: Duration = Duration::from_secs(15);

@@ -1,0 +1,159 @@
+//! The order in which waiting commands get slots. Pure: no clock, no lock, no wake-up.
+//!
+//! Clients take turns (round robin), and the commands of one client are served first in,
+//! first out. A client that waits alone gets every slot.
+
+use std::collections::VecDeque;
+
+/// A number of slots, and the items that wait for one. `K` is a client, `T` an item.
+#[derive(Debug)]
+pub(super) struct FairQueue<K, T> {
+    slots: usize,
+    size: usize,
+    running: usize,
+    waiting: usize,
+    next_number: u64,
+    /// The clients that wait, in the order of their next turns. Each has an item.
+    ring: VecDeque<Turn<K, T>>,
+}
+
+#[derive(Debug)]
+struct Turn<K, T> {
+    client: K,
+    /// Items in the order in which they came, under growing numbers.
+    items: VecDeque<(u64, T)>,
+}
+
+/// The result of [`FairQueue::enqueue`].
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Enqueued {
+    /// A slot was free and is taken now.
+    Acquired,
+    /// The item waits, under this number.
+    Waiting(u64),
+    /// The queue is full.
+    Full,
+}
+
+impl<K: PartialEq, T> FairQueue<K, T> {
+    pub(super) fn new(slots: usize, size: usize) -> Self {
+        Self {
+            slots,
+            size,
+            running: 0,
+            waiting: 0,
+            next_number: 0,
+            ring: VecDeque::new(),
+        }
+    }
+
+    /// Takes a free slot, or adds the item that `make_item` returns.
+    ///
+    /// `size` items may wait. A client that has none waiting may exceed that, as long as fewer
+    /// than `size` clients wait: one client's backlog must not lock the others out.
+    pub(super) fn enqueue(&mut self, client: K, make_item: impl FnOnce() -> T) -> Enqueued {
+        if self.running < self.slots {
+            self.running += 1;
+            return Enqueued::Acquired;
+        }
+
+        let own = self.ring.iter().position(|turn| turn.client == client);
+        let taken = match own {
+            Some(_) => self.waiting,
+            None => self.ring.len(),
+        };
+        if taken >= self.size {
+            return Enqueued::Full;
+        }
+
+        let number = self.next_number;
+        self.next_number += 1;
+        self.waiting += 1;
+        let item = (number, make_item());
+        match own.and_then(|at| self.ring.get_mut(at)) {
+            Some(turn) => turn.items.push_back(item),
+            None => self.ring.push_back(Turn {
+                client,
+                items: VecDeque::from([item]),
+            }),
+        }
+        Enqueued::Waiting(number)
+    }
+
+    /// Removes and returns a waiting item. `None` means that it no longer waits.
+    pub(super) fn remove(&mut self, client: &K, number: u64) -> Option<T> {
+        let at = self.find(client)?;
+        let turn = self.ring.get_mut(at)?;
+        let index = turn.index(number)?;
+        let (_, item) = turn.items.remove(index)?;
+        // a client without items has no turn
+        if turn.items.is_empty() {
+            self.ring.remove(at);
+        }
+        self.waiting -= 1;
+        Some(item)
+    }
+
+    /// Frees a slot. Returns the item that the slot passes to, if one waits.
+    pub(super) fn release(&mut self) -> Option<T> {
+        let Some(mut turn) = self.ring.pop_front() else {
+            self.running -= 1;
+            return None;
+        };
+
+        let first = turn.items.pop_front();
+        // to the end of the ring: it is the next client's turn
+        if !turn.items.is_empty() {
+            self.ring.push_back(turn);
+        }
+        self.waiting -= 1;
+        first.map(|(_, item)| item)
+    }
+
+    /// Returns an item's distance from a slot, 1 for the next one, if no other item came or
+    /// left. `None` means that it no longer waits.
+    pub(super) fn position(&self, client: &K, number: u64) -> Option<usize> {
+        let at = self.find(client)?;
+        // as many turns of its own client come first
+        let rounds = self.ring.get(at)?.index(number)?;
+
+        // each other client has a turn in every round, and one more if it is ahead in the ring
+        let others = self.ring.iter().enumerate().filter(|(i, _)| *i != at);
+        let ahead: usize = others
+            .map(|(i, turn)| turn.items.len().min(rounds + usize::from(i < at)))
+            .sum();
+        Some(ahead + rounds + 1)
+    }
+
+    pub(super) fn slots(&self) -> usize {
+        self.slots
+    }
+
+    pub(super) fn running(&self) -> usize {
+        self.running
+    }
+
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting
+    }
+
+    /// All waiting items, in no order.
+    pub(super) fn items(&self) -> impl Iterator<Item = &T> {
+        self.ring
+            .iter()
+            .flat_map(|turn| turn.items.iter().map(|(_, item)| item))
+    }
+
+    fn find(&self, client: &K) -> Option<usize> {
+        self.ring.iter().position(|turn| turn.client == *client)
+    }
+}
+
+impl<K, T> Turn<K, T> {
+    /// The index of an item; the numbers grow, so it is found by bisection.
+    fn index(&self, number: u64) -> Option<usize> {
+        self.items
+            .binary_search_by_key(&number, |(number, _)| *number)
+            .ok()
+    }
+}

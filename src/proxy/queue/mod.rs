@@ -1,0 +1,522 @@
+//! The queue in front of an environment's command slots.
+//!
+//! MWAA runs about four commands at once and answers 503 beyond that; AWS asks callers to wait
+//! until the last command has finished. So commands wait here, bounded in number and time.
+//! [`fair_queue`] decides who is next; this file adds the lock, the wake-up and the numbers that
+//! people see.
+
+mod fair_queue;
+#[cfg(test)]
+mod tests;
+
+use fair_queue::{Enqueued, FairQueue};
+use mwaa_model::{ClientKey, Code, Entry, EntryId, Fault, RequestId, code};
+use mwaa_runtime::{CoarseTimer, uptime};
+use mwaa_telemetry::{Metrics, QueueMetrics};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::{oneshot, watch};
+
+/// The limits of every queue.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The most commands that may wait. A client that has none waiting may exceed it, as long
+    /// as fewer clients than this wait.
+    pub size: usize,
+    /// The longest wait.
+    pub wait: Duration,
+}
+
+/// The queues of all environments. Shared by all worker threads.
+#[derive(Debug)]
+pub struct CommandQueues {
+    settings: Settings,
+    metrics: Arc<Metrics>,
+    queues: Mutex<HashMap<EntryId, Arc<CommandQueue>>>,
+}
+
+impl CommandQueues {
+    /// Creates the queues; each environment's own is made on its first use.
+    pub fn new(settings: Settings, metrics: Arc<Metrics>) -> Self {
+        Self {
+            settings,
+            metrics,
+            queues: Mutex::default(),
+        }
+    }
+
+    /// Takes a free slot or a position in the queue, without waiting. Dropping the entry gives
+    /// up either. Fails if the queue is full.
+    pub fn enqueue(
+        &self,
+        entry: &Entry,
+        client: ClientKey,
+        command: CommandInfo,
+    ) -> Result<QueueEntry, QueueError> {
+        let queue = self.queue(entry);
+        QueueEntry::new(&queue, client, command, self.settings.wait)
+    }
+
+    /// Returns the commands that run and wait at this environment.
+    pub fn summary(&self, entry: &Entry) -> QueueSummary {
+        self.queue(entry).summary()
+    }
+
+    fn queue(&self, entry: &Entry) -> Arc<CommandQueue> {
+        let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        let queue = queues.entry(entry.id).or_insert_with(|| {
+            let slots = entry.environment.cli_concurrency;
+            CommandQueue::new(slots, self.settings.size, self.metrics.queue_metrics(entry))
+        });
+        Arc::clone(queue)
+    }
+}
+
+/// The parts of a command that people may see: never its arguments.
+#[derive(Debug, Clone, Copy)]
+pub struct CommandInfo {
+    /// The request's id.
+    pub id: RequestId,
+    /// The command's name without its arguments.
+    pub name: &'static str,
+}
+
+/// A waiting command's position.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QueuePosition {
+    /// 1 is next. It may grow: a client's first command has its turn before the second one of
+    /// another client.
+    pub place: usize,
+    /// The number of commands that run.
+    pub running: usize,
+}
+
+/// A queue at one moment.
+#[derive(Debug, Clone, Default)]
+pub struct QueueSummary {
+    /// The commands that have a slot, the oldest first.
+    pub running: Vec<Arc<RunningCommand>>,
+    /// The number of commands that wait.
+    pub waiting: usize,
+    /// The wait so far of the command that has waited longest.
+    pub longest_wait: Option<Duration>,
+}
+
+/// A command that has a slot.
+#[derive(Debug)]
+pub struct RunningCommand {
+    info: CommandInfo,
+    since: Duration,
+    sent: AtomicBool,
+    abandoned: AtomicBool,
+}
+
+impl RunningCommand {
+    fn new(info: CommandInfo, since: Duration) -> Arc<Self> {
+        Arc::new(Self {
+            info,
+            since,
+            sent: AtomicBool::new(false),
+            abandoned: AtomicBool::new(false),
+        })
+    }
+
+    /// The request's id.
+    pub fn id(&self) -> RequestId {
+        self.info.id
+    }
+
+    /// The command's name without its arguments.
+    pub fn name(&self) -> &'static str {
+        self.info.name
+    }
+
+    /// Returns the time since it got its slot.
+    pub fn age(&self) -> Duration {
+        uptime().saturating_sub(self.since)
+    }
+
+    /// Records that the first byte is about to be written to the web server: from now on the
+    /// command may run there, whatever comes of the write.
+    pub fn mark_sending(&self) {
+        self.sent.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns true if any of it may have been written to the web server.
+    pub fn is_sent(&self) -> bool {
+        self.sent.load(Ordering::Relaxed)
+    }
+
+    /// Records that its client has disconnected.
+    pub fn mark_abandoned(&self) {
+        self.abandoned.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns true if its client has disconnected.
+    pub fn is_abandoned(&self) -> bool {
+        self.abandoned.load(Ordering::Relaxed)
+    }
+}
+
+/// One of an environment's slots, and the command that has it. Dropping it frees the slot.
+#[derive(Debug)]
+pub struct CommandSlot {
+    queue: Arc<CommandQueue>,
+    command: Arc<RunningCommand>,
+}
+
+impl CommandSlot {
+    /// The command that has the slot.
+    pub fn running(&self) -> &Arc<RunningCommand> {
+        &self.command
+    }
+}
+
+impl Drop for CommandSlot {
+    fn drop(&mut self) {
+        self.queue.release(&self.command);
+    }
+}
+
+/// A slot, or a position in the queue for one.
+#[derive(Debug)]
+pub struct QueueEntry(EntryState);
+
+#[derive(Debug)]
+enum EntryState {
+    Acquired(CommandSlot),
+    Waiting(WaitingEntry),
+}
+
+/// A position in the queue. Dropping it gives up the position, and a slot that has been handed
+/// over and not been taken.
+#[derive(Debug)]
+struct WaitingEntry {
+    queue: Arc<CommandQueue>,
+    client: ClientKey,
+    number: u64,
+    slot: oneshot::Receiver<CommandSlot>,
+    limit: Duration,
+    /// True once the wait has ended by itself, and not because the client disconnected.
+    ended: bool,
+}
+
+impl QueueEntry {
+    fn new(
+        queue: &Arc<CommandQueue>,
+        client: ClientKey,
+        command: CommandInfo,
+        limit: Duration,
+    ) -> Result<Self, QueueError> {
+        // a full queue is counted here, where it is known that the command goes away
+        let state = match queue.enqueue(client, command) {
+            Entered::Acquired(slot) => EntryState::Acquired(slot),
+            Entered::Waiting { number, slot } => EntryState::Waiting(WaitingEntry {
+                queue: Arc::clone(queue),
+                client,
+                number,
+                slot,
+                limit,
+                ended: false,
+            }),
+            Entered::Full { waiting } => {
+                queue.metrics.full.inc();
+                let retry = queue.retry_after();
+                return Err(QueueError::Full { waiting, retry });
+            }
+        };
+
+        Ok(Self(state))
+    }
+
+    /// Waits for the slot. Fails after the longest wait that the settings allow.
+    pub async fn acquire(self, timer: &CoarseTimer) -> Result<CommandSlot, QueueError> {
+        match self.0 {
+            EntryState::Acquired(slot) => Ok(slot),
+            EntryState::Waiting(mut entry) => {
+                let slot = timer.within(entry.limit, &mut entry.slot).await;
+                entry.finish(slot.ok().and_then(Result::ok))
+            }
+        }
+    }
+
+    /// Waits for the slot, and calls `on_move` with the position, now and on every change.
+    pub async fn acquire_with(
+        self,
+        timer: &CoarseTimer,
+        on_move: impl Fn(QueuePosition),
+    ) -> Result<CommandSlot, QueueError> {
+        match self.0 {
+            EntryState::Acquired(slot) => Ok(slot),
+            EntryState::Waiting(mut entry) => {
+                let slot = timer.within(entry.limit, entry.watch(on_move)).await;
+                entry.finish(slot.ok().flatten())
+            }
+        }
+    }
+}
+
+impl WaitingEntry {
+    async fn watch(&mut self, on_move: impl Fn(QueuePosition)) -> Option<CommandSlot> {
+        let mut changes = self.queue.changes.subscribe();
+        let mut last = None;
+        loop {
+            let position = self.queue.position(&self.client, self.number);
+            if let Some(position) = position.filter(|position| last != Some(*position)) {
+                last = Some(position);
+                on_move(position);
+            }
+            tokio::select! {
+                // a slot that is there wins over the news of a position
+                biased;
+                slot = &mut self.slot => return slot.ok(),
+                _ = changes.changed() => {}
+            }
+        }
+    }
+
+    fn finish(&mut self, slot: Option<CommandSlot>) -> Result<CommandSlot, QueueError> {
+        self.ended = true;
+        slot.ok_or_else(|| {
+            self.queue.remove(&self.client, self.number);
+            self.queue.metrics.timeout.inc();
+            QueueError::Timeout {
+                after: self.limit,
+                retry: self.queue.retry_after(),
+            }
+        })
+    }
+}
+
+impl Drop for WaitingEntry {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.queue.metrics.left.inc();
+        }
+        self.queue.remove(&self.client, self.number);
+    }
+}
+
+/// One environment's queue.
+#[derive(Debug)]
+struct CommandQueue {
+    state: Mutex<State>,
+    /// Sends a message whenever a position may have changed.
+    changes: watch::Sender<()>,
+    metrics: QueueMetrics,
+}
+
+#[derive(Debug)]
+struct State {
+    queue: FairQueue<ClientKey, WaitingCommand>,
+    running: Vec<Arc<RunningCommand>>,
+    /// The recent average time for which a command keeps its slot.
+    average: Option<Duration>,
+}
+
+#[derive(Debug)]
+struct WaitingCommand {
+    info: CommandInfo,
+    since: Duration,
+    slot: oneshot::Sender<CommandSlot>,
+}
+
+/// The result of [`CommandQueue::enqueue`].
+#[derive(Debug)]
+enum Entered {
+    Acquired(CommandSlot),
+    Waiting {
+        number: u64,
+        slot: oneshot::Receiver<CommandSlot>,
+    },
+    Full {
+        waiting: usize,
+    },
+}
+
+impl CommandQueue {
+    fn new(slots: usize, size: usize, metrics: QueueMetrics) -> Arc<Self> {
+        Arc::new(Self {
+            state: Mutex::new(State {
+                queue: FairQueue::new(slots.max(1), size),
+                running: Vec::new(),
+                average: None,
+            }),
+            changes: watch::Sender::new(()),
+            metrics,
+        })
+    }
+
+    fn enqueue(self: &Arc<Self>, client: ClientKey, info: CommandInfo) -> Entered {
+        let since = uptime();
+        let mut receiver = None;
+        let mut state = self.state();
+        let enqueued = state.queue.enqueue(client, || {
+            let (sender, slot) = oneshot::channel();
+            receiver = Some(slot);
+            WaitingCommand {
+                info,
+                since,
+                slot: sender,
+            }
+        });
+
+        match (enqueued, receiver) {
+            (Enqueued::Waiting(number), Some(slot)) => {
+                drop(state);
+                self.metrics.waiting.inc();
+                self.notify();
+                Entered::Waiting { number, slot }
+            }
+            (Enqueued::Acquired, _) => {
+                let command = RunningCommand::new(info, since);
+                state.running.push(Arc::clone(&command));
+                drop(state);
+                self.metrics.running.inc();
+                self.metrics.wait.observe(0.0);
+                self.notify();
+                Entered::Acquired(self.slot(command))
+            }
+            (Enqueued::Full | Enqueued::Waiting(_), _) => Entered::Full {
+                waiting: state.queue.waiting(),
+            },
+        }
+    }
+
+    /// Removes a waiting command, if it still waits.
+    fn remove(&self, client: &ClientKey, number: u64) {
+        let removed = self.state().queue.remove(client, number);
+        if removed.is_some() {
+            self.metrics.waiting.dec();
+            self.notify();
+        }
+    }
+
+    /// Frees the slot of a command that has ended, and hands it to the next one.
+    fn release(self: &Arc<Self>, ended: &Arc<RunningCommand>) {
+        let now = uptime();
+        let mut state = self.state();
+        state.running.retain(|command| !Arc::ptr_eq(command, ended));
+
+        // a command that was never sent says nothing about how long commands take
+        if ended.is_sent() {
+            let took = now.saturating_sub(ended.since);
+            state.average = Some(match state.average {
+                Some(average) => (average * 3 + took) / 4,
+                None => took,
+            });
+        }
+
+        let next = state.queue.release().map(|next| {
+            let command = RunningCommand::new(next.info, now);
+            state.running.push(Arc::clone(&command));
+            (next, command)
+        });
+        // the handed-over slot may be dropped at once, which takes the lock again
+        drop(state);
+        match next {
+            Some((next, command)) => {
+                self.metrics.waiting.dec();
+                let waited = now.saturating_sub(next.since);
+                self.metrics.wait.observe(waited.as_secs_f64());
+                // if its client has left, the slot is dropped here and passes to the next
+                drop(next.slot.send(self.slot(command)));
+            }
+            None => drop(self.metrics.running.dec()),
+        }
+        self.notify();
+    }
+
+    fn slot(self: &Arc<Self>, command: Arc<RunningCommand>) -> CommandSlot {
+        CommandSlot {
+            queue: Arc::clone(self),
+            command,
+        }
+    }
+
+    fn position(&self, client: &ClientKey, number: u64) -> Option<QueuePosition> {
+        let state = self.state();
+        Some(QueuePosition {
+            place: state.queue.position(client, number)?,
+            running: state.queue.running(),
+        })
+    }
+
+    /// Estimates from recent commands when those that run and wait now have been served.
+    fn retry_after(&self) -> Duration {
+        let state = self.state();
+        let commands = state.queue.waiting() + state.queue.running();
+        let rounds = commands.div_ceil(state.queue.slots());
+        let rounds = u32::try_from(rounds).unwrap_or(u32::MAX);
+        let average = state.average.unwrap_or(USUAL);
+        average
+            .saturating_mul(rounds)
+            .clamp(SHORTEST_RETRY, LONGEST_RETRY)
+    }
+
+    fn summary(&self) -> QueueSummary {
+        let now = uptime();
+        let state = self.state();
+        let waits = state.queue.items();
+        QueueSummary {
+            running: state.running.clone(),
+            waiting: state.queue.waiting(),
+            longest_wait: waits.map(|one| now.saturating_sub(one.since)).max(),
+        }
+    }
+
+    fn notify(&self) {
+        if self.changes.receiver_count() > 0 {
+            self.changes.send_replace(());
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A command that got no slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum QueueError {
+    /// The queue is full.
+    #[error("{waiting} commands are waiting already")]
+    Full {
+        /// The number of commands that wait.
+        waiting: usize,
+        /// An estimate of when there is room again.
+        retry: Duration,
+    },
+    /// It waited for the longest time that is allowed.
+    #[error("no slot became free within {}; nothing was sent", humantime::format_duration(*after))]
+    Timeout {
+        /// That time.
+        after: Duration,
+        /// An estimate of when those that wait now have been served.
+        retry: Duration,
+    },
+}
+
+impl Fault for QueueError {
+    fn code(&self) -> &'static Code {
+        match self {
+            Self::Full { .. } => &code::QUEUE_FULL,
+            Self::Timeout { .. } => &code::QUEUE_TIMEOUT,
+        }
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Full { retry, .. } | Self::Timeout { retry, .. } => Some(*retry),
+        }
+    }
+}
+
+/// A command's time as long as none has run: Airflow takes seconds to start.
+const USUAL: Duration = Duration::from_secs(5);
+/// The shortest `Retry-After`.
+const SHORTEST_RETRY: Duration = Duration::from_secs(1);
+/// The longest `Retry-After`.
+const LONGEST_RETRY: Duration = Duration::from_mins(1);

@@ -1,0 +1,4 @@
+//! The queue without the wire: its rules as properties, and its use by several threads.
+
+mod fair_queue;
+mod threads;

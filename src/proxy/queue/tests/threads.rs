@@ -1,0 +1,152 @@
+//! The queue between threads: slots that are handed over, given up on the way and timed out.
+
+use super::super::{
+    CommandInfo, CommandQueue, QueueEntry, QueueError, QueuePosition, QueueSummary,
+};
+use futures_util::future::join_all;
+use mwaa_model::{ClientKey, RequestId};
+use mwaa_runtime::{CoarseTimer, LocalTasks};
+use mwaa_telemetry::QueueMetrics;
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::task::{LocalSet, yield_now};
+
+fn queue(slots: usize, size: usize) -> Arc<CommandQueue> {
+    CommandQueue::new(slots, size, QueueMetrics::default())
+}
+
+fn spot(queue: &Arc<CommandQueue>, who: u32) -> Result<QueueEntry, QueueError> {
+    let what = CommandInfo {
+        id: RequestId::next(),
+        name: "version",
+    };
+    QueueEntry::new(queue, ClientKey::User(who), what, LONG)
+}
+
+/// Runs the test on a thread of its own kind: with a timer.
+fn on_a_worker(test: impl AsyncFnOnce(&CoarseTimer)) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    LocalSet::new().block_on(&runtime, async {
+        test(&CoarseTimer::start(&LocalTasks::default())).await;
+    });
+}
+
+/// Threads full of clients, half of whom leave at any point: never more run than may, everybody
+/// else is served, and in the end every slot is there again.
+#[test]
+fn many_threads_share_the_slots_and_lose_none() {
+    let (queue, running, served) = (queue(3, 10_000), AtomicUsize::new(0), AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        for thread in 0..4_u32 {
+            let (queue, running, served) = (&queue, &running, &served);
+            scope.spawn(move || {
+                on_a_worker(async |timer| {
+                    let staying = async |client: u32| {
+                        let waiting = spot(queue, thread * 3 + client % 3).unwrap();
+                        let slot = waiting.acquire(timer).await.unwrap();
+                        let now = running.fetch_add(1, Ordering::SeqCst);
+                        assert!(now < 3, "{now} run already");
+                        yield_now().await;
+                        running.fetch_sub(1, Ordering::SeqCst);
+                        drop(slot);
+                        served.fetch_add(1, Ordering::SeqCst);
+                    };
+                    join_all((0..100).map(staying)).await;
+                });
+            });
+            scope.spawn(move || {
+                on_a_worker(async |_| {
+                    let leaving = async |client: u32| {
+                        let waiting = spot(queue, client % 5).unwrap();
+                        for _ in 0..client % 7 {
+                            yield_now().await;
+                        }
+                        drop(waiting);
+                    };
+                    join_all((0..200).map(leaving)).await;
+                });
+            });
+        }
+    });
+    assert_eq!(served.into_inner(), 400);
+    let QueueSummary {
+        running, waiting, ..
+    } = queue.summary();
+    assert_eq!((running.len(), waiting), (0, 0));
+    assert_eq!(queue.metrics.running.get(), 0);
+    assert_eq!(queue.metrics.waiting.get(), 0);
+}
+
+#[test]
+fn a_slot_that_came_to_somebody_who_left_goes_to_the_next() {
+    on_a_worker(async |timer| {
+        let queue = queue(1, 9);
+        let first = spot(&queue, 1).unwrap().acquire(timer).await.unwrap();
+        let (second, third) = (spot(&queue, 1).unwrap(), spot(&queue, 1).unwrap());
+        drop(first);
+        // it is the second's already, and was never looked at
+        assert_eq!(queue.summary().running.len(), 1);
+        drop(second);
+        drop(third.acquire(timer).await.unwrap());
+        assert_eq!(queue.metrics.left.get(), 1);
+        assert!(queue.summary().running.is_empty());
+    });
+}
+
+#[test]
+fn places_are_told_when_they_change() {
+    on_a_worker(async |timer| {
+        let queue = queue(1, 9);
+        let first = spot(&queue, 1).unwrap().acquire(timer).await.unwrap();
+        let told = RefCell::new(Vec::new());
+        let (ahead, mine) = (spot(&queue, 1).unwrap(), spot(&queue, 1).unwrap());
+        let moved = |QueuePosition { place, running }| told.borrow_mut().push((place, running));
+        let events = async {
+            yield_now().await;
+            let other = spot(&queue, 2).unwrap();
+            yield_now().await;
+            drop(ahead);
+            yield_now().await;
+            drop(other);
+            yield_now().await;
+            drop(first);
+        };
+        let (slot, ()) = tokio::join!(mine.acquire_with(timer, moved), events);
+        slot.unwrap();
+        // another's first command comes before the second one of mine
+        assert_eq!(told.into_inner(), [(2, 1), (3, 1), (1, 1)]);
+    });
+}
+
+#[test]
+fn who_waits_too_long_leaves_and_is_told_when_to_come_again() {
+    on_a_worker(async |timer| {
+        let queue = queue(1, 1);
+        let first = spot(&queue, 1).unwrap().acquire(timer).await.unwrap();
+        let what = CommandInfo {
+            id: RequestId::next(),
+            name: "version",
+        };
+        let short = QueueEntry::new(&queue, ClientKey::User(1), what, Duration::from_millis(1));
+        let full = spot(&queue, 1).unwrap_err();
+        // nothing has run yet: two commands at the usual five seconds
+        let retry = Duration::from_secs(10);
+        assert_eq!(full, QueueError::Full { waiting: 1, retry });
+        let late = short.unwrap().acquire(timer).await.unwrap_err();
+        assert!(matches!(late, QueueError::Timeout { retry, .. } if retry.as_secs() == 5));
+        assert_eq!(queue.summary().waiting, 0);
+        assert_eq!(queue.metrics.timeout.get(), 1);
+        assert_eq!(queue.metrics.left.get(), 0);
+        // commands that were sent teach what is usual
+        first.running().mark_sending();
+        drop(first);
+        assert_eq!(queue.retry_after(), Duration::from_secs(1));
+    });
+}
+
+const LONG: Duration = Duration::from_mins(1);

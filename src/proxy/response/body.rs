@@ -1,0 +1,264 @@
+//! The body of a response to the client, and the report of its end.
+
+use super::events::EventStream;
+use super::links::LinkRewriter;
+use super::redact::RedactedBody;
+use crate::context::RequestContext;
+use crate::upstream::UpstreamBody;
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use mwaa_model::{Code, Fault, code, error_chain};
+use mwaa_server::{BoxError, BusyGuard};
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+/// A response body.
+///
+/// The request is counted and logged when the body is dropped, because only then it is known if
+/// the client could get all of it: a response whose body broke off is no success.
+pub struct ResponseBody {
+    source: BodySource,
+    /// The error of the source, kept until the data before it has been written.
+    error: Option<BoxError>,
+    record: Option<RequestRecord>,
+}
+
+enum BodySource {
+    /// The events of a command, as they happen.
+    Events(Box<EventStream>),
+    /// A page of the web server; its links are rewritten as it comes.
+    Rewritten(Box<LinkRewriter>),
+    /// A JSON document of the web server, without the values that a read-only client may not see.
+    Redacted(Box<RedactedBody>),
+    /// The web server's body, passed on as it comes.
+    Upstream(Box<UpstreamBody>),
+    /// A body in memory.
+    Memory(Option<Bytes>),
+}
+
+/// The record of a request until the end of its response.
+struct RequestRecord {
+    context: RequestContext,
+    status: u16,
+    took: Duration,
+    /// The body was polled to its end.
+    complete: bool,
+    /// The body failed after the head was sent.
+    broken: bool,
+    /// The connection is idle again when the body is dropped.
+    _guard: BusyGuard,
+}
+
+impl fmt::Debug for ResponseBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.source {
+            BodySource::Events(events) => events.fmt(f),
+            BodySource::Rewritten(page) => page.fmt(f),
+            BodySource::Redacted(document) => document.fmt(f),
+            BodySource::Upstream(body) => body.fmt(f),
+            BodySource::Memory(bytes) => {
+                let size = bytes.as_ref().map_or(0, Bytes::len);
+                write!(f, "Memory({size} bytes)")
+            }
+        }
+    }
+}
+
+impl ResponseBody {
+    /// Creates a body in memory.
+    pub(super) fn from_bytes(bytes: Bytes) -> Self {
+        Self::new(BodySource::Memory(Some(bytes)))
+    }
+
+    /// Creates a response without a body.
+    pub(super) fn empty() -> Self {
+        Self::new(BodySource::Memory(None))
+    }
+
+    pub(super) fn from_events(events: EventStream) -> Self {
+        Self::new(BodySource::Events(Box::new(events)))
+    }
+
+    pub(super) fn rewritten(page: LinkRewriter) -> Self {
+        Self::new(BodySource::Rewritten(Box::new(page)))
+    }
+
+    pub(super) fn redacted(document: RedactedBody) -> Self {
+        Self::new(BodySource::Redacted(Box::new(document)))
+    }
+
+    pub(super) fn from_upstream(body: UpstreamBody) -> Self {
+        Self::new(BodySource::Upstream(Box::new(body)))
+    }
+
+    fn new(source: BodySource) -> Self {
+        Self {
+            source,
+            error: None,
+            record: None,
+        }
+    }
+
+    /// Returns true if it is the web server's body as it comes.
+    pub(crate) fn is_upstream(&self) -> bool {
+        matches!(self.source, BodySource::Upstream(_))
+    }
+
+    /// Makes the body report the request at its end. `status` is the response's; the time until
+    /// its head counts as the request's duration.
+    pub(crate) fn report(
+        mut self,
+        context: RequestContext,
+        status: u16,
+        guard: BusyGuard,
+    ) -> Self {
+        let took = context.elapsed();
+        self.record = Some(RequestRecord {
+            context,
+            status,
+            took,
+            complete: false,
+            broken: false,
+            _guard: guard,
+        });
+        self
+    }
+
+    /// Records the error of the source, and keeps it for the next poll.
+    ///
+    /// hyper drops the data that it has not written yet when a body fails; a client that has seen
+    /// nothing of the response may take the closed connection for an idle one that ended, and send
+    /// its request again. After `Pending` hyper writes that data.
+    fn fail(&mut self, error: BoxError) {
+        if let Some(record) = &mut self.record {
+            record.broken = true;
+            let fault = BrokenResponseError(error_chain(error.as_ref()));
+            record.context.record_fault(&fault);
+        }
+        self.error = Some(error);
+    }
+
+    /// Returns the fault that ended the events of a command.
+    fn fault(&self) -> Option<&'static Code> {
+        match &self.source {
+            BodySource::Events(events) => events.fault(),
+            BodySource::Rewritten(_)
+            | BodySource::Redacted(_)
+            | BodySource::Upstream(_)
+            | BodySource::Memory(_) => None,
+        }
+    }
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let this = &mut *self;
+        if let Some(error) = this.error.take() {
+            return Poll::Ready(Some(Err(error)));
+        }
+
+        let frame = match &mut this.source {
+            // trailers are dropped: they were not checked
+            BodySource::Upstream(body) => ready!(Pin::new(body.as_mut()).poll_frame(cx))
+                .filter(|frame| !frame.as_ref().is_ok_and(Frame::is_trailers)),
+            BodySource::Events(events) => {
+                ready!(events.poll_next(cx)).map(|line| Ok(Frame::data(line)))
+            }
+            BodySource::Rewritten(page) => ready!(Pin::new(page.as_mut()).poll_frame(cx)),
+            BodySource::Redacted(document) => {
+                ready!(Pin::new(document.as_mut()).poll_frame(cx))
+            }
+            BodySource::Memory(bytes) => bytes.take().map(|bytes| Ok(Frame::data(bytes))),
+        };
+
+        match frame {
+            Some(Ok(frame)) => Poll::Ready(Some(Ok(frame))),
+            None => {
+                if let Some(record) = &mut this.record {
+                    record.complete = true;
+                }
+                Poll::Ready(None)
+            }
+            Some(Err(error)) => {
+                this.fail(error);
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        if self.error.is_some() {
+            return false;
+        }
+        match &self.source {
+            BodySource::Events(events) => events.is_end(),
+            BodySource::Rewritten(page) => page.is_end_stream(),
+            BodySource::Redacted(document) => document.is_end_stream(),
+            BodySource::Upstream(body) => body.is_end_stream(),
+            BodySource::Memory(bytes) => bytes.as_ref().is_none_or(Bytes::is_empty),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.source {
+            // unknown before the end
+            BodySource::Events(_) => SizeHint::default(),
+            BodySource::Rewritten(page) => page.size_hint(),
+            BodySource::Redacted(document) => document.size_hint(),
+            BodySource::Upstream(body) => body.size_hint(),
+            BodySource::Memory(bytes) => {
+                SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
+            }
+        }
+    }
+}
+
+impl Drop for ResponseBody {
+    fn drop(&mut self) {
+        let Some(record) = &self.record else { return };
+        let context = &record.context;
+
+        // a body that is known to be at its end is never polled to it
+        if (record.complete || self.is_end_stream())
+            && let Some(command) = context.existing_command_record()
+        {
+            command.on_delivered();
+        }
+
+        // a client that saw the response fail did not see the status that it began with
+        let broken = record.broken.then_some(&code::UPSTREAM_BROKEN);
+        let (kind, status) = match broken.or_else(|| self.fault()) {
+            Some(code) => ("fault", code.status.as_u16()),
+            None => (context.kind(), record.status),
+        };
+        let took = record.took;
+        context
+            .proxy()
+            .state
+            .metrics
+            .count_request(kind, status, took);
+        tracing::debug!(parent: context.span(), id = %context.id(), method = %context.method(), kind, status, ?took, "answered");
+    }
+}
+
+/// The web server's response broke off after some of it had been sent to the client.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the web server's response broke off after part of it was sent ({0}); outcome: unknown"
+)]
+struct BrokenResponseError(String);
+
+impl Fault for BrokenResponseError {
+    fn code(&self) -> &'static Code {
+        &code::UPSTREAM_BROKEN
+    }
+}

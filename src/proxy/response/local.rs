@@ -1,0 +1,143 @@
+//! The gateway's own responses: its pages, redirects, and the token for clients that log in.
+
+use super::headers::set_request_id;
+use super::{Response, ResponseBody};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bytes::Bytes;
+use http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, REFERRER_POLICY,
+    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use mwaa_model::RequestId;
+use mwaa_pages::StaticFile;
+use std::time::Duration;
+
+/// Returns a page of our own.
+pub fn from_page(content: Bytes, id: RequestId) -> Response {
+    let mut response = Response::new(ResponseBody::from_bytes(content));
+    set_page_headers(response.headers_mut());
+    set_request_id(response.headers_mut(), id);
+    response
+}
+
+/// Returns a file that our pages use.
+pub fn from_asset(asset: StaticFile, id: RequestId) -> Response {
+    let content = Bytes::from_static(asset.text.as_bytes());
+    let mut response = Response::new(ResponseBody::from_bytes(content));
+
+    let headers = response.headers_mut();
+    set_page_headers(headers);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(asset.media));
+    // small and local: requested again with each page, so that none outlives an upgrade
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    set_request_id(headers, id);
+    response
+}
+
+/// Sets the headers of our pages: they must not be framed, sniffed, cached, or read by a page in the
+/// same origin.
+pub(super) fn set_page_headers(headers: &mut HeaderMap) {
+    for (name, value) in [
+        (CACHE_CONTROL, "no-store"),
+        (CONTENT_SECURITY_POLICY, CONTENT_POLICY),
+        (CONTENT_TYPE, "text/html; charset=utf-8"),
+        (CROSS_ORIGIN_EMBEDDER_POLICY, "require-corp"),
+        (CROSS_ORIGIN_OPENER_POLICY, "same-origin"),
+        (CROSS_ORIGIN_RESOURCE_POLICY, "same-origin"),
+        (REFERRER_POLICY, "same-origin"),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (X_FRAME_OPTIONS, "DENY"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+}
+
+/// Redirects to a path of ours (RFC 9110 section 15.4.3).
+pub fn redirect(path: HeaderValue, id: RequestId) -> Response {
+    make_redirect(StatusCode::FOUND, path, "same-origin", id)
+}
+
+/// Redirects to a path of ours, which is requested with GET (RFC 9110 section 15.4.4).
+pub fn see_other(path: HeaderValue, id: RequestId) -> Response {
+    make_redirect(StatusCode::SEE_OTHER, path, "same-origin", id)
+}
+
+/// Redirects the browser to the environment's own host. The URL has a web token in its fragment: it
+/// must not be stored, or sent to another page as the referrer.
+pub fn handover(url: HeaderValue, id: RequestId) -> Response {
+    make_redirect(StatusCode::SEE_OTHER, url, "no-referrer", id)
+}
+
+fn make_redirect(
+    status: StatusCode,
+    location: HeaderValue,
+    referrer_policy: &'static str,
+    id: RequestId,
+) -> Response {
+    let mut response = Response::new(ResponseBody::empty());
+    *response.status_mut() = status;
+
+    // a browser that cached it would not ask again
+    let headers = response.headers_mut();
+    headers.insert(LOCATION, location);
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static(referrer_policy));
+    set_request_id(headers, id);
+    response
+}
+
+/// Returns the token that a client of Airflow 3 gets when it logs in at the gateway, in the form of
+/// Airflow's `LoginResponse` and of RFC 6749 section 5.1. It is valid from `now` (since 1970). The
+/// status is Airflow's own: 201 for a POST, else 200.
+pub fn create_token(method: &Method, now: Duration, id: RequestId) -> Response {
+    let body = format!(
+        r#"{{"access_token":"{}","token_type":"bearer","expires_in":{TOKEN_LIFETIME}}}"#,
+        make_jwt(now.as_secs())
+    );
+    let mut response = Response::new(ResponseBody::from_bytes(Bytes::from(body)));
+    if *method == Method::POST {
+        *response.status_mut() = StatusCode::CREATED;
+    }
+
+    // not cached, like our pages (RFC 6749 section 5.1)
+    let headers = response.headers_mut();
+    set_page_headers(headers);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    set_request_id(headers, id);
+    response
+}
+
+/// Returns a token in the form of a JWT (RFC 7519), because clients read its `exp`. It grants
+/// nothing: the gateway removes the `Authorization` of its clients. An unsecured JWT has no signature
+/// (section 6.1); this one has a text in its place, so that a verifier that accepts `none` refuses it
+/// too.
+fn make_jwt(now: u64) -> String {
+    let claims = format!(
+        r#"{{"sub":"mwaa-gateway","iat":{now},"exp":{}}}"#,
+        now.saturating_add(TOKEN_LIFETIME)
+    );
+    [JWT_HEADER, &claims, "unsigned"]
+        .map(|part| URL_SAFE_NO_PAD.encode(part))
+        .join(".")
+}
+
+const JWT_HEADER: &str = r#"{"alg":"none","typ":"JWT"}"#;
+/// A day, in seconds: the default of Airflow's `jwt_expiration_time`.
+const TOKEN_LIFETIME: u64 = 86_400;
+/// Only our own files; forms may be sent to the environment and redirected to its real host.
+const CONTENT_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; \
+    script-src 'self'; connect-src 'self'; form-action 'self' https:; base-uri 'none'; \
+    frame-ancestors 'none'";
+/// With the embedder policy beside it the opener policy never matches that of an environment's
+/// page in the same origin (HTML standard, "matching cross-origin opener policies"): a page that
+/// opens one of ours gets no access to its window.
+const CROSS_ORIGIN_OPENER_POLICY: HeaderName =
+    HeaderName::from_static("cross-origin-opener-policy");
+/// The other half of that.
+const CROSS_ORIGIN_EMBEDDER_POLICY: HeaderName =
+    HeaderName::from_static("cross-origin-embedder-policy");
+/// Our files are not for pages of other origins.
+const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName =
+    HeaderName::from_static("cross-origin-resource-policy");

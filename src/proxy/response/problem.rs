@@ -1,0 +1,136 @@
+//! A fault as a response: `application/problem+json` (RFC 9457), or a page.
+
+use super::headers::set_request_id;
+use super::local::set_page_headers;
+use super::{Response, ResponseBody};
+use bytes::Bytes;
+use http::header::{
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER,
+};
+use http::{HeaderName, HeaderValue};
+use mwaa_model::{Fault, RequestId};
+use mwaa_pages::FaultPage;
+use serde::Serialize;
+use std::borrow::Cow;
+
+/// Returns the fault as JSON.
+pub fn from_fault(fault: &dyn Fault, id: RequestId) -> Response {
+    make_json_response(fault, ProblemDetails::new(fault, id).to_json(), id)
+}
+
+/// Returns the same as the bytes of a whole message (RFC 9112 section 2.1), for a head that could
+/// not become a request. The connection closes after it.
+pub fn encode_fault(fault: &dyn Fault, id: RequestId) -> Bytes {
+    let body = ProblemDetails::new(fault, id).to_json();
+    let mut response = make_json_response(fault, body.clone(), id);
+    let headers = response.headers_mut();
+    headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+
+    // hyper has no request to answer here, so the message is written by hand
+    let mut message = format!("HTTP/1.1 {}\r\n", response.status()).into_bytes();
+    for (name, value) in response.headers() {
+        message.extend_from_slice(name.as_str().as_bytes());
+        message.extend_from_slice(b": ");
+        message.extend_from_slice(value.as_bytes());
+        message.extend_from_slice(b"\r\n");
+    }
+    message.extend_from_slice(b"\r\n");
+    message.extend_from_slice(&body);
+    Bytes::from(message)
+}
+
+/// Returns the fault as a page, with the same text, status and headers. `home` is the address of
+/// the overview, if it can be reached from there.
+pub fn render_fault_page(fault: &dyn Fault, id: RequestId, home: Option<&str>) -> Response {
+    let content = mwaa_pages::render_fault(&FaultPage {
+        code: fault.code(),
+        detail: &fault.detail_without_links(),
+        hint: &fault.hint(),
+        request_id: &id.to_string(),
+        retry_after: fault.retry_after(),
+        links: fault.alternatives(),
+        home,
+    });
+
+    let mut response = make_response(fault, content);
+    set_page_headers(response.headers_mut());
+    set_request_id(response.headers_mut(), id);
+    response
+}
+
+/// The members of a problem (RFC 9457 section 3), and ours.
+#[derive(Serialize)]
+pub(super) struct ProblemDetails<'a> {
+    r#type: &'static str,
+    code: &'static str,
+    title: &'static str,
+    status: u16,
+    detail: String,
+    hint: Cow<'a, str>,
+    request_id: String,
+}
+
+impl<'a> ProblemDetails<'a> {
+    pub(super) fn new(fault: &'a dyn Fault, id: RequestId) -> Self {
+        let code = fault.code();
+        Self {
+            // the code is in a member of its own, so there is no URI for it
+            r#type: "about:blank",
+            code: code.text,
+            title: code.title,
+            status: code.status.as_u16(),
+            detail: fault.detail(),
+            hint: fault.hint(),
+            request_id: id.to_string(),
+        }
+    }
+
+    fn to_json(&self) -> Bytes {
+        let mut body = serde_json::to_vec_pretty(self).unwrap_or_default();
+        body.push(b'\n');
+        Bytes::from(body)
+    }
+}
+
+fn make_json_response(fault: &dyn Fault, body: Bytes, id: RequestId) -> Response {
+    let mut response = make_response(fault, body);
+    let headers = response.headers_mut();
+    headers.insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("application/problem+json"),
+    );
+    set_request_id(headers, id);
+    response
+}
+
+/// Returns a response with the fault's status and headers.
+fn make_response(fault: &dyn Fault, body: Bytes) -> Response {
+    let code = fault.code();
+    let mut response = Response::new(ResponseBody::from_bytes(body));
+    *response.status_mut() = code.status;
+    let headers = response.headers_mut();
+    // a fault may be over a moment later
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(FAULT, HeaderValue::from_static(code.text));
+
+    if let Some(allow) = fault.allow() {
+        headers.insert(ALLOW, HeaderValue::from_static(allow));
+    }
+    if fault.ends_connection() {
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    if let Some(seconds) = get_retry_after(fault) {
+        headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
+}
+
+/// Returns the time after which a second request makes sense, in whole seconds.
+pub(super) fn get_retry_after(fault: &dyn Fault) -> Option<u64> {
+    let after = fault.retry_after()?;
+    Some(after.as_secs() + u64::from(after.subsec_nanos() > 0))
+}
+
+/// The fault's code, only on responses that the gateway itself made.
+const FAULT: HeaderName = HeaderName::from_static("mwaa-gateway-fault");

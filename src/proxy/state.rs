@@ -1,0 +1,113 @@
+//! The proxy's shared state, and each worker thread's own.
+
+use crate::admission;
+use crate::health::Reachability;
+use crate::login_pages::LoginVisits;
+use crate::queue::CommandQueues;
+use crate::upstream::UpstreamClient;
+use mwaa_auth::CredentialCache;
+use mwaa_auth::aws::{Discovery, VersionResolver};
+use mwaa_model::{EnvName, ListenerPolicy, Registry};
+use mwaa_runtime::resolver::Resolver;
+use mwaa_runtime::{CoarseTimer, LocalTasks, PaceLimit};
+use mwaa_telemetry::{Audit, Metrics, RecentRefusals};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
+
+/// One worker thread's proxy.
+#[derive(Debug)]
+pub struct ReverseProxy {
+    /// The state that all threads share.
+    pub state: Arc<ProxyState>,
+    /// This thread's client for web servers.
+    pub upstream: UpstreamClient,
+    /// This thread's coarse clock.
+    pub timer: CoarseTimer,
+    /// This thread's tasks.
+    pub tasks: LocalTasks,
+}
+
+/// The state that all worker threads share.
+#[derive(Debug)]
+pub struct ProxyState {
+    /// The rules of admission.
+    pub admission: admission::Settings,
+    /// The known environments.
+    pub registry: Arc<Registry>,
+    /// The search for environments, if the configuration names none.
+    pub discovery: Option<Arc<Discovery>>,
+    /// The environments' Airflow versions.
+    pub versions: Arc<VersionResolver>,
+    /// The environments' command queues.
+    pub queues: CommandQueues,
+    /// The environments' tokens and sessions.
+    pub credentials: Arc<CredentialCache>,
+    /// Recent visits to login pages.
+    pub login_visits: LoginVisits,
+    /// The web servers that could not be reached.
+    pub reachability: Reachability,
+    /// The counters.
+    pub metrics: Arc<Metrics>,
+    /// The audit log, if there is one.
+    pub audit: Option<Audit>,
+    /// The most recent refusals.
+    pub refusals: RecentRefusals,
+    /// The listeners' addresses.
+    pub urls: ListenerUrls,
+    /// This machine's resolver and its answers for `NAME.localhost`.
+    pub resolver: Resolver,
+    /// The proxy's own limits.
+    pub limits: Limits,
+}
+
+/// The proxy's own limits.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// The longest command, in bytes.
+    pub cli_body: usize,
+    /// The longest body of a REST or UI request, in bytes.
+    pub request_body: usize,
+    /// The slowest pace of a request body.
+    pub body_pace: PaceLimit,
+    /// The largest decoded output, in bytes.
+    pub cli_output: usize,
+}
+
+/// The listeners' addresses, for people and for the links of our own pages.
+#[derive(Debug, Clone, Default)]
+pub struct ListenerUrls {
+    /// Every listener, the main one first.
+    pub listeners: Vec<ListenerUrl>,
+}
+
+/// An open listener.
+#[derive(Debug, Clone)]
+pub struct ListenerUrl {
+    /// Its address, as a URL.
+    pub url: String,
+    /// The environment and the requests that it serves.
+    pub listener: ListenerPolicy,
+}
+
+impl ListenerUrls {
+    /// Returns the loopback address at which the main listener is reached.
+    pub(crate) fn loopback(&self) -> IpAddr {
+        let first = self.listeners.first().map_or("", |first| &first.url);
+        if first.contains("://[::1]") {
+            Ipv6Addr::LOCALHOST.into()
+        } else {
+            Ipv4Addr::LOCALHOST.into()
+        }
+    }
+
+    /// Returns the URL of the environment's own listener (`environments.NAME.listen`), if it has
+    /// one with a port.
+    pub fn own(&self, environment: &EnvName) -> Option<&str> {
+        let own = self.listeners.iter().find(|listener| {
+            listener.listener.is_own()
+                && listener.listener.environment.as_ref() == Some(environment)
+                && !listener.url.starts_with("unix:")
+        });
+        own.map(|own| own.url.as_str())
+    }
+}

@@ -1,0 +1,74 @@
+//! The state of an environment in one value, for `/status`, `/readyz`, the metrics and the overview.
+
+use crate::health::HealthIssue;
+use crate::queue::QueueSummary;
+use crate::state::ProxyState;
+use mwaa_auth::{SessionState, TokenState};
+use mwaa_model::{Directory, Entry, InfoRecord};
+use std::sync::Arc;
+
+/// The state of one environment. It holds no token and no cookie.
+#[derive(Debug)]
+pub struct EnvironmentStatus {
+    /// The environment.
+    pub entry: Arc<Entry>,
+    /// True if it serves requests that name no environment.
+    pub is_default: bool,
+    /// AWS's last description of it; `None` before the first.
+    pub info: Option<Arc<InfoRecord>>,
+    /// The CLI token.
+    pub token: TokenState,
+    /// The session.
+    pub session: SessionState,
+    /// The host of the web server, if it is known.
+    pub web_server: Option<Arc<str>>,
+    /// The commands.
+    pub queue: QueueSummary,
+    /// The most important reason why it cannot serve a request now.
+    pub issue: Option<HealthIssue>,
+}
+
+impl ProxyState {
+    /// Returns the state of one environment of the directory, from what is known already: neither
+    /// AWS nor a web server is called.
+    pub fn environment_status(
+        &self,
+        directory: &Directory,
+        entry: &Arc<Entry>,
+    ) -> EnvironmentStatus {
+        let token = self.credentials.state(entry);
+        let session = self.credentials.session_state(entry);
+        let info = entry.latest_info();
+
+        // a token and a session are at the host that answers; AWS's description may be older
+        let web_server = (token.host.clone())
+            .or_else(|| self.credentials.session_host(entry))
+            .or_else(|| {
+                info.as_ref()?
+                    .info
+                    .webserver_host
+                    .as_deref()
+                    .map(Into::into)
+            });
+
+        EnvironmentStatus {
+            is_default: directory.default_entry().map(|entry| entry.id) == Some(entry.id),
+            issue: self.health_issue(entry, &token, &session),
+            queue: self.queues.summary(entry),
+            entry: Arc::clone(entry),
+            info,
+            token,
+            session,
+            web_server,
+        }
+    }
+
+    /// Returns the state of every environment, in the order of the configuration.
+    pub fn environment_statuses(&self) -> Vec<EnvironmentStatus> {
+        let directory = self.registry.snapshot();
+        let entries = directory.entries().iter();
+        entries
+            .map(|entry| self.environment_status(&directory, entry))
+            .collect()
+    }
+}

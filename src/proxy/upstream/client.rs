@@ -1,0 +1,360 @@
+//! The HTTP client for web servers, over one worker thread's connections.
+
+use super::connect::connect;
+use super::pool::{Connection, Pool};
+use super::request_body::{OutgoingBody, UploadProgress, UploadState};
+use super::response::UpstreamResponse;
+use super::{Settings, TrustStore, UpstreamError, request_head};
+use crate::context::RequestContext;
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request};
+use mwaa_auth::{CliToken, Session};
+use mwaa_egress::{Connector, EgressError};
+use mwaa_model::Entry;
+use mwaa_policy::{CommandPermit, WebPermit};
+use mwaa_runtime::{CoarseTimer, LocalTasks, Timestamp, uptime};
+use std::fmt;
+use std::future::poll_fn;
+use std::io;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+/// The client of one worker thread. Clones share its connections.
+#[derive(Clone)]
+pub struct UpstreamClient(Rc<Inner>);
+
+struct Inner {
+    settings: Settings,
+    connector: Connector,
+    trust: Arc<TrustStore>,
+    pool: Rc<Pool>,
+    timer: CoarseTimer,
+    tasks: LocalTasks,
+}
+
+impl fmt::Debug for UpstreamClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UpstreamClient")
+            .field("settings", &self.0.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The connections that a request may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConnectionChoice {
+    /// An idle one of the pool if there is one.
+    Pooled,
+    /// Only a new one.
+    New,
+}
+
+/// One request to a web server, and the limits of its exchange.
+struct Exchange<'a> {
+    entry: &'a Entry,
+    host: &'a Arc<str>,
+    /// From the last byte of the request to the head of the response; a request in memory counts
+    /// as sent at once.
+    first_byte: Duration,
+    /// Called right before anything is written, on each connection.
+    on_write: &'a dyn Fn(),
+}
+
+/// The result of one attempt on one connection.
+enum Attempt {
+    Response(http::Response<hyper::body::Incoming>),
+    /// The connection closed before anything was written.
+    Unsent(Request<OutgoingBody>, hyper::Error),
+}
+
+impl UpstreamClient {
+    /// Creates the thread's client. `trust` holds the roots of each environment.
+    pub fn new(
+        settings: Settings,
+        connector: Connector,
+        trust: Arc<TrustStore>,
+        timer: CoarseTimer,
+        tasks: LocalTasks,
+    ) -> Self {
+        let pool = Pool::start(&settings, &timer, &tasks);
+        Self(Rc::new(Inner {
+            settings,
+            connector,
+            trust,
+            pool,
+            timer,
+            tasks,
+        }))
+    }
+
+    /// Sends a permitted command and waits for the head of the response.
+    ///
+    /// It is written at most once: a second connection is used only if nothing was written to
+    /// the first (RFC 9110 section 9.2.2). `on_write` is called right before that.
+    pub async fn send_command(
+        &self,
+        permit: &CommandPermit,
+        token: &CliToken,
+        headers: &HeaderMap,
+        connection: ConnectionChoice,
+        on_write: &dyn Fn(),
+    ) -> Result<UpstreamResponse, UpstreamError> {
+        let exchange = Exchange {
+            entry: permit.entry(),
+            host: token.host(),
+            first_byte: self.0.settings.cli_first_byte,
+            on_write,
+        };
+        let request = request_head::command(permit, token, headers);
+        self.0.send(request, &exchange, connection).await
+    }
+
+    /// Sends a permitted request for the REST API or the UI and waits for the head of the
+    /// response. A safe request without a body is sent again if a reused connection breaks.
+    pub async fn send_web(
+        &self,
+        permit: &WebPermit,
+        session: &Session,
+        headers: &HeaderMap,
+        ctx: &RequestContext,
+        body: OutgoingBody,
+    ) -> Result<UpstreamResponse, UpstreamError> {
+        let exchange = Exchange {
+            entry: permit.entry(),
+            host: session.host(),
+            first_byte: self.0.settings.first_byte,
+            on_write: &|| (),
+        };
+        let progress = body.progress();
+        let request = request_head::web(permit, session, headers, ctx, body);
+        let sent = self
+            .0
+            .send(request, &exchange, ConnectionChoice::Pooled)
+            .await;
+
+        let upload = progress.map(|progress| progress.state());
+        match (sent, upload) {
+            // the client's fault, although the exchange broke because of it
+            (
+                Err(_),
+                Some(
+                    upload
+                    @ (UploadState::Broken | UploadState::Silent | UploadState::TooLarge),
+                ),
+            ) => Err(UpstreamError::Upload(upload)),
+            (Err(error), _) => Err(error),
+            (Ok(mut response), upload) => {
+                // a response before the end of the request: the rest of the request may follow
+                // on the connection, so no other request may
+                if upload.is_some_and(|upload| upload != UploadState::Complete) {
+                    response.close_connection();
+                }
+                Ok(response)
+            }
+        }
+    }
+}
+
+impl Inner {
+    /// Sends a request, on another connection where that cannot make it happen twice.
+    async fn send(
+        &self,
+        mut request: Request<OutgoingBody>,
+        exchange: &Exchange<'_>,
+        mut choice: ConnectionChoice,
+    ) -> Result<UpstreamResponse, UpstreamError> {
+        let describe_host = || self.describe(exchange);
+        let mut retry_head = retry_head(&request);
+        loop {
+            let (mut connection, reused) = self.checkout(exchange, choice).await?;
+            match self
+                .attempt(&mut connection, request, exchange, &describe_host)
+                .await
+            {
+                Ok(Attempt::Response(response)) => {
+                    let connection = self.pool.lease(exchange.entry.id, connection);
+                    let idle = self.settings.body_idle;
+                    let timer = &self.timer;
+                    return UpstreamResponse::receive(
+                        response,
+                        connection,
+                        idle,
+                        timer,
+                        &describe_host,
+                    )
+                    .await;
+                }
+
+                // nothing was written, so any request may try again; the pool runs empty
+                Ok(Attempt::Unsent(unsent, error)) if reused => {
+                    tracing::debug!(host = %exchange.host, %error, "retrying: a reused connection was closed");
+                    request = unsent;
+                }
+
+                // a new connection that closes at once: the outcome is known, nothing was sent
+                Ok(Attempt::Unsent(_, error)) => {
+                    tracing::debug!(host = %exchange.host, %error, "the connection closed before the request was sent");
+                    return Err(closed_early(describe_host()));
+                }
+
+                // a safe request may run twice; once, and on a new connection, because the
+                // request itself may be the reason
+                Err(error @ UpstreamError::Broken { .. }) if reused => {
+                    let Some(head) = retry_head.take() else {
+                        return Err(error);
+                    };
+                    tracing::debug!(host = %exchange.host, "retrying: a reused connection broke");
+                    choice = ConnectionChoice::New;
+                    request = head.map(|()| OutgoingBody::Whole(Bytes::new()));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Returns a connection, and true if it was idle in the pool. Fails if none can be opened.
+    async fn checkout(
+        &self,
+        exchange: &Exchange<'_>,
+        choice: ConnectionChoice,
+    ) -> Result<(Connection, bool), UpstreamError> {
+        let id = exchange.entry.id;
+        if choice == ConnectionChoice::Pooled
+            && let Some(connection) = self.pool.checkout(id, exchange.host)
+        {
+            return Ok((connection, true));
+        }
+        // rare and large: boxed, so that not every exchange has room for it
+        Ok((Box::pin(self.open(exchange)).await?, false))
+    }
+
+    /// Returns the web server's name for an error, with the route to it.
+    fn describe(&self, exchange: &Exchange<'_>) -> String {
+        let environment = &exchange.entry.environment;
+        self.connector.describe(environment, exchange.host)
+    }
+
+    async fn open(&self, exchange: &Exchange<'_>) -> Result<Connection, UpstreamError> {
+        let sender = connect(
+            exchange.host,
+            &exchange.entry.environment,
+            &self.connector,
+            self.trust.get(exchange.entry.id),
+            &self.settings,
+            &self.timer,
+            &self.tasks,
+        )
+        .await?;
+
+        tracing::debug!(host = %exchange.host, "opened an upstream connection");
+        let now = Timestamp::now();
+        Ok(Connection {
+            sender,
+            host: Arc::clone(exchange.host),
+            opened: now,
+            last_used: now,
+        })
+    }
+
+    /// Sends the request on one connection, within the exchange's limit.
+    async fn attempt(
+        &self,
+        connection: &mut Connection,
+        request: Request<OutgoingBody>,
+        exchange: &Exchange<'_>,
+        host: &dyn Fn() -> String,
+    ) -> Result<Attempt, UpstreamError> {
+        let limit = exchange.first_byte;
+        let progress = request.body().progress();
+        let sender = &mut connection.sender;
+        let sending = async {
+            // a connection just released may need a turn of its task to be ready
+            if let Err(error) = sender.ready().await {
+                return Ok(Attempt::Unsent(request, error));
+            }
+            (exchange.on_write)();
+            match sender.try_send_request(request).await {
+                Ok(response) => Ok(Attempt::Response(response)),
+                // hyper returns the request if it has written none of it
+                Err(mut error) => match error.take_message() {
+                    Some(request) => Ok(Attempt::Unsent(request, error.into_error())),
+                    None => Err(error.into_error()),
+                },
+            }
+        };
+
+        let attempt = match progress {
+            None => self.timer.within(limit, sending).await.ok(),
+            Some(progress) => self.within_upload(limit, &progress, sending).await,
+        };
+        match attempt {
+            Some(Ok(attempt)) => Ok(attempt),
+            Some(Err(source)) => Err(UpstreamError::Broken {
+                host: host(),
+                cause: source.into(),
+            }),
+            None => Err(UpstreamError::Timeout {
+                host: host(),
+                after: limit,
+            }),
+        }
+    }
+
+    /// Waits for the response, at most `limit` from the last byte of the upload that was passed
+    /// on: a slow upload that makes progress is no slow web server. The upload has limits of its
+    /// own; a web server that reads nothing of it ends here too. `None` is the timeout.
+    async fn within_upload<F: Future>(
+        &self,
+        limit: Duration,
+        progress: &UploadProgress,
+        sending: F,
+    ) -> Option<F::Output> {
+        // moved when it expires, not with each chunk
+        let mut sending = pin!(sending);
+        let deadline = self.timer.deadline();
+        deadline.arm(limit);
+        poll_fn(|cx| {
+            if let Poll::Ready(output) = sending.as_mut().poll(cx) {
+                return Poll::Ready(Some(output));
+            }
+
+            while deadline.poll_expired(cx).is_ready() {
+                let left = (progress.last_moved() + limit).saturating_sub(uptime());
+                if left.is_zero() {
+                    return Poll::Ready(None);
+                }
+                deadline.arm(left);
+            }
+            Poll::Pending
+        })
+        .await
+    }
+}
+
+/// The error of a connection that closed before anything was sent on it.
+fn closed_early(address: String) -> UpstreamError {
+    UpstreamError::Unreachable(EgressError::Unreachable {
+        address,
+        source: io::Error::new(
+            io::ErrorKind::ConnectionAborted,
+            "the connection closed before the request was sent",
+        ),
+    })
+}
+
+/// Returns a copy of the head if the request may be sent twice: it is safe and has no body (RFC
+/// 9110 section 9.2.2, RFC 9112 section 9.3.1).
+fn retry_head(request: &Request<OutgoingBody>) -> Option<Request<()>> {
+    let safe = matches!(*request.method(), Method::GET | Method::HEAD);
+    let empty = matches!(request.body(), OutgoingBody::Whole(bytes) if bytes.is_empty());
+    (safe && empty).then(|| {
+        let mut head = Request::new(());
+        *head.method_mut() = request.method().clone();
+        *head.uri_mut() = request.uri().clone();
+        *head.headers_mut() = request.headers().clone();
+        head
+    })
+}

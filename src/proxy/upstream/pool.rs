@@ -1,0 +1,171 @@
+//! One worker thread's connections to web servers. Those that are too old, or that the web
+//! server has closed, are closed even if no request comes.
+
+use super::Settings;
+use super::request_body::OutgoingBody;
+use hyper::client::conn::http1::SendRequest;
+use mwaa_model::EntryId;
+use mwaa_runtime::{CoarseTimer, Deadline, LocalTasks, Timestamp};
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Idle connections by environment and host: environments share none.
+pub(super) struct Pool {
+    idle: RefCell<HashMap<EntryId, Vec<Connection>>>,
+    max_idle_time: Duration,
+    max_age: Duration,
+    /// The next eviction; one for all connections.
+    eviction: Rc<Deadline>,
+    eviction_armed: Cell<bool>,
+}
+
+/// An open connection.
+pub(super) struct Connection {
+    pub(super) sender: SendRequest<OutgoingBody>,
+    pub(super) host: Arc<str>,
+    pub(super) opened: Timestamp,
+    pub(super) last_used: Timestamp,
+}
+
+/// A connection out of the pool, which carries an exchange. [`release`](Self::release) returns it to the pool once
+/// the response is complete; dropping it before that closes the connection.
+pub(super) struct LeasedConnection {
+    connection: Connection,
+    environment: EntryId,
+    pool: Weak<Pool>,
+    /// Set if the connection must not be used for another request.
+    pub(super) close: bool,
+}
+
+impl Connection {
+    /// Returns the time for which it may still be reused; zero if it is too old, or if the web
+    /// server has closed it.
+    fn remaining(&self, pool: &Pool, now: Timestamp) -> Duration {
+        if self.sender.is_closed() {
+            return Duration::ZERO;
+        }
+        let idle = pool.max_idle_time.saturating_sub(self.last_used.age(now));
+        idle.min(pool.max_age.saturating_sub(self.opened.age(now)))
+    }
+}
+
+impl Pool {
+    /// Creates an empty pool. One of `tasks` evicts connections; it ends with the thread.
+    pub(super) fn start(
+        settings: &Settings,
+        timer: &CoarseTimer,
+        tasks: &LocalTasks,
+    ) -> Rc<Self> {
+        let eviction = Rc::new(timer.deadline());
+        let pool = Rc::new(Self {
+            idle: RefCell::default(),
+            max_idle_time: settings.pool_idle,
+            max_age: settings.pool_age,
+            eviction: Rc::clone(&eviction),
+            eviction_armed: Cell::new(false),
+        });
+
+        // weak, so that the task does not keep the pool alive
+        let evicting = Rc::downgrade(&pool);
+        tasks.spawn_unwatched(
+            tracing::debug_span!(parent: None, "pool eviction"),
+            async move {
+                loop {
+                    (&*eviction).await;
+                    let Some(pool) = evicting.upgrade() else {
+                        return;
+                    };
+                    pool.evict(Timestamp::now());
+                }
+            },
+        );
+        pool
+    }
+
+    /// Returns the most recently used connection that is still good, and closes the stale ones
+    /// that it finds on the way. `None` means that a new one is needed.
+    pub(super) fn checkout(&self, environment: EntryId, host: &Arc<str>) -> Option<Connection> {
+        let mut idle = self.idle.borrow_mut();
+        let connections = idle.get_mut(&environment)?;
+        let now = Timestamp::now();
+        while let Some(connection) = connections.pop() {
+            if connection.host == *host && !connection.remaining(self, now).is_zero() {
+                tracing::debug!(%host, "reusing an upstream connection");
+                return Some(connection);
+            }
+            tracing::debug!(host = %connection.host, "closing an upstream connection: stale");
+        }
+        None
+    }
+
+    /// Leases a connection to the response that comes on it.
+    pub(super) fn lease(
+        self: &Rc<Self>,
+        environment: EntryId,
+        connection: Connection,
+    ) -> LeasedConnection {
+        LeasedConnection {
+            connection,
+            environment,
+            pool: Rc::downgrade(self),
+            close: false,
+        }
+    }
+
+    /// Closes the connections that must not be reused, and schedules the next eviction.
+    fn evict(&self, now: Timestamp) {
+        let mut next: Option<Duration> = None;
+        self.idle.borrow_mut().retain(|_, connections| {
+            connections.retain(|connection| {
+                let remaining = connection.remaining(self, now);
+                if remaining.is_zero() {
+                    tracing::debug!(host = %connection.host, "closing an upstream connection: idle or too old");
+                    return false;
+                }
+                next = Some(next.map_or(remaining, |next| remaining.min(next)));
+                true
+            });
+            !connections.is_empty()
+        });
+
+        // without connections there is nothing to wake up for
+        self.eviction_armed.set(next.is_some());
+        match next {
+            Some(remaining) => self.eviction.arm(remaining),
+            None => self.eviction.disarm(),
+        }
+    }
+
+    fn insert(&self, environment: EntryId, mut connection: Connection) {
+        connection.last_used = Timestamp::now();
+        if !self.eviction_armed.replace(true) {
+            self.eviction.arm(self.max_idle_time.min(self.max_age));
+        }
+
+        let mut idle = self.idle.borrow_mut();
+        let connections = idle.entry(environment).or_default();
+        if connections.len() >= MAX_IDLE {
+            connections.retain(|connection| !connection.sender.is_closed());
+        }
+        if connections.len() < MAX_IDLE {
+            connections.push(connection);
+        }
+    }
+}
+
+impl LeasedConnection {
+    /// Returns the connection to the pool, unless it must be closed or the pool is gone.
+    pub(super) fn release(self) {
+        if !self.close
+            && let Some(pool) = self.pool.upgrade()
+        {
+            pool.insert(self.environment, self.connection);
+        }
+    }
+}
+
+/// The most idle connections for one environment on one thread.
+const MAX_IDLE: usize = 64;

@@ -1,0 +1,342 @@
+//! The REST API and the UI: a request within the environment's Airflow session, and once more when
+//! the session is dead or the environment has another host.
+
+use crate::body::{self, ReadError};
+use crate::context::RequestContext;
+use crate::error::ProxyError;
+use crate::response::{self, Response};
+use crate::routing::{RequestKind, RoutedRequest};
+use crate::session_check::{self, SessionRefusal};
+use crate::state::ReverseProxy;
+use crate::upstream::{OutgoingBody, Upload, UpstreamError, UpstreamResponse};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http_body::Body as _;
+use mwaa_auth::{Session, login_loop};
+use mwaa_model::{Code, Fault, code};
+use mwaa_policy::{WebPermit, permit_web};
+use mwaa_runtime::{RequestBody, uptime};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Sends a request to Airflow and returns its response.
+pub(crate) async fn forward(
+    proxy: &ReverseProxy,
+    routed: RoutedRequest,
+    ctx: &RequestContext,
+) -> Result<Response, ProxyError> {
+    let entry = &routed.entry;
+    let request = routed.request;
+
+    // 1. Check the policy.
+    let permit = permit_web(entry, ctx.listener(), request.method(), request.target())?;
+
+    // 2. The version decides how Airflow recognises a session.
+    proxy.state.versions.resolve(entry).await?;
+
+    // 3. Read a short body, so that it can be sent twice; a longer one streams.
+    let (headers, body) = request.into_headers_and_body();
+    let body = prepare_body(proxy, permit.method(), body).await?;
+
+    // 4. Send it within the session.
+    let exchange = WebExchange {
+        proxy,
+        ctx,
+        permit: &permit,
+        headers: &headers,
+        is_rest: routed.kind == RequestKind::Rest,
+    };
+    let session = proxy.state.credentials.session(entry).await?;
+    match exchange.run(session, body).await {
+        Ok((session, upstream)) => {
+            Ok(response::from_web(upstream, &permit, session.host(), ctx))
+        }
+        // a person without the right to a page: Airflow says so on its first page
+        Err(Failure { redirected, .. })
+            if redirected && is_inner_page(&permit, routed.kind, ctx) =>
+        {
+            Ok(response::redirect(HeaderValue::from_static("/"), ctx.id()))
+        }
+        Err(failure) => Err(failure.error),
+    }
+}
+
+/// Returns true if a person requests a page of the UI other than the first.
+fn is_inner_page(permit: &WebPermit, kind: RequestKind, ctx: &RequestContext) -> bool {
+    kind == RequestKind::Ui
+        && *permit.method() == Method::GET
+        && ctx.user_agent().wants_page
+        && !matches!(permit.target().path(), "/" | "/home")
+}
+
+/// A permitted request and its context, for one or two attempts.
+struct WebExchange<'a> {
+    proxy: &'a ReverseProxy,
+    ctx: &'a RequestContext,
+    permit: &'a WebPermit,
+    headers: &'a HeaderMap,
+    is_rest: bool,
+}
+
+/// An exchange without a response for the client.
+struct Failure {
+    error: ProxyError,
+    /// True if a session that has just been opened was redirected to a login page.
+    redirected: bool,
+}
+
+impl<E: Into<ProxyError>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self {
+            error: error.into(),
+            redirected: false,
+        }
+    }
+}
+
+/// A session, and the response that came within it.
+type Answered = (Arc<Session>, UpstreamResponse);
+
+impl WebExchange<'_> {
+    /// Sends the request, and a second time with another session where that is safe: after the
+    /// session turned out to be dead, which Airflow checks before it does anything, and after its
+    /// host turned out to be no longer the environment's.
+    async fn run(
+        &self,
+        session: Arc<Session>,
+        body: OutgoingBody,
+    ) -> Result<Answered, Failure> {
+        let credentials = &self.proxy.state.credentials;
+        let entry = self.permit.entry();
+        let retry_body = body.try_clone();
+        let mut response = match self.send(&session, body).await {
+            Ok(response) => response,
+            // rare and large: boxed, so that not every request has room for it
+            Err(error) => return Box::pin(self.recover(session, error, retry_body)).await,
+        };
+
+        // a live session, the usual case
+        let Some(refusal) = self.refusal(&session, &mut response).await? else {
+            if is_doubtful(response.status()) && Box::pin(self.has_moved(&session)).await {
+                // a request that may have acted is not repeated; the next one uses the new host
+                let Some(body) = retry_body.filter(|_| self.permit.method().is_safe()) else {
+                    return Ok((session, response));
+                };
+                drop(response);
+                let session = credentials.session(entry).await?;
+                return self.retry(session, body).await;
+            }
+            accept(&session, response.status());
+            return Ok((session, response));
+        };
+
+        // a dead session: Airflow has done nothing yet, so any method may be sent again
+        tracing::debug!(
+            reason = refusal.reason,
+            "the session is dead; opening another"
+        );
+        drop(response);
+        let renewed = credentials
+            .renew_session(entry, &session, &refusal.reason, refusal.redirected)
+            .await;
+        let session = match renewed {
+            Ok(session) => session,
+            Err(error) => return Err(refusal.into_failure(error)),
+        };
+        self.retry(session, retry_body.ok_or(SessionExpired)?).await
+    }
+
+    /// Tries again after an exchange that failed, if nothing was written, or if the environment has
+    /// another host by now and the method is safe.
+    async fn recover(
+        &self,
+        session: Arc<Session>,
+        error: UpstreamError,
+        retry_body: Option<OutgoingBody>,
+    ) -> Result<Answered, Failure> {
+        let credentials = &self.proxy.state.credentials;
+        let entry = self.permit.entry();
+        if error.is_unsent() {
+            let replaced = credentials.replace_session(entry, &session).await;
+            return match (replaced, retry_body) {
+                (Some(session), Some(body)) => self.retry(session, body).await,
+                (Some(_), None) => Err(SessionExpired.into()),
+                (None, _) => Err(error.into()),
+            };
+        }
+
+        let moved = error.is_outcome_unknown() && self.has_moved(&session).await;
+        match retry_body.filter(|_| moved && self.permit.method().is_safe()) {
+            Some(body) => {
+                let session = credentials.session(entry).await?;
+                self.retry(session, body).await
+            }
+            None => Err(error.into()),
+        }
+    }
+
+    /// Sends the request a second time, with a session that has just been opened.
+    async fn retry(
+        &self,
+        session: Arc<Session>,
+        body: OutgoingBody,
+    ) -> Result<Answered, Failure> {
+        let mut response = self.send(&session, body).await?;
+        match self.refusal(&session, &mut response).await? {
+            None => {
+                accept(&session, response.status());
+                Ok((session, response))
+            }
+            // without a text to recognise it by, the refusal may be about something else
+            Some(_) if *self.permit.method() == Method::HEAD => Ok((session, response)),
+            Some(refusal) => {
+                let error = login_loop(&refusal.reason);
+                Err(refusal.into_failure(error))
+            }
+        }
+    }
+
+    async fn send(
+        &self,
+        session: &Arc<Session>,
+        body: OutgoingBody,
+    ) -> Result<UpstreamResponse, UpstreamError> {
+        let entry = self.permit.entry();
+        let state = &self.proxy.state;
+        let response = self
+            .proxy
+            .upstream
+            .send_web(self.permit, session, self.headers, self.ctx, body)
+            .await?;
+        state.reachability.on_response(entry);
+        state
+            .credentials
+            .update_session(entry, session, response.headers());
+        Ok(response)
+    }
+
+    async fn refusal(
+        &self,
+        session: &Session,
+        response: &mut UpstreamResponse,
+    ) -> Result<Option<SessionRefusal>, UpstreamError> {
+        session_check::find_refusal(self.permit, self.is_rest, session, response).await
+    }
+
+    /// Returns true if AWS names another host than the session's. AWS is asked, but not for every
+    /// response of such a status: most are ordinary ones. The client waits for the answer a moment,
+    /// also with a request that is not repeated: its next one then goes to the new host.
+    async fn has_moved(&self, session: &Session) -> bool {
+        let state = &self.proxy.state;
+        let credentials = &state.credentials;
+        let entry = self.permit.entry();
+        let now = uptime();
+        if credentials.is_outdated(entry, session) || !credentials.can_query_host(entry) {
+            return credentials.is_outdated(entry, session);
+        }
+
+        let asking = async {
+            state.versions.refresh(entry).await;
+            let confirmed = entry.hosts.has_named_since(session.host(), now);
+            // GetEnvironment was called recently, is not permitted, or gives another name
+            if !confirmed && !credentials.is_outdated(entry, session) {
+                credentials.query_host(entry).await;
+            }
+        };
+        let _late = self.proxy.timer.within(HOST_WAIT, asking).await;
+        credentials.is_outdated(entry, session)
+    }
+}
+
+impl SessionRefusal {
+    fn into_failure(self, error: impl Fault + 'static) -> Failure {
+        Failure {
+            redirected: self.redirected && error.code() == &code::LOGIN_LOOP,
+            error: error.into(),
+        }
+    }
+}
+
+/// Records that the session works, if the response is Airflow's: a load balancer answers for web
+/// servers that it cannot reach.
+fn accept(session: &Session, status: StatusCode) {
+    if !matches!(
+        status,
+        StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT
+    ) {
+        session.accept();
+    }
+}
+
+/// Returns true for the statuses of a host that is no longer the environment's.
+fn is_doubtful(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::FORBIDDEN
+            | StatusCode::NOT_FOUND
+            | StatusCode::GONE
+            | StatusCode::BAD_GATEWAY
+            | StatusCode::SERVICE_UNAVAILABLE
+            | StatusCode::GATEWAY_TIMEOUT
+    )
+}
+
+/// Prepares a body to be sent: a short one is read, so that it can be sent twice; a longer one is
+/// passed on as it comes. A body without a meaning is read and dropped, because a web server and a
+/// proxy in front of it may disagree about it (RFC 9110 section 9.3.1). Fails if it is longer than
+/// the limit.
+pub(crate) async fn prepare_body(
+    proxy: &ReverseProxy,
+    method: &Method,
+    mut body: RequestBody,
+) -> Result<OutgoingBody, ReadError> {
+    let limits = &proxy.state.limits;
+    let timer = &proxy.timer;
+    let empty = OutgoingBody::Whole(Bytes::new());
+    if body.is_end_stream() {
+        return Ok(empty);
+    }
+    if matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) {
+        body::discard(&mut body, limits.request_body, limits.body_pace, timer).await?;
+        return Ok(empty);
+    }
+
+    let hint = body.size_hint();
+    if hint.upper().is_some_and(|upper| upper <= SHORT_BODY as u64) {
+        return body::read(&mut body, SHORT_BODY, limits.body_pace, timer)
+            .await
+            .map(OutgoingBody::Whole);
+    }
+    let limit = limits.request_body as u64;
+    if hint.lower() > limit {
+        return Err(ReadError::TooLarge {
+            limit: limits.request_body,
+        });
+    }
+    let upload = Upload::new(body, limit, limits.body_pace, timer);
+    Ok(OutgoingBody::Stream(Box::new(upload)))
+}
+
+/// The session died under a request whose body has been passed on already.
+#[derive(Debug, thiserror::Error)]
+#[error("the session had ended when the request came; nothing was done")]
+struct SessionExpired;
+
+impl Fault for SessionExpired {
+    fn code(&self) -> &'static Code {
+        &code::SESSION_EXPIRED
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        Some(Duration::from_secs(1))
+    }
+
+    fn ends_connection(&self) -> bool {
+        true
+    }
+}
+
+/// The client's longest wait for AWS's answer about the host.
+const HOST_WAIT: Duration = Duration::from_secs(1);
+/// The bodies of forms and of most REST calls are shorter, in bytes.
+const SHORT_BODY: usize = 64 * 1024;

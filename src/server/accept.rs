@@ -1,0 +1,271 @@
+//! Accepts the connections of one worker thread, within the limit on open connections, until the
+//! gateway shuts down.
+
+use super::bind::{BoundListener, Socket};
+use super::connection::{Connection, Settings};
+use super::stream::{Stream, send_and_drain};
+use super::{BadHead, RequestHandler, TlsConfig};
+use bytes::Bytes;
+use mwaa_model::{Client, ListenerPolicy, PeerAddress, PeerIdentity};
+use mwaa_runtime::platform::{self, TcpPeerResolver};
+use mwaa_runtime::{CoarseTimer, LocalTasks};
+use std::fmt;
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream, UnixListener};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio_rustls::TlsAcceptor;
+
+/// Becomes `true` when the gateway shuts down: accept no more, and finish what runs.
+pub type ShutdownReceiver = watch::Receiver<bool>;
+
+/// All that the listeners and connections of one worker thread share.
+pub struct Server<H> {
+    /// The limits of each connection.
+    pub settings: Settings,
+    /// One permit for each connection that may be open, in all threads together.
+    pub permits: Arc<Semaphore>,
+    /// The thread's tasks: accept loops and connections are among them.
+    pub tasks: LocalTasks,
+    /// The thread's time limits.
+    pub timer: CoarseTimer,
+    /// Announces the shutdown.
+    pub shutdown: ShutdownReceiver,
+    /// Answers a request.
+    pub handle: H,
+    /// Returns the whole response to a head that could not become a request, and records it.
+    pub refuse: Box<dyn Fn(BadHead) -> Bytes>,
+}
+
+impl<H> fmt::Debug for Server<H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<H: RequestHandler> Server<H> {
+    /// Starts to accept on this thread's socket of `bound`; does nothing if all of its sockets
+    /// are taken. Fails if the socket cannot be registered with the thread's runtime.
+    pub fn listen(self: &Rc<Self>, bound: &mut BoundListener) -> io::Result<()> {
+        let Some(socket) = bound.take_socket() else {
+            return Ok(());
+        };
+
+        let accept_loop = AcceptLoop {
+            server: Rc::clone(self),
+            listener: Listener::from_socket(socket)?,
+            policy: Rc::new(bound.listener.clone()),
+            tls: bound.tls.as_ref().map(TlsConfig::acceptor),
+        };
+        self.tasks.spawn(tracing::Span::none(), accept_loop.run());
+        Ok(())
+    }
+}
+
+/// A listening socket of this thread. TLS begins later, in the task of each connection.
+enum Listener {
+    Tcp(TcpListener, TcpPeerResolver),
+    Unix(UnixListener),
+}
+
+impl Listener {
+    fn from_socket(socket: Socket) -> io::Result<Self> {
+        Ok(match socket {
+            Socket::Tcp(listener) => {
+                Self::Tcp(TcpListener::from_std(listener)?, TcpPeerResolver::open())
+            }
+            Socket::Unix(listener) => Self::Unix(UnixListener::from_std(listener)?),
+        })
+    }
+
+    /// Accepts one connection; returns it and its other end.
+    async fn accept(&self) -> io::Result<(Stream, PeerAddress, PeerIdentity)> {
+        match self {
+            Self::Tcp(listener, resolver) => {
+                let (stream, address) = listener.accept().await?;
+                // responses are written in whole pieces: waiting for more to send only delays them
+                stream.set_nodelay(true)?;
+                let identity = resolver.find(&stream, address);
+                Ok((Stream::Tcp(stream), PeerAddress::Tcp(address), identity))
+            }
+            Self::Unix(listener) => {
+                let (stream, _unnamed) = listener.accept().await?;
+                let identity = platform::unix_peer(&stream);
+                Ok((Stream::Unix(stream), PeerAddress::Unix, identity))
+            }
+        }
+    }
+}
+
+struct AcceptLoop<H> {
+    server: Rc<Server<H>>,
+    listener: Listener,
+    policy: Rc<ListenerPolicy>,
+    tls: Option<TlsAcceptor>,
+}
+
+impl<H: RequestHandler> AcceptLoop<H> {
+    /// Accepts until the shutdown.
+    async fn run(self) {
+        let mut shutdown = self.server.shutdown.clone();
+        // The shutdown races the whole loop, not only `accept`: a worker waits for this task, and
+        // the loop may be waiting for a permit or in a pause after an error.
+        tokio::select! {
+            biased;
+            _ = shutdown.wait_for(|shutdown| *shutdown) => {}
+            () = self.accept_all() => {}
+        }
+    }
+
+    async fn accept_all(&self) {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            match self.accept().await {
+                Ok((permit, stream, client)) => {
+                    pause = FIRST_PAUSE;
+                    self.spawn_connection(permit, stream, client);
+                }
+
+                // only that client is gone; the next may be waiting already
+                Err(error) if is_connection_error(&error) => {
+                    tracing::debug!(%error, "a client left before it was accepted");
+                }
+
+                Err(error) => {
+                    // Out of file descriptors or memory (EMFILE, ENFILE, ENOMEM). The client stays
+                    // in the backlog, so accepting again at once would fail again, and spin.
+                    tracing::warn!(%error, "cannot accept; pausing");
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
+            }
+        }
+    }
+
+    /// Accepts one connection and waits for a permit for it: beyond the limit, other clients wait
+    /// in the kernel's backlog.
+    async fn accept(&self) -> io::Result<(OwnedSemaphorePermit, Stream, Client)> {
+        // The permit after the stream: a listener without a client must not hold one.
+        let (stream, peer, identity) = self.listener.accept().await?;
+        let permit = Arc::clone(&self.server.permits)
+            .acquire_owned()
+            .await
+            .map_err(io::Error::other)?;
+
+        let client = Client {
+            peer,
+            identity,
+            listener: Rc::clone(&self.policy),
+        };
+        Ok((permit, stream, client))
+    }
+
+    fn spawn_connection(&self, permit: OwnedSemaphorePermit, stream: Stream, client: Client) {
+        let span = tracing::debug_span!(
+            "connection",
+            peer = ?client.peer,
+            listener = %self.policy.name,
+        );
+        let tls = self.tls.clone();
+        let connection = Connection {
+            server: Rc::clone(&self.server),
+            client,
+            is_tls: tls.is_some(),
+        };
+
+        // The handshake is a part of this task: it takes several round trips, and the next client
+        // must not wait for it.
+        let task = async move {
+            tracing::debug!("connection opened");
+            let stream = match (stream, tls) {
+                (Stream::Tcp(stream), Some(tls)) => {
+                    tls_handshake(stream, &tls, &connection.server).await
+                }
+                (stream, _) => Some(stream),
+            };
+
+            if let Some(stream) = stream {
+                connection.serve(stream).await;
+            } else {
+                tracing::debug!(reason = "no TLS", "connection closed");
+            }
+            // only now: until here the connection holds its file descriptor
+            drop(permit);
+        };
+        self.server.tasks.spawn(span, task);
+    }
+}
+
+/// Errors of accept(2) that concern the connection just taken, and not the listener.
+fn is_connection_error(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::Interrupted
+            | io::ErrorKind::NotConnected
+            | io::ErrorKind::InvalidInput
+    )
+}
+
+/// Begins TLS on a connection, within the limit for a request head and unless the gateway shuts
+/// down. Returns `None` if that failed; the connection is then closed.
+async fn tls_handshake<H>(
+    stream: TcpStream,
+    tls: &TlsAcceptor,
+    server: &Server<H>,
+) -> Option<Stream> {
+    let mut shutdown = server.shutdown.clone();
+    let handshake = server.timer.within(
+        server.settings.head_timeout,
+        accept_tls(stream, tls, server),
+    );
+
+    // A client in its handshake has sent no request yet, so the shutdown loses nothing.
+    tokio::select! {
+        biased;
+        stream = handshake => stream.unwrap_or_else(|_elapsed| {
+            tracing::debug!("the TLS handshake took too long; closing");
+            None
+        }),
+        _ = shutdown.wait_for(|shutdown| *shutdown) => None,
+    }
+}
+
+async fn accept_tls<H>(
+    stream: TcpStream,
+    tls: &TlsAcceptor,
+    server: &Server<H>,
+) -> Option<Stream> {
+    // A client that speaks plain HTTP gets an answer that it can read, and not a TLS alert.
+    let mut first = [0];
+    match stream.peek(&mut first).await {
+        Ok(0) | Err(_) => return None,
+        Ok(_) if first == [TLS_HANDSHAKE] => {}
+        Ok(_) => {
+            let response = (server.refuse)(BadHead::PlainOnTls);
+            send_and_drain(stream, &response).await;
+            return None;
+        }
+    }
+
+    match tls.accept(stream).await {
+        Ok(stream) => Some(Stream::Tls(Box::new(stream))),
+        Err(error) => {
+            tracing::debug!(%error, "TLS handshake failed");
+            None
+        }
+    }
+}
+
+/// The first byte of every TLS connection: a record of type handshake (RFC 8446 section 5.1).
+pub(super) const TLS_HANDSHAKE: u8 = 22;
+/// The pause after the first failed accept.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+/// The longest pause between failed accepts.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);

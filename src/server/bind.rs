@@ -1,0 +1,365 @@
+//! Opens listening sockets: one for each worker thread for TCP where the kernel spreads the
+//! connections over them (`SO_REUSEPORT`), and one shared elsewhere and for a Unix socket.
+
+use super::TlsConfig;
+use mwaa_model::ListenerPolicy;
+use mwaa_runtime::platform::{self, LONGEST_SOCKET_PATH, SPREADS_CONNECTIONS};
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::{FileTypeExt, MetadataExt as _};
+use std::os::unix::net::{UnixListener as StdUnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use tokio::net::TcpSocket;
+
+/// The address of a listener.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Address {
+    /// An IP address and port; port 0 lets the kernel choose.
+    Tcp(SocketAddr),
+    /// A socket file and the permissions it gets.
+    Unix(PathBuf, u32),
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(path, _) => path.display().fmt(f),
+        }
+    }
+}
+
+/// A listener to open.
+#[derive(Debug, Clone)]
+pub struct ListenerConfig {
+    /// Its address.
+    pub address: Address,
+    /// Its name, and the environment that it serves if it serves only one.
+    pub listener: ListenerPolicy,
+    /// Its TLS, if it speaks TLS; a Unix socket never does.
+    pub tls: Option<TlsConfig>,
+}
+
+/// A listening socket was not opened.
+#[derive(Debug, thiserror::Error)]
+pub struct BindError {
+    address: Address,
+    /// The table of the configuration that names the address.
+    pub table: String,
+    source: io::Error,
+}
+
+impl BindError {
+    /// Returns the kind of the system's error.
+    pub fn kind(&self) -> io::ErrorKind {
+        self.source.kind()
+    }
+
+    /// Returns the address; `None` for a socket file.
+    pub fn tcp_address(&self) -> Option<SocketAddr> {
+        match &self.address {
+            Address::Tcp(address) => Some(*address),
+            Address::Unix(..) => None,
+        }
+    }
+}
+
+impl fmt::Display for BindError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.kind() {
+            io::ErrorKind::AddrInUse => write!(f, "{} is in use", self.address),
+            _ => write!(f, "cannot listen on {}", self.address),
+        }
+    }
+}
+
+/// An open listener, with a socket for each worker thread.
+#[derive(Debug)]
+pub struct BoundListener {
+    /// The real address: port 0 has become a number.
+    pub address: Address,
+    /// Its name, and the environment that it serves if it serves only one.
+    pub listener: ListenerPolicy,
+    /// Its TLS, if it speaks TLS.
+    pub tls: Option<TlsConfig>,
+    sockets: Vec<Socket>,
+    _file: Option<SocketFile>,
+}
+
+/// A listening socket that is not registered with any runtime yet.
+#[derive(Debug)]
+pub(super) enum Socket {
+    Tcp(std::net::TcpListener),
+    Unix(StdUnixListener),
+}
+
+impl ListenerConfig {
+    /// Opens the listener with `count` sockets. Fails if the address is in use or cannot be used.
+    /// Must run inside a tokio runtime.
+    pub fn bind(&self, count: usize) -> Result<BoundListener, BindError> {
+        let failed = |source| BindError {
+            address: self.address.clone(),
+            table: self.listener.name.clone(),
+            source,
+        };
+        match &self.address {
+            Address::Tcp(address) => {
+                let (address, sockets) =
+                    bind_tcp(*address, count, SPREADS_CONNECTIONS).map_err(failed)?;
+                Ok(BoundListener {
+                    address: Address::Tcp(address),
+                    listener: self.listener.clone(),
+                    tls: self.tls.clone(),
+                    sockets,
+                    _file: None,
+                })
+            }
+
+            Address::Unix(path, mode) => {
+                let (sockets, file) = bind_unix(path, *mode, count).map_err(failed)?;
+                Ok(BoundListener {
+                    address: self.address.clone(),
+                    listener: self.listener.clone(),
+                    // the file's permissions decide who connects, and nothing leaves the machine
+                    tls: None,
+                    sockets,
+                    _file: Some(file),
+                })
+            }
+        }
+    }
+}
+
+impl BoundListener {
+    /// Takes the socket of the next worker thread; `None` if all are taken.
+    pub(super) fn take_socket(&mut self) -> Option<Socket> {
+        self.sockets.pop()
+    }
+}
+
+/// Returns the sockets and their address, in which port 0 has become a number.
+fn bind_tcp(
+    address: SocketAddr,
+    count: usize,
+    spread: bool,
+) -> io::Result<(SocketAddr, Vec<Socket>)> {
+    // SO_REUSEPORT would let a second gateway of the same user share the port without a word,
+    // so one socket without it goes first: it fails if anything listens there.
+    let first = create_tcp_socket(address)?;
+    first.bind(address)?;
+    let address = first.local_addr()?;
+    // without such spreading all workers accept on one socket, and the system wakes one of them
+    if !spread {
+        let listener = first.listen(BACKLOG)?.into_std()?;
+        let sockets = (0..count).map(|_| listener.try_clone().map(Socket::Tcp));
+        return Ok((address, sockets.collect::<io::Result<_>>()?));
+    }
+    // its work is done: the port was free, or the kernel has chosen one
+    drop(first);
+
+    let mut sockets = Vec::with_capacity(count);
+    for _ in 0..count {
+        let socket = create_tcp_socket(address)?;
+        socket.set_reuseport(true)?;
+        socket.bind(address)?;
+        sockets.push(Socket::Tcp(socket.listen(BACKLOG)?.into_std()?));
+    }
+    Ok((address, sockets))
+}
+
+fn create_tcp_socket(address: SocketAddr) -> io::Result<TcpSocket> {
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        TcpSocket::new_v6()?
+    };
+
+    // connections of the last run may still be in TIME_WAIT on this port
+    socket.set_reuseaddr(true)?;
+    Ok(socket)
+}
+
+fn bind_unix(path: &Path, mode: u32, count: usize) -> io::Result<(Vec<Socket>, SocketFile)> {
+    let length = path.as_os_str().as_bytes().len();
+    if length > LONGEST_SOCKET_PATH {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidFilename,
+            format!(
+                "the path has {length} bytes, and a Unix socket's has at most {LONGEST_SOCKET_PATH}"
+            ),
+        ));
+    }
+    remove_stale(path)?;
+
+    // the mode must hold from the first moment, so it is set through the umask before the
+    // bind, never by a later chmod
+    let before = rustix::process::umask(platform::to_mode(!mode));
+    let listener = StdUnixListener::bind(path);
+    rustix::process::umask(before);
+    let listener = listener?;
+
+    let file = SocketFile::new(path)?;
+    // tokio requires it of a socket that it takes over
+    listener.set_nonblocking(true)?;
+    let sockets = (0..count)
+        .map(|_| listener.try_clone().map(Socket::Unix))
+        .collect::<io::Result<Vec<_>>>()?;
+    Ok((sockets, file))
+}
+
+/// Removes the socket that an earlier process left. Fails if the file is no socket, or if a process
+/// still listens on it.
+fn remove_stale(path: &Path) -> io::Result<()> {
+    let Ok(metadata) = std::fs::symlink_metadata(path) else {
+        return Ok(());
+    };
+    if !metadata.file_type().is_socket() {
+        return Err(io::Error::new(
+            io::ErrorKind::AlreadyExists,
+            "a file that is no socket is there",
+        ));
+    }
+
+    // a socket without a process refuses connections
+    match UnixStream::connect(path) {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            std::fs::remove_file(path)
+        }
+        Err(error) => Err(error),
+        Ok(_) => Err(io::Error::new(
+            io::ErrorKind::AddrInUse,
+            "another process listens there",
+        )),
+    }
+}
+
+/// Removes the socket file when the gateway stops, unless another one has put its own there.
+#[derive(Debug)]
+struct SocketFile {
+    path: PathBuf,
+    /// Device and number of the file.
+    identity: (u64, u64),
+}
+
+impl SocketFile {
+    fn new(path: &Path) -> io::Result<Self> {
+        Ok(Self {
+            path: path.to_owned(),
+            identity: file_identity(path)?,
+        })
+    }
+}
+
+fn file_identity(path: &Path) -> io::Result<(u64, u64)> {
+    std::fs::symlink_metadata(path).map(|file| (file.dev(), file.ino()))
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        if file_identity(&self.path).is_ok_and(|now| now == self.identity) {
+            // nothing can be done about a file that cannot be removed
+            drop(std::fs::remove_file(&self.path));
+        }
+    }
+}
+
+/// Connections that may wait to be accepted, for each worker.
+const BACKLOG: u32 = 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(address: Address) -> ListenerConfig {
+        ListenerConfig {
+            address,
+            listener: ListenerPolicy {
+                name: "listener".to_owned(),
+                environment: None,
+                rules: None,
+            },
+            tls: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_port_in_use_is_an_error_and_not_shared() {
+        let any = Address::Tcp(([127, 0, 0, 1], 0).into());
+        let first = config(any).bind(2).unwrap();
+        let Address::Tcp(address) = first.address else {
+            unreachable!()
+        };
+        assert_ne!(address.port(), 0);
+        let second = config(Address::Tcp(address)).bind(2).unwrap_err();
+        assert_eq!(second.source.kind(), io::ErrorKind::AddrInUse);
+    }
+
+    /// As on a system that does not spread connections over several sockets.
+    #[tokio::test]
+    async fn workers_that_share_one_socket_all_accept() {
+        let (address, sockets) = bind_tcp(([127, 0, 0, 1], 0).into(), 3, false).unwrap();
+        let again = bind_tcp(address, 1, false).unwrap_err();
+        assert_eq!(again.kind(), io::ErrorKind::AddrInUse);
+        let mut numbers = std::collections::BTreeSet::new();
+        for socket in sockets {
+            let Socket::Tcp(listener) = socket else {
+                unreachable!()
+            };
+            numbers.insert(rustix::fs::fstat(&listener).unwrap().st_ino);
+            let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+            let client = TcpSocket::new_v4().unwrap();
+            let client = client.connect(address).await.unwrap();
+            let (_, peer) = listener.accept().await.unwrap();
+            assert_eq!(peer, client.local_addr().unwrap());
+        }
+        assert_eq!(numbers.len(), 1, "one socket");
+    }
+
+    #[tokio::test]
+    async fn a_path_too_long_for_a_socket_is_refused_with_the_limit() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("g".repeat(LONGEST_SOCKET_PATH));
+        let error = config(Address::Unix(path, 0o600)).bind(1).unwrap_err();
+        let why = error.source.to_string();
+        assert!(
+            why.contains(&format!("at most {LONGEST_SOCKET_PATH}")),
+            "{why}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_unix_socket_has_its_mode_and_goes_with_its_owner() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("gateway.sock");
+        let first = config(Address::Unix(path.clone(), 0o600)).bind(2).unwrap();
+        assert_eq!(
+            std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
+        assert!(
+            config(Address::Unix(path.clone(), 0o600)).bind(1).is_err(),
+            "still in use"
+        );
+        drop(first);
+        assert!(!path.exists());
+        std::fs::write(&path, "precious").unwrap();
+        assert!(config(Address::Unix(path.clone(), 0o600)).bind(1).is_err());
+        assert_eq!(std::fs::read(&path).unwrap(), b"precious");
+    }
+
+    #[tokio::test]
+    async fn another_gateways_socket_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("gateway.sock");
+        let first = config(Address::Unix(path.clone(), 0o600)).bind(1).unwrap();
+        std::fs::rename(&path, folder.path().join("moved")).unwrap();
+        let second = config(Address::Unix(path.clone(), 0o600)).bind(1).unwrap();
+        drop(first);
+        assert!(path.exists(), "the second one still listens there");
+        drop(second);
+        assert!(!path.exists());
+    }
+}

@@ -1,0 +1,17 @@
+//! Listening sockets and their connections. Opens the sockets, accepts connections, and passes
+//! each request on them to a function; what that function does is unknown here.
+
+mod accept;
+mod bind;
+mod connection;
+pub mod management;
+mod request;
+mod stream;
+mod timeouts;
+mod tls;
+
+pub use accept::{Server, ShutdownReceiver};
+pub use bind::{Address, BindError, BoundListener, ListenerConfig};
+pub use connection::{BusyGuard, Settings};
+pub use request::{BadHead, Body, BoxError, IncomingRequest, RequestHandler};
+pub use tls::{CertificateStatus, TlsConfig, TlsFiles};
