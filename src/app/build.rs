@@ -8,7 +8,9 @@ use mwaa_auth::aws::discovery::DiscoverySettings;
 use mwaa_auth::aws::{AwsClient, Discovery, StaticKey, VersionResolver};
 use mwaa_config::Config;
 use mwaa_egress::{Connector, ProxyEnv};
-use mwaa_model::{AirflowVersion, Directory, Entry, EnvName, FileError, Registry, debug_only};
+use mwaa_model::{
+    AirflowVersion, Directory, Entry, EnvName, FileError, Registry, debug_fields,
+};
 use mwaa_policy::find_release;
 use mwaa_proxy::queue::CommandQueues;
 use mwaa_proxy::upstream::{Trust, TrustStore, WebLoginClient};
@@ -49,7 +51,7 @@ pub struct ExternalInputs {
     pub static_key: Option<StaticKey>,
 }
 
-debug_only!(ExternalInputs: proxies, static_key);
+debug_fields!(ExternalInputs: proxies, static_key);
 
 /// A gateway that could not be built or started.
 #[derive(Debug, thiserror::Error)]

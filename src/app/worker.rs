@@ -1,6 +1,7 @@
 //! Runs a [`Gateway`] and shuts it down. Each worker thread has a runtime of its own with its own
 //! sockets, connection pool and coarse clock; a request stays on one thread. The control thread,
-//! which calls [`Gateway::serve`], runs the calls to AWS and the management address.
+//! which calls [`Gateway::serve`], runs the calls to AWS and the management address; only a first
+//! query for a version runs where its request waits for it.
 
 use super::build::load_version;
 use super::status::GatewayStatus;

@@ -5,7 +5,7 @@ use super::lifetime::{Expiring, Lifetime, limit_use};
 use super::single_flight::{MintFuture, Source};
 use crate::aws::{AwsError, AwsErrorKind, MintedCliToken, MwaaApi, with_environment_state};
 use http::HeaderValue;
-use mwaa_model::{Entry, Environment, HostSource, Secret, debug_only};
+use mwaa_model::{Entry, Environment, HostSource, Secret, debug_fields};
 use mwaa_runtime::Timestamp;
 use mwaa_telemetry::Metrics;
 use std::ops::Range;
@@ -20,7 +20,7 @@ pub struct CliToken {
     lifetime: Lifetime,
 }
 
-debug_only!(CliToken: host, lifetime);
+debug_fields!(CliToken: host, lifetime);
 
 impl CliToken {
     /// Checks what AWS gave. `requested` is the moment at which the request for it was sent:

@@ -9,7 +9,7 @@ use crate::aws::{AwsError, AwsErrorKind, MintedWebToken, MwaaApi, with_environme
 use cookie::{Cookie, Expiration};
 use http::header::{DATE, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, StatusCode};
-use mwaa_model::{Entry, Fault, HostSource, Secret, debug_only};
+use mwaa_model::{Entry, Fault, HostSource, Secret, debug_fields};
 use mwaa_runtime::{Timestamp, uptime};
 use mwaa_telemetry::Metrics;
 use std::fmt;
@@ -38,7 +38,7 @@ pub struct Session {
     accepted: Arc<AtomicBool>,
 }
 
-debug_only!(Session: host, begun, lifetime, identity);
+debug_fields!(Session: host, begun, lifetime, identity);
 
 /// The owner of a session, as AWS named it with the web token.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -199,7 +199,7 @@ pub struct LoginResponse {
     pub headers: HeaderMap,
 }
 
-debug_only!(LoginResponse: status);
+debug_fields!(LoginResponse: status);
 
 /// The response to a login that has been sent.
 pub type LoginFuture<'a> = Pin<

@@ -17,7 +17,7 @@ use std::time::Duration;
 pub enum EgressError {
     /// The proxy gave none.
     #[error(transparent)]
-    Proxy(ProxyError),
+    Proxy(ProxyConnectError),
     /// The tunnel gave none.
     #[error(transparent)]
     Tunnel(TunnelError),
@@ -79,7 +79,7 @@ fn unreachable_hint(address: &str, source: &io::Error) -> Cow<'static, str> {
 
 /// A proxy gave no connection.
 #[derive(Debug)]
-pub struct ProxyError {
+pub struct ProxyConnectError {
     pub(super) proxy: ProxyUrl,
     /// The address that the proxy was asked for: `host:port`.
     pub(super) target: String,
@@ -118,7 +118,7 @@ pub(super) enum ProxyErrorKind {
     Unreachable(io::Error),
 }
 
-impl fmt::Display for ProxyError {
+impl fmt::Display for ProxyConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { proxy, target, .. } = self;
         f.write_str(&match &self.kind {
@@ -152,7 +152,7 @@ impl fmt::Display for ProxyError {
     }
 }
 
-impl Error for ProxyError {
+impl Error for ProxyConnectError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         // not `kind` itself: its text is a part of this error's
         match &self.kind {
@@ -169,7 +169,7 @@ impl Error for ProxyError {
     }
 }
 
-impl ProxyError {
+impl ProxyConnectError {
     fn hint(&self) -> Cow<'static, str> {
         match &self.kind {
             Kind::CredentialsTooLong => "use a shorter password, or an HTTP proxy",
@@ -341,7 +341,7 @@ mod tests {
     /// A client sees one line, whatever the number of errors behind it.
     #[test]
     fn the_cause_is_a_part_of_the_detail_and_not_of_the_error() {
-        let proxy = ProxyError {
+        let proxy = ProxyConnectError {
             proxy: ProxyUrl::parse("http://proxy.example:1").unwrap().0,
             target: "x.example:443".to_owned(),
             has_user: false,

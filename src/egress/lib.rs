@@ -9,7 +9,7 @@ mod tcp;
 pub mod tls;
 mod tunnel;
 
-pub use error::{EgressError, ProxyError, TunnelError};
+pub use error::{EgressError, ProxyConnectError, TunnelError};
 pub use proxies::{ProxyEnv, ProxyServer, ProxyTable};
 pub use stream::Stream;
 pub use tunnel::{Tunnel, TunnelGuard, TunnelHandle};

@@ -2,7 +2,7 @@
 
 use super::HTTPS_PORT;
 use hyper_util::client::proxy::matcher::Matcher;
-use mwaa_model::{HostPort, ProxyChoice, ProxyConfig, ProxyUrl, ProxyUser, debug_only};
+use mwaa_model::{HostPort, ProxyChoice, ProxyConfig, ProxyUrl, ProxyUser, debug_fields};
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::path::Path;
@@ -28,7 +28,7 @@ pub struct ProxyEnv {
 }
 
 // a proxy's URL may hold a password
-debug_only!(ProxyEnv: no_proxy);
+debug_fields!(ProxyEnv: no_proxy);
 
 /// The proxies of all hosts.
 #[derive(Debug)]

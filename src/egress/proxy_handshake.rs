@@ -1,7 +1,7 @@
 //! Asks a proxy for a connection: SOCKS 5 and HTTP CONNECT, spoken by hyper-util. The proxy's
 //! response is recorded for the error, which hyper-util reduces to a few words.
 
-use super::error::{ProxyError, ProxyErrorKind};
+use super::error::{ProxyConnectError, ProxyErrorKind};
 use super::proxies::ProxyServer;
 use super::stream::StreamKind;
 use super::{Settings, Stream, tcp, tls};
@@ -28,7 +28,7 @@ pub(super) async fn connect(
     port: u16,
     settings: &Settings,
     timer: &impl Timer,
-) -> Result<Stream, ProxyError> {
+) -> Result<Stream, ProxyConnectError> {
     let handshake = Handshake {
         proxy,
         settings,
@@ -38,7 +38,7 @@ pub(super) async fn connect(
     handshake
         .connect(host, port)
         .await
-        .map_err(|kind| ProxyError {
+        .map_err(|kind| ProxyConnectError {
             proxy: proxy.url.clone(),
             target: HostPort { host, port }.to_string(),
             has_user: proxy.user.is_some(),

@@ -73,7 +73,7 @@ impl<T: Zeroize + AsRef<[u8]>> AsRef<[u8]> for Shared<T> {
 /// Implements `Debug` with these fields only: for types that also hold data of a client or a web
 /// server.
 #[macro_export]
-macro_rules! debug_only {
+macro_rules! debug_fields {
     ($type:ident: $($field:ident),+) => {
         impl std::fmt::Debug for $type {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -102,7 +102,7 @@ pub enum ReservedPath {
     /// `/aws_mwaa/cli`.
     Cli,
     /// `/aws_mwaa/aws-console-sso`, also below `/pluginsv2` (Airflow 3).
-    Sso,
+    Handover,
     /// Anything else below `/aws_mwaa/` or `/pluginsv2/aws_mwaa/`.
     Mwaa,
     /// `/-/…`: our own pages, never forwarded.
@@ -278,7 +278,7 @@ fn find_reserved(path: &str) -> Result<Option<ReservedPath>, PathError> {
     let rest = path.strip_prefix(family).filter(|_| !path.contains('%'));
     let rest = rest.ok_or(PathError::Reserved)?;
     Ok(Some(if rest == "/aws-console-sso" {
-        ReservedPath::Sso
+        ReservedPath::Handover
     } else {
         ReservedPath::Mwaa
     }))
@@ -400,7 +400,7 @@ mod tests {
         ] {
             assert_eq!(
                 read(&format!("{sso}?login=true")),
-                Ok(Some(ReservedPath::Sso))
+                Ok(Some(ReservedPath::Handover))
             );
         }
         assert_eq!(read("/-/"), Ok(Some(ReservedPath::Own)));
@@ -571,7 +571,7 @@ mod tests {
                 Some(ReservedPath::Mwaa) => {
                     prop_assert!(matches!(first, Some("aws_mwaa" | "pluginsv2")), "{}", text);
                 }
-                Some(ReservedPath::Sso) => {
+                Some(ReservedPath::Handover) => {
                     prop_assert_eq!(segments.last().map(String::as_str), Some("aws-console-sso"));
                 }
                 Some(ReservedPath::Own) => prop_assert_eq!(first, Some("-")),

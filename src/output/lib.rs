@@ -14,7 +14,7 @@ pub use response::{OutputError, is_load_balancer_status};
 use bytes::Bytes;
 use http::StatusCode;
 use log_lines::{CleanOutput, OutputKind};
-use mwaa_model::{AirflowVersion, debug_only};
+use mwaa_model::{AirflowVersion, debug_fields};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
@@ -64,7 +64,7 @@ pub struct CliOutput {
     facts: CommandFacts,
 }
 
-debug_only!(CliOutput: succeeded);
+debug_fields!(CliOutput: succeeded);
 
 impl CliOutput {
     /// Parses MWAA's JSON and determines if the command succeeded. Fails if the body is not that

@@ -5,7 +5,7 @@ use crate::command_record::{CommandOutcome, CommandRecord};
 use crate::context::RequestContext;
 use crate::error::ProxyError;
 use crate::health;
-use crate::queue::{CommandInfo, CommandSlot, QueueEntry, QueueError};
+use crate::queue::{CommandSlot, QueueEntry, QueueError, QueuedCommand};
 use crate::response::{self, CommandFacts, LastEvent, OutputFormat, Response};
 use crate::routing::RoutedRequest;
 use crate::state::ReverseProxy;
@@ -88,7 +88,7 @@ fn enqueue(
     permit: &CommandPermit,
     ctx: &RequestContext,
 ) -> Result<QueueEntry, QueueError> {
-    let info = CommandInfo {
+    let info = QueuedCommand {
         id: ctx.id(),
         name: permit.name(),
     };

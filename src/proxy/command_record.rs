@@ -2,10 +2,11 @@
 //! when the last part of the gateway that works on the command drops it, whether or not its
 //! client is still there.
 
+use crate::context::RequestContext;
 use crate::queue::{QueuePosition, RunningCommand};
 use crate::response::{Event, SuccessStatus};
-use crate::state::{ProxyState, ReverseProxy};
-use mwaa_model::{Client, Code, Entry, Fault, RequestId, code};
+use crate::state::ProxyState;
+use mwaa_model::{Code, Entry, Fault, RequestId, code};
 use mwaa_policy::{Command, CommandPermit};
 use mwaa_runtime::{CoarseTimer, LocalTasks, uptime};
 use mwaa_telemetry::Audit;
@@ -14,6 +15,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
+use tracing::Span;
 
 /// The record of one command. Clones share it.
 #[derive(Debug, Clone)]
@@ -22,6 +24,8 @@ pub(crate) struct CommandRecord(Rc<Inner>);
 #[derive(Debug)]
 struct Inner {
     id: RequestId,
+    /// The request's span: the end may come when the request is gone.
+    span: Span,
     state: Arc<ProxyState>,
     tasks: LocalTasks,
     arrived: Duration,
@@ -67,15 +71,18 @@ enum Delivery {
 }
 
 impl CommandRecord {
-    /// Creates the record of a request that has just arrived.
-    pub(crate) fn new(id: RequestId, client: &Client, proxy: &ReverseProxy) -> Self {
+    /// Creates the record of the command that a request sends.
+    pub(crate) fn new(ctx: &RequestContext) -> Self {
+        let proxy = ctx.proxy();
         let audited = proxy.state.audit.is_some();
+        let id = ctx.id();
         Self(Rc::new(Inner {
             id,
+            span: ctx.span().clone(),
             state: Arc::clone(&proxy.state),
             tasks: proxy.tasks.clone(),
             arrived: uptime(),
-            entry: audited.then(|| RefCell::new(Record::new(id, client))),
+            entry: audited.then(|| RefCell::new(Record::new(id, ctx.client()))),
             permitted: Cell::new(None),
             queued: Cell::new(false),
             position: Cell::new(None),
@@ -258,21 +265,44 @@ impl Inner {
         // a client that waited to the end knows the outcome; only the others are worth a line
         match &*self.outcome.borrow() {
             Some(CommandOutcome::Answered(status)) if self.is_abandoned() => {
-                tracing::info!(%id, command, status, "the client closed its connection before its command ended");
+                tracing::info!(parent: &self.span, %id, command, status, "the client closed its connection before its command ended");
             }
             Some(CommandOutcome::Failed(code, detail)) if self.is_abandoned() => {
-                tracing::info!(%id, command, code, detail, "the client closed its connection before its command failed");
+                tracing::info!(parent: &self.span, %id, command, code, detail, "the client closed its connection before its command failed");
             }
             Some(CommandOutcome::Answered(status)) => {
-                tracing::debug!(%id, command, status, "command answered");
+                tracing::debug!(parent: &self.span, %id, command, status, "command answered");
             }
             Some(CommandOutcome::Failed(..)) => {}
             None if self.tasks.is_closed() => {
-                tracing::info!(%id, command, sent, "the gateway stopped before the command ended");
+                tracing::info!(parent: &self.span, %id, command, sent, "the gateway stopped before the command ended");
             }
             None => {
-                tracing::info!(%id, command, sent, "the client closed its connection before its command ran");
+                tracing::info!(parent: &self.span, %id, command, sent, "the client closed its connection before its command ran");
             }
+        }
+    }
+
+    /// Returns the outcome for the audit log:
+    ///
+    /// - the result, if it was read: `succeeded`, `failed` or `unknown`
+    /// - `answered`, if MWAA's own response was passed on and not read
+    /// - `unknown`, if the command may have run and its end was not seen
+    /// - `refused`, if no policy permitted it
+    /// - `not_sent`, if it was permitted and nothing of it was sent
+    fn audit_outcome(&self, record: &Record) -> &'static str {
+        if let Some(result) = record.outcome {
+            return result;
+        }
+        match (record.status, record.fault) {
+            // a fault after the response, or a load balancer's error that no client has seen
+            (Some(_), Some(_)) | (Some(502..=504), None) => "unknown",
+            // it broke off, or the client disconnected
+            (Some(_), None) if self.delivery.get() == Delivery::Streaming => "unknown",
+            (Some(_), None) => "answered",
+            (None, _) if self.is_sent() => "unknown",
+            (None, Some(_)) if self.permitted.get().is_none() => "refused",
+            (None, _) => "not_sent",
         }
     }
 
@@ -292,17 +322,7 @@ impl Inner {
 
         let delivery = self.delivery.get();
         let permitted = self.permitted.get();
-        record.outcome = Some(match (record.outcome, record.status, record.fault) {
-            (Some(result), ..) => result,
-            // a fault after the response, or a load balancer's error that no client has seen
-            (None, Some(_), Some(_)) | (None, Some(502..=504), None) => "unknown",
-            // it broke off, or the client disconnected: its end was not seen
-            (None, Some(_), None) if delivery == Delivery::Streaming => "unknown",
-            (None, Some(_), None) => "answered",
-            (None, None, _) if self.is_sent() => "unknown",
-            (None, None, Some(_)) if permitted.is_none() => "refused",
-            (None, None, _) => "not_sent",
-        });
+        record.outcome = Some(self.audit_outcome(&record));
         record.client_left = delivery != Delivery::Complete;
 
         let now = uptime();

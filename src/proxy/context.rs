@@ -7,7 +7,7 @@ use crate::state::{ProxyState, ReverseProxy};
 use http::header::HOST;
 use http::uri::Authority;
 use http::{HeaderValue, Method, Uri};
-use mwaa_model::{Client, EnvName, Fault, ListenerPolicy, RequestId, code, debug_only};
+use mwaa_model::{Client, EnvName, Fault, ListenerPolicy, RequestId, code, debug_fields};
 use mwaa_runtime::{Timestamp, uptime};
 use mwaa_server::IncomingRequest;
 use mwaa_telemetry::RefusedRequest;
@@ -35,7 +35,7 @@ struct Inner {
     span: Span,
 }
 
-debug_only!(Inner: id, client, secure, method);
+debug_fields!(Inner: id, client, secure, method);
 
 impl RequestContext {
     /// Creates the context of a request that has just arrived. Nothing about it has been checked
@@ -144,9 +144,7 @@ impl RequestContext {
     /// The record of the command that the request sends. It is created on first use.
     pub(crate) fn command_record(&self) -> &CommandRecord {
         let inner = &self.0;
-        inner
-            .command
-            .get_or_init(|| CommandRecord::new(inner.id, &inner.client, &inner.proxy))
+        inner.command.get_or_init(|| CommandRecord::new(self))
     }
 
     /// The record of the command, if the request sends one.
@@ -177,7 +175,7 @@ impl RequestContext {
 
         // clients choose paths and names, and so the length of a detail
         let detail: String = fault.detail().chars().take(MAX_DETAIL).collect();
-        tracing::info!(id = %inner.id, code = code.text, detail, "refused");
+        tracing::info!(parent: &inner.span, id = %inner.id, code = code.text, detail, "refused");
         state.refusals.push(RefusedRequest {
             at: Timestamp::now(),
             code,

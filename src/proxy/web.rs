@@ -14,6 +14,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use http_body::Body as _;
 use mwaa_auth::{Session, login_loop};
 use mwaa_model::{Code, Fault, code};
+use mwaa_output::is_load_balancer_status;
 use mwaa_policy::{WebPermit, permit_web};
 use mwaa_runtime::{RequestBody, uptime};
 use std::sync::Arc;
@@ -260,10 +261,7 @@ impl SessionRefusal {
 /// Records that the session works, if the response is Airflow's: a load balancer answers for web
 /// servers that it cannot reach.
 fn accept(session: &Session, status: StatusCode) {
-    if !matches!(
-        status,
-        StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT
-    ) {
+    if !is_load_balancer_status(status) {
         session.accept();
     }
 }

@@ -5,7 +5,7 @@ use super::connection::BusyGuard;
 use bytes::Bytes;
 use http::Response;
 use http::request::Parts;
-use mwaa_model::{Client, RequestId, debug_only};
+use mwaa_model::{Client, RequestId, debug_fields};
 use std::error::Error;
 
 /// The body of a request, unread.
@@ -28,7 +28,7 @@ pub struct IncomingRequest {
     pub body: Body,
 }
 
-debug_only!(IncomingRequest: id, client, secure);
+debug_fields!(IncomingRequest: id, client, secure);
 
 /// A head that could not become a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -12,7 +12,7 @@ use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::service_config::ServiceConfigKey;
 use mwaa_egress::Connector;
-use mwaa_model::{Environment, Region, Secret, debug_only};
+use mwaa_model::{Environment, Region, Secret, debug_fields};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ pub struct Settings {
     pub static_key: Option<StaticKey>,
 }
 
-debug_only!(Settings: call_timeout, tls_timeout, connector, static_key);
+debug_fields!(Settings: call_timeout, tls_timeout, connector, static_key);
 
 /// A pair of keys that is given, not found.
 #[derive(Debug, Clone)]

@@ -9,7 +9,7 @@ use crate::options::{check_options, check_unknown_options};
 use crate::tables::commands::{CommandEntry, command_table};
 use crate::tables::releases::{Release, find_release};
 use bytes::Bytes;
-use mwaa_model::{AirflowVersion, Environment, ListenerRules, Policy, debug_only};
+use mwaa_model::{AirflowVersion, Environment, ListenerRules, Policy, debug_fields};
 
 /// The rules that a command must pass: those of its environment, and those of the listener that
 /// it was received by.
@@ -56,7 +56,7 @@ pub struct AllowedCommand {
 }
 
 // The line is not shown, because arguments may be secrets.
-debug_only!(AllowedCommand: name, options);
+debug_fields!(AllowedCommand: name, options);
 
 impl AllowedCommand {
     /// Returns the command line to send. It is made of the words that were checked and never of

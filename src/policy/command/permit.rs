@@ -6,7 +6,7 @@ use super::repeatable::is_repeatable;
 use crate::error::PolicyError;
 use bytes::Bytes;
 use http::HeaderMap;
-use mwaa_model::{AirflowVersion, Entry, ListenerRules, debug_only};
+use mwaa_model::{AirflowVersion, Entry, ListenerRules, debug_fields};
 use std::sync::Arc;
 
 /// The proof that a command may be sent to one environment. Only [`permit_command`] creates one.
@@ -17,7 +17,7 @@ pub struct CommandPermit {
     may_repeat: bool,
 }
 
-debug_only!(CommandPermit: entry, allowed, wants_json, may_repeat);
+debug_fields!(CommandPermit: entry, allowed, wants_json, may_repeat);
 
 impl CommandPermit {
     /// Returns the environment that the command may be sent to.

@@ -7,7 +7,7 @@ use crate::command::rules::RuleOwner;
 use crate::error::{PolicyError, ReadOnlyReason};
 use http::Method;
 use http::uri::PathAndQuery;
-use mwaa_model::{BrowserMode, Entry, ListenerPolicy, Policy, Target, debug_only};
+use mwaa_model::{BrowserMode, Entry, ListenerPolicy, Policy, Target, debug_fields};
 use paths::{PathEffect, find_effect};
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ pub struct WebPermit {
     hidden: &'static [&'static str],
 }
 
-debug_only!(WebPermit: entry, method);
+debug_fields!(WebPermit: entry, method);
 
 impl WebPermit {
     /// Returns the environment that the request may be sent to.

@@ -14,7 +14,7 @@ pub(crate) use host::split_host;
 pub use host::{HostFilter, HostName};
 
 use http::{HeaderMap, Method};
-use mwaa_model::{ListenerPolicy, Target, debug_only};
+use mwaa_model::{ListenerPolicy, Target, debug_fields};
 use mwaa_runtime::RequestBody;
 use mwaa_server::IncomingRequest;
 
@@ -58,7 +58,7 @@ pub struct ValidatedRequest {
     body: RequestBody,
 }
 
-debug_only!(ValidatedRequest: method, target);
+debug_fields!(ValidatedRequest: method, target);
 
 impl ValidatedRequest {
     /// The name by which the client called the gateway.

@@ -36,7 +36,7 @@ pub(super) fn check(
             }
             Ok(())
         }
-        Some(ReservedPath::Mwaa | ReservedPath::Own | ReservedPath::Sso) | None => {
+        Some(ReservedPath::Mwaa | ReservedPath::Own | ReservedPath::Handover) | None => {
             check_other(&head.method, target, fetch)
         }
     }

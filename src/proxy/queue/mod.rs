@@ -53,7 +53,7 @@ impl CommandQueues {
         &self,
         entry: &Entry,
         client: ClientKey,
-        command: CommandInfo,
+        command: QueuedCommand,
     ) -> Result<QueueEntry, QueueError> {
         let queue = self.queue(entry);
         QueueEntry::new(&queue, client, command, self.settings.wait)
@@ -76,7 +76,7 @@ impl CommandQueues {
 
 /// The parts of a command that people may see: never its arguments.
 #[derive(Debug, Clone, Copy)]
-pub struct CommandInfo {
+pub struct QueuedCommand {
     /// The request's id.
     pub id: RequestId,
     /// The command's name without its arguments.
@@ -107,14 +107,14 @@ pub struct QueueSummary {
 /// A command that has a slot.
 #[derive(Debug)]
 pub struct RunningCommand {
-    info: CommandInfo,
+    info: QueuedCommand,
     since: Duration,
     sent: AtomicBool,
     abandoned: AtomicBool,
 }
 
 impl RunningCommand {
-    fn new(info: CommandInfo, since: Duration) -> Arc<Self> {
+    fn new(info: QueuedCommand, since: Duration) -> Arc<Self> {
         Arc::new(Self {
             info,
             since,
@@ -207,7 +207,7 @@ impl QueueEntry {
     fn new(
         queue: &Arc<CommandQueue>,
         client: ClientKey,
-        command: CommandInfo,
+        command: QueuedCommand,
         limit: Duration,
     ) -> Result<Self, QueueError> {
         // a full queue is counted here, where it is known that the command goes away
@@ -318,7 +318,7 @@ struct State {
 
 #[derive(Debug)]
 struct WaitingCommand {
-    info: CommandInfo,
+    info: QueuedCommand,
     since: Duration,
     slot: oneshot::Sender<CommandSlot>,
 }
@@ -349,7 +349,7 @@ impl CommandQueue {
         })
     }
 
-    fn enqueue(self: &Arc<Self>, client: ClientKey, info: CommandInfo) -> Entered {
+    fn enqueue(self: &Arc<Self>, client: ClientKey, info: QueuedCommand) -> Entered {
         let since = uptime();
         let mut receiver = None;
         let mut state = self.state();

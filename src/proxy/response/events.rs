@@ -6,7 +6,7 @@ use super::{Response, ResponseBody};
 use bytes::{Bytes, BytesMut};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, StatusCode};
-use mwaa_model::{Code, Fault, RequestId, debug_only};
+use mwaa_model::{Code, Fault, RequestId, debug_fields};
 use mwaa_output::CliResult;
 use serde::Serialize;
 use std::borrow::Cow;
@@ -55,7 +55,7 @@ pub struct LastEvent {
     fault: Option<&'static Code>,
 }
 
-debug_only!(LastEvent: fault);
+debug_fields!(LastEvent: fault);
 
 impl LastEvent {
     /// Creates the last event of a command that the web server answered: its result, or the body of

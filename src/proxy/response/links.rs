@@ -8,7 +8,7 @@ use http::header::{CONTENT_ENCODING, CONTENT_LOCATION, CONTENT_TYPE, LOCATION};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body::{Body, Frame};
 use memchr::memmem::Finder;
-use mwaa_model::{debug_only, split_port};
+use mwaa_model::{debug_fields, split_port};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -82,7 +82,7 @@ pub struct LinkRewriter {
     replacer: TextReplacer,
 }
 
-debug_only!(LinkRewriter: body);
+debug_fields!(LinkRewriter: body);
 
 impl LinkRewriter {
     /// Creates a body in which `https://HOST` becomes `origin`.

@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue};
 use http_body::{Body, Frame};
-use mwaa_model::debug_only;
+use mwaa_model::debug_fields;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -32,7 +32,7 @@ pub struct RedactedBody {
     hidden: &'static [&'static str],
 }
 
-debug_only!(RedactedBody: body, is_compressed, hidden);
+debug_fields!(RedactedBody: body, is_compressed, hidden);
 
 impl RedactedBody {
     /// Creates a body without the values of the members that are `hidden`.

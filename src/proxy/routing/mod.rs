@@ -253,14 +253,14 @@ fn find_kind(
     match request.target().reserved() {
         Some(ReservedPath::Cli) if *method == Method::POST => Ok(RequestKind::Cli),
         Some(ReservedPath::Cli) => Err(RoutingError::Method { allow: "POST" }),
-        Some(ReservedPath::Sso) if !matches!(*method, Method::GET | Method::POST) => {
+        Some(ReservedPath::Handover) if !matches!(*method, Method::GET | Method::POST) => {
             Err(RoutingError::Method { allow: "GET, POST" })
         }
         // each hand-over costs a web token
-        Some(ReservedPath::Sso) if !local_page::is_for_people(ctx.user_agent().fetch) => {
+        Some(ReservedPath::Handover) if !local_page::is_for_people(ctx.user_agent().fetch) => {
             Err(RoutingError::NotForScripts)
         }
-        Some(ReservedPath::Sso) => Ok(RequestKind::Handover),
+        Some(ReservedPath::Handover) => Ok(RequestKind::Handover),
         // the login route accepts web tokens, which only the gateway has; our own pages were found
         // before
         Some(ReservedPath::Mwaa | ReservedPath::Own) => Err(RoutingError::UnknownPath {

@@ -1,6 +1,6 @@
 //! One line of the audit log.
 
-use mwaa_model::{Client, Entry, PeerAddress, RequestId, debug_only};
+use mwaa_model::{Client, Entry, PeerAddress, RequestId, debug_fields};
 use mwaa_runtime::Timestamp;
 use serde::Serialize;
 use std::fmt::Write as _;
@@ -55,7 +55,7 @@ pub struct Record {
     duration_ms: Option<u64>,
 }
 
-debug_only!(Record: time, request_id, uid, pid, environment, command, options, outcome, fault);
+debug_fields!(Record: time, request_id, uid, pid, environment, command, options, outcome, fault);
 
 impl Record {
     /// Creates the record of a request that has just arrived.

@@ -19,7 +19,7 @@ use mwaa_model::{
 };
 use mwaa_policy::{Command, permit_command, permit_web};
 use mwaa_proxy::admission::{self, AccessRules, HostFilter, NetworkFilter, SharedSecret};
-use mwaa_proxy::queue::{self, CommandInfo, CommandQueues};
+use mwaa_proxy::queue::{self, CommandQueues, QueuedCommand};
 use mwaa_proxy::response::{self, CliOutput, CommandFacts, OutputFormat};
 use mwaa_proxy::routing::{self, Destination, RequestKind, RoutedRequest};
 use mwaa_proxy::upstream::{
@@ -186,7 +186,7 @@ impl Rooms {
         self.see(&permit);
 
         let state = &self.proxy.state;
-        let info = CommandInfo {
+        let info = QueuedCommand {
             id: ctx.id(),
             name: permit.name(),
         };

@@ -103,7 +103,7 @@ fn no_type_derives_debug_over_what_must_not_be_shown() {
         }
         for (name, body) in deriving(&tree::read(&path)) {
             types += 1;
-            assert_eq!(shown(&body), None, "{path}: {name}: use debug_only!");
+            assert_eq!(shown(&body), None, "{path}: {name}: use debug_fields!");
         }
     }
     assert!(types > 150, "only {types} types were found");

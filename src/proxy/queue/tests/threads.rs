@@ -1,7 +1,7 @@
 //! The queue between threads: slots that are handed over, given up on the way and timed out.
 
 use super::super::{
-    CommandInfo, CommandQueue, QueueEntry, QueueError, QueuePosition, QueueSummary,
+    CommandQueue, QueueEntry, QueueError, QueuePosition, QueueSummary, QueuedCommand,
 };
 use futures_util::future::join_all;
 use mwaa_model::{ClientKey, RequestId};
@@ -18,7 +18,7 @@ fn queue(slots: usize, size: usize) -> Arc<CommandQueue> {
 }
 
 fn spot(queue: &Arc<CommandQueue>, who: u32) -> Result<QueueEntry, QueueError> {
-    let what = CommandInfo {
+    let what = QueuedCommand {
         id: RequestId::next(),
         name: "version",
     };
@@ -128,7 +128,7 @@ fn who_waits_too_long_leaves_and_is_told_when_to_come_again() {
     on_a_worker(async |timer| {
         let queue = queue(1, 1);
         let first = spot(&queue, 1).unwrap().acquire(timer).await.unwrap();
-        let what = CommandInfo {
+        let what = QueuedCommand {
             id: RequestId::next(),
             name: "version",
         };
