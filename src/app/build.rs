@@ -172,7 +172,7 @@ impl Gateway {
     /// Returns a line for every listener: its URL, and a summary of its rules if it has any.
     pub fn listener_lines(&self) -> Vec<String> {
         let listeners = self.state.urls.listeners.iter();
-        let lines = listeners.map(|listener| match listener.listener.summary() {
+        let lines = listeners.map(|listener| match listener.policy.summary() {
             Some(rules) => format!("{} ({rules})", listener.url),
             None => listener.url.clone(),
         });
@@ -266,7 +266,7 @@ impl SocketSet {
         };
         let listeners = self.listeners.iter().map(|bound| ListenerUrl {
             url: url(bound),
-            listener: bound.listener.clone(),
+            policy: bound.listener.clone(),
         });
         ListenerUrls {
             listeners: listeners.collect(),

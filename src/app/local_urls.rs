@@ -39,11 +39,11 @@ impl LocalUrls {
     /// Creates the URLs of the open listeners.
     pub(super) fn from_listeners(listeners: &ListenerUrls) -> Self {
         let listeners = &listeners.listeners;
-        let own = listeners.iter().filter(|own| own.listener.is_own());
+        let own = listeners.iter().filter(|own| own.policy.is_own());
         Self {
             main: listeners.first().map(|main| main.url.clone()),
             own: own
-                .filter_map(|own| Some((own.listener.environment.clone()?, own.url.clone())))
+                .filter_map(|own| Some((own.policy.environment.clone()?, own.url.clone())))
                 .collect(),
         }
     }

@@ -224,7 +224,7 @@ fn render_queue(queue: &QueueSummary) -> Value {
 }
 
 fn render_listener(listener: &ListenerUrl) -> Value {
-    let policy = &listener.listener;
+    let policy = &listener.policy;
     let rules = policy.rules.as_ref();
     let lines = |commands: &Vec<Vec<String>>| -> Vec<String> {
         commands.iter().map(|words| words.join(" ")).collect()

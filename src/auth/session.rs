@@ -10,7 +10,7 @@ use cookie::{Cookie, Expiration};
 use http::header::{DATE, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use mwaa_model::{Entry, Fault, HostSource, Secret, debug_fields};
-use mwaa_runtime::{Timestamp, uptime};
+use mwaa_runtime::{Timestamp, boot_clock};
 use mwaa_telemetry::Metrics;
 use std::fmt;
 use std::future::Future;
@@ -293,7 +293,7 @@ pub(super) async fn request_web_token(
     api: &dyn MwaaApi,
     entry: &Entry,
 ) -> Result<(MintedWebToken, HeaderValue), AwsError> {
-    let requested = uptime();
+    let requested = boot_clock();
     let minted = match api.create_web_login_token(&entry.environment).await {
         Ok(minted) => minted,
         Err(error) => return Err(with_environment_state(api, entry, error).await),

@@ -11,7 +11,7 @@ use crate::Settings;
 use crate::aws::{AwsError, AwsErrorKind};
 use dashmap::DashMap;
 use mwaa_model::{Entry, EntryId, Fault as _};
-use mwaa_runtime::{BackgroundTasks, Timestamp, uptime};
+use mwaa_runtime::{BackgroundTasks, Timestamp, boot_clock};
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -159,11 +159,11 @@ impl<S: Source> SingleFlight<S> {
         let entry = Arc::clone(entry);
 
         let task = async move {
-            let begun = uptime();
+            let begun = boot_clock();
             tracing::debug!(max_tries, "mint started");
             let result = single_flight.make(&entry, max_tries).await;
             // counted before the waiters continue, so that metrics are never behind responses
-            single_flight.report(&entry, &result, uptime().saturating_sub(begun));
+            single_flight.report(&entry, &result, boot_clock().saturating_sub(begun));
             cached.complete(mint, result, Timestamp::now());
         };
         self.background.spawn(span, task);

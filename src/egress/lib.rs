@@ -17,7 +17,7 @@ pub use tunnel::{Tunnel, TunnelGuard, TunnelHandle};
 use mwaa_model::{
     EnvName, Environment, HostPort, error_chain, partition, split_port, strip_brackets,
 };
-use mwaa_runtime::{BackgroundTasks, Timer, uptime};
+use mwaa_runtime::{BackgroundTasks, Timer, boot_clock};
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
@@ -201,10 +201,10 @@ impl Connector {
         timer: &impl Timer,
     ) -> Result<Stream, EgressError> {
         // an event for failures too: a caller that tries again would hide them
-        let started = uptime();
+        let started = boot_clock();
         let connected = self.try_connect(host, port, route, timer).await;
 
-        let took = uptime().saturating_sub(started);
+        let took = boot_clock().saturating_sub(started);
         let error = connected.as_ref().err().map(|error| error_chain(error));
         tracing::debug!(host, port, %route, ?took, error, "connection attempt");
         connected

@@ -3,7 +3,7 @@
 
 use super::Settings;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
-use mwaa_runtime::{Timer, uptime};
+use mwaa_runtime::{Timer, boot_clock};
 use std::collections::VecDeque;
 use std::future::pending;
 use std::io;
@@ -113,13 +113,13 @@ async fn connect_first(
     reason = "the one home of opening connections to the outside"
 )]
 async fn attempt(address: SocketAddr) -> Result<TcpStream, (SocketAddr, io::Error)> {
-    let started = uptime();
+    let started = boot_clock();
     let connected = TcpStream::connect(address)
         .await
         // requests are written in whole pieces: waiting for more to send only delays them
         .and_then(|stream| stream.set_nodelay(true).map(|()| stream));
 
-    let took = uptime().saturating_sub(started);
+    let took = boot_clock().saturating_sub(started);
     let error = connected.as_ref().err().map(tracing::field::display);
     tracing::debug!(%address, ?took, error, "TCP connection attempt");
     connected.map_err(|error| (address, error))

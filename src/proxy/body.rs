@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use mwaa_model::{Code, Fault, code};
-use mwaa_runtime::{CoarseTimer, PaceLimit, RequestBody, uptime};
+use mwaa_runtime::{CoarseTimer, PaceLimit, RequestBody, boot_clock};
 use std::borrow::Cow;
 use std::time::Duration;
 
@@ -100,7 +100,7 @@ struct ChunkReader<'a> {
     pace: PaceLimit,
     timer: &'a CoarseTimer,
     taken: usize,
-    /// The uptime at which the second chunk came: the first one is never late.
+    /// The boot clock at which the second chunk came: the first one is never late.
     begun: Option<Duration>,
 }
 
@@ -149,7 +149,7 @@ impl<'a> ChunkReader<'a> {
 
             // the pace counts from the second chunk: the first one may have come with the head
             if !is_first {
-                let now = uptime();
+                let now = boot_clock();
                 let waited = now.saturating_sub(*self.begun.get_or_insert(now));
                 if !self.pace.is_kept(self.taken as u64, waited) {
                     return Err(ReadError::Timeout);

@@ -8,7 +8,7 @@ use crate::response::{Event, SuccessStatus};
 use crate::state::ProxyState;
 use mwaa_model::{Code, Entry, Fault, RequestId, code};
 use mwaa_policy::{Command, CommandPermit};
-use mwaa_runtime::{CoarseTimer, LocalTasks, uptime};
+use mwaa_runtime::{CoarseTimer, LocalTasks, boot_clock};
 use mwaa_telemetry::Audit;
 use mwaa_telemetry::audit::Record;
 use std::cell::{Cell, RefCell};
@@ -31,7 +31,7 @@ struct Inner {
     arrived: Duration,
     /// The entry of the audit log, if there is one.
     entry: Option<RefCell<Record>>,
-    /// The command's name and the uptime at which it was permitted.
+    /// The command's name and the time on the boot clock at which it was permitted.
     permitted: Cell<Option<(&'static str, Duration)>>,
     /// Set once the command has entered the queue.
     queued: Cell<bool>,
@@ -81,7 +81,7 @@ impl CommandRecord {
             span: ctx.span().clone(),
             state: Arc::clone(&proxy.state),
             tasks: proxy.tasks.clone(),
-            arrived: uptime(),
+            arrived: boot_clock(),
             entry: audited.then(|| RefCell::new(Record::new(id, ctx.client()))),
             permitted: Cell::new(None),
             queued: Cell::new(false),
@@ -110,7 +110,7 @@ impl CommandRecord {
 
     /// The policy permits the command.
     pub(crate) fn on_permitted(&self, permit: &CommandPermit) {
-        self.0.permitted.set(Some((permit.name(), uptime())));
+        self.0.permitted.set(Some((permit.name(), boot_clock())));
         self.edit(|record| {
             record.command = Some(permit.name());
             record.options = permit.options().to_vec();
@@ -149,7 +149,7 @@ impl CommandRecord {
     pub(crate) fn on_slot(&self, command: &Arc<RunningCommand>) {
         *self.0.running.borrow_mut() = Some(Arc::clone(command));
         if let Some((_, permitted)) = self.0.permitted.get() {
-            self.edit(|record| record.set_queue_time(uptime().saturating_sub(permitted)));
+            self.edit(|record| record.set_queue_time(boot_clock().saturating_sub(permitted)));
         }
     }
 
@@ -325,7 +325,7 @@ impl Inner {
         record.outcome = Some(self.audit_outcome(&record));
         record.client_left = delivery != Delivery::Complete;
 
-        let now = uptime();
+        let now = boot_clock();
         if let Some((_, permitted)) = permitted.filter(|_| record.queued_ms.is_none()) {
             record.set_queue_time(now.saturating_sub(permitted));
         }

@@ -8,7 +8,7 @@ use http::header::HOST;
 use http::uri::Authority;
 use http::{HeaderValue, Method, Uri};
 use mwaa_model::{Client, EnvName, Fault, ListenerPolicy, RequestId, code, debug_fields};
-use mwaa_runtime::{Timestamp, uptime};
+use mwaa_runtime::{Timestamp, boot_clock};
 use mwaa_server::IncomingRequest;
 use mwaa_telemetry::RefusedRequest;
 use std::cell::{Cell, OnceCell};
@@ -52,7 +52,7 @@ impl RequestContext {
             host: head.headers.get(HOST).cloned(),
             method: head.method.clone(),
             uri: head.uri.clone(),
-            arrived: uptime(),
+            arrived: boot_clock(),
             kind: Cell::new(FAULT),
             command: OnceCell::new(),
             span: tracing::debug_span!(
@@ -108,7 +108,7 @@ impl RequestContext {
 
     /// Returns the time since the request arrived.
     pub(crate) fn elapsed(&self) -> Duration {
-        uptime().saturating_sub(self.0.arrived)
+        boot_clock().saturating_sub(self.0.arrived)
     }
 
     /// The request's span, for what runs on its behalf.

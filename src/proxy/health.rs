@@ -5,7 +5,7 @@ use crate::error::ProxyError;
 use crate::state::{ProxyState, ReverseProxy};
 use mwaa_auth::{SessionState, TokenState};
 use mwaa_model::{Blame, Code, Entry, EntryId, Fault, code};
-use mwaa_runtime::uptime;
+use mwaa_runtime::boot_clock;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
@@ -58,7 +58,7 @@ impl ProxyState {
     ) -> Option<HealthIssue> {
         token_issue(token)
             .or_else(|| self.version_issue(entry))
-            .or_else(|| self.reachability.issue(entry, uptime()))
+            .or_else(|| self.reachability.issue(entry, boot_clock()))
             .or_else(|| session_issue(session))
             .or_else(|| {
                 entry.airflow_version().is_none().then(|| HealthIssue {
@@ -104,7 +104,7 @@ impl Reachability {
     /// Records a fault of an environment's web server, if it is of this kind.
     fn on_fault(&self, entry: &Entry, fault: &dyn Fault) {
         if [&code::UPSTREAM_TLS, &code::UPSTREAM_UNREACHABLE].contains(&fault.code()) {
-            self.insert(entry.id, HealthIssue::new(fault), uptime());
+            self.insert(entry.id, HealthIssue::new(fault), boot_clock());
         }
     }
 
@@ -142,7 +142,7 @@ impl Reachability {
             .unwrap_or_else(PoisonError::into_inner);
         unreachable.remove(&id);
         // an environment that no longer exists must not keep every request looking
-        let now = uptime();
+        let now = boot_clock();
         unreachable.retain(|_, (when, _)| now.saturating_sub(*when) < LIFETIME);
         self.any.store(!unreachable.is_empty(), Ordering::Relaxed);
     }

@@ -84,7 +84,7 @@ async fn process(
     let routed = match routing::route(request, ctx, &proxy.state.registry.snapshot()) {
         Ok(Destination::Environment(routed)) => routed,
         Ok(Destination::LocalPage(page)) => {
-            ctx.set_kind("own", None);
+            ctx.set_kind(LOCAL_PAGE, None);
             return Ok(local_pages::respond(proxy, &page, ctx).await);
         }
         Err(error) => return Err(unroutable(proxy, error)),
@@ -134,6 +134,8 @@ fn unroutable(proxy: &ReverseProxy, error: RoutingError) -> ProxyError {
     }
 }
 
+/// The kind of our own pages in metrics and logs.
+const LOCAL_PAGE: &str = "own";
 /// The longest wait of a request for an unknown environment.
 const DISCOVERY: Duration = Duration::from_secs(5);
 /// While there is no other environment there is more reason to wait: the AWS chain may take ten

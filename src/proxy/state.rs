@@ -86,7 +86,7 @@ pub struct ListenerUrl {
     /// Its address, as a URL.
     pub url: String,
     /// The environment and the requests that it serves.
-    pub listener: ListenerPolicy,
+    pub policy: ListenerPolicy,
 }
 
 impl ListenerUrls {
@@ -104,8 +104,8 @@ impl ListenerUrls {
     /// one with a port.
     pub fn own(&self, environment: &EnvName) -> Option<&str> {
         let own = self.listeners.iter().find(|listener| {
-            listener.listener.is_own()
-                && listener.listener.environment.as_ref() == Some(environment)
+            listener.policy.is_own()
+                && listener.policy.environment.as_ref() == Some(environment)
                 && !listener.url.starts_with("unix:")
         });
         own.map(|own| own.url.as_str())

@@ -16,7 +16,7 @@ use mwaa_auth::{Session, login_loop};
 use mwaa_model::{Code, Fault, code};
 use mwaa_output::is_load_balancer_status;
 use mwaa_policy::{WebPermit, permit_web};
-use mwaa_runtime::{RequestBody, uptime};
+use mwaa_runtime::{RequestBody, boot_clock};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -231,7 +231,7 @@ impl WebExchange<'_> {
         let state = &self.proxy.state;
         let credentials = &state.credentials;
         let entry = self.permit.entry();
-        let now = uptime();
+        let now = boot_clock();
         if credentials.is_outdated(entry, session) || !credentials.can_query_host(entry) {
             return credentials.is_outdated(entry, session);
         }

@@ -21,7 +21,7 @@ impl Timestamp {
         reason = "the one home of reading the time"
     )]
     pub fn now() -> Self {
-        let boot = uptime();
+        let boot = boot_clock();
         // a clock that was never set may be before 1970
         let wall = SystemTime::now()
             .duration_since(UNIX_EPOCH)
@@ -55,7 +55,7 @@ impl Timestamp {
 
 /// Returns the time since the machine started, sleep included: for limits and durations, which a
 /// change of the wall clock must not affect.
-pub fn uptime() -> Duration {
+pub fn boot_clock() -> Duration {
     // this clock is never negative
     let boot = clock_gettime(platform::CLOCK);
     Duration::new(

@@ -4,7 +4,7 @@
 //! of seconds need no such precision: one tick for the whole thread, at most once in 100 ms, looks
 //! at all deadlines, and there is no tick when none is armed.
 
-use super::{LocalTasks, uptime};
+use super::{LocalTasks, boot_clock};
 use slab::Slab;
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -52,9 +52,9 @@ pub struct CoarseTimer(Rc<Shared>);
 
 struct Shared {
     entries: RefCell<Slab<Entry>>,
-    /// The uptime of the last tick.
+    /// The boot clock of the last tick.
     last: Cell<Duration>,
-    /// The uptime at which the next tick is due; [`NEVER`] while no deadline is armed.
+    /// The boot clock at which the next tick is due; [`NEVER`] while no deadline is armed.
     next: Cell<Duration>,
     /// Notified when `next` has become earlier.
     wake: Notify,
@@ -114,7 +114,7 @@ impl CoarseTimer {
                 continue;
             }
 
-            let now = uptime();
+            let now = boot_clock();
             let nap = next.saturating_sub(now);
             if nap.is_zero() {
                 self.expire_due(now);
@@ -221,7 +221,7 @@ impl fmt::Debug for Deadline {
 impl Deadline {
     /// Sets the limit to `from_now`, in place of any earlier one.
     pub fn arm(&self, from_now: Duration) {
-        let now = uptime();
+        let now = boot_clock();
         let due = now + from_now;
         self.set_due(Some(due));
         // any other deadline is noticed by the tick that is due anyway
@@ -312,7 +312,7 @@ mod tests {
         second.arm(Duration::from_secs(500));
         third.disarm();
         let cx = Context::from_waker(Waker::noop());
-        let now = uptime() + Duration::from_secs(6);
+        let now = boot_clock() + Duration::from_secs(6);
         timer.expire_due(now);
         assert!(first.poll_expired(&cx).is_ready());
         assert!(second.poll_expired(&cx).is_pending());
@@ -330,7 +330,7 @@ mod tests {
         let short = timer.deadline();
         long.arm(Duration::from_mins(1));
         assert!(is_woken(&timer), "the first");
-        let now = uptime();
+        let now = boot_clock();
         timer.expire_due(now);
         let planned = timer.0.next.get();
         assert_eq!(planned, now + LONGEST_NAP);

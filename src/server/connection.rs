@@ -21,7 +21,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use mwaa_model::{Client, RequestId};
-use mwaa_runtime::{Deadline, RequestBody, uptime};
+use mwaa_runtime::{Deadline, RequestBody, boot_clock};
 use std::cell::Cell;
 use std::convert::Infallible;
 use std::fmt;
@@ -289,12 +289,14 @@ impl Tracker {
         let was_waiting = timeout.is_waiting();
 
         match write {
-            Poll::Pending if !was_waiting => self.deadline.arm(timeout.start_wait(uptime())),
+            Poll::Pending if !was_waiting => {
+                self.deadline.arm(timeout.start_wait(boot_clock()));
+            }
 
             Poll::Ready(Ok(bytes)) => {
                 // back to the deadline of the state, which the wait has replaced
                 if was_waiting {
-                    timeout.end_wait(uptime());
+                    timeout.end_wait(boot_clock());
                     match self.state.get() {
                         State::Busy => self.deadline.disarm(),
                         State::Head => self.deadline.arm(self.settings.head_timeout),

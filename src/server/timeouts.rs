@@ -9,7 +9,7 @@ use std::time::Duration;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct WriteTimeout {
     left: Duration,
-    /// The uptime at which a write began to wait.
+    /// The boot clock at which a write began to wait.
     since: Option<Duration>,
 }
 

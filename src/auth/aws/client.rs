@@ -13,7 +13,7 @@ use aws_sdk_mwaa::config::http::HttpResponse;
 use aws_sdk_mwaa::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use mwaa_model::{Environment, EnvironmentInfo, Fault as _, ProxyChoice, Secret};
-use mwaa_runtime::uptime;
+use mwaa_runtime::boot_clock;
 use rustls::ClientConfig;
 use std::collections::HashMap;
 use std::error::Error;
@@ -130,9 +130,9 @@ impl AwsClient {
         E: ProvideErrorMetadata + Error + 'static,
     {
         // the wall clock may be set while a call runs
-        let begun = uptime();
+        let begun = boot_clock();
         let result = request.await;
-        let took = uptime().saturating_sub(begun);
+        let took = boot_clock().saturating_sub(begun);
         let environment = &call.environment.local;
         let operation = call.operation;
 

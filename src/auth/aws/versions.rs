@@ -5,7 +5,7 @@ use super::{AwsError, AwsErrorKind, MwaaApi};
 use crate::backoff::Backoff;
 use crate::run_in_background;
 use mwaa_model::{AirflowVersion, Code, Entry, EntryId, Fault, HostSource, code};
-use mwaa_runtime::{BackgroundTasks, Timestamp, uptime};
+use mwaa_runtime::{BackgroundTasks, Timestamp, boot_clock};
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
@@ -217,7 +217,7 @@ impl VersionResolver {
 
     /// Calls `GetEnvironment`, and remembers what it returns. Fails if that names no version.
     async fn get_environment(&self, entry: &Entry) -> Result<AirflowVersion, AwsError> {
-        let when = uptime();
+        let when = boot_clock();
         // within a limit: an AWS that does not answer must not keep the lock
         let request = self.api.get_environment(&entry.environment);
         let described = tokio::time::timeout(self.limit, request)

@@ -26,11 +26,11 @@ struct Turn<K, T> {
 
 /// The result of [`FairQueue::enqueue`].
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Enqueued {
+pub(super) enum Enqueued<H> {
     /// A slot was free and is taken now.
     Acquired,
-    /// The item waits, under this number.
-    Waiting(u64),
+    /// The item waits, under this number; the handle was made with it.
+    Waiting(u64, H),
     /// The queue is full.
     Full,
 }
@@ -47,11 +47,15 @@ impl<K: PartialEq, T> FairQueue<K, T> {
         }
     }
 
-    /// Takes a free slot, or adds the item that `make_item` returns.
+    /// Takes a free slot, or adds the item that `make_item` returns with a handle for the caller.
     ///
     /// `size` items may wait. A client that has none waiting may exceed that, as long as fewer
     /// than `size` clients wait: one client's backlog must not lock the others out.
-    pub(super) fn enqueue(&mut self, client: K, make_item: impl FnOnce() -> T) -> Enqueued {
+    pub(super) fn enqueue<H>(
+        &mut self,
+        client: K,
+        make_item: impl FnOnce() -> (T, H),
+    ) -> Enqueued<H> {
         if self.running < self.slots {
             self.running += 1;
             return Enqueued::Acquired;
@@ -69,7 +73,8 @@ impl<K: PartialEq, T> FairQueue<K, T> {
         let number = self.next_number;
         self.next_number += 1;
         self.waiting += 1;
-        let item = (number, make_item());
+        let (item, handle) = make_item();
+        let item = (number, item);
         match own.and_then(|at| self.ring.get_mut(at)) {
             Some(turn) => turn.items.push_back(item),
             None => self.ring.push_back(Turn {
@@ -77,7 +82,7 @@ impl<K: PartialEq, T> FairQueue<K, T> {
                 items: VecDeque::from([item]),
             }),
         }
-        Enqueued::Waiting(number)
+        Enqueued::Waiting(number, handle)
     }
 
     /// Removes and returns a waiting item. `None` means that it no longer waits.

@@ -11,7 +11,7 @@ mod tests;
 
 use fair_queue::{Enqueued, FairQueue};
 use mwaa_model::{ClientKey, Code, Entry, EntryId, Fault, RequestId, code};
-use mwaa_runtime::{CoarseTimer, uptime};
+use mwaa_runtime::{CoarseTimer, boot_clock};
 use mwaa_telemetry::{Metrics, QueueMetrics};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -56,7 +56,7 @@ impl CommandQueues {
         command: QueuedCommand,
     ) -> Result<QueueEntry, QueueError> {
         let queue = self.queue(entry);
-        QueueEntry::new(&queue, client, command, self.settings.wait)
+        QueueEntry::enter(&queue, client, command, self.settings.wait)
     }
 
     /// Returns the commands that run and wait at this environment.
@@ -135,7 +135,7 @@ impl RunningCommand {
 
     /// Returns the time since it got its slot.
     pub fn age(&self) -> Duration {
-        uptime().saturating_sub(self.since)
+        boot_clock().saturating_sub(self.since)
     }
 
     /// Records that the first byte is about to be written to the web server: from now on the
@@ -197,14 +197,14 @@ struct WaitingEntry {
     queue: Arc<CommandQueue>,
     client: ClientKey,
     number: u64,
-    slot: oneshot::Receiver<CommandSlot>,
+    receiver: oneshot::Receiver<CommandSlot>,
     limit: Duration,
     /// True once the wait has ended by itself, and not because the client disconnected.
     ended: bool,
 }
 
 impl QueueEntry {
-    fn new(
+    fn enter(
         queue: &Arc<CommandQueue>,
         client: ClientKey,
         command: QueuedCommand,
@@ -213,11 +213,11 @@ impl QueueEntry {
         // a full queue is counted here, where it is known that the command goes away
         let state = match queue.enqueue(client, command) {
             Entered::Acquired(slot) => EntryState::Acquired(slot),
-            Entered::Waiting { number, slot } => EntryState::Waiting(WaitingEntry {
+            Entered::Waiting { number, receiver } => EntryState::Waiting(WaitingEntry {
                 queue: Arc::clone(queue),
                 client,
                 number,
-                slot,
+                receiver,
                 limit,
                 ended: false,
             }),
@@ -236,7 +236,7 @@ impl QueueEntry {
         match self.0 {
             EntryState::Acquired(slot) => Ok(slot),
             EntryState::Waiting(mut entry) => {
-                let slot = timer.within(entry.limit, &mut entry.slot).await;
+                let slot = timer.within(entry.limit, &mut entry.receiver).await;
                 entry.finish(slot.ok().and_then(Result::ok))
             }
         }
@@ -271,7 +271,7 @@ impl WaitingEntry {
             tokio::select! {
                 // a slot that is there wins over the news of a position
                 biased;
-                slot = &mut self.slot => return slot.ok(),
+                slot = &mut self.receiver => return slot.ok(),
                 _ = changes.changed() => {}
             }
         }
@@ -329,7 +329,7 @@ enum Entered {
     Acquired(CommandSlot),
     Waiting {
         number: u64,
-        slot: oneshot::Receiver<CommandSlot>,
+        receiver: oneshot::Receiver<CommandSlot>,
     },
     Full {
         waiting: usize,
@@ -350,27 +350,21 @@ impl CommandQueue {
     }
 
     fn enqueue(self: &Arc<Self>, client: ClientKey, info: QueuedCommand) -> Entered {
-        let since = uptime();
-        let mut receiver = None;
+        let since = boot_clock();
         let mut state = self.state();
         let enqueued = state.queue.enqueue(client, || {
-            let (sender, slot) = oneshot::channel();
-            receiver = Some(slot);
-            WaitingCommand {
-                info,
-                since,
-                slot: sender,
-            }
+            let (slot, receiver) = oneshot::channel();
+            (WaitingCommand { info, since, slot }, receiver)
         });
 
-        match (enqueued, receiver) {
-            (Enqueued::Waiting(number), Some(slot)) => {
+        match enqueued {
+            Enqueued::Waiting(number, receiver) => {
                 drop(state);
                 self.metrics.waiting.inc();
                 self.notify();
-                Entered::Waiting { number, slot }
+                Entered::Waiting { number, receiver }
             }
-            (Enqueued::Acquired, _) => {
+            Enqueued::Acquired => {
                 let command = RunningCommand::new(info, since);
                 state.running.push(Arc::clone(&command));
                 drop(state);
@@ -379,7 +373,7 @@ impl CommandQueue {
                 self.notify();
                 Entered::Acquired(self.slot(command))
             }
-            (Enqueued::Full | Enqueued::Waiting(_), _) => Entered::Full {
+            Enqueued::Full => Entered::Full {
                 waiting: state.queue.waiting(),
             },
         }
@@ -396,7 +390,7 @@ impl CommandQueue {
 
     /// Frees the slot of a command that has ended, and hands it to the next one.
     fn release(self: &Arc<Self>, ended: &Arc<RunningCommand>) {
-        let now = uptime();
+        let now = boot_clock();
         let mut state = self.state();
         state.running.retain(|command| !Arc::ptr_eq(command, ended));
 
@@ -457,7 +451,7 @@ impl CommandQueue {
     }
 
     fn summary(&self) -> QueueSummary {
-        let now = uptime();
+        let now = boot_clock();
         let state = self.state();
         let waits = state.queue.items();
         QueueSummary {

@@ -12,7 +12,7 @@ use mwaa_auth::{CliToken, Session};
 use mwaa_egress::{Connector, EgressError};
 use mwaa_model::Entry;
 use mwaa_policy::{CommandPermit, WebPermit};
-use mwaa_runtime::{CoarseTimer, LocalTasks, Timestamp, uptime};
+use mwaa_runtime::{CoarseTimer, LocalTasks, Timestamp, boot_clock};
 use std::fmt;
 use std::future::poll_fn;
 use std::io;
@@ -322,7 +322,7 @@ impl Inner {
             }
 
             while deadline.poll_expired(cx).is_ready() {
-                let left = (progress.last_moved() + limit).saturating_sub(uptime());
+                let left = (progress.last_moved() + limit).saturating_sub(boot_clock());
                 if left.is_zero() {
                     return Poll::Ready(None);
                 }

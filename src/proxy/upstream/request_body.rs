@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use mwaa_runtime::{CoarseTimer, Deadline, PaceLimit, RequestBody, uptime};
+use mwaa_runtime::{CoarseTimer, Deadline, PaceLimit, RequestBody, boot_clock};
 use std::cell::Cell;
 use std::fmt;
 use std::pin::Pin;
@@ -74,7 +74,7 @@ impl UploadProgress {
         self.state.get()
     }
 
-    /// The [`uptime`] at which some of it was last passed on.
+    /// The [`boot_clock`] at which some of it was last passed on.
     pub fn last_moved(&self) -> Duration {
         self.last_moved.get()
     }
@@ -111,7 +111,7 @@ impl Upload {
         // shared with the exchange, which waits as long as there is progress
         let progress = Rc::new(UploadProgress {
             state: Cell::new(UploadState::InProgress),
-            last_moved: Cell::new(uptime()),
+            last_moved: Cell::new(boot_clock()),
         });
 
         Self {
@@ -134,7 +134,7 @@ impl Upload {
 
     fn set_state(&self, state: UploadState) {
         self.progress.state.set(state);
-        self.progress.last_moved.set(uptime());
+        self.progress.last_moved.set(boot_clock());
     }
 
     fn end(&self, state: UploadState) -> Poll<Option<Result<Frame<Bytes>, UploadState>>> {
@@ -189,7 +189,7 @@ impl Body for Upload {
             let Poll::Ready(frame) = Pin::new(&mut this.incoming).poll_frame(cx) else {
                 let timer = &this.timer;
                 let idle = this.pace.idle;
-                this.waiting.get_or_insert_with(uptime);
+                this.waiting.get_or_insert_with(boot_clock);
                 let deadline = this.deadline.get_or_insert_with(|| {
                     let deadline = timer.deadline();
                     deadline.arm(idle);
@@ -202,7 +202,7 @@ impl Body for Upload {
             this.deadline = None;
             // only time that the client takes, not the web server's
             if let Some(since) = this.waiting.take() {
-                this.waited += uptime().saturating_sub(since);
+                this.waited += boot_clock().saturating_sub(since);
             }
 
             let data = match frame {

@@ -11,7 +11,7 @@ use super::{AwsError, AwsErrorKind, MwaaApi};
 use crate::run_in_background;
 use futures_util::future::join_all;
 use mwaa_model::{Entry, EnvName, Environment, Region, Registry, code};
-use mwaa_runtime::{BackgroundTasks, Timestamp, uptime};
+use mwaa_runtime::{BackgroundTasks, Timestamp, boot_clock};
 use places::State;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -163,7 +163,7 @@ impl Discovery {
 
     /// Asks all places at once, and publishes the environments that they name.
     async fn update(&self, mut asking: OwnedMutexGuard<Option<Timestamp>>) {
-        let begun = uptime();
+        let begun = boot_clock();
         *asking = Some(Timestamp::now());
         let configured = self.state().configured();
         let places = self.state().templates();
@@ -181,7 +181,7 @@ impl Discovery {
 
         // the lock is released before the callback, which may call back
         let new = self.state().publish(&configured);
-        tracing::debug!(new = new.len(), took = ?uptime().saturating_sub(begun), "discovery done");
+        tracing::debug!(new = new.len(), took = ?boot_clock().saturating_sub(begun), "discovery done");
         new.iter().for_each(&self.on_new_entry);
     }
 

@@ -48,12 +48,12 @@ impl World {
         let mut others: Vec<_> = self.waiting.values().map(|one| one.who).collect();
         others.sort_unstable();
         others.dedup();
-        match self.queue.enqueue(who, || name) {
+        match self.queue.enqueue(who, || (name, ())) {
             Enqueued::Acquired => {
                 assert!(self.running < self.slots && self.waiting.is_empty());
                 self.running += 1;
             }
-            Enqueued::Waiting(number) => {
+            Enqueued::Waiting(number, ()) => {
                 assert_eq!(self.running, self.slots, "a slot was free");
                 let waits = Waits {
                     who,
@@ -160,31 +160,37 @@ fn order(queue: &mut FairQueue<char, u32>) -> Vec<u32> {
 #[test]
 fn principals_take_turns_and_one_alone_gets_everything() {
     let mut queue = FairQueue::new(1, 32);
-    assert_eq!(queue.enqueue('a', || 0), Enqueued::Acquired);
+    assert_eq!(queue.enqueue('a', || (0, ())), Enqueued::Acquired);
     for number in 10..14 {
-        queue.enqueue('a', || number);
+        queue.enqueue('a', || (number, ()));
     }
-    queue.enqueue('b', || 20);
-    queue.enqueue('b', || 21);
-    queue.enqueue('c', || 30);
+    queue.enqueue('b', || (20, ()));
+    queue.enqueue('b', || (21, ()));
+    queue.enqueue('c', || (30, ()));
     assert_eq!(order(&mut queue), [10, 20, 30, 11, 21, 12, 13]);
 }
 
 #[test]
 fn one_s_backlog_does_not_shut_the_others_out() {
     let mut queue = FairQueue::new(1, 3);
-    assert_eq!(queue.enqueue('a', || 0), Enqueued::Acquired);
+    assert_eq!(queue.enqueue('a', || (0, ())), Enqueued::Acquired);
     for number in 10..13 {
         assert!(matches!(
-            queue.enqueue('a', || number),
-            Enqueued::Waiting(_)
+            queue.enqueue('a', || (number, ())),
+            Enqueued::Waiting(_, ())
         ));
     }
-    assert_eq!(queue.enqueue('a', || 13), Enqueued::Full);
-    assert!(matches!(queue.enqueue('b', || 20), Enqueued::Waiting(_)));
-    assert_eq!(queue.enqueue('b', || 21), Enqueued::Full);
-    assert!(matches!(queue.enqueue('c', || 30), Enqueued::Waiting(_)));
-    assert_eq!(queue.enqueue('d', || 40), Enqueued::Full);
+    assert_eq!(queue.enqueue('a', || (13, ())), Enqueued::Full);
+    assert!(matches!(
+        queue.enqueue('b', || (20, ())),
+        Enqueued::Waiting(_, ())
+    ));
+    assert_eq!(queue.enqueue('b', || (21, ())), Enqueued::Full);
+    assert!(matches!(
+        queue.enqueue('c', || (30, ())),
+        Enqueued::Waiting(_, ())
+    ));
+    assert_eq!(queue.enqueue('d', || (40, ())), Enqueued::Full);
     assert_eq!(order(&mut queue), [10, 20, 30, 11, 12]);
 }
 

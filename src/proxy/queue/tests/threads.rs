@@ -22,7 +22,7 @@ fn spot(queue: &Arc<CommandQueue>, who: u32) -> Result<QueueEntry, QueueError> {
         id: RequestId::next(),
         name: "version",
     };
-    QueueEntry::new(queue, ClientKey::User(who), what, LONG)
+    QueueEntry::enter(queue, ClientKey::User(who), what, LONG)
 }
 
 /// Runs the test on a thread of its own kind: with a timer.
@@ -132,7 +132,8 @@ fn who_waits_too_long_leaves_and_is_told_when_to_come_again() {
             id: RequestId::next(),
             name: "version",
         };
-        let short = QueueEntry::new(&queue, ClientKey::User(1), what, Duration::from_millis(1));
+        let short =
+            QueueEntry::enter(&queue, ClientKey::User(1), what, Duration::from_millis(1));
         let full = spot(&queue, 1).unwrap_err();
         // nothing has run yet: two commands at the usual five seconds
         let retry = Duration::from_secs(10);
