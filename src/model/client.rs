@@ -36,6 +36,15 @@ pub enum PeerAddress {
     Unix,
 }
 
+impl fmt::Display for PeerAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix => f.write_str("unix"),
+        }
+    }
+}
+
 impl PeerAddress {
     /// Returns the address of a TCP client; an IPv4 address within IPv6 becomes IPv4.
     pub fn ip(&self) -> Option<IpAddr> {

@@ -45,6 +45,7 @@ pub(crate) async fn run(
     let rules = ctx.listener().rules.as_ref();
     let permit = permit_command(&entry, rules, request.headers(), &command, version)?;
     record.on_permitted(&permit);
+    tracing::debug!(command = permit.name(), %version, "command permitted");
 
     // 3. Write it to the audit log before it can run, if the configuration requires that.
     record.require_audit(&proxy.timer).await?;
@@ -159,6 +160,7 @@ async fn send_in_slot(
     record: &CommandRecord,
 ) -> Result<UpstreamResponse, ProxyError> {
     record.on_slot(slot.running());
+    tracing::debug!("command has a slot");
     let entry = Arc::clone(command.permit.entry());
     let guard = record.disconnect_guard();
 

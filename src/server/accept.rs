@@ -167,7 +167,7 @@ impl<H: RequestHandler> AcceptLoop<H> {
     fn spawn_connection(&self, permit: OwnedSemaphorePermit, stream: Stream, client: Client) {
         let span = tracing::debug_span!(
             "connection",
-            peer = ?client.peer,
+            peer = %client.peer,
             listener = %self.policy.name,
         );
         let tls = self.tls.clone();

@@ -168,7 +168,7 @@ impl AwsClient {
             operation: call.operation,
             environment: call.environment,
             region,
-            way: self
+            route: self
                 .settings
                 .connector
                 .find_aws_route(call.environment, region),

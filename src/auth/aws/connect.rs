@@ -23,7 +23,7 @@ pub struct Settings {
     pub call_timeout: Duration,
     /// The limit of a TLS handshake.
     pub tls_timeout: Duration,
-    /// The way out.
+    /// The connector for the routes to AWS.
     pub connector: Connector,
     /// More roots, as PEM (`AWS_CA_BUNDLE`).
     pub ca_bundle: Option<Vec<u8>>,

@@ -185,8 +185,8 @@ pub(super) struct CallContext<'a> {
     pub(super) operation: &'static str,
     pub(super) environment: &'a Environment,
     pub(super) region: &'a str,
-    /// The way to AWS.
-    pub(super) way: Route,
+    /// The route to AWS.
+    pub(super) route: Route,
     /// The origin of the credentials.
     pub(super) origin: &'a CredentialOrigin,
     /// The call had its credentials and was sent.
@@ -201,19 +201,19 @@ impl CallContext<'_> {
     /// Returns the sentence about what failed, and why.
     fn format_failure(&self, error: &CallError) -> String {
         // a proxy that gave no connection is named in the error already
-        let way = if error.mentions("the proxy ") {
+        let route = if error.mentions("the proxy ") {
             String::new()
         } else {
-            self.way.suffix()
+            self.route.suffix()
         };
         let operation = self.operation;
         let region = self.region;
 
         if matches!(operation, "ListEnvironments" | "GetCallerIdentity") {
-            format!("{operation} in {region}{way} failed: {error}")
+            format!("{operation} in {region}{route} failed: {error}")
         } else {
             let name = &self.environment.name;
-            format!("{operation} for {name:?} in {region}{way} failed: {error}")
+            format!("{operation} for {name:?} in {region}{route} failed: {error}")
         }
     }
 }

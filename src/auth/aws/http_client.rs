@@ -44,7 +44,7 @@ pub(super) fn build_tls_config(ca_bundle: Option<&[u8]>) -> Arc<ClientConfig> {
     Arc::new(tls::client_config(roots))
 }
 
-/// Creates the client of one identity, whose calls take the environment's way to AWS.
+/// Creates the client of one identity, whose calls take the environment's route to AWS.
 pub(super) fn http_client(
     connector: &Connector,
     environment: &Environment,
@@ -168,7 +168,7 @@ impl HttpsConnector {
         let is_plain = uri.scheme_str() == Some("http");
 
         // a proxy does not know this machine's loopback, nor an instance's metadata
-        let way = if is_plain {
+        let route = if is_plain {
             Route::Direct
         } else {
             self.connector.find_aws_host_route(&self.environment, host)
@@ -176,9 +176,9 @@ impl HttpsConnector {
         let port = uri.port_u16().unwrap_or(if is_plain { 80 } else { 443 });
         let stream = self
             .connector
-            .connect(host, port, &way, &RuntimeTimer)
+            .connect(host, port, &route, &RuntimeTimer)
             .await?;
-        tracing::debug!(host, port, %way, "connection to AWS opened");
+        tracing::debug!(host, port, %route, "connection to AWS opened");
         // by its URL: this machine, or the metadata of an instance
         if is_plain {
             return Ok(AwsStream::Plain(TokioIo::new(stream)));

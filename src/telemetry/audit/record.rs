@@ -1,6 +1,6 @@
 //! One line of the audit log.
 
-use mwaa_model::{Client, Entry, PeerAddress, RequestId, debug_fields};
+use mwaa_model::{Client, Entry, RequestId, debug_fields};
 use mwaa_runtime::Timestamp;
 use serde::Serialize;
 use std::fmt::Write as _;
@@ -63,10 +63,7 @@ impl Record {
         Self {
             time: format_time(Timestamp::now()),
             request_id: id.to_string(),
-            peer: match client.peer {
-                PeerAddress::Tcp(address) => address.to_string(),
-                PeerAddress::Unix => "unix".to_owned(),
-            },
+            peer: client.peer.to_string(),
 
             uid: client.identity.uid,
             pid: client.identity.pid,
@@ -154,7 +151,7 @@ fn to_millis(duration: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mwaa_model::{ListenerPolicy, PeerIdentity};
+    use mwaa_model::{ListenerPolicy, PeerAddress, PeerIdentity};
     use serde_json::{Value, json};
     use std::rc::Rc;
 
