@@ -7,7 +7,7 @@ use super::{ExitStatus, RunResult};
 use clap::{Args, Subcommand};
 use mwaa_config::env;
 use std::fs::File;
-use std::io::Write as _;
+use std::io::{self, ErrorKind, Write as _};
 use std::path::PathBuf;
 
 /// The options of `config`.
@@ -71,16 +71,40 @@ pub(super) fn run(args: &ConfigCommandArgs, terminal: &Terminal) -> RunResult {
 }
 
 fn write_file(args: &InitArgs, terminal: &Terminal) -> Result<(), ExitStatus> {
-    let file = args.file.display();
     // never over a file that a person may have edited
     File::create_new(&args.file)
         .and_then(|mut file| file.write_all(mwaa_config::annotated_file().as_bytes()))
         .map_err(|error| {
-            let hint = format!("cannot write {file}; --config names another file");
-            terminal.fail(ExitStatus::Failure, &error, Some(&hint))
+            let file = args.file.clone();
+            let (error, hint) = match error.kind() {
+                ErrorKind::AlreadyExists => (
+                    InitError::Exists { file },
+                    "it is left as it is; --config FILE writes another one",
+                ),
+                _ => (
+                    InitError::Write { file, error },
+                    "--config FILE writes another one",
+                ),
+            };
+            terminal.fail(ExitStatus::Failure, &error, Some(hint))
         })?;
+
+    let file = args.file.display();
     terminal.info(format_args!(
         "wrote {file}: reading it changes nothing until you edit it"
     ));
     Ok(())
+}
+
+/// The starter file was not written.
+#[derive(Debug, thiserror::Error)]
+enum InitError {
+    #[error("{} exists already", file.display())]
+    Exists { file: PathBuf },
+    #[error("cannot write {}", file.display())]
+    Write {
+        file: PathBuf,
+        #[source]
+        error: io::Error,
+    },
 }
