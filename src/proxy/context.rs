@@ -153,7 +153,7 @@ impl RequestContext {
     }
 
     /// Records a fault and returns the response for it: a page if a person reads it.
-    pub(crate) fn refuse(&self, fault: &dyn Fault) -> Response {
+    pub(crate) fn respond_with_fault(&self, fault: &dyn Fault) -> Response {
         self.0.kind.set(FAULT);
         self.record_fault(fault);
         if self.0.user_agent.wants_page {

@@ -54,7 +54,7 @@ pub async fn handle(
     let span = ctx.span().clone();
     let response = match process(&proxy, incoming, &ctx).instrument(span).await {
         Ok(response) => response,
-        Err(error) => ctx.refuse(error.fault()),
+        Err(error) => ctx.respond_with_fault(error.fault()),
     };
     let status = response.status().as_u16();
     response.map(|body| body.report(ctx, status, guard))
