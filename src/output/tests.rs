@@ -2,7 +2,6 @@
 
 use super::*;
 use base64::Engine as _;
-use response::BASE64;
 
 const FACTS: CommandFacts = CommandFacts {
     command: "version",

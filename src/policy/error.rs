@@ -1,6 +1,6 @@
 //! The error of the policy: the reason why a command or a request is refused.
 
-use crate::command::words::ParseError;
+use crate::command::ParseError;
 use http::Method;
 use mwaa_model::{Code, Fault, code};
 use std::borrow::Cow;

@@ -19,14 +19,14 @@ mod tests;
 mod web;
 
 pub use command::Command;
+pub use command::ParseError;
 pub use command::check::{AllowedCommand, CommandPolicy};
 pub use command::listing::{
     ArgumentInfo, CommandInfo, Signature, SupportStatus, list_commands,
 };
 pub use command::permit::{CommandPermit, permit_command};
-pub use command::words::ParseError;
 pub use error::{PolicyError, ReadOnlyReason};
 pub use tables::arguments::ValueKind;
 pub use tables::commands::{CommandClass, command_names};
-pub use tables::releases::{Release, find_release};
+pub use tables::commands::{Release, find_release};
 pub use web::{WebPermit, check_handover, permit_logout, permit_web};

@@ -76,6 +76,7 @@ impl CommandRecord {
         let proxy = ctx.proxy();
         let audited = proxy.state.audit.is_some();
         let id = ctx.id();
+
         Self(Rc::new(Inner {
             id,
             span: ctx.span().clone(),

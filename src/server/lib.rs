@@ -5,13 +5,13 @@ mod accept;
 mod bind;
 mod connection;
 pub mod management;
-mod request;
 mod stream;
 mod timeouts;
 mod tls;
 
 pub use accept::{Server, ShutdownReceiver};
 pub use bind::{Address, BindError, BoundListener, ListenerConfig};
-pub use connection::{BusyGuard, Settings};
-pub use request::{BadHead, Body, BoxError, IncomingRequest, RequestHandler};
+pub use connection::{
+    BadHead, Body, BoxError, BusyGuard, IncomingRequest, RequestHandler, Settings,
+};
 pub use tls::{CertificateStatus, TlsConfig, TlsFiles};

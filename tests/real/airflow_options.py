@@ -5,7 +5,7 @@
     python3 airflow_options.py merge VERSION.json... > src/policy/tables/options.csv
         the table, from descriptions of all releases that MWAA has offered
 
-`describe` also holds the parser against what `src/policy/options/parse.rs` takes for granted, and fails
+`describe` also holds the parser against what `src/policy/options/mod.rs` takes for granted, and fails
 where it does not hold. Several files of one version (with other executors, say) are one release.
 Needs nothing but the Airflow itself and runs on every Python that one of them runs on.
 """

@@ -3,10 +3,10 @@
 
 use super::Command;
 use super::check::CheckContext;
-use super::rules::{RuleOwner, Rules};
+use super::check::{RuleOwner, Rules};
 use crate::error::PolicyError;
+use crate::tables::commands::Release;
 use crate::tables::commands::{CommandClass, CommandEntry, command_table};
-use crate::tables::releases::Release;
 use crate::tables::{find_alternative, read_rows};
 use mwaa_model::Fault as _;
 

@@ -2,16 +2,16 @@
 //! list that the rules of an environment and a listener make of it.
 
 use super::check::CommandPolicy;
-use super::rules::Rules;
+use super::check::Rules;
 use super::{Command, hints};
 use crate::error::PolicyError;
-use crate::options::rules::find_option_rule;
+use crate::options::find_option_rule;
 use crate::tables::arguments::{ArgumentEntry, ValueKind, find_arguments};
 use crate::tables::commands::{
     CommandClass, CommandEntry, CommandStatus, ReleaseSpan, command_table,
 };
+use crate::tables::commands::{Release, find_release};
 use crate::tables::find_alternative;
-use crate::tables::releases::{Release, find_release};
 use mwaa_model::{AirflowVersion, Policy};
 
 /// The verdict about a command or an argument.

@@ -1,8 +1,8 @@
 //! The arguments that each command takes at each release, as Airflow's own parsers have them.
 //! `tests/real/airflow_options.py` writes the file, `options.csv`.
 
+use super::commands::Release;
 use super::read_rows;
-use super::releases::Release;
 use mwaa_model::AirflowVersion;
 use std::collections::HashMap;
 use std::sync::LazyLock;

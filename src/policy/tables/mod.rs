@@ -14,7 +14,6 @@
 
 pub(crate) mod arguments;
 pub(crate) mod commands;
-pub(crate) mod releases;
 
 /// Returns the rows of a table without its header, each as its `N` columns.
 ///

@@ -1,8 +1,8 @@
 //! Options in every form that argparse takes.
 
 use super::*;
-use crate::command::words::split;
-use crate::options::parse::{ParsedOptions, parse_options};
+use crate::command::split;
+use crate::options::{ParsedOptions, parse_options};
 
 fn parse(command: &'static str, arguments: &str, version: &str) -> ParsedOptions {
     let release = find_release(version.parse().expect("a version"));

@@ -12,7 +12,7 @@ mod reading;
 mod shlex;
 
 use super::*;
-use crate::command::rules::Rules;
+use crate::command::check::Rules;
 use mwaa_model::{AirflowVersion, Fault, Policy};
 
 fn version(text: &str) -> AirflowVersion {

@@ -2,7 +2,7 @@
 
 use super::python::shlex_split;
 use crate::command::Command;
-use crate::command::words::{ParseError, ParseErrorKind, join_words, split};
+use crate::command::{ParseError, ParseErrorKind, join_words, split};
 
 /// Lines that are compared, in one Python process: those that are accepted, what is sent for
 /// them, and those that neither can read.

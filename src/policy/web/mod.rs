@@ -3,7 +3,7 @@
 
 mod paths;
 
-use crate::command::rules::RuleOwner;
+use crate::command::check::RuleOwner;
 use crate::error::{PolicyError, ReadOnlyReason};
 use http::Method;
 use http::uri::PathAndQuery;

@@ -1,8 +1,8 @@
 //! The response to a command, in the format that the client asked for.
 
 use super::events;
-use super::headers::{set_request_id, strip};
 use super::{Response, ResponseBody, forward};
+use super::{set_request_id, strip};
 use crate::upstream::{UpstreamBody, UpstreamResponse};
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};

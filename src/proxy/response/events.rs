@@ -1,7 +1,7 @@
 //! The events of a command as they happen: one JSON object a line, the last one its end.
 
-use super::headers::set_request_id;
 use super::problem::{ProblemDetails, get_retry_after};
+use super::set_request_id;
 use super::{Response, ResponseBody};
 use bytes::{Bytes, BytesMut};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};

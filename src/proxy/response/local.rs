@@ -1,6 +1,6 @@
 //! The gateway's own responses: its pages, redirects, and the token for clients that log in.
 
-use super::headers::set_request_id;
+use super::set_request_id;
 use super::{Response, ResponseBody};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

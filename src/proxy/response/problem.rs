@@ -1,7 +1,7 @@
 //! A fault as a response: `application/problem+json` (RFC 9457), or a page.
 
-use super::headers::set_request_id;
 use super::local::set_page_headers;
+use super::set_request_id;
 use super::{Response, ResponseBody};
 use bytes::Bytes;
 use http::header::{

@@ -1,10 +1,10 @@
 //! The HTTP client for web servers, over one worker thread's connections.
 
-use super::connect::connect;
+use super::pool::connect;
 use super::pool::{Connection, Pool};
-use super::request_body::{OutgoingBody, UploadProgress, UploadState};
+use super::request::{OutgoingBody, UploadProgress, UploadState};
 use super::response::UpstreamResponse;
-use super::{Settings, TrustStore, UpstreamError, request_head};
+use super::{Settings, TrustStore, UpstreamError, request};
 use crate::context::RequestContext;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request};
@@ -108,7 +108,7 @@ impl UpstreamClient {
             first_byte: self.0.settings.cli_first_byte,
             on_write,
         };
-        let request = request_head::command(permit, token, headers);
+        let request = request::command(permit, token, headers);
         self.0.send(request, &exchange, connection).await
     }
 
@@ -129,7 +129,7 @@ impl UpstreamClient {
             on_write: &|| (),
         };
         let progress = body.progress();
-        let request = request_head::web(permit, session, headers, ctx, body);
+        let request = request::web(permit, session, headers, ctx, body);
         let sent = self
             .0
             .send(request, &exchange, ConnectionChoice::Pooled)

@@ -1,7 +1,7 @@
 //! The errors of the web server and of the connection to it.
 #![deny(clippy::wildcard_enum_match_arm)]
 
-use super::request_body::UploadState;
+use super::request::UploadState;
 use mwaa_egress::EgressError;
 use mwaa_egress::tls::{CertificateFault, HandshakeError};
 use mwaa_model::{Code, Fault, code, error_chain};

@@ -1,6 +1,6 @@
 //! Posts the login form, over a connection of its own: rare, and not on a worker thread.
 
-use super::connect::{HttpConnection, open};
+use super::pool::{HttpConnection, open};
 use super::response::hide_cookies;
 use super::{Settings, TrustStore, UpstreamError};
 use bytes::Bytes;
@@ -134,6 +134,6 @@ fn request(
         HeaderValue::from_static("application/x-www-form-urlencoded"),
     );
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-    headers.insert(USER_AGENT, super::request_head::OUR_USER_AGENT);
+    headers.insert(USER_AGENT, super::request::OUR_USER_AGENT);
     Ok(request)
 }

@@ -2,20 +2,18 @@
 //! worker thread, at most one write for each command.
 
 mod client;
-mod connect;
 mod error;
 mod login;
 mod pool;
-mod request_body;
-mod request_head;
+mod request;
 mod response;
 mod trust;
 
 pub use client::{ConnectionChoice, UpstreamClient};
-pub use connect::check_connection;
 pub use error::UpstreamError;
 pub use login::WebLoginClient;
-pub use request_body::{OutgoingBody, Upload, UploadProgress, UploadState};
+pub use pool::check_connection;
+pub use request::{OutgoingBody, Upload, UploadProgress, UploadState};
 pub use response::{UpstreamBody, UpstreamResponse};
 pub use trust::{Trust, TrustStore};
 
