@@ -177,7 +177,7 @@ fn read_aws(table: &mut TableReader<'_, '_>) -> AwsSettings {
 }
 
 fn read_proxy(table: &mut TableReader<'_, '_>) -> Option<ProxyChoice> {
-    let hint = "set proxy.url; the user for HTTPS_PROXY stands in that variable";
+    let hint = "set proxy.url; the user for HTTPS_PROXY belongs in that variable";
     read_proxy_keys(table, ["url", "user_file"], hint)
 }
 

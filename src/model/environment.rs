@@ -26,13 +26,6 @@ impl EnvName {
         Self("any".into())
     }
 
-    /// Creates the local name of an environment that MWAA calls `name`: in lower case, with `-`
-    /// for `_`.
-    pub fn from_mwaa_name(name: &str) -> Option<Self> {
-        // the names of MWAA may have capitals and `_`, DNS labels may not
-        Self::new(&name.to_ascii_lowercase().replace('_', "-"))
-    }
-
     /// Returns true if the gateway itself answers to `NAME.localhost`: AWS SDKs put `env.` and
     /// `api.` before an endpoint.
     pub fn is_reserved(&self) -> bool {

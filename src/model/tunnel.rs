@@ -29,7 +29,7 @@ impl TunnelCommand {
                 return Err(("a word holds a NUL".to_owned(), FORM));
             }
             if let Some(unknown) = find_unknown(word) {
-                return Err((format!("{{{unknown}}} stands for nothing"), PLACEHOLDERS));
+                return Err((format!("{{{unknown}}} is not a placeholder"), PLACEHOLDERS));
             }
         }
 

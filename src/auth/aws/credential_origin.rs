@@ -167,7 +167,7 @@ impl fmt::Display for CredentialSource {
             Self::Given => f.write_str("the gateway's own keys"),
             Self::Instance => f.write_str("the instance's role"),
             Self::Keys { profile, .. } => {
-                write!(f, "the keys that stand in profile {profile:?}")
+                write!(f, "the keys in profile {profile:?}")
             }
             Self::Login(command) => write!(f, "the sign-in by `{command}`"),
 

@@ -228,13 +228,13 @@ fn get_policy_owner(policy: &str) -> &'static str {
     if has("service control") || has("resource control") {
         ORGANIZATION
     } else if has("boundary") {
-        "whoever set this identity's permissions boundary"
+        "the administrator of this identity's permissions boundary"
     } else if has("endpoint") {
-        "whoever manages the VPC endpoint"
+        "the administrator of the VPC endpoint"
     } else if has("session") {
-        "whoever set the session policy (for SSO: the permission set)"
+        "the administrator of the session policy (for SSO: the permission set)"
     } else {
-        "whoever manages that policy"
+        "the administrator of that policy"
     }
 }
 
@@ -263,7 +263,7 @@ fn find_word_after<'a>(text: &'a str, words: &str) -> Option<&'a str> {
 const MAX_MESSAGE_LENGTH: usize = 300;
 /// ARNs are at most 2048 bytes; MWAA's are far shorter.
 const MAX_WORD_LENGTH: usize = 300;
-const ORGANIZATION: &str = "whoever manages your AWS organization";
+const ORGANIZATION: &str = "the administrator of your AWS organization";
 
 #[cfg(test)]
 mod tests {
@@ -349,7 +349,7 @@ mod tests {
                 "with an explicit deny in an identity-based policy: arn:aws:iam::1:policy/No",
                 [
                     "an identity-based policy (arn:aws:iam::1:policy/No) denies it",
-                    "manages that policy",
+                    "the administrator of that policy",
                 ],
             ),
             (
@@ -361,7 +361,10 @@ mod tests {
             ),
             (
                 "because no VPC endpoint policy allows the airflow:CreateWebLoginToken action",
-                ["the VPC endpoint policy leaves", "manages the VPC endpoint"],
+                [
+                    "the VPC endpoint policy leaves",
+                    "the administrator of the VPC endpoint",
+                ],
             ),
         ] {
             let text = hint(&format!("{web} {end}"));

@@ -9,6 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body::{Body, Frame};
 use memchr::memmem::Finder;
 use mwaa_model::{debug_fields, split_port};
+use mwaa_server::BoxError;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -96,7 +97,7 @@ impl LinkRewriter {
 
 impl Body for LinkRewriter {
     type Data = Bytes;
-    type Error = Box<dyn std::error::Error + Send + Sync>;
+    type Error = BoxError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,

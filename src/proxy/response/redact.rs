@@ -8,6 +8,7 @@ use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue};
 use http_body::{Body, Frame};
 use mwaa_model::debug_fields;
+use mwaa_server::BoxError;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -53,7 +54,7 @@ impl RedactedBody {
 
 impl Body for RedactedBody {
     type Data = Bytes;
-    type Error = Box<dyn std::error::Error + Send + Sync>;
+    type Error = BoxError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,

@@ -222,7 +222,7 @@ async fn a_denial_names_what_aws_names_and_is_short() {
         ),
         (
             "with an explicit deny in a service control policy.",
-            "ask whoever manages your AWS organization to leave airflow:CreateWebLoginToken on",
+            "ask the administrator of your AWS organization to leave airflow:CreateWebLoginToken on",
         ),
     ] {
         let harness = Harness::scripted(Settings::default(), VERSION, |script| {

@@ -250,7 +250,7 @@ async fn an_organization_s_deny_is_not_the_second_factor_s_matter() {
     for (why, hint) in [
         (
             "with an explicit deny in a service control policy",
-            "ask whoever manages your AWS organization",
+            "ask the administrator of your AWS organization",
         ),
         (
             "with an explicit deny in an identity-based policy",

@@ -137,9 +137,10 @@ impl World {
 }
 
 fn at(region: Option<&str>, name: &str) -> Environment {
+    let local = name.to_ascii_lowercase().replace('_', "-");
     Environment {
         region: region.and_then(Region::new),
-        ..Environment::new(EnvName::from_mwaa_name(name).unwrap(), name)
+        ..Environment::new(EnvName::new(&local).unwrap(), name)
     }
 }
 
