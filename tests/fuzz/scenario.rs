@@ -287,7 +287,7 @@ fn reaches(flag: &Flag) -> bool {
 
 /// The commands that MWAA runs by the emulator's table, of one release or of all.
 fn emulated(version: Option<[u32; 3]>) -> impl Iterator<Item = &'static str> {
-    let table = include_str!("../../src/emulator/commands.csv");
+    let table = include_str!("../../emulator/src/commands.csv");
     let rows = table.lines().filter(|line| !line.starts_with('#')).skip(1);
     rows.filter_map(move |row| {
         let mut columns = row.split(',');

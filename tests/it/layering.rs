@@ -51,7 +51,9 @@ const STEPS: &[(&str, &[&str])] = &[
 
 /// Returns the names under `[dependencies]` of a crate's manifest.
 fn dependencies(name: &str) -> Vec<String> {
-    let manifest = tree::read(&format!("src/{name}/Cargo.toml"));
+    // the emulator is no part of the gateway, and has a folder of its own
+    let folder = if name == "emulator" { "" } else { "src/" };
+    let manifest = tree::read(&format!("{folder}{name}/Cargo.toml"));
     let manifest: toml::Table = manifest.parse().unwrap();
     let dependencies = manifest["dependencies"].as_table().unwrap();
     dependencies.keys().cloned().collect()
@@ -82,10 +84,7 @@ fn every_folder_of_the_source_is_a_crate_or_part_of_the_program() {
         let known = MAY_DEPEND_ON
             .iter()
             .any(|(crate_name, _)| *crate_name == name)
-            || matches!(
-                &*name,
-                "app" | "cli" | "lib.rs" | "main.rs" | "ARCHITECTURE.md"
-            );
+            || matches!(&*name, "app" | "cli" | "lib.rs" | "main.rs");
         assert!(known, "src/{name} has no place in the table");
     }
 }
