@@ -4,9 +4,11 @@
 use super::config_args::path_parser;
 use super::terminal::Terminal;
 use super::{
-    ExitStatus, RunResult, airflow, check, commands, completion, config, demo, emulator,
-    environments, explain, login, open, serve, status, tunnel_guard,
+    ExitStatus, RunResult, airflow, check, commands, completion, config, environments, explain,
+    login, open, serve, status, tunnel_guard,
 };
+#[cfg(feature = "emulator")]
+use super::{demo, emulator};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
@@ -20,9 +22,7 @@ use std::path::PathBuf;
     name = "mwaa-gateway",
     version,
     max_term_width = 100,
-    after_help = "\
-Try it without AWS:   mwaa-gateway demo
-Your environment:     mwaa-gateway serve --environment NAME --region REGION"
+    after_help = FIRST_STEPS
 )]
 pub(crate) struct CliArgs {
     /// Say nothing on stderr but errors
@@ -90,9 +90,11 @@ pub(crate) enum Command {
 /// A command other than `serve`.
 #[derive(Subcommand)]
 pub(crate) enum OtherCommand {
+    #[cfg(feature = "emulator")]
     /// Run gateway and emulator together: no AWS, nothing to install
     #[command(after_help = "Example: mwaa-gateway demo --airflow-version 3.0.6")]
     Demo(demo::DemoArgs),
+    #[cfg(feature = "emulator")]
     /// Run the emulator alone: an MWAA in a box
     #[command(
         after_help = "Example: mwaa-gateway emulator --aws 127.0.0.1:4566 --web 127.0.0.1:8443"
@@ -170,6 +172,11 @@ fn print_parse_error(mut error: clap::Error, terminal: &Terminal) -> ExitStatus 
             let tips = ContextValue::StyledStrs(vec![tip.into()]);
             error.insert(ContextKind::Suggested, tips);
         }
+        ErrorKind::InvalidSubcommand if needs_emulator(&error) => {
+            let tip = "this build has no emulator; build it with `cargo build --release`";
+            let tips = ContextValue::StyledStrs(vec![tip.into()]);
+            error.insert(ContextKind::Suggested, tips);
+        }
         _ => {}
     }
 
@@ -181,6 +188,13 @@ fn print_parse_error(mut error: clap::Error, terminal: &Terminal) -> ExitStatus 
         terminal.print(text.ansi());
         ExitStatus::Success
     }
+}
+
+/// Returns whether the unknown command is one that the default build has.
+fn needs_emulator(error: &clap::Error) -> bool {
+    let given = error.get(ContextKind::InvalidSubcommand);
+    !cfg!(feature = "emulator")
+        && given.is_some_and(|name| matches!(&*name.to_string(), "demo" | "emulator"))
 }
 
 fn is_for_command(error: &clap::Error, command: &str) -> bool {
@@ -254,6 +268,15 @@ pub(super) fn write_manual(args: &ManArgs, terminal: &Terminal) -> RunResult {
         })?;
     Ok(ExitStatus::Success)
 }
+
+/// The two commands that a newcomer needs.
+#[cfg(feature = "emulator")]
+const FIRST_STEPS: &str = "\
+Try it without AWS:   mwaa-gateway demo
+Your environment:     mwaa-gateway serve --environment NAME --region REGION";
+#[cfg(not(feature = "emulator"))]
+const FIRST_STEPS: &str =
+    "Your environment:     mwaa-gateway serve --environment NAME --region REGION";
 
 #[cfg(test)]
 mod tests {

@@ -9,8 +9,11 @@ mod commands;
 mod completion;
 mod config;
 mod config_args;
+#[cfg(feature = "emulator")]
 mod demo;
+#[cfg(feature = "emulator")]
 mod emulator;
+#[cfg(feature = "emulator")]
 mod emulator_environments;
 mod environments;
 mod explain;
@@ -97,7 +100,9 @@ impl From<StartError> for RunError {
 /// Runs a command other than `serve`.
 pub(crate) fn run(command: OtherCommand, terminal: &Terminal) -> RunResult {
     match command {
+        #[cfg(feature = "emulator")]
         OtherCommand::Demo(args) => Ok(demo::run(&args, terminal)),
+        #[cfg(feature = "emulator")]
         OtherCommand::Emulator(args) => emulator::run(args, terminal),
         OtherCommand::Check(args) => check::run(&args, terminal),
         OtherCommand::Config(args) => config::run(&args, terminal),

@@ -44,6 +44,7 @@ impl Terminal {
         self.quiet.set(true);
     }
 
+    #[cfg(feature = "emulator")]
     /// Returns true if a person sees both streams.
     pub(super) fn is_interactive() -> bool {
         io::stdout().is_terminal() && io::stderr().is_terminal()

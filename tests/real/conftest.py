@@ -7,12 +7,13 @@ import pytest
 from airflows import VERSIONS, Fleet
 from browser import chromium
 from outcomes.record import Warm
-from programs import AIRFLOW, BINARY, LAB, Emulator, Gateway
+from programs import AIRFLOW, BINARY, LAB, PRODUCTION, Emulator, Gateway
 
 
 def pytest_sessionstart():
     for needed, how in [
-        (BINARY, "cargo build --release"),
+        (BINARY, ".github/check.sh build"),
+        (PRODUCTION, ".github/check.sh build"),
         *((LAB / name / "bin/airflow", "tests/run") for name in VERSIONS),
         (AIRFLOW, "git checkout"),
     ]:

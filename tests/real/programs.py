@@ -17,6 +17,7 @@ ROOT = HERE.parent.parent
 LAB = ROOT / "tests" / ".lab"
 SHOTS = LAB / "shots"  # pictures and records of the last run
 BINARY = Path(os.environ.get("MWAA_GATEWAY_UNDER_TEST", ROOT / "target/release/mwaa-gateway"))
+PRODUCTION = BINARY.with_name("mwaa-gateway-production")  # without the emulator
 AIRFLOW = HERE / "airflow"
 
 # What a machine under load may need; nothing waits this long when all is well.
@@ -166,10 +167,10 @@ class Emulator(Program):
 class Gateway(Program):
     """`mwaa-gateway serve` on ports of its own choice."""
 
-    def __init__(self, home, config, **more):
+    def __init__(self, home, config, binary=BINARY, **more):
         file = Path(home) / "mwaa-gateway.toml"
         file.write_text(toml(config))
-        argv = [BINARY, "serve", "--config", file]
+        argv = [binary, "serve", "--config", file]
         argv += ["--listen", "127.0.0.1:0", "--management", "127.0.0.1:0"]
         super().__init__(argv, environment(home, **more), home)
         try:
