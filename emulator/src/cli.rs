@@ -11,6 +11,7 @@ use tokio::process::Command;
 use tokio::sync::oneshot;
 
 use super::Shared;
+use super::answers::Answer;
 use super::command_line;
 use super::commands::{self, Verdict};
 use super::environment::Environment;
@@ -67,17 +68,14 @@ pub(crate) async fn answer(
             if let Some(delay) = shared.script.command_delay.take() {
                 tokio::time::sleep(delay).await;
             }
-            let output = if broken_plugin {
+            let output = if let Some(answer) = shared.script.find_answer(&words) {
+                answer.into()
+            } else if broken_plugin {
                 Output::broken_plugin()
             } else if let Some(program) = &program {
                 Output::of_program(program, &words).await
             } else {
-                let result = world.run(&words);
-                Output {
-                    succeeded: result.exit_code == 0,
-                    stdout: result.stdout.into_bytes(),
-                    stderr: result.stderr.into_bytes(),
-                }
+                world.run(&words).into()
             };
             shared.journal.command_ended();
             drop(slot);
@@ -100,6 +98,16 @@ struct Output {
     stdout: Vec<u8>,
     stderr: Vec<u8>,
     succeeded: bool,
+}
+
+impl From<Answer> for Output {
+    fn from(answer: Answer) -> Self {
+        Self {
+            succeeded: answer.exit_code == 0,
+            stdout: answer.stdout.into_bytes(),
+            stderr: answer.stderr.into_bytes(),
+        }
+    }
 }
 
 impl Output {

@@ -98,7 +98,21 @@ impl Environment {
     /// Whether this is one of the names that the web server is reached by.
     pub(crate) fn is_called(&self, host: &str) -> bool {
         let own = |name: &str| name.eq_ignore_ascii_case(host);
-        own(&self.host()) || self.seed.custom_domain.as_deref().is_some_and(own)
+        own(&self.host())
+            || self.seed.custom_domain.as_deref().is_some_and(own)
+            || self.web_host_name().is_some_and(own)
+    }
+
+    /// The host that AWS names as the web server, with a port if it was given one.
+    pub(crate) fn public_host(&self) -> String {
+        let given = self.seed.web_host.clone();
+        given.unwrap_or_else(|| self.host().to_string())
+    }
+
+    /// The name in `web_host`, without its port and without the brackets of an IPv6 address.
+    fn web_host_name(&self) -> Option<&str> {
+        let given = self.seed.web_host.as_deref()?;
+        Some(name_of_authority(given))
     }
 
     /// What became of this name, if the web server had it in an earlier life.
@@ -119,6 +133,7 @@ impl Environment {
         any.into_iter()
             .chain([host.to_string()])
             .chain(self.seed.custom_domain.clone())
+            .chain(self.web_host_name().map(str::to_owned))
     }
 
     /// Deletes the environment and makes it anew under the same name: another host, and none of
@@ -140,7 +155,7 @@ impl Environment {
     pub(crate) fn base_url(&self) -> String {
         match &self.seed.custom_domain {
             Some(domain) => format!("https://{domain}"),
-            None => format!("https://{}", self.host()),
+            None => format!("https://{}", self.public_host()),
         }
     }
 
@@ -185,9 +200,9 @@ impl Environment {
         let Place { region, account } = place;
         let partition = place.partition();
         let url = if with_scheme {
-            format!("https://{}", self.host())
+            format!("https://{}", self.public_host())
         } else {
-            self.host().to_string()
+            self.public_host()
         };
         let service = |id: &str| format!("com.amazonaws.vpce.{region}.vpce-svc-{id}");
         let role = |role: &str| format!("arn:{partition}:iam::{account}:role/{role}");
@@ -242,6 +257,19 @@ impl Environment {
             "WeeklyMaintenanceWindowStart": "SUN:03:30",
         })
     }
+}
+
+/// The host of `HOST`, `HOST:PORT` or `[IPV6]:PORT`.
+pub(crate) fn name_of_authority(authority: &str) -> &str {
+    if let Some((host, _)) = authority
+        .strip_prefix('[')
+        .and_then(|rest| rest.split_once(']'))
+    {
+        return host;
+    }
+    authority
+        .split_once(':')
+        .map_or(authority, |(host, _)| host)
 }
 
 /// The length of a UUID as text.

@@ -1,5 +1,7 @@
 //! The kinds of misbehaviour a script can ask for.
 
+use std::time::Duration;
+
 /// What can go wrong with a call to the AWS side.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -32,6 +34,8 @@ pub enum ControlFault {
     InternalServer,
     /// 404 `ResourceNotFoundException`.
     NotFound,
+    /// A good answer, after this time; a token has aged by then.
+    Slow(Duration),
     /// 400 `ThrottlingException`.
     Throttling,
     /// 429 `TooManyRequestsException`.
@@ -82,6 +86,8 @@ pub enum WebFault {
     Reset,
     /// Runs the command, then resets the connection.
     ResetAfterExecution,
+    /// Serves the request after this time.
+    Slow(Duration),
     /// Answers with this before anything else is looked at.
     Status {
         /// The status code.

@@ -3,14 +3,17 @@
 //! An independent witness: nothing here imports another part of the gateway.
 
 mod airflow;
+mod answers;
 mod certificates;
 mod cli;
 mod clock;
 mod command_line;
 mod commands;
+mod control_api;
 mod control_plane;
 mod environment;
 mod fault;
+mod fault_rule;
 mod front;
 mod identity;
 mod journal;
@@ -35,7 +38,9 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
+pub use answers::{Answer, AnswerError};
 pub use fault::{ControlFault, DeadForm, FormerHost, HandshakeFault, Noise, WebFault};
+pub use fault_rule::FaultRule;
 pub use front::{AirflowUrl, RealAirflow};
 pub use identity::{Credential, Role};
 pub use journal::{ControlCall, Journal, TokenKind, WebRequest};
@@ -54,6 +59,7 @@ pub struct Emulator {
     shared: Arc<Shared>,
     aws: SocketAddr,
     web: SocketAddr,
+    control: Option<SocketAddr>,
     ca_pem: String,
     _servers: JoinSet<()>,
 }
@@ -74,6 +80,19 @@ impl Emulator {
     /// Starts both sides; they answer when this returns. Must be called within a Tokio runtime.
     pub async fn start(settings: Settings) -> Result<Self, StartError> {
         let script = Script::default();
+        for (command, answer) in &settings.answers {
+            script.answer(command, answer.clone());
+        }
+        let (aws_listener, aws) = bind("AWS", settings.aws).await?;
+        let (web_listener, web) = bind("web", settings.web).await?;
+        let control = match settings.control {
+            Some(address) if !address.ip().is_loopback() => {
+                return Err(StartError::Control(address));
+            }
+            Some(address) => Some(bind("control", address).await?),
+            None => None,
+        };
+
         let created = script.clock.since_epoch();
         let mut names = HashSet::new();
         let mut environments = Vec::new();
@@ -82,7 +101,15 @@ impl Emulator {
                 return Err(StartError::Environment(seed.name.clone()));
             }
             let (region, slots) = (&settings.region, settings.cli_slots);
-            environments.push(Environment::new(seed.clone(), region, slots, created));
+            let mut seed = seed.clone();
+            let own_port = seed
+                .web_host
+                .as_deref()
+                .and_then(|host| host.strip_suffix(":0"));
+            if let Some(name) = own_port {
+                seed.web_host = Some(format!("{name}:{}", web.port()));
+            }
+            environments.push(Environment::new(seed, region, slots, created));
         }
         let mut hosts: Vec<String> = environments
             .iter()
@@ -90,8 +117,6 @@ impl Emulator {
             .collect();
         hosts.push("localhost".to_owned());
         let certificates = Certificates::make(&hosts, settings.certificate)?;
-        let (aws_listener, aws) = bind("AWS", settings.aws).await?;
-        let (web_listener, web) = bind("web", settings.web).await?;
         let credentials = if settings.credentials.is_empty() {
             Role::ALL.map(made_up::credential).to_vec()
         } else {
@@ -115,13 +140,27 @@ impl Emulator {
                 let _ = shared.tokens.key().await;
             }
         });
-        servers.spawn(control_plane::serve(aws_listener, Arc::clone(&shared)));
+        let answer_aws = control_plane::answer;
+        servers.spawn(control_plane::serve(
+            aws_listener,
+            Arc::clone(&shared),
+            answer_aws,
+        ));
+        let control = control.map(|(listener, address)| {
+            servers.spawn(control_plane::serve(
+                listener,
+                Arc::clone(&shared),
+                control_api::answer,
+            ));
+            address
+        });
         let tls = certificates.server;
         servers.spawn(web::serve(web_listener, tls, Arc::clone(&shared)));
         Ok(Self {
             shared,
             aws,
             web,
+            control,
             ca_pem: certificates.ca_pem,
             _servers: servers,
         })
@@ -135,6 +174,17 @@ impl Emulator {
     /// Where the web servers listen.
     pub fn web_addr(&self) -> SocketAddr {
         self.web
+    }
+
+    /// Where the control address listens, if there is one.
+    pub fn control_addr(&self) -> Option<SocketAddr> {
+        self.control
+    }
+
+    /// Whether AWS names a web server by a host that was chosen, instead of one in MWAA's form.
+    pub fn has_web_host(&self) -> bool {
+        let mut environments = self.shared.environments.iter();
+        environments.any(|environment| environment.seed.web_host.is_some())
     }
 
     /// The AWS side as an SDK's endpoint URL.

@@ -2,11 +2,12 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::answers::{Answer, Answers};
 use super::clock::Clock;
 use super::fault::{ControlFault, DeadForm, HandshakeFault, Noise, WebFault};
 use super::settings::{FailureForm, LoginForm};
@@ -21,6 +22,8 @@ pub struct Script {
     pub mint_delay: Switch<Duration>,
     /// What goes wrong with token calls.
     pub mint_fault: Switch<ControlFault>,
+    /// What goes wrong with CreateCliToken only.
+    pub cli_token_fault: Switch<ControlFault>,
     /// What goes wrong with CreateWebLoginToken only.
     pub web_login_fault: Switch<ControlFault>,
     /// Whom CreateWebLoginToken answers for, as `IamIdentity`, instead of the caller.
@@ -31,12 +34,18 @@ pub struct Script {
     pub describe_delay: Switch<Duration>,
     /// What goes wrong with GetEnvironment and ListEnvironments.
     pub describe_fault: Switch<ControlFault>,
+    /// What goes wrong with GetEnvironment only.
+    pub get_environment_fault: Switch<ControlFault>,
+    /// What goes wrong with ListEnvironments only.
+    pub list_environments_fault: Switch<ControlFault>,
     /// Puts `https://` before the `WebserverUrl` of GetEnvironment.
     pub webserver_url_scheme: Switch<()>,
     /// What goes wrong with new TLS connections.
     pub handshake_fault: Switch<HandshakeFault>,
     /// What goes wrong with web requests.
     pub web_fault: Switch<WebFault>,
+    /// What goes wrong with requests that send a command.
+    pub command_fault: Switch<WebFault>,
     /// How long each login waits before its token is looked at.
     pub login_delay: Switch<Duration>,
     /// What goes wrong with logins only; the kinds that spoil a command's answer do nothing.
@@ -65,6 +74,7 @@ pub struct Script {
     /// Ends the connection right after an answer, with no `Connection: close` to announce it.
     pub close_idle: Switch<()>,
     pub(crate) clock: Clock,
+    answers: Mutex<Answers>,
     revocations: AtomicU64,
     kills: AtomicU64,
     cut_connections: watch::Sender<u64>,
@@ -97,6 +107,20 @@ impl Script {
     /// Ends every open web connection at once, as a restart of the web server would.
     pub fn cut_web_connections(&self) {
         self.cut_connections.send_modify(|count| *count += 1);
+    }
+
+    /// Answers the commands that begin with these words from now on, as in
+    /// `script.answer("dags report", Answer::stdout("..."))`. The longest words that fit win.
+    pub fn answer(&self, command: &str, answer: Answer) {
+        self.lock_answers().set(command, answer);
+    }
+
+    pub(crate) fn find_answer(&self, words: &[String]) -> Option<Answer> {
+        self.lock_answers().find(words).cloned()
+    }
+
+    fn lock_answers(&self) -> MutexGuard<'_, Answers> {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn cuts(&self) -> watch::Receiver<u64> {
@@ -158,6 +182,15 @@ impl<T: Clone> Switch<T> {
                 *plan = Plan::Always(value.clone());
                 Some(value)
             }
+        }
+    }
+
+    /// Returns the value and how many uses are left, without using the switch.
+    pub(crate) fn peek(&self) -> Option<(T, Option<usize>)> {
+        match &*self.plan.lock().unwrap_or_else(PoisonError::into_inner) {
+            Plan::Off => None,
+            Plan::Next(times, value) => Some((value.clone(), Some(*times))),
+            Plan::Always(value) => Some((value.clone(), None)),
         }
     }
 

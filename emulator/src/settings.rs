@@ -7,6 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::answers::Answer;
 use super::front::RealAirflow;
 use super::identity::Credential;
 
@@ -20,6 +21,9 @@ pub struct Settings {
     pub aws: SocketAddr,
     /// Where the environments' web servers (TLS) listen; all of them share the one address.
     pub web: SocketAddr,
+    /// Where the control address listens, if there is one: faults, answers, clock and journal over
+    /// HTTP. A loopback address.
+    pub control: Option<SocketAddr>,
     /// The region that signatures must be made for.
     pub region: String,
     /// The twelve-digit account number in every ARN.
@@ -48,6 +52,9 @@ pub struct Settings {
     pub certificate: CertificateForm,
     /// How many entries of each kind the journal keeps; older ones are forgotten.
     pub journal_limit: usize,
+    /// What commands answer, by their leading words, instead of what the built-in Airflow or
+    /// [`Seed::airflow_bin`] would print. The longest words that fit win.
+    pub answers: Vec<(String, Answer)>,
 }
 
 impl Default for Settings {
@@ -56,6 +63,7 @@ impl Default for Settings {
         Self {
             aws: free_port,
             web: free_port,
+            control: None,
             region: "eu-west-1".to_owned(),
             account: "123456789012".to_owned(),
             credentials: Vec::new(),
@@ -70,6 +78,7 @@ impl Default for Settings {
             check_signatures: true,
             certificate: CertificateForm::default(),
             journal_limit: 10_000,
+            answers: Vec::new(),
         }
     }
 }
@@ -87,6 +96,10 @@ pub struct Seed {
     pub access_mode: String,
     /// Which family of host names the web server belongs to.
     pub host_form: HostForm,
+    /// The host and port that AWS names as the web server instead of a name in MWAA's form, for
+    /// example `localhost:8443`, which clients reach without changes to DNS. Port 0 stands for
+    /// the port of `web`.
+    pub web_host: Option<String>,
     /// A name of its own that the certificate covers as well, as behind a load balancer.
     pub custom_domain: Option<String>,
     /// Whether a plugin needs a package that the web server lacks: on 1.10.12 and 2.0.2 every
@@ -98,6 +111,9 @@ pub struct Seed {
     pub airflow: Option<RealAirflow>,
     /// On how many days before the start the scheduled DAGs are to have run already.
     pub past_days: u16,
+    /// The DAGs of the built-in Airflow instead of its three examples, if any are named. Each has
+    /// two tasks and no schedule.
+    pub dags: Vec<String>,
 }
 
 impl Default for Seed {
@@ -115,11 +131,13 @@ impl Seed {
             status: "AVAILABLE".to_owned(),
             access_mode: "PUBLIC_ONLY".to_owned(),
             host_form: HostForm::default(),
+            web_host: None,
             custom_domain: None,
             plugins_need_packages: false,
             airflow_bin: None,
             airflow: None,
             past_days: 0,
+            dags: Vec::new(),
         }
     }
 }
@@ -178,7 +196,7 @@ pub enum CertificateForm {
 pub enum StartError {
     /// An address could not be listened on.
     Bind {
-        /// The side that wanted it: `AWS` or `web`.
+        /// The side that wanted it: `AWS`, `web` or `control`.
         side: &'static str,
         /// The address.
         address: SocketAddr,
@@ -187,6 +205,8 @@ pub enum StartError {
     },
     /// The CA or the web server's certificate could not be made.
     Certificate(rcgen::Error),
+    /// The control address is not on loopback.
+    Control(SocketAddr),
     /// An environment's name is not one MWAA would take, or stands there twice.
     Environment(String),
     /// rustls did not take the certificate.
@@ -198,6 +218,9 @@ impl fmt::Display for StartError {
         match self {
             Self::Bind { side, address, .. } => {
                 write!(f, "the emulator's {side} side can't listen on {address}")
+            }
+            Self::Control(address) => {
+                write!(f, "the control address {address} is not on loopback")
             }
             Self::Certificate(_) => f.write_str("can't make the emulator's certificates"),
             Self::Environment(name) => {
@@ -216,7 +239,7 @@ impl Error for StartError {
         match self {
             Self::Bind { source, .. } => Some(source),
             Self::Certificate(source) => Some(source),
-            Self::Environment(_) => None,
+            Self::Control(_) | Self::Environment(_) => None,
             Self::Tls(source) => Some(source),
         }
     }

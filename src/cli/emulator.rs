@@ -8,12 +8,11 @@ use super::terminal::Terminal;
 use super::{ExitStatus, RunResult, create_temp_dir};
 use clap::{Args, ValueEnum};
 use mwaa_emulator::{
-    ControlFault, Credential, Emulator, FailureForm, LoginForm, Role, Seed, Settings,
+    Answer, Credential, Emulator, FailureForm, FaultRule, LoginForm, Role, Seed, Settings,
 };
 use mwaa_gateway::app::StartError;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::time::Duration;
 
 /// The options of `emulator`.
@@ -25,8 +24,14 @@ pub(crate) struct EmulatorArgs {
     /// The address of the web servers (TLS)
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8443")]
     web: SocketAddr,
+    /// The address of the control API: faults, answers, clock and journal over HTTP (loopback only)
+    #[arg(long, value_name = "ADDR")]
+    control: Option<SocketAddr>,
     #[command(flatten)]
     environments: EnvironmentArgs,
+    /// Print this file as the output of a command (may be given several times)
+    #[arg(long, value_name = "COMMAND=FILE", value_parser = Answer::read_option)]
+    answer: Vec<(String, Answer)>,
     /// The region that signatures must be made for
     #[arg(long, value_name = "REGION", default_value = "eu-west-1")]
     region: String,
@@ -55,7 +60,7 @@ pub(crate) struct EmulatorArgs {
     #[arg(long, value_enum, default_value_t)]
     failures: FailureMode,
     /// Let an operation fail, for example `CreateCliToken=Throttling` (may be given several times)
-    #[arg(long, value_name = "OPERATION=KIND")]
+    #[arg(long, value_name = "NAME=KIND", value_parser = FaultRule::read_option)]
     fault: Vec<FaultRule>,
     /// Wait so long before each token is given
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
@@ -80,58 +85,6 @@ enum LoginMode {
     Redirect,
 }
 
-/// A fault that an operation has from the start.
-#[derive(Debug, Clone)]
-struct FaultRule {
-    target: FaultTarget,
-    kind: ControlFault,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum FaultTarget {
-    CliToken,
-    Describe,
-    WebToken,
-}
-
-impl FromStr for FaultRule {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (operation, kind) = text.split_once('=').ok_or("write it as OPERATION=KIND")?;
-        let target = match operation {
-            "CreateCliToken" => FaultTarget::CliToken,
-            "CreateWebLoginToken" => FaultTarget::WebToken,
-            "GetEnvironment" | "ListEnvironments" => FaultTarget::Describe,
-            _ => {
-                return Err("the operations are CreateCliToken, CreateWebLoginToken, GetEnvironment and \
-                            ListEnvironments"
-                    .to_owned());
-            }
-        };
-
-        let kinds = [
-            ("AccessDenied", ControlFault::AccessDenied),
-            ("BareTooManyRequests", ControlFault::BareTooManyRequests),
-            ("Drop", ControlFault::Drop),
-            ("ExpiredToken", ControlFault::ExpiredToken),
-            ("Hang", ControlFault::Hang),
-            ("InternalServer", ControlFault::InternalServer),
-            ("NotFound", ControlFault::NotFound),
-            ("Throttling", ControlFault::Throttling),
-            ("TooManyRequests", ControlFault::TooManyRequests),
-            ("Unavailable", ControlFault::HtmlServiceUnavailable),
-            ("Validation", ControlFault::Validation),
-        ];
-
-        // both lists are in the error, because neither is in the help
-        let names = kinds.each_ref().map(|(name, _)| *name).join(", ");
-        let found = kinds.into_iter().find(|(name, _)| *name == kind);
-        let (_, kind) = found.ok_or_else(|| format!("the kinds are {names}"))?;
-        Ok(Self { target, kind })
-    }
-}
-
 pub(super) fn run(args: EmulatorArgs, terminal: &Terminal) -> RunResult {
     let seeds = args
         .environments
@@ -145,7 +98,7 @@ pub(super) fn run(args: EmulatorArgs, terminal: &Terminal) -> RunResult {
         let emulator = Emulator::start(args.to_settings(seeds))
             .await
             .map_err(|error| {
-                let hint = "choose other addresses with --aws and --web";
+                let hint = "choose other addresses with --aws, --web and --control";
                 terminal.fail(ExitStatus::Failure, &error, Some(hint))
             })?;
         args.set_faults(&emulator);
@@ -172,6 +125,8 @@ impl EmulatorArgs {
         Settings {
             aws: self.aws,
             web: self.web,
+            control: self.control,
+            answers: self.answer.clone(),
             region: self.region.clone(),
             environments,
 
@@ -195,11 +150,7 @@ impl EmulatorArgs {
     fn set_faults(&self, emulator: &Emulator) {
         let script = emulator.script();
         for fault in &self.fault {
-            match fault.target {
-                FaultTarget::CliToken => script.mint_fault.always(fault.kind.clone()),
-                FaultTarget::Describe => script.describe_fault.always(fault.kind.clone()),
-                FaultTarget::WebToken => script.web_login_fault.always(fault.kind.clone()),
-            }
+            fault.clone().apply(script);
         }
 
         if let Some(delay) = self.mint_delay {
@@ -208,24 +159,46 @@ impl EmulatorArgs {
     }
 }
 
-/// Formats the addresses, the keys and the configuration of clients.
+/// Formats the addresses, the variables of clients, and the configuration of a gateway.
 fn format_instructions(emulator: &Emulator, ca_file: &Path) -> String {
+    let control = emulator.control_addr();
+    let control = control.map(|address| format!("control http://{address}\n"));
+
     format!(
         "endpoint {endpoint}\n\
          web servers {web}\n\
-         CA file: {ca}\n\
+         {control}CA file: {ca}\n\
          export AWS_ACCESS_KEY_ID={id}\n\
          export AWS_SECRET_ACCESS_KEY={secret}\n\
          {roles}# for boto3 and the AWS CLI: the endpoint takes no env. and api. host prefixes\n\
          export AWS_DISABLE_HOST_PREFIX_INJECTION=true\n\
-         # --- mwaa-gateway.toml\n{snippet}# --- end\n",
+         {scripts}# --- mwaa-gateway.toml\n{snippet}# --- end\n",
         endpoint = emulator.endpoint_url(),
         web = emulator.web_addr(),
+        control = control.unwrap_or_default(),
         ca = ca_file.display(),
         id = emulator.access_key_id(),
         secret = emulator.secret_access_key(),
         roles = format_roles(emulator),
+        scripts = format_script_variables(emulator, ca_file),
         snippet = emulator.config_toml(ca_file),
+    )
+}
+
+/// Formats the further variables of a script that uses the emulator without a gateway. They are
+/// printed with `--web-host` only, because such a script reaches no web server without it.
+fn format_script_variables(emulator: &Emulator, ca_file: &Path) -> String {
+    if !emulator.has_web_host() {
+        return String::new();
+    }
+    format!(
+        "export AWS_ENDPOINT_URL_MWAA={endpoint}\n\
+         export AWS_DEFAULT_REGION={region}\n\
+         # for requests; other programs have other variables\n\
+         export REQUESTS_CA_BUNDLE={ca}\n",
+        endpoint = emulator.endpoint_url(),
+        region = emulator.region(),
+        ca = ca_file.display(),
     )
 }
 

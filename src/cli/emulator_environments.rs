@@ -6,6 +6,7 @@ use mwaa_emulator::{AirflowUrl, RealAirflow, Seed};
 use mwaa_model::AirflowVersion;
 use std::fmt;
 use std::io;
+use std::net::Ipv6Addr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -19,6 +20,13 @@ pub(super) struct EnvironmentArgs {
         default_value = "2.10.3"
     )]
     version: Vec<NamedValue<AirflowVersion>>,
+    /// The web server's host in answers of AWS, in all environments or the one named, so that
+    /// scripts reach it without changes to DNS; for example localhost:8443
+    #[arg(long = "web-host", value_name = "[NAME=]HOST:PORT")]
+    web_host: Vec<NamedValue<WebHost>>,
+    /// The DAGs of the built-in Airflow, in all environments (may be given several times)
+    #[arg(long = "dag", value_name = "ID", value_delimiter = ',', value_parser = parse_dag_id)]
+    dags: Vec<String>,
     /// Put this real Airflow behind the first environment, or the one named
     #[arg(long = "airflow-url", value_name = "[NAME=]URL")]
     url: Vec<NamedValue<AirflowUrl>>,
@@ -28,6 +36,44 @@ pub(super) struct EnvironmentArgs {
     /// The secret by which these real Airflows know the emulator
     #[arg(long = "airflow-secret-file", value_name = "FILE", requires = "url", value_parser = path_parser())]
     secret_file: Option<PathBuf>,
+}
+
+/// A host with a port: a name, an IPv4 address, or an IPv6 address in brackets.
+#[derive(Debug, Clone)]
+struct WebHost(String);
+
+impl FromStr for WebHost {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let form = "write it as HOST:PORT, for example localhost:8443";
+        let (host, port) = text.rsplit_once(':').ok_or(form)?;
+        let is_label = |label: &str| {
+            !label.is_empty() && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+        };
+        let address = host
+            .strip_prefix('[')
+            .and_then(|rest| rest.strip_suffix(']'));
+        let is_host = match address {
+            Some(address) => address.parse::<Ipv6Addr>().is_ok(),
+            None => host.split('.').all(is_label),
+        };
+        if is_host && port.parse::<u16>().is_ok() {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(form)
+        }
+    }
+}
+
+/// Checks the id of a DAG as Airflow does.
+fn parse_dag_id(text: &str) -> Result<String, &'static str> {
+    let fits = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if !text.is_empty() && text.chars().all(fits) {
+        Ok(text.to_owned())
+    } else {
+        Err("the id of a DAG has letters, digits, hyphens, dots and underscores")
+    }
 }
 
 /// A value for the environment with this name, or without one for the usual environments.
@@ -97,16 +143,18 @@ impl EnvironmentArgs {
         }
 
         for NamedValue { name, value } in &self.bin {
-            let chosen = match name {
-                Some(name) => std::slice::from_mut(find_seed(&mut seeds, name)?),
-                None => seeds.as_mut_slice(),
-            };
-            for seed in chosen {
+            for seed in find_seeds(&mut seeds, name.as_deref())? {
                 seed.airflow_bin = Some(value.clone());
+            }
+        }
+        for NamedValue { name, value } in &self.web_host {
+            for seed in find_seeds(&mut seeds, name.as_deref())? {
+                seed.web_host = Some(value.0.clone());
             }
         }
         for seed in &mut seeds {
             seed.past_days = past_days;
+            seed.dags.clone_from(&self.dags);
         }
         Ok(seeds)
     }
@@ -133,6 +181,17 @@ impl EnvironmentArgs {
             }
         }
         seeds
+    }
+}
+
+/// Returns the environment of this name, or all without a name.
+fn find_seeds<'a>(
+    seeds: &'a mut [Seed],
+    name: Option<&str>,
+) -> Result<&'a mut [Seed], SeedError> {
+    match name {
+        Some(name) => find_seed(seeds, name).map(std::slice::from_mut),
+        None => Ok(seeds),
     }
 }
 
@@ -213,6 +272,33 @@ mod tests {
         assert_eq!(url(3).as_deref(), Some("http://127.0.0.1:8083"));
         assert_eq!(seeds[2].airflow_bin, None);
         assert_eq!(seeds[3].airflow_bin, Some("/airflow".into()));
+    }
+
+    #[test]
+    fn hosts_and_dags_are_for_all_environments_or_the_one_named() {
+        let seeds = seeds(&[
+            "--web-host=localhost:8443",
+            "--web-host=archive=[::1]:8443",
+            "--dag=etl,report.daily",
+            "--dag=hello",
+        ])
+        .unwrap();
+        let hosts: Vec<_> = seeds.iter().map(|seed| seed.web_host.as_deref()).collect();
+        assert_eq!(hosts, [Some("localhost:8443"), Some("[::1]:8443")]);
+        for seed in seeds {
+            assert_eq!(seed.dags, ["etl", "report.daily", "hello"]);
+        }
+        for word in [
+            "--web-host=localhost",
+            "--web-host=localhost:",
+            "--web-host=https://localhost:8443",
+            "--web-host=::1:8443",
+            "--web-host=a..b:1",
+            "--dag=a b",
+            "--dag=a,,b",
+        ] {
+            assert!(Line::try_parse_from(["emulator", word]).is_err(), "{word}");
+        }
     }
 
     #[test]

@@ -189,7 +189,7 @@ codes! {
         "report it with the request id and the log lines around it";
 }
 
-/// Returns the README's table of faults, in Markdown.
+/// Returns the table of faults in the documents, in Markdown: a link can name a fault.
 pub fn render_table() -> String {
     let mut text = String::from(
         "| code | status | whose | what it means | what to do |\n| --- | --- | --- | --- | --- |\n",
@@ -199,7 +199,7 @@ pub fn render_table() -> String {
         // writing to a String does not fail
         let _infallible = writeln!(
             text,
-            "| `{}` | {} | {} | {} | {} |",
+            "| <a id=\"{0}\"></a>`{0}` | {1} | {2} | {3} | {4} |",
             code.text,
             code.status.as_u16(),
             code.blame.as_str(),
@@ -222,7 +222,7 @@ mod tests {
             assert_eq!(line.matches('|').count(), 6, "{line}");
         }
         assert!(
-            table.contains("| `guard.peer` | 403 | caller | "),
+            table.contains("<a id=\"guard.peer\"></a>`guard.peer` | 403 | caller | "),
             "{table}"
         );
     }

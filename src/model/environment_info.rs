@@ -176,7 +176,7 @@ const UNKNOWN: &str =
     "a status that this version of the gateway does not know; the MWAA console may say more";
 
 const PRIVATE: &str = "its web server is private (PRIVATE_ONLY): it can be reached from inside its VPC, \
-     by VPN, or through a proxy or a tunnel (docs/networks.md)";
+     by VPN, or through a proxy or a tunnel (docs/guide/networks.md)";
 
 #[cfg(test)]
 mod tests {

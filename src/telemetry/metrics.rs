@@ -45,22 +45,22 @@ impl Default for Metrics {
 
         registry.register(
             "requests",
-            "Requests answered, by kind and status",
+            "Requests, counted when the response ends; kind fault and status 502 if it broke off",
             metrics.requests.clone(),
         );
         registry.register(
             "faults",
-            "Replies made by the gateway itself, by fault code",
+            "Responses of the gateway itself, by fault code",
             metrics.faults.clone(),
         );
         registry.register(
             "mints",
-            "CLI tokens asked of AWS, by outcome",
+            "CLI tokens requested from AWS; the outcome is ok, retried or a fault code",
             metrics.mints.clone(),
         );
         registry.register(
             "sign_ins",
-            "Airflow sessions opened with a web token, by outcome",
+            "Airflow sessions opened; the outcome is ok, retried or a fault code",
             metrics.sign_ins.clone(),
         );
         registry.register(
@@ -70,13 +70,13 @@ impl Default for Metrics {
         );
         registry.register_with_unit(
             "token_age",
-            "Age of the live CLI token",
+            "Age of the live CLI token; absent without one",
             Unit::Seconds,
             metrics.token_age.clone(),
         );
         registry.register_with_unit(
             "request",
-            "Time from the request head to the reply head",
+            "Time from the head of a request to the head of its response",
             Unit::Seconds,
             metrics.seconds.clone(),
         );
@@ -223,24 +223,24 @@ impl QueueFamilies {
         );
         registry.register_with_unit(
             "queue_wait",
-            "How long commands waited for the slot that they got",
+            "Time that commands waited for their slot; 0 if one was free",
             Unit::Seconds,
             families.wait.clone(),
         );
         registry.register_with_unit(
             "queue_longest_wait",
-            "How long the command that has waited longest has waited",
+            "Time that the oldest command in the queue has waited",
             Unit::Seconds,
             families.longest.clone(),
         );
         registry.register(
             "queue_refused",
-            "Commands that got no slot, by reason",
+            "Commands that got no slot; the reason is full or timeout",
             families.refused.clone(),
         );
         registry.register(
             "queue_left",
-            "Commands whose clients left the line",
+            "Commands whose clients left the queue; nothing was sent for them",
             families.left.clone(),
         );
         families

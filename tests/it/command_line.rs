@@ -767,12 +767,26 @@ async fn demo_and_emulator_say_how_to_use_them() {
     assert_eq!(ended.stdout.matches(&pasted).count(), 3, "{}", ended.stdout);
 
     let folder = tempfile::tempdir().unwrap();
-    let mut emulator = command(&["emulator", "--aws=127.0.0.1:0", "--web=127.0.0.1:0"]);
+    let mut emulator = command(&[
+        "emulator",
+        "--aws=127.0.0.1:0",
+        "--web=127.0.0.1:0",
+        "--web-host=localhost:0",
+        "--control=127.0.0.1:0",
+    ]);
     emulator.current_dir(folder.path());
     let mut emulator = Running::start(emulator);
     emulator.printed("# --- end").await;
     let ended = emulator.stop().await;
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    for printed in [
+        "control http://127.0.0.1:",
+        "export AWS_ENDPOINT_URL_MWAA=http://127.0.0.1:",
+        "export AWS_DEFAULT_REGION=eu-west-1",
+        "export REQUESTS_CA_BUNDLE=/",
+    ] {
+        assert!(ended.stdout.contains(printed), "{}", ended.stdout);
+    }
     let snippet = ended.stdout.split("# ---").nth(1).unwrap();
     let snippet = snippet.split_once('\n').unwrap().1;
     assert!(

@@ -1,4 +1,4 @@
-//! `/static/…`: style sheet, scripts, and as many zeros as somebody wants.
+//! `/static/…`: style sheet, script, mark, and any number of zeros.
 
 use bytes::Bytes;
 use http::{HeaderValue, header};
@@ -45,9 +45,8 @@ fn serve(visit: Visit<'_>, file: &File) -> Reply {
     } else {
         Reply::of(200, file.content_type, file.text)
     };
-    let text = |text: &str| HeaderValue::from_str(text);
     let mut reply = reply;
-    if let (Ok(tag), Ok(date)) = (text(&tag), text(&date)) {
+    if let (Ok(tag), Ok(date)) = (HeaderValue::from_str(&tag), HeaderValue::from_str(&date)) {
         reply = reply
             .with(header::ETAG, tag)
             .with(header::LAST_MODIFIED, date);
@@ -92,15 +91,17 @@ struct File {
     text: &'static str,
 }
 
-const FILES: [File; 5] = [
+const FILES: [File; 3] = [
     File {
         name: "style.css",
         content_type: "text/css; charset=utf-8",
         text: include_str!("static/style.css"),
     },
-    script("common.js", include_str!("static/common.js")),
-    script("two.js", include_str!("static/two.js")),
-    script("three.js", include_str!("static/three.js")),
+    File {
+        name: "page.js",
+        content_type: "text/javascript; charset=utf-8",
+        text: include_str!("static/page.js"),
+    },
     File {
         name: "favicon.svg",
         content_type: "image/svg+xml",
@@ -108,15 +109,7 @@ const FILES: [File; 5] = [
     },
 ];
 
-const fn script(name: &'static str, text: &'static str) -> File {
-    File {
-        name,
-        content_type: "text/javascript; charset=utf-8",
-        text,
-    }
-}
-
-/// The emulator's mark, for the head of a page too.
+/// The emulator's mark, also for the head of the page.
 pub(super) const MARK: &str = include_str!("static/favicon.svg");
 
 static PIECE: [u8; 64 * 1024] = [0; 64 * 1024];

@@ -1,26 +1,21 @@
-//! The built-in Airflow behind an environment's web server: signing in and out, pages, REST.
+//! The built-in Airflow of an environment: login and logout, one page, static files and a small
+//! REST API. It has the sessions, cookies and refusals of the version that it simulates.
 
 mod assets;
 mod compress;
-mod csrf;
 mod door;
+mod page;
 mod rest;
-mod rights;
 mod sign_in;
-mod sso;
-mod three;
-mod two;
-mod users;
 
 use http::{HeaderValue, header};
 
 use super::session::{Dead, Dialect, Session, Sessions};
 use super::web::{Reply, Visit};
 use door::Area;
-pub(crate) use sign_in::to_aws;
-pub(crate) use sso::answer as sso_page;
+pub(crate) use sign_in::{sso_page, to_aws};
 
-/// A request and who makes it.
+/// A request and the session it has.
 #[derive(Clone, Copy, Debug)]
 struct Guest<'a> {
     visit: Visit<'a>,
@@ -28,7 +23,7 @@ struct Guest<'a> {
     session: Result<&'a Session, Dead>,
 }
 
-/// Answers everything but the command line and the login.
+/// Answers everything except commands and logins.
 pub(crate) fn answer(visit: Visit<'_>) -> Reply {
     let area = Area::of(visit);
     let session = door::session(visit, area);
@@ -37,14 +32,11 @@ pub(crate) fn answer(visit: Visit<'_>) -> Reply {
         area,
         session: session.as_ref().map_err(|dead| *dead),
     };
-    let reply = sso::answer(visit)
+    let reply = sso_page(visit)
         .or_else(|| sign_in::answer(guest))
         .or_else(|| rest::answer(guest))
         .or_else(|| assets::answer(visit))
-        .unwrap_or_else(|| match visit.dialect() {
-            Dialect::Two => two::answer(guest),
-            Dialect::ThreeZero | Dialect::Three => three::answer(guest),
-        });
+        .unwrap_or_else(|| page::answer(guest));
     compress::compress(visit, cookies(guest, reply))
 }
 
@@ -59,6 +51,7 @@ fn cookies(guest: Guest<'_>, reply: Reply) -> Reply {
         session,
     } = guest;
     let sessions = &visit.environment.sessions;
+
     let cookie = match (visit.dialect(), session) {
         // static files too, although they may be cached
         (Dialect::Two, Ok(session)) if area != Area::Rest => Some(Sessions::again(session)),

@@ -1,13 +1,31 @@
-//! The way in for people without a session, and the way out.
+//! Login pages and logout, the page that logs in with a web token, and the CSRF check.
 
 use http::{HeaderValue, header};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::super::session::Dialect;
 use super::super::web::{Reply, Visit};
-use super::{Guest, csrf};
+use super::Guest;
 
-/// Answers the pages that sign in and out, if the request is for one.
+/// Answers `GET /aws_mwaa/aws-console-sso`, in Airflow 3 also below `/pluginsv2`: the page that
+/// takes a web token from the fragment of its own address and logs in with it.
+pub(crate) fn sso_page(visit: Visit<'_>) -> Option<Reply> {
+    let three = visit.dialect() != Dialect::Two;
+    let ours = match visit.path() {
+        "/aws_mwaa/aws-console-sso" => true,
+        "/pluginsv2/aws_mwaa/aws-console-sso" => three,
+        _ => false,
+    };
+    if !ours || visit.method() != "GET" {
+        return None;
+    }
+    if visit.query("login").as_deref() != Some("true") {
+        return Some(to_aws(visit)); // there is no token yet
+    }
+    Some(Reply::html(200, include_str!("sso.html")))
+}
+
+/// Answers the pages that log in and out, if the request is for one.
 pub(super) fn answer(guest: Guest<'_>) -> Option<Reply> {
     let visit = guest.visit;
     match visit.dialect() {
@@ -34,7 +52,7 @@ fn two(guest: Guest<'_>) -> Option<Reply> {
         }
         ("GET", "/login/") => to_aws(visit),
         ("POST", "/logout/") => {
-            if let Err(refusal) = csrf::check(guest) {
+            if let Err(refusal) = check_csrf(guest) {
                 return Some(refusal);
             }
             if let Ok(session) = guest.session {
@@ -131,6 +149,39 @@ pub(crate) fn to_aws(visit: Visit<'_>) -> Reply {
 fn not_allowed(allowed: &'static str) -> Reply {
     Reply::page(405, "method not allowed")
         .with(header::ALLOW, HeaderValue::from_static(allowed))
+}
+
+/// Checks a form as Flask-WTF does over HTTPS: first the token, then the `Referer`. Returns the
+/// refusal if one of them is missing or wrong.
+///
+/// Source: flask-wtf 1.2 `csrf.py`; `WTF_CSRF_SSL_STRICT` is on by default.
+pub(super) fn check_csrf(guest: Guest<'_>) -> Result<(), Reply> {
+    let visit = guest.visit;
+    let refuse = |why: &str| Err(Reply::page(400, why));
+    let header = visit.head.headers.get("x-csrftoken");
+    let header = header.and_then(|value| value.to_str().ok());
+    let Some(given) = visit
+        .field("csrf_token")
+        .or_else(|| header.map(str::to_owned))
+    else {
+        return refuse("The CSRF token is missing.");
+    };
+    let Ok(session) = guest.session else {
+        return refuse("The CSRF session token is missing.");
+    };
+    if given != session.csrf {
+        return refuse("The CSRF tokens do not match.");
+    }
+
+    let Some(referer) = visit.header(header::REFERER) else {
+        return refuse("The referrer header is missing.");
+    };
+    let own = format!("https://{}", visit.header(header::HOST).unwrap_or_default());
+    let rest = referer.strip_prefix(&own);
+    if !rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?'])) {
+        return refuse("The referrer does not match the host.");
+    }
+    Ok(())
 }
 
 /// Takes the `_token` cookie away.

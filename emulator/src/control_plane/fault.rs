@@ -53,7 +53,7 @@ pub(super) async fn answer(
         ControlFault::GarbageJson => Reply::raw(200, "application/json", "{\"CliToken\": \"ey"),
         ControlFault::HostileToken => {
             let token = "eyJ0\r\nX-Injected: yes\r\n\r\n";
-            let host = environment.map(|environment| environment.host().to_string());
+            let host = environment.map(Environment::public_host);
             Reply::ok(
                 json!({ "CliToken": token, "WebToken": token, "WebServerHostname": host }),
             )
@@ -78,8 +78,9 @@ pub(super) async fn answer(
             Reply::error(400, "ValidationException", "1 validation error detected")
         }
         // the rest is decided after the delay, from a good answer
-        ControlFault::Drop | ControlFault::ForeignHost(_) | ControlFault::Hang => {
-            succeed(operation, environment, asked, shared).await
-        }
+        ControlFault::Drop
+        | ControlFault::ForeignHost(_)
+        | ControlFault::Hang
+        | ControlFault::Slow(_) => succeed(operation, environment, asked, shared).await,
     }
 }

@@ -29,14 +29,19 @@ use super::sigv4;
 use reply::{Reply, percent_decoded};
 use succeed::succeed;
 
-/// Serves the AWS side for ever.
-pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
+/// Serves plain HTTP on a listener for ever.
+pub(crate) async fn serve<F, A>(listener: TcpListener, shared: Arc<Shared>, answer: F)
+where
+    F: Fn(Request<Incoming>, Arc<Shared>) -> A + Copy + Send + 'static,
+    A: Future<Output = io::Result<Response<Full<Bytes>>>> + Send + 'static,
+{
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
-                    connections.spawn(connection(stream, Arc::clone(&shared)));
+                    let shared = Arc::clone(&shared);
+                    connections.spawn(connection(stream, shared, answer));
                 }
                 Err(_) => tokio::time::sleep(super::ACCEPT_BACK_OFF).await,
             },
@@ -45,11 +50,15 @@ pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
     }
 }
 
-async fn connection(stream: TcpStream, shared: Arc<Shared>) {
+async fn connection<F, A>(stream: TcpStream, shared: Arc<Shared>, answer: F)
+where
+    F: Fn(Request<Incoming>, Arc<Shared>) -> A + Copy + Send + 'static,
+    A: Future<Output = io::Result<Response<Full<Bytes>>>> + Send + 'static,
+{
     if stream.set_nodelay(true).is_err() {
         return;
     }
-    let service = service_fn(|request| answer(request, &shared));
+    let service = service_fn(move |request| answer(request, Arc::clone(&shared)));
     // a broken connection is the client's business, and the journal's
     drop(
         http1::Builder::new()
@@ -98,10 +107,12 @@ impl<'a> Operation<'a> {
     }
 }
 
-async fn answer(
+/// Answers a call to the AWS side.
+pub(crate) async fn answer(
     request: Request<Incoming>,
-    shared: &Shared,
+    shared: Arc<Shared>,
 ) -> io::Result<Response<Full<Bytes>>> {
+    let shared = &*shared;
     let (head, body) = request.into_parts();
     let body = Limited::new(body, BODY_LIMIT)
         .collect()
@@ -135,9 +146,12 @@ async fn answer(
         };
         perform(&operation, asked, shared).await?
     };
-    shared
-        .journal
-        .end_control(call, reply.status, reply.error.as_deref());
+    shared.journal.end_control(
+        call,
+        reply.status,
+        reply.error.as_deref(),
+        reply.token.clone(),
+    );
     reply.into_response(shared)
 }
 
@@ -165,22 +179,42 @@ async fn perform(
     shared: &Shared,
 ) -> io::Result<Reply> {
     let script = &shared.script;
-    let (mint, fault, delay) = match operation {
-        Operation::CreateCliToken(_) => {
-            (true, script.mint_fault.take(), script.mint_delay.take())
-        }
-        Operation::CreateWebLoginToken(_) => {
-            let fault = script.web_login_fault.take();
-            let fault = fault.or_else(|| script.mint_fault.take());
-            (true, fault, script.mint_delay.take())
-        }
-        Operation::GetEnvironment(_) | Operation::ListEnvironments => (
-            false,
-            script.describe_fault.take(),
-            script.describe_delay.take(),
+    // the operation's own fault, and the fault and the delay that it shares with another one
+    let (mint, own, shared_fault, delay) = match operation {
+        Operation::CreateCliToken(_) => (
+            true,
+            &script.cli_token_fault,
+            &script.mint_fault,
+            &script.mint_delay,
         ),
-        Operation::Unknown => (false, None, None),
+        Operation::CreateWebLoginToken(_) => (
+            true,
+            &script.web_login_fault,
+            &script.mint_fault,
+            &script.mint_delay,
+        ),
+        Operation::GetEnvironment(_) => (
+            false,
+            &script.get_environment_fault,
+            &script.describe_fault,
+            &script.describe_delay,
+        ),
+        Operation::ListEnvironments => (
+            false,
+            &script.list_environments_fault,
+            &script.describe_fault,
+            &script.describe_delay,
+        ),
+        Operation::Unknown => {
+            return Ok(succeed(operation, None, asked, shared).await);
+        }
     };
+    let fault = own.take().or_else(|| shared_fault.take());
+    let delay = match &fault {
+        Some(ControlFault::Slow(delay)) => Some(*delay),
+        _ => delay.take(),
+    };
+
     // made before the wait: a slow answer carries a token that has already aged
     let made = match (&fault, find(operation, shared)) {
         (_, Err(refusal)) => refusal,

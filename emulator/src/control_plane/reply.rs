@@ -13,6 +13,8 @@ use super::super::Shared;
 pub(super) struct Reply {
     pub(super) status: u16,
     pub(super) error: Option<String>,
+    /// The id of the token that it carries.
+    pub(super) token: Option<String>,
     content_type: &'static str,
     body: Body,
 }
@@ -27,6 +29,7 @@ impl Reply {
         Self {
             status: 200,
             error: None,
+            token: None,
             content_type: JSON,
             body: Body::Json(body),
         }
@@ -37,8 +40,17 @@ impl Reply {
         Self {
             status,
             error: Some(code.to_owned()),
+            token: None,
             content_type: JSON,
             body,
+        }
+    }
+
+    /// Notes the id of the token in the answer, for the journal.
+    pub(super) fn with_token(self, token: &str, shared: &Shared) -> Self {
+        Self {
+            token: shared.tokens.id(token),
+            ..self
         }
     }
 
@@ -54,6 +66,7 @@ impl Reply {
         Self {
             status,
             error: None,
+            token: None,
             content_type,
             body: Body::Raw(body),
         }

@@ -23,7 +23,10 @@ pub(super) async fn succeed(
                 Ok(token) => token,
                 Err(failure) => return failure,
             };
-            Reply::ok(json!({ "CliToken": token, "WebServerHostname": &*environment.host() }))
+            Reply::ok(
+                json!({ "CliToken": token, "WebServerHostname": environment.public_host() }),
+            )
+            .with_token(&token, shared)
         }
         (Operation::CreateWebLoginToken(_), Some(environment)) => {
             web_login(environment, asked, shared).await
@@ -59,10 +62,11 @@ async fn web_login(environment: &Environment, asked: Asked<'_>, shared: &Shared)
     };
     Reply::ok(json!({
         "WebToken": token,
-        "WebServerHostname": &*environment.host(),
+        "WebServerHostname": environment.public_host(),
         "IamIdentity": caller.iam_identity,
         "AirflowIdentity": holder.identity,
     }))
+    .with_token(&token, shared)
 }
 
 async fn mint(

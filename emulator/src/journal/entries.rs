@@ -19,6 +19,15 @@ pub struct ControlCall {
     pub status: Option<u16>,
     /// The error code of the answer.
     pub error: Option<String>,
+    /// The `jti` of the token in the answer.
+    pub token: Option<String>,
+}
+
+impl ControlCall {
+    /// Its place among all entries.
+    pub(crate) fn id(&self) -> u64 {
+        self.id
+    }
 }
 
 /// One request to the web side.
@@ -47,6 +56,11 @@ pub struct WebRequest {
 }
 
 impl WebRequest {
+    /// Its place among all entries.
+    pub(crate) fn id(&self) -> u64 {
+        self.id
+    }
+
     /// The first value of a header, if it is text. `name` in lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
         let (_, value) = self

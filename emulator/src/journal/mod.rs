@@ -176,7 +176,7 @@ mod tests {
         let journal = Journal::new(2);
         for _ in 0..3 {
             let id = journal.begin_control("CreateCliToken", Some("demo"), None, None);
-            journal.end_control(id, 200, None);
+            journal.end_control(id, 200, None, None);
         }
         assert_eq!(journal.calls("CreateCliToken"), 2);
         assert_eq!(journal.control_count(), 3);

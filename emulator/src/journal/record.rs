@@ -24,17 +24,25 @@ impl Journal {
                 host: host.map(str::to_owned),
                 status: None,
                 error: None,
+                token: None,
             };
             push(&mut pages.control_calls, call, pages.limit);
             id
         })
     }
 
-    pub(crate) fn end_control(&self, id: u64, status: u16, error: Option<&str>) {
+    pub(crate) fn end_control(
+        &self,
+        id: u64,
+        status: u16,
+        error: Option<&str>,
+        token: Option<String>,
+    ) {
         self.write(|pages| {
             if let Some(call) = pages.control_calls.iter_mut().rfind(|call| call.id == id) {
                 call.status = Some(status);
                 call.error = error.map(str::to_owned);
+                call.token = token;
             }
         });
     }
@@ -124,6 +132,19 @@ impl Journal {
             push(&mut pages.commands, command, pages.limit);
             pages.running += 1;
             pages.peak = pages.peak.max(pages.running);
+        });
+    }
+
+    /// Forgets all entries and counts, except what is open and what is running.
+    pub(crate) fn clear(&self) {
+        self.write(|pages| {
+            *pages = Pages {
+                limit: pages.limit,
+                next_id: pages.next_id,
+                connections: pages.connections,
+                running: pages.running,
+                ..Pages::default()
+            };
         });
     }
 

@@ -4,12 +4,14 @@ mod assets;
 mod aws;
 mod browser;
 mod client;
+mod control;
 mod faults;
 mod rest;
 mod sessions;
 mod sign_in;
 mod ui;
 mod web;
+mod web_host;
 
 use std::path::Path;
 

@@ -10,13 +10,13 @@ use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 
 use super::super::cli;
-use super::super::environment::Environment;
+use super::super::environment::{Environment, name_of_authority};
 use super::super::fault::{FormerHost, WebFault};
 use super::super::journal::Arrival;
 use super::super::login;
 use super::super::wire::Spoil;
 use super::super::{Shared, airflow, front};
-use super::visit::bearer;
+use super::visit::{bearer, cookies};
 use super::{Body, Peer, Reply, Visit};
 
 /// Answers a request.
@@ -26,14 +26,16 @@ pub(super) async fn answer(
     shared: &Arc<Shared>,
 ) -> io::Result<Response<Body>> {
     let (head, body) = request.into_parts();
-    let environment = environment(&head, peer, shared);
+    let addressed = environment(&head, &Bytes::new(), peer, shared);
     let former = super::former(peer.server_name.as_deref(), shared);
+    let command = path_of(&head) == COMMAND_PATH;
     let fault = shared.script.web_fault.take();
+    let fault = fault.or_else(|| command.then(|| shared.script.command_fault.take())?);
     if fault.is_none()
         && former.is_none()
-        && let Some(airflow) = front::of(environment, &head)
+        && let Some(airflow) = front::of(addressed, &head)
     {
-        let entry = arrival(&head, &Bytes::new(), peer, environment, shared);
+        let entry = arrival(&head, &Bytes::new(), peer, addressed, shared);
         let entry = shared.journal.begin_web(entry);
         let reply = front::pass(airflow, &head, body, shared).await;
         shared.journal.end_web(entry, reply.status);
@@ -45,6 +47,8 @@ pub(super) async fn answer(
         .await
         .map_err(io::Error::other)?;
     let body = body.to_bytes();
+    // a login carries its token in the body
+    let environment = environment(&head, &body, peer, shared);
     let entry = shared
         .journal
         .begin_web(arrival(&head, &body, peer, environment, shared));
@@ -128,6 +132,10 @@ fn token_in_url(head: &Parts, environment: Option<&Environment>, shared: &Shared
 async fn instead(fault: &WebFault) -> Option<io::Result<Reply>> {
     Some(match fault {
         WebFault::Hang => std::future::pending().await,
+        WebFault::Slow(delay) => {
+            tokio::time::sleep(*delay).await;
+            return None;
+        }
         WebFault::Drop => Err(io::ErrorKind::ConnectionAborted.into()),
         WebFault::Reset => Ok(Reply::spoilt(Spoil::Reset)),
         WebFault::Raw(bytes) => Ok(Reply::spoilt(Spoil::Replace(bytes.clone()))),
@@ -138,6 +146,11 @@ async fn instead(fault: &WebFault) -> Option<io::Result<Reply>> {
         } => Ok(Reply::html(*status, body.clone()).with_content_type(content_type)),
         _ => return None,
     })
+}
+
+fn path_of(head: &Parts) -> &str {
+    let path = head.uri.path();
+    path.strip_suffix('/').unwrap_or(path)
 }
 
 async fn route(
@@ -155,9 +168,8 @@ async fn route(
         environment,
         shared,
     };
-    let path = head.uri.path();
-    let path = path.strip_suffix('/').unwrap_or(path);
-    if path == "/aws_mwaa/cli" {
+    let path = path_of(head);
+    if path == COMMAND_PATH {
         return Ok(if head.method == Method::POST {
             cli::answer(body, visit.bearer(), environment, shared).await
         } else {
@@ -182,29 +194,51 @@ async fn route(
 }
 
 /// The environment a request is for: by the TLS server name, which survives a foreign `Host`,
-/// else by `Host`, else by the token it carries.
-fn environment<'a>(head: &Parts, peer: &Peer, shared: &'a Shared) -> Option<&'a Environment> {
-    let by_host = |host: &str| {
-        let host = host.split(':').next().unwrap_or(host);
-        let mut environments = shared.environments.iter();
-        environments.find(|environment| environment.is_called(host))
-    };
-    let host = head
-        .headers
-        .get(header::HOST)
-        .and_then(|host| host.to_str().ok());
-    peer.server_name
-        .as_deref()
-        .and_then(by_host)
-        .or_else(|| host.and_then(by_host))
-        .or_else(|| {
-            let name = shared.tokens.environment(bearer(head)?)?;
-            shared
-                .environments
-                .iter()
-                .find(|environment| environment.seed.name == name)
-        })
+/// else by `Host`. Where several environments share a name, or none has it, the token or the
+/// session decides; the first of those that share the name serves a request without either.
+fn environment<'a>(
+    head: &Parts,
+    body: &Bytes,
+    peer: &Peer,
+    shared: &'a Shared,
+) -> Option<&'a Environment> {
+    let host = head.headers.get(header::HOST);
+    let host = host.and_then(|host| host.to_str().ok());
+    let names = [peer.server_name.as_deref(), host.map(name_of_authority)];
+
+    let mut called: Vec<&Environment> = Vec::new();
+    for name in names.into_iter().flatten() {
+        let environments = shared.environments.iter();
+        called.extend(environments.filter(|environment| environment.is_called(name)));
+        match called.as_slice() {
+            [] => {}
+            [only] => return Some(only),
+            _ => break,
+        }
+    }
+    by_secret(head, body, shared).or_else(|| called.first().copied())
 }
 
+/// The environment of the token or the session that a request carries.
+fn by_secret<'a>(head: &Parts, body: &Bytes, shared: &'a Shared) -> Option<&'a Environment> {
+    let bearer = bearer(head);
+    let token = bearer
+        .map(str::to_owned)
+        .or_else(|| login::token_field(head, body));
+    if let Some(name) = token.and_then(|token| shared.tokens.environment(&token)) {
+        let mut environments = shared.environments.iter();
+        return environments.find(|environment| environment.seed.name == name);
+    }
+
+    let cookies = ["session", "_token"].map(|name| cookies(head, name));
+    let mut secrets = cookies.into_iter().flatten().chain(bearer);
+    secrets.find_map(|secret| {
+        let mut environments = shared.environments.iter();
+        environments.find(|environment| environment.sessions.knows(secret))
+    })
+}
+
+/// Where commands are sent.
+const COMMAND_PATH: &str = "/aws_mwaa/cli";
 /// More than any command line; what comes bigger is cut off.
 const BODY_LIMIT: usize = 8 * 1024 * 1024;

@@ -57,14 +57,7 @@ impl<'a> Visit<'a> {
 
     /// Every value of a cookie (RFC 6265), in the order of the header.
     pub(crate) fn cookies(self, name: &str) -> impl Iterator<Item = &'a str> {
-        let headers = self.head.headers.get_all(header::COOKIE).into_iter();
-        let pairs = headers
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(';'));
-        pairs.filter_map(move |pair| {
-            let (candidate, value) = pair.trim().split_once('=')?;
-            (candidate == name).then_some(value)
-        })
+        cookies(self.head, name)
     }
 
     /// The token of an `Authorization: Bearer` header (RFC 6750).
@@ -77,6 +70,18 @@ impl<'a> Visit<'a> {
     pub(crate) fn absolute(self, path: &str) -> String {
         format!("{}{path}", self.environment.base_url())
     }
+}
+
+/// Every value of a cookie (RFC 6265), in the order of the header.
+pub(crate) fn cookies<'a>(head: &'a Parts, name: &str) -> impl Iterator<Item = &'a str> {
+    let headers = head.headers.get_all(header::COOKIE).into_iter();
+    let pairs = headers
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(';'));
+    pairs.filter_map(move |pair| {
+        let (candidate, value) = pair.trim().split_once('=')?;
+        (candidate == name).then_some(value)
+    })
 }
 
 /// The token of an `Authorization: Bearer` header (RFC 6750).

@@ -53,7 +53,7 @@ use self::release::Release;
 pub(crate) use self::reply::CommandResult;
 use self::reply::Reply;
 use self::state::State;
-pub(crate) use self::view::{ConnectionView, DagView, InstanceView, RunView, TaskView};
+pub(crate) use self::view::{ConnectionView, DagView, InstanceView, RunView};
 
 /// An Airflow installation and its metadata database, in memory.
 #[derive(Debug)]

@@ -1,15 +1,6 @@
 //! What one command line printed and how it ended.
 
-/// What a command printed and the exit code it ended with.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct CommandResult {
-    /// What was written to standard output.
-    pub stdout: String,
-    /// What was written to standard error.
-    pub stderr: String,
-    /// The exit code of the process: 0, 1 for a failure, 2 for a usage error.
-    pub exit_code: i32,
-}
+pub(crate) use super::super::answers::Answer as CommandResult;
 
 /// A command's outcome; both sides are printed alike, so that `?` ends a command early.
 pub(super) type Reply = Result<CommandResult, CommandResult>;

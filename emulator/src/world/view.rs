@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::World;
 use super::clock::Moment;
-use super::state::{Dag, Run, State, Task, TaskInstance};
+use super::state::{Dag, Run, State, TaskInstance};
 
 /// A DAG.
 #[derive(Debug, Clone)]
@@ -18,15 +18,6 @@ pub(crate) struct DagView {
     pub(crate) schedule: Option<String>,
     pub(crate) is_paused: bool,
     pub(crate) next_run: Option<String>,
-    pub(crate) tasks: Vec<TaskView>,
-}
-
-/// A task of a DAG; each waits for the one before it.
-#[derive(Debug, Clone)]
-pub(crate) struct TaskView {
-    pub(crate) task_id: &'static str,
-    pub(crate) operator: &'static str,
-    pub(crate) downstream: Option<&'static str>,
 }
 
 /// A run of a DAG.
@@ -130,15 +121,6 @@ impl World {
 
 impl DagView {
     fn of(dag_id: &str, dag: &Dag, now: Moment) -> Self {
-        let next = |task: &Task| {
-            let at = dag.tasks.iter().position(|known| known.id == task.id)?;
-            dag.tasks.get(at + 1).map(|task| task.id)
-        };
-        let task = |task: &'static Task| TaskView {
-            task_id: task.id,
-            operator: task.operator,
-            downstream: next(task),
-        };
         Self {
             dag_id: dag_id.to_owned(),
             fileloc: dag.fileloc(),
@@ -151,7 +133,6 @@ impl DagView {
                 .last_interval(now)
                 .filter(|_| !dag.paused)
                 .map(|(_, end)| end.iso()),
-            tasks: dag.tasks.iter().map(task).collect(),
         }
     }
 }

@@ -112,26 +112,7 @@ pub(super) fn strip(headers: &mut HeaderMap) {
 /// Returns true for a field that is passed on to the client.
 fn is_forwarded(name: &HeaderName) -> bool {
     let name = name.as_str();
-    // cookies belong to the gateway's session; the others are about the connection or the host
-    let is_removed = matches!(
-        name,
-        "alt-svc"
-            | "clear-site-data"
-            | "connection"
-            | "keep-alive"
-            | "nel"
-            | "proxy-authenticate"
-            | "proxy-connection"
-            | "public-key-pins"
-            | "report-to"
-            | "set-cookie"
-            | "strict-transport-security"
-            | "te"
-            | "trailer"
-            | "transfer-encoding"
-            | "upgrade"
-            | "www-authenticate"
-    );
+    let is_removed = REMOVED.contains(&name);
 
     // only the gateway itself may send fields of these names
     !is_removed && !name.starts_with("access-control-") && !name.starts_with("mwaa-gateway-")
@@ -141,7 +122,7 @@ fn is_forwarded(name: &HeaderName) -> bool {
 /// Frames of the same origin remain allowed (Airflow 3 shows the FAB provider's pages in one), and
 /// so does the `Referer` (Airflow 2 compares it with the Host).
 pub(super) fn add_security(headers: &mut HeaderMap) {
-    for (name, value) in SECURITY_HEADERS {
+    for (name, value) in ADDED_TO_PAGES {
         headers.entry(name).or_insert(value);
     }
 }
@@ -162,7 +143,29 @@ pub(super) fn set_request_id(headers: &mut HeaderMap, id: RequestId) {
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("mwaa-gateway-request-id");
 
-const SECURITY_HEADERS: [(HeaderName, HeaderValue); 5] = [
+/// The fields of a web server that are not passed on, sorted: cookies belong to the gateway's
+/// session, and the others are about the connection or the host.
+pub const REMOVED: [&str; 16] = [
+    "alt-svc",
+    "clear-site-data",
+    "connection",
+    "keep-alive",
+    "nel",
+    "proxy-authenticate",
+    "proxy-connection",
+    "public-key-pins",
+    "report-to",
+    "set-cookie",
+    "strict-transport-security",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "www-authenticate",
+];
+
+/// The fields that pages of Airflow get where Airflow sends none, with their values.
+pub const ADDED_TO_PAGES: [(HeaderName, HeaderValue); 5] = [
     (X_FRAME_OPTIONS, HeaderValue::from_static("SAMEORIGIN")),
     (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     (REFERRER_POLICY, HeaderValue::from_static("same-origin")),

@@ -1,185 +1,253 @@
-//! Runs the console blocks of the README as they are printed, ports apart: a demo, then a
-//! gateway in front of an emulator that plays the README's environment.
+//! Runs the console blocks of every document as they are printed, ports apart.
 
-use super::blocks;
+use super::documents;
+use super::markdown::{Block, Part, parts};
+use super::session::Session;
 use crate::tree;
 use std::fs;
-use std::io::{BufRead as _, BufReader};
-use std::os::unix::fs::{PermissionsExt as _, symlink};
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
-use tempfile::TempDir;
+use std::os::unix::fs::PermissionsExt as _;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// A shell's folder and variables, and the gateway that runs beside it.
-pub(super) struct Session {
-    folder: TempDir,
-    variables: Vec<(String, String)>,
-    gateway: Option<Server>,
-    /// The listener's port and the management port.
-    ports: [String; 2],
+/// Commands that do not run here, by their first lines, and the reason.
+const NOT_RUN: &[(&str, &str)] = &[
+    ("tests/run", "these tests are a part of it"),
+    (
+        "cargo install --locked --path .",
+        "cargo built the program already",
+    ),
+    (
+        "cargo install --locked --path . --no-default-features",
+        "another build: CI makes it",
+    ),
+    (
+        "airflowctl auth login --api-url http://localhost:8080 --username any --password any",
+        "tests/real has airflowctl, and a keyring for it",
+    ),
+    ("export AIRFLOW_CLI_TOKEN=any", "tests/real has airflowctl"),
+    (
+        "tailscaled --tun=userspace-networking --socks5-server=localhost:1055 &",
+        "it needs an account",
+    ),
+    (
+        r"curl -sS --unix-socket /run/mwaa-gateway/gateway.sock http://localhost/aws_mwaa/cli \",
+        "only root writes to /run",
+    ),
+    (
+        "(umask 077; openssl rand -hex 32 > /run/secrets/mwaa-gateway)",
+        "only root writes to /run",
+    ),
+    (
+        r#"curl -sS http://127.0.0.1:8080/aws_mwaa/cli -H "Mwaa-Gateway-Secret: $(cat /run/secrets/mwaa-gateway)" \"#,
+        "only root writes to /run",
+    ),
+    (
+        r"curl -sS https://airflow.corp.example:8443/aws_mwaa/cli \",
+        "the name is an example; tests/it/tls does the same",
+    ),
+    ("python3 -m venv airflow", "it downloads an Airflow"),
+    ("kubectl apply -k deploy/kubernetes", "it needs a cluster"),
+    (
+        "install -m 0755 ~/.cargo/bin/mwaa-gateway /usr/local/bin/",
+        "it needs root and systemd",
+    ),
+];
+
+/// A part of a document with a shell of its own.
+struct Chapter {
+    document: String,
+    setting: String,
+    steps: Vec<Step>,
 }
 
-/// A program that goes on; it ends when this is dropped.
-struct Server {
-    child: Child,
-    lines: Receiver<String>,
+enum Step {
+    File { name: String, text: String },
+    Command(CommandLine),
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
+/// A command and what it should print.
+#[derive(Debug, PartialEq, Eq)]
+struct CommandLine {
+    line: usize,
+    text: String,
+    expected: Vec<String>,
+}
+
+impl CommandLine {
+    fn reason_not_to_run(&self) -> Option<&str> {
+        let first = self.text.lines().next();
+        let listed = NOT_RUN.iter().find(|(line, _)| Some(*line) == first);
+        listed.map(|(_, reason)| *reason)
     }
 }
 
-impl Session {
-    /// A folder with `mwaa-gateway` on the PATH and nothing of the caller's environment.
-    pub(super) fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        symlink(
-            env!("CARGO_BIN_EXE_mwaa-gateway"),
-            folder.path().join("mwaa-gateway"),
-        )
-        .unwrap();
-        Self {
-            folder,
-            variables: Vec::new(),
-            gateway: None,
-            ports: ["8080", "9180"].map(str::to_owned),
+/// Returns the commands of a block. A backslash at the end of a line continues a command.
+fn commands(block: &Block) -> Vec<CommandLine> {
+    let mut found: Vec<CommandLine> = Vec::new();
+    let mut is_open = false;
+    for (number, line) in (block.line..).zip(block.text.lines()) {
+        match (line.strip_prefix("$ "), found.last_mut()) {
+            (_, Some(command)) if is_open => command.text.extend(["\n", line]),
+            (Some(text), _) => found.push(CommandLine {
+                line: number,
+                text: text.to_owned(),
+                expected: Vec::new(),
+            }),
+            (None, Some(command)) => {
+                command.expected.push(line.trim_end().to_owned());
+                continue;
+            }
+            (None, None) => panic!("line {number}: output before any command"),
+        }
+        is_open = line.ends_with('\\');
+    }
+    for CommandLine { expected, .. } in &mut found {
+        while expected.last().is_some_and(String::is_empty) {
+            expected.pop();
         }
     }
+    found
+}
 
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "curl and sh are found as the caller finds them"
-    )]
-    fn command(&self, line: &str) -> Command {
-        let path = std::env::var("PATH").unwrap();
-        let home = self.folder.path();
-        let mut command = Command::new("sh");
-        command
-            .args(["-c", line])
-            .current_dir(home)
-            .env_clear()
-            .env("PATH", format!("{}:{path}", home.display()))
-            .env("HOME", home)
-            .env("TMPDIR", home)
-            .env("AWS_EC2_METADATA_DISABLED", "true")
-            .envs(self.variables.iter().map(|(name, value)| (name, value)))
-            .stdin(Stdio::null());
-        command
-    }
-
-    /// What the command prints, the README's ports in place of the real ones.
-    pub(super) fn output(&self, line: &str) -> String {
-        let [listen, management] = &self.ports;
-        let line = line
-            .replace(":8080", &format!(":{listen}"))
-            .replace(":9180", &format!(":{management}"));
-        let output = self
-            .command(&format!("{line} 2>&1"))
-            .env("MWAA_GATEWAY_LISTEN", format!("127.0.0.1:{listen}"))
-            .env("MWAA_GATEWAY_MANAGEMENT", format!("127.0.0.1:{management}"))
-            .output()
-            .unwrap();
-        let said = self.normal(&String::from_utf8(output.stdout).unwrap());
-        assert!(output.status.success(), "{line}: {}\n{said}", output.status);
-        said
-    }
-
-    /// Starts a program that goes on, and waits until it has said what is expected.
-    pub(super) fn serve(&mut self, line: &str, expected: &[&str]) {
-        self.gateway = None;
-        let server = self.start(line);
-        let mut said: Vec<String> = Vec::new();
-        let rest = [expected, &[ANYTHING]].concat();
-        loop {
-            let Ok(next) = server.lines.recv_timeout(PATIENCE) else {
-                panic!("{line}: expected {expected:#?}, got {said:#?}");
-            };
-            for (port, start) in self
-                .ports
-                .iter_mut()
-                .zip(["listening on ", "management on "])
-            {
-                if let Some(url) = next.strip_prefix(start) {
-                    url.rsplit(':').next().unwrap().clone_into(port);
+/// Returns the parts of a document that have commands.
+fn chapters(document: &str) -> Vec<Chapter> {
+    let chapter = |setting: &str| Chapter {
+        document: document.to_owned(),
+        setting: setting.to_owned(),
+        steps: Vec::new(),
+    };
+    let mut chapters = vec![chapter("none")];
+    for part in parts(&tree::read(document)) {
+        let steps = &mut chapters.last_mut().unwrap().steps;
+        match part {
+            Part::Setting(setting) => chapters.push(chapter(&setting)),
+            Part::Block(block) if block.language == "console" => {
+                steps.extend(commands(&block).into_iter().map(Step::Command));
+            }
+            Part::Block(block) if block.language == "sh" => {
+                steps.push(Step::Command(CommandLine {
+                    line: block.line,
+                    text: block.text.trim_end().to_owned(),
+                    expected: vec![ANYTHING.to_owned()],
+                }));
+            }
+            Part::Block(block) => {
+                let first = block.text.lines().next().unwrap_or_default();
+                let mut names = ["# script: ", "# file: "].into_iter();
+                if let Some(name) = names.find_map(|opening| first.strip_prefix(opening)) {
+                    steps.push(Step::File {
+                        name: name.to_owned(),
+                        text: block.text,
+                    });
                 }
             }
-            said.push(next);
-            let up = said.iter().any(|line| line.starts_with("management on "));
-            let normal: Vec<_> = said.iter().map(|line| self.normal(line)).collect();
-            if up && matches(&rest, &lines(&normal.join("\n"))) {
+        }
+    }
+    chapters.retain(|chapter| !chapter.steps.is_empty());
+    chapters
+}
+
+impl Chapter {
+    /// Runs the commands. Returns how many there were, and the problems of those that failed.
+    fn run(&self) -> (usize, Vec<String>) {
+        let document = &self.document;
+        let mut session = match Session::set_up(&self.setting) {
+            Ok(session) => session,
+            Err(problem) => {
+                return (0, vec![format!("{document}: {}: {problem}", self.setting)]);
+            }
+        };
+        let (mut ran, mut problems) = (0, Vec::new());
+        for step in &self.steps {
+            if session.is_lost {
                 break;
             }
-        }
-        self.gateway = Some(server);
-    }
-
-    fn start(&self, line: &str) -> Server {
-        let mut child = self
-            .command(&format!("exec {line} 2>&1"))
-            .env("MWAA_GATEWAY_LISTEN", "127.0.0.1:0")
-            .env("MWAA_GATEWAY_MANAGEMENT", "127.0.0.1:0")
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let stdout = BufReader::new(child.stdout.take().unwrap());
-        let (sender, lines) = channel();
-        std::thread::spawn(move || {
-            for line in stdout.lines() {
-                // read on when nobody listens any more: a full pipe would stop the program
-                drop(sender.send(line.unwrap()));
-            }
-        });
-        Server { child, lines }
-    }
-
-    /// An emulator that plays the README's environment, and the file that leads to it.
-    fn play_environment(&mut self) -> Server {
-        let emulator = self.start(
-            "mwaa-gateway emulator --aws 127.0.0.1:0 --web 127.0.0.1:0 --ca-file ca.pem",
-        );
-        let mut file = None;
-        loop {
-            let line = emulator.lines.recv_timeout(PATIENCE).unwrap();
-            if let Some((name, value)) =
-                line.strip_prefix("export ").and_then(|l| l.split_once('='))
-            {
-                self.variables.push((name.to_owned(), value.to_owned()));
-            }
-            match &mut file {
-                None if line.starts_with("# --- mwaa-gateway.toml") => {
-                    file = Some(String::new());
+            match step {
+                Step::File { name, text } => session.add_file(name, text),
+                Step::Command(command) if command.reason_not_to_run().is_some() => {}
+                Step::Command(command) => {
+                    ran += 1;
+                    let expected: Vec<_> =
+                        command.expected.iter().map(String::as_str).collect();
+                    if let Err(problem) = session.run(&command.text, &expected) {
+                        problems.push(format!(
+                            "{document}:{}: {}\n{problem}\nexpected\n{}\n",
+                            command.line,
+                            command.text,
+                            command.expected.join("\n")
+                        ));
+                    }
                 }
-                Some(text) if line.starts_with("# --- end") => {
-                    let text =
-                        text.replace("[environments.demo]", "[environments.analytics-prod]");
-                    fs::write(self.folder.path().join("mwaa-gateway.toml"), text).unwrap();
-                    return emulator;
-                }
-                Some(text) => text.extend([line.as_str(), "\n"]),
-                None => {}
             }
         }
-    }
-
-    fn normal(&self, text: &str) -> String {
-        let [listen, management] = &self.ports;
-        text.replace(&format!(":{listen}"), ":8080")
-            .replace(&format!(":{management}"), ":9180")
+        (ran, problems)
     }
 }
 
-/// The lines without white space at their ends, and without empty ones at the end.
-fn lines(text: &str) -> Vec<&str> {
+#[test]
+fn every_command_of_the_documents_prints_what_they_show() {
+    let chapters: Vec<_> = documents().iter().flat_map(|page| chapters(page)).collect();
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let (mut ran, mut problems) = (0, Vec::new());
+        while let Some(chapter) = chapters.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let (count, found) = chapter.run();
+            ran += count;
+            problems.extend(found);
+        }
+        (ran, problems)
+    };
+    let results: Vec<_> = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..WORKERS).map(|_| scope.spawn(work)).collect();
+        workers
+            .into_iter()
+            .map(|worker| worker.join().unwrap())
+            .collect()
+    });
+    let ran: usize = results.iter().map(|(ran, _)| ran).sum();
+    let problems: Vec<_> = results
+        .into_iter()
+        .flat_map(|(_, problems)| problems)
+        .collect();
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+    assert!(ran >= 14, "only {ran} commands ran");
+}
+
+#[test]
+fn commands_that_do_not_run_are_in_a_document() {
+    let texts: Vec<_> = documents()
+        .iter()
+        .map(|document| tree::read(document))
+        .collect();
+    for (command, reason) in NOT_RUN {
+        let is_there = texts.iter().any(|text| text.contains(command));
+        assert!(is_there && !reason.is_empty(), "no document has {command}");
+    }
+}
+
+#[test]
+fn the_tests_can_be_run() {
+    let mode = fs::metadata(tree::root().join("tests/run"))
+        .unwrap()
+        .permissions();
+    assert_eq!(mode.mode() & 0o111, 0o111, "not executable");
+}
+
+#[test]
+fn the_first_commands_of_the_readme_are_those_promised() {
+    let readme = tree::read("README.md");
+    let mut commands = readme.lines().filter_map(|line| line.strip_prefix("$ "));
+    assert_eq!(commands.next(), Some("cargo run --release -- demo"));
+    assert_eq!(commands.next(), Some("tests/run"));
+}
+
+/// Returns the lines without white space at their ends, and without empty ones at the end.
+pub(super) fn lines(text: &str) -> Vec<&str> {
     text.trim_end().lines().map(str::trim_end).collect()
 }
 
-/// Whether the lines are those expected; `…` stands for anything within a line, and alone for
-/// any number of lines.
-fn matches(expected: &[&str], lines: &[&str]) -> bool {
+/// Returns true if the lines are those expected; `…` stands for anything within a line, and alone
+/// for any number of lines.
+pub(super) fn matches(expected: &[&str], lines: &[&str]) -> bool {
     match expected.split_first() {
         None => lines.is_empty(),
         Some((&ANYTHING, rest)) => (0..=lines.len()).any(|skip| matches(rest, &lines[skip..])),
@@ -207,66 +275,29 @@ fn line_matches(expected: &str, line: &str) -> bool {
     rest.ends_with(last)
 }
 
-/// The commands of a block, each with what it should print.
-fn commands(block: &str) -> Vec<(&str, Vec<&str>)> {
-    let mut found: Vec<(&str, Vec<&str>)> = Vec::new();
-    for line in block.lines() {
-        match (line.strip_prefix("$ "), found.last_mut()) {
-            (Some(command), _) => found.push((command, Vec::new())),
-            (None, Some((_, expected))) => expected.push(line.trim_end()),
-            (None, None) => panic!("output before any command: {line}"),
-        }
-    }
-    for (_, expected) in &mut found {
-        while expected.last().is_some_and(|line| line.is_empty()) {
-            expected.pop();
-        }
-    }
-    found
-}
-
 #[test]
-fn every_console_block_of_the_readme_runs() {
-    let readme = tree::read("README.md");
-    let mut session = Session::new();
-    let emulator = session.play_environment();
-    let mut ran = 0;
-    for (command, expected) in blocks(&readme, "console").iter().flat_map(|b| commands(b)) {
-        ran += 1;
-        match command.split(' ').collect::<Vec<_>>().as_slice() {
-            ["cargo", "run", "--release", "--", "demo"] => {
-                session.serve("mwaa-gateway demo --listen 127.0.0.1:0", &expected);
-            }
-            ["mwaa-gateway", "serve", ..] => session.serve(command, &expected),
-            // this very test is part of it
-            ["tests/run"] => {
-                let mode = fs::metadata(tree::root().join(command))
-                    .unwrap()
-                    .permissions();
-                assert_eq!(mode.mode() & 0o111, 0o111, "not executable");
-            }
-            ["mwaa-gateway" | "curl", ..] => {
-                let said = session.output(command);
-                assert!(
-                    matches(&expected, &lines(&said)),
-                    "{command}\nexpected {expected:#?}\ngot {:#?}",
-                    lines(&said)
-                );
-            }
-            _ => panic!("nothing is known of how to run {command:?}"),
-        }
-    }
-    assert!(ran >= 14, "only {ran} commands seen");
-    drop(emulator);
+fn commands_are_separated_from_their_output() {
+    let block = Block {
+        language: "console".to_owned(),
+        text: "$ a \\\n  b\nx\n\ny …\n\n$ c\n".to_owned(),
+        line: 7,
+    };
+    let command = |line, text: &str, expected: &[&str]| CommandLine {
+        line,
+        text: text.to_owned(),
+        expected: expected.iter().map(|&line| line.to_owned()).collect(),
+    };
+    assert_eq!(
+        commands(&block),
+        [
+            command(7, "a \\\n  b", &["x", "", "y …"]),
+            command(13, "c", &[])
+        ]
+    );
 }
 
 #[test]
 fn expected_output_is_compared() {
-    let block = "$ a b\nx\n\ny …\n$ c\n";
-    assert_eq!(
-        commands(block),
-        [("a b", vec!["x", "", "y …"]), ("c", vec![])]
-    );
     assert!(matches(&["x", "", "y …"], &["x", "", "y z"]));
     assert!(matches(&["…", "y"], &["x", "", "y"]));
     for lines in [&["x"][..], &["y", "x"], &["y", ""], &[]] {
@@ -278,6 +309,6 @@ fn expected_output_is_compared() {
 }
 
 /// Stands for anything.
-const ANYTHING: &str = "…";
-/// What a machine under load may need.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const ANYTHING: &str = "…";
+/// Documents whose commands run at the same time.
+const WORKERS: usize = 4;

@@ -225,7 +225,7 @@ async fn pages_are_shielded_where_airflow_does_not() {
         ("cross-origin-resource-policy", "same-origin"),
         ("cross-origin-opener-policy", "same-origin"),
     ];
-    for target in ["/", "/api/v2/dags", "/static/emulator/three.js"] {
+    for target in ["/", "/api/v2/dags", "/static/emulator/page.js"] {
         let reply = harness.get(target).await;
         for (name, value) in shield {
             assert_eq!(reply.header(name), Some(value), "{target}: {reply}");

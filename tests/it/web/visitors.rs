@@ -42,7 +42,7 @@ async fn another_sites_page_may_do_nothing_else() {
         "/home",
         "/api/v2/dags",
         "/ui/dags",
-        "/static/emulator/three.js",
+        "/static/emulator/page.js",
         "/auth/users/list/",
     ] {
         for from in ["cross-site", "same-site"] {

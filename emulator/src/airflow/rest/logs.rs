@@ -43,7 +43,7 @@ pub(super) fn logs(call: Call<'_>, dag_id: &str, run_id: &str, task_id: &str) ->
 }
 
 /// The lines as Airflow 2 writes them to its files.
-pub(crate) fn plain(lines: &[LogLine]) -> String {
+fn plain(lines: &[LogLine]) -> String {
     let mut text = String::new();
     for line in lines {
         // writing to a string can't fail
@@ -123,7 +123,7 @@ pub(super) fn wait(call: Call<'_>, dag_id: &str, run_id: &str) -> Outcome {
     Ok(reply.with(header::CACHE_CONTROL, HeaderValue::from_static("no-store")))
 }
 
-/// Where the lines of a wait stand.
+/// How far a wait has got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Turn {
     First,

@@ -1,4 +1,4 @@
-//! GET: DAGs, runs, task instances, variables, connections.
+//! What GET returns: DAGs, runs, task instances, variables, connections.
 
 use serde_json::{Value, json};
 
@@ -23,12 +23,6 @@ pub(super) fn dags(call: Call<'_>) -> Reply {
 pub(super) fn dag(call: Call<'_>, dag_id: &str) -> Outcome {
     let dag = find(call, dag_id)?;
     Ok(call.json(&shape::dag(&dag, call.three)))
-}
-
-pub(super) fn tasks(call: Call<'_>, dag_id: &str) -> Outcome {
-    let dag = find(call, dag_id)?;
-    let tasks: Vec<Value> = dag.tasks.iter().map(shape::task).collect();
-    Ok(call.json(&json!({ "tasks": tasks, "total_entries": tasks.len() })))
 }
 
 /// The runs of a DAG; `~` stands for all DAGs.
@@ -70,36 +64,18 @@ pub(super) fn instances(call: Call<'_>, dag_id: &str, run_id: &str) -> Outcome {
     let tasks: Vec<Value> = run
         .tasks
         .iter()
-        .map(|task| shape::instance(&run, task, call.three))
+        .map(|task| shape::instance(&run, task))
         .collect();
     Ok(call.json(&json!({ "task_instances": tasks, "total_entries": tasks.len() })))
-}
-
-pub(super) fn instance(call: Call<'_>, dag_id: &str, run_id: &str, task_id: &str) -> Outcome {
-    let run = find_run(call, dag_id, run_id)?;
-    match run.tasks.iter().find(|task| task.task_id == task_id) {
-        Some(task) => Ok(call.json(&shape::instance(&run, task, call.three))),
-        None => Err(call.error(404, "Task instance not found", None)),
-    }
 }
 
 pub(super) fn variables(call: Call<'_>) -> Reply {
     let (total, page) = call.page(call.world().variables());
     let variables: Vec<Value> = page
         .iter()
-        .map(|(key, value)| shape::variable(key, value))
+        .map(|(key, value)| json!({ "key": key, "value": value, "description": null }))
         .collect();
     call.json(&json!({ "variables": variables, "total_entries": total }))
-}
-
-pub(super) fn variable(call: Call<'_>, key: &str) -> Outcome {
-    let all = call.world().variables();
-    let found = all.iter().find(|(known, _)| known == key);
-    let (key, value) = found.ok_or_else(|| {
-        let text = format!("The Variable with key: `{key}` was not found");
-        call.error(404, "Variable not found", Some(&text))
-    })?;
-    Ok(call.json(&shape::variable(key, value)))
 }
 
 pub(super) fn connections(call: Call<'_>) -> Reply {
@@ -108,24 +84,18 @@ pub(super) fn connections(call: Call<'_>) -> Reply {
     call.json(&json!({ "connections": connections, "total_entries": total }))
 }
 
-pub(super) fn connection(call: Call<'_>, conn_id: &str) -> Outcome {
-    let all = call.world().connections();
-    let found = all.iter().find(|known| known.conn_id == conn_id);
-    let connection = found.ok_or_else(|| {
-        let text = format!("The Connection with connection_id: `{conn_id}` was not found");
-        call.error(404, "Connection not found", Some(&text))
-    })?;
-    Ok(call.json(&shape::connection(connection)))
-}
-
-/// The DAG, or the 404 that says there is none.
+/// Returns the DAG, or the 404 of a DAG that does not exist.
 pub(super) fn find(call: Call<'_>, dag_id: &str) -> Result<DagView, Reply> {
     call.world().dag(dag_id).ok_or_else(|| call.no_dag(dag_id))
 }
 
-/// The run, or the 404 that says there is none.
+/// Returns the run, or the 404 of a run that does not exist.
 pub(super) fn find_run(call: Call<'_>, dag_id: &str, run_id: &str) -> Result<RunView, Reply> {
     find(call, dag_id)?;
     let run = call.world().find_run(dag_id, run_id);
-    run.ok_or_else(|| call.no_run(dag_id, run_id))
+    run.ok_or_else(|| {
+        let text =
+            format!("The DagRun with dag_id: {dag_id} and run_id: {run_id} was not found");
+        call.error(404, "DAGRun not found", Some(&text))
+    })
 }

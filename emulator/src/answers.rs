@@ -1,0 +1,194 @@
+//! Answers that a user gives to commands, instead of what the built-in Airflow would print.
+
+use std::error::Error;
+use std::fmt;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::command_line;
+
+/// What a command prints and how it ends.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Answer {
+    /// What it writes to standard output.
+    pub stdout: String,
+    /// What it writes to standard error.
+    pub stderr: String,
+    /// 0 if it works, 1 if it fails, 2 for a usage error.
+    pub exit_code: i32,
+}
+
+impl Answer {
+    /// A command that works and prints this.
+    pub fn stdout(text: impl Into<String>) -> Self {
+        Self {
+            stdout: text.into(),
+            ..Self::default()
+        }
+    }
+
+    /// A command that fails with this on standard error and exit code 1.
+    pub fn failed(text: impl Into<String>) -> Self {
+        Self {
+            stderr: text.into(),
+            exit_code: 1,
+            ..Self::default()
+        }
+    }
+
+    /// Reads a file: a JSON object of `stdout`, `stderr` and `exit_code` alone is all three, and
+    /// any other text is the standard output of a command that works. Fails if the file cannot
+    /// be read or is not UTF-8.
+    pub fn read(file: &Path) -> Result<Self, AnswerError> {
+        let text = fs::read_to_string(file)
+            .map_err(|source| AnswerError::File(file.to_owned(), source))?;
+        Ok(Self::parse(&text))
+    }
+
+    /// Reads the content of an answer file.
+    pub(crate) fn parse(text: &str) -> Self {
+        let object = match serde_json::from_str(text) {
+            Ok(Value::Object(keys)) if !keys.is_empty() => Self::deserialize(keys).ok(),
+            _ => None,
+        };
+        object.unwrap_or_else(|| Self::stdout(text))
+    }
+
+    /// Reads `COMMAND=FILE`, as in `dags report=report.txt`. Fails without `=`, if the command
+    /// is empty or cannot be split into words, or if the file cannot be read.
+    pub fn read_option(text: &str) -> Result<(String, Self), AnswerError> {
+        let form = || AnswerError::Form(text.to_owned());
+        let (command, file) = text.split_once('=').ok_or_else(form)?;
+        if command_line::split(command).map_or(true, |words| words.is_empty()) {
+            return Err(form());
+        }
+        Ok((command.to_owned(), Self::read(Path::new(file))?))
+    }
+}
+
+/// Why an answer cannot be used.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum AnswerError {
+    /// The text is not `COMMAND=FILE`.
+    Form(String),
+    /// The file cannot be read as UTF-8.
+    File(PathBuf, io::Error),
+}
+
+impl fmt::Display for AnswerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Form(text) => write!(
+                f,
+                "{text:?} is not COMMAND=FILE; an example is 'dags report=report.txt'"
+            ),
+            Self::File(file, _) => {
+                write!(f, "cannot read the answer file {}", file.display())
+            }
+        }
+    }
+}
+
+impl Error for AnswerError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Form(_) => None,
+            Self::File(_, source) => Some(source),
+        }
+    }
+}
+
+/// The answers by the leading words of their commands.
+#[derive(Debug, Default)]
+pub(crate) struct Answers(Vec<(Vec<String>, Answer)>);
+
+impl Answers {
+    /// Adds an answer, or replaces that of the same command.
+    pub(crate) fn set(&mut self, command: &str, answer: Answer) {
+        let words = command_line::split(command)
+            .unwrap_or_else(|_| command.split_whitespace().map(str::to_owned).collect());
+        self.0.retain(|(known, _)| *known != words);
+        self.0.push((words, answer));
+    }
+
+    /// The answer whose command shares the most leading words with this one, if any.
+    pub(crate) fn find(&self, words: &[String]) -> Option<&Answer> {
+        let fitting = self.0.iter().filter(|(known, _)| words.starts_with(known));
+        fitting
+            .max_by_key(|(known, _)| known.len())
+            .map(|(_, answer)| answer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_command_wins() {
+        let mut answers = Answers::default();
+        answers.set("dags", Answer::stdout("group"));
+        answers.set("dags  list", Answer::stdout("old"));
+        answers.set("dags list", Answer::stdout("list"));
+        answers.set("dags list -o json", Answer::failed("json"));
+
+        for (line, expected) in [
+            ("dags list -o json", Some(("", "json", 1))),
+            ("dags list -o yaml", Some(("list", "", 0))),
+            ("dags list-runs", Some(("group", "", 0))),
+            ("version", None),
+        ] {
+            let found = answers.find(&command_line::split(line).unwrap());
+            let seen = found.map(|a| (a.stdout.as_str(), a.stderr.as_str(), a.exit_code));
+            assert_eq!(seen, expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_file_is_plain_text_or_an_object_of_three_keys() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a=b.txt");
+        for (text, stdout, stderr, exit_code) in [
+            ("plain\n", "plain\n", "", 0),
+            ("[{\"dag_id\": \"x\"}]\n", "[{\"dag_id\": \"x\"}]\n", "", 0),
+            (
+                "{\"stdout\": \"a\", \"other\": 1}",
+                "{\"stdout\": \"a\", \"other\": 1}",
+                "",
+                0,
+            ),
+            ("{\n  \"stderr\": \"no\", \"exit_code\": 2}\n", "", "no", 2),
+        ] {
+            fs::write(&file, text).unwrap();
+            let option = format!("dags report={}", file.display());
+            let (command, answer) = Answer::read_option(&option).unwrap();
+            let seen = (
+                answer.stdout.as_str(),
+                answer.stderr.as_str(),
+                answer.exit_code,
+            );
+            assert_eq!(
+                (command.as_str(), seen),
+                ("dags report", (stdout, stderr, exit_code))
+            );
+        }
+    }
+
+    #[test]
+    fn a_bad_option_says_what_is_wrong() {
+        for (text, expected) in [
+            ("dags report", "is not COMMAND=FILE"),
+            ("=file", "is not COMMAND=FILE"),
+            ("dags report=/nosuch", "cannot read the answer file /nosuch"),
+        ] {
+            let error = Answer::read_option(text).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+}

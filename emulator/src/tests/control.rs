@@ -1,0 +1,303 @@
+//! The control address, used as a test in another language uses it.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::super::identity::Role;
+use super::super::{Emulator, Settings, TokenKind};
+use super::browser::{ask, post_token, sign_in, web_token};
+use super::client::{Answer, Signing, call, cli_token, dial, exchange, run, start};
+
+async fn controlled() -> Emulator {
+    start(Settings {
+        control: Some(([127, 0, 0, 1], 0).into()),
+        ..Settings::default()
+    })
+    .await
+}
+
+/// Sends one request to the control address.
+async fn control(
+    emulator: &Emulator,
+    line: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Answer {
+    let mut text = format!("{line} HTTP/1.1\r\nContent-Length: {}\r\n", body.len());
+    for (name, value) in headers {
+        write!(text, "{name}: {value}\r\n").unwrap();
+    }
+    let mut stream = dial(emulator.control_addr().unwrap()).await;
+    exchange(&mut stream, &format!("{text}\r\n{body}"))
+        .await
+        .unwrap()
+}
+
+/// The same from curl, which must succeed.
+async fn done(emulator: &Emulator, line: &str, body: &str) -> Value {
+    let answer = control(emulator, line, &[("Host", "localhost:1")], body).await;
+    assert_eq!(answer.status, 200, "{line}: {}", answer.body);
+    answer.json()
+}
+
+async fn aws(emulator: &Emulator, line: &str) -> u16 {
+    let (method, path) = line.split_once(' ').unwrap();
+    call(emulator, method, path, Signing::default())
+        .await
+        .status
+}
+
+#[tokio::test]
+async fn a_fault_hits_what_it_names_and_nothing_else() {
+    let emulator = controlled().await;
+    let token = cli_token(&emulator, "demo").await;
+    let web = web_token(&emulator, "demo", Role::Admin).await;
+    let statuses = async || {
+        [
+            aws(&emulator, "POST /clitoken/demo").await,
+            aws(&emulator, "POST /webtoken/demo").await,
+            aws(&emulator, "GET /environments/demo").await,
+            aws(&emulator, "GET /environments").await,
+            run(&emulator, "demo", Some(&token), "version")
+                .await
+                .unwrap()
+                .status,
+            post_token(&emulator, "demo", &web).await.status,
+            ask(&emulator, "demo", "GET /health", &[], "").await.status,
+        ]
+    };
+    for (place, (name, kind, status)) in [
+        ("CreateCliToken", "Throttling", 400),
+        ("CreateWebLoginToken", "AccessDenied", 403),
+        ("GetEnvironment", "InternalServer", 500),
+        ("ListEnvironments", "Unavailable", 503),
+        ("command", "Status:502", 502),
+        ("login", "Status:503", 503),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let body = json!({ "kind": kind, "times": 1 }).to_string();
+        let active = done(&emulator, &format!("PUT /faults/{name}"), &body).await;
+        assert_eq!(active, json!({ name: { "kind": kind, "times": 1 } }));
+        let mut expected = [200; 7];
+        expected[place] = status;
+        assert_eq!(statuses().await, expected, "{name}");
+        assert_eq!(statuses().await, [200; 7], "{name} once");
+        assert_eq!(done(&emulator, "GET /faults", "").await, json!({}));
+    }
+    // every request to a web server, until it is removed
+    done(&emulator, "PUT /faults/web", r#"{"kind": "Status:500"}"#).await;
+    for _ in 0..2 {
+        assert_eq!(statuses().await, [200, 200, 200, 200, 500, 500, 500]);
+    }
+    done(&emulator, "DELETE /faults/web", "").await;
+    assert_eq!(statuses().await, [200; 7]);
+    done(&emulator, "PUT /faults/login", r#"{"kind": "Hang"}"#).await;
+    done(&emulator, "PUT /faults/command", r#"{"kind": "Slow:1h"}"#).await;
+    assert_eq!(done(&emulator, "DELETE /faults", "").await, json!({}));
+    assert_eq!(statuses().await, [200; 7]);
+}
+
+#[tokio::test]
+async fn a_broken_answer_is_the_kind_that_was_asked_for() {
+    let emulator = controlled().await;
+    let token = cli_token(&emulator, "demo").await;
+    let put = async |kind: &str| {
+        let body = json!({ "kind": kind, "times": 1 }).to_string();
+        done(&emulator, "PUT /faults/command", &body).await;
+        run(&emulator, "demo", Some(&token), "version").await
+    };
+    for kind in ["Drop", "Reset", "CutBody"] {
+        assert!(put(kind).await.is_err(), "{kind}");
+    }
+    assert!(put("NotJson").await.unwrap().body.contains("<html>"));
+    assert!(put("BadBase64").await.unwrap().body.contains("%%%"));
+}
+
+#[tokio::test]
+async fn what_is_slow_has_begun_and_is_not_answered() {
+    let emulator = controlled().await;
+    let token = cli_token(&emulator, "demo").await;
+    for (name, kind) in [("CreateCliToken", "Slow:1h"), ("command", "Slow:30m")] {
+        let body = json!({ "kind": kind }).to_string();
+        let active = done(&emulator, &format!("PUT /faults/{name}"), &body).await;
+        assert_eq!(active[name]["kind"], kind);
+    }
+    let slow = tokio::time::timeout(Duration::from_mins(1), async {
+        tokio::select! {
+            _ = run(&emulator, "demo", Some(&token), "version") => panic!("the command was answered"),
+            _ = cli_token(&emulator, "demo") => panic!("the token was given"),
+            () = emulator.journal().wait_for(|journal| {
+                journal.running_commands() == 1 && journal.mints(TokenKind::Cli) == 2
+            }) => {}
+        }
+    });
+    slow.await.unwrap();
+}
+
+#[tokio::test]
+async fn the_journal_follows_a_token_and_shows_no_secret() {
+    let emulator = controlled().await;
+    let token = cli_token(&emulator, "demo").await;
+    run(&emulator, "demo", Some(&token), "dags list")
+        .await
+        .unwrap();
+    let leaked = format!("GET /home?token={token}");
+    ask(&emulator, "demo", &leaked, &[], "").await;
+    let text = control(&emulator, "GET /journal", &[("Host", "127.0.0.1")], "").await;
+    for secret in [&token, emulator.secret_access_key()] {
+        assert!(!text.body.contains(secret), "{}", text.body);
+    }
+    let text = text.json();
+    let entries = text["entries"].as_array().unwrap();
+    let [minted, sent, page] = entries.as_slice() else {
+        panic!("{entries:?}");
+    };
+    assert_eq!(
+        (&minted["kind"], &minted["operation"], &minted["status"]),
+        (&json!("aws"), &json!("CreateCliToken"), &json!(200))
+    );
+    assert_eq!(
+        (&sent["kind"], &sent["command"], &sent["environment"]),
+        (&json!("web"), &json!("dags list"), &json!("demo"))
+    );
+    assert!(sent["token_id"].is_string());
+    assert_eq!(minted["token_id"], sent["token_id"]);
+    assert_eq!(page["target"], "/home");
+
+    for (kind, count) in [("aws", 1), ("web", 2)] {
+        let found = done(&emulator, &format!("GET /journal?kind={kind}"), "").await;
+        assert_eq!(found["entries"].as_array().unwrap().len(), count, "{kind}");
+    }
+    done(&emulator, "DELETE /journal", "").await;
+    let empty = done(&emulator, "GET /journal", "").await;
+    assert_eq!(empty, json!({ "entries": [] }));
+    run(&emulator, "demo", Some(&token), "version")
+        .await
+        .unwrap();
+    let next = done(&emulator, "GET /journal", "").await;
+    assert_eq!(next["entries"][0]["command"], "version");
+}
+
+#[tokio::test]
+async fn tokens_and_sessions_end_when_they_are_told_to() {
+    let emulator = controlled().await;
+    let status = async |token: &str| {
+        let answer = run(&emulator, "demo", Some(token), "version").await;
+        answer.unwrap().status
+    };
+    let token = cli_token(&emulator, "demo").await;
+    done(&emulator, "PUT /clock", r#"{"advance": "59s"}"#).await;
+    assert_eq!(status(&token).await, 200);
+    done(&emulator, "PUT /clock", r#"{"advance": "2s"}"#).await;
+    assert_eq!(status(&token).await, 403);
+    let token = cli_token(&emulator, "demo").await;
+    assert_eq!(status(&token).await, 200);
+    done(&emulator, "DELETE /tokens", "").await;
+    assert_eq!(status(&token).await, 403);
+
+    let login = sign_in(&emulator, "demo", Role::Admin).await;
+    let cookie = format!("session={}", login.cookie("session").unwrap());
+    let dags = async || {
+        let headers = [("Cookie", cookie.as_str())];
+        ask(&emulator, "demo", "GET /api/v1/dags", &headers, "")
+            .await
+            .status
+    };
+    assert_eq!(dags().await, 200);
+    done(&emulator, "DELETE /sessions", "").await;
+    assert_eq!(dags().await, 401);
+}
+
+#[tokio::test]
+async fn a_command_answers_what_was_put() {
+    let emulator = controlled().await;
+    let token = cli_token(&emulator, "demo").await;
+    done(&emulator, "PUT /answers/dags%20report", "file | parse\n").await;
+    let failing = r#"{"stdout": "", "stderr": "no such variable\n", "exit_code": 1}"#;
+    done(&emulator, "PUT /answers/variables%20get", failing).await;
+    let answer = async |command: &str| {
+        let answer = run(&emulator, "demo", Some(&token), command).await.unwrap();
+        (answer.status, answer.streams())
+    };
+    let report = ("file | parse\n".to_owned(), String::new());
+    assert_eq!(answer("dags report -S /x").await, (200, report));
+    let missing = (String::new(), "no such variable\n".to_owned());
+    assert_eq!(answer("variables get a").await, (400, missing));
+}
+
+#[tokio::test]
+async fn what_cannot_be_done_is_refused_with_a_hint() {
+    let emulator = controlled().await;
+    let put = "PUT /faults/CreateCliToken";
+    for (line, body, status, hint) in [
+        ("GET /", "", 404, "GET and DELETE /journal"),
+        ("POST /journal", "", 404, "PUT /clock"),
+        ("GET /journal?kind=x", "", 400, "aws or web"),
+        (
+            "PUT /faults/Nothing",
+            r#"{"kind": "Drop"}"#,
+            400,
+            "CreateCliToken, Create",
+        ),
+        ("DELETE /faults/Nothing", "", 404, "CreateCliToken, Create"),
+        (put, r#"{"kind": "Nothing"}"#, 400, "Throttling"),
+        (put, r#"{"kind": "Status:503"}"#, 400, "Throttling"),
+        (put, r#"{"kind": "Drop:1"}"#, 400, "Throttling"),
+        (put, r#"{"kind": "Slow:soon"}"#, 400, "Slow:5s"),
+        (put, r#"{"kind": "Drop", "time": 2}"#, 400, "\"times\": 2"),
+        (put, "", 400, "\"kind\": \"Throttling\""),
+        (
+            "PUT /faults/web",
+            r#"{"kind": "Status:200"}"#,
+            400,
+            "400 to 599",
+        ),
+        (
+            "PUT /faults/web",
+            r#"{"kind": "Throttling"}"#,
+            400,
+            "Status:CODE",
+        ),
+        ("PUT /answers/", "x", 400, "PUT /answers/dags%20list"),
+        ("PUT /clock", r#"{"advance": "soon"}"#, 400, "61s"),
+    ] {
+        let refused = control(&emulator, line, &[("Host", "localhost")], body).await;
+        assert_eq!(refused.status, status, "{line} {body}");
+        let found = refused.json()["hint"].as_str().unwrap().to_owned();
+        assert!(found.contains(hint), "{line} {body}: {found}");
+    }
+    assert_eq!(done(&emulator, "GET /faults", "").await, json!({}));
+}
+
+#[tokio::test]
+async fn a_page_in_a_browser_cannot_use_it() {
+    let emulator = controlled().await;
+    for (host, more, status) in [
+        ("localhost", None, 200),
+        ("a.localhost:1", None, 200),
+        ("127.0.0.9:1", None, 200),
+        ("[::1]:1", None, 200),
+        ("evil.example", None, 403),
+        ("localhost.evil.example", None, 403),
+        ("10.0.0.1:1", None, 403),
+        ("localhost", Some(("Origin", "http://localhost")), 403),
+        ("localhost", Some(("Origin", "null")), 403),
+        ("localhost", Some(("Sec-Fetch-Site", "cross-site")), 403),
+        ("localhost", Some(("Sec-Fetch-Site", "same-site")), 403),
+        ("localhost", Some(("Sec-Fetch-Site", "none")), 200),
+    ] {
+        let headers: Vec<_> = [Some(("Host", host)), more].into_iter().flatten().collect();
+        let answer = control(&emulator, "DELETE /tokens", &headers, "").await;
+        assert_eq!(answer.status, status, "{headers:?}: {}", answer.body);
+    }
+    let error = Emulator::start(Settings {
+        control: Some(([0, 0, 0, 0], 0).into()),
+        ..Settings::default()
+    });
+    let error = error.await.unwrap_err().to_string();
+    assert_eq!(error, "the control address 0.0.0.0:0 is not on loopback");
+}

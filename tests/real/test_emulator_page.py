@@ -1,0 +1,96 @@
+"""The guide's page about the emulator: its shell blocks and the steps of its workflow run as they are
+printed, with the script that AWS documents, unchanged."""
+
+import os
+import re
+import subprocess
+
+import pytest
+import yaml
+from programs import BINARY, LAB, ROOT, environment
+
+PAGE = (ROOT / "docs/guide/emulator.md").read_text()
+STOP = 'trap \'kill $(jobs -p)\' EXIT\n'
+
+
+def blocks(language):
+    """The code blocks of a language, in their order."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.M | re.S)
+
+
+def on_free_ports(commands):
+    """The same commands with ports of the system's choice."""
+    found, count = re.subn(
+        r"--web-host localhost:8443", "--aws 127.0.0.1:0 --web 127.0.0.1:0 --web-host localhost:0", commands
+    )
+    assert count == 1, commands
+    return found.replace("--control 127.0.0.1:4567", "--control 127.0.0.1:0")
+
+
+@pytest.fixture
+def shell(tmp_path):
+    """Runs commands where `mwaa-gateway`, and `python3` with boto3 and requests, are on the PATH."""
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    (programs / "mwaa-gateway").symlink_to(BINARY)
+    python = LAB / "clients/bin/python3"
+    (programs / "python3").write_text(f'#!/bin/sh\nexec "{python}" "$@"\n')
+    (programs / "python3").chmod(0o755)
+    for script in blocks("python"):
+        name = re.match(r"# script: (\S+)\n", script)[1]
+        (tmp_path / name).write_text(script)
+
+    def run(commands, **more):
+        env = environment(tmp_path, PATH=f"{programs}:{os.environ['PATH']}", NO_PROXY="*", **more)
+        return subprocess.run(
+            ["bash", "-e", "-o", "pipefail", "-c", commands], env=env, cwd=tmp_path,
+            stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8", timeout=120, check=False,
+        )
+
+    return run
+
+
+def test_the_commands_of_the_page_work(shell):
+    done = shell(STOP + on_free_ports("".join(blocks("bash"))))
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said
+    # the script runs twice: once as it is, once with a fault
+    assert len(re.findall(r"^200$", done.stdout, re.M)) == 2, said
+    assert done.stdout.count("lab_hello") >= 2, said
+    assert done.stdout.count('"error":"ThrottlingException"') == 2, said
+
+
+def test_the_workflow_runs_the_script(shell, tmp_path):
+    (workflow,) = blocks("yaml")
+    steps = yaml.safe_load(workflow)["jobs"]["test"]["steps"]
+    commands = [step["run"] for step in steps if "run" in step and "Install" not in step["name"]]
+    assert len(commands) == 2
+    variables = tmp_path / "github-env"
+    # each step sees what the steps before it wrote into the file, as on a runner
+    both = f'{on_free_ports(commands[0])}\nset -a; . "{variables}"; set +a\n{commands[1]}'
+    done = shell(STOP + both, GITHUB_ENV=variables)
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said
+    assert re.match(r"200\n", done.stdout), said
+    assert "lab_hello" in done.stdout, said
+
+
+def test_every_option_in_the_page_exists(shell):
+    known = set(re.findall(r"--[a-z-]+", shell("mwaa-gateway emulator --help").stdout))
+    options = set(re.findall(r"`(--[a-z-]+)", PAGE))
+    assert len(options) > 10
+    assert options <= known
+
+
+def test_every_fault_in_the_page_exists(shell):
+    """The kinds in the tables are those that the emulator lists."""
+    commands = STOP + on_free_ports(blocks("bash")[0]) + (
+        "control=$(sed -n 's/^control //p' emulator.txt)\n"
+        "for name in nothing CreateCliToken command; do\n"
+        "curl -sS -X PUT $control/faults/$name -d '{\"kind\": \"nothing\"}'; done\n"
+    )
+    hints = re.findall(r'"hint":"[^"]* are ([^"]*)"', shell(commands).stdout)
+    assert len(hints) == 3
+    table = PAGE.split("| NAME |")[1].split("\n\n")[0]
+    named = set(re.findall(r"`([A-Za-z0-9:]+)`", table))
+    assert {word for hint in hints for word in hint.split(", ")} == named
