@@ -1,13 +1,13 @@
-//! `POST /aws_mwaa/cli`: one Airflow command line, run and answered.
+//! `POST /aws_mwaa/cli`: runs one Airflow command line.
 
 use std::fmt::Write as _;
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use tokio::process::Command;
 use tokio::sync::oneshot;
 
 use super::Shared;
@@ -15,29 +15,26 @@ use super::answers::Answer;
 use super::command_line;
 use super::commands::{self, Verdict};
 use super::environment::Environment;
-use super::fault::Noise;
+use super::fault::{Noise, WebFault};
 use super::journal::TokenKind;
 use super::settings::FailureForm;
 use super::web::Reply;
+use super::world::World;
 
-/// Answers a command: token first, then a free slot, then the words.
+/// The response to a command. Checks the token first, then the free slots, then the words.
 pub(crate) async fn answer(
     body: &Bytes,
     token: Option<&str>,
     environment: &Environment,
     shared: &Arc<Shared>,
 ) -> Reply {
-    let name = &environment.seed.name;
-    if let Err(refusal) = shared
+    let seed = &environment.seed;
+    let verified = shared
         .tokens
-        .verify(token, TokenKind::Cli, name, &shared.script)
-    {
-        let status = if shared.script.refuse_with_401.take().is_some() {
-            401
-        } else {
-            403
-        };
-        return Reply::page(status, refusal.text());
+        .verify(token, TokenKind::Cli, &seed.name, &shared.script);
+    if let Err(refusal) = verified {
+        let unauthorized = shared.script.refuse_with_401.take().is_some();
+        return Reply::page(if unauthorized { 401 } else { 403 }, refusal.text());
     }
     let Ok(slot) = Arc::clone(&environment.slots).try_acquire_owned() else {
         return Reply::page(503, "too many commands at once");
@@ -46,45 +43,32 @@ pub(crate) async fn answer(
         return Reply::page(500, "the command is not UTF-8");
     };
     let Ok(words) = command_line::split(line) else {
-        return Reply::page(500, "the command can't be split into words");
+        return Reply::page(500, "the command cannot be split into words");
     };
-    let Verdict::Supported { parses_dags } =
-        commands::verdict(&environment.seed.airflow_version, &words)
+    let Verdict::Supported { parses_dags } = commands::verdict(&seed.airflow_version, &words)
     else {
         return Reply::page(500, "the command is not supported");
     };
-    let seed = &environment.seed;
-    let broken_plugin = parses_dags
-        && seed.plugins_need_packages
-        && commands::lacks_packages(&seed.airflow_version);
+
     let (sender, receiver) = oneshot::channel();
-    let world = Arc::clone(&environment.world);
-    let program = seed.airflow_bin.clone();
-    let command = {
-        let shared = Arc::clone(shared);
-        let line = line.to_owned();
-        async move {
-            shared.journal.command_started(line);
-            if let Some(delay) = shared.script.command_delay.take() {
-                tokio::time::sleep(delay).await;
-            }
-            let output = if let Some(answer) = shared.script.find_answer(&words) {
-                answer.into()
-            } else if broken_plugin {
-                Output::broken_plugin()
-            } else if let Some(program) = &program {
-                Output::of_program(program, &words).await
-            } else {
-                world.run(&words).into()
-            };
-            shared.journal.command_ended();
-            drop(slot);
-            // whoever asked may have gone: the command has taken effect all the same
-            drop(sender.send(output));
-        }
+    let command = Command {
+        words,
+        breaks: parses_dags
+            && seed.plugins_need_packages
+            && commands::lacks_packages(&seed.airflow_version),
+        program: seed.airflow_bin.clone(),
+        world: Arc::clone(&environment.world),
     };
-    // a task of its own, so that neither a timeout nor a lost client stops the command
-    shared.run(command);
+    let (line, owned) = (line.to_owned(), Arc::clone(shared));
+    // a task of its own: neither a timeout nor a lost client stops the command
+    shared.run(async move {
+        owned.journal.command_started(line);
+        let output = command.run(&owned).await;
+        owned.journal.command_ended();
+        drop(slot);
+        // the client may have disconnected; the command ran all the same
+        drop(sender.send(output));
+    });
     match tokio::time::timeout(shared.settings.command_timeout, receiver).await {
         Ok(Ok(output)) => output.into_reply(shared),
         Ok(Err(_)) => Reply::page(502, "the command was cut off"),
@@ -92,7 +76,38 @@ pub(crate) async fn answer(
     }
 }
 
-/// What a command printed, and whether it worked.
+/// A command that MWAA supports.
+struct Command {
+    words: Vec<String>,
+    /// Whether condition P makes it fail.
+    breaks: bool,
+    program: Option<PathBuf>,
+    world: Arc<World>,
+}
+
+impl Command {
+    /// Waits as the script says. Then takes a given answer, else runs the real program, else the
+    /// built-in Airflow.
+    async fn run(&self, shared: &Shared) -> Output {
+        let slow = |fault: &WebFault| matches!(fault, WebFault::Slow(_));
+        if let Some(WebFault::Slow(delay)) = shared.script.command_fault.take_if(slow) {
+            tokio::time::sleep(delay).await;
+        }
+        shared.script.command_delay.pause().await;
+        if let Some(answer) = shared.script.find_answer(&self.words) {
+            return answer.into();
+        }
+        if self.breaks {
+            return Output::broken_plugin();
+        }
+        match &self.program {
+            Some(program) => Output::of_program(program, &self.words).await,
+            None => self.world.run(&self.words).into(),
+        }
+    }
+}
+
+/// The output of a command, and whether it worked.
 #[derive(Debug)]
 struct Output {
     stdout: Vec<u8>,
@@ -112,8 +127,8 @@ impl From<Answer> for Output {
 
 impl Output {
     async fn of_program(program: &std::path::Path, words: &[String]) -> Self {
-        // killed only when the whole emulator stops: nothing else drops this future
-        let output = Command::new(program)
+        // nothing but the end of the emulator drops this future
+        let output = tokio::process::Command::new(program)
             .args(words)
             .stdin(Stdio::null())
             .kill_on_drop(true)
@@ -126,13 +141,13 @@ impl Output {
             },
             Err(error) => Self {
                 stdout: Vec::new(),
-                stderr: format!("can't run {}: {error}\n", program.display()).into_bytes(),
+                stderr: format!("cannot run {}: {error}\n", program.display()).into_bytes(),
                 succeeded: false,
             },
         }
     }
 
-    /// Condition P of the command table: a plugin's import fails on the web server.
+    /// Condition P of the command table: the import of a plugin fails on the web server.
     fn broken_plugin() -> Self {
         let stderr = "Failed to import plugin /usr/local/airflow/plugins/plugin.py\n\
                       ModuleNotFoundError: No module named 'boto_helpers'\n";

@@ -2,7 +2,7 @@
 //!
 //! Source: POSIX Shell Command Language 2.2 (quoting), without comments or expansion.
 
-/// Why a command line can't be split; the texts are `shlex`'s.
+/// Why a command line cannot be split.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unreadable {
     NoClosingQuotation,

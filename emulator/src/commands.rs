@@ -1,4 +1,4 @@
-//! Which commands MWAA runs at an Airflow version.
+//! The commands that MWAA supports, by Airflow version.
 
 /// What MWAA does with a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,8 +12,8 @@ pub(crate) enum Verdict {
     Unsupported,
 }
 
-/// Looks a command up in the table of its version; a version MWAA never offered counts as
-/// the newest offered one of its major line that is not newer.
+/// Looks a command up in the table of its version. A version that MWAA never offered counts as
+/// the newest one before it of the same major version.
 pub(crate) fn verdict(airflow_version: &str, words: &[String]) -> Verdict {
     let [first, rest @ ..] = words else {
         return Verdict::Unsupported;

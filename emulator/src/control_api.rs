@@ -182,14 +182,14 @@ fn journal(query: &str, shared: &Shared) -> Result<Value, Problem> {
     let mut entries: Vec<(u64, Value)> = Vec::new();
     if kind != Some("web") {
         let calls = shared.journal.control_calls();
-        entries.extend(calls.iter().map(|call| (call.id(), aws_entry(call))));
+        entries.extend(calls.iter().map(|call| (call.id, aws_entry(call))));
     }
     if kind != Some("aws") {
         let requests = shared.journal.web_requests();
         entries.extend(
             requests
                 .iter()
-                .map(|request| (request.id(), web_entry(request))),
+                .map(|request| (request.id, web_entry(request))),
         );
     }
     entries.sort_by_key(|(id, _)| *id);
@@ -209,7 +209,7 @@ fn aws_entry(call: &ControlCall) -> Value {
     })
 }
 
-/// A request to a web server. A target in which a token stands is cut before its query.
+/// A request to a web server. A target with a token in it is cut before its query.
 fn web_entry(request: &WebRequest) -> Value {
     let target = match request.target.split_once('?') {
         Some((path, _)) if request.token_in_url => path,

@@ -1,4 +1,4 @@
-//! One environment: its host name, its slots, its world, and how AWS describes it.
+//! One environment: its host name, its slots, its Airflow, and how AWS describes it.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -73,7 +73,7 @@ impl Environment {
             (HostForm::OnAws, false) => format!("airflow.{region}.on.aws"),
             (HostForm::OnAws, true) => format!("airflow.{region}.on.amazonwebservices.com.cn"),
         };
-        let world = World::new(&seed.airflow_version);
+        let world = World::new(&seed.airflow_version, &seed.dags);
         world.remember(seed.past_days);
         Self {
             hosts: Mutex::new(Hosts {
@@ -194,16 +194,11 @@ impl Environment {
     }
 
     /// The `Environment` object of GetEnvironment.
-    pub(crate) fn describe(&self, place: Place<'_>, with_scheme: bool) -> Value {
+    pub(crate) fn describe(&self, place: Place<'_>) -> Value {
         let name = &self.seed.name;
         let status = self.status();
         let Place { region, account } = place;
         let partition = place.partition();
-        let url = if with_scheme {
-            format!("https://{}", self.public_host())
-        } else {
-            self.public_host()
-        };
         let service = |id: &str| format!("com.amazonaws.vpce.{region}.vpce-svc-{id}");
         let role = |role: &str| format!("arn:{partition}:iam::{account}:role/{role}");
         let log = |group: &str, level: &str| {
@@ -252,7 +247,7 @@ impl Environment {
             "Status": status,
             "Tags": {},
             "WebserverAccessMode": self.seed.access_mode,
-            "WebserverUrl": url,
+            "WebserverUrl": self.public_host(),
             "WebserverVpcEndpointService": service("0a1b2c3d4e5f60718"),
             "WeeklyMaintenanceWindowStart": "SUN:03:30",
         })

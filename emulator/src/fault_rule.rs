@@ -14,34 +14,20 @@ pub struct FaultRule {
     times: Option<usize>,
 }
 
-/// The switch of a fault, and its value.
 #[derive(Clone, Debug)]
 enum Effect {
-    Aws(Operation, ControlFault),
-    Web(Route, WebFault),
-    SlowCommand(Duration),
+    Aws(Find<ControlFault>, ControlFault),
+    Web(Find<WebFault>, WebFault),
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Operation {
-    CliToken,
-    WebLoginToken,
-    GetEnvironment,
-    ListEnvironments,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Route {
-    Command,
-    Login,
-    Any,
-}
-
-#[derive(Clone, Copy, Debug)]
+/// Finds the switch of what can fail.
+#[derive(Clone, Copy)]
 enum Target {
-    Aws(Operation),
-    Web(Route),
+    Aws(Find<ControlFault>),
+    Web(Find<WebFault>),
 }
+
+type Find<T> = fn(&Script) -> &Switch<T>;
 
 impl FaultRule {
     /// Reads the name of what fails and the kind of the fault. Fails with a text that lists the
@@ -50,14 +36,11 @@ impl FaultRule {
         let target = find_target(name)?;
         let (kind, argument) = kind.split_once(':').unwrap_or((kind, ""));
         let effect = match target {
-            Target::Aws(operation) => {
-                aws_fault(kind, argument)?.map(|fault| Effect::Aws(operation, fault))
+            Target::Aws(find) => {
+                aws_fault(kind, argument)?.map(|fault| Effect::Aws(find, fault))
             }
-            Target::Web(Route::Command) if kind == SLOW => {
-                Some(Effect::SlowCommand(delay(argument)?))
-            }
-            Target::Web(route) => {
-                web_fault(kind, argument)?.map(|fault| Effect::Web(route, fault))
+            Target::Web(find) => {
+                web_fault(kind, argument)?.map(|fault| Effect::Web(find, fault))
             }
         };
         let effect = effect.ok_or_else(|| {
@@ -78,64 +61,44 @@ impl FaultRule {
     /// Switches the fault on; the fault of this name that was there ends.
     pub fn apply(self, script: &Script) {
         match self.effect {
-            Effect::Aws(operation, fault) => {
-                set(aws_switch(operation, script), fault, self.times);
-            }
-            Effect::Web(route, fault) => {
-                clear_target(Target::Web(route), script);
-                set(web_switch(route, script), fault, self.times);
-            }
-            Effect::SlowCommand(delay) => {
-                clear_target(Target::Web(Route::Command), script);
-                set(&script.command_delay, delay, self.times);
-            }
+            Effect::Aws(find, fault) => set(find(script), fault, self.times),
+            Effect::Web(find, fault) => set(find(script), fault, self.times),
         }
     }
 }
 
 /// Removes the fault of a name. Fails with a text that lists the names if there is no such name.
 pub(crate) fn clear(name: &str, script: &Script) -> Result<(), String> {
-    find_target(name).map(|target| clear_target(target, script))
+    find_target(name).map(|target| target.off(script))
 }
 
 /// Removes all faults.
 pub(crate) fn clear_all(script: &Script) {
     for (_, target) in NAMES {
-        clear_target(target, script);
+        target.off(script);
     }
 }
 
 /// The faults that are on: name, kind, and the times that are left.
 pub(crate) fn active(script: &Script) -> Vec<(&'static str, String, Option<usize>)> {
-    let found = NAMES.into_iter().filter_map(|(name, target)| {
-        let (kind, times) = match target {
-            Target::Aws(operation) => {
-                let (fault, times) = aws_switch(operation, script).peek()?;
-                (name_aws(&fault), times)
-            }
-            Target::Web(route) => {
-                let slow = (route == Route::Command).then(|| script.command_delay.peek());
-                if let Some((delay, times)) = slow.flatten() {
-                    (slow_kind(delay), times)
-                } else {
-                    let (fault, times) = web_switch(route, script).peek()?;
-                    (name_web(&fault), times)
-                }
-            }
-        };
-        Some((name, kind, times))
+    let found = NAMES.into_iter().filter_map(|(name, target)| match target {
+        Target::Aws(find) => {
+            let (fault, times) = find(script).peek()?;
+            Some((name, name_aws(&fault), times))
+        }
+        Target::Web(find) => {
+            let (fault, times) = find(script).peek()?;
+            Some((name, name_web(&fault), times))
+        }
     });
     found.collect()
 }
 
-fn clear_target(target: Target, script: &Script) {
-    match target {
-        Target::Aws(operation) => aws_switch(operation, script).off(),
-        Target::Web(route) => {
-            web_switch(route, script).off();
-            if route == Route::Command {
-                script.command_delay.off();
-            }
+impl Target {
+    fn off(self, script: &Script) {
+        match self {
+            Self::Aws(find) => find(script).off(),
+            Self::Web(find) => find(script).off(),
         }
     }
 }
@@ -144,23 +107,6 @@ fn set<T: Clone>(switch: &Switch<T>, value: T, times: Option<usize>) {
     match times {
         Some(times) => switch.next(times, value),
         None => switch.always(value),
-    }
-}
-
-fn aws_switch(operation: Operation, script: &Script) -> &Switch<ControlFault> {
-    match operation {
-        Operation::CliToken => &script.cli_token_fault,
-        Operation::WebLoginToken => &script.web_login_fault,
-        Operation::GetEnvironment => &script.get_environment_fault,
-        Operation::ListEnvironments => &script.list_environments_fault,
-    }
-}
-
-fn web_switch(route: Route, script: &Script) -> &Switch<WebFault> {
-    match route {
-        Route::Command => &script.command_fault,
-        Route::Login => &script.login_fault,
-        Route::Any => &script.web_fault,
     }
 }
 
@@ -253,13 +199,25 @@ fn kinds(target: Target) -> Vec<&'static str> {
 
 /// What can fail: an operation of AWS, a route of the web servers, or all requests to them.
 const NAMES: [(&str, Target); 7] = [
-    ("CreateCliToken", Target::Aws(Operation::CliToken)),
-    ("CreateWebLoginToken", Target::Aws(Operation::WebLoginToken)),
-    ("GetEnvironment", Target::Aws(Operation::GetEnvironment)),
-    ("ListEnvironments", Target::Aws(Operation::ListEnvironments)),
-    ("command", Target::Web(Route::Command)),
-    ("login", Target::Web(Route::Login)),
-    ("web", Target::Web(Route::Any)),
+    (
+        "CreateCliToken",
+        Target::Aws(|script| &script.cli_token_fault),
+    ),
+    (
+        "CreateWebLoginToken",
+        Target::Aws(|script| &script.web_login_fault),
+    ),
+    (
+        "GetEnvironment",
+        Target::Aws(|script| &script.get_environment_fault),
+    ),
+    (
+        "ListEnvironments",
+        Target::Aws(|script| &script.list_environments_fault),
+    ),
+    ("command", Target::Web(|script| &script.command_fault)),
+    ("login", Target::Web(|script| &script.login_fault)),
+    ("web", Target::Web(|script| &script.web_fault)),
 ];
 
 const AWS_KINDS: [(&str, ControlFault); 11] = [

@@ -23,7 +23,7 @@ pub(crate) async fn answer(visit: Visit<'_>) -> Reply {
     welcome(visit, cookies)
 }
 
-/// Whom the posted token signs in, or the answer that says why nobody. A web server in front
+/// Returns the user that the posted token logs in, or the answer that refuses it. A web server in front
 /// of a real Airflow asks the same and makes its session another way.
 pub(crate) async fn admit(visit: Visit<'_>) -> Result<Holder, Reply> {
     let shared = visit.shared;
@@ -31,9 +31,7 @@ pub(crate) async fn admit(visit: Visit<'_>) -> Result<Holder, Reply> {
         return Err(Reply::page(405, "method not allowed")
             .with(header::ALLOW, HeaderValue::from_static("POST")));
     }
-    if let Some(delay) = shared.script.login_delay.take() {
-        tokio::time::sleep(delay).await;
-    }
+    shared.script.login_delay.pause().await;
     let token = token_field(visit.head, visit.body);
     let (name, once) = (
         &visit.environment.seed.name,

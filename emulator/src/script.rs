@@ -1,4 +1,4 @@
-//! Misbehaviour on demand. Every switch can be turned while the emulator runs.
+//! Faults on demand. Every switch can be set while the emulator runs.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,66 +12,65 @@ use super::clock::Clock;
 use super::fault::{ControlFault, DeadForm, HandshakeFault, Noise, WebFault};
 use super::settings::{FailureForm, LoginForm};
 
-/// What the emulator does wrong, and when.
+/// The faults of an emulator, and when they happen.
 ///
-/// Each field is a [`Switch`]: `script.control_fault.next(2, ControlFault::Throttling)` spoils
-/// the next two calls, `always` spoils all, `off` ends it.
+/// Each field is a [`Switch`]: with `script.mint_fault.next(2, ControlFault::Throttling)` the
+/// next two calls fail, with `always` all do, and `off` ends it. A
+/// delay ends when its switch is set again.
 #[derive(Debug, Default)]
 pub struct Script {
-    /// How long each token call waits before it is answered. The token's life has begun then.
+    /// How long each token call waits before its response. The token is issued before the wait.
     pub mint_delay: Switch<Duration>,
-    /// What goes wrong with token calls.
+    /// The fault of token calls.
     pub mint_fault: Switch<ControlFault>,
-    /// What goes wrong with CreateCliToken only.
+    /// The fault of CreateCliToken only.
     pub cli_token_fault: Switch<ControlFault>,
-    /// What goes wrong with CreateWebLoginToken only.
+    /// The fault of CreateWebLoginToken only.
     pub web_login_fault: Switch<ControlFault>,
-    /// Whom CreateWebLoginToken answers for, as `IamIdentity`, instead of the caller.
+    /// The `IamIdentity` that CreateWebLoginToken returns, instead of the caller.
     pub web_login_identity: Switch<String>,
-    /// Refuses CreateWebLoginToken for want of an Airflow role.
+    /// Refuses CreateWebLoginToken because the caller has no Airflow role.
     pub web_login_denied: Switch<()>,
-    /// How long GetEnvironment and ListEnvironments wait.
+    /// How long GetEnvironment and ListEnvironments wait before their response.
     pub describe_delay: Switch<Duration>,
-    /// What goes wrong with GetEnvironment and ListEnvironments.
+    /// The fault of GetEnvironment and ListEnvironments.
     pub describe_fault: Switch<ControlFault>,
-    /// What goes wrong with GetEnvironment only.
+    /// The fault of GetEnvironment only.
     pub get_environment_fault: Switch<ControlFault>,
-    /// What goes wrong with ListEnvironments only.
+    /// The fault of ListEnvironments only.
     pub list_environments_fault: Switch<ControlFault>,
-    /// Puts `https://` before the `WebserverUrl` of GetEnvironment.
-    pub webserver_url_scheme: Switch<()>,
-    /// What goes wrong with new TLS connections.
+    /// The fault of new TLS connections.
     pub handshake_fault: Switch<HandshakeFault>,
-    /// What goes wrong with web requests.
+    /// The fault of web requests.
     pub web_fault: Switch<WebFault>,
-    /// What goes wrong with requests that send a command.
+    /// The fault of requests that send a command; `Slow` makes the command itself slow.
     pub command_fault: Switch<WebFault>,
-    /// How long each login waits before its token is looked at.
+    /// How long each login waits before its token is checked.
     pub login_delay: Switch<Duration>,
-    /// What goes wrong with logins only; the kinds that spoil a command's answer do nothing.
+    /// The fault of logins only; faults of a command's output do nothing here.
     pub login_fault: Switch<WebFault>,
-    /// What the login route answers with, instead of [`Settings::login_form`](super::Settings).
+    /// The response of the login route, instead of [`Settings::login_form`](super::Settings).
     pub login_form: Switch<LoginForm>,
-    /// Lets a login succeed without any cookie.
+    /// A login succeeds, but sets no cookie.
     pub login_without_cookie: Switch<()>,
-    /// Takes a session for none, although its login succeeded; counted by requests.
+    /// Refuses a session although its login succeeded; counts requests.
     pub refuse_sessions: Switch<()>,
     /// How long a streamed log waits before each line but the first.
     pub stream_pause: Switch<Duration>,
-    /// How a request without a session is told so.
+    /// The response to a request without a session.
     pub dead_form: Switch<DeadForm>,
-    /// Gives a new `_token` with an answer of Airflow 3 to somebody who is signed in; the old
-    /// one is refused from then on.
+    /// Sets a new `_token` in a response of Airflow 3 to a session; the old one is refused from
+    /// then on.
     pub reissue_token: Switch<()>,
-    /// Says 401 instead of 403 when a token is refused.
+    /// Responds with 401 instead of 403 when a token is refused.
     pub refuse_with_401: Switch<()>,
-    /// How long a command takes before it even begins.
+    /// How long a command waits before it begins.
     pub command_delay: Switch<Duration>,
-    /// How failed commands are reported, instead of [`Settings::failure_form`](super::Settings).
+    /// The response to failed commands, instead of [`Settings::failure_form`](super::Settings).
     pub failure_form: Switch<FailureForm>,
-    /// What is wrong with a command's output.
+    /// What is added to the output of a command.
     pub noise: Switch<Noise>,
-    /// Ends the connection right after an answer, with no `Connection: close` to announce it.
+    /// Closes the connection after a response, without `Connection: close`.
     pub close_idle: Switch<()>,
     pub(crate) clock: Clock,
     answers: Mutex<Answers>,
@@ -81,18 +80,18 @@ pub struct Script {
 }
 
 impl Script {
-    /// Refuses every token issued so far, from now on.
+    /// Refuses every token that was issued so far.
     pub fn revoke_tokens(&self) {
         self.revocations.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// Ends every session that has begun so far, as a restart with another secret would.
+    /// Ends every session, as a restart with another secret does.
     pub fn kill_sessions(&self) {
         self.kills.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// Moves the emulator's clock forward: the life of tokens and sessions, signature dates and
-    /// `Date` headers.
+    /// Moves the emulator's clock forward. It dates tokens, sessions, signatures and `Date`
+    /// headers.
     pub fn advance_clock(&self, by: Duration) {
         self.clock
             .shift_ms(i64::try_from(by.as_millis()).unwrap_or(i64::MAX));
@@ -104,7 +103,7 @@ impl Script {
             .shift_ms(i64::try_from(by.as_millis()).map_or(i64::MIN, |ms| -ms));
     }
 
-    /// Ends every open web connection at once, as a restart of the web server would.
+    /// Closes every open web connection, as a restart of the web server does.
     pub fn cut_web_connections(&self) {
         self.cut_connections.send_modify(|count| *count += 1);
     }
@@ -136,9 +135,10 @@ impl Script {
     }
 }
 
-/// Something that is off, on, or on for the next few times.
+/// A value that is off, on, or on for the next few uses.
 pub struct Switch<T> {
     plan: Mutex<Plan<T>>,
+    changes: watch::Sender<()>,
 }
 
 enum Plan<T> {
@@ -148,7 +148,7 @@ enum Plan<T> {
 }
 
 impl<T: Clone> Switch<T> {
-    /// On until turned off.
+    /// On until [`off`](Self::off).
     pub fn always(&self, value: T) {
         self.set(Plan::Always(value));
     }
@@ -167,9 +167,19 @@ impl<T: Clone> Switch<T> {
         self.set(Plan::Off);
     }
 
-    /// Uses the switch once.
+    /// The value for this use, if the switch is on.
     pub(crate) fn take(&self) -> Option<T> {
+        self.take_if(|_| true)
+    }
+
+    /// Uses the switch once if its value fits.
+    pub(crate) fn take_if(&self, fits: impl Fn(&T) -> bool) -> Option<T> {
         let mut plan = self.plan.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Plan::Next(_, value) | Plan::Always(value) = &*plan
+            && !fits(value)
+        {
+            return None;
+        }
         match std::mem::replace(&mut *plan, Plan::Off) {
             Plan::Off => None,
             Plan::Next(times, value) => {
@@ -196,6 +206,21 @@ impl<T: Clone> Switch<T> {
 
     fn set(&self, plan: Plan<T>) {
         *self.plan.lock().unwrap_or_else(PoisonError::into_inner) = plan;
+        self.changes.send_replace(());
+    }
+}
+
+impl Switch<Duration> {
+    /// Uses the switch once: the returned future waits for so long, or until the switch is set
+    /// again.
+    pub(crate) fn pause(&self) -> impl Future<Output = ()> + use<> {
+        let mut changes = self.changes.subscribe();
+        let delay = self.take();
+        async move {
+            if let Some(delay) = delay {
+                let _changed = tokio::time::timeout(delay, changes.changed()).await;
+            }
+        }
     }
 }
 
@@ -203,6 +228,7 @@ impl<T> Default for Switch<T> {
     fn default() -> Self {
         Self {
             plan: Mutex::new(Plan::Off),
+            changes: watch::Sender::default(),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! How an emulator is to be set up, and why it may not start.
+//! The settings of an emulator, and why it may not start.
 
 use std::error::Error;
 use std::fmt;
@@ -11,46 +11,44 @@ use super::answers::Answer;
 use super::front::RealAirflow;
 use super::identity::Credential;
 
-/// Everything an emulator can be told before it starts.
+/// The settings of an emulator.
 ///
-/// The default listens on free loopback ports, knows one environment called `demo` and makes
-/// up its own credentials.
+/// The default listens on free loopback ports, has one environment called `demo` and makes up
+/// its own credentials.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Where the AWS side (plain HTTP) listens.
+    /// The address of the AWS side (plain HTTP).
     pub aws: SocketAddr,
-    /// Where the environments' web servers (TLS) listen; all of them share the one address.
+    /// The address of the web servers (TLS); all environments share it.
     pub web: SocketAddr,
     /// Where the control address listens, if there is one: faults, answers, clock and journal over
     /// HTTP. A loopback address.
     pub control: Option<SocketAddr>,
-    /// The region that signatures must be made for.
+    /// The region that signatures must name.
     pub region: String,
     /// The twelve-digit account number in every ARN.
     pub account: String,
-    /// Who may sign requests. Empty: a pair for each role is made up at start, Admin's first.
+    /// The keys that may sign requests. If empty, a key for each role is made up, Admin's first.
     pub credentials: Vec<Credential>,
     /// The environments that exist.
     pub environments: Vec<Seed>,
     /// How long a token lives. MWAA's 60 s by default.
     pub token_life: Duration,
-    /// Whether a web token signs in only once, which MWAA does not promise either way.
+    /// Whether a web token logs in only once. MWAA documents neither.
     pub single_use_web_tokens: bool,
-    /// What the login route answers with.
+    /// The response of the login route.
     pub login_form: LoginForm,
-    /// How long a session lives from the login on. MWAA's 12 h by default.
+    /// How long a session lives after the login. MWAA's 12 h by default.
     pub session_life: Duration,
     /// How many commands one environment runs at once. MWAA's 4 by default.
     pub cli_slots: usize,
-    /// How the web server reports a command that failed.
+    /// The response to a command that failed.
     pub failure_form: FailureForm,
-    /// After how long a command is answered with 504, while it keeps running.
+    /// The time after which a command gets a 504; it continues to run.
     pub command_timeout: Duration,
-    /// Whether signatures are verified.
-    pub check_signatures: bool,
-    /// What the web server shows in the TLS handshake.
+    /// The certificate of the web servers.
     pub certificate: CertificateForm,
-    /// How many entries of each kind the journal keeps; older ones are forgotten.
+    /// How many entries of each kind the journal keeps; older ones are dropped.
     pub journal_limit: usize,
     /// What commands answer, by their leading words, instead of what the built-in Airflow or
     /// [`Seed::airflow_bin`] would print. The longest words that fit win.
@@ -75,7 +73,6 @@ impl Default for Settings {
             cli_slots: 4,
             failure_form: FailureForm::default(),
             command_timeout: Duration::from_mins(2),
-            check_signatures: true,
             certificate: CertificateForm::default(),
             journal_limit: 10_000,
             answers: Vec::new(),
@@ -83,33 +80,33 @@ impl Default for Settings {
     }
 }
 
-/// One environment, as it is when the emulator starts.
+/// An environment, as it is when the emulator starts.
 #[derive(Clone, Debug)]
 pub struct Seed {
     /// MWAA's name for it.
     pub name: String,
-    /// Chooses the supported commands and the built-in world's manners.
+    /// The version decides which commands MWAA supports and how the built-in Airflow answers.
     pub airflow_version: String,
-    /// MWAA's status word, such as `AVAILABLE` or `UPDATING`.
+    /// MWAA's status, such as `AVAILABLE` or `UPDATING`.
     pub status: String,
     /// `PUBLIC_ONLY`, `PRIVATE_ONLY` (whose host has `-vpce` in it) or `PUBLIC_AND_PRIVATE`.
     pub access_mode: String,
-    /// Which family of host names the web server belongs to.
+    /// The form of the host name of the web server.
     pub host_form: HostForm,
     /// The host and port that AWS names as the web server instead of a name in MWAA's form, for
-    /// example `localhost:8443`, which clients reach without changes to DNS. Port 0 stands for
-    /// the port of `web`.
+    /// example `localhost:8443`, which clients reach without changes to DNS. Port 0 means the
+    /// port of `web`.
     pub web_host: Option<String>,
-    /// A name of its own that the certificate covers as well, as behind a load balancer.
+    /// A custom domain that the certificate covers too, as behind a load balancer.
     pub custom_domain: Option<String>,
-    /// Whether a plugin needs a package that the web server lacks: on 1.10.12 and 2.0.2 every
-    /// command that parses DAGs then fails.
+    /// Whether a plugin needs a package that is missing on the web server. On 1.10.12 and 2.0.2
+    /// every command that parses DAGs fails then.
     pub plugins_need_packages: bool,
-    /// A real `airflow` program to run for each command, instead of the built-in world.
+    /// A real `airflow` program that runs the commands, instead of the built-in Airflow.
     pub airflow_bin: Option<PathBuf>,
-    /// A real Airflow to pass pages and REST calls on to, instead of the built-in ones.
+    /// A real Airflow that serves pages and REST calls, instead of the built-in one.
     pub airflow: Option<RealAirflow>,
-    /// On how many days before the start the scheduled DAGs are to have run already.
+    /// For how many days before the start the scheduled DAGs have runs.
     pub past_days: u16,
     /// The DAGs of the built-in Airflow instead of its three examples, if any are named. Each has
     /// two tasks and no schedule.
@@ -123,7 +120,7 @@ impl Default for Seed {
 }
 
 impl Seed {
-    /// Describes an available, public environment.
+    /// An available, public environment.
     pub fn new(name: &str, airflow_version: &str) -> Self {
         Self {
             name: name.to_owned(),
@@ -142,47 +139,47 @@ impl Seed {
     }
 }
 
-/// The two families of web server names.
+/// The two forms of web server names.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum HostForm {
     /// `UUID.c1.REGION.airflow.amazonaws.com`.
     #[default]
     AmazonAws,
-    /// `UUID.c1.airflow.REGION.on.aws`, for environments made since August 2025.
+    /// `UUID.c1.airflow.REGION.on.aws`, for environments created since August 2025.
     OnAws,
 }
 
-/// The two ways clients have seen a failed command reported.
+/// The two responses to a failed command that clients have seen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FailureForm {
     /// 400 with the same JSON as a success.
     #[default]
     BadRequest,
-    /// 200 with the complaint in `stderr`.
+    /// 200 with the error in `stderr`.
     Ok,
 }
 
-/// The two answers clients have seen from the login route; both carry the cookies.
+/// The two responses of the login route that clients have seen; both set the cookies.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LoginForm {
     /// 200.
     #[default]
     Direct,
-    /// 302 with an absolute `Location` on the environment's own host.
+    /// 302 with an absolute `Location` on the environment's host.
     Redirect,
 }
 
-/// What the web server's certificate looks like.
+/// Whether the certificate of the web servers is valid, and if not, why.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum CertificateForm {
     /// Signed by the emulator's CA, for every environment's host.
     #[default]
     Valid,
-    /// Ran out long ago.
+    /// Expired long ago.
     Expired,
-    /// Begins in the far future.
+    /// Valid from a date in the far future.
     NotYetValid,
-    /// Signed by nobody but itself.
+    /// Signed by itself.
     SelfSigned,
     /// Signed by a CA of the same name with another key.
     UnknownCa,
@@ -194,22 +191,22 @@ pub enum CertificateForm {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum StartError {
-    /// An address could not be listened on.
+    /// The emulator cannot listen on an address.
     Bind {
-        /// The side that wanted it: `AWS`, `web` or `control`.
+        /// The side whose address it is: `AWS`, `web` or `control`.
         side: &'static str,
         /// The address.
         address: SocketAddr,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
-    /// The CA or the web server's certificate could not be made.
+    /// The CA or the certificate of the web servers cannot be created.
     Certificate(rcgen::Error),
     /// The control address is not on loopback.
     Control(SocketAddr),
-    /// An environment's name is not one MWAA would take, or stands there twice.
+    /// The name of an environment is not valid in MWAA, or is used twice.
     Environment(String),
-    /// rustls did not take the certificate.
+    /// rustls rejects the certificate.
     Tls(rustls::Error),
 }
 
@@ -217,19 +214,16 @@ impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Bind { side, address, .. } => {
-                write!(f, "the emulator's {side} side can't listen on {address}")
+                write!(f, "the emulator's {side} side cannot listen on {address}")
             }
             Self::Control(address) => {
                 write!(f, "the control address {address} is not on loopback")
             }
-            Self::Certificate(_) => f.write_str("can't make the emulator's certificates"),
+            Self::Certificate(_) => f.write_str("cannot create the emulator's certificates"),
             Self::Environment(name) => {
-                write!(
-                    f,
-                    "environment name {name:?} is not valid or stands there twice"
-                )
+                write!(f, "environment name {name:?} is not valid or is used twice")
             }
-            Self::Tls(_) => f.write_str("can't set up TLS for the emulator"),
+            Self::Tls(_) => f.write_str("cannot set up TLS for the emulator"),
         }
     }
 }

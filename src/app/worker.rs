@@ -10,7 +10,7 @@ use mwaa_config::Config;
 use mwaa_egress::Connector;
 use mwaa_proxy::upstream::{TrustStore, UpstreamClient};
 use mwaa_proxy::{ProxyState, ReverseProxy};
-use mwaa_runtime::{CoarseTimer, LocalTasks, local_set};
+use mwaa_runtime::{ClockShift, CoarseTimer, LocalTasks, local_set};
 use mwaa_server::{BoundListener, Server, ShutdownReceiver};
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
@@ -117,7 +117,11 @@ impl WorkerPool {
             };
             let sender = sender.clone();
             let span = tracing::debug_span!("worker", number);
-            let run = move || block_on(worker.serve().instrument(span)).flatten();
+            let clock = ClockShift::current();
+            let run = move || {
+                clock.enter();
+                block_on(worker.serve().instrument(span)).flatten()
+            };
             thread::Builder::new()
                 .name(format!("worker-{number}"))
                 .spawn(move || send_result(run, &sender))

@@ -181,23 +181,27 @@ fn format_commands(url: &str, version: AirflowVersion) -> String {
     let post = format!("{curl} -H 'Content-Type: text/plain' -H 'Accept: text/plain'");
     let trigger = "dags trigger lab_hello --conf '\\''{\"a\": \"b c\"}'\\''";
 
-    // each major version has its own spelling
-    let (list, trigger, runs) = match version.major {
-        1 => (
-            "list_dags",
-            "trigger_dag lab_hello",
-            "list_dag_runs lab_hello",
-        ),
-        2 => ("dags list", trigger, "dags list-runs -d lab_hello"),
-        _ => ("dags list", trigger, "dags list-runs lab_hello"),
+    // each major version has its own spelling; of 1.10 the emulator has only the version
+    let commands = match version.major {
+        1 => vec![("a command, its output decoded", "version")],
+        major => vec![
+            ("a command, its output decoded", "dags list"),
+            ("one that changes something", trigger),
+            match major {
+                2 => ("and what has become of it", "dags list-runs -d lab_hello"),
+                _ => ("and what has become of it", "dags list-runs lab_hello"),
+            },
+        ],
     };
+    let commands: Vec<String> = commands
+        .into_iter()
+        .map(|(comment, command)| format!("# {comment}\n{post} -d '{command}'\n\n"))
+        .collect();
 
     format!(
         "\nAn Airflow {version} as MWAA runs it, reached without any token. In another terminal:\n\n\
-         # a command, its output decoded\n{post} -d '{list}'\n\n\
-         # one that changes something\n{post} -d '{trigger}'\n\n\
-         # and what has become of it\n{post} -d '{runs}'\n\n\
-         Ctrl-C ends the demo.\n"
+         {}Ctrl-C ends the demo.\n",
+        commands.concat()
     )
 }
 

@@ -195,7 +195,8 @@ fn format_script_variables(emulator: &Emulator, ca_file: &Path) -> String {
         "export AWS_ENDPOINT_URL_MWAA={endpoint}\n\
          export AWS_DEFAULT_REGION={region}\n\
          # for requests; other programs have other variables\n\
-         export REQUESTS_CA_BUNDLE={ca}\n",
+         export REQUESTS_CA_BUNDLE={ca}\n\
+         # a gateway needs an emulator without --web-host\n",
         endpoint = emulator.endpoint_url(),
         region = emulator.region(),
         ca = ca_file.display(),
@@ -205,7 +206,7 @@ fn format_script_variables(emulator: &Emulator, ca_file: &Path) -> String {
 /// Formats the keys of further roles, as comments.
 fn format_roles(emulator: &Emulator) -> String {
     let format_role = |credential: &Credential| {
-        let role = credential.role.map_or("nobody", Role::name);
+        let role = credential.role.map_or("none", Role::name);
         format!(
             "# as {role}: AWS_ACCESS_KEY_ID={} AWS_SECRET_ACCESS_KEY={}\n",
             credential.access_key_id, credential.secret_access_key

@@ -39,7 +39,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::process::ExitCode;
 use tempfile::TempDir;
 
-/// The exit status of the program, as the README lists them.
+/// The exit status of the program; the documents' table is made of these comments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ExitStatus {
     /// 0: done.

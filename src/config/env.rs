@@ -5,7 +5,7 @@ use mwaa_runtime::platform;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-/// A variable and its effect, for the README's table.
+/// A variable and its effect, for the documents' table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Variable {
     /// Its name.
@@ -20,7 +20,7 @@ impl Variable {
     }
 }
 
-/// Every variable that changes what the program does, in the README's order. What the AWS chain
+/// Every variable that changes what the program does, in the documents' order. What the AWS chain
 /// reads besides (keys, role, container, IMDS) is AWS's to document.
 pub const VARIABLES: &[Variable] = &[
     Variable::new(CONFIG, "The configuration file, as `--config`."),

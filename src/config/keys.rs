@@ -1,5 +1,5 @@
 //! The table of all keys: name, kind, default and meaning. Reading, suggestions, `config.toml`,
-//! the README's table and the JSON Schema are all made from it.
+//! the documents' table and the JSON Schema are all made from it.
 
 use super::reader::TableReader;
 use DefaultValue::{Absent, Inherited, Required, Value};

@@ -1,4 +1,4 @@
-//! Documents that are made from the table of keys: the annotated `config.toml`, the README's
+//! Documents that are made from the table of keys: the annotated `config.toml`, the documents'
 //! tables, and the JSON Schema.
 
 use super::effective::to_toml;
@@ -40,7 +40,7 @@ pub fn annotated_file() -> String {
     lines.join("\n")
 }
 
-/// Returns the README's table of options, in Markdown.
+/// Returns the documents' table of options, in Markdown.
 pub fn options_table() -> String {
     let mut rows = vec!["| key | default | meaning |\n| --- | --- | --- |\n".to_owned()];
     for (table, key) in keys::all() {
@@ -54,7 +54,7 @@ pub fn options_table() -> String {
     rows.concat()
 }
 
-/// Returns the README's table of environment variables, in Markdown.
+/// Returns the documents' table of environment variables, in Markdown.
 pub fn variables_table() -> String {
     let row = |variable: &Variable| format!("| `{}` | {} |\n", variable.name, variable.doc);
     let rows: String = VARIABLES.iter().map(row).collect();

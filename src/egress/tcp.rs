@@ -215,19 +215,20 @@ mod tests {
 
     #[tokio::test]
     async fn a_refused_address_is_followed_by_the_next_at_once_and_all_are_listed() {
-        let closed: Vec<SocketAddr> = (0..2)
-            .map(|_| {
-                let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-                gone.local_addr().unwrap()
-            })
-            .collect();
+        // ports that are taken, so that nothing else gets them, but that do not listen
+        let taken = [(); 2].map(|()| {
+            let socket = tokio::net::TcpSocket::new_v4().unwrap();
+            socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+            socket
+        });
+        let closed = taken.each_ref().map(|socket| socket.local_addr().unwrap());
         let alive = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = alive.local_addr().unwrap();
-        let with_alive = closed.iter().copied().chain([address]).collect();
+        let with_alive = closed.into_iter().chain([address]).collect();
         let stream = connect_first(with_alive, &RuntimeTimer).await.unwrap();
         assert_eq!(stream.peer_addr().unwrap(), address);
 
-        let error = connect_first(closed.into(), &RuntimeTimer)
+        let error = connect_first(VecDeque::from(closed), &RuntimeTimer)
             .await
             .unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);

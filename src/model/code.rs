@@ -1,4 +1,4 @@
-//! Every fault code of the gateway: the one table behind responses, metrics and the README.
+//! Every fault code of the gateway: the one table behind responses, metrics and the documents.
 
 use super::Blame;
 use http::StatusCode;
@@ -19,7 +19,7 @@ pub struct Code {
     pub advice: &'static str,
 }
 
-// one list makes the constants and `ALL`, so no code can be missing in the README
+// one list makes the constants and `ALL`, so no code can be missing in the documents
 macro_rules! codes {
     ($($name:ident = $text:literal, $status:ident, $blame:ident, $title:literal, $advice:literal;)*) => {
         $(
@@ -33,7 +33,7 @@ macro_rules! codes {
             };
         )*
 
-        /// All codes, in the order of the README's table.
+        /// All codes, in the order of the documents' table.
         pub const ALL: &[&Code] = &[$(&$name),*];
     };
 }

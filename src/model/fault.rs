@@ -19,7 +19,7 @@ pub enum Blame {
 }
 
 impl Blame {
-    /// Returns the word used in metrics and in the README's table.
+    /// Returns the word used in metrics and in the documents' table.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Aws => "aws",

@@ -1,5 +1,5 @@
 //! Determines if a command succeeded. MWAA sends no exit code, and some versions answer 200 for
-//! commands that failed: then only the texts say. The README has the rules as a table, and
+//! commands that failed: then only the texts say. The documents have the rules as a table, and
 //! `outcomes.csv` the known texts with which Airflow's commands end.
 //!
 //! The columns of that file: the commands (all, a group, or one), the stream (`none`: nothing was

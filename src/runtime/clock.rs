@@ -2,6 +2,9 @@
 
 use super::platform;
 use rustix::time::clock_gettime;
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// A point in time on two clocks: one that runs while the machine sleeps, and the wall clock.
@@ -25,7 +28,8 @@ impl Timestamp {
         // a clock that was never set may be before 1970
         let wall = SystemTime::now()
             .duration_since(UNIX_EPOCH)
-            .unwrap_or(Duration::ZERO);
+            .unwrap_or(Duration::ZERO)
+            + ClockShift::of_this_thread();
         Self { boot, wall }
     }
 
@@ -58,10 +62,42 @@ impl Timestamp {
 pub fn boot_clock() -> Duration {
     // this clock is never negative
     let boot = clock_gettime(platform::CLOCK);
-    Duration::new(
+    let boot = Duration::new(
         u64::try_from(boot.tv_sec).unwrap_or(0),
         u32::try_from(boot.tv_nsec).unwrap_or(0),
-    )
+    );
+    boot + ClockShift::of_this_thread()
+}
+
+/// The distance by which the clocks of some threads are ahead, so that a test sets the time and does
+/// not wait for it. Clones share the distance, which is zero unless a test changes it.
+#[derive(Debug, Clone, Default)]
+pub struct ClockShift(Arc<AtomicU64>);
+
+thread_local! {
+    static SHIFT: RefCell<ClockShift> = RefCell::default();
+}
+
+impl ClockShift {
+    /// Returns the shift of this thread, for the threads that it starts.
+    pub fn current() -> Self {
+        SHIFT.with_borrow(Clone::clone)
+    }
+
+    /// Makes this thread's clocks follow this shift.
+    pub fn enter(self) {
+        SHIFT.set(self);
+    }
+
+    /// Moves the clocks forward.
+    pub fn advance(&self, by: Duration) {
+        let millis = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
+        self.0.fetch_add(millis, Ordering::SeqCst);
+    }
+
+    fn of_this_thread() -> Duration {
+        SHIFT.with_borrow(|shift| Duration::from_millis(shift.0.load(Ordering::Relaxed)))
+    }
 }
 
 #[cfg(test)]
@@ -91,6 +127,21 @@ mod tests {
         );
         // the wall clock was set back: no life extension
         assert_eq!(then.age(Timestamp::from_clocks(s(110), s(999_700))), s(10));
+    }
+
+    #[test]
+    fn a_shift_moves_both_clocks_of_the_threads_that_follow_it() {
+        let shift = ClockShift::default();
+        shift.clone().enter();
+        let (first, boot) = (Timestamp::now(), boot_clock());
+        ClockShift::current().advance(s(3600));
+        let second = Timestamp::now();
+        assert!(second.boot() >= first.boot() + s(3600));
+        assert!(second.wall() + s(60) >= first.wall() + s(3600));
+        assert!(boot_clock() >= boot + s(3600));
+
+        let other = std::thread::spawn(boot_clock).join().unwrap();
+        assert!(other < boot + s(3600));
     }
 
     #[test]

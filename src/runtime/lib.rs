@@ -7,7 +7,7 @@ pub mod resolver;
 mod tasks;
 mod timer;
 
-pub use clock::{Timestamp, boot_clock};
+pub use clock::{ClockShift, Timestamp, boot_clock};
 pub use request_body::{PaceLimit, RequestBody, UnreadBody};
 pub use tasks::{BackgroundTasks, Finish, LocalTasks, local_set};
 pub use timer::{CoarseTimer, Deadline, Elapsed, RuntimeTimer, Timer};

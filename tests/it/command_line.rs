@@ -1,7 +1,7 @@
 //! The program as people and scripts meet it: help, exit codes, what goes to which stream.
 
 use crate::program::{Running, command, end, run};
-use crate::support::{Authority, Harness, OnTerminal};
+use crate::support::{Authority, CLOSED, Harness, OnTerminal};
 use crate::tree;
 use mwaa_emulator::{CertificateForm, ControlFault, Emulator, Settings};
 use std::net::TcpListener;
@@ -744,14 +744,10 @@ async fn serve_announces_itself_and_wait_returns_when_it_is_ready() {
 
 #[tokio::test]
 async fn wait_gives_up_in_time() {
-    let closed = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
-    let flag = format!("--management={closed}");
+    let flag = format!("--management={CLOSED}");
     let ended = run(&["wait", "--timeout=200ms", &flag]).await;
     assert_eq!(ended.code, Some(1));
-    for text in ["not ready after 200ms", &closed.to_string(), "hint"] {
+    for text in ["not ready after 200ms", CLOSED, "hint"] {
         assert!(ended.stderr.contains(text), "{}", ended.stderr);
     }
 }

@@ -1,10 +1,9 @@
 //! The queue under a hundred clients: nobody is refused, nothing runs twice or out of turn, and
 //! the web server is never asked for more than it can do.
 
-use crate::support::{Client, Harness, all};
+use crate::support::{Client, HELD, Harness, all};
 use mwaa_emulator::{Settings, WebFault};
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 use tokio::task::JoinSet;
 
 /// Clients at as many addresses as there are principals; each has a number and a command that
@@ -73,11 +72,14 @@ async fn crowd(slots: usize) -> (Harness, Vec<String>) {
     let mut line = line_up(&harness).await;
     line.retain(|client, _| !leaves_the_line(*client));
     harness.queued(line.len()).await;
-    harness
-        .script()
-        .command_delay
-        .always(Duration::from_millis(20));
+    harness.script().command_delay.always(HELD);
     harness.script().cut_web_connections();
+    harness
+        .seen("all slots taken", |journal| {
+            journal.running_commands() == slots
+        })
+        .await;
+    harness.script().command_delay.off();
     let mut staying = JoinSet::new();
     for (client, mut wire) in line {
         if leaves_later(client) {

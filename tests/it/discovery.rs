@@ -1,7 +1,7 @@
 //! `serve` without a file and without names: every environment of the account and region.
 
 use crate::program::{Running, command, end};
-use crate::support::{Client, Response, soon};
+use crate::support::{Client, Response, eventually};
 use mwaa_emulator::{ControlFault, Emulator, Seed, Settings};
 use std::net::SocketAddr;
 
@@ -53,14 +53,9 @@ async fn every_environment_is_found_and_trouble_is_told_until_then() {
         .journal()
         .wait_for(|journal| journal.calls("ListEnvironments") > 0)
         .await;
-    let told = soon("the reason", async {
-        loop {
-            let reply = ask(management, ready).await;
-            if reply.text().contains("aws.denied") {
-                return reply;
-            }
-            tokio::task::yield_now().await;
-        }
+    let told = eventually("the reason", async || {
+        let reply = ask(management, ready).await;
+        reply.text().contains("aws.denied").then_some(reply)
     })
     .await;
     assert_eq!(told.status, 503, "{told}");
@@ -72,14 +67,9 @@ async fn every_environment_is_found_and_trouble_is_told_until_then() {
     assert_eq!(early.fault(), Some("aws.denied"), "{early}");
 
     emulator.script().describe_fault.off();
-    let lines = soon("every environment to be ready", async {
-        loop {
-            let reply = ask(management, ready).await;
-            if reply.text().matches(": ready").count() == COUNT {
-                return reply.text();
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        }
+    let lines = eventually("every environment to be ready", async || {
+        let lines = ask(management, ready).await.text();
+        (lines.matches(": ready").count() == COUNT).then_some(lines)
     })
     .await;
     assert!(lines.contains("env-29: ready"), "{lines}");
@@ -155,15 +145,11 @@ async fn several_places_make_one_directory() {
     let listener: SocketAddr = gateway.told("listening on http://").await.parse().unwrap();
     let management: SocketAddr = gateway.told("management on http://").await.parse().unwrap();
     let status = "GET /status HTTP/1.1\r\nHost: HOST\r\n\r\n";
-    let told = soon("the search", async {
-        loop {
-            let reply = ask(management, status).await.json();
-            if reply["discovery"][0]["found"] == 3 && reply["environments"][2]["ready"] == true
-            {
-                return reply;
-            }
-            tokio::task::yield_now().await;
-        }
+    let told = eventually("the search", async || {
+        let reply = ask(management, status).await.json();
+        let done =
+            reply["discovery"][0]["found"] == 3 && reply["environments"][2]["ready"] == true;
+        done.then_some(reply)
     })
     .await;
     let locals: Vec<_> = told["environments"]

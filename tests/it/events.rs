@@ -233,12 +233,20 @@ async fn a_client_that_leaves_its_stream_after_sent_leaves_its_slot_taken() {
 /// No limit of the listener's own cuts a stream on which nothing happens.
 #[tokio::test]
 async fn a_long_silence_ends_no_stream() {
-    let extra = "listener.address = \"127.0.0.1:0\"\nlimits.keep_alive = \"1s\"\nlimits.head_timeout = \"1s\"";
+    let extra =
+        "limits.threads = 1\nlimits.keep_alive = \"10s\"\nlimits.head_timeout = \"10s\"";
     let harness = Harness::configured(extra).await;
     let mut first = blocked(&harness).await;
     let mut events = Events::of(&harness, "version").await;
     assert_eq!(events.next().await, Some(queued(1)));
-    harness.passes(Duration::from_millis(3500)).await;
+    // an idle connection shows when the limits have been looked at
+    let mut idle = harness.connect().await;
+    assert_eq!(
+        idle.exchange(harness.request("users list")).await.status,
+        403
+    );
+    harness.advance(Duration::from_secs(15));
+    assert_eq!(idle.rest().await, b"");
     harness.script().cut_web_connections();
     assert_eq!(first.response().await.status, 502);
     assert_eq!(events.rest().await.len(), 2);

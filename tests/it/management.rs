@@ -1,7 +1,7 @@
 //! The management address: health that tells why, metrics that can be parsed, a status without
 //! secrets, and nothing for strangers.
 
-use crate::support::{Client, Harness, Response, soon};
+use crate::support::{Client, Harness, Response, eventually};
 use mwaa_emulator::{ControlFault, Settings};
 use std::collections::BTreeMap;
 
@@ -11,16 +11,11 @@ async fn get(harness: &Harness, path: &str) -> Response {
     Client::tcp(address).await.exchange(request).await
 }
 
-/// Asks until the status is as wanted; each question is a whole exchange, so this is no spin.
+/// Asks until the status is as wanted.
 async fn becomes(harness: &Harness, path: &str, status: u16) -> Response {
-    soon(&format!("{path} to be {status}"), async {
-        loop {
-            let reply = get(harness, path).await;
-            if reply.status == status {
-                return reply;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
+    eventually(&format!("{path} to be {status}"), async || {
+        let reply = get(harness, path).await;
+        (reply.status == status).then_some(reply)
     })
     .await
 }
@@ -72,17 +67,13 @@ async fn readiness_tells_what_is_missing_and_comes_back() {
 }
 
 async fn becomes_saying(harness: &Harness, text: &str) -> Response {
-    soon(text, async {
-        loop {
-            let reply = get(harness, "/readyz").await;
-            if reply.text().contains(text) {
-                assert_eq!(reply.status, 503, "{reply}");
-                return reply;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
+    let reply = eventually(text, async || {
+        let reply = get(harness, "/readyz").await;
+        reply.text().contains(text).then_some(reply)
     })
-    .await
+    .await;
+    assert_eq!(reply.status, 503, "{reply}");
+    reply
 }
 
 /// A failing mint is told, and forgotten when a token is there.
@@ -106,6 +97,7 @@ async fn a_failing_mint_is_told_until_it_succeeds() {
     assert!(reply.text().contains("airflow:CreateCliToken"), "{reply}");
     harness.script().mint_fault.off();
     // the failure stands for a few seconds, then the next request may try
+    harness.advance(std::time::Duration::from_mins(1));
     becomes(&harness, "/readyz", 200).await;
     assert_eq!(harness.command("version").await.status, 200);
 }

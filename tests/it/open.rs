@@ -1,8 +1,7 @@
 //! `open`: which URL it finds, with a running gateway and without, and how it starts a browser.
 
 use crate::program::{Ended, command, end, run};
-use crate::support::{Authority, Harness, resolves, soon};
-use std::net::TcpListener;
+use crate::support::{Authority, CLOSED, Harness, eventually, resolves};
 use std::path::Path;
 
 /// Asks for the URL from a gateway that runs.
@@ -86,13 +85,9 @@ async fn an_own_listener_and_tls_show_in_the_url() {
 
 /// A configuration whose management address nobody listens on.
 fn written(folder: &Path, listener: &str) -> String {
-    let free = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
     let file = folder.join("c.toml");
     let text = format!(
-        "[listener]\naddress = \"{listener}\"\n[management]\naddress = \"{free}\"\n\
+        "[listener]\naddress = \"{listener}\"\n[management]\naddress = \"{CLOSED}\"\n\
          [environments.prod]\ndefault = true\n[environments.test]\n"
     );
     std::fs::write(&file, text).unwrap();
@@ -201,15 +196,8 @@ async fn the_browser_of_the_environment_gets_the_url() {
     );
     let url = format!("http://localhost:{}/home", harness.address().port());
     assert_eq!(ended.stderr, format!("opening {url}\n"));
-    let told = soon("the browser", async {
-        loop {
-            if let Ok(told) = std::fs::read_to_string(&shown) {
-                return told;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
-    })
-    .await;
+    let read = async || std::fs::read_to_string(&shown).ok();
+    let told = eventually("the browser", read).await;
     assert_eq!(told, format!("--tab {url}"));
 
     let mut open = command(&["open", "demo"]);

@@ -1,7 +1,7 @@
 //! Our own pages over real sockets: where they are, who may read them, what they tell on whose
 //! host, and faults as pages.
 
-use crate::support::{Client, Harness, Response, resolves, soon};
+use crate::support::{Client, Harness, Response, eventually, resolves, soon};
 use mwaa_emulator::{Seed, Settings};
 use std::net::SocketAddr;
 
@@ -85,12 +85,9 @@ async fn a_name_that_this_machine_does_not_resolve_is_told() {
     };
     for name in ["alpha", "beta"] {
         let is_unknown = !resolves(&format!("{name}.localhost"));
-        soon("what the resolver says", async {
-            while told(&get(&harness, "localhost", "/-/", TYPED).await.text(), name)
-                != is_unknown
-            {
-                tokio::task::yield_now().await;
-            }
+        eventually("what the resolver says", async || {
+            let page = get(&harness, "localhost", "/-/", TYPED).await.text();
+            (told(&page, name) == is_unknown).then_some(())
         })
         .await;
         // a browser that is there has found it

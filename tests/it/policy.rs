@@ -2,7 +2,7 @@
 //! word as it was judged; what does not opens no connection and names what would do instead.
 
 use crate::support::{Client, Harness, Response};
-use mwaa_emulator::{Seed, Settings};
+use mwaa_emulator::{Answer, Seed, Settings};
 use mwaa_model::AirflowVersion;
 use mwaa_policy::{Release, SupportStatus, list_commands};
 use std::io::Write as _;
@@ -483,6 +483,7 @@ async fn each_version_has_its_own_commands() {
     for (environment, pass, refused) in rows {
         let mut client = harness.connect().await;
         for command in pass {
+            harness.script().answer(command, Answer::default());
             let reply = send(&mut client, &harness, environment, command).await;
             assert_eq!(reply.status, 200, "{environment} {command}: {reply}");
             let last = harness.journal().web_requests().pop().unwrap();
@@ -513,6 +514,7 @@ async fn both_tables_agree_at_every_release() {
         let environment = local(release.version());
         let mut client = harness.connect().await;
         for row in list_commands(release.version()) {
+            harness.script().answer(row.command, Answer::default());
             let help = format!("{} --help", row.command);
             let reply = send(&mut client, &harness, &environment, &help).await;
             let what = format!("{environment}: {}: {reply}", row.command);

@@ -1,9 +1,8 @@
 //! What AWS says of an environment: kept, shown, and told when its web server is out of reach.
 
 use crate::program::run;
-use crate::support::Harness;
+use crate::support::{CLOSED, Harness};
 use mwaa_emulator::{Seed, Settings};
-use std::net::TcpListener;
 
 fn private() -> Settings {
     Settings {
@@ -54,12 +53,8 @@ async fn an_environment_that_is_available_needs_no_words() {
 /// With the version configured AWS has not been asked; the fault is the occasion to.
 #[tokio::test]
 async fn a_web_server_out_of_reach_is_explained_by_the_status() {
-    let closed = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
     let extra = format!(
-        "[environments.demo]\nairflow_version = \"2.10.3\"\nconnect_to = \"{closed}\"\n"
+        "[environments.demo]\nairflow_version = \"2.10.3\"\nconnect_to = \"{CLOSED}\"\n"
     );
     let harness = Harness::with(private(), &extra).await;
     for _ in 0..3 {
@@ -80,12 +75,8 @@ async fn a_web_server_out_of_reach_is_explained_by_the_status() {
 
 #[tokio::test]
 async fn a_status_that_can_t_be_asked_takes_nothing_away() {
-    let closed = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
     let extra = format!(
-        "[environments.demo]\nairflow_version = \"2.10.3\"\nconnect_to = \"{closed}\"\n"
+        "[environments.demo]\nairflow_version = \"2.10.3\"\nconnect_to = \"{CLOSED}\"\n"
     );
     let harness = Harness::scripted(private(), &extra, |script| {
         script

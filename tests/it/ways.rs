@@ -2,7 +2,7 @@
 //! has the programs that people use.
 
 use crate::program::{Running, command};
-use crate::support::{Client, Harness, Puppet, Response, soon};
+use crate::support::{CLOSED, Client, Harness, Puppet, Response, soon};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use mwaa_emulator::{Emulator, Seed, Settings};
@@ -324,15 +324,12 @@ async fn a_proxy_that_is_silent_or_gone_is_told_in_time() {
     assert_eq!(reply.fault(), Some("upstream.proxy"), "{reply}");
     assert!(reply.complaint().contains("within 300ms"), "{reply}");
 
-    let gone = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = gone.local_addr().unwrap();
-    drop(gone);
     for scheme in ["http", "https", "socks5", "socks5h"] {
-        let config = format!("environments.demo.proxy = \"{scheme}://{address}\"");
+        let config = format!("environments.demo.proxy = \"{scheme}://{CLOSED}\"");
         let harness = Harness::configured(&config).await;
         let reply = harness.command("version").await;
         assert_eq!(reply.fault(), Some("upstream.proxy"), "{reply}");
-        let words = format!("cannot connect to the proxy {scheme}://{address}");
+        let words = format!("cannot connect to the proxy {scheme}://{CLOSED}");
         assert!(reply.complaint().contains(&words), "{reply}");
     }
 }

@@ -81,7 +81,7 @@ fn three(guest: Guest<'_>) -> Option<Reply> {
             None => Reply::redirect(307, &visit.absolute("/auth/login/")),
         },
         "/api/v2/auth/logout" => {
-            // 3.0 forgets only the cookie: whoever has the token can go on using it
+            // 3.0 removes only the cookie: the token itself stays valid
             if let (Dialect::Three, Ok(session)) = (visit.dialect(), guest.session) {
                 visit.environment.sessions.end(session);
             }

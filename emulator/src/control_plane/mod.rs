@@ -131,12 +131,8 @@ pub(crate) async fn answer(
         host,
     );
     let settings = &shared.settings;
-    let verified = if settings.check_signatures {
-        let now = shared.script.clock.now();
-        sigv4::verify(&head, &body, &shared.credentials, &settings.region, now)
-    } else {
-        Ok(())
-    };
+    let now = shared.script.clock.now();
+    let verified = sigv4::verify(&head, &body, &shared.credentials, &settings.region, now);
     let reply = if let Err(rejection) = verified {
         Reply::error(403, rejection.code, &rejection.message)
     } else {
@@ -162,15 +158,11 @@ struct Asked<'a> {
     caller: Option<&'a Credential>,
 }
 
-/// Who signed; the first who might, where signatures are not checked.
+/// The credential that signed.
 fn caller<'a>(head: &Parts, shared: &'a Shared) -> Option<&'a Credential> {
-    let claimed = sigv4::claimed_key(head);
-    let known = |credential: &&Credential| claimed == Some(&*credential.access_key_id);
-    let credentials = &shared.credentials;
-    credentials
-        .iter()
-        .find(known)
-        .or_else(|| credentials.first())
+    let claimed = sigv4::claimed_key(head)?;
+    let mut credentials = shared.credentials.iter();
+    credentials.find(|credential| credential.access_key_id == claimed)
 }
 
 async fn perform(
@@ -210,11 +202,7 @@ async fn perform(
         }
     };
     let fault = own.take().or_else(|| shared_fault.take());
-    let delay = match &fault {
-        Some(ControlFault::Slow(delay)) => Some(*delay),
-        _ => delay.take(),
-    };
-
+    let pause = delay.pause();
     // made before the wait: a slow answer carries a token that has already aged
     let made = match (&fault, find(operation, shared)) {
         (_, Err(refusal)) => refusal,
@@ -223,8 +211,9 @@ async fn perform(
             fault::answer(fault, operation, environment, asked, shared).await
         }
     };
-    if let Some(delay) = delay {
-        tokio::time::sleep(delay).await;
+    match &fault {
+        Some(ControlFault::Slow(delay)) => tokio::time::sleep(*delay).await,
+        _ => pause.await,
     }
     match fault {
         Some(ControlFault::Hang) => std::future::pending().await,

@@ -32,17 +32,14 @@ pub(super) async fn succeed(
             web_login(environment, asked, shared).await
         }
         (Operation::GetEnvironment(_), Some(environment)) => {
-            let with_scheme = shared.script.webserver_url_scheme.take().is_some();
-            Reply::ok(
-                json!({ "Environment": environment.describe(shared.place(), with_scheme) }),
-            )
+            Reply::ok(json!({ "Environment": environment.describe(shared.place()) }))
         }
         (Operation::ListEnvironments, _) => list(asked.query, shared),
         _ => Reply::error(404, "UnknownOperationException", "no such operation"),
     }
 }
 
-/// CreateWebLoginToken: for callers whom IAM grants a role in Airflow.
+/// CreateWebLoginToken: for callers to which IAM grants a role in Airflow.
 async fn web_login(environment: &Environment, asked: Asked<'_>, shared: &Shared) -> Reply {
     let denied = shared.script.web_login_denied.take().is_some();
     let mut caller = asked.caller.filter(|_| !denied).cloned();

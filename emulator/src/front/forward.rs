@@ -16,7 +16,7 @@ use super::super::web::{Content, Reply};
 use super::headers::strip_hop_by_hop;
 use super::url::RealAirflow;
 
-/// Airflow's answer as ours, or the page of a load balancer that finds nobody behind it.
+/// Airflow's answer as ours, or the page of a load balancer without a server behind it.
 pub(super) async fn reply<B>(
     airflow: &RealAirflow,
     request: Request<B>,

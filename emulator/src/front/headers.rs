@@ -73,7 +73,7 @@ pub(super) fn strip_hop_by_hop(headers: &mut HeaderMap) {
     }
 }
 
-/// What Airflow believes because nobody but the emulator can say it. An underscore counts as a
+/// What Airflow believes because only the emulator can say it. An underscore counts as a
 /// hyphen: to a Python web server both are the same header.
 fn only_ours(name: &str) -> bool {
     let name = name.replace('_', "-");

@@ -25,7 +25,7 @@ pub(crate) async fn answer(visit: Visit<'_>, airflow: &RealAirflow) -> Reply {
     }
 }
 
-/// The page that makes sessions, and that nobody may see who has none.
+/// The page that makes sessions; a user without one must not see it.
 pub(super) fn page(dialect: Dialect) -> &'static str {
     match dialect {
         Dialect::Two => "/login/",

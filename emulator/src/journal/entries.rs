@@ -6,7 +6,8 @@ use bytes::Bytes;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ControlCall {
-    pub(super) id: u64,
+    /// Its place among all entries.
+    pub(crate) id: u64,
     /// AWS's name for the operation, `Unknown` when there is none.
     pub operation: &'static str,
     /// The environment the call names.
@@ -23,18 +24,12 @@ pub struct ControlCall {
     pub token: Option<String>,
 }
 
-impl ControlCall {
-    /// Its place among all entries.
-    pub(crate) fn id(&self) -> u64 {
-        self.id
-    }
-}
-
 /// One request to the web side.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct WebRequest {
-    pub(super) id: u64,
+    /// Its place among all entries.
+    pub(crate) id: u64,
     /// Which connection it came on, counted from 1.
     pub connection: u64,
     /// The method as received.
@@ -56,11 +51,6 @@ pub struct WebRequest {
 }
 
 impl WebRequest {
-    /// Its place among all entries.
-    pub(crate) fn id(&self) -> u64 {
-        self.id
-    }
-
     /// The first value of a header, if it is text. `name` in lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
         let (_, value) = self
@@ -78,17 +68,4 @@ pub enum TokenKind {
     Cli,
     /// For signing in to the UI and the REST API.
     Web,
-}
-
-/// What is known of a web request when it arrives.
-#[derive(Debug)]
-pub(crate) struct Arrival {
-    pub(crate) connection: u64,
-    pub(crate) method: String,
-    pub(crate) target: String,
-    pub(crate) headers: Vec<(String, Bytes)>,
-    pub(crate) body: Bytes,
-    pub(crate) token: Option<String>,
-    pub(crate) token_in_url: bool,
-    pub(crate) environment: Option<String>,
 }

@@ -8,7 +8,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
-pub(crate) use entries::Arrival;
 pub use entries::{ControlCall, TokenKind, WebRequest};
 
 /// A record of every call, request and connection, newest last.

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::entries::{Arrival, ControlCall, TokenKind, WebRequest};
+use super::entries::{ControlCall, TokenKind, WebRequest};
 use super::{Journal, Pages};
 
 impl Journal {
@@ -88,32 +88,11 @@ impl Journal {
         });
     }
 
-    pub(crate) fn begin_web(&self, request: Arrival) -> u64 {
+    pub(crate) fn begin_web(&self, mut request: WebRequest) -> u64 {
         self.write(|pages| {
             let id = pages.id();
             pages.web_count += 1;
-            let Arrival {
-                connection,
-                method,
-                target,
-                headers,
-                body,
-                token,
-                token_in_url,
-                environment,
-            } = request;
-            let request = WebRequest {
-                id,
-                connection,
-                method,
-                target,
-                headers,
-                body,
-                token,
-                token_in_url,
-                environment,
-                status: None,
-            };
+            request.id = id;
             push(&mut pages.web_requests, request, pages.limit);
             id
         })

@@ -48,7 +48,7 @@ pub(crate) struct Session {
 /// Why a request has no session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Dead {
-    /// It carries nothing to tell one by.
+    /// It carries no session.
     Absent,
     /// What it carries has run out.
     Expired,
@@ -223,62 +223,3 @@ impl Session {
 
 /// How many sessions of a kind are kept before those that ran out are dropped.
 const REMEMBERED: usize = 4096;
-
-#[cfg(test)]
-mod tests {
-    use super::super::identity::Role;
-    use super::*;
-
-    fn ann() -> Holder {
-        Holder {
-            identity: "assumed-role/Op".to_owned(),
-            role: Role::Op,
-        }
-    }
-
-    fn value(cookie: &HeaderValue) -> &str {
-        let text = cookie.to_str().unwrap();
-        text.split([';', '=']).nth(1).unwrap()
-    }
-
-    const LIFE: Duration = Duration::from_hours(12);
-
-    #[test]
-    fn a_cookie_lives_until_it_runs_out_or_is_ended_or_killed() {
-        let (sessions, script) = (Sessions::default(), Script::default());
-        let cookies = sessions.begin(&ann(), Dialect::Two, LIFE, &script);
-        let [cookie] = cookies.as_slice() else {
-            panic!("{cookies:?}");
-        };
-        let find = || sessions.by_cookie([value(cookie)].into_iter(), &script);
-        assert_eq!(find().unwrap().holder, ann());
-        script.refuse_sessions.next(1, ());
-        assert_eq!(find().unwrap_err(), Dead::Invalid);
-        script.advance_clock(LIFE);
-        assert_eq!(find().unwrap_err(), Dead::Expired);
-        script.rewind_clock(LIFE);
-        sessions.end(&find().unwrap());
-        assert_eq!(find().unwrap_err(), Dead::Invalid);
-        let none = sessions.by_cookie(std::iter::empty(), &script);
-        assert_eq!(none.unwrap_err(), Dead::Absent);
-    }
-
-    #[test]
-    fn a_token_is_a_jwt_that_can_be_replaced() {
-        let (sessions, script) = (Sessions::default(), Script::default());
-        let cookies = sessions.begin(&ann(), Dialect::Three, LIFE, &script);
-        let [_, cookie] = cookies.as_slice() else {
-            panic!("{cookies:?}");
-        };
-        let old = value(cookie);
-        let session = sessions.by_token(old, &script).unwrap();
-        let new = sessions.reissue(&session, Dialect::Three, &script);
-        assert_eq!(sessions.by_token(old, &script).unwrap_err(), Dead::Invalid);
-        assert!(sessions.by_token(value(&new), &script).is_ok());
-        script.kill_sessions();
-        let killed = sessions.by_token(value(&new), &script);
-        assert_eq!(killed.unwrap_err(), Dead::Invalid);
-        let foreign = Sessions::default().by_token(value(&new), &script);
-        assert_eq!(foreign.unwrap_err(), Dead::Invalid);
-    }
-}

@@ -183,7 +183,7 @@ async fn the_journal_follows_a_token_and_shows_no_secret() {
 }
 
 #[tokio::test]
-async fn tokens_and_sessions_end_when_they_are_told_to() {
+async fn tokens_and_sessions_end_on_request() {
     let emulator = controlled().await;
     let status = async |token: &str| {
         let answer = run(&emulator, "demo", Some(token), "version").await;

@@ -49,7 +49,7 @@ async fn bad_settings_are_refused_in_words() {
     .unwrap_err();
     assert_eq!(
         error.to_string(),
-        "environment name \"demo\" is not valid or stands there twice"
+        "environment name \"demo\" is not valid or is used twice"
     );
     let taken = start(Settings::default()).await;
     let error = Emulator::start(Settings {
@@ -61,7 +61,7 @@ async fn bad_settings_are_refused_in_words() {
     assert!(
         error
             .to_string()
-            .contains("AWS side can't listen on 127.0.0.1:"),
+            .contains("AWS side cannot listen on 127.0.0.1:"),
         "{error}"
     );
 }

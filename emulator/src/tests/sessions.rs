@@ -57,7 +57,7 @@ async fn airflow_2_takes_its_cookie_for_half_a_day() {
         page.header("location"),
         Some(format!("https://{host}/login/?next={next}").as_str())
     );
-    // everybody has a session there, and nobody is signed in by it
+    // Airflow 2 gives everybody a session, which is no login
     let anonymous = page.cookie("session").unwrap();
     assert_ne!(Some(anonymous), answer.cookie("session"));
     let cookie = format!("session={anonymous}");

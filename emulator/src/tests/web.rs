@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::task::JoinSet;
 
-use super::super::{FailureForm, Seed, Settings, TokenKind};
+use super::super::{Answer, FailureForm, Seed, Settings, TokenKind};
 use super::client::{Signing, call, cli_request, cli_token, exchange, run, start, tls};
 
 #[tokio::test]
@@ -135,7 +135,7 @@ async fn the_fifth_command_at_once_gets_503() {
 
 #[tokio::test]
 async fn a_slow_command_gets_504_and_still_ends() {
-    // `cat variables get FIFO` ends when it is told to, so that a busy machine changes nothing
+    // `cat variables get FIFO` ends when the file is written, so that a busy machine changes nothing
     let folder = tempfile::tempdir().unwrap();
     let fifo = folder.path().join("fifo");
     let made = std::process::Command::new("mkfifo").arg(&fifo).status();
@@ -208,4 +208,41 @@ async fn condition_p_breaks_what_parses_dags() {
             .status,
         200
     );
+}
+
+#[tokio::test]
+async fn an_answer_goes_before_airflow_and_after_the_table_of_mwaa() {
+    let emulator = start(Settings {
+        answers: vec![
+            ("dags report".to_owned(), Answer::stdout("a report\n")),
+            ("users list".to_owned(), Answer::stdout("never\n")),
+        ],
+        ..Settings::default()
+    })
+    .await;
+    let token = cli_token(&emulator, "demo").await;
+    let ask = async |command: &str| {
+        let answer = run(&emulator, "demo", Some(&token), command).await.unwrap();
+        let streams = (answer.status != 500).then(|| answer.streams());
+        (answer.status, streams)
+    };
+    let printed = |stdout: &str, stderr: &str| Some((stdout.to_owned(), stderr.to_owned()));
+
+    assert_eq!(
+        ask("dags report -v").await,
+        (200, printed("a report\n", ""))
+    );
+    assert_eq!(ask("users list").await, (500, None));
+    let (status, streams) = ask("providers list").await;
+    assert_eq!(status, 400);
+    assert!(
+        streams
+            .unwrap()
+            .1
+            .contains("--answer 'providers list=FILE'")
+    );
+
+    let failed = Answer::failed("not today\n");
+    emulator.script().answer("version", failed);
+    assert_eq!(ask("version").await, (400, printed("", "not today\n")));
 }

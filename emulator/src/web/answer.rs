@@ -12,7 +12,7 @@ use hyper::body::Incoming;
 use super::super::cli;
 use super::super::environment::{Environment, name_of_authority};
 use super::super::fault::{FormerHost, WebFault};
-use super::super::journal::Arrival;
+use super::super::journal::WebRequest;
 use super::super::login;
 use super::super::wire::Spoil;
 use super::super::{Shared, airflow, front};
@@ -30,7 +30,7 @@ pub(super) async fn answer(
     let former = super::former(peer.server_name.as_deref(), shared);
     let command = path_of(&head) == COMMAND_PATH;
     let fault = shared.script.web_fault.take();
-    let fault = fault.or_else(|| command.then(|| shared.script.command_fault.take())?);
+    let fault = fault.or_else(|| command.then(|| take_command_fault(shared))?);
     if fault.is_none()
         && former.is_none()
         && let Some(airflow) = front::of(addressed, &head)
@@ -92,10 +92,11 @@ fn arrival(
     peer: &Peer,
     environment: Option<&Environment>,
     shared: &Shared,
-) -> Arrival {
+) -> WebRequest {
     let field = || login::token_field(head, body);
     let token = bearer(head).map(str::to_owned).or_else(field);
-    Arrival {
+    WebRequest {
+        id: 0, // given by the journal
         connection: peer.id,
         method: head.method.to_string(),
         target: head.uri.to_string(),
@@ -108,6 +109,7 @@ fn arrival(
         token: token.and_then(|token| shared.tokens.id(&token)),
         token_in_url: token_in_url(head, environment, shared),
         environment: environment.map(|environment| environment.seed.name.clone()),
+        status: None,
     }
 }
 
@@ -146,6 +148,12 @@ async fn instead(fault: &WebFault) -> Option<io::Result<Reply>> {
         } => Ok(Reply::html(*status, body.clone()).with_content_type(content_type)),
         _ => return None,
     })
+}
+
+/// A slow command is not among these: it has a token and a slot, and is running.
+fn take_command_fault(shared: &Shared) -> Option<WebFault> {
+    let fault = &shared.script.command_fault;
+    fault.take_if(|fault| !matches!(fault, WebFault::Slow(_)))
 }
 
 fn path_of(head: &Parts) -> &str {

@@ -136,7 +136,7 @@ impl Reply {
             Content::Stream(body) => body,
         };
         let body = match close {
-            // the frame is taken just before it is written, and flushed with what stands before
+            // the frame is taken just before it is written, and flushed with what is before it
             Some(control) => body
                 .map_frame(move |frame| {
                     control.close_when_flushed();

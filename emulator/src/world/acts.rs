@@ -1,14 +1,15 @@
-//! What people do in the UI and programs by REST: trigger a run, pause a DAG, read a log.
+//! What the UI and the REST API do: trigger a run, pause a DAG, read a log.
 
 use serde_json::{Map, Value};
 
 use super::World;
 use super::clock::Moment;
 use super::state::Run;
-use super::trigger::{self, Asked};
+use super::texts::Release;
+use super::trigger::Wanted;
 use super::view::RunView;
 
-/// What a trigger by REST or form may say.
+/// What the UI or a REST call gives for a new run.
 #[derive(Debug, Default)]
 pub(crate) struct TriggerRequest {
     pub(crate) run_id: Option<String>,
@@ -21,7 +22,7 @@ pub(crate) struct TriggerRequest {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum NotTriggered {
     NoSuchDag,
-    /// The logical date can't be read.
+    /// The logical date is not ISO 8601.
     Date,
     /// There is a run of this id or date.
     Exists(String),
@@ -48,36 +49,30 @@ impl World {
             .map(|text| Moment::parse(text).ok_or(NotTriggered::Date))
             .transpose()?;
         self.now(|state| {
-            if !state.dags.contains_key(dag_id) {
-                return Err(NotTriggered::NoSuchDag);
-            }
-            let three = state.release.is_three();
-            let named = |at: Moment| format!("manual__{}", at.iso());
-            let date = date.or_else(|| (!three).then_some(state.now));
-            let run_id = asked
-                .run_id
-                .clone()
-                .unwrap_or_else(|| named(date.unwrap_or(state.now)));
-            let conf = Value::Object(asked.conf.clone()).to_string();
-            let words = Asked {
-                run_id: Some(&run_id),
-                conf: Some(&conf),
+            let date =
+                date.or_else(|| (state.release < Some(Release::Three)).then_some(state.now));
+            let wanted = Wanted {
+                run_id: asked.run_id.clone(),
+                conf: asked.conf.clone(),
                 date,
-                exact: false,
             };
-            // the DAG is there and the configuration an object: what is left is a clash
-            let run = trigger::trigger(state, dag_id, &words)
-                .map_err(|_clash| NotTriggered::Exists(run_id.clone()))?;
+            if state.dag(dag_id).is_some() && state.clash(dag_id, &wanted).is_some() {
+                let named = wanted.run_id;
+                let run_id = named.unwrap_or_else(|| state.manual_run_id(date));
+                return Err(NotTriggered::Exists(run_id));
+            }
+            let run = state
+                .add_run(dag_id, wanted)
+                .ok_or(NotTriggered::NoSuchDag)?;
             Ok(RunView::of(&run, state))
         })
     }
 
-    /// Pauses or resumes a DAG; false if there is none.
+    /// Pauses or unpauses a DAG; false if there is none.
     pub(crate) fn set_paused(&self, dag_id: &str, paused: bool) -> bool {
         self.now(|state| {
             let now = state.now;
-            let dag = state.dags.get_mut(dag_id);
-            dag.map(|dag| dag.set_paused(paused, now)).is_some()
+            state.set_paused(dag_id, paused, now)
         })
     }
 
@@ -92,34 +87,36 @@ impl World {
             let known = |run: &&Run| run.dag_id == dag_id && run.run_id == run_id;
             let run = state.runs.iter().find(known)?;
             let instance = run.tasks.iter().find(|task| task.task_id == task_id)?;
-            let task = state.dags.get(dag_id)?.task(task_id)?;
+            let task = state.dag(dag_id)?.task(task_id)?;
             let Some(start) = instance.start else {
                 return Some(Vec::new());
             };
-            let name = format!("{dag_id}.{task_id} {run_id} [queued]");
             let line = |at: Moment, logger, level, text: String| LogLine {
                 at: at.iso(),
                 level,
                 logger,
                 text,
             };
-            let runner = "airflow.task.runner";
+            let (runner, name) = (
+                "airflow.task.runner",
+                format!("{dag_id}.{task_id} {run_id}"),
+            );
+            let met = format!("Dependencies all met for <TaskInstance: {name} [queued]>");
+            let began = format!("Executing <Task({}): {task_id}>", task.operator);
             let mut lines = vec![
-                line(start, runner, "INFO", format!("Dependencies all met for <TaskInstance: {name}>")),
-                line(start, runner, "INFO", "Starting attempt 1 of 1".to_owned()),
-                line(start, runner, "INFO", format!("Executing <Task({}): {task_id}>", task.operator)),
+                line(start, runner, "INFO", met),
+                line(start, runner, "INFO", began),
             ];
             if let Some(end) = instance.end {
-                let failed = instance.state == Some("failed");
-                if failed {
-                    let text = "the source did not answer within 30 s".to_owned();
-                    lines.push(line(end, "airflow.task", "ERROR", text));
-                } else {
-                    lines.push(line(end, "airflow.task", "INFO", task.prints.to_owned()));
-                }
-                let outcome = if failed { "FAILED" } else { "SUCCESS" };
-                let text = format!("Marking task as {outcome}. dag_id={dag_id}, task_id={task_id}, run_id={run_id}");
-                lines.push(line(end, runner, "INFO", text));
+                let (level, text, outcome) = match instance.state {
+                    Some("failed") => {
+                        ("ERROR", "the source did not answer within 30 s", "FAILED")
+                    }
+                    _ => ("INFO", task.prints, "SUCCESS"),
+                };
+                let marked = format!("Marking task as {outcome}. {name}");
+                lines.push(line(end, "airflow.task", level, text.to_owned()));
+                lines.push(line(end, runner, "INFO", marked));
             }
             Some(lines)
         })
@@ -131,8 +128,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_done_here_is_seen_by_the_command_line_and_back() {
-        let world = World::new("2.10.5");
+    fn commands_see_what_the_ui_does() {
+        let world = World::new("2.10.5", &[]);
         assert!(world.set_paused("lab_hello", true) && !world.set_paused("nope", true));
         assert!(world.dag("lab_hello").unwrap().is_paused);
         let asked = TriggerRequest {
@@ -153,16 +150,21 @@ mod tests {
             world.trigger("lab_hello", &bad).unwrap_err(),
             NotTriggered::Date
         );
-        let words =
-            ["dags", "state", "lab_hello", &run.logical_date.unwrap()].map(str::to_owned);
-        assert_eq!(world.run(&words).stdout, "queued\n");
+        let words = "dags list-runs -d lab_hello -o json".split(' ');
+        let words: Vec<String> = words.map(str::to_owned).collect();
+        assert!(
+            world
+                .run(&words)
+                .stdout
+                .contains("\"run_id\": \"r1\", \"state\": \"queued\"")
+        );
         assert_eq!(world.log("lab_hello", "r1", "say"), Some(Vec::new()));
         assert_eq!(world.log("lab_hello", "r1", "nope"), None);
     }
 
     #[test]
-    fn a_run_s_log_grows_with_it() {
-        let world = World::new("3.0.6");
+    fn the_log_of_a_run_grows() {
+        let world = World::new("3.0.6", &[]);
         let run = world.runs("example_etl").remove(0);
         assert_eq!(run.state, "success");
         let log = world.log("example_etl", &run.run_id, "load").unwrap();

@@ -1,4 +1,4 @@
-//! Moments of the world: the one place that asks for the time, and Airflow's date formats.
+//! The time, and the formats of dates that Airflow reads and writes.
 
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -14,7 +14,7 @@ impl Moment {
     /// Returns the current time.
     #[expect(
         clippy::disallowed_methods,
-        reason = "the world is sealed off from the rest of the crate and only stamps its runs"
+        reason = "runs have real times, whatever the script does to the clock of tokens"
     )]
     pub(super) fn now() -> Self {
         let elapsed = SystemTime::now()
@@ -65,9 +65,8 @@ impl Moment {
     }
 
     fn format(self, separator: char) -> String {
-        let micros = u64::try_from(self.0).unwrap_or(0);
-        let time = UNIX_EPOCH + Duration::from_micros(micros);
-        let text = if micros % 1_000_000 == 0 {
+        let time = self.system_time();
+        let text = if self.0 % 1_000_000 == 0 {
             humantime::format_rfc3339_seconds(time).to_string()
         } else {
             humantime::format_rfc3339_micros(time).to_string()
@@ -80,9 +79,33 @@ impl Moment {
         self.format('T')
     }
 
-    /// The date alone: `2026-11-22`.
-    pub(super) fn date(self) -> String {
-        self.iso().chars().take(10).collect()
+    /// Formats like the log of Airflow 2: `2026-11-22T02:30:00.123+0000`.
+    pub(super) fn log(self) -> String {
+        let millis = self.rfc3339();
+        format!("{}+0000", millis.get(..23).unwrap_or_default())
+    }
+
+    /// Formats like the log of Airflow 3: `2026-11-22T02:30:00.123456Z`.
+    pub(super) fn rfc3339(self) -> String {
+        humantime::format_rfc3339_micros(self.system_time()).to_string()
+    }
+
+    /// The arguments of a Python `datetime`: `2026, 11, 22, 2, 30, 0, tzinfo=Timezone('UTC')`.
+    pub(super) fn python(self) -> String {
+        let parts = self.rfc3339();
+        let mut parts: Vec<u32> = parts
+            .split(['-', 'T', ':', '.', 'Z'])
+            .filter_map(|part| part.parse().ok())
+            .collect();
+        if parts.last() == Some(&0) {
+            parts.pop();
+        }
+        let parts: Vec<String> = parts.iter().map(u32::to_string).collect();
+        format!("{}, tzinfo=Timezone('UTC')", parts.join(", "))
+    }
+
+    fn system_time(self) -> SystemTime {
+        UNIX_EPOCH + Duration::from_micros(u64::try_from(self.0).unwrap_or(0))
     }
 }
 
@@ -140,15 +163,9 @@ mod tests {
     }
 
     #[test]
-    fn microseconds_show_only_when_there_are_some() {
+    fn microseconds_show_only_if_there_are_some() {
         let moment = Moment::parse("2026-11-22T02:30:00.25").unwrap();
         assert_eq!(moment.to_string(), "2026-11-22 02:30:00.250000+00:00");
         assert_eq!(moment.whole().to_string(), "2026-11-22 02:30:00+00:00");
-        assert_eq!(moment.date(), "2026-11-22");
-    }
-
-    #[test]
-    fn now_is_after_this_file_was_written() {
-        assert!(Moment::now() > Moment::parse("2026-11-01").unwrap());
     }
 }

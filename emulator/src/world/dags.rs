@@ -1,232 +1,188 @@
-//! `dags pause|delete|next-execution|report|show` and so on; runs are in `runs`, rows in `dag_list`.
+//! `dags list|list-runs|pause|unpause` and `tasks list`.
 
-use std::fmt::Write as _;
+use regex_lite::Regex;
+use serde_json::{Value, json};
 
-use clap::ArgMatches;
-use serde_json::json;
-
-use super::arguments::Parsed;
-use super::clock::DAY;
+use super::super::answers::Answer;
+use super::arguments::Arguments;
+use super::clock::Moment;
 use super::output::Rows;
-use super::reply::{CommandResult, Reply};
-use super::state::{Dag, State};
-use super::{dag_list, jobs, pausing, runs, seed};
+use super::state::{Dag, Run, State};
+use super::texts::Release;
+use super::{Outcome, python, table};
 
-pub(super) fn run(state: &mut State, name: &str, given: &ArgMatches) -> Reply {
-    let dag_id = given.required("dag_id");
-    match name {
-        "list" => Ok(dag_list::list(state, given.text("columns"), given.format())),
-        "details" => dag_list::details(state, dag_id, given.format()),
-        "pause" | "unpause" => Ok(pausing::set_paused(
-            state,
-            dag_id,
-            name == "pause",
-            given.format(),
-        )),
-        "delete" => delete(state, dag_id, given.has("yes")),
-        "list-import-errors" => Ok(Rows::new(&["filepath", "error"]).print(given.format())),
-        "list-jobs" => Ok(jobs::list(state, given)),
-        "next-execution" => {
-            let count = given.number::<u16>("num-executions").unwrap_or(1);
-            next_execution(state, dag_id, count)
-        }
-        "report" => Ok(report(state).print(given.format())),
-        "reserialize" => {
-            reserialize(state);
-            Ok(CommandResult::printed(""))
-        }
-        "show" => show(state, dag_id, given.text("save")),
-        _ => runs::run(state, name, given),
+pub(super) fn list(state: &State, given: &Arguments) -> Outcome {
+    let three = state.release > Some(Release::Two);
+    if let Some(bundle) = given.get("bundle-name").filter(|name| *name != BUNDLE) {
+        return Err(Answer::failed(format!("Bundles not found: {bundle}\n")));
     }
-}
+    let usual = if three {
+        "dag_id,fileloc,owners,is_paused,bundle_name,bundle_version"
+    } else {
+        "dag_id,fileloc,owners,is_paused"
+    };
+    let valid = state.failure("columns of dags list", &[]);
+    let valid: Vec<&str> = valid.lines().collect();
+    let asked = given.get("columns").unwrap_or(usual).split(',');
+    let (chosen, ignored): (Vec<&str>, Vec<&str>) =
+        asked.partition(|name| valid.contains(name));
 
-/// The DAG of this id, as commands find it that load the DAG's file.
-pub(super) fn loaded<'a>(state: &'a State, dag_id: &str) -> Result<&'a Dag, CommandResult> {
-    state.dags.get(dag_id).ok_or_else(|| {
-        let message = format!(
-            "Dag '{dag_id}' could not be found; either it does not exist or it failed to parse."
+    let mut dags: Vec<&Dag> = state.dags.iter().collect();
+    dags.sort_by_key(|dag| &dag.id);
+    let mut rows = Rows::new(&chosen);
+    for dag in dags {
+        rows.push(chosen.iter().map(|column| dag.property(column)).collect());
+    }
+    let mut answer = rows.print(given.format());
+    if !ignored.is_empty() {
+        let [ignored, valid] = [ignored, valid].map(|names| python::repr(&json!(names)));
+        let text = format!(
+            "Error: Ignoring the following invalid columns: {ignored}.  List of valid columns: {valid}"
         );
-        CommandResult::traceback("airflow.exceptions.AirflowException", message)
-    })
-}
-
-/// The DAG of this id, as commands find it that ask the database.
-pub(super) fn recorded<'a>(state: &'a State, dag_id: &str) -> Result<&'a Dag, CommandResult> {
-    state.dags.get(dag_id).ok_or_else(|| {
-        CommandResult::system_exit(format_args!("DAG: {dag_id} does not exist in 'dag' table"))
-    })
-}
-
-fn delete(state: &mut State, dag_id: &str, yes: bool) -> Reply {
-    if !yes {
-        return Err(CommandResult::unanswered(
-            "This will drop all existing records related to the specified DAG. Proceed? (y/n)",
-        ));
+        answer.stderr = table::wrap(&text, 80).join("\n") + "\n";
     }
-    let removed = forget(state, dag_id).ok_or_else(|| {
-        let message = format!("Dag id {dag_id} not found");
-        CommandResult::traceback("airflow.exceptions.DagNotFound", message)
-    })?;
-    Ok(CommandResult::line(format_args!(
-        "Removed {removed} record(s)"
-    )))
+    Ok(answer)
 }
 
-/// Removes a DAG's records and says how many they were.
-pub(super) fn forget(state: &mut State, dag_id: &str) -> Option<usize> {
-    state.dags.remove(dag_id)?;
-    let (gone, kept): (Vec<_>, Vec<_>) = std::mem::take(&mut state.runs)
-        .into_iter()
-        .partition(|run| run.dag_id == dag_id);
-    state.runs = kept;
-    Some(1 + gone.iter().map(|run| 1 + run.tasks.len()).sum::<usize>())
+/// The name of MWAA's only DAG bundle.
+const BUNDLE: &str = "dags-folder";
+
+impl Dag {
+    /// The value of a column of `dags list`; null for what this Airflow does not know.
+    fn property(&self, name: &str) -> Value {
+        match name {
+            "dag_id" | "dag_display_name" => json!(self.id),
+            "fileloc" => json!(self.fileloc()),
+            "relative_fileloc" => json!(self.file),
+            "owners" => json!([self.owner]),
+            "is_paused" => json!(self.paused),
+            "is_active" => json!(true),
+            "is_stale" | "has_import_errors" | "has_task_concurrency_limits" | "is_subdag" => {
+                json!(false)
+            }
+            "description" => json!(self.description),
+            "tags" => self.tags.iter().map(|tag| json!({"name": tag})).collect(),
+            "bundle_name" => json!(BUNDLE),
+            "max_active_tasks" | "max_active_runs" => json!(16),
+            "schedule_interval" | "timetable_summary" => json!(self.schedule()),
+            _ => Value::Null,
+        }
+    }
 }
 
-/// Reads the folder again: a deleted DAG whose file is still there comes back, paused.
-fn reserialize(state: &mut State) {
-    for (dag_id, dag) in seed::dags() {
-        state.dags.entry(dag_id).or_insert(Dag {
-            paused: true,
-            ..dag
+pub(super) fn list_runs(state: &State, given: &Arguments) -> Outcome {
+    let three = state.release > Some(Release::Two);
+    let dag_id = given.get("dag-id").unwrap_or_else(|| given.text("dag_id"));
+    if state.dag(dag_id).is_none() {
+        let text = format!("DAG: {dag_id} does not exist in 'dag' table\n");
+        return Err(Answer::failed(text));
+    }
+    let wanted = |run: &&Run| {
+        given.get("state").is_none_or(|state| run.state == state)
+            && given
+                .date("start-date")
+                .is_none_or(|from| run.logical >= Some(from))
+            && given
+                .date("end-date")
+                .is_none_or(|to| run.logical.is_some_and(|at| at <= to))
+    };
+
+    let iso = |moment: Option<Moment>| json!(moment.map(Moment::iso).unwrap_or_default());
+    let mut rows = Rows::new(if three {
+        &[
+            "dag_id",
+            "run_id",
+            "state",
+            "run_after",
+            "logical_date",
+            "start_date",
+            "end_date",
+        ]
+    } else {
+        &[
+            "dag_id",
+            "run_id",
+            "state",
+            "execution_date",
+            "start_date",
+            "end_date",
+        ]
+    });
+    for run in state.runs_of(dag_id).into_iter().filter(wanted) {
+        let mut row = vec![json!(run.dag_id), json!(run.run_id), json!(run.state)];
+        if three {
+            row.push(iso(Some(run.queued_at)));
+        }
+        row.extend([run.logical, run.start, run.end].map(iso));
+        rows.push(row);
+    }
+    Ok(rows.print(given.format()))
+}
+
+pub(super) fn set_paused(state: &mut State, given: &Arguments, paused: bool) -> Outcome {
+    let (dag_id, now) = (given.text("dag_id"), state.now);
+    let regex = if given.has("treat-dag-id-as-regex") {
+        let invalid =
+            |_| Answer::failed(state.failure("regex not valid", &[("dag_id", dag_id)]));
+        Some(Regex::new(dag_id).map_err(invalid)?)
+    } else {
+        None
+    };
+    let matches = |dag: &Dag| match &regex {
+        Some(regex) => regex.is_match(&dag.id),
+        None => dag.id == dag_id,
+    };
+    let ids = state
+        .dags
+        .iter()
+        .filter(|dag| matches(dag) && dag.paused != paused);
+    let ids: Vec<String> = ids.map(|dag| dag.id.clone()).collect();
+    let (verb, other) = if paused {
+        ("pause", "unpaused")
+    } else {
+        ("unpause", "paused")
+    };
+    if ids.is_empty() {
+        return Ok(Answer::stdout(format!("No {other} DAGs were found\n")));
+    }
+    if regex.is_some() && !given.has("yes") {
+        let (count, ids) = (ids.len(), ids.join(","));
+        return Err(Answer {
+            stdout: format!(
+                "You are about to {verb} {count} DAGs:\n{ids}\n\nAre you sure? [y/n]\n"
+            ),
+            ..Answer::failed(state.failure("no answer", &[]))
         });
     }
+
+    // since 3.2 the table shows the old value
+    let shown = paused != (state.release == Some(Release::ThreeTwo));
+    let mut rows = Rows::new(&["dag_id", "is_paused"]);
+    for id in ids {
+        rows.push(vec![json!(id), json!(shown)]);
+        state.set_paused(&id, paused, now);
+    }
+    Ok(rows.print(given.format()))
 }
 
-fn next_execution(state: &State, dag_id: &str, count: u16) -> Reply {
-    let dag = loaded(state, dag_id)?;
-    let mut ended = CommandResult::printed("");
-    if dag.paused {
-        ended = ended.with_note("[INFO] Please be reminded this DAG is PAUSED now.");
-    }
-    let Some((_, end)) = dag.last_interval(state.now) else {
-        "None\n".clone_into(&mut ended.stdout);
-        return Ok(ended.with_note(
-            "[WARN] No following schedule can be found. This DAG may have schedule interval '@once' or `None`.",
+pub(super) fn list_tasks(state: &State, given: &Arguments) -> Outcome {
+    let dag_id = given.text("dag_id");
+    let missing = || Answer::failed(state.failure("tasks of no DAG", &[("dag_id", dag_id)]));
+    let tasks = state.dag(dag_id).ok_or_else(missing)?.tasks;
+    if given.has("tree") {
+        let line = |(depth, task): (usize, &super::state::Task)| {
+            format!(
+                "{}<Task({}): {}>\n",
+                "    ".repeat(depth),
+                task.operator,
+                task.id
+            )
+        };
+        return Ok(Answer::stdout(
+            tasks.iter().enumerate().map(line).collect::<String>(),
         ));
-    };
-    for step in 0..i64::from(count) {
-        ended.stdout.push_str(&end.plus(step * DAY).iso());
-        ended.stdout.push('\n');
     }
-    Ok(ended)
-}
-
-/// The loading report: a row for each file.
-fn report(state: &State) -> Rows {
-    let mut rows = Rows::new(&["file", "duration", "dag_num", "task_num", "dags"]);
-    let slash = if state.release.is_three() { "" } else { "/" };
-    for (dag_id, dag) in &state.dags {
-        let tasks = dag.tasks.len();
-        let file = format!("{slash}{}", dag.file);
-        rows.push(vec![
-            json!(file),
-            json!("0:00:00.002461"),
-            json!(1),
-            json!(tasks),
-            json!([dag_id]),
-        ]);
-    }
-    rows
-}
-
-/// Prints the graph in the dot language, one edge from each task to the next.
-pub(super) fn show(state: &State, dag_id: &str, save: Option<&str>) -> Reply {
-    let dag = loaded(state, dag_id)?;
-    if let Some(file) = save {
-        return Ok(CommandResult::line(format_args!("File {file} saved")));
-    }
-    let mut dot =
-        format!("digraph {dag_id} {{\n\tgraph [label={dag_id} labelloc=t rankdir=LR]\n");
-    for task in dag.tasks {
-        let _ = writeln!(
-            dot,
-            "\t{} [color=\"#000000\" fillcolor=\"#f0ede4\" label={} shape=rectangle style=\"filled,rounded\"]",
-            task.id, task.id
-        );
-    }
-    for (task, next) in dag.tasks.iter().zip(dag.tasks.iter().skip(1)) {
-        let _ = writeln!(dot, "\t{} -> {}", task.id, next.id);
-    }
-    dot.push_str("}\n");
-    Ok(CommandResult::line(dot))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::tests::{fails, ok, run, world};
-
-    #[test]
-    fn deleting_needs_yes_and_reserializing_brings_the_file_back() {
-        let world = world("2.10.5");
-        let refused = run(&world, &["dags", "delete", "lab_hello"]);
-        assert!(
-            refused.stdout.ends_with("Proceed? (y/n)"),
-            "{}",
-            refused.stdout
-        );
-        assert_eq!(refused.exit_code, 1);
-        assert_eq!(
-            ok(&world, &["dags", "delete", "lab_hello", "-y"]),
-            "Removed 1 record(s)\n"
-        );
-        let missing = "DagNotFound: Dag id lab_hello not found\n";
-        fails(&world, &["dags", "delete", "lab_hello", "-y"], 1, missing);
-        let unknown = "DAG: lab_hello does not exist in 'dag' table\n";
-        fails(&world, &["dags", "details", "lab_hello"], 1, unknown);
-        assert_eq!(ok(&world, &["dags", "reserialize"]), "");
-        assert!(
-            ok(&world, &["dags", "details", "lab_hello"])
-                .contains("is_paused             | True")
-        );
-    }
-
-    #[test]
-    fn the_next_execution_follows_the_schedule() {
-        let world = world("2.10.5");
-        let next = ["dags", "next-execution", "example_etl", "-n", "2"];
-        assert_eq!(
-            ok(&world, &next),
-            "2026-11-22T00:00:00+00:00\n2026-11-23T00:00:00+00:00\n"
-        );
-        let paused = run(&world, &["dags", "next-execution", "daily_report"]);
-        assert_eq!(paused.stdout, "2026-11-21T06:00:00+00:00\n");
-        assert_eq!(
-            paused.stderr,
-            "[INFO] Please be reminded this DAG is PAUSED now.\n"
-        );
-        let none = run(&world, &["dags", "next-execution", "lab_hello"]);
-        assert!(
-            none.stdout == "None\n" && none.stderr.starts_with("[WARN] No following schedule")
-        );
-    }
-
-    #[test]
-    fn graphs_reports_and_jobs() {
-        let world = world("2.10.5");
-        assert!(ok(&world, &["dags", "show", "lab_hello"]).contains("\tsay -> greet\n"));
-        assert!(ok(&world, &["dags", "report"]).contains("/lab_hello.py"));
-        assert_eq!(
-            ok(&world, &["dags", "list-import-errors", "-o", "json"]),
-            "[]\n"
-        );
-        let all = ok(&world, &["dags", "list-jobs"]);
-        assert!(
-            all.contains("SchedulerJob") && all.contains("LocalTaskJob"),
-            "{all}"
-        );
-        let one = ok(
-            &world,
-            &[
-                "dags",
-                "list-jobs",
-                "-d",
-                "example_etl",
-                "--limit",
-                "2",
-                "-o",
-                "plain",
-            ],
-        );
-        assert_eq!(one.lines().count(), 3, "{one}");
-    }
+    let mut ids: Vec<&str> = tasks.iter().map(|task| task.id).collect();
+    ids.sort_unstable();
+    Ok(Answer::stdout(ids.join("\n") + "\n"))
 }

@@ -1,21 +1,20 @@
-//! Runs of the days before the world began, for a UI that has something to show.
+//! Runs of earlier days, so that the UI has something to show.
 
 use super::World;
 use super::clock::{DAY, Moment};
 use super::state::{Dag, Run, State, TaskInstance};
 
 impl World {
-    /// Lets every scheduled DAG have run on so many days before the last one.
+    /// Adds runs of so many days before the last one to every scheduled DAG.
     pub(crate) fn remember(&self, days: u16) {
         self.now(|state| {
-            let dags: Vec<(String, Dag)> = state.dags.clone().into_iter().collect();
-            for (dag_id, dag) in dags {
+            for dag in state.dags.clone() {
                 let Some((start, _)) = dag.last_interval(state.now) else {
                     continue;
                 };
                 for back in 1..=i64::from(days) {
                     let begin = start.plus(-back * DAY);
-                    if let Some(run) = past(&dag_id, &dag, begin, state) {
+                    if let Some(run) = past(&dag, begin, state) {
                         state.runs.push(run);
                     }
                 }
@@ -25,15 +24,16 @@ impl World {
 }
 
 /// A run that ended long ago; one in seven failed in its last task.
-fn past(dag_id: &str, dag: &Dag, start: Moment, state: &State) -> Option<Run> {
+fn past(dag: &Dag, start: Moment, state: &State) -> Option<Run> {
     let run_id = format!("scheduled__{}", start.iso());
-    if state.find_run(dag_id, &run_id).is_some() {
+    let known = |run: &Run| run.dag_id == dag.id && run.run_id == run_id;
+    if state.runs.iter().any(known) {
         return None;
     }
     let end = start.plus(DAY);
-    let mut run = Run::new(dag_id, dag, run_id, "scheduled");
+    let mut run = Run::new(dag, run_id, "scheduled");
     let day = start.seconds().div_euclid(DAY);
-    let seed = dag_id.bytes().map(i64::from).sum::<i64>();
+    let seed = dag.id.bytes().map(i64::from).sum::<i64>();
     let failed = (day + seed) % 7 == 3;
     run.state = if failed { "failed" } else { "success" };
     run.queued_at = end;
@@ -61,8 +61,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_days_before_are_there_once() {
-        let world = World::new("2.10.5");
+    fn earlier_days_are_added_once() {
+        let world = World::new("2.10.5", &[]);
         let before = world.runs("example_etl").len();
         world.remember(14);
         world.remember(14);

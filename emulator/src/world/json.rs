@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
-/// Parses a document, or says what is wrong as `json.loads` does.
+/// Parses a document. Fails with the message of `json.loads`.
 ///
-/// The position is serde's; the wording covers the cases people meet: no value, a key without
-/// double quotes, something after the end.
+/// The position is serde's. The messages cover the common cases: no value, a key without double
+/// quotes, something after the end.
 pub(super) fn parse(text: &str) -> Result<Value, String> {
     serde_json::from_str(text).map_err(|error| {
         // serde counts columns in bytes, of the character it stopped at
@@ -15,7 +15,13 @@ pub(super) fn parse(text: &str) -> Result<Value, String> {
             .map(str::len)
             .sum();
         let mut at = (before + error.column().saturating_sub(1)).min(text.len());
-        while !text.is_char_boundary(at) {
+        // Python counts from the beginning of a word that is no value
+        let is_word = |byte: &u8| byte.is_ascii_alphanumeric();
+        while !text.is_char_boundary(at)
+            || error.to_string().starts_with("expected ident")
+                && at > 0
+                && text.as_bytes().get(at - 1).is_some_and(is_word)
+        {
             at -= 1;
         }
         let said = error.to_string();

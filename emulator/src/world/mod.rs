@@ -1,154 +1,114 @@
-//! A small Airflow in memory, whose command line answers like the real one's.
+//! A small Airflow in memory: DAGs, their runs, variables and connections, and the commands that
+//! read and change them.
 //!
-//! DAGs, runs, variables, pools and connections live as long as the world; a scheduler's progress
-//! is worked out from the clock whenever a command looks. Spellings and columns follow the
-//! release: flat names for 1.10, groups for 2.x, and the renamed dates of 3.x.
+//! `tests.rs` compares what commands print with recordings of real Airflows. Each command and
+//! each page first brings the runs up to date.
 
 mod acts;
 mod arguments;
-mod assets;
-mod backfill;
-mod cheat_sheet;
 mod clock;
 mod connections;
-mod dag_list;
 mod dags;
-mod dags_grammar;
-mod database;
 mod history;
-mod jobs;
 mod json;
-mod legacy;
-mod legacy_grammar;
-mod new_connection;
 mod output;
-mod pausing;
-mod pools;
-mod providers;
 mod python;
-mod release;
-mod removed;
-mod reply;
-mod roles;
-mod runs;
 mod seed;
 mod state;
 mod table;
-mod task_instances;
-mod tasks;
+mod texts;
 mod trigger;
-mod uri;
-mod usage;
 mod variables;
 mod view;
 
 use std::sync::{Mutex, PoisonError};
 
-use clap::{ArgMatches, Command};
-
 pub(crate) use self::acts::{LogLine, NotTriggered, TriggerRequest};
-use self::arguments::command;
+use self::arguments::Arguments;
 use self::clock::Moment;
-use self::release::Release;
-pub(crate) use self::reply::CommandResult;
-use self::reply::Reply;
 use self::state::State;
 pub(crate) use self::view::{ConnectionView, DagView, InstanceView, RunView};
+use super::answers::Answer;
 
 /// An Airflow installation and its metadata database, in memory.
 #[derive(Debug)]
-pub(crate) struct World {
-    grammar: Command,
-    state: Mutex<State>,
-}
+pub(crate) struct World(Mutex<State>);
+
+/// How a command ends; `?` ends it early.
+type Outcome = Result<Answer, Answer>;
 
 impl World {
-    /// Makes a world that speaks the dialect of this Airflow release, such as `2.10.3`.
-    pub(crate) fn new(airflow_version: &str) -> Self {
-        Self::beginning_at(airflow_version, Moment::now())
+    /// An Airflow of this version, such as `2.10.3`, with these DAGs or its three examples.
+    pub(crate) fn new(airflow_version: &str, dags: &[String]) -> Self {
+        Self::with(airflow_version, seed::dags(dags), Moment::now())
     }
 
     /// Runs a command line, given as its words without the leading `airflow`.
-    pub(crate) fn run(&self, words: &[String]) -> CommandResult {
+    pub(crate) fn run(&self, words: &[String]) -> Answer {
         self.run_at(Moment::now(), words)
     }
 
-    /// Looks at the state, or changes it, as the scheduler has left it by now.
+    fn with(airflow_version: &str, dags: Vec<state::Dag>, now: Moment) -> Self {
+        Self(Mutex::new(State::new(airflow_version, dags, now)))
+    }
+
+    /// Reads or changes the state as it is by now.
     fn now<R>(&self, act: impl FnOnce(&mut State) -> R) -> R {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.settle(Moment::now());
+        self.at(Moment::now(), act)
+    }
+
+    fn at<R>(&self, now: Moment, act: impl FnOnce(&mut State) -> R) -> R {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        state.settle(now);
         act(&mut state)
     }
 
-    fn beginning_at(version: &str, now: Moment) -> Self {
-        let state = State::new(version, now);
-        Self {
-            grammar: grammar(state.release),
-            state: Mutex::new(state),
-        }
-    }
-
-    fn run_at(&self, now: Moment, words: &[String]) -> CommandResult {
-        let matches = match usage::parse(&self.grammar, words) {
-            Ok(matches) => matches,
-            Err(usage) => return usage,
-        };
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.settle(now);
-        self.dispatch(&mut state, &matches)
-            .unwrap_or_else(|failed| failed)
-    }
-
-    fn dispatch(&self, state: &mut State, matches: &ArgMatches) -> Reply {
-        let Some((group, given)) = matches.subcommand() else {
-            return Ok(CommandResult::printed(""));
-        };
-        if group == "version" {
-            return Ok(CommandResult::line(&state.version));
-        }
-        if state.release.is_flat() {
-            return legacy::run(state, group, given);
-        }
-        let (name, inner) = given.subcommand().unwrap_or((group, given));
-        match group {
-            "assets" => assets::run(state, name, inner),
-            "backfill" => backfill::create(state, inner),
-            "connections" => connections::run(state, name, inner),
-            "dags" => dags::run(state, name, inner),
-            "db" => database::clean(state, inner),
-            "pools" => pools::run(state, name, inner),
-            "providers" => providers::run(name, inner),
-            "roles" => roles::run(state, name, inner),
-            "tasks" => tasks::run(state, name, inner),
-            "variables" => variables::run(state, name, inner),
-            _ => Ok(cheat_sheet::print(&self.grammar)),
-        }
+    fn run_at(&self, now: Moment, words: &[String]) -> Answer {
+        self.at(now, |state| {
+            run(state, words).unwrap_or_else(|failed| failed)
+        })
     }
 }
 
-/// The commands of a release.
-fn grammar(release: Release) -> Command {
-    let version = command("version", "Show the version");
-    let mut commands = if release.is_flat() {
-        legacy_grammar::grammar()
-    } else {
-        vec![
-            command("cheat-sheet", "Display cheat sheet"),
-            connections::grammar(),
-            dags_grammar::grammar(release),
-            database::grammar(),
-            pools::grammar(),
-            providers::grammar(),
-            roles::grammar(),
-            tasks::grammar(release),
-            variables::grammar(),
-        ]
-    };
-    if release.is_three() {
-        commands.extend([assets::grammar(), backfill::grammar()]);
+fn run(state: &mut State, words: &[String]) -> Outcome {
+    if words == ["version"] {
+        return Ok(Answer::stdout(format!("{}\n", state.version)));
     }
-    commands.push(version);
-    arguments::group("airflow", "", commands)
+    let release = state.release.ok_or_else(|| not_simulated(words))?;
+    let given = Arguments::parse(release, words)?;
+    match given.command.as_str() {
+        "connections add" => connections::add(state, &given),
+        "connections delete" => connections::delete(state, given.text("conn_id")),
+        "dags list" => dags::list(state, &given),
+        "dags list-runs" => dags::list_runs(state, &given),
+        "dags pause" => dags::set_paused(state, &given, true),
+        "dags trigger" => trigger::run(state, &given),
+        "dags unpause" => dags::set_paused(state, &given, false),
+        "tasks list" => dags::list_tasks(state, &given),
+        "variables delete" => Ok(variables::delete(state, given.text("key"))),
+        "variables get" => variables::get(state, &given),
+        "variables list" => variables::list(state, &given),
+        "variables set" => Ok(variables::set(state, &given)),
+        _ => Err(not_simulated(words)),
+    }
+}
+
+/// The failure of a command that MWAA runs and this Airflow does not.
+fn not_simulated(words: &[String]) -> Answer {
+    let name = words
+        .iter()
+        .take_while(|word| !word.starts_with('-'))
+        .take(2);
+    let name: Vec<&str> = name.map(String::as_str).collect();
+    let command = if name.is_empty() {
+        words.join(" ")
+    } else {
+        name.join(" ")
+    };
+    Answer::failed(format!(
+        "the emulator does not simulate \"{command}\"; run a real one with --airflow-bin, or give \
+         an answer with --answer '{command}=FILE'\n"
+    ))
 }
 
 #[cfg(test)]

@@ -1,12 +1,12 @@
-//! What the world remembers: DAGs, runs, variables, pools, connections, roles; and how runs progress.
-
-use std::collections::{BTreeMap, BTreeSet};
+//! What lasts from one command to the next, and how runs make progress.
 
 use serde_json::{Map, Value};
 
+use super::super::made_up;
 use super::clock::{DAY, Moment};
-use super::release::Release;
-use super::seed;
+use super::connections::Connection;
+use super::texts::Release;
+use super::trigger::{Clash, Wanted};
 
 /// How long a task runs, in seconds.
 const TASK_SECONDS: i64 = 2;
@@ -15,28 +15,26 @@ const TASK_SECONDS: i64 = 2;
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) version: String,
-    pub(super) release: Release,
+    /// None for 1.10.
+    pub(super) release: Option<Release>,
     /// The time of the command being run.
     pub(super) now: Moment,
-    /// When the world began; its scheduler runs since.
-    pub(super) began: Moment,
-    pub(super) dags: BTreeMap<String, Dag>,
+    /// In the order in which they were added.
+    pub(super) dags: Vec<Dag>,
     pub(super) runs: Vec<Run>,
-    pub(super) variables: BTreeMap<String, String>,
-    pub(super) pools: BTreeMap<String, Pool>,
-    pub(super) connections: Vec<super::connections::Connection>,
-    /// Each role with its permissions, as pairs of resource and action.
-    pub(super) roles: BTreeMap<String, BTreeSet<(String, String)>>,
+    pub(super) variables: Vec<(String, String)>,
+    pub(super) connections: Vec<Connection>,
 }
 
 /// A DAG and what the metadata database holds of it.
 #[derive(Debug, Clone)]
 pub(super) struct Dag {
-    pub(super) file: &'static str,
+    pub(super) id: String,
+    pub(super) file: String,
     pub(super) owner: &'static str,
     pub(super) tags: &'static [&'static str],
     pub(super) description: Option<&'static str>,
-    /// The second of the day at which a daily interval ends; none: only triggered.
+    /// The second of the day at which a daily interval ends; none for a DAG that is only triggered.
     pub(super) daily_at: Option<i64>,
     pub(super) tasks: &'static [Task],
     pub(super) paused: bool,
@@ -48,18 +46,8 @@ pub(super) struct Dag {
 pub(super) struct Task {
     pub(super) id: &'static str,
     pub(super) operator: &'static str,
-    /// The templated property and its source.
-    pub(super) template: (&'static str, &'static str),
     /// What a run of it prints.
     pub(super) prints: &'static str,
-}
-
-/// A pool of task slots.
-#[derive(Debug)]
-pub(super) struct Pool {
-    pub(super) slots: i64,
-    pub(super) description: String,
-    pub(super) include_deferred: bool,
 }
 
 /// One run of a DAG.
@@ -91,7 +79,7 @@ pub(super) struct TaskInstance {
 
 impl Run {
     /// A queued run of a DAG, with an instance of each task.
-    pub(super) fn new(dag_id: &str, dag: &Dag, run_id: String, run_type: &'static str) -> Self {
+    pub(super) fn new(dag: &Dag, run_id: String, run_type: &'static str) -> Self {
         let instance = |task: &Task| TaskInstance {
             task_id: task.id,
             state: None,
@@ -99,7 +87,7 @@ impl Run {
             end: None,
         };
         Self {
-            dag_id: dag_id.to_owned(),
+            dag_id: dag.id.clone(),
             run_id,
             run_type,
             state: "queued",
@@ -113,17 +101,7 @@ impl Run {
         }
     }
 
-    /// Queues the run again from the start.
-    pub(super) fn clear(&mut self, now: Moment) {
-        self.state = "queued";
-        self.queued_at = now;
-        (self.start, self.end) = (None, None);
-        for task in &mut self.tasks {
-            (task.state, task.start, task.end) = (None, None, None);
-        }
-    }
-
-    /// Brings the run to where it stands now, its first task having begun at `begin`.
+    /// Brings the run up to date; its first task began at `begin`.
     fn advance(&mut self, begin: Moment, now: Moment) {
         self.start = Some(begin);
         self.state = "running";
@@ -147,33 +125,102 @@ impl Run {
 }
 
 impl State {
-    /// A world as it stands when it is first looked at.
-    pub(super) fn new(version: &str, now: Moment) -> Self {
-        let mut state = Self {
+    /// The state at the start.
+    pub(super) fn new(version: &str, dags: Vec<Dag>, now: Moment) -> Self {
+        Self {
             version: version.to_owned(),
             release: Release::parse(version),
             now,
-            began: now,
-            dags: seed::dags(),
+            dags,
             runs: Vec::new(),
-            variables: BTreeMap::new(),
-            pools: seed::pools(),
-            connections: seed::connections(),
-            roles: seed::roles(),
-        };
-        state.settle(now);
-        state
+            variables: Vec::new(),
+            connections: vec![Connection {
+                conn_id: "aws_default".to_owned(),
+                conn_type: "aws".to_owned(),
+                ..Connection::default()
+            }],
+        }
     }
 
-    /// Does what the scheduler did since the last command: new scheduled runs, progress of runs.
+    /// The DAG of this ID.
+    pub(super) fn dag(&self, dag_id: &str) -> Option<&Dag> {
+        self.dags.iter().find(|dag| dag.id == dag_id)
+    }
+
+    /// Pauses or unpauses a DAG; false if there is none of this ID.
+    pub(super) fn set_paused(&mut self, dag_id: &str, paused: bool, now: Moment) -> bool {
+        let Some(dag) = self.dags.iter_mut().find(|dag| dag.id == dag_id) else {
+            return false;
+        };
+        if dag.paused && !paused {
+            dag.unpaused_at = now;
+        }
+        dag.paused = paused;
+        true
+    }
+
+    /// One of the texts with which commands of this release fail.
+    pub(super) fn failure(&self, name: &str, values: &[(&str, &str)]) -> String {
+        let release = self.release.unwrap_or(Release::Two);
+        release.failure(name, values)
+    }
+
+    /// The ID of a manual run of now, or of its logical date before Airflow 3.
+    pub(super) fn manual_run_id(&self, date: Option<Moment>) -> String {
+        match self.release {
+            Some(Release::Three) if date.is_none() => {
+                format!("manual__{}_{}", self.now.iso(), made_up::letters(8))
+            }
+            Some(Release::Three | Release::ThreeTwo) => format!("manual__{}", self.now.iso()),
+            _ => format!("manual__{}", date.unwrap_or(self.now).iso()),
+        }
+    }
+
+    /// What keeps a run from being created, if anything does.
+    pub(super) fn clash(&self, dag_id: &str, wanted: &Wanted) -> Option<Clash> {
+        let three = self.release > Some(Release::Two);
+        let run_id = wanted.run_id.clone();
+        let run_id = run_id.unwrap_or_else(|| self.manual_run_id(wanted.date));
+        let mut runs = self.runs.iter().filter(|run| run.dag_id == dag_id);
+        let same_date = |run: &Run| wanted.date.is_some() && run.logical == wanted.date;
+        let found = runs.find(|run| run.run_id == run_id || same_date(run))?;
+        Some(if three && found.run_id != run_id {
+            Clash::LogicalDate
+        } else {
+            Clash::RunId(run_id)
+        })
+    }
+
+    /// Adds a manual run that clashes with no other, and returns it.
+    pub(super) fn add_run(&mut self, dag_id: &str, wanted: Wanted) -> Option<Run> {
+        let run_id = wanted.run_id;
+        let run_id = run_id.unwrap_or_else(|| self.manual_run_id(wanted.date));
+        let dag = self.dag(dag_id)?;
+        let mut run = Run::new(dag, run_id, "manual");
+        run.conf = wanted.conf;
+        run.queued_at = self.now;
+        run.logical = wanted.date;
+        // Airflow 3 takes the interval from now, also when a logical date is given
+        let three = self.release > Some(Release::Two);
+        let at = |date| if three { self.now } else { date };
+        run.interval = wanted
+            .date
+            .map(at)
+            .map(|date| dag.last_interval(date).unwrap_or((date, date)));
+        self.runs.push(run.clone());
+        Some(run)
+    }
+
+    /// Does what the scheduler did since the last command: it adds scheduled runs, and open runs
+    /// make progress.
     pub(super) fn settle(&mut self, now: Moment) {
         self.now = now;
-        for (dag_id, dag) in self.dags.iter().filter(|(_, dag)| !dag.paused) {
+        for dag in self.dags.iter().filter(|dag| !dag.paused) {
             if let Some((start, end)) = dag.last_interval(now) {
                 let run_id = format!("scheduled__{}", start.iso());
-                let known = |run: &Run| run.dag_id == *dag_id && run.run_id == run_id;
+                let known = |run: &Run| run.dag_id == dag.id && run.run_id == run_id;
                 if !self.runs.iter().any(known) {
-                    let mut run = Run::new(dag_id, dag, run_id, "scheduled");
+                    let mut run = Run::new(dag, run_id, "scheduled");
                     run.queued_at = end;
                     run.logical = Some(start);
                     run.interval = Some((start, end));
@@ -181,7 +228,7 @@ impl State {
                 }
             }
             let open = |run: &&mut Run| {
-                run.dag_id == *dag_id && matches!(run.state, "queued" | "running")
+                run.dag_id == dag.id && matches!(run.state, "queued" | "running")
             };
             for run in self.runs.iter_mut().filter(open) {
                 let begin = run
@@ -201,17 +248,10 @@ impl State {
             .iter()
             .filter(|run| run.dag_id == dag_id)
             .collect();
-        runs.sort_by_key(|run| std::cmp::Reverse(run.logical.unwrap_or(run.queued_at)));
+        let two = self.release <= Some(Release::Two);
+        let date = |run: &Run| run.logical.filter(|_| two).unwrap_or(run.queued_at);
+        runs.sort_by_key(|run| std::cmp::Reverse(date(run)));
         runs
-    }
-
-    /// The run of a DAG that an argument means: its run id, or its logical date.
-    pub(super) fn find_run(&self, dag_id: &str, meant: &str) -> Option<&Run> {
-        let date = Moment::parse(meant);
-        self.runs.iter().find(|run| {
-            run.dag_id == dag_id
-                && (run.run_id == meant || (date.is_some() && run.logical == date))
-        })
     }
 }
 
@@ -219,6 +259,12 @@ impl Dag {
     /// The path of the file that defines the DAG.
     pub(super) fn fileloc(&self) -> String {
         format!("/usr/local/airflow/dags/{}", self.file)
+    }
+
+    /// The schedule as a cron expression.
+    pub(super) fn schedule(&self) -> Option<String> {
+        let at = self.daily_at?;
+        Some(format!("{} {} * * *", at % 3600 / 60, at / 3600))
     }
 
     /// The last daily interval that has ended.

@@ -1,4 +1,4 @@
-//! Two ways of laying out columns: Airflow's boxed table (rich) and its plain one (tabulate).
+//! The layout of tables: Airflow's boxed one (rich) and its plain one (tabulate).
 
 use serde_json::Value;
 
@@ -60,7 +60,7 @@ pub(super) fn boxed(columns: &[&str], rows: &[Vec<String>]) -> String {
     out
 }
 
-/// Draws one row of cells, each of one or more lines; a header stands at the bottom of its row.
+/// Draws one row of cells, each of one or more lines; a header is at the bottom of its row.
 fn draw(out: &mut String, cells: &[Vec<String>], widths: &[usize], bottom: bool) {
     let height = cells.iter().map(Vec::len).max().unwrap_or(1);
     for line in 0..height {
@@ -115,7 +115,7 @@ const fn round_half_even(total: usize, parts: usize) -> usize {
 }
 
 /// Breaks a text into lines no wider than `width`: between words, within a word only if it must.
-fn wrap(text: &str, width: usize) -> Vec<String> {
+pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = Vec::new();
     for source in text.split('\n') {
         let mut line = String::new();
@@ -138,11 +138,11 @@ fn wrap(text: &str, width: usize) -> Vec<String> {
     }
     lines
         .into_iter()
-        .map(|line| line.trim_end().to_owned())
+        .map(|line| line.chars().take(width).collect())
         .collect()
 }
 
-/// Lays rows out under headers with two spaces between columns; whole numbers stand to the right.
+/// Lays rows out under headers with two spaces between columns; whole numbers are aligned to the right.
 pub(super) fn plain(columns: &[&str], rows: &[Vec<Value>]) -> String {
     let cell = |value: &Value| match value {
         Value::Null => String::new(),
@@ -195,72 +195,4 @@ fn length(text: &str) -> usize {
 
 fn pad(text: &str, width: usize) -> String {
     format!("{text}{}", " ".repeat(width.saturating_sub(length(text))))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{boxed, round_half_even, wrap};
-
-    /// What Airflow 2.10.5 printed for `dags trigger example_etl -c '{"a":1}' -r r1`.
-    #[test]
-    fn wide_tables_wrap_as_in_airflow() {
-        let columns = [
-            "conf",
-            "dag_id",
-            "dag_run_id",
-            "data_interval_start",
-            "data_interval_end",
-            "end_date",
-            "external_trigger",
-            "last_scheduling_decision",
-            "logical_date",
-            "run_type",
-            "start_date",
-            "state",
-        ];
-        let row = [
-            "{'a': 1}",
-            "example_etl",
-            "r1",
-            "2026-11-21 00:00:00+00:00",
-            "2026-11-22 00:00:00+00:00",
-            "None",
-            "True",
-            "None",
-            "2026-11-22 02:35:33+00:00",
-            "manual",
-            "None",
-            "queued",
-        ];
-        let lines = [
-            "         |             |            |                        |                         |          |                  | last_scheduling_decisi |                         |          |            |       ",
-            "conf     | dag_id      | dag_run_id | data_interval_start    | data_interval_end       | end_date | external_trigger | on                     | logical_date            | run_type | start_date | state ",
-            "=========+=============+============+========================+=========================+==========+==================+========================+=========================+==========+============+=======",
-            "{'a': 1} | example_etl | r1         | 2026-11-21             | 2026-11-22              | None     | True             | None                   | 2026-11-22              | manual   | None       | queued",
-            "         |             |            | 00:00:00+00:00         | 00:00:00+00:00          |          |                  |                        | 02:35:33+00:00          |          |            |       ",
-        ];
-        let drawn = boxed(&columns, &[row.map(str::to_owned).to_vec()]);
-        let drawn: Vec<&str> = drawn.lines().collect();
-        assert_eq!(&drawn[..5], &lines);
-        assert_eq!(drawn[5], " ".repeat(200));
-    }
-
-    #[test]
-    fn long_words_are_cut_and_short_ones_kept() {
-        assert_eq!(wrap("one two three", 7), ["one two", "three"]);
-        assert_eq!(wrap("abcdefghij k", 4), ["abcd", "efgh", "ij k"]);
-        assert_eq!(wrap("a\nb", 4), ["a", "b"]);
-    }
-
-    #[test]
-    fn halves_round_to_even() {
-        assert_eq!(
-            [
-                round_half_even(5, 2),
-                round_half_even(7, 2),
-                round_half_even(5, 3)
-            ],
-            [2, 4, 2]
-        );
-    }
 }

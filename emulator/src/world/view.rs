@@ -1,4 +1,4 @@
-//! The world as pages and REST replies show it: copies in plain words, dates in ISO 8601.
+//! What pages and REST responses show: copies of the state, with dates in ISO 8601.
 
 use serde_json::{Map, Value};
 
@@ -14,7 +14,7 @@ pub(crate) struct DagView {
     pub(crate) owner: &'static str,
     pub(crate) tags: &'static [&'static str],
     pub(crate) description: Option<&'static str>,
-    /// A cron expression; none: only triggered.
+    /// A cron expression; none for a DAG that is only triggered.
     pub(crate) schedule: Option<String>,
     pub(crate) is_paused: bool,
     pub(crate) next_run: Option<String>,
@@ -41,7 +41,7 @@ pub(crate) struct RunView {
 pub(crate) struct InstanceView {
     pub(crate) task_id: &'static str,
     pub(crate) operator: &'static str,
-    /// `None` while nothing has become of it.
+    /// None before it starts.
     pub(crate) state: Option<&'static str>,
     pub(crate) start: Option<String>,
     pub(crate) end: Option<String>,
@@ -65,18 +65,15 @@ impl World {
     /// All DAGs, by id.
     pub(crate) fn dags(&self) -> Vec<DagView> {
         self.now(|state| {
-            let dags = state.dags.iter();
-            dags.map(|(id, dag)| DagView::of(id, dag, state.now))
-                .collect()
+            let mut dags: Vec<&Dag> = state.dags.iter().collect();
+            dags.sort_by_key(|dag| &dag.id);
+            dags.iter().map(|dag| DagView::of(dag, state.now)).collect()
         })
     }
 
     /// The DAG of this id.
     pub(crate) fn dag(&self, dag_id: &str) -> Option<DagView> {
-        self.now(|state| {
-            let dag = state.dags.get(dag_id)?;
-            Some(DagView::of(dag_id, dag, state.now))
-        })
+        self.now(|state| state.dag(dag_id).map(|dag| DagView::of(dag, state.now)))
     }
 
     /// The runs of a DAG, newest first.
@@ -97,7 +94,11 @@ impl World {
 
     /// All variables, by key.
     pub(crate) fn variables(&self) -> Vec<(String, String)> {
-        self.now(|state| state.variables.clone().into_iter().collect())
+        self.now(|state| {
+            let mut variables = state.variables.clone();
+            variables.sort();
+            variables
+        })
     }
 
     /// All connections, in the order they were made.
@@ -120,9 +121,9 @@ impl World {
 }
 
 impl DagView {
-    fn of(dag_id: &str, dag: &Dag, now: Moment) -> Self {
+    fn of(dag: &Dag, now: Moment) -> Self {
         Self {
-            dag_id: dag_id.to_owned(),
+            dag_id: dag.id.clone(),
             fileloc: dag.fileloc(),
             owner: dag.owner,
             tags: dag.tags,
@@ -139,7 +140,7 @@ impl DagView {
 
 impl RunView {
     pub(super) fn of(run: &Run, state: &State) -> Self {
-        let dag = state.dags.get(&run.dag_id);
+        let dag = state.dag(&run.dag_id);
         let operator = |id: &str| {
             let task = dag.and_then(|dag| dag.task(id));
             task.map_or("BaseOperator", |task| task.operator)

@@ -13,7 +13,7 @@ async fn what_failed_or_was_refused_is_1() {
             &["variables", "get", "nosuch"][..],
             "Variable nosuch does not exist\n",
         ),
-        (&["dags", "trigger", "nosuch"], "nosuch"),
+        (&["dags", "list-runs", "-d", "nosuch"], "nosuch"),
         (&["users", "list"], "policy.unsupported_command"),
         (
             &["dags", "list", "--subdir", "/etc"],

@@ -3,7 +3,7 @@
 use super::through;
 use crate::program::{Ended, Running, end};
 use crate::support::Harness;
-use mwaa_emulator::WebFault;
+use mwaa_emulator::{Answer, WebFault};
 use std::path::PathBuf;
 use tempfile::TempDir;
 
@@ -350,6 +350,9 @@ async fn connections_that_exist_stay_unless_they_are_to_be_overwritten() {
 #[tokio::test]
 async fn pools_are_set_where_a_rule_allows_it() {
     let harness = Harness::configured("[environments.demo]\nallow = [\"pools set\"]").await;
+    harness
+        .script()
+        .answer("pools set", Answer::stdout("Pool created\n"));
     let desk = Desk::new();
     let text =
         r#"{"p": {"slots": 3, "description": "a b"}, "q": {"slots": 1, "description": ""}}"#;

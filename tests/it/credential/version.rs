@@ -1,6 +1,6 @@
 //! The environment's version, asked of AWS where the configuration does not say it.
 
-use crate::support::{Harness, all, soon};
+use crate::support::{HELD, Harness, all};
 use mwaa_emulator::{ControlFault, Settings};
 use std::time::Duration;
 
@@ -8,10 +8,17 @@ use std::time::Duration;
 async fn the_version_is_asked_once_for_many() {
     let extra = "environments.demo.cli_concurrency = 4";
     let harness = Harness::scripted(Settings::default(), extra, |script| {
-        script.describe_delay.always(Duration::from_millis(300));
+        script.describe_delay.always(HELD);
     })
     .await;
-    for reply in all(harness.at_once((0..20).map(|_| harness.request("version")))).await {
+    let requests = harness.at_once((0..20).map(|_| harness.request("version")));
+    harness
+        .seen("the question", |journal| {
+            journal.calls("GetEnvironment") == 1
+        })
+        .await;
+    harness.script().describe_delay.off();
+    for reply in all(requests).await {
         assert_eq!(reply.status, 200, "{reply}");
     }
     assert_eq!(harness.journal().calls("GetEnvironment"), 1);
@@ -81,7 +88,8 @@ async fn the_version_is_asked_again_when_aws_has_recovered() {
     let reply = client.exchange(&request).await;
     assert_eq!(reply.fault(), Some("aws.throttled"), "{reply}");
     assert!(reply.header("retry-after").is_some(), "{reply}");
-    let asking = async { while client.exchange(&request).await.status != 200 {} };
-    soon("the version", asking).await;
+    harness.advance(Duration::from_mins(1));
+    let reply = client.exchange(&request).await;
+    assert_eq!(reply.status, 200, "{reply}");
     assert_eq!(harness.journal().calls("GetEnvironment"), 2);
 }

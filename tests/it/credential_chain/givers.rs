@@ -2,8 +2,8 @@
 //! step it was.
 
 use super::{FAR, SSO_CACHE, SSO_CONFIG, World};
+use crate::support::eventually;
 use crate::support::identity::{Failure, PORTAL, ROLE, SOURCE, SSO_TOKEN, STS, WEB_TOKEN};
-use crate::support::soon;
 
 const KEYS: [(&str, &str); 2] = [
     ("AWS_ACCESS_KEY_ID", SOURCE),
@@ -284,11 +284,6 @@ async fn a_process_that_hangs_is_named_and_not_run_again() {
     }
     assert!(!said.contains("network"), "{said}");
     // had it been tried again, that would have been before the answer
-    let started = async {
-        while !runs.exists() {
-            tokio::task::yield_now().await;
-        }
-    };
-    soon("the process", started).await;
+    eventually("the process", async || runs.exists().then_some(())).await;
     assert_eq!(std::fs::read_to_string(runs).unwrap(), "run\n");
 }

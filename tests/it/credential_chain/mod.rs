@@ -10,7 +10,7 @@ mod sign_in;
 
 use crate::program::{self, Running};
 use crate::support::identity::IdentityServices;
-use crate::support::{Client, Response, soon};
+use crate::support::{Client, Response, eventually};
 use mwaa_emulator::{Credential, Emulator, Settings};
 use std::net::SocketAddr;
 use tempfile::TempDir;
@@ -164,16 +164,15 @@ impl Serving {
 
     /// Waits until commands work; until then they fail so.
     async fn heals(&self, code: &str) {
-        let polling = async {
-            loop {
-                let reply = self.command().await;
-                if reply.status == 200 {
-                    return;
-                }
-                assert_eq!(reply.fault(), Some(code), "{reply}");
+        eventually("commands that work again", async || {
+            let reply = self.command().await;
+            if reply.status == 200 {
+                return Some(());
             }
-        };
-        soon("commands that work again", polling).await;
+            assert_eq!(reply.fault(), Some(code), "{reply}");
+            None
+        })
+        .await;
     }
 }
 

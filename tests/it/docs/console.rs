@@ -1,4 +1,11 @@
-//! Runs the console blocks of every document as they are printed, ports apart.
+//! Runs the commands of every document as they are printed, ports apart.
+//!
+//! - `<!-- test: demo -->` starts a shell with the demo behind it, for the commands below it.
+//!   `<!-- test: environments NAME=VERSION … -->` starts one with an emulator that plays AWS.
+//! - In `console` blocks `$ ` begins a command and the other lines are its output: `…` stands for
+//!   anything within a line, and alone for any lines. A command that prints nothing must succeed.
+//! - The commands in `sh` blocks must succeed, whatever they print.
+//! - A block that begins with `# file: NAME` or `# script: NAME` is a file for the commands.
 
 use super::documents;
 use super::markdown::{Block, Part, parts};
@@ -6,6 +13,7 @@ use super::session::Session;
 use crate::tree;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Commands that do not run here, by their first lines, and the reason.
@@ -186,28 +194,21 @@ impl Chapter {
 #[test]
 fn every_command_of_the_documents_prints_what_they_show() {
     let chapters: Vec<_> = documents().iter().flat_map(|page| chapters(page)).collect();
-    let next = AtomicUsize::new(0);
+    let (next, ran) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let problems = Mutex::new(Vec::new());
     let work = || {
-        let (mut ran, mut problems) = (0, Vec::new());
         while let Some(chapter) = chapters.get(next.fetch_add(1, Ordering::Relaxed)) {
             let (count, found) = chapter.run();
-            ran += count;
-            problems.extend(found);
+            ran.fetch_add(count, Ordering::Relaxed);
+            problems.lock().unwrap().extend(found);
         }
-        (ran, problems)
     };
-    let results: Vec<_> = std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..WORKERS).map(|_| scope.spawn(work)).collect();
-        workers
-            .into_iter()
-            .map(|worker| worker.join().unwrap())
-            .collect()
+    std::thread::scope(|scope| {
+        for _ in 0..WORKERS {
+            scope.spawn(work);
+        }
     });
-    let ran: usize = results.iter().map(|(ran, _)| ran).sum();
-    let problems: Vec<_> = results
-        .into_iter()
-        .flat_map(|(_, problems)| problems)
-        .collect();
+    let (ran, problems) = (ran.into_inner(), problems.into_inner().unwrap());
     assert!(problems.is_empty(), "{}", problems.join("\n"));
     assert!(ran >= 14, "only {ran} commands ran");
 }

@@ -7,6 +7,7 @@ use mwaa_config::reference;
 use mwaa_model::{ALWAYS_FORWARDED, FORWARDED, code};
 use mwaa_proxy::response::{ADDED_TO_PAGES, REMOVED};
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::fs;
 
 /// Returns every generated part: its name and its text.
@@ -113,9 +114,7 @@ fn metrics() -> String {
             .collect();
         let labels = Vec::from_iter(labels).join(", ");
         let suffix = if kind == "counter" { "_total" } else { "" };
-        table.push_str(&format!(
-            "| `{name}{suffix}` | {kind} | {labels} | {help} |\n"
-        ));
+        writeln!(table, "| `{name}{suffix}` | {kind} | {labels} | {help} |").unwrap();
     }
     table
 }
@@ -134,7 +133,7 @@ fn exit_codes() -> String {
         }
         // a code of another program has no number
         if let Some((number, meaning)) = doc.trim().split_once(": ") {
-            rows.push_str(&format!("| {number} | {meaning} |\n"));
+            writeln!(rows, "| {number} | {} |", meaning.trim_end_matches('.')).unwrap();
         }
         doc.clear();
     }

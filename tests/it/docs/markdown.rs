@@ -33,7 +33,7 @@ pub(super) fn parts(markdown: &str) -> Vec<Part> {
         let Some(language) = text.strip_prefix("```") else {
             continue;
         };
-        let indent = &line[..line.len() - text.len()];
+        let indent = line.strip_suffix(text).unwrap_or_default();
         let inside = lines.by_ref().take_while(|(_, line)| line.trim() != "```");
         let text: String = inside
             .flat_map(|(_, line)| [line.strip_prefix(indent).unwrap_or(line), "\n"])

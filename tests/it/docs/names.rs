@@ -94,8 +94,8 @@ fn commands_and_options_exist() {
     let is_option = |text: &str| {
         let after = |c: char| !(c.is_ascii_alphanumeric() || c == '-');
         let has = |all: &str| {
-            let mut places = all.match_indices(text);
-            places.any(|(place, _)| all[place + text.len()..].starts_with(after))
+            let mut rests = all.split(text).skip(1);
+            rests.any(|rest| rest.starts_with(after))
         };
         helps.iter().any(|help| has(help)) || has(&airflow)
     };
@@ -133,12 +133,9 @@ fn headers_of_the_gateway_are_those_of_the_code() {
     let find = |text: &str| -> BTreeSet<String> {
         let text = text.to_lowercase();
         let names = text.split("mwaa-gateway-").skip(1);
-        names
-            .map(|rest| {
-                let end = rest.find(|c: char| !(c.is_ascii_lowercase() || c == '-'));
-                rest[..end.unwrap_or(rest.len())].to_owned()
-            })
-            .collect()
+        let is_end = |c: char| !(c.is_ascii_lowercase() || c == '-');
+        let names = names.filter_map(|rest| rest.split(is_end).next());
+        names.map(str::to_owned).collect()
     };
     let mut sent = BTreeSet::new();
     for file in tree::files("src", "rs") {

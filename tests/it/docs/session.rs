@@ -97,11 +97,9 @@ impl Session {
                     .iter()
                     .filter_map(|word| word.split('=').next())
                     .collect();
-                let options: String = environments
-                    .iter()
-                    .map(|word| format!(" --airflow-version {word}"))
-                    .collect();
-                session.emulate(&format!("mwaa-gateway emulator{options}"), &[], &names)?;
+                let versions = environments.join(" --airflow-version ");
+                let line = format!("mwaa-gateway emulator --airflow-version {versions}");
+                session.emulate(&line, &[], &names)?;
             }
             _ => return Err(format!("nothing is known of {setting:?}")),
         }
@@ -228,7 +226,7 @@ impl Session {
         let mut config: toml::Table = toml::from_str(&text.join("\n")).unwrap();
         if let Some(first) = names.first() {
             let environments = config["environments"].as_table_mut().unwrap();
-            environments.retain(|name, _| names.iter().any(|known| *known == name));
+            environments.retain(|name, _| names.contains(&name));
             let first = environments[*first].as_table_mut().unwrap();
             first.insert("default".to_owned(), true.into());
         }
@@ -332,13 +330,8 @@ fn replace_ports<'a>(text: &str, find: impl Fn(&str) -> Option<&'a str>) -> Stri
             .find(|c: char| !c.is_ascii_digit())
             .unwrap_or(part.len());
         let (port, rest) = part.split_at(end);
-        let port = Some(port).filter(|port| port.len() >= 4);
-        replaced.push(':');
-        replaced.push_str(match port {
-            Some(port) => find(port).unwrap_or(port),
-            None => &part[..end],
-        });
-        replaced.push_str(rest);
+        let found = Some(port).filter(|port| port.len() >= 4).and_then(&find);
+        replaced.extend([":", found.unwrap_or(port), rest]);
     }
     replaced
 }

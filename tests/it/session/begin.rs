@@ -1,7 +1,7 @@
 //! The first request: one web token, one login, and then the session on every request.
 
 use crate::support::airflow::{VERSIONS, api};
-use crate::support::{Harness, all};
+use crate::support::{HELD, Harness, all};
 use mwaa_emulator::{LoginForm, Settings};
 
 #[tokio::test]
@@ -145,10 +145,7 @@ async fn a_login_that_redirects_is_a_login_and_is_not_followed() {
 #[tokio::test]
 async fn a_login_outlives_the_caller_who_caused_it() {
     let harness = Harness::airflow("3.3.1").await;
-    harness
-        .script()
-        .login_delay
-        .next(1, std::time::Duration::from_millis(300));
+    harness.script().login_delay.next(1, HELD);
     let mut first = harness.connect().await;
     first.send(harness.asking("GET", "/api/v2/dags", "")).await;
     harness
@@ -157,6 +154,7 @@ async fn a_login_outlives_the_caller_who_caused_it() {
         })
         .await;
     drop(first);
+    harness.script().login_delay.off();
     assert_eq!(harness.get("/api/v2/dags").await.status, 200);
     assert_eq!(harness.logins().len(), 1);
     assert_eq!(

@@ -4,6 +4,7 @@ use crate::support::airflow::JSON;
 use crate::support::{Client, Harness};
 use mwaa_emulator::{Seed, Settings, WebRequest};
 use std::collections::HashMap;
+use std::time::Duration;
 
 /// The left one serves what names none; the right one has a listener of its own.
 async fn two(extra: &str) -> Harness {
@@ -21,7 +22,8 @@ async fn two(extra: &str) -> Harness {
 /// H-06: interleaved on the same connections, by name, by listener and by default.
 #[tokio::test]
 async fn no_request_ever_carries_another_environments_session() {
-    let harness = two("[limits]\nsession_use = \"1s\"\nthreads = 2").await;
+    let harness =
+        two("[limits]\nsession_use = \"100s\"\nkeep_alive = \"5m\"\nthreads = 2").await;
     let (shared, port) = (harness.address(), harness.address().port());
     let door = harness.door(1);
     let routes = [
@@ -51,6 +53,9 @@ async fn no_request_ever_carries_another_environments_session() {
         clients.push((Client::tcp(shared).await, Client::tcp(door).await));
     }
     for round in 0..500 {
+        if round % 100 == 99 {
+            harness.advance(Duration::from_secs(101));
+        }
         let mut asked = Vec::new();
         for (number, (by_name, by_door)) in clients.iter_mut().enumerate() {
             let (wanted, address, host, path) = &routes[(round * 3 + number) % routes.len()];
@@ -68,7 +73,7 @@ async fn no_request_ever_carries_another_environments_session() {
     let requests = harness.reached();
     assert!(requests.len() >= 2000, "{}", requests.len());
     belong_together(&harness, &requests);
-    assert!(harness.logins().len() > 3, "the sessions never changed");
+    assert_eq!(harness.logins().len(), 12, "the sessions never changed");
 }
 
 fn belong_together(harness: &Harness, requests: &[WebRequest]) {

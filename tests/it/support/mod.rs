@@ -15,7 +15,6 @@ pub(crate) use harness::Harness;
 pub(crate) use pty::OnTerminal;
 pub(crate) use puppet::Puppet;
 
-use mwaa_runtime::Timestamp;
 use std::time::Duration;
 use tokio::task::JoinSet;
 
@@ -42,12 +41,24 @@ pub(crate) async fn all<T: 'static>(tasks: JoinSet<T>) -> Vec<T> {
     soon("all tasks", tasks.join_all()).await
 }
 
-/// How long it took.
-pub(crate) async fn timed<F: Future>(future: F) -> (F::Output, Duration) {
-    let start = Timestamp::now();
-    let output = future.await;
-    (output, start.age(Timestamp::now()))
+/// Asks until there is an answer: for what can only be asked, and sends no event.
+pub(crate) async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    let asking = async {
+        loop {
+            if let Some(answer) = ask().await {
+                return answer;
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    };
+    soon(what, asking).await
 }
 
+/// An address that refuses connections: a program that asks for a free port never gets this one.
+pub(crate) const CLOSED: &str = "127.0.0.1:1";
+/// The time between two questions.
+const PAUSE: Duration = Duration::from_millis(5);
+/// Longer than any delay of the emulator has to last: it ends when its switch is turned off.
+pub(crate) const HELD: Duration = Duration::from_hours(1);
 /// Longer than anything takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -1,16 +1,15 @@
 //! Replies that are late, cut short or not HTTP.
 
 use super::ONE_THREAD;
-use crate::support::{Harness, timed};
+use crate::support::Harness;
 use mwaa_emulator::WebFault;
-use std::time::Duration;
 
 #[tokio::test]
 async fn silence_is_given_up_with_its_outcome_unknown() {
     let extra = r#"limits.cli_first_byte = "1s""#;
     let harness = Harness::configured(extra).await;
     harness.script().web_fault.next(1, WebFault::Hang);
-    let (reply, took) = timed(harness.command("version")).await;
+    let reply = harness.command("version").await;
     assert_eq!(
         (reply.status, reply.fault()),
         (504, Some("upstream.timeout")),
@@ -20,10 +19,6 @@ async fn silence_is_given_up_with_its_outcome_unknown() {
     assert!(
         complaint.contains("outcome: unknown") && complaint.contains("1s"),
         "{complaint}"
-    );
-    assert!(
-        took >= Duration::from_secs(1) && took < Duration::from_secs(6),
-        "{took:?}"
     );
     assert_eq!(harness.journal().web_count(), 1);
     assert_eq!(

@@ -3,9 +3,8 @@
 
 use super::answered;
 use crate::support::airflow::{DAG, JSON, api};
-use crate::support::{Client, Harness, Puppet, soon};
+use crate::support::{Client, HELD, Harness, Puppet, eventually};
 use mwaa_emulator::{Settings, WebFault};
-use std::time::Duration;
 
 /// The next chunk of a chunked body.
 async fn chunk(client: &mut Client) -> Vec<u8> {
@@ -77,18 +76,12 @@ async fn a_log_and_a_wait_begin_before_they_end() {
     );
     // once the task has said something
     let log = format!("{runs}/one/taskInstances/extract/logs/1");
-    soon("a log", async {
-        while harness.get(&log).await.json()["content"]
-            .as_array()
-            .unwrap()
-            .is_empty()
-        {}
+    eventually("a log", async || {
+        let lines = harness.get(&log).await.json();
+        (lines["content"] != serde_json::json!([])).then_some(())
     })
     .await;
-    harness
-        .script()
-        .stream_pause
-        .always(Duration::from_hours(1));
+    harness.script().stream_pause.always(HELD);
     let line = first(&log, "Accept: application/x-ndjson\r\n").await;
     assert!(line.starts_with(b"{") && line.ends_with(b"}\n"), "{line:?}");
 }

@@ -3,7 +3,8 @@
     tests/.lab/clients/bin/python tests/real/outcomes/record.py
 
 writes tests/fixtures/outcomes: every case of cases.txt for each Airflow of the lab, with its exit
-code and the ends of what it printed. It takes some ten minutes.
+code and the ends of what it printed, and emulator/src/world/texts/help-VERSION.txt: the help of
+the commands that the emulator simulates. It takes some ten minutes.
 """
 
 import ast
@@ -24,6 +25,16 @@ from warm import ask  # noqa: E402
 
 VERSIONS = {"airflow2": "2.10.5", "airflow306": "3.0.6", "airflow332": "3.3.2"}
 FIXTURES = HERE.parent.parent / "fixtures" / "outcomes"
+HELP = HERE.parent.parent.parent / "emulator/src/world/texts"
+
+# the groups and commands that the emulator simulates
+SIMULATED = """
+version
+connections;connections add;connections delete
+dags;dags list;dags list-runs;dags pause;dags trigger;dags unpause
+tasks;tasks list
+variables;variables delete;variables get;variables list;variables set
+"""
 
 # commands that look at the DAG that can't be imported
 BROKEN = re.compile(r"(dags (list|report|reserialize)|tasks list)\b")
@@ -132,11 +143,20 @@ def ends(text, head, tail):
     return "".join(lines if len(lines) <= head + tail else lines[:head] + lines[-tail:])
 
 
+def record_help(airflow):
+    texts = ""
+    for command in ["", *re.split(r"[;\n]", SIMULATED.strip())]:
+        texts += f"===== {command}\n" + airflow.run(f"{command} --help".strip())["stdout"]
+    (HELP / f"help-{airflow.version}.txt").write_text(texts)
+
+
 def record(name, folder):
     records = []
     for broken in (False, True):
         with Warm(name, Path(folder) / str(broken), broken) as airflow:
             airflow.wait()
+            if not broken:
+                record_help(airflow)
             for commands in cases(airflow.major):
                 if broken and not BROKEN.match(commands[-1]):
                     continue

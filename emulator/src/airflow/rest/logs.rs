@@ -72,8 +72,8 @@ fn stream(call: Call<'_>, lines: Vec<LogLine>) -> Reply {
         let shared = Arc::clone(&shared);
         async move {
             let line = lines.next()?;
-            if !first && let Some(pause) = shared.script.stream_pause.take() {
-                tokio::time::sleep(pause).await;
+            if !first {
+                shared.script.stream_pause.pause().await;
             }
             let text = format!("{}\n", structured(&line));
             Some((Bytes::from(text), (lines, false)))

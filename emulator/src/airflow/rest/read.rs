@@ -25,7 +25,7 @@ pub(super) fn dag(call: Call<'_>, dag_id: &str) -> Outcome {
     Ok(call.json(&shape::dag(&dag, call.three)))
 }
 
-/// The runs of a DAG; `~` stands for all DAGs.
+/// The runs of a DAG; `~` means all DAGs.
 pub(super) fn runs(call: Call<'_>, dag_id: &str) -> Outcome {
     let runs: Vec<RunView> = if dag_id == "~" {
         let dags = call.world().dags();

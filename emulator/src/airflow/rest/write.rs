@@ -13,7 +13,7 @@ pub(super) fn patch(call: Call<'_>, dag_id: &str) -> Outcome {
     let body = object(call)?;
     find(call, dag_id)?;
     let Some(paused) = body.get("is_paused").and_then(Value::as_bool) else {
-        return Err(missing(call, "is_paused", &body));
+        return Err(unfit(call, "is_paused"));
     };
     call.world().set_paused(dag_id, paused);
     let dag = find(call, dag_id)?;
@@ -23,9 +23,9 @@ pub(super) fn patch(call: Call<'_>, dag_id: &str) -> Outcome {
 /// Triggers a run.
 pub(super) fn trigger(call: Call<'_>, dag_id: &str) -> Outcome {
     let mut body = object(call)?;
-    // Airflow 3 takes null for the date, but wants to be told so
+    // Airflow 3 takes null for the date, but the member must be there
     if call.three && !body.contains_key("logical_date") {
-        return Err(missing(call, "logical_date", &body));
+        return Err(unfit(call, "logical_date"));
     }
     let text = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
     let asked = TriggerRequest {
@@ -34,13 +34,13 @@ pub(super) fn trigger(call: Call<'_>, dag_id: &str) -> Outcome {
         conf: match body.remove("conf") {
             Some(Value::Object(conf)) => conf,
             None | Some(Value::Null) => Map::new(),
-            Some(_) => return Err(missing(call, "conf", &body)),
+            Some(_) => return Err(unfit(call, "conf")),
         },
     };
     match call.world().trigger(dag_id, &asked) {
         Ok(run) => Ok(call.json(&shape::run(&run, call.three))),
         Err(NotTriggered::NoSuchDag) => Err(call.no_dag(dag_id)),
-        Err(NotTriggered::Date) => Err(missing(call, "logical_date", &body)),
+        Err(NotTriggered::Date) => Err(unfit(call, "logical_date")),
         Err(NotTriggered::Exists(run_id)) => {
             let text = format!(
                 "DAGRun with DAG ID: '{dag_id}' and DAGRun ID: '{run_id}' already exists"
@@ -50,7 +50,7 @@ pub(super) fn trigger(call: Call<'_>, dag_id: &str) -> Outcome {
     }
 }
 
-/// The body as a JSON object, as each major insists on it.
+/// Returns the body as a JSON object. Airflow 2 wants its content type too.
 fn object(call: Call<'_>) -> Result<Map<String, Value>, Reply> {
     let visit = call.guest.visit;
     let content_type = visit.header(header::CONTENT_TYPE).unwrap_or_default();
@@ -58,31 +58,15 @@ fn object(call: Call<'_>) -> Result<Map<String, Value>, Reply> {
         let text = format!("Invalid Content-type ({content_type}), expected JSON data");
         return Err(call.error(415, "Unsupported Media Type", Some(&text)));
     }
-    match serde_json::from_slice(visit.body) {
-        Ok(Value::Object(object)) => Ok(object),
-        _ if call.three => {
-            let body = json!({ "detail": [{
-                "type": "json_invalid", "loc": ["body", 0], "msg": "JSON decode error",
-            }] });
-            Err(Reply::json(body.to_string()).with_status(422))
-        }
-        _ => Err(call.error(400, "Bad Request", Some("Request body is not valid JSON"))),
-    }
+    serde_json::from_slice(visit.body).map_err(|_invalid| unfit(call, "body"))
 }
 
-/// The complaint about a field that is not there, or not what it should be.
-fn missing(call: Call<'_>, field: &str, body: &Map<String, Value>) -> Reply {
-    if call.three {
-        let (kind, text) = if body.contains_key(field) {
-            ("value_error", "Input is not valid")
-        } else {
-            ("missing", "Field required")
-        };
-        let body = json!({ "detail": [{
-            "type": kind, "loc": ["body", field], "msg": text, "input": body,
-        }] });
-        return Reply::json(body.to_string()).with_status(422);
+/// The refusal of a field that is missing or not what it should be.
+fn unfit(call: Call<'_>, field: &str) -> Reply {
+    if !call.three {
+        let text = format!("{{'{field}': ['Not a valid value.']}}");
+        return call.error(400, "Bad Request", Some(&text));
     }
-    let text = format!("{{'{field}': ['Not a valid value.']}}");
-    call.error(400, "Bad Request", Some(&text))
+    let problem = json!({ "loc": ["body", field], "msg": "Field required", "type": "missing" });
+    Reply::json(json!({ "detail": [problem] }).to_string()).with_status(422)
 }
