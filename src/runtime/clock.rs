@@ -132,7 +132,7 @@ mod tests {
     #[test]
     fn a_shift_moves_both_clocks_of_the_threads_that_follow_it() {
         let shift = ClockShift::default();
-        shift.clone().enter();
+        shift.enter();
         let (first, boot) = (Timestamp::now(), boot_clock());
         ClockShift::current().advance(s(3600));
         let second = Timestamp::now();

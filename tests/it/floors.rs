@@ -128,16 +128,17 @@ fn the_request_path_is_there_once() {
     }
 }
 
-/// The names of what is built on this machine, tests included. `Cargo.lock` alone can't say:
-/// it lists `ring` as long as `rustls-webpki` has an optional feature for it.
-fn built() -> Vec<String> {
+/// What is built on this machine, tests included, a line each in `cargo tree`'s `format`. `Cargo.lock`
+/// alone can't say: it lists `ring` as long as `rustls-webpki` has an optional feature for it.
+fn built(format: &str) -> Vec<String> {
     let output = Command::new(env!("CARGO"))
         .args([
             "tree",
             "--locked",
             "--offline",
             "--prefix=none",
-            "--format={lib}",
+            "--format",
+            format,
         ])
         .current_dir(tree::root())
         .output()
@@ -145,12 +146,15 @@ fn built() -> Vec<String> {
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "cargo tree: {stderr}");
     let stdout = String::from_utf8(output.stdout).unwrap();
-    stdout.lines().map(|line| line.replace('_', "-")).collect()
+    stdout.lines().map(str::to_owned).collect()
 }
 
 #[test]
 fn one_crypto_library_and_none_of_the_system() {
-    let built = built();
+    let built: Vec<_> = built("{lib}")
+        .iter()
+        .map(|name| name.replace('_', "-"))
+        .collect();
     for needed in ["aws-lc-rs", "rustls", "hyper"] {
         assert!(
             built.iter().any(|name| name == needed),
@@ -191,6 +195,38 @@ fn every_package_comes_from_the_registry() {
             package.name,
             package.source
         );
+    }
+}
+
+/// What `cargo deny` asks in the public CI, here without it. The reading of an expression is no more
+/// generous than SPDX: each part of a conjunction needs an alternative that is allowed.
+#[test]
+fn every_license_is_allowed() {
+    let settings: toml::Table = tree::read(".deny.toml").parse().unwrap();
+    let allowed: Vec<_> = settings["licenses"]["allow"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|license| license.as_str().unwrap())
+        .collect();
+    let is_allowed = |expression: &str| {
+        let mut parts = expression.split(" AND ");
+        parts.all(|part| {
+            let words = part.replace('/', " OR ").replace(['(', ')'], "");
+            words
+                .split(" OR ")
+                .any(|license| allowed.contains(&license.trim()))
+        })
+    };
+    assert!(is_allowed("(GPL-3.0 OR MIT) AND Unicode-3.0"));
+    assert!(!is_allowed("(GPL-3.0 OR MIT) AND OpenSSL"));
+
+    let licenses = built("{l}\t{p}");
+    assert!(licenses.len() > 100, "{licenses:?}");
+    for line in licenses.iter().filter(|line| !line.is_empty()) {
+        // a package that was listed before is marked behind its name
+        let (license, package) = line.split_once('\t').unwrap();
+        assert!(is_allowed(license), "{package}: {license:?}");
     }
 }
 

@@ -58,7 +58,8 @@ class Airflow:
         (self.home / "front-secret").write_text(secret)
         self.new_jwt_secret()
         self.database = self.home / "airflow.db"
-        self.port = free_port()
+        self.reserved = reserved_port()
+        self.port = self.reserved.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self.parts = []
 
@@ -75,8 +76,16 @@ class Airflow:
     def start(self, base_url):
         places = {"AIRFLOW_PORT": self.port, "AIRFLOW_BASE_URL": base_url}
         self.env = environment(self.home, AIRFLOW_HOME=self.home, **places)
+        self.start_parts()
+
+    def start_parts(self):
         names = ["web", "scheduler"] + ["dag-processor"] * (self.major > 2)
         self.parts = [Part(self, f"run-{name}", self.env) for name in names]
+
+    def stop_parts(self):
+        self.begin_to_stop()
+        for part in self.parts:
+            part.stop()
 
     def wait_until_healthy(self):
         path = "/health" if self.major == 2 else "/api/v2/monitor/health"
@@ -103,8 +112,8 @@ class Airflow:
         if self.name == "airflow306":
             # its tokens can't be revoked: it comes back with another secret, as after an update
             self.new_jwt_secret()
-            self.parts[0].stop()
-            self.parts[0] = Part(self, "run-web", self.env)
+            self.stop_parts()
+            self.start_parts()
             self.wait_until_healthy()
 
     def output(self):
@@ -116,8 +125,8 @@ class Airflow:
                 part.signal(signal.SIGTERM)
 
     def stop(self):
-        for part in self.parts:
-            part.stop()
+        self.stop_parts()
+        self.reserved.close()
 
 
 class Fleet:
@@ -142,26 +151,34 @@ class Fleet:
             for name, airflow in self.airflows.items():
                 airflow.start(f"https://{self.hosts[name]}")
             config = deepcopy(self.emulator.config)  # other gateways may take the rest of it as it is
+            free = "127.0.0.1:0"
             # for clients that can't resolve NAME.localhost, each has an address of its own too
-            self.own = {name: f"127.0.0.1:{free_port()}" for name in VERSIONS}
-            for name, address in self.own.items():
-                config["environments"][name]["listen"] = address
+            for name in VERSIONS:
+                config["environments"][name]["listen"] = free
             # before each of them a relay hears what clients send
-            self.relays = {name: Relay(self.own_url(name)) for name in VERSIONS}
+            self.relays = {name: Relay() for name in VERSIONS}
             hosts = [relay.url.removeprefix("http://") for relay in self.relays.values()]
             config["listener"] = {"hosts": hosts}
             # and one more address for all of them, where nothing but reading is possible
-            self.reading = free_port()
-            rules = {"address": f"127.0.0.1:{self.reading}", "policy": "read-only"}
+            rules = {"address": free, "policy": "read-only"}
             config["listeners"] = {"readers": rules}
-            self.own_reading = {name: f"127.0.0.1:{free_port()}" for name in VERSIONS}
-            for name, address in self.own_reading.items():
-                only = {"address": address, "environment": name, "policy": "read-only"}
-                config["listeners"][f"readers-of-{name}"] = only
+            for name in VERSIONS:
+                config["listeners"][f"readers-of-{name}"] = {**rules, "environment": name}
             self.gateway = Gateway(folder, config, **self.emulator.credentials())
+            self.reading = int(self.listener("policy read-only").rpartition(":")[2])
+            self.own = {name: self.listener(f"only {name}") for name in VERSIONS}
+            self.own_reading = {
+                name: self.listener(f"only {name}, policy read-only") for name in VERSIONS
+            }
+            for name, relay in self.relays.items():
+                relay.lead_to(self.own_url(name))
         except BaseException:
             self.stop()
             raise
+
+    def listener(self, what):
+        """The address of the gateway's listener of this kind."""
+        return self.gateway.line(rf"^listening on http://(\S+) \({what}\)$")[1]
 
     def aws(self, role="Admin"):
         """An MWAA client of boto3 for the emulator, for somebody of this role."""
@@ -213,9 +230,13 @@ class Fleet:
             (SHOTS / f"{name}-output.txt").write_text(airflow.output())
 
 
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
+def reserved_port():
+    """A socket whose port a server may take over (SO_REUSEADDR, and it does not listen), and that
+    no program gets that asks for any free one."""
+    reserved = socket.socket()
+    reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    reserved.bind(("127.0.0.1", 0))
+    return reserved
 
 
 def answers(url):

@@ -21,21 +21,6 @@ def pytest_sessionstart():
             pytest.exit(f"{needed} is missing: {how} makes it", returncode=2)
 
 
-def pytest_collection_modifyitems(items):
-    # what measures comes before the Airflows that keep the machine busy, and what needs the
-    # minute of idleness comes last; the minute itself starts first
-    items.sort(key=lambda item: ("minute" in item.fixturenames, "fleet" in item.fixturenames))
-
-
-@pytest.fixture(scope="session", autouse=True)
-def start_the_minute_early(request):
-    """Lets the minute of idleness pass while the other tests run."""
-    if any("minute" in item.fixturenames for item in request.session.items):
-        # if it fails, it fails again in the tests that ask for it, and only there
-        with contextlib.suppress(Exception):
-            request.getfixturevalue("minute")
-
-
 @pytest.fixture(scope="module")
 def emulator(tmp_path_factory):
     """An emulator with its own small world of DAGs."""

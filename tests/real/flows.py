@@ -158,6 +158,8 @@ class Three:
         self.page.wait_for_url("**/security/users**")
         frame = self.page.frame_locator("iframe")
         expect(frame.get_by_text("assumed-role/Admin").first).to_be_visible()
+        # the page loads its frame a second time, and forgets a click on a link meanwhile
+        self.page.wait_for_load_state("networkidle")
 
     def log_out(self):
         self.page.get_by_role("button", name="User", exact=True).click()

@@ -244,14 +244,18 @@ class Relay:
     """A TCP port in front of another that counts what clients send through it, and knows the
     beginning of it."""
 
-    def __init__(self, url):
-        host, port = re.fullmatch(r"http://([^:/]+):(\d+)/?", url).groups()
-        self.target = (host, int(port))
+    def __init__(self, url=None):
+        if url:
+            self.lead_to(url)
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.url = "http://127.0.0.1:%d" % self.listener.getsockname()[1]
         self.connections = self.sent = 0
         self.heard = b""
         threading.Thread(target=self._accept, daemon=True).start()
+
+    def lead_to(self, url):
+        host, port = re.fullmatch(r"http://([^:/]+):(\d+)/?", url).groups()
+        self.target = (host, int(port))
 
     def _accept(self):
         while True:

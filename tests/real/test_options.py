@@ -17,7 +17,7 @@ from airflows import VERSIONS
 from programs import AIRFLOW, BINARY, HERE, LAB, ROOT, environment
 
 OPTIONS = ROOT / "src/policy/tables/options.csv"
-LINES = int(os.environ.get("MWAA_GATEWAY_TEST_LINES", 12000))
+LINES = int(os.environ.get("MWAA_GATEWAY_TEST_LINES", 5000))
 # What comes from providers that the test environments do not have.
 ELSEWHERE = {"celery", "kubernetes"}
 

@@ -1,4 +1,4 @@
-//! The reader against CPython's own `shlex.split`: a million lines, no disagreement.
+//! The reader against CPython's own `shlex.split`: many lines, no disagreement.
 
 use super::python::shlex_split;
 use crate::command::Command;
@@ -6,7 +6,7 @@ use crate::command::{ParseError, ParseErrorKind, join_words, split};
 
 /// Lines that are compared, in one Python process: those that are accepted, what is sent for
 /// them, and those that neither can read.
-const LINES: usize = 1_000_000;
+const LINES: usize = 200_000;
 
 /// Characters that splitters disagree about, and a few others.
 const AWKWARD: &[&str] = &[
@@ -77,7 +77,7 @@ fn is_there(line: &str, ParseError { at, kind }: ParseError) -> bool {
 }
 
 #[test]
-fn a_million_lines_are_read_as_cpython_reads_them() {
+fn many_lines_are_read_as_cpython_reads_them() {
     let mut random = fastrand::Rng::with_seed(7);
     let mut lines = Vec::with_capacity(LINES);
     let mut ours = Vec::with_capacity(LINES);
@@ -122,14 +122,14 @@ fn a_million_lines_are_read_as_cpython_reads_them() {
 fn a_command_is_the_words_that_cpython_reads() {
     let mut random = fastrand::Rng::with_seed(11);
     let (mut sent, mut ours) = (Vec::new(), Vec::new());
-    for _ in 0..100_000 {
+    for _ in 0..20_000 {
         let line = mutated(&mut random);
         if let Ok(command) = Command::read(line.as_bytes()) {
             sent.extend([line, command.to_line()]);
             ours.push(command.words().to_vec());
         }
     }
-    assert!(ours.len() > 20_000, "only {} commands", ours.len());
+    assert!(ours.len() > 4_000, "only {} commands", ours.len());
     for (pair, ours) in shlex_split(&sent).chunks(2).zip(ours) {
         let [Some(line), Some(canonical)] = pair else {
             panic!("Python can't read what passed as {ours:?}");

@@ -4,6 +4,7 @@ use super::{printed, through};
 use crate::program::{Running, end};
 use crate::support::{HELD, Harness, OnTerminal};
 use mwaa_emulator::WebFault;
+use tokio::task::JoinSet;
 
 const HOSTILE: &str =
     "ok\u{1b}]0;title\u{7}\u{1b}[2J\u{1b}[31mred\u{1b}[0m\u{9b}5n\rover\u{8}\u{202e}";
@@ -119,15 +120,16 @@ async fn a_plain_terminal_gets_plain_lines_and_a_pipe_none() {
         assert!(!shown.contains("\u{1b}[2K"), "{shown:?}");
     }
     harness.script().command_delay.next(1, HELD);
-    let piped = tokio::spawn(end(through(&harness, &["dags", "list"])));
-    harness
-        .seen("its command", |journal| journal.running_commands() == 1)
-        .await;
-    // a terminal that began later shows a line: so the pipe would have one
-    let mut shown = OnTerminal::start(through(&harness, &["version"]), true);
-    shown.shows("version is next in the queue").await;
-    harness.script().command_delay.off();
-    let ended = piped.await.unwrap();
+    let meanwhile = async {
+        harness
+            .seen("its command", |journal| journal.running_commands() == 1)
+            .await;
+        // a terminal that began later shows a line: so the pipe would have one
+        let mut shown = OnTerminal::start(through(&harness, &["version"]), true);
+        shown.shows("version is next in the queue").await;
+        harness.script().command_delay.off();
+    };
+    let (ended, ()) = tokio::join!(end(through(&harness, &["dags", "list"])), meanwhile);
     assert_eq!(
         (ended.code, ended.stderr.as_str()),
         (Some(0), ""),

@@ -219,6 +219,7 @@ impl Response {
     /// The fault code of a reply that the gateway itself made; body and header must agree.
     pub(crate) fn fault(&self) -> Option<&str> {
         let code = self.header("mwaa-gateway-fault")?;
+        note_fault(code);
         if self.header("content-type") == Some("text/html; charset=utf-8") {
             assert!(
                 self.text().contains(&format!("<code>{code}</code>")),
@@ -255,6 +256,13 @@ impl Response {
         let stdout = self.json()["stdout"].as_str().unwrap().to_owned();
         String::from_utf8(STANDARD.decode(stdout).unwrap()).unwrap()
     }
+}
+
+/// Leaves a file of the code's name, for `tests/provoked.rs`.
+fn note_fault(code: &str) {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("provoked");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join(code), "").unwrap();
 }
 
 impl std::fmt::Display for Response {
