@@ -74,7 +74,7 @@ pub enum StartError {
         source: io::Error,
     },
     /// The configuration names no environment, and none are to be discovered.
-    #[error("no environment is named")]
+    #[error("no environment is configured")]
     NoEnvironment,
     /// The socket of the probes could not be opened.
     #[error("cannot listen on {address} for probes")]
@@ -85,7 +85,7 @@ pub enum StartError {
         source: io::Error,
     },
     /// An environment variable names a proxy that cannot be used.
-    #[error("{variable} is no proxy that can be used: it {reason}")]
+    #[error("{variable} is not a usable proxy: it {reason}")]
     Proxy {
         /// The variable.
         variable: &'static str,
@@ -394,10 +394,10 @@ fn load_tls(config: &Config) -> Result<Option<TlsConfig>, StartError> {
     match tls.status_at(Timestamp::now().wall()) {
         CertificateStatus::Valid => {}
         CertificateStatus::Expired => {
-            tracing::warn!(%certificate, "the listener's certificate has expired; clients will refuse it");
+            tracing::warn!(%certificate, "the listener's certificate has expired; clients will reject it");
         }
         CertificateStatus::NotYet => {
-            tracing::warn!(%certificate, "the listener's certificate is not valid yet; clients will refuse it");
+            tracing::warn!(%certificate, "the listener's certificate is not valid yet; clients will reject it");
         }
     }
     Ok(Some(tls))
@@ -416,8 +416,8 @@ fn log_release(entry: &Entry, version: AirflowVersion) {
     let environment = &entry.environment.local;
     let table = find_release(version).version();
     if table == version {
-        tracing::info!(%environment, %version, "commands are judged by MWAA's list for this version");
+        tracing::info!(%environment, %version, "commands are checked against MWAA's list for this version");
     } else {
-        tracing::warn!(%environment, %version, %table, "no list for this version; commands are judged by the nearest release's");
+        tracing::warn!(%environment, %version, %table, "no list for this version; commands are checked against the nearest release's list");
     }
 }

@@ -102,7 +102,7 @@ pub fn check_files(config: &Config) -> Result<Vec<CheckResult>, StartError> {
         CertificateStatus::Valid => {}
         CertificateStatus::Expired => report(
             CheckLevel::Fail,
-            format!("{certificate} has expired; clients will refuse it"),
+            format!("{certificate} has expired; clients will reject it"),
         ),
         CertificateStatus::NotYet => report(
             CheckLevel::Fail,
@@ -121,7 +121,7 @@ pub fn check_files(config: &Config) -> Result<Vec<CheckResult>, StartError> {
     if !others.is_empty() {
         let others = others.join(", ");
         let text = format!(
-            "{certificate} is not for {others}; clients that use these names will refuse it"
+            "{certificate} is not for {others}; clients that use these names will reject it"
         );
         report(CheckLevel::Warn, text);
     }
@@ -198,7 +198,7 @@ pub async fn check_environments(
         if has_credentials {
             checker.check_environment(entry, &mut report).await?;
         } else {
-            let text = "not asked: its identity has no credentials".to_owned();
+            let text = "not checked: its identity has no credentials".to_owned();
             let local = environment.local.as_str();
             report(CheckResult::new(CheckLevel::Fail, local, text));
         }
@@ -231,7 +231,7 @@ async fn check_discovery(
                 } else {
                     CheckLevel::Warn
                 };
-                let text = "the account has none in this region".to_owned();
+                let text = "the account has no environment in this region".to_owned();
                 CheckResult::new(level, &subject, text)
             }
             Ok(names) => CheckResult::new(CheckLevel::Ok, &subject, names.join(", ")),
@@ -258,8 +258,7 @@ impl CheckContext<'_> {
         };
         // STS is not behind an endpoint that is set for MWAA alone
         if environment.endpoint_url.is_some() {
-            let text =
-                "not asked: endpoint_url is set, and AWS's identity service is elsewhere";
+            let text = "not checked: endpoint_url is set, and AWS STS is not behind it";
             let result = CheckResult::new(CheckLevel::Ok, &subject, text.to_owned());
             return (result, true);
         }
@@ -307,7 +306,7 @@ impl CheckContext<'_> {
             Ok(minted) => {
                 let suffix = match self.connector.find_aws_route(environment, &minted.region) {
                     Route::Direct => String::new(),
-                    other => format!(" (AWS is asked {other})"),
+                    other => format!(" (calls to AWS go {other})"),
                 };
                 let text = format!("a CLI token for {}{suffix}", minted.host);
                 report(CheckResult::new(CheckLevel::Ok, local, text));
@@ -391,7 +390,7 @@ fn check_clock(subject: &str, offset: Option<i64>) -> CheckResult {
     match offset {
         Some(offset) if offset.unsigned_abs() > CLOCK_TOLERANCE.as_secs() => {
             let text = format!(
-                "{}: AWS refuses what is signed too far off",
+                "{}: AWS rejects requests if the clock is off by five minutes",
                 format_clock_offset(offset)
             );
             CheckResult::new(CheckLevel::Warn, subject, text)
@@ -400,7 +399,11 @@ fn check_clock(subject: &str, offset: Option<i64>) -> CheckResult {
             let text = format!("clock offset {offset} s");
             CheckResult::new(CheckLevel::Ok, subject, text)
         }
-        None => CheckResult::new(CheckLevel::Warn, subject, "AWS sent no time".to_owned()),
+        None => CheckResult::new(
+            CheckLevel::Warn,
+            subject,
+            "the AWS response has no Date".to_owned(),
+        ),
     }
 }
 

@@ -13,7 +13,7 @@ pub fn harden() {
         maximum: Some(0),
     };
     if let Err(error) = setrlimit(Resource::Core, none) {
-        tracing::warn!(%error, "cannot switch core files off");
+        tracing::warn!(%error, "cannot disable core dumps");
     }
 
     // not every system has a way; where there is one, its failure is worth a warning
@@ -37,6 +37,6 @@ pub fn raise_descriptor_limit() {
         maximum: limit.maximum,
     };
     if let Err(error) = setrlimit(Resource::Nofile, most) {
-        tracing::debug!(%error, "the limit of file descriptors stays as it is");
+        tracing::debug!(%error, "cannot raise the limit of file descriptors");
     }
 }

@@ -221,7 +221,7 @@ pub(super) fn load_proxy_users(
     let users = files.map(|file| {
         let content = read_secret(&file)?;
         let user = ProxyUser::from_file(content.reveal())
-            .ok_or_else(|| file_error(&file, "it holds no line user:password"))?;
+            .ok_or_else(|| file_error(&file, "it contains no line user:password"))?;
         Ok((file, user))
     });
     users.collect()

@@ -121,7 +121,7 @@ impl ManagementSource for GatewayStatus {
             .iter()
             .map(|trouble| match environments.as_slice() {
                 [] => format!("not ready: {trouble}"),
-                _ => format!("not all environments are known: {trouble}"),
+                _ => format!("some environments are not known: {trouble}"),
             })
             .collect();
         lines.extend(environments.iter().map(|status| {

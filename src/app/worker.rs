@@ -78,7 +78,7 @@ impl Gateway {
             () = shutdown => {}
             exit = workers.exits.recv() => {
                 // With a worker less the gateway would look well and lose a share of the clients.
-                tracing::error!(?exit, "a worker thread ended by itself");
+                tracing::error!(?exit, "a worker thread ended unexpectedly");
                 return Ok(ShutdownStatus::WorkerFailed);
             }
         }
@@ -135,13 +135,13 @@ impl WorkerPool {
     /// Stops accepting and waits for the requests in flight; cuts those that take longer than
     /// `limit`.
     async fn drain(mut self, limit: Duration) -> ShutdownStatus {
-        tracing::info!("stopping: no new connections; waiting for what runs");
+        tracing::info!("stopping: no new connections; waiting for running requests");
         self.stop.send_replace(true);
         if tokio::time::timeout(limit, self.wait_all()).await.is_ok() {
             return ShutdownStatus::Drained;
         }
 
-        tracing::warn!(drain = ?limit, "the grace is over; cutting what still runs");
+        tracing::warn!(drain = ?limit, "limits.drain is over; closing the remaining connections");
         self.cut.send_replace(true);
         self.wait_all().await;
         ShutdownStatus::TimedOut
@@ -256,7 +256,8 @@ fn start_warm_up(trust: Arc<TrustStore>) {
         .name("warm-up".to_owned())
         .spawn(move || trust.warm_up());
     if let Err(error) = thread {
-        tracing::debug!(%error, "no thread for the warm-up; the first request will do it");
+        tracing::debug!(%error, "cannot start the warm-up thread; the first request will be \
+                                 slower");
     }
 }
 

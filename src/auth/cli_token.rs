@@ -43,8 +43,8 @@ impl CliToken {
             .ok_or_else(|| {
                 AwsError::new(
                     AwsErrorKind::Unavailable,
-                    "AWS gave a token that is not visible ASCII",
-                    "check endpoint_url: this is not how MWAA's tokens look",
+                    "AWS returned a token that is not printable ASCII",
+                    "check endpoint_url: MWAA's tokens look different",
                 )
             })?;
 

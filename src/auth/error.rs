@@ -42,7 +42,7 @@ impl fmt::Display for AuthError {
         match self {
             Self::Gone => f.write_str("the gateway is stopping"),
             Self::Mint { error, .. } => error.fmt(f),
-            Self::Slow => f.write_str("AWS did not give a token in time"),
+            Self::Slow => f.write_str("AWS did not return a token in time"),
         }
     }
 }
@@ -138,19 +138,19 @@ impl Fault for MintError {
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum LoginError {
     /// The response has a cookie that fits no header.
-    #[error("{host} gave a session cookie that is garbled")]
+    #[error("{host} returned an invalid session cookie")]
     Garbled {
         /// The web server.
         host: String,
     },
     /// Airflow refuses the session that it has just given.
-    #[error("Airflow refuses the session that it has just given ({response})")]
+    #[error("Airflow rejects the session that it has just issued ({response})")]
     Loop {
         /// The response in words.
         response: String,
     },
     /// The response has no session.
-    #[error("{host} answered the login with {} and no {cookie:?} cookie", status.as_u16())]
+    #[error("the login response of {host} has status {} and no {cookie:?} cookie", status.as_u16())]
     NoCookie {
         /// The web server.
         host: String,
@@ -160,7 +160,7 @@ pub enum LoginError {
         cookie: &'static str,
     },
     /// Airflow has ended sessions that it had accepted, one after the other.
-    #[error("Airflow keeps ending sessions that it had accepted ({response})")]
+    #[error("Airflow keeps rejecting sessions that it had accepted ({response})")]
     Restless {
         /// The response to the last one in words.
         response: String,
@@ -194,14 +194,15 @@ impl Fault for LoginError {
     fn hint(&self) -> Cow<'static, str> {
         match self {
             Self::Refused { status, .. } if *status == StatusCode::NOT_FOUND => {
-                "the route depends on the Airflow version: check airflow_version".into()
+                "the login path depends on the Airflow version: check airflow_version".into()
             }
             // AWS gave the token, so the permission is not the trouble
             Self::Refused { status, .. }
                 if [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN].contains(status) =>
             {
-                "the web server takes tokens of its own environment for 60 s: see that connect_to leads to it, \
-                 and that the user is active in Airflow's Security menu"
+                "a web server accepts only tokens of its own environment, for 60 s: check that \
+                 connect_to points to it, and that the user is active in Airflow's Security \
+                 menu"
                     .into()
             }
 

@@ -22,7 +22,8 @@ pub(super) fn check_host(
         AwsError::new(
             AwsErrorKind::UntrustedHost,
             &format!(
-                "AWS named {host:?} as the web server of {:?}; it is not MWAA's in {region}",
+                "AWS returned {host:?} as the web server of {:?}, which is not an MWAA host in \
+                 {region}",
                 environment.name
             ),
             code::AWS_UNTRUSTED_HOST.advice,

@@ -96,7 +96,7 @@ impl CredentialCache {
         }
 
         // AWS has named another host since: the token is for the old one
-        tracing::debug!(environment = %entry.environment.local, host = %token.host(), "the web server has moved; the CLI token is dropped");
+        tracing::debug!(environment = %entry.environment.local, host = %token.host(), "the environment's host has changed; the CLI token is dropped");
         self.tokens.cache_entry(entry.id).remove(&token);
         self.tokens.get(entry).await
     }
@@ -110,7 +110,7 @@ impl CredentialCache {
     ) -> Option<Arc<CliToken>> {
         let cached = self.tokens.cache_entry(entry.id);
         let is_granted = cached.try_renew(used, false, Timestamp::now());
-        tracing::debug!(environment = %entry.environment.local, is_granted, "the CLI token was refused");
+        tracing::debug!(environment = %entry.environment.local, is_granted, "the CLI token was rejected");
         if !is_granted {
             return None;
         }
@@ -127,7 +127,7 @@ impl CredentialCache {
             return Ok(session);
         }
 
-        tracing::debug!(environment = %entry.environment.local, host = %session.host(), "the web server has moved; the session is dropped");
+        tracing::debug!(environment = %entry.environment.local, host = %session.host(), "the environment's host has changed; the session is dropped");
         self.sessions.cache_entry(entry.id).remove(&session);
         self.sessions.get(entry).await
     }
@@ -169,7 +169,7 @@ impl CredentialCache {
             if let Err(error) = session::request_web_token(api.as_ref(), &entry).await {
                 let environment = &entry.environment.local;
                 let error = error.detail();
-                tracing::warn!(%environment, %error, "cannot ask which host the environment has");
+                tracing::warn!(%environment, %error, "cannot look up the environment's host");
             }
         };
 
@@ -190,7 +190,7 @@ impl CredentialCache {
     ) -> Result<Arc<Session>, AuthError> {
         let cached = self.sessions.cache_entry(entry.id);
         let is_granted = cached.try_renew(used, is_redirect, Timestamp::now());
-        tracing::debug!(environment = %entry.environment.local, is_granted, is_redirect, "the session was refused");
+        tracing::debug!(environment = %entry.environment.local, is_granted, is_redirect, "the session was rejected");
 
         if !is_granted {
             let response = response.to_owned();
@@ -305,7 +305,7 @@ async fn create_handover(
         .get(Timestamp::now())
         .is_some_and(|live| live.is_of_another(&minted))
     {
-        tracing::debug!("the session is another identity's and is dropped");
+        tracing::debug!("the session belongs to another identity and is dropped");
         cached.clear();
     }
 

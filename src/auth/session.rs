@@ -325,8 +325,8 @@ pub(super) fn build_handover_url(minted: &MintedWebToken) -> Result<HeaderValue,
     url.into_header().ok_or_else(|| {
         AwsError::new(
             AwsErrorKind::Unavailable,
-            "AWS gave a web token that fits no URL",
-            "check endpoint_url: this is not how MWAA's tokens look",
+            "AWS returned a web token that cannot be part of a URL",
+            "check endpoint_url: MWAA's tokens look different",
         )
     })
 }
@@ -340,8 +340,8 @@ fn check_visible(minted: &MintedWebToken) -> Result<&str, AwsError> {
     }
     Err(AwsError::new(
         AwsErrorKind::Unavailable,
-        "AWS gave a web token that is not visible ASCII",
-        "check endpoint_url: this is not how MWAA's tokens look",
+        "AWS returned a web token that is not printable ASCII",
+        "check endpoint_url: MWAA's tokens look different",
     ))
 }
 

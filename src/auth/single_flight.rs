@@ -205,7 +205,7 @@ impl<S: Source> SingleFlight<S> {
                         tries,
                         ?pause,
                         code = error.code().text,
-                        "mint is tried again"
+                        "retrying the mint"
                     );
                     *last_error = Some(error);
                     tokio::time::sleep(pause).await;
@@ -221,7 +221,7 @@ impl<S: Source> SingleFlight<S> {
         MintError::Aws(AwsError::new(
             AwsErrorKind::Unavailable,
             &format!("getting {item} for {name:?} took too long"),
-            "check the network and the region; limits.mint_total bounds the wait",
+            "check the network and the region; limits.mint_total limits the time",
         ))
     }
 

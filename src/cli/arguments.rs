@@ -25,7 +25,7 @@ use std::path::PathBuf;
     after_help = FIRST_STEPS
 )]
 pub(crate) struct CliArgs {
-    /// Say nothing on stderr but errors
+    /// Print only errors to stderr
     #[arg(short, long, global = true, display_order = 900)]
     quiet: bool,
     #[command(flatten)]
@@ -67,7 +67,7 @@ impl CliArgs {
                 ),
                 LogError::Writer(_) => (
                     ExitStatus::Failure,
-                    "the system refuses threads or descriptors; check its limits",
+                    "the system has no more threads or file descriptors; check its limits",
                 ),
             };
             terminal.fail(exit, &error, Some(hint))
@@ -91,48 +91,48 @@ pub(crate) enum Command {
 #[derive(Subcommand)]
 pub(crate) enum OtherCommand {
     #[cfg(feature = "emulator")]
-    /// Run gateway and emulator together: no AWS, nothing to install
+    /// Run the gateway with an emulator of MWAA: needs no AWS account and no installation
     #[command(after_help = "Example: mwaa-gateway demo --airflow-version 3.0.6")]
     Demo(demo::DemoArgs),
     #[cfg(feature = "emulator")]
-    /// Run the emulator alone: an MWAA in a box
+    /// Run only the emulator of MWAA, for tests
     #[command(
         after_help = "Example: mwaa-gateway emulator --aws 127.0.0.1:4566 --web 127.0.0.1:8443"
     )]
     Emulator(emulator::EmulatorArgs),
-    /// Report every problem of the configuration, and whether AWS and web servers answer
+    /// Check the configuration, and the connections to AWS and the web servers
     #[command(after_help = "Example: mwaa-gateway check --config mwaa-gateway.toml --offline")]
     Check(check::CheckArgs),
-    /// Write a starter file; print the configuration in effect, or its JSON Schema
+    /// Write a starter file, print the effective configuration or its JSON Schema
     #[command(after_help = "Example: mwaa-gateway config show --config mwaa-gateway.toml")]
     Config(config::ConfigCommandArgs),
-    /// List the environments, how they are, and their local URLs
+    /// List the environments, their status and their local URLs
     #[command(after_help = "Example: mwaa-gateway environments --region eu-west-1")]
     Environments(environments::EnvironmentsArgs),
-    /// Run an Airflow command, through the running gateway or without one
+    /// Run an Airflow command, with or without a running gateway
     #[command(after_help = "Example: mwaa-gateway airflow -e prod -- dags list -o json")]
     Airflow(airflow::AirflowArgs),
-    /// Sign in to AWS as an environment's profile does: `aws login` or `aws sso login`
+    /// Sign in to AWS for an environment's profile, with `aws login` or `aws sso login`
     #[command(after_help = "Example: mwaa-gateway login -e prod")]
     Login(login::LoginArgs),
     /// Open an environment's UI in the browser, signed in
     #[command(after_help = "Example: mwaa-gateway open analytics-prod /home")]
     Open(open::OpenArgs),
-    /// List which Airflow commands pass, which do not, and why
+    /// List the Airflow commands that are allowed or refused, and why
     #[command(
         after_help = "Example: mwaa-gateway commands --airflow-version 2.10.3 --output json"
     )]
     Commands(commands::CommandsArgs),
-    /// Say how a command line is read, and whether it passes; nothing is sent
+    /// Show how a command line is parsed, and whether it is allowed; nothing is sent
     #[command(after_help = "Example: mwaa-gateway explain -e prod 'dags trigger my_dag'")]
     Explain(explain::ExplainArgs),
-    /// Show what a running gateway says of itself
+    /// Show the status of a running gateway
     #[command(after_help = "Example: mwaa-gateway status --output json")]
     Status(status::StatusArgs),
-    /// Return when a running gateway is ready
+    /// Wait until a running gateway is ready
     #[command(after_help = "Example: mwaa-gateway wait --timeout 30s && curl …")]
     Wait(status::WaitArgs),
-    /// Print a shell's completions
+    /// Print the completion script of a shell
     #[command(
         after_help = "Example: mwaa-gateway completions bash > /etc/bash_completion.d/mwaa-gateway"
     )]
@@ -140,19 +140,19 @@ pub(crate) enum OtherCommand {
         /// The shell
         shell: Shell,
     },
-    /// List the words that a shell may put at the cursor
+    /// List the completions at the cursor
     #[command(
         hide = true,
         after_help = "Example: mwaa-gateway complete -- mwaa-gateway airflow -e ''"
     )]
     Complete(completion::CompleteArgs),
-    /// Start a tunnel's program, and end it when the gateway is gone
+    /// Start a tunnel's program, and stop it when the gateway ends
     #[command(
         hide = true,
         after_help = "Example: mwaa-gateway tunnel-guard -- ssh -N bastion"
     )]
     TunnelGuard(tunnel_guard::TunnelGuardArgs),
-    /// Print the manual page, or write one for each command
+    /// Print the manual page, or write the pages of all commands
     #[command(after_help = "Example: mwaa-gateway man | man -l -")]
     Man(ManArgs),
 }
@@ -206,7 +206,7 @@ fn is_for_command(error: &clap::Error, command: &str) -> bool {
 /// The options of the log, which every command has.
 #[derive(Debug, Args)]
 struct LogArgs {
-    /// The lines to log to stderr: `off`, `error`, `warn`, `info`, `debug`, `trace`, or a filter
+    /// The log filter for stderr: `off`, `error`, `warn`, `info`, `debug`, `trace`, or a filter
     /// such as `mwaa_gateway=debug` [default: info; for `airflow` and with --quiet: error]
     #[arg(
         long = "log",
@@ -217,7 +217,7 @@ struct LogArgs {
         help_heading = "Logging"
     )]
     filter: Option<String>,
-    /// The form of log lines
+    /// The format of log lines
     #[arg(
         long = "log-format",
         value_name = "LOG_FORMAT",
@@ -235,14 +235,14 @@ enum LogFormat {
     /// For people
     #[default]
     Text,
-    /// One object a line
+    /// One JSON object per line
     Json,
 }
 
 /// The options of `man`.
 #[derive(Debug, Args)]
 pub(crate) struct ManArgs {
-    /// Write a page for the program and one for each command into this folder
+    /// Write the pages of the program and of all commands into this folder
     #[arg(long, value_name = "DIR", value_parser = path_parser())]
     dir: Option<PathBuf>,
 }

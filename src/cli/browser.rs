@@ -20,7 +20,7 @@ pub(super) fn open(url: &str) -> io::Result<()> {
 /// Opens a URL by `BROWSER`: a list of commands separated by colons, of which the first that
 /// starts is used (as in xdg-open and Python's webbrowser).
 fn open_with(commands: &str, url: &str) -> io::Result<()> {
-    let mut failure = io::Error::new(io::ErrorKind::NotFound, "BROWSER names no program");
+    let mut failure = io::Error::new(io::ErrorKind::NotFound, "BROWSER contains no program");
     for text in commands.split(':') {
         // an empty part, as in `firefox:`
         let Some(mut command) = build_command(text, url) else {
@@ -92,13 +92,14 @@ impl NameLookup {
         let line = format!("{} {}", loopback_address(config), unknown.join(" "));
         let local = first.strip_suffix(".localhost").unwrap_or(first);
         let or = if is_configured {
-            format!(", or give it a listener of its own, environments.{local}.listen")
+            format!(", or give it its own listener, environments.{local}.listen")
         } else {
             String::new()
         };
         Some(format!(
-            "note: this machine does not resolve {first}. Chrome, Firefox and curl find it by \
-             themselves; for Safari and other programs add this line to /etc/hosts{or}:\n  {line}"
+            "note: this machine does not resolve {first}. Chrome, Firefox and curl resolve it \
+             themselves; for Safari and other programs add this line to /etc/hosts{or}:\n  \
+             {line}"
         ))
     }
 }

@@ -16,7 +16,7 @@ use mwaa_model::error_chain;
 pub(crate) struct CheckArgs {
     #[command(flatten)]
     config: ConfigArgs<CheckFlags>,
-    /// Look at the configuration only, without calls to AWS and web servers
+    /// Check only the configuration, without calls to AWS and the web servers
     #[arg(long)]
     offline: bool,
     #[command(flatten)]
@@ -25,11 +25,11 @@ pub(crate) struct CheckArgs {
 
 config_flags! {
     struct CheckFlags;
-    Environments: "Check only this environment (may be given several times): a name of the file, or MWAA's",
-    Region: "Ask in this AWS region, where the file names none for an environment",
-    Profile: "Ask as this AWS profile, where the file names none for an environment",
-    Listen: "Check this address to listen on in place of the file's; nothing listens there",
-    Management: "Check this management address in place of the file's; nothing listens there",
+    Environments: "Check only this environment (repeatable): a local name, or a name in MWAA",
+    Region: "The AWS region of environments that have none in the file",
+    Profile: "The AWS profile of environments that have none in the file",
+    Listen: "Check this listener address instead of the file's; it is not opened",
+    Management: "Check this management address instead of the file's; it is not opened",
 }
 
 pub(super) fn run(args: &CheckArgs, terminal: &Terminal) -> RunResult {
@@ -66,7 +66,8 @@ fn run_checks(
 
     // `serve` refuses to start without one
     if config.environments.is_empty() && !config.discovers() {
-        let text = "no environment is named; use --environment NAME or [environments.NAME]";
+        let text =
+            "no environment is configured; use --environment NAME or [environments.NAME]";
         report.add(CheckResult::new(
             CheckLevel::Fail,
             CONFIGURATION,

@@ -12,7 +12,7 @@ use serde::Serialize;
 /// The options of `commands`.
 #[derive(Args)]
 pub(crate) struct CommandsArgs {
-    /// Show what this command, or each command of this group, takes
+    /// Show the arguments of this command, or of the commands in this group
     #[arg(value_name = "COMMAND", conflicts_with = "line")]
     command: Vec<String>,
     #[command(flatten)]
@@ -41,7 +41,7 @@ pub(super) fn run(args: &CommandsArgs, terminal: &Terminal) -> RunResult {
     if signatures.is_empty() {
         let name = args.command.join(" ");
         let error = UnknownCommandError { version, name };
-        let hint = "`mwaa-gateway commands` lists all";
+        let hint = "`mwaa-gateway commands` lists all commands";
         return Err(terminal.fail(ExitStatus::Failure, &error, Some(hint)));
     }
     let texts: Vec<_> = signatures.iter().map(format_signature).collect();

@@ -164,7 +164,7 @@ struct LineArgs {
 
 config_flags! {
     struct LineFlags;
-    Management: "Where the running gateway is asked",
+    Management: "The management address of the running gateway",
 }
 
 /// Returns the local names of the environments; or MWAA's names, if no local one begins with the

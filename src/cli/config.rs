@@ -22,7 +22,7 @@ enum ConfigCommand {
     /// Write a starter file: every key, with its default and a comment
     #[command(after_help = "Example: mwaa-gateway config init --config mwaa-gateway.toml")]
     Init(InitArgs),
-    /// Print the configuration in effect, each value with its source
+    /// Print the effective configuration, with the source of each value
     #[command(after_help = "Example: mwaa-gateway config show --config mwaa-gateway.toml")]
     Show(Box<ShowArgs>),
     /// Print the JSON Schema of the configuration file, for editors
@@ -32,7 +32,7 @@ enum ConfigCommand {
 
 #[derive(Debug, Args)]
 struct InitArgs {
-    /// The file to write; one that exists is left as it is
+    /// The file to write; an existing file is not changed
     #[arg(
         long = "config",
         value_name = "FILE",
@@ -51,9 +51,9 @@ struct ShowArgs {
 
 config_flags! {
     struct ShowFlags;
-    Environments: "Show only this environment (may be given several times): a name of the file, or MWAA's",
-    Region: "The AWS region, where the file names none for an environment",
-    Profile: "The AWS profile, where the file names none for an environment",
+    Environments: "Show only this environment (repeatable): a local name, or a name in MWAA",
+    Region: "The AWS region of environments that have none in the file",
+    Profile: "The AWS profile of environments that have none in the file",
     Listen: "The address to listen on: IP:port or unix:/path",
     Management: "The address of health, metrics and status",
 }
@@ -79,11 +79,11 @@ fn write_file(args: &InitArgs, terminal: &Terminal) -> Result<(), ExitStatus> {
             let (error, hint) = match error.kind() {
                 ErrorKind::AlreadyExists => (
                     InitError::Exists { file },
-                    "it is left as it is; --config FILE writes another one",
+                    "it was not changed; --config FILE writes another file",
                 ),
                 _ => (
                     InitError::Write { file, error },
-                    "--config FILE writes another one",
+                    "--config FILE writes another file",
                 ),
             };
             terminal.fail(ExitStatus::Failure, &error, Some(hint))
@@ -91,7 +91,7 @@ fn write_file(args: &InitArgs, terminal: &Terminal) -> Result<(), ExitStatus> {
 
     let file = args.file.display();
     terminal.info(format_args!(
-        "wrote {file}: reading it changes nothing until you edit it"
+        "wrote {file}: it contains only defaults until you edit it"
     ));
     Ok(())
 }
@@ -99,7 +99,7 @@ fn write_file(args: &InitArgs, terminal: &Terminal) -> Result<(), ExitStatus> {
 /// The starter file was not written.
 #[derive(Debug, thiserror::Error)]
 enum InitError {
-    #[error("{} exists already", file.display())]
+    #[error("{} already exists", file.display())]
     Exists { file: PathBuf },
     #[error("cannot write {}", file.display())]
     Write {

@@ -181,8 +181,8 @@ impl<F> ConfigArgs<F> {
         let name = env::environment().filter(|_| self.overrides.environments.is_empty())?;
         let (variable, name) = (env::ENVIRONMENT, name.escape_debug());
         Some(format!(
-            "{variable} chooses the environment of single commands, and not what is served: \
-             to serve only that one, use --environment {name}"
+            "{variable} does not change which environments are served: to serve only {name}, \
+             use --environment {name}"
         ))
     }
 
@@ -234,7 +234,7 @@ pub(super) fn load_external_inputs(terminal: &Terminal) -> Result<ExternalInputs
     let read_bundle = |file: PathBuf| {
         std::fs::read(&file).map_err(|error| {
             let file = file.display();
-            let hint = format!("AWS_CA_BUNDLE names {file}; correct or unset it");
+            let hint = format!("AWS_CA_BUNDLE is set to {file}; correct or unset it");
             terminal.fail(ExitStatus::Configuration, &error, Some(&hint))
         })
     };

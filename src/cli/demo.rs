@@ -23,13 +23,14 @@ pub(crate) struct DemoArgs {
     /// The address to listen on
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
     listen: Address,
-    /// The address of health and metrics [default: 127.0.0.1:9180, or any other if that is taken]
+    /// The address of health and metrics [default: 127.0.0.1:9180, or a free port if it is in
+    /// use]
     #[arg(long, value_name = "ADDR", env = env::MANAGEMENT)]
     management: Option<SocketAddr>,
-    /// Open no browser (one is opened only when a person looks on)
+    /// Do not open a browser (one opens only if this is a terminal on a desktop)
     #[arg(long)]
     no_browser: bool,
-    /// The Airflow version that the emulator plays
+    /// The Airflow version of the emulator
     #[arg(long, value_name = "VERSION", default_value = "2.10.3")]
     airflow_version: AirflowVersion,
 }
@@ -165,8 +166,8 @@ fn format_urls(url: &str, version: AirflowVersion) -> String {
     };
     let other = other_version(version);
     format!(
-        "\nTwo environments, signed in. In a browser on this machine:\n\n\
-         \x20 http://localhost:{port}/-/        what there is, and how it is\n\
+        "\nTwo environments. Open them in a browser on this machine, already signed in:\n\n\
+         \x20 http://localhost:{port}/-/        overview and status\n\
          \x20 http://{FIRST}.localhost:{port}/     the UI of Airflow {version}\n\
          \x20 http://{SECOND}.localhost:{port}/  the UI of Airflow {other}\n"
     )
@@ -183,13 +184,13 @@ fn format_commands(url: &str, version: AirflowVersion) -> String {
 
     // each major version has its own spelling; of 1.10 the emulator has only the version
     let commands = match version.major {
-        1 => vec![("a command, its output decoded", "version")],
+        1 => vec![("run a command; the output is plain text", "version")],
         major => vec![
-            ("a command, its output decoded", "dags list"),
-            ("one that changes something", trigger),
+            ("run a command; the output is plain text", "dags list"),
+            ("start a DAG run", trigger),
             match major {
-                2 => ("and what has become of it", "dags list-runs -d lab_hello"),
-                _ => ("and what has become of it", "dags list-runs lab_hello"),
+                2 => ("list the DAG's runs", "dags list-runs -d lab_hello"),
+                _ => ("list the DAG's runs", "dags list-runs lab_hello"),
             },
         ],
     };
@@ -199,8 +200,8 @@ fn format_commands(url: &str, version: AirflowVersion) -> String {
         .collect();
 
     format!(
-        "\nAn Airflow {version} as MWAA runs it, reached without any token. In another terminal:\n\n\
-         {}Ctrl-C ends the demo.\n",
+        "\nAn Airflow {version} as on MWAA, without a token. In another terminal:\n\n\
+         {}Press Ctrl-C to stop the demo.\n",
         commands.concat()
     )
 }

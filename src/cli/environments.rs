@@ -22,10 +22,10 @@ pub(crate) struct EnvironmentsArgs {
 
 config_flags! {
     struct EnvironmentsFlags;
-    Environments: "List only this environment (may be given several times): a name of the file, or MWAA's",
-    Region: "Ask in this AWS region, where the file names none for an environment",
-    Profile: "Ask as this AWS profile, where the file names none for an environment",
-    Listen: "The gateway's address, which the URLs are made of",
+    Environments: "List only this environment (repeatable): a local name, or a name in MWAA",
+    Region: "The AWS region of environments that have none in the file",
+    Profile: "The AWS profile of environments that have none in the file",
+    Listen: "The gateway's address, for the URLs",
 }
 
 pub(super) fn run(args: &EnvironmentsArgs, terminal: &Terminal) -> RunResult {
@@ -60,7 +60,7 @@ pub(super) fn run(args: &EnvironmentsArgs, terminal: &Terminal) -> RunResult {
         }
 
         if list.environments.is_empty() && list.errors.is_empty() {
-            terminal.error("there is no environment; check the region and the profile");
+            terminal.error("there are no environments; check the region and the profile");
             exit = ExitStatus::Failure;
         }
         Ok(exit)

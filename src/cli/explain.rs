@@ -17,7 +17,7 @@ pub(crate) struct ExplainArgs {
     rules: RulesArgs,
     #[command(flatten)]
     print: OutputArgs,
-    /// The command line, as one word (`-`: each line of stdin)
+    /// The command line as one quoted argument; with `-`, each line of stdin
     #[arg(value_name = "LINE", allow_hyphen_values = true)]
     line: String,
 }
@@ -27,14 +27,16 @@ pub(crate) struct ExplainArgs {
 pub(super) struct RulesArgs {
     #[command(flatten)]
     config: ConfigArgs<RulesFlags>,
-    /// Judge for this Airflow version [default: the environment's by the configuration, else 2.10.3]
+    /// Apply the list for this Airflow version [default: the environment's in the
+    /// configuration, else 2.10.3]
     #[arg(long, value_name = "VERSION")]
     airflow_version: Option<AirflowVersion>,
 }
 
 config_flags! {
     struct RulesFlags;
-    Environment: "Judge by this environment's rules; without it by the default one's, or by MWAA's list",
+    Environment: "Apply this environment's rules [default: the default environment's, else \
+                  MWAA's list]",
 }
 
 /// The rules of an environment, and the Airflow version that they are applied to.
@@ -44,7 +46,7 @@ pub(super) struct PolicyContext {
     environment: Environment,
     /// The rules of the first listener.
     listener: ListenerRules,
-    /// Those of further listeners that serve the environment and restrict it.
+    /// Those of additional listeners that serve the environment and restrict it.
     others: Vec<ListenerRules>,
 }
 
@@ -77,7 +79,8 @@ impl RulesArgs {
             terminal.info(format_rules_note(entry, known_version));
         } else if !config.environments.is_empty() {
             terminal.info(
-                "note: judged by MWAA's list: there are several environments, and -e names one",
+                "note: MWAA's list applies, because there are several environments; choose one \
+                 with -e",
             );
         }
 
@@ -85,7 +88,7 @@ impl RulesArgs {
         let release = find_release(version);
         if release.version() != version {
             terminal.info(format_args!(
-                "MWAA has no list for Airflow {version}; this is the one of {}",
+                "MWAA has no list for Airflow {version}; the list for {} applies",
                 release.version()
             ));
         }
@@ -119,13 +122,14 @@ fn format_rules_note(entry: &EnvironmentEntry, version: Option<AirflowVersion>) 
     let policy = environment.policy.as_str();
     let rules = if entry.configured {
         format!(
-            "note: judged by the rules of {}: policy {policy}",
+            "note: the rules of {} apply: policy {policy}",
             environment.local
         )
     } else {
         let name = &environment.name;
         format!(
-            "note: no environment `{name}` is configured; judged by the defaults: policy {policy}"
+            "note: no environment `{name}` is configured; the default rules apply: policy \
+             {policy}"
         )
     };
 
@@ -133,8 +137,8 @@ fn format_rules_note(entry: &EnvironmentEntry, version: Option<AirflowVersion>) 
     match version {
         Some(version) => format!("{rules}, Airflow {version}"),
         None => format!(
-            "{rules}, and Airflow {DEFAULT_VERSION}, because its version is not configured; \
-             --airflow-version names another"
+            "{rules}, Airflow {DEFAULT_VERSION} (its version is not configured; \
+             --airflow-version sets it)"
         ),
     }
 }

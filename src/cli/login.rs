@@ -19,15 +19,15 @@ use tokio::process::Command;
 pub(crate) struct LoginArgs {
     #[command(flatten)]
     config: ConfigArgs<LoginFlags>,
-    /// Print the command and run nothing
+    /// Print the command without running it
     #[arg(long)]
     print: bool,
 }
 
 config_flags! {
     struct LoginFlags;
-    Environment: "The environment whose profile to sign in; without it the default one",
-    Profile: "The AWS profile to sign in, where the file names none or several",
+    Environment: "The environment whose profile to use [default: the default environment]",
+    Profile: "The AWS profile to use, if the file has none or several",
 }
 
 pub(super) fn run(args: &LoginArgs, terminal: &Terminal) -> RunResult {
@@ -52,7 +52,10 @@ pub(super) fn run(args: &LoginArgs, terminal: &Terminal) -> RunResult {
         match run_login(sign_in, &mut signals).await {
             Ok((Some(signal), _)) => Ok(ExitStatus::Signal(signal)),
             Ok((None, status)) if status.success() => {
-                terminal.info("signed in; a running gateway takes it up by itself");
+                terminal.info(
+                    "signed in; a running gateway uses the new credentials without a \
+                     restart",
+                );
                 Ok(ExitStatus::Success)
             }
             Ok((None, status)) => {
@@ -101,7 +104,7 @@ fn find_profile(config: &Config, given: Option<&str>) -> Result<Option<String>, 
         _ if given.is_some() && profiles.contains_key(&given) => given,
         _ => {
             let list = profiles.into_iter().map(|(profile, users)| {
-                let profile = profile.unwrap_or("the usual one");
+                let profile = profile.unwrap_or("the default profile");
                 format!("{profile} ({})", users.join(", "))
             });
             let list = list.collect::<Vec<_>>().join(", ");
@@ -122,9 +125,7 @@ fn report_no_login(source: &CredentialSource, terminal: &Terminal) -> ExitStatus
             LoginError::NoLogin(source.clone()).print(terminal)
         }
         _ => {
-            terminal.info(format_args!(
-                "there is nothing to sign in to: the gateway uses {source}"
-            ));
+            terminal.info(format_args!("no sign-in needed: the gateway uses {source}"));
             ExitStatus::Success
         }
     }
@@ -165,12 +166,12 @@ enum LoginError {
     /// With each profile and its users.
     #[error("the environments have different profiles: {0}")]
     SeveralProfiles(String),
-    #[error("there is nothing to sign in to: {0}")]
+    #[error("no profile to sign in to: {0}")]
     NoLogin(CredentialSource),
     /// It has printed the reason itself.
     #[error("`{0}` failed ({1})")]
     Failed(LoginCommand, process::ExitStatus),
-    #[error("the AWS CLI is not installed: there is no `aws` on the PATH")]
+    #[error("the AWS CLI is not installed: `aws` is not on the PATH")]
     NotInstalled,
     #[error("cannot start `aws`")]
     NotStarted(#[source] io::Error),
@@ -181,27 +182,30 @@ impl LoginError {
         let (exit, hint) = match self {
             Self::SeveralProfiles(_) => (
                 ExitStatus::Usage,
-                "name one of them: an environment with -e, or a profile with --profile",
+                "choose one: an environment with -e, or a profile with --profile",
             ),
             Self::NoLogin(CredentialSource::Broken { fix, .. }) => {
                 (ExitStatus::Unavailable, fix.as_str())
             }
             Self::NoLogin(_) => (
                 ExitStatus::Unavailable,
-                "`aws login` or `aws configure sso` make a profile that signs in; --profile names one",
+                "`aws login` or `aws configure sso` creates a profile to sign in to; --profile \
+                 chooses one",
             ),
             Self::Failed(LoginCommand::Login(_), _) => (
                 ExitStatus::Failure,
-                "`aws login` came with version 2.32 of the AWS CLI: see `aws --version`",
+                "`aws login` needs version 2.32 of the AWS CLI: check `aws --version`",
             ),
             Self::Failed(LoginCommand::Sso(_), _) => (
                 ExitStatus::Failure,
-                "if it did not say why: it needs version 2 of the AWS CLI, see `aws --version`",
+                "if it printed no reason: it needs version 2 of the AWS CLI, check `aws \
+                 --version`",
             ),
             Self::NotInstalled | Self::NotStarted(_) => (
                 ExitStatus::Unavailable,
-                "install it as https://docs.aws.amazon.com/cli/latest/userguide/getting-started-install.html \
-                 says; --print tells the command to run elsewhere",
+                "install it: \
+                 https://docs.aws.amazon.com/cli/latest/userguide/getting-started-install.html; \
+                 --print shows the command to run elsewhere",
             ),
         };
 

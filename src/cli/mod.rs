@@ -48,7 +48,7 @@ pub(crate) enum ExitStatus {
     Failure,
     /// 2: bad arguments.
     Usage,
-    /// 69: AWS or the web server can't be reached, or there are no credentials (sysexits.h
+    /// 69: AWS or the web server cannot be reached, or there are no credentials (sysexits.h
     /// `EX_UNAVAILABLE`).
     Unavailable,
     /// 78: bad configuration (sysexits.h `EX_CONFIG`).
@@ -132,7 +132,7 @@ fn create_temp_dir(terminal: &Terminal) -> Result<TempDir, ExitStatus> {
         .tempdir();
     created.map_err(|error| {
         let hint = format!(
-            "a temporary folder is needed in {}; TMPDIR names another place",
+            "the gateway needs a temporary folder in {}; set TMPDIR to use another folder",
             std::env::temp_dir().display()
         );
         terminal.fail(ExitStatus::Failure, &error, Some(&hint))

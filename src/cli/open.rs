@@ -15,22 +15,22 @@ use std::time::Duration;
 pub(crate) struct OpenArgs {
     #[command(flatten)]
     config: ConfigArgs<OpenFlags>,
-    /// The environment, by its local name or MWAA's; without it that of MWAA_GATEWAY_ENVIRONMENT,
-    /// else the default one, or the overview
+    /// The environment: a local name, or a name in MWAA [default: MWAA_GATEWAY_ENVIRONMENT,
+    /// else the default environment, else the overview]
     #[arg(value_name = "ENV")]
     environment: Option<String>,
-    /// The page of its UI, such as /home
+    /// The path in its UI, such as /home
     #[arg(value_name = "PATH", value_parser = check_path)]
     path: Option<String>,
-    /// Print the URL and open nothing
+    /// Print the URL without opening it
     #[arg(long)]
     print: bool,
 }
 
 config_flags! {
     struct OpenFlags;
-    Listen: "The gateway's address, for the URL while none runs",
-    Management: "Where the running gateway tells its URLs",
+    Listen: "The gateway's address, for the URL if no gateway is running",
+    Management: "The management address of the running gateway",
 }
 
 pub(super) fn run(args: &OpenArgs, terminal: &Terminal) -> RunResult {
@@ -48,7 +48,7 @@ pub(super) fn run(args: &OpenArgs, terminal: &Terminal) -> RunResult {
             return Err(fail(error));
         }
         terminal.info(format_args!(
-            "warning: {error}; the URL is the configuration's"
+            "warning: {error}; the URL is from the configuration"
         ));
         EnvironmentSet::from_config(&config)
     };
@@ -135,15 +135,15 @@ fn check_path(text: &str) -> Result<String, OpenError> {
 /// There is nothing to open.
 #[derive(Debug, thiserror::Error)]
 enum OpenError {
-    #[error("PATH must begin with one / and hold what URLs hold, as in /home")]
+    #[error("PATH must begin with one / and be a valid URL path, such as /home")]
     Path,
-    #[error("no gateway answers at {0}")]
+    #[error("no gateway is running at {0}")]
     NotRunning(SocketAddr),
     #[error("it listens on {0}, which no browser can open")]
     Socket(String),
-    #[error("there is no environment {name:?}; known are: {}", join_names(.known))]
+    #[error("there is no environment {name:?}; the environments are: {}", join_names(.known))]
     Unknown { name: String, known: Vec<String> },
-    #[error("which environment? known are: {}", join_names(.0))]
+    #[error("choose an environment: {}", join_names(.0))]
     Unnamed(Vec<String>),
 }
 
@@ -158,17 +158,15 @@ impl OpenError {
 
     const fn hint(&self) -> &'static str {
         match self {
-            Self::Path => "write it as in `mwaa-gateway open prod /home`",
+            Self::Path => "for example: `mwaa-gateway open prod /home`",
             Self::NotRunning(_) => {
-                "start one with `mwaa-gateway serve`, or say where it is with --management; \
-                 --print gives the URL without one"
+                "start one with `mwaa-gateway serve`, or set its address with --management; \
+                 --print shows the URL without one"
             }
             Self::Socket(_) => {
                 "set listener.address to \"127.0.0.1:8080\", or give the environment a `listen` of that form"
             }
-            Self::Unknown { .. } | Self::Unnamed(_) => {
-                "`mwaa-gateway environments` lists what there is"
-            }
+            Self::Unknown { .. } | Self::Unnamed(_) => "`mwaa-gateway environments` lists them",
         }
     }
 }

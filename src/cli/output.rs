@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 /// The option, the same for every command.
 #[derive(Debug, Args)]
 pub(super) struct OutputArgs {
-    /// The form of the output
+    /// The output format
     #[arg(short, long, value_enum, default_value_t)]
     pub(super) output: OutputFormat,
 }
@@ -14,7 +14,7 @@ pub(super) struct OutputArgs {
 /// A form of output.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub(super) enum OutputFormat {
-    /// Lines for people
+    /// Text for people
     #[default]
     Table,
     /// JSON, for programs

@@ -19,9 +19,9 @@ pub(crate) struct ServeArgs {
 
 config_flags! {
     struct ServeFlags;
-    Environments: "Serve only this environment (may be given several times): a name of the file, or MWAA's",
-    Region: "The AWS region, where the file names none for an environment",
-    Profile: "The AWS profile, where the file names none for an environment",
+    Environments: "Serve only this environment (repeatable): a local name, or a name in MWAA",
+    Region: "The AWS region of environments that have none in the file",
+    Profile: "The AWS profile of environments that have none in the file",
     Listen: "The address to listen on: IP:port or unix:/path",
     Management: "The address of health, metrics and status",
 }
@@ -109,20 +109,21 @@ fn start_hint(error: &StartError) -> (ExitStatus, Cow<'static, str>) {
         // 78 (EX_CONFIG) is for supervisors: a restart will not help
         StartError::NoEnvironment => (
             ExitStatus::Configuration,
-            "name one with --environment NAME or as [environments.NAME], or let aws.discover find them"
+            "set one with --environment NAME or [environments.NAME], or set aws.discover = true"
                 .into(),
         ),
         StartError::Proxy { .. } => (
             ExitStatus::Configuration,
-            "write it as http://HOST:PORT, https://…, socks5://… or socks5h://…; or unset it; proxy.url = \"\" goes without".into(),
+            "write it as http://HOST:PORT, https://…, socks5://… or socks5h://…; or unset it; \
+             proxy.url = \"\" means no proxy".into(),
         ),
         StartError::Thread(_) => (
             ExitStatus::Failure,
-            "the system refuses threads or signals; check its limits".into(),
+            "the system has no more threads or signal handlers; check its limits".into(),
         ),
         StartError::File(_) => (
             ExitStatus::Configuration,
-            "`mwaa-gateway check` reports everything about the configuration".into(),
+            "`mwaa-gateway check` reports all problems of the configuration".into(),
         ),
     }
 }
@@ -131,25 +132,26 @@ fn start_hint(error: &StartError) -> (ExitStatus, Cow<'static, str>) {
 fn bind_hint(kind: io::ErrorKind, address: Option<SocketAddr>, other: &str) -> String {
     match kind {
         io::ErrorKind::AddrInUse if address.is_some_and(running::is_gateway) => format!(
-            "a gateway runs there already: use it (`mwaa-gateway status` shows what it serves), \
-             stop it, or {other}"
+            "a gateway is already running there: use it (`mwaa-gateway status` shows its \
+             environments), stop it, or {other}"
         ),
-        io::ErrorKind::AddrInUse => format!("another program listens there: {other}"),
+        io::ErrorKind::AddrInUse => format!("another program is listening there: {other}"),
         io::ErrorKind::AddrNotAvailable => format!("this machine has no such address: {other}"),
 
         // the other kinds concern socket files, or a user without the right to a port
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
-            format!("a socket file needs a folder that exists: make it, or {other}")
+            format!("the folder of the socket file does not exist: create it, or {other}")
         }
         io::ErrorKind::PermissionDenied => format!(
-            "this user may not listen there; take a port from 1024 up, or another folder: {other}"
+            "this user may not listen there; use a port of 1024 or higher, or another folder: \
+             {other}"
         ),
         io::ErrorKind::InvalidFilename => {
-            format!("the socket file needs a shorter path: {other}")
+            format!("the path of the socket file is too long: {other}")
         }
         io::ErrorKind::AlreadyExists => {
-            format!("something else stands at the path of the socket file: {other}")
+            format!("another file exists at the path of the socket file: {other}")
         }
-        _ => format!("another program may listen there: {other}"),
+        _ => format!("another program may be listening there: {other}"),
     }
 }

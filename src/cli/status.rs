@@ -42,7 +42,7 @@ config_flags! {
 pub(super) fn run(args: &StatusArgs, terminal: &Terminal) -> RunResult {
     let address = args.config.management_address(terminal)?;
     let (body, status) = load_status(address).map_err(|error| {
-        let hint = "start one with `mwaa-gateway serve`, or say where it is with --management";
+        let hint = "start one with `mwaa-gateway serve`, or set its address with --management";
         terminal.fail(ExitStatus::Unavailable, &error, Some(hint))
     })?;
 
@@ -94,9 +94,9 @@ async fn wait_until_ready(address: SocketAddr, timeout: Duration) -> Result<(), 
         let reason = match running::get(address, "/readyz", limit).await {
             Ok((StatusCode::OK, _)) => return Ok(()),
             Ok((_, body)) => truncate_reason(body),
-            Err(ConnectError::Silent) => format!("{address}: no answer"),
+            Err(ConnectError::Silent) => format!("{address}: no response"),
             Err(ConnectError::Foreign) => {
-                format!("{address}: it does not talk as a gateway does")
+                format!("{address}: the response is not from a gateway")
             }
             Err(ConnectError::Unreachable(error)) => format!("{address}: {error}"),
         };
@@ -172,8 +172,8 @@ fn environment_row(one: &Value) -> [String; 7] {
         format_value(&one["airflow_version"]),
         format_value(&one["status"]),
         if one["ready"] == true { "yes" } else { "no" }.to_owned(),
-        format_secret(&one["cli_token"], "minting", "being made"),
-        format_secret(&one["session"], "signing_in", "signing in"),
+        format_secret(&one["cli_token"], "minting", "minting"),
+        format_secret(&one["session"], "signing_in", "logging in"),
         format!("{running} running, {waiting} waiting"),
     ]
 }
@@ -252,9 +252,9 @@ fn format_seconds(seconds: &Value) -> String {
 /// The gateway has no status, or is not ready.
 #[derive(Debug, thiserror::Error)]
 enum StatusError {
-    #[error("what answers at {0} is not a gateway's management address")]
+    #[error("{0} is not a gateway's management address")]
     Foreign(SocketAddr),
-    #[error("no gateway answers at {0}")]
+    #[error("no gateway is running at {0}")]
     NotRunning(SocketAddr, #[source] ConnectError),
     #[error("not ready after {}: {reason}", humantime::format_duration(*.timeout))]
     NotReady { timeout: Duration, reason: String },

@@ -117,12 +117,12 @@ fn parse_socket_path(path: &str) -> Result<PathBuf, ValueError> {
     const GIVE_PATH: &str = "give the socket a path: \"unix:/run/mwaa-gateway/gateway.sock\"";
     if path.starts_with(['@', '\0']) {
         let error = ValueError::new(
-            "is an abstract socket, which has no file permissions: every local user could connect",
+            "is an abstract socket, which has no file permissions: any local user could connect",
         );
         return Err(error.with_hint(GIVE_PATH));
     }
     if path.is_empty() || path.ends_with('/') || path.contains('\0') {
-        return Err(ValueError::new("names no socket file").with_hint(GIVE_PATH));
+        return Err(ValueError::new("has no path of a socket file").with_hint(GIVE_PATH));
     }
 
     let path = values::expand_home(path)?;
@@ -166,9 +166,9 @@ mod tests {
         for (text, reason) in [
             ("unix:@gateway", "no file permissions"),
             ("unix:\0gateway", "no file permissions"),
-            ("unix:", "names no socket file"),
-            ("unix:/run/", "names no socket file"),
-            ("unix:~you/a", "of a user by name"),
+            ("unix:", "has no path of a socket file"),
+            ("unix:/run/", "has no path of a socket file"),
+            ("unix:~you/a", "begins with ~ and a user name"),
             ("localhost:8080", "\"127.0.0.1:8080\""),
             (":9000", "\"127.0.0.1:9000\""),
             ("127.0.0.1", "add the port: \"127.0.0.1:8080\""),

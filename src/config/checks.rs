@@ -86,12 +86,12 @@ fn check_addresses(reader: &mut Reader<'_>, config: &Config) {
         let text = bound.address.to_string();
         if !bound.address.is_local() && !bound.is_guarded && !is_meant {
             let error = ValueError::new(
-                "is not loopback: whoever reaches it would act with your AWS rights",
+                "is not a loopback address: anyone who can reach it acts with your AWS rights",
             )
             .with_hint(
-                "listen on 127.0.0.1 or on a unix socket; or use [listener.tls] with its \
-                 client_ca or a secret_file; or, if you mean it as it is, set \
-                 dangerous_non_loopback = true in [listener]. List the clients in networks",
+                "listen on 127.0.0.1 or on a unix socket; or use [listener.tls] with client_ca \
+                 or a secret_file; or, to accept the risk, set dangerous_non_loopback = true \
+                 in [listener]. List the clients in networks",
             );
             reader.report(&bound.key, error.with_value(&bound.key, &text));
         }
@@ -105,7 +105,7 @@ fn check_addresses(reader: &mut Reader<'_>, config: &Config) {
                 _ => (&bound.key, &twin.key),
             };
             let error = ValueError::new(format!("is already taken by {other}"))
-                .with_hint("give each listener a port or path of its own");
+                .with_hint("give each listener its own port or path");
             reader.report(key, error.with_value(key, &text));
         }
     }
@@ -162,7 +162,6 @@ impl Config {
     pub fn warnings(&self) -> Vec<String> {
         let tls = self.listener.tls.as_ref();
         let has_client_ca = tls.is_some_and(|tls| tls.client_ca.is_some());
-        let unencrypted = if tls.is_none() { ", unencrypted" } else { "" };
         let mut warnings = Vec::new();
 
         // without dangerous_non_loopback these are errors
@@ -171,12 +170,13 @@ impl Config {
             if address.is_local() || is_guarded {
                 continue;
             }
-            let open = match secret_file {
-                None => " and asks for no secret",
-                Some(_) => "",
+            let lacks = match (tls, secret_file) {
+                (None, None) => "has neither TLS nor a secret",
+                (None, Some(_)) => "has no TLS",
+                (Some(_), _) => "has no secret",
             };
             warnings.push(format!(
-                "{key} = \"{address}\" is wider than loopback{unencrypted}{open}"
+                "{key} = \"{address}\" is not a loopback address and {lacks}"
             ));
         }
 
@@ -231,7 +231,7 @@ fn find_unknown_commands(config: &Config) -> Vec<String> {
             let hint = suggest::find_nearest(&text, command_names())
                 .map_or_else(String::new, |near| format!(" (did you mean \"{near}\"?)"));
             unknown.push(format!(
-                "{key}: no command of Airflow's is \"{text}\"{hint}; a plugin may have it"
+                "{key}: Airflow has no command \"{text}\"{hint}; a plugin may add it"
             ));
         }
     }
@@ -271,7 +271,7 @@ mod tests {
         let config = read(text.as_bytes(), &Overrides::default()).expect(text);
         let warnings = config.warnings();
         let warning = |key: &str, rule: &str, near: &str| {
-            format!("{key}: no command of Airflow's is \"{rule}\"{near}; a plugin may have it")
+            format!("{key}: Airflow has no command \"{rule}\"{near}; a plugin may add it")
         };
         let expected = [
             warning("environments.prod.allow", "plugin act", ""),

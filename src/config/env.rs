@@ -33,15 +33,19 @@ pub const VARIABLES: &[Variable] = &[
     Variable::new(LISTEN, "The address to listen on, as `--listen`."),
     Variable::new(MANAGEMENT, "The management address, as `--management`."),
     Variable::new(LOG, "The log filter, as in `info` or `mwaa_gateway=debug`."),
-    Variable::new(NO_COLOR, "No colour when set to anything (no-color.org)."),
-    Variable::new(TERM, "`dumb` or not set: progress is printed line by line."),
+    Variable::new(NO_COLOR, "No colour if set to any value (no-color.org)."),
+    Variable::new(
+        TERM,
+        "If `dumb` or not set, progress is printed line by line.",
+    ),
     Variable::new(
         "AWS_PROFILE",
-        "The AWS profile if none is configured. Unlike a configured one, it gives way to keys in the environment.",
+        "The AWS profile if none is configured. Unlike a configured profile, keys in the \
+         environment take precedence over it.",
     ),
     Variable::new(
         AWS_CA_BUNDLE,
-        "A PEM file with more trust roots for the AWS APIs.",
+        "A PEM file with additional trust roots for the AWS APIs.",
     ),
     Variable::new(
         HTTPS_PROXY,
@@ -53,12 +57,13 @@ pub const VARIABLES: &[Variable] = &[
     ),
     Variable::new(
         NO_PROXY,
-        "Hosts that are reached without it, separated by commas: names with all below them, addresses, networks, or `*`; `no_proxy` likewise.",
+        "Hosts that are reached without the proxy, separated by commas: names and their \
+         subdomains, addresses, networks, or `*`; `no_proxy` likewise.",
     ),
     Variable::new(BROWSER, "The program that `open` and `demo` start."),
     Variable::new(
         DISPLAY,
-        "If set, there is a desktop on which `demo` can open a browser; `WAYLAND_DISPLAY` likewise.",
+        "If set, `demo` can open a browser on this desktop; `WAYLAND_DISPLAY` likewise.",
     ),
     Variable::new(
         XDG_CONFIG_HOME,

@@ -75,14 +75,14 @@ fn check_content(path: &Path, content: Content) -> Result<(), ValueError> {
 fn unreadable_error(kind: ErrorKind, name: &str, content: Content) -> ValueError {
     let message = match kind {
         ErrorKind::NotFound | ErrorKind::NotADirectory => format!("no such file: {name}"),
-        other => format!("can't be read ({other}): {name}"),
+        other => format!("cannot be read ({other}): {name}"),
     };
     let hint = match content {
         Content::Secret | Content::User => {
-            "the key takes the name of a file, never the secret itself"
+            "set the name of a file here, never the secret itself"
         }
         Content::Key | Content::Certificates => {
-            "a relative path starts at the configuration file's folder"
+            "relative paths are resolved against the configuration file's folder"
         }
     };
     ValueError::new(message).with_hint(hint)
@@ -97,15 +97,15 @@ fn check_pem(pem: &[u8], content: Content, name: &str) -> Result<(), ValueError>
     // this finds the wrong file; the TLS library parses the right one at the start
     let (message, hint) = match content {
         Content::Key if holds("ENCRYPTED") => (
-            "holds an encrypted key",
-            "the gateway asks for no password: store the key unencrypted, with mode 0600",
+            "contains an encrypted key",
+            "the gateway cannot decrypt it: store the key unencrypted, with mode 0600",
         ),
         Content::Key if !holds("PRIVATE KEY-----") => (
-            "holds no private key",
+            "contains no private key",
             "the file must be PEM, with -----BEGIN PRIVATE KEY-----",
         ),
         Content::Certificates if !holds("-----BEGIN CERTIFICATE-----") => (
-            "holds no certificate",
+            "contains no certificate",
             "the file must be PEM, with -----BEGIN CERTIFICATE-----",
         ),
         Content::Key | Content::Certificates | Content::Secret | Content::User => {
@@ -118,7 +118,7 @@ fn check_pem(pem: &[u8], content: Content, name: &str) -> Result<(), ValueError>
 fn check_secret(metadata: &Metadata, name: &str, fill: &str) -> Result<(), ValueError> {
     let mode = metadata.mode() & 0o777;
     if mode & 0o077 != 0 {
-        let message = format!("others may use this file (mode {mode:04o}): {name}");
+        let message = format!("other users can access this file (mode {mode:04o}): {name}");
         return Err(ValueError::new(message).with_hint("run `chmod 600` on it"));
     }
     if metadata.len() == 0 {
@@ -131,8 +131,9 @@ fn check_secret(metadata: &Metadata, name: &str, fill: &str) -> Result<(), Value
 /// still ask the gateway of a user who may.
 pub(super) fn check_audit_log(path: &Path) -> Option<ValueError> {
     let error = audit::check_file(path).err()?;
-    let message = format!("can't be written ({error}): {}", format_path(path));
-    let hint = "name a file in a folder that exists and that the gateway's user may write; it may be no link";
+    let message = format!("cannot be written ({error}): {}", format_path(path));
+    let hint = "name a file in an existing folder that the gateway's user can write to; it \
+                must not be a symbolic link";
     (error.kind() != ErrorKind::PermissionDenied)
         .then(|| ValueError::new(message).with_hint(hint))
 }
@@ -143,7 +144,10 @@ pub(super) fn check_key_mode(path: &Path) -> Option<String> {
     let mode = std::fs::metadata(path).ok()?.mode() & 0o777;
     let name = format_path(path);
     (mode & 0o077 != 0).then(|| {
-        format!("listener.tls.key: others may use this file (mode {mode:04o}): {name}; run `chmod 600` on it")
+        format!(
+            "listener.tls.key: other users can access this file (mode {mode:04o}): {name}; \
+             run `chmod 600` on it"
+        )
     })
 }
 
@@ -152,13 +156,16 @@ pub(super) fn check_audit_log_mode(path: &Path) -> Option<String> {
     let name = format_path(path);
     if let Err(error) = audit::check_file(path) {
         return Some(format!(
-            "audit.file: this user can't write it ({error}): {name}"
+            "audit.file: this user cannot write it ({error}): {name}"
         ));
     }
     let metadata = std::fs::metadata(path).ok().filter(Metadata::is_file)?;
     let mode = metadata.mode() & 0o777;
     (mode & 0o007 != 0).then(|| {
-        format!("audit.file: everybody may use this file (mode {mode:04o}): {name}; run `chmod 600` on it")
+        format!(
+            "audit.file: all users can access this file (mode {mode:04o}): {name}; run \
+             `chmod 600` on it"
+        )
     })
 }
 
@@ -185,7 +192,7 @@ fn format_path(path: &Path) -> String {
 }
 
 /// A command that makes a secret.
-const MAKE_SECRET: &str = "make one: (umask 077; head -c 32 /dev/urandom | base64 > FILE)";
+const MAKE_SECRET: &str = "create one: (umask 077; head -c 32 /dev/urandom | base64 > FILE)";
 
 /// The largest certificate bundle that is read; the system's own are about 250 KiB.
 const LARGEST_BUNDLE: u64 = 4 << 20;

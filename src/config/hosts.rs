@@ -10,13 +10,13 @@ use std::net::IpAddr;
 pub(super) fn parse_host_entry(text: &str) -> Result<String, ValueError> {
     let bad = || {
         ValueError::new("is not a host name")
-            .with_hint("write \"name\" or \"name:port\", as clients put it into Host")
+            .with_hint("write \"name\" or \"name:port\", as in the client's Host header")
     };
     // DNS rebinding works with any name that matches
     if text.contains('*') {
         return Err(
-            ValueError::new("is a pattern; only exact names keep other sites out")
-                .with_hint("list every name that clients use"),
+            ValueError::new("is a pattern; only exact names are allowed")
+                .with_hint("list each name that clients use"),
         );
     }
     if text.contains("://") {
@@ -28,9 +28,9 @@ pub(super) fn parse_host_entry(text: &str) -> Result<String, ValueError> {
     let (host, _) = split_port(text).ok_or_else(bad)?;
     match parse_ip(host) {
         Some(address) if address.is_unspecified() => Err(ValueError::new(
-            "is an address to bind, not a name that clients use",
+            "is a bind address, not a name that clients use",
         )
-        .with_hint("list the name or address that clients write into their URLs")),
+        .with_hint("list the name or address in the URLs that clients use")),
         Some(_) => Ok(text.to_ascii_lowercase()),
         // clients may write the root's dot (RFC 3986 section 3.2.2)
         None if is_host_name(host.strip_suffix('.').unwrap_or(host)) => {
@@ -47,19 +47,19 @@ pub(super) fn parse_host_port(text: &str) -> Result<String, ValueError> {
             Ok(text.to_owned())
         }
         _ => Err(ValueError::new("is not of the form host:port")
-            .with_hint("write the tunnel's end as \"127.0.0.1:8443\"")),
+            .with_hint("write the local end of the tunnel: \"127.0.0.1:8443\"")),
     }
 }
 
 /// Parses `custom_domain`: a bare host name; returns it in lower case.
 pub(super) fn parse_domain(text: &str) -> Result<String, ValueError> {
-    const HINT: &str = "write the bare host name, as in \"airflow.corp.example\"";
+    const HINT: &str = "write only the host name: \"airflow.corp.example\"";
     let message = if text.contains("://") || text.contains('/') {
         "is a URL, not a host name"
     } else if parse_ip(text).is_some() || text.parse::<IpAddr>().is_ok() || is_numeric(text) {
         "is an IP address; a certificate names a host"
     } else if text.contains(':') {
-        "has a port; web servers of MWAA listen on 443"
+        "has a port; MWAA's web servers listen on 443"
     } else if is_host_name(text) {
         return Ok(text.to_ascii_lowercase());
     } else {
@@ -80,12 +80,12 @@ pub(super) fn parse_origin(text: &str) -> Result<String, ValueError> {
     // sandboxed frames of any site send "null"
     if text.contains('*') || text == "null" {
         return Err(
-            ValueError::new("would let any web page in").with_hint("list exact origins")
+            ValueError::new("would allow every web page").with_hint("list exact origins")
         );
     }
 
     let Some((scheme, authority)) = text.split_once("://") else {
-        return bad("write the scheme too, as in \"https://tool.example\"");
+        return bad("add the scheme: \"https://tool.example\"");
     };
     // RFC 3986 section 3.1; extensions of browsers have schemes of their own
     let in_scheme = |b: u8| b.is_ascii_alphanumeric() || b"+-.".contains(&b);
@@ -127,7 +127,7 @@ pub(super) fn parse_endpoint_url(text: &str) -> Result<String, ValueError> {
         return bad("is not a URL with a scheme and a host");
     };
     if authority.as_str().contains('@') {
-        return bad("holds a user name; the gateway signs with AWS credentials only");
+        return bad("contains a user name; the gateway only signs with AWS credentials");
     }
     if uri.query().is_some() {
         return bad("has a query");
@@ -149,7 +149,7 @@ pub(super) fn parse_endpoint_url(text: &str) -> Result<String, ValueError> {
     match scheme {
         "https" => Ok(text.to_owned()),
         "http" if local => Ok(text.to_owned()),
-        "http" => bad("uses plain http to another machine: tokens would travel unencrypted"),
+        "http" => bad("uses plain http to another machine: tokens would be sent unencrypted"),
         _ => bad("has a scheme other than https"),
     }
 }
@@ -169,8 +169,10 @@ pub(super) fn parse_proxy(text: &str) -> Result<ProxyChoice, ValueError> {
 
     // no secret belongs in this file
     if user.is_some() {
-        return Err(ValueError::new("holds a user or a password")
-            .with_hint("put user:password into a file of its own and name it in user_file (for an environment: proxy_user_file)"));
+        return Err(ValueError::new("contains a user or a password").with_hint(
+            "put user:password into a separate file and name it in user_file (for \
+             an environment: proxy_user_file)",
+        ));
     }
     Ok(ProxyChoice::Through(ProxyConfig {
         url,

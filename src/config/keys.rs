@@ -121,7 +121,7 @@ impl Kind {
             Count(_) => "a whole number",
             Duration(_) => "text with a unit such as \"10s\"",
             Size(_) => "text with a unit such as \"64KiB\"",
-            List | Program => "a list of texts",
+            List | Program => "a list of strings",
         }
     }
 }
@@ -208,54 +208,57 @@ macro_rules! limits {
 }
 
 table! {
-    /// The address that clients connect to, and the clients that may.
+    /// The address that clients connect to, and the clients that are allowed.
     LISTENER = "listener";
 
     /// The address to listen on: "IP:port" or "unix:/path".
     address: Address, Value("'127.0.0.1:8080'");
     /// The permissions of a unix socket, in octal.
     socket_mode: Text, Value("'0600'");
-    /// More names that clients may call the gateway by, such as "airflow.corp.example:8080".
+    /// More host names for the gateway, as clients use them in URLs, such as
+    /// "airflow.corp.example:8080".
     hosts: List, Value("[]");
     /// The networks that clients may connect from.
     networks: List, Value("['127.0.0.0/8', '::1/128']");
     /// Browser origins that may use the CLI route, such as "https://tool.example".
     trusted_origins: List, Value("[]");
     // such a request comes from someone else than the peer
-    /// Serve requests that carry Forwarded or X-Forwarded-*: a proxy in front of the gateway
-    /// gives others what it may do. The fields are dropped, never believed.
+    /// Serve requests with Forwarded or X-Forwarded-* headers. They come through a proxy, which
+    /// gives its clients the gateway's AWS rights. The headers are ignored.
     allow_forwarded: Flag, Value("false");
-    /// A file that only you can read; clients must send its content in Mwaa-Gateway-Secret.
-    secret_file: Path, Absent("no secret is asked for", "'/run/secrets/mwaa-gateway'");
-    /// Needed to listen wider than loopback without TLS and a secret or client certificates:
-    /// anyone who can reach the address acts with your AWS rights.
+    /// A file that only you can read. Clients must send its content in the header
+    /// Mwaa-Gateway-Secret.
+    secret_file: Path, Absent("no secret is required", "'/run/secrets/mwaa-gateway'");
+    /// Required to listen on an address other than loopback without TLS and a secret or client
+    /// certificates: anyone who can reach the address acts with your AWS rights.
     dangerous_non_loopback: Flag, Value("false");
-    /// The policy of this listener; a request must pass it and the rules of its environment, so
-    /// "all" takes nothing away. It holds for environments.NAME.listen too.
+    /// The policy of this listener. A request must pass it and the environment's rules; "all"
+    /// adds no limit. It also applies to environments.NAME.listen.
     policy: Choice(&POLICIES), Value("'all'");
-    /// CLI commands and options added to this listener's policy; never more than the
-    /// environment allows.
+    /// CLI commands and options that this listener allows besides its policy; never more than
+    /// the environment allows.
     allow: List, Value("[]");
-    /// CLI commands taken from this listener's policy.
+    /// CLI commands that this listener forbids.
     deny: List, Value("[]");
 }
 
 table! {
-    /// With this table every TCP listener speaks TLS, and nothing else; a unix socket stays
-    /// plain.
+    /// With this table every TCP listener uses TLS only; unix sockets do not use it.
     TLS = "listener.tls";
 
-    /// A PEM file with the server's certificate and, after it, those that signed it.
+    /// A PEM file with the server's certificate, followed by the intermediate certificates.
     certificate: Path, Required("'certs/gateway.pem'");
-    /// A PEM file with the certificate's private key, not encrypted, that only you can read.
+    /// A PEM file with the certificate's private key, unencrypted. Only you may be able to read
+    /// it.
     key: Path, Required("'certs/gateway.key'");
-    /// A PEM file with the authorities whose certificates clients must show (mutual TLS).
-    client_ca: Path, Absent("clients show no certificate", "'certs/clients.pem'");
+    /// A PEM file with the certificate authorities that sign client certificates. With it,
+    /// clients must present a certificate (mutual TLS).
+    client_ca: Path, Absent("clients present no certificate", "'certs/clients.pem'");
 }
 
 table! {
-    /// One table for each listener besides the one above: another address with rules of its
-    /// own, such as one that only reads.
+    /// One table for each additional listener: another address with its own rules, for example
+    /// a read-only one.
     LISTENERS = "listeners.*";
 
     /// The address to listen on: "IP:port" or "unix:/path".
@@ -263,24 +266,25 @@ table! {
     /// The permissions of its unix socket, in octal.
     socket_mode: Text, Inherited("listener.socket_mode", "'0660'");
     // for tools that can't choose a Host, as environments.*.listen is
-    /// The local name of the only environment that it serves, whatever the Host.
-    environment: Text, Absent("it serves all of them", "'prod'");
+    /// The local name of the only environment that it serves, for any Host.
+    environment: Text, Absent("it serves all environments", "'prod'");
     /// The networks that its clients may connect from.
     networks: List, Inherited("listener.networks", "['127.0.0.0/8']");
-    /// A file with a secret of its own, which its clients must send in Mwaa-Gateway-Secret.
+    /// A file with the listener's own secret. Its clients must send the content in the header
+    /// Mwaa-Gateway-Secret.
     secret_file: Path, Inherited("listener.secret_file", "'/run/secrets/agents'");
-    /// The policy of this listener; a request must pass it and the rules of its environment:
-    /// "all" takes nothing away, "read-only" leaves only reads that show no secrets.
+    /// The policy of this listener. A request must pass it and the environment's rules: "all"
+    /// adds no limit, "read-only" allows only reads, and no secrets.
     policy: Choice(&POLICIES), Value("'all'");
-    /// CLI commands and options added to this listener's policy; never more than the
-    /// environment allows.
+    /// CLI commands and options that this listener allows besides its policy; never more than
+    /// the environment allows.
     allow: List, Value("[]");
-    /// CLI commands taken from this listener's policy.
+    /// CLI commands that this listener forbids.
     deny: List, Value("[]");
 }
 
 table! {
-    /// Health and metrics, on a socket of their own.
+    /// Health and metrics, on a separate address.
     MANAGEMENT = "management";
 
     /// The loopback address of /livez, /readyz, /metrics and /status.
@@ -288,103 +292,104 @@ table! {
     /// A second address, for kubelet and Prometheus. It may be reachable from the network: it
     /// serves only /livez, /readyz, /startupz and /metrics. Anyone who can reach it sees the
     /// local names of the environments and how much they are used.
-    probes: Address, Absent("there is no such address", "'0.0.0.0:9181'");
+    probes: Address, Absent("no second address", "'0.0.0.0:9181'");
 }
 
 table! {
-    /// A line of JSON for each command that was asked for: who, when, where, what, and what
-    /// became of it.
+    /// The audit log: a line of JSON for each requested command, with client, time,
+    /// environment, command and outcome.
     AUDIT = "audit";
 
-    /// The file that the lines are added to, created with mode 0600; or "/dev/stdout",
-    /// "/dev/stderr". After a rotation it is created again; no signal is needed.
+    /// The file to append to, created with mode 0600; or "/dev/stdout" or "/dev/stderr". After
+    /// a log rotation it is created again without a signal.
     file: Path, Absent("there is no audit log", "'audit.log'");
-    /// Write the arguments of commands too. They hold what people put in, passwords of
-    /// connections and values of variables among it.
+    /// Log the arguments of commands too. They can contain secrets, such as passwords of
+    /// connections and values of variables.
     arguments: Flag, Value("false");
-    /// Run a command only if the log holds it already. Without this, commands also run while
-    /// the log can't be written, and are counted.
+    /// Run a command only after it was written to the log. Otherwise commands also run while
+    /// the log cannot be written, and the missing lines are counted.
     required: Flag, Value("false");
 }
 
 table! {
-    /// Identity and endpoint of the AWS calls. Credentials come from the AWS chain and never
-    /// belong in this file.
+    /// Identity and endpoint of the AWS calls. Credentials come from the AWS credential chain;
+    /// do not write them into this file.
     AWS = "aws";
 
     /// The AWS region.
-    region: Text, Absent("the AWS chain's region", "'eu-west-1'");
+    region: Text, Absent("the region of the AWS credential chain", "'eu-west-1'");
     /// The AWS profile.
-    profile: Text, Absent("the AWS chain's choice", "'analytics'");
-    /// A role that is assumed before anything else.
+    profile: Text, Absent("the profile of the AWS credential chain", "'analytics'");
+    /// A role to assume for all AWS calls.
     role_arn: Text, Absent("no role is assumed", "'arn:aws:iam::123456789012:role/mwaa-gateway'");
-    /// Another place for the MWAA API: https, or http on loopback. It is used as it is, without
-    /// the env. and api. prefixes.
+    /// Another endpoint of the MWAA API: https, or http on loopback. It is used unchanged,
+    /// without the prefixes env. and api.
     endpoint_url: Text, Absent("AWS's own endpoint", "'http://127.0.0.1:4566'");
-    /// Serve every environment of the account and region, besides those that are named.
-    discover: Flag, Absent("true when no environment is named, or discover_in says where", "true");
-    /// The regions to search for environments: "REGION" or "PROFILE@REGION". An empty list is
-    /// the region and profile above.
+    /// Serve all environments of the account and region, besides those that are configured.
+    discover: Flag, Absent("true if no environment is configured, or if discover_in is set", "true");
+    /// The regions to search for environments: "REGION" or "PROFILE@REGION". If empty, the
+    /// region and profile above.
     discover_in: List, Value("[]");
 }
 
 table! {
-    /// The proxy to the web servers and to AWS. Without a url it is the one that HTTPS_PROXY or
-    /// ALL_PROXY names, as curl reads them.
+    /// The proxy for web servers and AWS. Without a url, HTTPS_PROXY or ALL_PROXY apply, as in
+    /// curl.
     PROXY = "proxy";
 
-    /// The proxy: socks5h:// (it resolves names), socks5://, http:// or https://; "" is none,
-    /// whatever the variables say. Hosts that NO_PROXY lists and loopback are reached without
-    /// it.
+    /// The proxy's URL: socks5h:// (the proxy resolves names), socks5://, http:// or https://;
+    /// "" means no proxy, even if the variables are set. Loopback and the hosts in NO_PROXY are
+    /// reached without it.
     url: Text, Absent("HTTPS_PROXY, else ALL_PROXY", "'socks5h://127.0.0.1:1080'");
     /// A file that only you can read, with user:password for the proxy.
     user_file: Path, Absent("no user", "'/run/secrets/proxy-user'");
 }
 
 limits! {
-    /// Every timeout, size and count. Durations and sizes are text with a unit.
+    /// All timeouts, sizes and counts. Durations and sizes are strings with a unit.
     LIMITS = "limits";
 
     // slow heads are the cheapest attack: one byte now and then holds a connection
     /// A request's head must be complete this long after its first byte.
     head_timeout: Duration(millis(100)..=mins(5)), Value("'10s'");
-    /// An idle client connection is closed after this. A client may also keep a response
-    /// waiting for this long, and longer only while it takes 16 KiB a second.
+    /// An idle client connection is closed after this time. A client that reads a response at
+    /// less than 16 KiB a second is disconnected after it too.
     keep_alive: Duration(secs(1)..=hours(1)), Value("'60s'");
     // hyper alone takes fields of 64 KiB and more
     /// Largest head of a request: request line and header fields.
     head_size: Size(8 << 10..=1 << 20), Value("'32KiB'");
-    /// Most header fields of a request.
+    /// Maximum number of header fields of a request.
     header_count: Count(8..=1_000), Value("64");
     // as nginx and Apache
     /// Longest path and query of a request.
     target_size: Size(256..=64 << 10), Value("'8KiB'");
-    /// Longest pause while a request's body arrives.
+    /// Longest pause within a request's body.
     body_idle: Duration(millis(100)..=mins(10)), Value("'15s'");
-    /// Least speed of a request's body, in bytes a second: the average over the time that it is
-    /// waited for, beyond body_idle.
+    /// Minimum speed of a request's body, in bytes a second: the average over the time that the
+    /// gateway waits for it, beyond body_idle.
     body_rate: Size(1..=1 << 20), Value("'1KiB'");
     // commands are short, and this body is held in memory for a second try
     /// Largest body of a CLI request.
     cli_body: Size(1 << 10..=1 << 20), Value("'64KiB'");
-    /// Largest body of a request to the REST API or the UI; it is passed on as it comes.
+    /// Largest body of a request to the REST API or the UI; it is streamed.
     request_body: Size(64 << 10..=1 << 30), Value("'16MiB'");
     // with as many connections to web servers it stays below the usual 1,024 open files
-    /// Most client connections at once; more wait to be accepted.
+    /// Maximum number of client connections; further connections wait to be accepted.
     connections: Count(1..=65_536), Value("512");
     // below the 30 s of Kubernetes
-    /// Requests in flight get this long when the gateway stops. Kubernetes kills after 30 s.
+    /// When the gateway stops, requests in flight have this time to finish. Kubernetes kills a
+    /// pod after 30 s.
     drain: Duration(millis(0)..=mins(10)), Value("'25s'");
-    /// Longest look-up of the web server's name.
+    /// Longest DNS lookup of the web server's name.
     upstream_dns: Duration(millis(100)..=mins(1)), Value("'3s'");
-    /// Longest TCP connect to the web server, over all its addresses: one is tried every 250 ms
-    /// until one answers.
+    /// Longest TCP connect to the web server, for all its addresses together. Every 250 ms the
+    /// next address is tried, until one connects.
     upstream_connect: Duration(millis(100)..=mins(2)), Value("'5s'");
-    /// Longest time until a tunnel's program has opened its port. A login that it is started
-    /// for has only mint_total.
+    /// Longest time until a tunnel's program opens its port. If it is started for a login,
+    /// mint_total applies too.
     tunnel_start: Duration(millis(100)..=mins(5)), Value("'10s'");
-    /// A tunnel that is older is replaced by a new one when it is next used. Session Manager
-    /// ends its tunnels after about an hour.
+    /// An older tunnel is replaced at its next use. Session Manager ends its tunnels after
+    /// about an hour.
     tunnel_age: Duration(secs(1)..=hours(24 * 7)), Value("'50m'");
     /// Longest TLS handshake with the web server.
     upstream_tls: Duration(millis(100)..=mins(2)), Value("'5s'");
@@ -397,40 +402,39 @@ limits! {
     /// Longest pause while a web server's response arrives.
     upstream_body_idle: Duration(secs(1)..=hours(1)), Value("'60s'");
     // a request on a connection that the other side is about to close is lost
-    /// An idle connection to the web server is closed after this. Load balancers close after 60
-    /// s.
+    /// An idle connection to the web server is closed after this time. AWS's load balancers
+    /// close it after 60 s.
     pool_idle: Duration(secs(1)..=mins(10)), Value("'45s'");
-    /// Any connection to the web server takes no new request after this.
+    /// A connection to the web server is not reused after this time.
     pool_age: Duration(secs(1)..=hours(1)), Value("'5m'");
-    /// Longest single try to get a token.
+    /// Longest single attempt to get a token.
     mint_try: Duration(millis(100)..=mins(1)), Value("'5s'");
     // two tries and the pause between them
-    /// Longest time for all tries to get a token.
+    /// Longest time for all attempts to get a token.
     mint_total: Duration(millis(100)..=mins(2)), Value("'12s'");
     // more than all tries, so that the client gets their error instead of this one
     /// Longest time that a request waits for a token.
     mint_wait: Duration(millis(100)..=mins(5)), Value("'15s'");
     // 10 s are left for clocks that differ and for the way to the web server
-    /// A token is used while younger than this. Tokens expire after 60 s, so 50 s is also the
-    /// most.
+    /// A token is reused for this time. Tokens expire after 60 s, so the maximum is 50 s.
     token_use: Duration(millis(100)..=secs(50)), Value("'50s'");
-    /// An Airflow session is used while younger than this, or for less if it says itself that
-    /// it ends earlier. Sessions of MWAA end after 12 hours.
+    /// An Airflow session is reused for this time, or until it expires if that is sooner.
+    /// MWAA's sessions expire after 12 hours.
     session_use: Duration(secs(1)..=hours(12)), Value("'12h'");
-    /// Most commands that wait for their turn, for each environment; a client that has none
-    /// waiting may come on top.
+    /// Maximum number of commands that wait in an environment's queue. Each client may have one
+    /// waiting command even if the queue is full.
     queue_size: Count(0..=10_000), Value("32");
     // as long as the web server lets one command run
-    /// Longest time that a command waits for its turn.
+    /// Longest time that a command waits in the queue.
     queue_wait: Duration(millis(100)..=hours(1)), Value("'120s'");
-    /// Largest decoded output of a command; more is an error, never a cut.
+    /// Largest decoded output of a command. Larger output is an error; it is never cut.
     cli_output: Size(64 << 10..=1 << 30), Value("'8MiB'");
-    /// Threads that serve requests; 0 is one for each core.
+    /// Threads that serve requests; 0 means one per core.
     threads: Count(0..=1_024), Value("0");
 }
 
 table! {
-    /// One table for each environment; the key is its local name, which makes its URL:
+    /// One table for each environment. Its key is the local name, which is part of its URL:
     /// http://prod.localhost:8080
     ENVIRONMENTS = "environments.*";
 
@@ -444,40 +448,41 @@ table! {
     role_arn: Text, Inherited("aws.role_arn", "'arn:aws:iam::123456789012:role/mwaa-gateway'");
     /// The place of the MWAA API for it.
     endpoint_url: Text, Inherited("aws.endpoint_url", "'http://127.0.0.1:4566'");
-    /// Its Airflow version; with it the gateway needs one call and one permission less.
-    airflow_version: Text, Absent("asked of GetEnvironment", "'2.10.3'");
-    /// A listener of its own, for tools that can't choose a Host.
+    /// Its Airflow version. If set, the gateway does not need GetEnvironment for it.
+    airflow_version: Text, Absent("from GetEnvironment", "'2.10.3'");
+    /// A separate listener, for tools that cannot set the Host.
     listen: Address, Absent("only the shared listener", "'127.0.0.1:8081'");
-    /// Dial this host:port instead (a tunnel, a bastion); TLS name and Host stay the
-    /// environment's.
+    /// Connect to this host:port instead (a tunnel, a bastion); the TLS name and the Host stay
+    /// the environment's.
     connect_to: Text, Absent("the environment's own host", "'127.0.0.1:8443'");
-    /// The proxy to its web server and to AWS for it, whatever NO_PROXY lists; "" is none.
+    /// The proxy for its web server and its AWS calls, regardless of NO_PROXY; "" means no
+    /// proxy.
     proxy: Text, Absent("proxy.url", "'http://proxy.corp.example:3128'");
     /// A file that only you can read, with user:password for its proxy.
     proxy_user_file: Path, Absent("no user", "'/run/secrets/proxy-user'");
     // words, not a command line: a shell would be one more thing to quote for
-    /// A program that opens {local_port} on loopback as a way to {host}:443, started on first
-    /// need, shared and kept; without {local_port}, one whose stdin and stdout are the
-    /// connection. No shell reads it.
+    /// A program that forwards {local_port} on loopback to {host}:443. It starts at the first
+    /// request and is shared. Without {local_port}, its stdin and stdout are the connection. No
+    /// shell is used.
     tunnel: Program, Absent("no tunnel", "['ssh', '-N', '-L', '{local_port}:{host}:443', 'bastion']");
-    /// A PEM file with more trust roots for its web server.
+    /// A PEM file with additional trust roots for its web server.
     ca_file: Path, Absent("the system's trust roots", "'certs/ca.pem'");
-    /// A web server name that is not MWAA's.
-    custom_domain: Text, Absent("MWAA's name", "'airflow.corp.example'");
-    /// The UI for browsers: "proxy" shows it through the gateway, "redirect" sends them to the
-    /// real host.
+    /// The web server's custom domain.
+    custom_domain: Text, Absent("MWAA's host name", "'airflow.corp.example'");
+    /// The UI for browsers: "proxy" shows it through the gateway, "redirect" redirects them to
+    /// the real host.
     browser: Choice(&["proxy", "redirect"]), Value("'proxy'");
-    /// The policy: "supported" (the commands that MWAA runs), "read-only" (no changes and no
-    /// secrets, on the REST API and in the UI too), "operator" (commands that read, run and
+    /// The policy: "supported" (the commands that MWAA supports), "read-only" (no changes and
+    /// no secrets, in the REST API and the UI too), "operator" (commands that read, run or
     /// pause) or "all".
     policy: Choice(&POLICIES), Value("'supported'");
-    /// CLI commands added to the policy, such as "pools set", and options, such as "dags list
-    /// --subdir".
+    /// CLI commands allowed besides the policy, such as "pools set", and options, such as "dags
+    /// list --subdir".
     allow: List, Value("[]");
-    /// CLI commands taken from the policy, such as "dags delete".
+    /// CLI commands that are forbidden, such as "dags delete".
     deny: List, Value("[]");
     // AWS asks clients to wait until the previous command is done
-    /// Commands running at once; the rest queue. MWAA itself takes about 4.
+    /// Commands that run at once; the others wait in the queue. MWAA runs about 4 at once.
     cli_concurrency: Count(1..=64), Value("1");
     /// Serve requests that name no environment.
     default: Flag, Value("false");

@@ -111,7 +111,7 @@ impl RawValue<'_> {
         // no path can hold a NUL
         if text.is_empty() || text.contains('\0') {
             let error = ValueError::new("names no file");
-            return Err(error.with_hint("leave the key out if there is none").into());
+            return Err(error.with_hint("remove the key if there is no file").into());
         }
         Ok(self.folder().join(values::expand_home(text)?))
     }
@@ -271,7 +271,7 @@ fn find_conversion_hint(path: &str, kind: &Kind, value: &DeValue<'_>) -> Option<
             Some(format!("write {words:?}"))
         }
         (Kind::Program, DeValue::String(_)) => {
-            Some("write each word as a text of its own".to_owned())
+            Some("write each word as a separate string".to_owned())
         }
         (Kind::List, DeValue::String(text)) if is_shown(text) => {
             Some(format!("write [{}]", format_value(path, text)))

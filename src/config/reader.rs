@@ -92,8 +92,9 @@ impl<'a> Reader<'a> {
         };
         let DeValue::Table(named) = value.get_ref() else {
             let found = kind_name(value.get_ref());
-            let error = ValueError::new(format!("expected tables, found {found}"))
-                .with_hint(format!("begin each {what} with a line {}", table.heading()));
+            let error =
+                ValueError::new(format!("expected a table for each name, found {found}"))
+                    .with_hint(format!("begin each {what} with a line {}", table.heading()));
             self.reject(group, self.position(&value.span()), error);
             return Vec::new();
         };

@@ -206,11 +206,12 @@ fn comment(text: &str) -> Vec<String> {
 }
 
 const HEAD: &str = "\
-# mwaa-gateway: every key, with its default. Generated from the table of keys; a test compares.
+# mwaa-gateway: every key, with its default.
 #
-# The first of these files is read, alone: --config or MWAA_GATEWAY_CONFIG, ./mwaa-gateway.toml,
-# ~/.config/mwaa-gateway/config.toml, /etc/mwaa-gateway/config.toml. Flags and variables beat it.
-# Relative paths start at this file's folder. `mwaa-gateway check` lists what is wrong with a file.
+# One file is read: --config or MWAA_GATEWAY_CONFIG, else the first that exists of
+# ./mwaa-gateway.toml, ~/.config/mwaa-gateway/config.toml, /etc/mwaa-gateway/config.toml. Flags and
+# environment variables take precedence over it. Relative paths are resolved against its folder.
+# `mwaa-gateway check` lists the problems of a file.
 ";
 
 /// Names that become the first label of a host name (RFC 1123).

@@ -102,7 +102,7 @@ fn read_error(kind: ErrorKind) -> ValueError {
         ErrorKind::IsADirectory => {
             ValueError::new("is a folder, not a file").with_hint("name the file in it")
         }
-        other => ValueError::new(format!("can't be read: {other}"))
+        other => ValueError::new(format!("cannot be read: {other}"))
             .with_hint("make the file readable for the user that runs this"),
     }
 }
@@ -156,7 +156,7 @@ impl<'a> Document<'a> {
                 origin: document.origin(&span),
                 key: key.map(format_key).unwrap_or_default(),
                 message: error.message().to_owned(),
-                hint: duplicate.then(|| "keep one of the two".to_owned()),
+                hint: duplicate.then(|| "keep only one of them".to_owned()),
             })
         })?;
         document.root = root.into_inner();

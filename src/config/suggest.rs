@@ -30,8 +30,8 @@ pub(super) fn for_key(table: &Table, name: &str) -> String {
 
     // the name says that someone looked for a place for a secret
     if is_secret_key(name) {
-        return "no secret belongs in this file: AWS credentials come from the AWS chain, \
-                and listener.secret_file names a file"
+        return "do not write secrets into this file: AWS credentials come from the AWS \
+                credential chain, and listener.secret_file names a file"
             .to_owned();
     }
     let names: Vec<_> = own().map(|name| format!("`{name}`")).collect();
@@ -103,7 +103,7 @@ mod tests {
         ] {
             assert_eq!(for_key(table, name), hint);
         }
-        assert!(for_key(&AWS, "secret_access_key").starts_with("no secret belongs"));
+        assert!(for_key(&AWS, "secret_access_key").starts_with("do not write secrets"));
         assert_eq!(for_table("listner"), "did you mean `[listener]`?");
         assert_eq!(for_table("listenrs"), "did you mean `[listeners]`?");
         assert_eq!(for_table("environment"), "did you mean `[environments]`?");

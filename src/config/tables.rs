@@ -72,8 +72,8 @@ fn read_listener(reader: &mut Reader<'_>) -> ListenerSettings {
 
     // a unix socket has permissions instead
     if matches!(listener.address, Address::Tcp(_)) && listener.networks.is_empty() {
-        let error = ValueError::new("the list is empty: nobody could connect")
-            .with_hint("leave the key out for this machine only, or list networks");
+        let error = ValueError::new("the list is empty: no client could connect")
+            .with_hint("remove the key to allow only this machine, or list networks");
         table.report("networks", error);
     }
 
@@ -88,7 +88,8 @@ fn read_tls(table: &mut TableReader<'_, '_>) -> Option<TlsSettings> {
 
     // half a TLS listener would be a plain one
     if table.entry.origin != Origin::Default && !table.reader.is_broken(&table.entry.path) {
-        let hint = "name the PEM files of certificate and key, or leave [listener.tls] out";
+        let hint =
+            "name the PEM files of the certificate and the key, or remove [listener.tls]";
         table.report_missing("certificate", hint);
         table.report_missing("key", hint);
     }
@@ -119,8 +120,8 @@ fn read_rules(table: &mut TableReader<'_, '_>) -> ListenerRules {
     let mut both = rules.allow.clone();
     both.retain(|words| rules.deny.contains(words));
     for words in both {
-        let error = ValueError::new("is in allow as well")
-            .with_hint("keep it in one of the two")
+        let error = ValueError::new("is also in allow")
+            .with_hint("keep it in only one of them")
             .with_value(&table.path_of("deny"), &words.join(" "));
         table.report("deny", error);
     }
@@ -138,7 +139,8 @@ fn parse_management_address(text: &str) -> Result<SocketAddr, ValueError> {
     match text.parse::<Address>()? {
         Address::Tcp(address) if Address::Tcp(address).is_local() => Ok(address),
         Address::Tcp(_) => Err(ValueError::new("is not a loopback address").with_hint(
-            "this one stays on this machine: use \"127.0.0.1:9180\"; management.probes is for kubelet and Prometheus",
+            "the management address must be loopback: use \"127.0.0.1:9180\"; for kubelet and \
+             Prometheus set management.probes",
         )),
         Address::Unix(_) => Err(ValueError::new("is a unix socket")
             .with_hint("health and metrics need a TCP address: use \"127.0.0.1:9180\"")),
@@ -177,7 +179,7 @@ fn read_aws(table: &mut TableReader<'_, '_>) -> AwsSettings {
 }
 
 fn read_proxy(table: &mut TableReader<'_, '_>) -> Option<ProxyChoice> {
-    let hint = "set proxy.url; the user for HTTPS_PROXY belongs in that variable";
+    let hint = "set proxy.url, or write the user into the URL in HTTPS_PROXY";
     read_proxy_keys(table, ["url", "user_file"], hint)
 }
 
@@ -193,7 +195,7 @@ fn read_proxy_keys(
     // a password for no proxy is a proxy that was forgotten
     let used = matches!(choice, Some(ProxyChoice::Through(_)));
     if file.is_some() && !used && !table.reader.is_broken(&table.path_of(url)) {
-        let error = ValueError::new("is for no proxy").with_hint(hint);
+        let error = ValueError::new("is set without a proxy").with_hint(hint);
         table.report(user_file, error);
     }
     check_file(table, user_file, file.as_deref(), Content::User);
@@ -248,7 +250,7 @@ fn read_environment(
     // three ways to the web server, of which it has one
     let connect_to: Option<Arc<str>> =
         table.optional_text("connect_to", hosts::parse_host_port);
-    let hint = "set proxy of this environment too";
+    let hint = "set the environment's proxy too";
     let proxy = read_proxy_keys(table, ["proxy", "proxy_user_file"], hint);
     let tunnel = read_tunnel(table, proxy.as_ref(), connect_to.is_some());
     let rules = read_rules(table);
@@ -306,8 +308,8 @@ fn read_tunnel(
         Some(ProxyChoice::Off) | None => None,
     };
     if let Some(other) = other {
-        let error = ValueError::new(format!("is a second way beside {other}"));
-        table.report("tunnel", error.with_hint("keep one of the two"));
+        let error = ValueError::new(format!("cannot be combined with {other}"));
+        table.report("tunnel", error.with_hint("keep only one of them"));
     }
     tunnel.ok()
 }
@@ -412,13 +414,13 @@ fn read_extra_listeners(
     let homes = "[listener] or [listeners.NAME]";
     let mut listeners = Vec::new();
 
-    for entry in reader.named_tables(&keys::LISTENERS, "further listener", homes) {
+    for entry in reader.named_tables(&keys::LISTENERS, "additional listener", homes) {
         let text = entry.name;
         let mut table = reader.open(&keys::LISTENERS, entry);
         if let Some(name) = EnvName::new(text) {
             listeners.extend(read_extra_listener(&mut table, name, config, known));
         } else {
-            let error = ValueError::new("can't be the name of a listener")
+            let error = ValueError::new("cannot be the name of a listener")
                 .with_hint("use 1 to 63 of a-z, 0-9 and -, not at either end");
             table.reject(error.with_value(&table.entry.path, text));
         }
@@ -434,15 +436,15 @@ fn read_extra_listener(
     known: &[EnvironmentEntry],
 ) -> Option<ExtraListenerSettings> {
     let address = table.address("address");
-    let hint = "give it an \"IP:port\" or \"unix:/path\" of its own";
+    let hint = "give it its own \"IP:port\" or \"unix:/path\"";
     table.report_missing("address", hint);
 
     // the list of [listener] is checked there
     let networks = table.list("networks", values::parse_network);
     let is_tcp = matches!(address, Some(Address::Tcp(_)));
     if is_tcp && networks.is_empty() && table.is_written("networks") {
-        let error = ValueError::new("the list is empty: nobody could connect")
-            .with_hint("leave the key out for those of [listener], or list networks");
+        let error = ValueError::new("the list is empty: no client could connect")
+            .with_hint("remove the key to use the networks of [listener], or list networks");
         table.report("networks", error);
     }
 
@@ -488,7 +490,7 @@ fn check_environment(table: &mut TableReader<'_, '_>, only: &EnvName, config: &C
         Some(near) => format!("did you mean \"{near}\"?"),
         None => format!("the environments are {}", locals.join(", ")),
     };
-    let error = ValueError::new("is no environment of this file")
+    let error = ValueError::new("is not an environment of this file")
         .with_hint(hint)
         .with_value(&table.path_of("environment"), only.as_str());
     table.report("environment", error);

@@ -39,7 +39,7 @@ pub(super) fn parse_size(text: &str) -> Result<usize, ValueError> {
     match (number.parse::<usize>(), factor) {
         (Ok(number), Some((_, factor))) => number
             .checked_mul(*factor)
-            .ok_or_else(|| bad("is too large a size")),
+            .ok_or_else(|| bad("is too large")),
         (Ok(_), None) if unit.is_empty() => Err(bad("has no unit")),
         _ => Err(bad("is not a size")),
     }
@@ -66,15 +66,16 @@ pub(super) fn parse_mode(text: &str) -> Result<u32, ValueError> {
     match mode {
         // connecting needs write permission; the other bits mean nothing for a socket
         Some(mode) if mode & !0o666 != 0 => {
-            Err(ValueError::new("has more than read and write bits")
+            Err(ValueError::new("has other bits than read and write")
                 .with_hint("use \"0600\" or \"0660\""))
         }
         Some(mode) if mode & 0o600 != 0o600 => {
-            Err(ValueError::new("locks the owner out").with_hint("use \"0600\" or \"0660\""))
+            Err(ValueError::new("does not let the owner read and write")
+                .with_hint("use \"0600\" or \"0660\""))
         }
         Some(mode) => Ok(mode),
         None => Err(ValueError::new("is not a file mode in octal")
-            .with_hint("use \"0600\", or \"0660\" to let the group in")),
+            .with_hint("use \"0600\", or \"0660\" to allow the group")),
     }
 }
 
@@ -86,13 +87,13 @@ pub(super) fn parse_network(text: &str) -> Result<IpNet, ValueError> {
     match text.parse::<IpNet>() {
         Ok(network) if network == network.trunc() => Ok(network),
         // 10.0.0.5/8 may mean the address as well as the network
-        Ok(network) => Err(
-            ValueError::new("has bits behind its prefix").with_hint(format!(
+        Ok(network) => Err(ValueError::new("has bits set after its prefix").with_hint(
+            format!(
                 "write \"{}\" for the network, or \"{}\" for the one address",
                 network.trunc(),
                 network.addr()
-            )),
-        ),
+            ),
+        )),
         Err(_) => Err(ValueError::new("is not a network")
             .with_hint("write it as \"10.0.0.0/8\", \"fd00::/8\" or a single address")),
     }
@@ -178,16 +179,16 @@ pub(super) fn parse_command(text: &str) -> Result<Vec<String>, ValueError> {
         None => ValueError::new("is empty"),
         Some(first) if first == "airflow" => {
             return Err(
-                ValueError::new("begins with \"airflow\"").with_hint("leave that word out")
+                ValueError::new("begins with \"airflow\"").with_hint("remove that word")
             );
         }
         Some(_) if words.iter().any(|word| word.starts_with('-')) => {
-            ValueError::new("has an option; entries name commands only")
+            ValueError::new("has an option; write only the command's name")
         }
         Some(_) if words.iter().all(|word| is_plain_word(word)) => return Ok(words),
         Some(_) => ValueError::new("is not the name of a command"),
     };
-    Err(error.with_hint("write the command's words, as in \"dags delete\""))
+    Err(error.with_hint("write the command's name: \"dags delete\""))
 }
 
 /// Returns true if the text is a word of a command or option: no shell would change it.
@@ -200,15 +201,17 @@ fn is_plain_word(text: &str) -> bool {
 pub(super) fn parse_local_name(text: &str) -> Result<EnvName, ValueError> {
     let name = EnvName::new(text);
     if name.as_ref().is_some_and(EnvName::is_reserved) {
-        let error = ValueError::new("is a name that the gateway itself answers to");
-        return Err(error.with_hint("choose another key and give MWAA's name with `name`"));
+        let error = ValueError::new("is reserved for the gateway itself");
+        let hint = "choose another local name, and set `name` to the name in MWAA";
+        return Err(error.with_hint(hint));
     }
+
     name.ok_or_else(|| {
-        let error = ValueError::new("can't be the label of a host name");
+        let error = ValueError::new("cannot be the label of a host name");
         let better = text.to_ascii_lowercase().replace('_', "-");
         match EnvName::new(&better) {
             Some(better) => error.with_hint(format!(
-                "write [environments.{better}] and in it name = {}",
+                "write [environments.{better}] and add name = {} to it",
                 format_value("", text)
             )),
             None => error.with_hint("use 1 to 63 of a-z, 0-9 and -, not at either end"),
@@ -222,7 +225,7 @@ pub(super) fn parse_mwaa_name(text: &str) -> Result<Arc<str>, ValueError> {
         return Ok(text.into());
     }
     Err(ValueError::new("is not the name of an MWAA environment")
-        .with_hint("names are 1 to 80 letters, digits, - and _, and start with a letter"))
+        .with_hint("use 1 to 80 letters, digits, - and _, starting with a letter"))
 }
 
 /// Parses an Airflow release such as `2.10.3`.
@@ -258,16 +261,18 @@ fn expand(text: &str, home: impl FnOnce() -> Option<PathBuf>) -> Result<PathBuf,
         .strip_prefix('/')
         .or_else(|| rest.is_empty().then_some(""));
     let Some(inside) = own else {
-        return Err(ValueError::new("begins with the home folder of a user by name")
-            .with_hint("write the whole path; only ~/ is read, and a name that begins with ~ as ./~name"));
+        return Err(ValueError::new("begins with ~ and a user name").with_hint(
+            "write the full path: only ~/ is expanded; for a file whose name begins \
+             with ~ write ./~name",
+        ));
     };
 
     match home() {
         // more slashes would make it a path from the root
         Some(home) => Ok(home.join(inside.trim_start_matches('/'))),
         None => Err(
-            ValueError::new("begins with ~, and there is no home folder")
-                .with_hint("set HOME, or write the whole path"),
+            ValueError::new("begins with ~, but the home folder is unknown")
+                .with_hint("set HOME, or write the full path"),
         ),
     }
 }
@@ -424,9 +429,12 @@ mod tests {
         }
         for text in ["~you/a", "~you", "~a.pem"] {
             let why = read(text).unwrap_err();
-            assert!(why.message.contains("by name"), "{text}: {why:?}");
+            assert!(why.message.contains("a user name"), "{text}: {why:?}");
         }
         let why = expand("~/a", || None).unwrap_err();
-        assert!(why.message.contains("no home folder"), "{why:?}");
+        assert!(
+            why.message.contains("the home folder is unknown"),
+            "{why:?}"
+        );
     }
 }

@@ -63,15 +63,16 @@ fn unreachable_hint(address: &str, source: &io::Error) -> Cow<'static, str> {
         .is_ok_and(|address| address.ip().is_loopback());
     if is_here && source.kind() == io::ErrorKind::ConnectionRefused {
         return format!(
-            "nobody listens at {address}: start the tunnel that connect_to leads to, or correct it"
+            "the connection to {address} was refused: start the tunnel that connect_to points \
+             to, or correct connect_to"
         )
         .into();
     }
 
     // the resolver's errors have no kind of their own, so only the text shows them
     if source.to_string().contains("lookup") {
-        return "its name does not resolve here: a private web server's needs its VPC's DNS (a VPN), a proxy with \
-                socks5h:// or a tunnel"
+        return "its host name does not resolve here: for a private web server use its VPC's \
+                DNS (over a VPN), a socks5h:// proxy or a tunnel"
             .into();
     }
     code::UPSTREAM_UNREACHABLE.advice.into()
@@ -123,23 +124,24 @@ impl fmt::Display for ProxyConnectError {
         let Self { proxy, target, .. } = self;
         f.write_str(&match &self.kind {
             Kind::CredentialsTooLong => format!(
-                "user and password are too long for the proxy {proxy}: SOCKS has room for about 150 bytes"
+                "user and password are too long for the proxy {proxy}: SOCKS allows about 150 \
+                 bytes"
             ),
             Kind::CredentialsRejected => {
-                format!("the proxy {proxy} does not take the user and the password")
+                format!("the proxy {proxy} rejected the user and the password")
             }
             Kind::CredentialsRequired => {
-                format!("the proxy {proxy} asks for a user and a password")
+                format!("the proxy {proxy} requires a user and a password")
             }
             Kind::InvalidResponse(reason) => {
-                format!("the proxy {proxy} was asked for {target}: {reason}")
+                format!("the proxy {proxy} failed to connect to {target}: {reason}")
             }
             Kind::Refused(text) | Kind::UnexpectedStatus { status: text, .. } => {
-                format!("the proxy {proxy} answered \"{text}\" when asked for {target}")
+                format!("the proxy {proxy} returned \"{text}\" for {target}")
             }
             Kind::TimedOut(limit) => {
                 let limit = humantime::format_duration(*limit);
-                format!("the proxy {proxy} gave no connection to {target} within {limit}")
+                format!("the proxy {proxy} did not connect to {target} within {limit}")
             }
 
             // their cause is the source
@@ -178,9 +180,7 @@ impl ProxyConnectError {
             Kind::InvalidResponse(_) => {
                 "check the proxy's scheme and port: http://, https://, socks5:// or socks5h://"
             }
-            Kind::NameNotResolved(_) => {
-                "write socks5h:// to let the proxy resolve names"
-            }
+            Kind::NameNotResolved(_) => "use socks5h://, so that the proxy resolves the name",
 
             // some proxies answer like a web server to a wrong password
             Kind::UnexpectedStatus { status, schemes }
@@ -191,22 +191,28 @@ impl ProxyConnectError {
                 if !schemes.is_empty() && !schemes.iter().any(is_basic) {
                     let schemes = schemes.join(" or ");
                     return format!(
-                        "it wants {schemes}, and only Basic is spoken here: run a helper that signs in for you, such \
-                         as px or cntlm, and name that as the proxy"
+                        "it requires {schemes}, and the gateway supports only Basic: run a \
+                         local proxy that authenticates for you, such as px or cntlm, and use \
+                         that as the proxy"
                     )
                     .into();
                 }
-                if self.has_user { WRONG_USER } else { NEEDS_USER }
+                if self.has_user {
+                    WRONG_USER
+                } else {
+                    NEEDS_USER
+                }
             }
 
             Kind::Refused(_) | Kind::UnexpectedStatus { .. } => {
-                "the proxy must allow this host and port; its log says more"
+                "the proxy must allow this host and port; look at its log"
             }
             Kind::TimedOut(_) | Kind::Unreachable(_) => {
-                "check that the proxy runs and that its address is right; NO_PROXY or proxy = \"\" goes without it"
+                "check that the proxy is running and its address is correct; NO_PROXY or proxy \
+                 = \"\" bypasses it"
             }
             Kind::Tls(_) => {
-                "check the proxy's certificate; most proxies are spoken to as http://, also for HTTPS"
+                "check the proxy's certificate; most proxies use http://, even for HTTPS"
             }
         }
         .into()
@@ -226,7 +232,7 @@ pub struct TunnelError {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum TunnelErrorKind {
     /// A connection through it failed.
-    #[error("gave no connection ({reason}){}", output_text(tail.as_deref()))]
+    #[error("did not connect ({reason}){}", output_text(tail.as_deref()))]
     NoConnection {
         reason: String,
         tail: Option<String>,
@@ -238,7 +244,7 @@ pub(super) enum TunnelErrorKind {
         tail: Option<String>,
     },
     /// It ended without an error, before anything went through it.
-    #[error("ended at once and without an error{}", output_text(tail.as_deref()))]
+    #[error("ended immediately without an error{}", output_text(tail.as_deref()))]
     ExitedAtOnce { tail: Option<String> },
     /// Its port was not open in time.
     #[error(
@@ -256,7 +262,7 @@ pub(super) enum TunnelErrorKind {
 }
 
 fn output_text(tail: Option<&str>) -> String {
-    tail.map_or_else(String::new, |tail| format!("; it said: {tail}"))
+    tail.map_or_else(String::new, |tail| format!("; its output: {tail}"))
 }
 
 impl fmt::Display for TunnelError {
@@ -275,20 +281,19 @@ impl Error for TunnelError {
 impl TunnelError {
     fn hint(&self) -> Cow<'static, str> {
         match &*self.kind {
-            TunnelErrorKind::NotStarted(_) => format!(
-                "install `{}`, or write its whole path as the first word of tunnel",
-                self.program
-            )
-            .into(),
+            TunnelErrorKind::NotStarted(_) => {
+                format!("install `{}`, or use its full path in tunnel", self.program).into()
+            }
 
             TunnelErrorKind::PortNotOpen { .. } => {
-                "the program must open {local_port} on 127.0.0.1; if it only needs longer, raise limits.tunnel_start"
+                "the program must open {local_port} on 127.0.0.1; if it needs more time, raise \
+                 limits.tunnel_start"
                     .into()
             }
             // ssh does both: -f leaves, and ControlPath hands the forward to another process
             TunnelErrorKind::ExitedAtOnce { .. } => {
-                "it must stay in the foreground as long as the tunnel is open: no -f; with ssh, -o ControlPath=none \
-                 keeps a shared connection out"
+                "it must run in the foreground while the tunnel is open: do not use -f; with \
+                 ssh, add -o ControlPath=none so that it does not share a connection"
                     .into()
             }
 
@@ -300,8 +305,8 @@ impl TunnelError {
     }
 }
 
-const NEEDS_USER: &str = "it asks for a user and a password: put them into a file as user:password and name it in user_file (for an \
-     environment: proxy_user_file)";
+const NEEDS_USER: &str = "it requires a user and a password: write user:password into a file, and \
+                          set user_file to it (for an environment: proxy_user_file)";
 const WRONG_USER: &str =
     "the user or the password is wrong: correct the file that holds them, or the variable";
 
@@ -324,7 +329,7 @@ mod tests {
             (
                 "x.airflow.amazonaws.com:8443",
                 dns,
-                "its name does not resolve here",
+                "its host name does not resolve here",
             ),
             (
                 "x.airflow.amazonaws.com:8443",

@@ -183,7 +183,7 @@ fn build_target(host: &str, port: u16) -> Result<Uri, ProxyErrorKind> {
         .path_and_query("/")
         .build()
         .map_err(|_bad| {
-            ProxyErrorKind::InvalidResponse("the web server's name is no host name")
+            ProxyErrorKind::InvalidResponse("the web server's name is not a host name")
         })
 }
 
@@ -229,17 +229,20 @@ impl RecordedResponse {
     fn to_socks_error(&self, text: &str) -> ProxyErrorKind {
         let text = text.strip_prefix("SOCKS error: ").unwrap_or(text);
         match self.bytes().as_slice() {
-            [] => ProxyErrorKind::InvalidResponse("it closed the connection without an answer"),
-            [version, ..] if *version != SOCKS_5 => {
-                ProxyErrorKind::InvalidResponse("what it answers is not SOCKS 5")
+            [] => {
+                ProxyErrorKind::InvalidResponse("it closed the connection without a response")
             }
+            [version, ..] if *version != SOCKS_5 => {
+                ProxyErrorKind::InvalidResponse("its response is not SOCKS 5")
+            }
+
             // the words are all that distinguishes the library's errors
             _ if text.contains("not accepted") => ProxyErrorKind::CredentialsRejected,
-            _ if text.contains("io error") => ProxyErrorKind::InvalidResponse(
-                "it closed the connection in the middle of the handshake",
-            ),
+            _ if text.contains("io error") => {
+                ProxyErrorKind::InvalidResponse("it closed the connection during the handshake")
+            }
             _ if text.contains("parsing") => {
-                ProxyErrorKind::InvalidResponse("its answer is broken")
+                ProxyErrorKind::InvalidResponse("its response is invalid")
             }
             _ => ProxyErrorKind::Refused(text.to_owned()),
         }
@@ -264,16 +267,16 @@ impl RecordedResponse {
         {
             let status = to_printable(status);
             tracing::debug!(status, "the proxy's response is cut short");
-            return ProxyErrorKind::InvalidResponse("it cut its answer short");
+            return ProxyErrorKind::InvalidResponse("its response is incomplete");
         }
         let Some(status) = status.filter(|status| !status.starts_with("200")) else {
             return ProxyErrorKind::InvalidResponse(match (text.is_empty(), error.source()) {
-                (true, Some(_)) => "it broke the connection without an answer",
-                (true, None) => "it closed the connection without an answer",
+                (true, Some(_)) => "it broke the connection without a response",
+                (true, None) => "it closed the connection without a response",
                 (false, _) if status.is_some() => {
-                    "the head of its answer is too long or broken"
+                    "the head of its response is too long or invalid"
                 }
-                (false, _) => "what it answers is not HTTP",
+                (false, _) => "its response is not HTTP",
             });
         };
 

@@ -161,7 +161,8 @@ fn tls_text(error: &rustls::Error) -> String {
             "its certificate is for another name"
         }
         CertificateError::UnknownIssuer => {
-            "its certificate is from an unknown authority (set ca_file if it is your own)"
+            "its certificate is from an unknown authority (set ca_file if it is your own \
+             authority)"
         }
         CertificateError::BadSignature => {
             "its certificate is signed by another authority of the same name (is ca_file up to date?)"

@@ -41,17 +41,19 @@ macro_rules! codes {
 codes! {
     // 421 (RFC 9110 section 15.5.20): the client has reached a server that is not meant
     FOREIGN_HOST = "guard.foreign_host", MISDIRECTED_REQUEST, Caller,
-        "the Host is not one of ours",
+        "the Host is not one of the gateway's names",
         "call the gateway by the address it listens on, or add the name to listener.hosts";
     FOREIGN_ORIGIN = "guard.foreign_origin", FORBIDDEN, Caller,
-        "a web page may not do this",
-        "run commands from a script, not from a browser; to let a page's origin in, list it in listener.trusted_origins";
+        "web pages may not send this request",
+        "run commands from a script, not from a browser; to allow a page's origin, add it to \
+         listener.trusted_origins";
     CONTENT_TYPE = "guard.content_type", UNSUPPORTED_MEDIA_TYPE, Caller,
-        "the CLI route takes text/plain",
+        "the CLI route accepts only text/plain",
         "send the command with Content-Type: text/plain";
     FORWARDED = "guard.forwarded", FORBIDDEN, Caller,
         "the request came through another proxy",
-        "the proxy gives others what this gateway may do: connect without it, or set listener.allow_forwarded = true if that is meant";
+        "a proxy in front of the gateway gives its clients the gateway's AWS rights: connect \
+         without it, or set listener.allow_forwarded = true if you want that";
     PEER = "guard.peer", FORBIDDEN, Caller,
         "this client address may not connect",
         "connect from an address inside listener.networks";
@@ -62,11 +64,11 @@ codes! {
         "the request is malformed or ambiguous",
         "the detail says what is wrong; send plain HTTP/1.1, each header once, and only close or keep-alive in Connection";
     METHOD = "request.method", METHOD_NOT_ALLOWED, Caller,
-        "this method is not served here",
-        "use the method that the route documents";
+        "this method is not allowed here",
+        "use a method that the path supports";
     BODY_TIMEOUT = "request.timeout", REQUEST_TIMEOUT, Caller,
         "the request did not arrive in time",
-        "send the whole request without pausing";
+        "send the whole request without pauses";
     TOO_LARGE = "request.too_large", PAYLOAD_TOO_LARGE, Caller,
         "the body is too large",
         "send a shorter body, or raise the limit in [limits]";
@@ -75,118 +77,127 @@ codes! {
         "send a shorter path and query";
     // RFC 9110 section 15.5.18
     EXPECTATION = "request.expectation", EXPECTATION_FAILED, Caller,
-        "this expectation can't be met",
+        "the Expect header is not supported",
         "send no Expect header other than 100-continue";
     // RFC 6585 section 5
     HEADERS = "request.headers_too_large", REQUEST_HEADER_FIELDS_TOO_LARGE, Caller,
         "the head of the request is too large",
-        "browsers send the cookies of every port of localhost: delete the cookies of localhost, use another name such as NAME.localhost, or raise limits.head_size";
+        "a browser sends the cookies of all ports of localhost: delete the cookies of \
+         localhost, use another host name such as NAME.localhost, or raise limits.head_size";
     NO_ROUTE = "route.unknown_path", NOT_FOUND, Caller,
         "nothing is served at this path",
-        "post a command to /aws_mwaa/cli";
+        "to run a command, POST it to /aws_mwaa/cli";
     UNKNOWN_ENVIRONMENT = "route.unknown_environment", NOT_FOUND, Caller,
-        "the request names no environment that we know",
+        "unknown environment",
         "use one of the URLs listed in the detail";
     UNSUPPORTED_COMMAND = "policy.unsupported_command", FORBIDDEN, Caller,
-        "MWAA does not run this command at this version",
-        "see `mwaa-gateway commands`";
+        "MWAA does not support this command on this Airflow version",
+        "`mwaa-gateway commands` lists the supported commands";
     FORBIDDEN_COMMAND = "policy.forbidden_command", FORBIDDEN, Caller,
         "this environment's policy forbids the command",
-        "add the command to the environment's allow list if it should pass";
+        "to allow the command, add it to the environment's allow list";
     FORBIDDEN_OPTION = "policy.forbidden_option", FORBIDDEN, Caller,
-        "the option reaches into the web server",
-        "leave the option out: it would reach the files or processes of the web server";
+        "the option acts on the web server itself",
+        "remove the option: it acts on files or processes of the web server";
     NEEDS_CONFIRMATION = "policy.needs_confirmation", FORBIDDEN, Caller,
-        "the command would ask a question that nobody can answer",
+        "the command asks for a confirmation, which cannot be given",
         "add --yes if you are sure";
     READ_ONLY = "policy.read_only", FORBIDDEN, Caller,
-        "only reads pass here, and none of secrets",
-        "set another policy for the environment, or use one whose policy allows it";
+        "read-only: changes and secrets are blocked",
+        "change the environment's policy, or use an environment whose policy allows it";
     FORBIDDEN_PATH = "policy.forbidden_path", FORBIDDEN, Caller,
-        "the gateway does not let this through",
+        "the gateway blocks this path",
         "use the gateway's own URL: it needs no token";
     HANDOVER_OFF = "policy.handover_off", FORBIDDEN, Caller,
-        "browsers are not handed over to this environment's own host",
+        "browsers are not redirected to this environment's own host",
         "open the UI through the gateway, or set browser = \"redirect\" for the environment";
     UNREADABLE_COMMAND = "policy.unreadable_command", BAD_REQUEST, Caller,
-        "the command can't be read",
+        "the command cannot be parsed",
         "send one command line, UTF-8, quoted as for a POSIX shell";
     NOT_REPEATABLE = "policy.not_repeatable", BAD_REQUEST, Caller,
-        "the command can't be repeated safely",
-        "leave Mwaa-Gateway-Repeatable out, or give the run an id of its own";
+        "the command cannot be retried safely",
+        "remove the Mwaa-Gateway-Repeatable header, or give the run a unique id with --run-id";
     // 503 if the same request may work later, 502 if a person has to change something first
     QUEUE_FULL = "queue.full", SERVICE_UNAVAILABLE, Gateway,
         "too many commands are waiting",
-        "wait and try again, or raise cli_concurrency (MWAA itself takes about 4)";
+        "wait and try again, or raise cli_concurrency (MWAA runs about 4 commands at once)";
     QUEUE_TIMEOUT = "queue.timeout", SERVICE_UNAVAILABLE, Gateway,
         "the command waited too long for its turn",
-        "try again when the commands ahead have finished";
+        "try again when the commands before it have finished";
     AWS_CREDENTIALS = "aws.credentials", BAD_GATEWAY, Aws,
         "no usable AWS credentials or region",
-        "give the gateway credentials: a profile, environment variables or a role";
+        "configure AWS credentials: a profile, environment variables or a role";
     AWS_LOGIN_NEEDED = "aws.login_needed", BAD_GATEWAY, Aws,
-        "somebody has to sign in to AWS",
-        "run `aws login` or `aws sso login`, whichever the profile needs, with its --profile";
+        "the AWS sign-in has expired or is missing",
+        "run `mwaa-gateway login`, or `aws login --profile NAME` or `aws sso login --profile \
+         NAME`, as the profile needs";
     AWS_DENIED = "aws.denied", BAD_GATEWAY, Aws,
         "AWS denied the call",
         "grant the IAM action named in the detail";
     AWS_THROTTLED = "aws.throttled", SERVICE_UNAVAILABLE, Aws,
-        "AWS throttles the call",
+        "AWS throttled the call",
         "wait and try again";
     AWS_NOT_FOUND = "aws.not_found", BAD_GATEWAY, Aws,
-        "AWS knows no such environment",
+        "AWS does not know this environment",
         "check the environment's name and region";
     AWS_NOT_READY = "aws.not_ready", SERVICE_UNAVAILABLE, Aws,
-        "AWS does not give tokens for the environment as it is",
-        "the environment's state in the MWAA console says why; mostly it is not AVAILABLE";
+        "AWS issues no token in the environment's current state",
+        "look at the environment's status in the MWAA console; usually it is not AVAILABLE";
     AWS_UNAVAILABLE = "aws.unavailable", BAD_GATEWAY, Aws,
-        "AWS could not be asked",
+        "AWS could not be reached",
         "check the network, the region and the endpoint";
     AWS_UNTRUSTED_HOST = "aws.untrusted_host", BAD_GATEWAY, Aws,
-        "AWS named a web server that can't be trusted",
-        "for a web server under your own name, set custom_domain";
+        "AWS returned an untrusted web server host name",
+        "if the web server has a custom domain, set custom_domain";
     LOGIN_FAILED = "session.login_failed", BAD_GATEWAY, Upstream,
-        "the web server gave no session",
-        "see that connect_to and custom_domain lead to this very environment; its web server log in CloudWatch says why";
+        "the login to the web server failed",
+        "check that connect_to and custom_domain point to this environment; look for the \
+         reason in its web server log in CloudWatch";
     LOGIN_LOOP = "session.login_loop", SERVICE_UNAVAILABLE, Upstream,
-        "Airflow refuses the session that it gave",
-        "the identity's Airflow role may lack rights, or the web server forgets sessions; wait ten seconds and try again";
+        "Airflow rejects the session that it issued",
+        "the identity's Airflow role may lack permissions, or the web server loses its \
+         sessions; wait ten seconds and try again";
     SESSION_EXPIRED = "session.expired", SERVICE_UNAVAILABLE, Upstream,
-        "the Airflow session had ended",
-        "send the request again: a new session is there, and this request was too large to be kept";
+        "the Airflow session had expired",
+        "send the request again: the gateway has a new session, but did not keep this large \
+         request to retry it";
     UPSTREAM_UNREACHABLE = "upstream.unreachable", BAD_GATEWAY, Upstream,
-        "the web server can't be reached",
+        "the web server cannot be reached",
         "check the network path; a private web server needs a VPN, a proxy, a tunnel or connect_to";
     UPSTREAM_PROXY = "upstream.proxy", BAD_GATEWAY, Upstream,
-        "the proxy gave no connection",
+        "the proxy did not connect",
         "check the proxy's address, user and rules: [proxy], environments.NAME.proxy or HTTPS_PROXY";
     UPSTREAM_TUNNEL = "upstream.tunnel", BAD_GATEWAY, Upstream,
-        "the tunnel gave no connection",
-        "run the tunnel's program by hand to see what it wants; at log level debug the gateway tells all that it says";
+        "the tunnel did not connect",
+        "run the tunnel's program yourself to see its error; with `--log debug` the gateway \
+         logs all of its output";
     UPSTREAM_TLS = "upstream.tls", BAD_GATEWAY, Upstream,
-        "the web server's TLS can't be trusted",
-        "check the way there (connect_to, proxy, tunnel), ca_file and custom_domain";
+        "no trusted TLS connection to the web server",
+        "check the route (connect_to, proxy, tunnel), ca_file and custom_domain";
     UPSTREAM_BROKEN = "upstream.broken", BAD_GATEWAY, Upstream,
-        "the web server's reply is broken",
-        "look at the environment's web server log; the command may have run, or the request taken effect";
+        "the web server's response is broken",
+        "look at the environment's web server log; the command may have run, or the request \
+         may have taken effect";
     UPSTREAM_TIMEOUT = "upstream.timeout", GATEWAY_TIMEOUT, Upstream,
         "the web server was too slow",
-        "it may still be running; raise limits.cli_first_byte (commands) or limits.upstream_first_byte (REST API, UI) if it needs longer";
+        "it may still be running; if it needs more time, raise limits.cli_first_byte \
+         (commands) or limits.upstream_first_byte (REST API, UI)";
     UPSTREAM_UNAVAILABLE = "upstream.unavailable", SERVICE_UNAVAILABLE, Upstream,
-        "no web server took the command",
-        "wait a moment and send it again; MWAA runs about four commands at once";
+        "no web server accepted the command",
+        "wait a moment and try again; MWAA runs about four commands at once";
     UPSTREAM_OUTPUT_TOO_LARGE = "upstream.output_too_large", BAD_GATEWAY, Upstream,
         "the command ran, but its output is too large",
-        "run it again only if that does no harm; raise limits.cli_output or ask for MWAA's own JSON";
+        "run it again only if that is safe; raise limits.cli_output, or request MWAA's own JSON";
     OFF_RECORD = "gateway.off_record", SERVICE_UNAVAILABLE, Gateway,
-        "the command can't be put on record",
-        "the gateway's log says why the audit log can't be written; audit.required = false lets commands go on";
+        "the command cannot be written to the audit log",
+        "look for the reason in the gateway's log; with audit.required = false commands run \
+         without the audit log";
     STOPPING = "gateway.stopping", SERVICE_UNAVAILABLE, Gateway,
         "the gateway is stopping",
         "try again when it has restarted";
     UNEXPECTED = "gateway.unexpected", INTERNAL_SERVER_ERROR, Gateway,
         "unexpected error",
-        "report it with the request id and the log lines around it";
+        "report it with the request ID and the log lines around it";
 }
 
 /// Returns the table of faults in the documents, in Markdown: a link can name a fault.

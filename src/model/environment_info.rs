@@ -34,7 +34,7 @@ impl EnvironmentInfo {
     /// Returns why the web server may fail, as far as the status says.
     pub fn explain_status(&self) -> Option<String> {
         self.status_meaning()
-            .map(|meaning| format!("AWS says {}: {meaning}", self.status))
+            .map(|meaning| format!("the environment's status is {}: {meaning}", self.status))
     }
 
     /// Returns why the web server may be unreachable, as far as AWS says.
@@ -134,15 +134,17 @@ const AVAILABLE: &str = "AVAILABLE";
 const STATUSES: &[(&str, &str)] = &[
     (
         "CREATING",
-        "it is being created, which takes 20 to 30 minutes; there is nothing to reach before that",
+        "it is being created, which takes 20 to 30 minutes; it cannot be reached until then",
     ),
     (
         "CREATE_FAILED",
-        "it could not be created; the MWAA console says why, and it has to be deleted and made anew",
+        "it could not be created; see the reason in the MWAA console, then delete and create \
+         it again",
     ),
     (
         "CREATING_SNAPSHOT",
-        "an update has begun and MWAA takes a snapshot of its database first; the UI is usually up",
+        "an update has started, and MWAA is taking a snapshot of the database; the UI is \
+         usually up",
     ),
     (
         "UPDATING",
@@ -150,33 +152,36 @@ const STATUSES: &[(&str, &str)] = &[
     ),
     (
         "UPDATE_FAILED",
-        "its last update failed; the MWAA console says why, and whether all is as it was before",
+        "its last update failed; see the reason in the MWAA console, and whether the update \
+         was rolled back",
     ),
     (
         "ROLLING_BACK",
-        "an update failed and MWAA restores what was before, from the snapshot; try again later",
+        "an update failed, and MWAA is restoring the snapshot; try again later",
     ),
     (
         "PENDING",
-        "MWAA waits for VPC endpoints that its owner has to make; without them it gives up after 72 hours",
+        "MWAA is waiting for VPC endpoints that the environment's owner has to create; after \
+         72 hours it gives up",
     ),
     (
         "MAINTENANCE",
-        "MWAA is doing maintenance; it may not answer until that is over",
+        "MWAA is doing maintenance; it may not respond until that is finished",
     ),
     (
         "UNAVAILABLE",
-        "MWAA can't run it: mostly its network, bucket, key or execution role was changed; the MWAA console says more",
+        "MWAA cannot run it, usually because its network, bucket, key or execution role was \
+         changed; see the MWAA console",
     ),
     ("DELETING", "it is being deleted"),
     ("DELETED", "it has been deleted"),
 ];
 
 const UNKNOWN: &str =
-    "a status that this version of the gateway does not know; the MWAA console may say more";
+    "this version of the gateway does not know this status; see the MWAA console";
 
-const PRIVATE: &str = "its web server is private (PRIVATE_ONLY): it can be reached from inside its VPC, \
-     by VPN, or through a proxy or a tunnel (docs/guide/networks.md)";
+const PRIVATE: &str = "its web server is private (PRIVATE_ONLY): it can be reached from its \
+                       VPC, over a VPN, or through a proxy or a tunnel (docs/guide/networks.md)";
 
 #[cfg(test)]
 mod tests {
@@ -220,7 +225,10 @@ mod tests {
         };
         assert_eq!(why("AVAILABLE", "PUBLIC_ONLY"), "");
         assert!(why("AVAILABLE", "PRIVATE_ONLY").contains("VPC"));
-        assert!(why("MAINTENANCE", "PUBLIC_ONLY").starts_with("AWS says MAINTENANCE: "));
+        assert!(
+            why("MAINTENANCE", "PUBLIC_ONLY")
+                .starts_with("the environment's status is MAINTENANCE: ")
+        );
         let both = why("UPDATING", "PRIVATE_ONLY");
         assert!(
             both.contains("UPDATING") && both.contains("a tunnel"),

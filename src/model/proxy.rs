@@ -45,7 +45,7 @@ impl ProxyScheme {
             "https" => Ok(Self::Https),
             "socks5" => Ok(Self::Socks5),
             "socks5h" => Ok(Self::Socks5h),
-            "socks" | "socks4" | "socks4a" => Err("speaks an older SOCKS than version 5"),
+            "socks" | "socks4" | "socks4a" => Err("uses a SOCKS version before 5"),
             _ => Err("has a scheme other than http, https, socks5 and socks5h"),
         }
     }

@@ -127,7 +127,7 @@ pub enum PathError {
     #[error("the path begins with two slashes: the base URL ends in /")]
     BaseUrl,
     /// A byte that is not allowed in a path, or that servers read differently.
-    #[error("the path contains a byte that servers read differently")]
+    #[error("the path contains a byte that servers interpret differently")]
     Byte,
     /// A segment that is a dot or two dots, also after decoding.
     #[error("the path contains a dot segment")]
@@ -136,13 +136,13 @@ pub enum PathError {
     #[error("the path contains an empty segment")]
     Empty,
     /// An escape that is invalid or could hide something.
-    #[error("the path contains an escape that could be read in two ways")]
+    #[error("the path contains an ambiguous percent-escape")]
     Escape,
     /// It is not an absolute path.
     #[error("the target is not an absolute path")]
     Relative,
     /// A path that the gateway handles, in an unusual spelling.
-    #[error("a path of the gateway's own is spelled in an unusual way")]
+    #[error("a path of the gateway is not in its plain spelling")]
     Reserved,
 }
 
@@ -151,22 +151,23 @@ impl PathError {
     pub const fn hint(self) -> &'static str {
         match self {
             Self::BaseUrl => {
-                "remove the slash at the end of the base URL, as in http://localhost:8080"
+                "remove the slash at the end of the base URL: http://localhost:8080"
             }
             Self::Byte => {
                 "send a semicolon as %3B; a backslash only as %5C, in names below /api/vN/ and /ui/"
             }
-            Self::Dots => "send the path that is meant, without . and .. segments",
+            Self::Dots => "send the resolved path, without . and .. segments",
             Self::Empty => {
-                "remove one of the two slashes; only names below /api/vN/ and /ui/ may hold empty \
-                 segments"
+                "remove one of the two slashes; empty segments are only allowed below /api/vN/ \
+                 and /ui/"
             }
             Self::Escape => {
-                "escapes must be complete, UTF-8 and no control characters; %2F, %5C and %25 are \
-                 for names below /api/vN/ and /ui/, and none may spell aws_mwaa"
+                "escapes must be complete, valid UTF-8 and not control characters; %2F, %5C \
+                 and %25 are only allowed below /api/vN/ and /ui/; no escape may be part of \
+                 aws_mwaa"
             }
             Self::Relative => "send a path that begins with a slash",
-            Self::Reserved => "write it in lower case and without escapes, as in /aws_mwaa/cli",
+            Self::Reserved => "write it in lower case and without escapes: /aws_mwaa/cli",
         }
     }
 }

@@ -26,7 +26,7 @@ impl TunnelCommand {
         for word in words {
             // it would end the argument (execve(2))
             if word.contains('\0') {
-                return Err(("a word holds a NUL".to_owned(), FORM));
+                return Err(("an argument contains a NUL".to_owned(), FORM));
             }
             if let Some(unknown) = find_unknown(word) {
                 return Err((format!("{{{unknown}}} is not a placeholder"), PLACEHOLDERS));
@@ -68,8 +68,8 @@ fn check_program(words: &[String]) -> Result<(), (String, &'static str)> {
     match words.first() {
         None => Err(("the list is empty".to_owned(), FORM)),
         Some(program) if words.len() == 1 && program.contains(' ') => Err((
-            "is one word with spaces; no shell takes it apart".to_owned(),
-            "write each argument as a text of its own",
+            "is one word with spaces; no shell splits it".to_owned(),
+            "write each argument as a separate string",
         )),
         Some(program) if program.is_empty() || program.contains(['{', '}']) => {
             Err(("its first word is not a program".to_owned(), FORM))
@@ -93,8 +93,8 @@ fn find_unknown(word: &str) -> Option<&str> {
 const HOST: &str = "{host}";
 const LOCAL_PORT: &str = "{local_port}";
 
-const FORM: &str = "write the program and its arguments, as in \
-                    [\"ssh\", \"-N\", \"-L\", \"{local_port}:{host}:443\", \"bastion\"]";
+const FORM: &str = "write the program and its arguments: [\"ssh\", \"-N\", \"-L\", \
+                    \"{local_port}:{host}:443\", \"bastion\"]";
 const PLACEHOLDERS: &str = "{host} is the web server's name, {local_port} the port to open";
 
 #[cfg(test)]

@@ -232,15 +232,15 @@ impl Serialize for SuccessStatus {
 #[non_exhaustive]
 pub enum OutputError {
     /// The response broke off.
-    #[error("the command has run, but the response broke off")]
+    #[error("the command ran, but its response was cut off")]
     Broken(#[source] Box<dyn Error + Send + Sync>),
     /// It is not MWAA's JSON, or not base64 within.
-    #[error("the response is not a command's output: {0}")]
+    #[error("the response contains no command output: {0}")]
     Malformed(&'static str),
     /// A 502, 503 or 504 without MWAA's JSON: the load balancer in front of the web server
     /// answered.
     #[error(
-        "the load balancer answered {}: {}{}",
+        "the load balancer returned {}: {}{}",
         status.as_u16(),
         explain_load_balancer(*status),
         if facts.repeated { SENT_TWICE } else { "" }
@@ -252,9 +252,7 @@ pub enum OutputError {
         facts: CommandFacts,
     },
     /// It is larger than the limit.
-    #[error(
-        "the command has run, but its output is larger than limits.cli_output ({limit} bytes)"
-    )]
+    #[error("the command ran, but its output is larger than limits.cli_output ({limit} bytes)")]
     TooLarge {
         /// The limit, in bytes.
         limit: usize,
@@ -277,9 +275,9 @@ impl Fault for OutputError {
     fn hint(&self) -> Cow<'static, str> {
         match self {
             Self::LoadBalancer { status, .. } if *status == StatusCode::SERVICE_UNAVAILABLE => {
-                "wait a moment and send it again: MWAA runs about four commands at once, and its \
-                 web server restarts after an update; `mwaa-gateway check` shows the environment's \
-                 status"
+                "wait a moment and try again: MWAA runs about four commands at once, and its \
+                 web server restarts after an update; `mwaa-gateway check` shows the \
+                 environment's status"
                     .into()
             }
             Self::LoadBalancer { status, facts } => {
@@ -291,15 +289,17 @@ impl Fault for OutputError {
                 };
 
                 let advice = if *status == StatusCode::GATEWAY_TIMEOUT {
-                    "; a command that takes this long is better split up"
+                    "; split a command that takes this long"
                 } else {
                     ""
                 };
-                format!("do not simply repeat it: {commands} show what it has done{advice}").into()
+                format!("do not simply run it again: {commands} show whether it ran{advice}")
+                    .into()
             }
             Self::TooLarge { .. } => {
-                "run it again only if that does no harm; then ask for MWAA's own JSON (no Accept \
-                 header; `airflow --output raw`), which has no limit, or raise limits.cli_output"
+                "run it again only if that is safe; then request MWAA's own JSON (no Accept \
+                 header; `airflow --output raw`), which has no limit, or raise \
+                 limits.cli_output"
                     .into()
             }
             Self::Broken(_) | Self::Malformed(_) => self.code().advice.into(),
@@ -311,15 +311,15 @@ impl Fault for OutputError {
 fn explain_load_balancer(status: StatusCode) -> &'static str {
     match status {
         StatusCode::GATEWAY_TIMEOUT => {
-            "the web server did not answer within the load balancer's limit; the command may still \
-             be running; outcome: unknown"
+            "the web server did not respond within the load balancer's limit; the command may \
+             still be running; outcome: unknown"
         }
         StatusCode::SERVICE_UNAVAILABLE => {
-            "no web server took the command, so most likely it did not run"
+            "no web server accepted the command, so it probably did not run"
         }
         _ => {
-            "the web server broke off or did not answer in HTTP; the command may have run; \
-             outcome: unknown"
+            "the web server closed the connection or did not return HTTP; the command may have \
+             run; outcome: unknown"
         }
     }
 }
@@ -363,7 +363,7 @@ fn decode(field: Option<Cow<'_, str>>) -> Result<String, OutputError> {
 }
 
 /// Added to the text of a load balancer's error if the command was sent twice.
-const SENT_TWICE: &str = "; it was written twice, and the first write may have run";
+const SENT_TWICE: &str = "; it was sent twice, and the first attempt may have run";
 /// Standard base64 (RFC 4648 section 4). MWAA pads it; that is not required here.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &base64::alphabet::STANDARD,

@@ -240,7 +240,7 @@ static OUTCOMES: LazyLock<Vec<OutcomeEntry>> = LazyLock::new(|| {
 
 const CSV: &str = include_str!("outcomes.csv");
 /// The reason for success of a second request that Airflow refused.
-const RUN_EXISTS: &str = "written twice: the run exists, so the first write had taken effect";
+const RUN_EXISTS: &str = "sent twice: the run exists, so the first attempt succeeded";
 /// Words of failures.
 const FAILURE_WORDS: &[&str] = &[
     "aborted",

@@ -257,12 +257,12 @@ fn render_reason(reason: &NotReadyReason) -> Markup {
 fn render_unresolved_name(card: &EnvironmentCard, unresolved: &UnresolvedName) -> Markup {
     html! {
         p.note {
-            "This machine does not resolve " code { (unresolved.name) } ". Chrome, Firefox and curl find it by "
+            "This machine does not resolve " code { (unresolved.name) } ". Chrome, Firefox and curl resolve it "
             "themselves. For Safari and other programs "
             @match &unresolved.own_listener {
                 Some(url) => { "use " code { (url) } },
                 None => {
-                    "give it a listener of its own (" code { "environments." (card.local) ".listen" } ")"
+                    "give it its own listener (" code { "environments." (card.local) ".listen" } ")"
                 }
             }
             ", or add this line to " code { "/etc/hosts" } ": " code { (unresolved.address) " " (unresolved.name) }
@@ -275,7 +275,7 @@ fn render_facts(card: &EnvironmentCard) -> Markup {
     html! {
         dl.facts {
             (render_fact("Address", &html! { code { (card.url) } }))
-            (render_fact("On MWAA", &html! {
+            (render_fact("Name in MWAA", &html! {
                 (card.name) @if let Some(region) = &card.region { " in " (region) }
             }))
             (render_fact("Airflow", &html! {
@@ -288,8 +288,8 @@ fn render_facts(card: &EnvironmentCard) -> Markup {
             // The identity: the setting, then what AWS and Airflow made of it.
             @if let Some(profile) = &card.profile { (render_fact("AWS profile", &html! { (profile) })) }
             @if let Some(role) = &card.role { (render_fact("Role", &html! { code { (role) } })) }
-            @if let Some(iam) = &identity.iam { (render_fact("To AWS we are", &html! { code { (iam) } })) }
-            @if let Some(airflow) = &identity.airflow { (render_fact("To Airflow", &html! { (airflow) })) }
+            @if let Some(iam) = &identity.iam { (render_fact("AWS identity", &html! { code { (iam) } })) }
+            @if let Some(airflow) = &identity.airflow { (render_fact("Airflow user", &html! { (airflow) })) }
 
             // The state that changes while the gateway runs.
             (render_fact("CLI token", &render_token(&card.token)))
@@ -303,7 +303,7 @@ fn render_facts(card: &EnvironmentCard) -> Markup {
             (render_fact("Browsers get", &html! {
                 @match card.browser {
                     BrowserMode::Proxy => "the UI through the gateway",
-                    BrowserMode::Redirect => "sent on to AWS, signed in",
+                    BrowserMode::Redirect => "a redirect to AWS, signed in",
                 }
             }))
         }
@@ -317,12 +317,12 @@ fn render_fact(name: &str, value: &Markup) -> Markup {
 fn render_token(state: &TokenState) -> Markup {
     html! {
         @match state {
-            TokenState::None => { (render_badge(BadgeStyle::Idle, "none")) " made when it is needed" }
+            TokenState::None => { (render_badge(BadgeStyle::Idle, "none")) " minted when needed" }
             TokenState::Ready { age } => {
-                (render_badge(BadgeStyle::Good, "live")) " asked for " (format_age(*age))
+                (render_badge(BadgeStyle::Good, "live")) " minted " (format_age(*age))
             }
             TokenState::Minting => {
-                (render_badge(BadgeStyle::Warn, "minting")) " AWS is being asked"
+                (render_badge(BadgeStyle::Warn, "minting")) " waiting for AWS"
             }
             TokenState::Failing { reason } => {
                 (render_badge(BadgeStyle::Bad, "failing")) " " (reason)
@@ -335,14 +335,14 @@ fn render_session(state: &SessionState) -> Markup {
     html! {
         @match state {
             SessionState::None => {
-                (render_badge(BadgeStyle::Idle, "none")) " signed in at the next visit"
+                (render_badge(BadgeStyle::Idle, "none")) " logs in at the next request"
             }
             SessionState::Ready { age, left } => {
-                (render_badge(BadgeStyle::Good, "live")) " signed in " (format_age(*age))
+                (render_badge(BadgeStyle::Good, "live")) " logged in " (format_age(*age))
                 @if let Some(left) = left { ", " (format_duration(*left)) " left" }
             }
 
-            SessionState::LoggingIn => { (render_badge(BadgeStyle::Warn, "signing in")) }
+            SessionState::LoggingIn => { (render_badge(BadgeStyle::Warn, "logging in")) }
             SessionState::Failing { reason } => {
                 (render_badge(BadgeStyle::Bad, "failing")) " " (reason)
             }
@@ -370,7 +370,7 @@ const fn format_policy(policy: Policy) -> &'static str {
         Policy::All => "all: the web server decides",
         Policy::Operator => "operator: reads, runs and pauses",
         Policy::ReadOnly => "read-only: no changes, no secrets",
-        Policy::Supported => "supported: all that MWAA runs",
+        Policy::Supported => "supported: the commands that MWAA supports",
     }
 }
 

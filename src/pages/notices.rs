@@ -46,7 +46,7 @@ pub fn render_fault(fault: &FaultPage<'_>) -> Bytes {
             }
             @if let Some(after) = fault.retry_after {
                 // Shown in full seconds: "in 0 s" would be no advice.
-                p { "It makes sense to ask again in " (format_duration(after.max(Duration::from_secs(1)))) "." }
+                p { "Try again in " (format_duration(after.max(Duration::from_secs(1)))) "." }
             }
             @if let Some(home) = fault.home {
                 p.doors { a.button.main href=(home) { "Gateway overview" } }
@@ -65,10 +65,10 @@ pub fn render_fault(fault: &FaultPage<'_>) -> Bytes {
 
 const fn format_blame(blame: Blame) -> &'static str {
     match blame {
-        Blame::Aws => "AWS, or the credentials given for it",
+        Blame::Aws => "AWS, or the AWS credentials",
         Blame::Caller => "the request",
         Blame::Gateway => "the gateway, or its configuration",
-        Blame::Upstream => "the environment's web server, or the way to it",
+        Blame::Upstream => "the environment's web server, or the connection to it",
     }
 }
 
@@ -82,10 +82,11 @@ pub fn render_handover(environment: &str) -> Bytes {
             p.eyebrow { "Leaving the gateway" }
             h1 { "Open " (environment) " on AWS" }
             p {
-                "A link led here, on the gateway's overview or on any other page. It asks to open the "
+                "You followed a link, on the gateway's overview or on another page. It opens \
+                 the "
                 "environment's real address in this browser, signed in as the gateway's identity."
             }
-            p { "If you meant to do that, go on. If not, close this page: nothing has happened." }
+            p { "If you want that, continue. If not, close this page: nothing has happened." }
 
             // A POST is no navigation that a mere link can cause.
             form.doors method="post" action="/aws_mwaa/aws-console-sso?handover=1" {
@@ -103,7 +104,7 @@ pub fn render_signed_out(environment: &str) -> Bytes {
         div.sheet {
             p.eyebrow { "Signed out" }
             h1 { "You are signed out of " (environment) }
-            p { "The gateway has dropped its session. It signs in again at your next visit." }
+            p { "The gateway has dropped its session. It logs in again at your next visit." }
             p.doors {
                 a.button.main href="/" { "Sign in again" }
                 a.button href="/-/" { "Gateway overview" }

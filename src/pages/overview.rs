@@ -92,14 +92,15 @@ fn render_no_environments(trouble: Option<&str>) -> Markup {
         section.empty {
             h2 { "No environments yet" }
             @if let Some(trouble) = trouble { p.note { (format_sentence(trouble)) } }
-            p { "The gateway goes on asking AWS and shows here what it finds. If that stays empty:" }
+            p { "The gateway keeps asking AWS and shows new environments here. If this page \
+                 stays empty:" }
             ol {
-                li { "Run " code { "mwaa-gateway check" } ": it says who AWS thinks you are and what that identity may do." }
+                li { "Run " code { "mwaa-gateway check" } ": it shows your AWS identity and its permissions." }
                 li { "Sign in, if your profile needs it: " code { "aws sso login" } "." }
-                li { "Look at the region and the profile: " code { "serve --region REGION --profile PROFILE" } ", or " code { "[aws]" } " in the configuration." }
-                li { "Or name an environment yourself: " code { "serve --environment NAME" } "." }
+                li { "Check the region and the profile: " code { "serve --region REGION --profile PROFILE" } ", or " code { "[aws]" } " in the configuration." }
+                li { "Or name an environment: " code { "serve --environment NAME" } "." }
             }
-            p { a.button href="/-/" { "Look again" } }
+            p { a.button href="/-/" { "Reload" } }
         }
     }
 }
@@ -110,7 +111,8 @@ fn render_refusals(refusals: &[RefusedRequestInfo], scoped: bool) -> Markup {
         section.refusals aria-labelledby="refusals" {
             h2 #refusals { "Last refusals" }
             @if refusals.is_empty() {
-                p.dim { "None so far. Requests that the gateway refuses or can't answer are listed here." }
+                p.dim { "None so far. Requests that the gateway refuses or cannot serve are \
+                         listed here." }
             } @else {
                 table {
                     thead {

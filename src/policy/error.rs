@@ -10,7 +10,7 @@ use std::borrow::Cow;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PolicyError {
     /// The value of an option depends on the Python version that reads the command.
-    #[error("Python versions differ in the value that an option is given")]
+    #[error("an option's value depends on the Python version")]
     AmbiguousValue,
     /// The environment allows the command, but the listener that it was received by does not.
     #[error("{error}; this environment allows it, but not [{table}]")]
@@ -29,7 +29,7 @@ pub enum PolicyError {
         hint: String,
     },
     /// An option reaches into the web server.
-    #[error("`{command}` may not be given {option}: {reason}")]
+    #[error("`{command}` cannot be used with {option}: {reason}")]
     ForbiddenOption {
         /// The command, by its name in the table.
         command: &'static str,
@@ -41,10 +41,13 @@ pub enum PolicyError {
         hint: String,
     },
     /// The path returns a token, and tokens stay in the gateway.
-    #[error("this makes a token of Airflow's, which would leave the gateway")]
+    #[error("this path issues an Airflow token, which must not leave the gateway")]
     ForbiddenPath,
     /// A browser is handed over to the environment's own host only if `browser = "redirect"`.
-    #[error("this environment's UI is served here; a hand-over would give a web token away")]
+    #[error(
+        "the gateway serves this environment's UI; a redirect to AWS would give away a web \
+         token"
+    )]
     HandoverOff,
     /// The client asked for a command that may be repeated, and this one may not be.
     #[error("{detail}")]
@@ -64,7 +67,7 @@ pub enum PolicyError {
         table: Option<String>,
     },
     /// The command would ask a question, and no one could answer it.
-    #[error("`{command}` would ask whether to go on, and nobody can answer it there")]
+    #[error("`{command}` asks for a confirmation, and MWAA gives it no terminal to answer")]
     Unconfirmed {
         /// The command, by its name in the table.
         command: &'static str,
@@ -91,13 +94,13 @@ pub enum ReadOnlyReason {
     #[error("this {0} changes something")]
     Change(Method),
     /// A browser that is handed over gets a session that may do anything.
-    #[error("a browser that is handed over has a session that may change something")]
+    #[error("a browser that is redirected to AWS gets a session that can make changes")]
     Handover,
     /// The response may contain secrets.
     #[error("this reads secrets: variables, connections, configuration, rendered templates")]
     Secret,
     /// The effect of the path is unknown.
-    #[error("nothing says that this path only reads")]
+    #[error("this path is not known to be read-only")]
     Unknown,
 }
 
@@ -147,7 +150,7 @@ impl Fault for PolicyError {
         match self {
             // Options in words of their own are read alike by every Python.
             Self::AmbiguousValue => {
-                "write options apart and their values as words: `-v -o json`".into()
+                "write each option and its value as separate words: `-v -o json`".into()
             }
 
             // The hint of the wrapped error is about the environment's rules, which allow it.

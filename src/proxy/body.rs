@@ -15,7 +15,7 @@ pub enum ReadError {
     #[error("the body is incomplete")]
     Broken,
     /// A login is longer than the limit, which cannot be set.
-    #[error("the login is longer than {limit} bytes")]
+    #[error("the login form is longer than {limit} bytes")]
     LongLogin {
         /// The limit, in bytes.
         limit: usize,
@@ -42,7 +42,7 @@ impl Fault for ReadError {
 
     fn hint(&self) -> Cow<'static, str> {
         Cow::Borrowed(match self {
-            Self::LongLogin { .. } => "send nothing but a user name and a password",
+            Self::LongLogin { .. } => "send only a user name and a password",
             Self::Broken | Self::Timeout | Self::TooLarge { .. } => self.code().advice,
         })
     }

@@ -220,7 +220,7 @@ async fn send(
     let seen = match &first {
         Err(error) if error.is_outcome_unknown() => error.detail(),
         Ok(response) if is_outcome_unknown(response.status()) => {
-            format!("the web server answered {}", response.status().as_u16())
+            format!("the web server returned {}", response.status().as_u16())
         }
         _ => return first,
     };

@@ -158,7 +158,7 @@ impl CommandRecord {
     pub(crate) fn on_repeat(&self) {
         let id = self.0.id;
         let command = self.name();
-        tracing::info!(%id, command, "its outcome is unknown, and it may be repeated: writing it once more");
+        tracing::info!(%id, command, "retrying a repeatable command: its outcome is unknown");
         self.0.repeated.set(true);
     }
 
@@ -370,7 +370,7 @@ impl Drop for DisconnectGuard {
 
 /// A command that must be in the audit log before it runs, and cannot be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the audit log can't be written; nothing was sent")]
+#[error("the audit log cannot be written; nothing was sent")]
 pub(crate) struct AuditUnavailable;
 
 impl Fault for AuditUnavailable {

@@ -32,7 +32,7 @@ pub(crate) fn login(
     let posted = *request.method() == Method::POST;
     let visits = &proxy.state.login_visits;
     if !posted && visits.add(entry.id, Timestamp::now()) {
-        return Err(login_loop("it keeps sending the browser to its login page").into());
+        return Err(login_loop("it keeps redirecting the browser to its login page").into());
     }
 
     let host = proxy.state.credentials.session_host(entry);
@@ -68,7 +68,7 @@ pub(crate) async fn logout(
             .await;
         // this session is dropped anyway
         if let Err(error) = sent {
-            tracing::debug!(id = %ctx.id(), error = error.detail(), "Airflow could not be asked to end the session");
+            tracing::debug!(id = %ctx.id(), error = error.detail(), "Airflow's session could not be ended");
         }
     }
 

@@ -24,12 +24,12 @@ pub fn reject_head(state: &ProxyState, bad_head: BadHead) -> Bytes {
 
 #[derive(Debug, thiserror::Error)]
 #[error("{}", match .0 {
-    BadHead::Http2 => "the client speaks HTTP/2",
-    BadHead::PlainOnTls => "the client speaks plain HTTP to a port that speaks TLS",
+    BadHead::Http2 => "the client uses HTTP/2",
+    BadHead::PlainOnTls => "the client sent plain HTTP to a TLS port",
     BadHead::TargetTooLong => "the request target is longer than limits.target_size",
-    BadHead::TlsOnPlain => "the client speaks TLS to a port that speaks plain HTTP",
+    BadHead::TlsOnPlain => "the client sent TLS to a plain HTTP port",
     BadHead::TooLarge => "the head is larger than limits.head_size, or has too many header fields",
-    BadHead::Malformed => "the head is not that of an HTTP/1.1 request",
+    BadHead::Malformed => "the head is not an HTTP/1.1 request",
 })]
 struct RejectedHead(BadHead);
 
@@ -47,8 +47,8 @@ impl Fault for RejectedHead {
     fn hint(&self) -> Cow<'static, str> {
         match self.0 {
             BadHead::Http2 => "use HTTP/1.1 (curl: --http1.1)".into(),
-            BadHead::PlainOnTls => "write https:// in the URL".into(),
-            BadHead::TlsOnPlain => "write http:// in the URL".into(),
+            BadHead::PlainOnTls => "use https:// in the URL".into(),
+            BadHead::TlsOnPlain => "use http:// in the URL".into(),
             BadHead::Malformed => {
                 "send HTTP/1.1: spaces in the target as %20, no space before the colon of a \
                  header, no control characters"

@@ -64,7 +64,7 @@ pub(crate) async fn find_refusal(
         status if status.is_redirection() => {
             let redirected = is_login_redirect(response.headers(), session.host());
             Ok(redirected.then(|| SessionRefusal {
-                reason: format!("{} to a sign-in page", status.as_u16()),
+                reason: format!("{} to a login page", status.as_u16()),
                 redirected,
             }))
         }

@@ -134,7 +134,7 @@ impl WebExchange<'_> {
         // a dead session: Airflow has done nothing yet, so any method may be sent again
         tracing::debug!(
             reason = refusal.reason,
-            "the session is dead; opening another"
+            "the session has expired; logging in again"
         );
         drop(response);
         let renewed = credentials
@@ -317,7 +317,7 @@ pub(crate) async fn prepare_body(
 
 /// The session died under a request whose body has been passed on already.
 #[derive(Debug, thiserror::Error)]
-#[error("the session had ended when the request came; nothing was done")]
+#[error("the session had expired before the request; nothing was done")]
 struct SessionExpired;
 
 impl Fault for SessionExpired {

@@ -83,7 +83,7 @@ fn spawn_thread(lookup: impl FnOnce() + Send + 'static) {
         .name("resolver".to_owned())
         .spawn(lookup);
     if let Err(error) = started {
-        tracing::debug!(%error, "no thread for the resolver; the name stays unknown");
+        tracing::debug!(%error, "cannot start a thread for the resolver; the name stays unknown");
     }
 }
 

@@ -138,7 +138,7 @@ impl<H: RequestHandler> AcceptLoop<H> {
                 Err(error) => {
                     // Out of file descriptors or memory (EMFILE, ENFILE, ENOMEM). The client stays
                     // in the backlog, so accepting again at once would fail again, and spin.
-                    tracing::warn!(%error, "cannot accept; pausing");
+                    tracing::warn!(%error, "cannot accept connections; pausing");
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(LONGEST_PAUSE);
                 }

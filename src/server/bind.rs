@@ -187,7 +187,8 @@ fn bind_unix(path: &Path, mode: u32, count: usize) -> io::Result<(Vec<Socket>, S
         return Err(io::Error::new(
             io::ErrorKind::InvalidFilename,
             format!(
-                "the path has {length} bytes, and a Unix socket's has at most {LONGEST_SOCKET_PATH}"
+                "the path has {length} bytes; the limit for a Unix socket is \
+                 {LONGEST_SOCKET_PATH}"
             ),
         ));
     }
@@ -218,7 +219,7 @@ fn remove_stale(path: &Path) -> io::Result<()> {
     if !metadata.file_type().is_socket() {
         return Err(io::Error::new(
             io::ErrorKind::AlreadyExists,
-            "a file that is no socket is there",
+            "a file that is not a socket exists there",
         ));
     }
 
@@ -230,7 +231,7 @@ fn remove_stale(path: &Path) -> io::Result<()> {
         Err(error) => Err(error),
         Ok(_) => Err(io::Error::new(
             io::ErrorKind::AddrInUse,
-            "another process listens there",
+            "another process is listening there",
         )),
     }
 }

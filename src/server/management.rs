@@ -113,7 +113,7 @@ impl ManagementServer {
                 continue;
             };
             let Some(counted) = limiter.try_acquire(address.ip()) else {
-                tracing::debug!(peer = %address, "too many management connections of one client");
+                tracing::debug!(peer = %address, "too many management connections from one client");
                 continue;
             };
 
@@ -161,11 +161,14 @@ async fn serve_connection(stream: TcpStream, source: &dyn ManagementSource, scop
 
 fn respond(source: &dyn ManagementSource, scope: Scope, head: &Parts) -> Response<Full<Bytes>> {
     if scope == Scope::Machine && !source.admits(head) {
-        let text = "the Host is not this socket's\n";
+        let text = "the Host is not an address of this socket\n";
         return text_response(StatusCode::MISDIRECTED_REQUEST, text);
     }
     if is_foreign_page(head) {
-        return text_response(StatusCode::FORBIDDEN, "not for another site's page\n");
+        return text_response(
+            StatusCode::FORBIDDEN,
+            "not allowed for a page of another site\n",
+        );
     }
     if !matches!(head.method, Method::GET | Method::HEAD) {
         let text = "only GET and HEAD\n";
@@ -311,7 +314,7 @@ fn network_of(client: IpAddr) -> Option<IpNet> {
 }
 
 /// The paths that exist, for a client that asks for another one.
-const PATHS: &str = "there are /livez, /readyz, /startupz, /metrics";
+const PATHS: &str = "available: /livez, /readyz, /startupz, /metrics";
 /// The media type of OpenMetrics 1.0.
 const METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 /// Connections at once. Probes and scrapers need a few; one without a request is closed after

@@ -30,7 +30,8 @@ fn explain_rustls(files: &TlsFiles, error: rustls::Error) -> FileError {
         rustls::Error::InconsistentKeys(_) => {
             let certificate = files.certificate.display();
             let reason = format!(
-                "it is not the key of the first certificate in {certificate} (the server's own comes first)"
+                "it does not match the first certificate in {certificate} (the server's own \
+                 certificate must come first)"
             );
             FileError::new(&files.key, reason)
         }
@@ -145,7 +146,7 @@ fn read_certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, FileEr
         .and_then(Iterator::collect)
         .map_err(|error| FileError::new(file, error))?;
     if certificates.is_empty() {
-        return Err(FileError::new(file, "it holds no certificate"));
+        return Err(FileError::new(file, "it contains no certificate"));
     }
     Ok(certificates)
 }

@@ -131,7 +131,7 @@ struct LogLossHandler;
 
 impl LossHandler for LogLossHandler {
     fn gap_line(&self, missing: u64) -> String {
-        format!("{missing} log lines are missing here: they could not be written\n")
+        format!("{missing} log lines could not be written and are missing here\n")
     }
 }
 
@@ -201,7 +201,7 @@ mod tests {
         drop(log);
         let read = io::read_to_string(far).unwrap();
         assert!(
-            read.contains("log lines are missing here"),
+            read.contains("log lines could not be written"),
             "{}",
             read.len()
         );

@@ -65,7 +65,7 @@ impl Default for Metrics {
         );
         registry.register(
             "audit_lost",
-            "Lines that are missing in the audit log",
+            "Lines that are missing from the audit log",
             metrics.audit_lost.clone(),
         );
         registry.register_with_unit(
@@ -218,7 +218,7 @@ impl QueueFamilies {
         );
         registry.register(
             "queue_running",
-            "Commands that have a slot",
+            "Commands that hold a slot",
             families.running.clone(),
         );
         registry.register_with_unit(

@@ -91,7 +91,7 @@ async fn a_wrong_address_is_called_wrong() {
     let flag = format!("--management={closing}");
     let ended = run(&["wait", "--timeout=1ms", &flag]).await;
     assert!(
-        ended.stderr.contains("does not talk as a gateway does"),
+        ended.stderr.contains("the response is not from a gateway"),
         "{ended:?}"
     );
     for command in ["status", "wait"] {

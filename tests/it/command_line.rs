@@ -62,11 +62,19 @@ async fn help_is_as_reviewed() {
 async fn the_short_help_says_what_an_option_does_there() {
     for (command, has, has_not) in [
         ("serve", "Serve only this environment", "log-format"),
-        ("check", "nothing listens there", "log-format"),
-        ("environments", "which the URLs are made of", "management"),
-        ("airflow", "Where the gateway listens", "log-format"),
-        ("open", "for the URL while none runs", "region"),
-        ("explain", "Judge by this environment's rules", "listen"),
+        ("check", "it is not opened", "log-format"),
+        (
+            "environments",
+            "The gateway's address, for the URLs",
+            "management",
+        ),
+        (
+            "airflow",
+            "The address of the running gateway",
+            "log-format",
+        ),
+        ("open", "for the URL if no gateway is running", "region"),
+        ("explain", "Apply this environment's rules", "listen"),
         ("status", "The management address of the gateway", "listen"),
     ] {
         let help = run(&[command, "-h"]).await.stdout;
@@ -145,7 +153,7 @@ async fn a_port_in_use_is_named() {
         assert_eq!(ended.code, Some(1), "{}", ended.stderr);
         let begin = format!("error: {address}");
         assert!(ended.stderr.starts_with(&begin), "{}", ended.stderr);
-        for text in ["is in use", "another program listens there", flag] {
+        for text in ["is in use", "another program is listening there", flag] {
             assert!(ended.stderr.contains(text), "{text}: {}", ended.stderr);
         }
         assert_eq!(ended.stdout, "");
@@ -169,7 +177,7 @@ async fn a_gateway_at_the_port_is_recognised() {
         assert_eq!(ended.code, Some(1), "{}", ended.stderr);
         for text in [
             "is in use",
-            "a gateway runs there already",
+            "a gateway is already running there",
             "mwaa-gateway status",
         ] {
             assert!(ended.stderr.contains(text), "{text}: {}", ended.stderr);
@@ -207,8 +215,8 @@ async fn the_variable_does_not_choose_what_is_served() {
         command.arg(&config).env("MWAA_GATEWAY_ENVIRONMENT", "two");
         command
     };
-    let told = "MWAA_GATEWAY_ENVIRONMENT chooses the environment of single commands, and not what \
-                is served: to serve only that one, use --environment two";
+    let told = "MWAA_GATEWAY_ENVIRONMENT does not change which environments are served: to serve \
+                only two, use --environment two";
     let mut gateway = Running::start(chosen(&["serve"]));
     let management = gateway.told("management on http://").await;
     gateway.told(&format!("warning: {told}")).await;
@@ -265,7 +273,7 @@ async fn quiet_is_about_talk_only() {
     assert!(
         ended
             .stderr
-            .starts_with("error: no gateway answers at 127.0.0.1:1"),
+            .starts_with("error: no gateway is running at 127.0.0.1:1"),
         "{ended:?}"
     );
     assert!(ended.stderr.contains("hint: "), "{ended:?}");
@@ -379,7 +387,7 @@ async fn paths_may_begin_at_the_home_folder() {
     for flag in ["--config=~you/c.toml", "--listen=unix:~you/g.sock"] {
         let ended = check(&[flag], "TERM", "dumb").await;
         assert_ne!(ended.code, Some(0), "{ended:?}");
-        assert!(ended.stderr.contains("of a user by name"), "{ended:?}");
+        assert!(ended.stderr.contains("a user name"), "{ended:?}");
     }
 }
 
@@ -484,7 +492,7 @@ async fn check_says_what_fails() {
     script.describe_fault.off();
     script.mint_fault.always(ControlFault::Validation);
     stand.emulator.set_status("demo", "CREATE_FAILED");
-    let state = "AWS says that the environment is CREATE_FAILED";
+    let state = "the environment's status is CREATE_FAILED";
     refused(&["aws.not_ready", state, "could not be created"]).await;
     stand.emulator.set_status("demo", "AVAILABLE");
     script
@@ -628,7 +636,7 @@ async fn completions_and_the_manual_are_generated() {
     }
     assert!(page.stdout.contains(".TH mwaa"), "it is roff");
     // what the short help leaves out
-    let (logs, looks) = ("lines to log to stderr", "The form of log lines");
+    let (logs, looks) = ("The log filter for stderr", "The format of log lines");
     assert!(page.stdout.contains(logs) && page.stdout.contains(looks));
     let folder = tempfile::tempdir().unwrap();
     let pages = folder.path().join("pages");
@@ -756,7 +764,7 @@ async fn wait_gives_up_in_time() {
 async fn demo_and_emulator_say_how_to_use_them() {
     let mut demo = Running::start(command(&["demo", "--listen=127.0.0.1:0"]));
     let url = demo.told("listening on ").await;
-    demo.printed("Ctrl-C ends the demo.").await;
+    demo.printed("Press Ctrl-C to stop the demo.").await;
     let ended = demo.stop().await;
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     let pasted = format!("curl -sS {url}/aws_mwaa/cli -H 'Content-Type: text/plain'");

@@ -41,7 +41,7 @@ async fn the_table_tells_what_there_is() {
     let emulator = emulator().await;
     let ended = list(&emulator, "", &[]).await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    let told = "billing-eu: AWS says UPDATING: it is being updated, ";
+    let told = "billing-eu: the environment's status is UPDATING: it is being updated, ";
     assert!(ended.stderr.starts_with(told), "{ended:?}");
     insta::assert_snapshot!("environments", ended.stdout);
 }

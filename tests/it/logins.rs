@@ -119,7 +119,7 @@ async fn airflow_2_has_no_token_to_give() {
             reply.json()["hint"]
                 .as_str()
                 .unwrap()
-                .contains("without logging in")
+                .contains("without a login")
         );
     }
     nothing_happened(&harness);

@@ -146,7 +146,7 @@ async fn the_overview_shows_every_environment_and_asks_nobody() {
 async fn the_overview_follows_what_happens() {
     let harness = Harness::new().await;
     let idle = get(&harness, "localhost", "/-/", TYPED).await.text();
-    assert!(idle.contains("made when it is needed"), "{idle}");
+    assert!(idle.contains("minted when needed"), "{idle}");
     assert_eq!(harness.command("version").await.status, 200);
     let page = get(&harness, "localhost", "/-/", TYPED).await.text();
     assert!(
@@ -488,12 +488,12 @@ async fn the_end_of_a_session_is_told_on_its_own_host() {
 async fn a_live_session_is_shown_without_itself() {
     let harness = Harness::new().await;
     let before = get(&harness, "localhost", "/-/", TYPED).await.text();
-    assert!(before.contains("signed in at the next visit"), "{before}");
+    assert!(before.contains("logs in at the next request"), "{before}");
     let reply = get(&harness, "localhost", "/api/v1/dags?limit=1", "").await;
     assert_eq!(reply.status, 200, "{reply}");
     let page = get(&harness, "localhost", "/-/", TYPED).await.text();
     assert!(
-        page.contains("signed in ") && page.contains(" left</dd>"),
+        page.contains("logged in ") && page.contains(" left</dd>"),
         "{page}"
     );
     assert!(page.contains("assumed-role/"), "who we are: {page}");

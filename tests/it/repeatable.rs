@@ -98,8 +98,8 @@ async fn a_second_write_that_comes_to_nothing_leaves_the_outcome_unknown() {
     let harness = Harness::configured("limits.threads = 1").await;
     let mut before = written(&harness);
     for (fault, told) in [
-        (WebFault::Drop, "broke off"),
-        (WebFault::html(504), "answered 504"),
+        (WebFault::Drop, "was lost"),
+        (WebFault::html(504), "returned 504"),
     ] {
         assert_eq!(ask(&harness, "", "version").await.status, 200);
         harness.script().web_fault.next(1, fault.clone());
@@ -112,7 +112,7 @@ async fn a_second_write_that_comes_to_nothing_leaves_the_outcome_unknown() {
         assert_eq!(reply.fault(), Some("upstream.broken"), "{fault:?}: {reply}");
         let complaint = reply.complaint();
         assert!(complaint.contains("outcome: unknown"), "{complaint}");
-        assert!(complaint.contains("written once more"), "{complaint}");
+        assert!(complaint.contains("sent again"), "{complaint}");
         assert!(complaint.contains(told), "{complaint}");
         assert_eq!(written(&harness), before + 2, "{fault:?}");
         before += 2;
@@ -133,7 +133,7 @@ async fn two_errors_of_a_load_balancer_leave_the_outcome_unknown() {
         assert_eq!(reply.status, status, "{reply}");
         let complaint = reply.complaint();
         assert!(complaint.contains("outcome: unknown"), "{complaint}");
-        assert!(complaint.contains("written twice"), "{complaint}");
+        assert!(complaint.contains("sent twice"), "{complaint}");
         assert_eq!(written(&harness), 2 * (number + 1), "{accept}{status}");
     }
 }

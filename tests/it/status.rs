@@ -62,7 +62,7 @@ async fn a_web_server_out_of_reach_is_explained_by_the_status() {
         assert_eq!(reply.fault(), Some("upstream.unreachable"), "{reply}");
         let complaint = reply.complaint();
         for text in [
-            "AWS says UPDATING: it is being updated",
+            "the environment's status is UPDATING: it is being updated",
             "PRIVATE_ONLY",
             "connect_to",
         ] {
@@ -86,7 +86,10 @@ async fn a_status_that_can_t_be_asked_takes_nothing_away() {
     .await;
     let reply = harness.command("version").await;
     assert_eq!(reply.fault(), Some("upstream.unreachable"), "{reply}");
-    assert!(!reply.complaint().contains("AWS says"), "{reply}");
+    assert!(
+        !reply.complaint().contains("the environment's status is"),
+        "{reply}"
+    );
 }
 
 /// The command shows people what the gateway says, and passes it on to programs.
@@ -125,7 +128,7 @@ async fn where_no_gateway_runs_the_command_says_where_it_looked() {
     for (address, said) in [
         (
             "127.0.0.1:1".to_owned(),
-            "no gateway answers at 127.0.0.1:1",
+            "no gateway is running at 127.0.0.1:1",
         ),
         (
             harness.address().to_string(),

@@ -280,25 +280,25 @@ async fn what_a_proxy_answers_is_told() {
     for (act, words) in [
         (
             Act::Answer(b"HTTP/1.1 403 Blocked by policy\r\nContent-Length: 5\r\n\r\nsorry"),
-            &["answered \"403 Blocked by policy\"", "must allow this host"][..],
+            &["returned \"403 Blocked by policy\"", "must allow this host"][..],
         ),
         (
             Act::Answer(b"HTTP/1.0 407 Auth\r\nProxy-Authenticate: Negotiate\r\nproxy-authenticate: NTLM, Digest realm=\"x\", nonce=y\r\n\r\n"),
-            &["answered \"407 Auth\"", "it wants Negotiate or NTLM or Digest", "cntlm"],
+            &["returned \"407 Auth\"", "it requires Negotiate or NTLM or Digest", "cntlm"],
         ),
         (
             Act::Answer(b"HTTP/1.1 407 Auth\r\nProxy-Authenticate: Basic realm=\"x\"\r\n\r\n"),
-            &["it asks for a user and a password", "user_file"],
+            &["it requires a user and a password", "user_file"],
         ),
         (
             // to a terminal or a log these would be more than text
             Act::Answer(b"HTTP/1.1 503 \x1b[31mred\x07\r\n\r\n"),
-            &["answered \"503  [31mred \""],
+            &["returned \"503  [31mred \""],
         ),
         (Act::Answer(b"SSH-2.0-OpenSSH_9.2\r\n"), &["is not HTTP", "scheme and port"]),
-        (Act::Answer(b""), &["closed the connection without an answer"]),
-        (Act::Answer(b"HTTP/1.1 200 OK\r\nnever"), &["cut its answer short"]),
-        (Act::Flood(b"HTTP/1.1 200 OK\r\nX: y\r\n"), &["is too long or broken"]),
+        (Act::Answer(b""), &["closed the connection without a response"]),
+        (Act::Answer(b"HTTP/1.1 200 OK\r\nnever"), &["its response is incomplete"]),
+        (Act::Flood(b"HTTP/1.1 200 OK\r\nX: y\r\n"), &["is too long or invalid"]),
         (Act::Flood(b"\xff"), &["is not HTTP"]),
     ] {
         let proxy = Proxy::start(act).await;
@@ -337,9 +337,9 @@ async fn a_proxy_that_is_silent_or_gone_is_told_in_time() {
 #[tokio::test]
 async fn what_socks_answers_is_told() {
     for (bytes, words) in [
-        (&b"\x05\xff"[..], "asks for a user and a password"),
-        (b"\x05\x02", "asks for a user and a password"),
-        (b"\x05\x00\x05\x00", "in the middle of the handshake"),
+        (&b"\x05\xff"[..], "requires a user and a password"),
+        (b"\x05\x02", "requires a user and a password"),
+        (b"\x05\x00\x05\x00", "during the handshake"),
         (
             b"\x05\x00\x05\x02\x00\x01\0\0\0\0\0\0",
             "connection not allowed",
@@ -350,10 +350,10 @@ async fn what_socks_answers_is_told() {
         ),
         (
             b"\x05\x00\x05\x2a\x00\x01\0\0\0\0\0\0",
-            "its answer is broken",
+            "its response is invalid",
         ),
         (b"HTTP/1.1 400 Bad Request\r\n\r\n", "is not SOCKS 5"),
-        (b"", "without an answer"),
+        (b"", "without a response"),
     ] {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -482,13 +482,13 @@ async fn a_tunnel_that_gives_nothing_says_its_last_words() {
     for (words, told) in [
         (
             r#"["sh", "-c", "printf 'no way \\033[31mthere\\n' >&2; exit 3 # {local_port}"]"#,
-            &["the tunnel `sh` ended with exit status 3; it said: no way  [31mthere"][..],
+            &["the tunnel `sh` ended with exit status 3; its output: no way  [31mthere"][..],
         ),
         (
             r#"["sh", "-c", "echo no way there >&2; exit 3 # {host}"]"#,
             &[
-                "the tunnel `sh` gave no connection",
-                "it said: no way there",
+                "the tunnel `sh` did not connect",
+                "its output: no way there",
             ],
         ),
         (
@@ -502,8 +502,8 @@ async fn a_tunnel_that_gives_nothing_says_its_last_words() {
         (
             r#"["sh", "-c", "true # {local_port}"]"#,
             &[
-                "ended at once and without an error",
-                "stay in the foreground",
+                "ended immediately without an error",
+                "run in the foreground",
             ],
         ),
         (

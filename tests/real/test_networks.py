@@ -401,7 +401,7 @@ def test_a_tunnel_that_fails_says_why(world, tmp_path):
     # the bastion is reached, what is behind it is not
     closed = ["-N", "-o", "LogLevel=INFO", "-L", "{local_port}:127.0.0.1:9"]
     with Gateway(world, tmp_path, tunnel=ssh(world, *closed)) as gateway:
-        gateway.fails("upstream.tunnel", "gave no connection", "Connection refused")
+        gateway.fails("upstream.tunnel", "did not connect", "Connection refused")
     limits = {"limits": {"tunnel_start": "500ms"}}
     with Gateway(world, tmp_path, more=limits, tunnel=["sleep", "60{local_port}"]) as gateway:
         gateway.fails("upstream.tunnel", "did not open its port within 500ms", "limits.tunnel_start")
@@ -431,7 +431,7 @@ def test_a_tunnel_that_is_up_but_leads_nowhere_is_started_anew(world, tmp_path):
     with Gateway(world, tmp_path, tunnel=program) as gateway:
 
         def again():
-            gateway.fails("upstream.tunnel", "gave no connection")
+            gateway.fails("upstream.tunnel", "did not connect")
             return len(starts.read_text()) >= 2
 
         eventually(again, "another run")
@@ -442,7 +442,7 @@ def test_a_tunnel_is_in_a_session_without_the_gateway_s_terminal(world, tmp_path
     for place in ("{local_port}", "{host}"):
         tell = f"cut -d ' ' -f 6,7 /proc/$$/stat >&2; exit 3 # {place}"
         with Gateway(world, tmp_path, tunnel=["sh", "-c", tell]) as gateway:
-            said = re.search(r"it said: (\d+) (-?\d+)", gateway.fails("upstream.tunnel")["detail"])
+            said = re.search(r"its output: (\d+) (-?\d+)", gateway.fails("upstream.tunnel")["detail"])
             own = Path(f"/proc/{gateway_pid(gateway)}/stat").read_text().rsplit(")", 1)[1].split()
             assert said[1] != own[3], "the gateway's session"
             assert said[2] == "0", "a terminal"
@@ -461,7 +461,7 @@ def test_a_tunnel_starts_after_the_gateway_s_file_was_replaced(world, tmp_path):
 
 def test_a_tunnel_that_goes_to_the_background_is_told(world, tmp_path):
     with Gateway(world, tmp_path, tunnel=["sh", "-c", "sleep 0.1 # {local_port}"]) as gateway:
-        gateway.fails("upstream.tunnel", "ended at once and without an error", "foreground")
+        gateway.fails("upstream.tunnel", "ended immediately without an error", "foreground")
 
 
 def test_an_old_tunnel_is_replaced_while_requests_go_on(world, tmp_path):

@@ -164,7 +164,7 @@ def test_what_passes_is_read_as_the_parser_reads_it(airflow):
         elif our["code"] == "policy.forbidden_option" and their["strict"]:
             # what the parser would run is refused for an option that it is given
             counts["forbidden"] += 1
-            option = re.search("may not be given (-[-a-zA-Z]+)", our["detail"])[1]
+            option = re.search("cannot be used with (-[-a-zA-Z]+)", our["detail"])[1]
             # the parser stops at `--help` and reads no further
             assert {option, "--help"} & set(their["strict"]["options"]), words
         elif our["code"] == "policy.needs_confirmation" and their["relaxed"]:

@@ -129,11 +129,11 @@ impl fmt::Display for CallError {
                     },
                 ) => {
                     // with its answer, the causes around it say nothing more
-                    write!(f, "{provider} answered {answer}")
+                    write!(f, "{provider} returned {answer}")
                 }
                 _ => f.write_str(&truncate_message(&chain.text)),
             },
-            Self::Timeout => f.write_str("no reply in time"),
+            Self::Timeout => f.write_str("no response in time"),
         }
     }
 }
@@ -181,7 +181,7 @@ impl CauseChain {
             let text = if chain.is_about_credentials {
                 "there are no credentials"
             } else {
-                "the call could not be made"
+                "the call could not be sent"
             };
             text.clone_into(&mut chain.text);
         }
@@ -221,7 +221,7 @@ impl CauseChain {
             is_about_credentials: true,
             is_late: true,
             text: format!(
-                "the keys did not come within {}",
+                "no credentials within {}",
                 humantime::format_duration(limit)
             ),
             ..Self::default()
@@ -460,8 +460,8 @@ fn strip_boilerplate(text: &str) -> Option<&str> {
 }
 
 /// For TLS that is opened somewhere between here and AWS.
-const FOREIGN_AUTHORITY: &str = "if the authority is yours (a company proxy that opens TLS has one), name its \
-    certificate in AWS_CA_BUNDLE";
+const FOREIGN_AUTHORITY: &str = "if it is your own authority (such as a company proxy that \
+                                 inspects TLS), set AWS_CA_BUNDLE to its certificate";
 /// AWS refuses signatures that are five minutes off; less is not the clock's fault. In seconds.
 const CLOCK_TOLERANCE: i64 = 240;
 

@@ -67,7 +67,7 @@ impl AwsClient {
         response.arn.ok_or_else(|| {
             AwsError::new(
                 AwsErrorKind::Unavailable,
-                "GetCallerIdentity gave no ARN",
+                "GetCallerIdentity returned no ARN",
                 "try again",
             )
         })
@@ -183,7 +183,7 @@ impl AwsClient {
             error.kind,
             AwsErrorKind::Credentials | AwsErrorKind::LoginNeeded
         ) {
-            tracing::debug!(environment = %call.environment.local, "AWS client dropped: the next call looks for credentials anew");
+            tracing::debug!(environment = %call.environment.local, "AWS client dropped: the next call loads the credentials again");
             // only this one: another call may have created a new client already
             self.lock().retain(|_, cell| {
                 cell.get()
@@ -349,9 +349,10 @@ fn new_incomplete_error(call: &Call<'_>) -> AwsError {
     AwsError::new(
         AwsErrorKind::Unavailable,
         &format!(
-            "{} for {:?} gave no token or no host",
+            "{} for {:?} returned no token or no host",
             call.operation, call.environment.name
         ),
-        "something between here and AWS changes replies; check endpoint_url and proxies",
+        "something between the gateway and AWS changes the responses; check endpoint_url and \
+         proxies",
     )
 }

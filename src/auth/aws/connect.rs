@@ -156,7 +156,7 @@ async fn no_region(identity: &AwsIdentity) -> AwsError {
     let hint = match (&origin.source, &identity.profile) {
         (missing @ CredentialSource::NoProfile { .. }, _) => missing.to_string(),
         (_, Some(profile)) => {
-            format!("set aws.region, --region or AWS_REGION: profile {profile:?} names none")
+            format!("set aws.region, --region or AWS_REGION: profile {profile:?} has no region")
         }
         (_, None) => "set aws.region, --region or AWS_REGION".to_owned(),
     };

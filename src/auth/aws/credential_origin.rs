@@ -158,16 +158,16 @@ impl fmt::Display for CredentialSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Broken { profile, .. } | Self::NoKeys { profile } => {
-                write!(f, "profile {profile:?}, which gives no keys")
+                write!(f, "profile {profile:?}, which has no credentials")
             }
             Self::Container => f.write_str("the container's role"),
             Self::Environment { .. } => {
-                f.write_str("the keys in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
+                f.write_str("the access key in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
             }
             Self::Given => f.write_str("the gateway's own keys"),
             Self::Instance => f.write_str("the instance's role"),
             Self::Keys { profile, .. } => {
-                write!(f, "the keys in profile {profile:?}")
+                write!(f, "the access key in profile {profile:?}")
             }
             Self::Login(command) => write!(f, "the sign-in by `{command}`"),
 
@@ -181,14 +181,13 @@ impl fmt::Display for CredentialSource {
                     None => Ok(()),
                 }
             }
-            Self::Nothing => f.write_str("no keys are configured"),
+            Self::Nothing => f.write_str("no credentials are configured"),
             Self::Process { profile } => {
-                write!(
-                    f,
-                    "the program that is profile {profile:?}'s credential_process"
-                )
+                write!(f, "the credential_process of profile {profile:?}")
             }
-            Self::Unreadable(why) => write!(f, "AWS's files can't be read: {why}"),
+            Self::Unreadable(why) => {
+                write!(f, "the AWS configuration files cannot be read: {why}")
+            }
             Self::WebIdentity { file, .. } => write!(f, "the web identity token in {file}"),
         }
     }
@@ -264,7 +263,8 @@ impl<'a> ProfileResolver<'a> {
             // a circle would be followed for ever
             if self.seen.contains(&name) {
                 let fix = format!(
-                    "the source_profile of {name:?} leads back to itself: name one that has keys or a sign-in"
+                    "the source_profile of {name:?} refers back to itself: set it to a profile \
+                     that has credentials"
                 );
                 return broken(profile, fix);
             }
@@ -301,10 +301,10 @@ impl<'a> ProfileResolver<'a> {
                 }
                 (None, Some(_)) => return self.base_source(profile, env),
                 (Some(_), Some(_)) => format!(
-                    "profile {name:?} has both source_profile and credential_source: take one away"
+                    "profile {name:?} has both source_profile and credential_source: remove one"
                 ),
                 (None, None) => format!(
-                    "profile {name:?} has a role_arn and nothing to assume it with: add source_profile"
+                    "profile {name:?} has a role_arn but no credentials: add source_profile"
                 ),
             };
             return broken(profile, fix);

@@ -103,7 +103,7 @@ impl AwsError {
             Some(meaning) => Self {
                 kind: AwsErrorKind::NotReady,
                 message: format!(
-                    "{}; AWS says that the environment is {}",
+                    "{}; the environment's status is {}",
                     self.message, described.status
                 ),
                 hint: meaning.into(),
@@ -111,8 +111,8 @@ impl AwsError {
 
             None => Self {
                 hint: format!(
-                    "AWS says that the environment is {}, so this may pass; if it does not, the request id \
-                     tells AWS's support more",
+                    "the environment's status is {}, so try again in a moment; if the error \
+                     persists, give the request ID to AWS Support",
                     described.status
                 )
                 .into(),
@@ -128,7 +128,7 @@ impl AwsError {
             // `GetEnvironment` does not depend on the state, so the environment does not exist
             self.hint.clone_from(&why.hint);
         } else if why.kind == AwsErrorKind::Denied {
-            let action = "allow airflow:GetEnvironment, and its state is told here";
+            let action = "allow airflow:GetEnvironment to see the environment's status here";
             self.hint = format!("{}; {action}", self.hint).into();
         }
         self

@@ -29,11 +29,11 @@ pub(super) fn hint(
         AwsErrorKind::NotReady => code::AWS_NOT_READY.advice.into(),
         AwsErrorKind::Throttled => match error.provider() {
             Some(provider) => format!(
-                "{} limits how often it is asked: try again in a moment",
+                "{} throttled the call: try again in a moment",
                 provider.service_name()
             )
             .into(),
-            None => "AWS limits how often tokens are made: try again in a moment".into(),
+            None => "AWS throttled the call: try again in a moment".into(),
         },
 
         AwsErrorKind::Unavailable => unavailable_hint(error, context).into(),
@@ -55,13 +55,13 @@ fn not_found_hint(context: &CallContext<'_>) -> String {
 
     if context.operation == "GetEnvironment" {
         format!(
-            "there is no environment {name:?} in {region} for these credentials: correct the name, the region or the \
-             account (`{list}` lists what there is)"
+            "there is no environment {name:?} in {region} for these credentials: correct the \
+             name, the region or the account (`{list}` lists the environments)"
         )
     } else {
         format!(
-            "AWS gives no token for {name:?} in {region}: it does not exist for these credentials, or is not AVAILABLE \
-             (`{list}` lists what there is)"
+            "AWS returns no token for {name:?} in {region}: it does not exist for these \
+             credentials, or is not AVAILABLE (`{list}` lists the environments)"
         )
     }
 }
@@ -78,7 +78,8 @@ fn denied_hint(error: &CallError, context: &CallContext<'_>) -> String {
     };
     if code.contains("OptIn") {
         return format!(
-            "this account has not enabled the region {region}: enable it, or correct the region"
+            "the region {region} is not enabled in this account: enable it, or correct the \
+             region"
         );
     }
 
@@ -118,11 +119,11 @@ fn credentials_hint(error: &CallError, context: &CallContext<'_>) -> String {
     }
 
     if let Some(offset) = error.clock_offset(context) {
-        return format!("{}; set it right", format_clock_offset(offset));
+        return format!("{}; correct the clock", format_clock_offset(offset));
     }
     if error.is_other_region() {
         return format!(
-            "the endpoint is one of another region than {}: correct the region, or the endpoint URL",
+            "the endpoint is not in the region {}: correct the region or the endpoint URL",
             context.region
         );
     }
@@ -154,8 +155,9 @@ fn role_hint(
             .is_some_and(AccessDeniedMessage::is_by_organization)
     {
         return Some(format!(
-            "profile {profile:?} wants a second factor (mfa_serial), which the AWS SDK never sends: use a \
-             profile with `credential_process = aws configure export-credentials --profile {profile}`"
+            "profile {profile:?} requires MFA (mfa_serial), which the AWS SDK does not \
+             support: use a profile with `credential_process = aws configure \
+             export-credentials --profile {profile}`"
         ));
     }
 
@@ -181,10 +183,11 @@ fn role_hint(
         .any(|word| answer.message().contains(word))
     {
         format!(
-            "raise MaxSessionDuration of {role} to an hour or more, which is how long it is assumed"
+            "raise MaxSessionDuration of {role} to an hour or more: the gateway assumes it for \
+             an hour"
         )
     } else {
-        format!("AWS STS does not give {role}: correct role_arn by what its message says")
+        format!("AWS STS refused to assume {role}: correct role_arn as its message says")
     })
 }
 
@@ -215,19 +218,19 @@ fn source_hint(error: &CallError, context: &CallContext<'_>) -> String {
 
         CredentialSource::NoProfile { nearest, .. } => match nearest {
             Some(_) => source.to_string(),
-            None => format!("{source}; `aws configure list-profiles` lists what there is"),
+            None => format!("{source}; `aws configure list-profiles` lists the profiles"),
         },
         CredentialSource::Nothing => NOTHING.to_owned(),
         CredentialSource::Process { profile } => process_hint(profile, error, context),
-        CredentialSource::Unreadable(why) => format!("mend AWS's configuration files: {why}"),
+        CredentialSource::Unreadable(why) => {
+            format!("correct the AWS configuration files: {why}")
+        }
         CredentialSource::WebIdentity {
             lacks_role: true, ..
-        } => format!(
-            "export AWS_ROLE_ARN too: AWS_WEB_IDENTITY_TOKEN_FILE is of no use without it {RESTART}"
-        ),
+        } => format!("set AWS_ROLE_ARN too: AWS_WEB_IDENTITY_TOKEN_FILE needs it {RESTART}"),
         CredentialSource::WebIdentity { file, .. } => format!(
-            "see that {file} is there and fresh, and that the role trusts its issuer (in Kubernetes: the service \
-             account and its role)"
+            "check that {file} exists and has not expired, and that the role trusts its issuer \
+             (in Kubernetes: the service account and its role)"
         ),
     }
 }
@@ -256,42 +259,45 @@ impl KeyState {
 fn environment_keys_hint(lacks_token: bool, error: &CallError) -> String {
     if lacks_token {
         return format!(
-            "export AWS_SESSION_TOKEN too, because the key in AWS_ACCESS_KEY_ID is a temporary one {RESTART}"
+            "set AWS_SESSION_TOKEN too: the access key in AWS_ACCESS_KEY_ID is temporary \
+             {RESTART}"
         );
     }
 
     // the SDK and AWS say what is wrong with a pair; the profile or variable is known here
     let why = match KeyState::from_error(error) {
-        KeyState::Expired => "the keys in the environment have expired",
-        KeyState::WrongSecret => "AWS_SECRET_ACCESS_KEY does not belong to AWS_ACCESS_KEY_ID",
-        KeyState::Unknown => "AWS does not know the key in AWS_ACCESS_KEY_ID",
+        KeyState::Expired => "the access key in the environment variables has expired",
+        KeyState::WrongSecret => "AWS_SECRET_ACCESS_KEY does not match AWS_ACCESS_KEY_ID",
+        KeyState::Unknown => "AWS does not know the access key in AWS_ACCESS_KEY_ID",
         KeyState::Missing => {
-            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are needed and not set"
+            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are required and not set"
         }
     };
-    format!("{why}: export new ones {RESTART}")
+    format!("{why}: set new values {RESTART}")
 }
 
 fn profile_keys_hint(profile: &str, lacks_token: bool, error: &CallError) -> String {
     if lacks_token {
         return format!(
-            "add aws_session_token to profile {profile:?}, because its key is a temporary one; no restart is needed"
+            "add aws_session_token to profile {profile:?}: its access key is temporary; no \
+             restart is needed"
         );
     }
 
     let why = match KeyState::from_error(error) {
-        KeyState::Expired => "have expired",
-        KeyState::WrongSecret => "do not belong together",
-        KeyState::Unknown | KeyState::Missing => "are not known to AWS",
+        KeyState::Expired => "has expired",
+        KeyState::WrongSecret => "does not match its secret key",
+        KeyState::Unknown | KeyState::Missing => "is not known to AWS",
     };
-    format!("the keys of profile {profile:?} {why}: put new ones there; no restart is needed")
+    format!("the access key of profile {profile:?} {why}: replace it; no restart is needed")
 }
 
 fn process_hint(profile: &str, error: &CallError, context: &CallContext<'_>) -> String {
     // the program worked, and what it gave is not accepted
     if error.refused_credentials().is_some() {
         return format!(
-            "AWS does not take the keys that the credential_process of profile {profile:?} gives: run it by hand"
+            "AWS rejects the credentials from the credential_process of profile {profile:?}: \
+             run it yourself to check them"
         );
     }
 
@@ -303,13 +309,14 @@ fn process_hint(profile: &str, error: &CallError, context: &CallContext<'_>) -> 
             ", or AWS STS after it,"
         };
         return format!(
-            "the credential_process of profile {profile:?}{or_sts} gave nothing in that time: run it by hand to see what it \
-             waits for; if it only is slow, raise limits.mint_try"
+            "the credential_process of profile {profile:?}{or_sts} returned no credentials in \
+             that time: run it yourself to see what it waits for; if it is only slow, raise \
+             limits.mint_try"
         );
     }
     format!(
-        "the program that profile {profile:?} has as credential_process gave no keys: run it by hand, and mend \
-         what it says"
+        "the credential_process of profile {profile:?} returned no credentials: run it \
+         yourself, and fix the error that it prints"
     )
 }
 
@@ -317,12 +324,13 @@ fn process_hint(profile: &str, error: &CallError, context: &CallContext<'_>) -> 
 fn login_hint(command: &LoginCommand) -> String {
     match command {
         LoginCommand::Login(_) => {
-            "allow signin:CreateOAuth2Token for this identity (AWS's policy SignInLocalDevelopmentAccess does)"
+            "allow signin:CreateOAuth2Token for this identity (the AWS managed policy \
+             SignInLocalDevelopmentAccess allows it)"
                 .to_owned()
         }
         LoginCommand::Sso(profile) => format!(
-            "the sign-in is good, but gives no keys for this account and role: correct sso_account_id and \
-             sso_role_name of profile {:?}, or ask for that permission set",
+            "the sign-in is valid, but has no access to this account and role: correct \
+             sso_account_id and sso_role_name of profile {:?}, or request that permission set",
             profile.as_deref().unwrap_or("default")
         ),
     }
@@ -339,7 +347,9 @@ fn unavailable_hint(error: &CallError, context: &CallContext<'_>) -> String {
         }
     }
     if let Some(endpoint) = &context.environment.endpoint_url {
-        return format!("see that {endpoint} (endpoint_url) is up and plays MWAA");
+        return format!(
+            "check that {endpoint} (endpoint_url) is running and serves the MWAA API"
+        );
     }
 
     match error {
@@ -348,17 +358,19 @@ fn unavailable_hint(error: &CallError, context: &CallContext<'_>) -> String {
         CallError::Unanswered(_) if error.mentions("lookup") || error.mentions("resolve") => {
             unknown_region(context.region).unwrap_or_else(|| {
                 format!(
-                    "AWS's names in {} do not resolve: check the network and its DNS (VPN, proxy)",
+                    "the AWS host names in {} do not resolve: check the network and its DNS \
+                     (VPN, proxy)",
                     context.region
                 )
             })
         }
         CallError::Unanswered(_) if error.mentions("refused") => {
-            "nobody listens there: check the proxy, and AWS_ENDPOINT_URL or AWS_ENDPOINT_URL_MWAA where one is set"
+            "the connection was refused: check the proxy, and AWS_ENDPOINT_URL or \
+             AWS_ENDPOINT_URL_MWAA if set"
                 .to_owned()
         }
         CallError::Unanswered(_) | CallError::Timeout => format!(
-            "check the network, the proxy, and that the region {} is right",
+            "check the network, the proxy and the region {}",
             context.region
         ),
     }
@@ -379,10 +391,11 @@ fn provider_unavailable_hint(error: &CallError, context: &CallContext<'_>) -> St
         .and_then(|provider| provider.answer.as_ref())
     {
         Some(answer) => {
-            service_failed_hint(&format!("{service}, which gives the keys,"), answer)
+            service_failed_hint(&format!("{service}, which issues the credentials,"), answer)
         }
         None => format!(
-            "{service}, which gives the keys, can't be reached: check the network, its DNS and the proxy"
+            "{service}, which issues the credentials, cannot be reached: check the network, \
+             its DNS and the proxy"
         ),
     }
 }
@@ -391,25 +404,28 @@ fn provider_unavailable_hint(error: &CallError, context: &CallContext<'_>) -> St
 fn service_failed_hint(service: &str, answer: &ServiceError) -> String {
     if answer.is_unreadable() {
         format!(
-            "something on the way to {service} answered instead of it: check the proxy, and AWS_ENDPOINT_URL"
+            "something on the way to {service} responded instead: check the proxy, and AWS_ENDPOINT_URL"
         )
     } else if answer.is_client_error() {
-        "the request id tells AWS's support more".to_owned()
+        "give the request ID to AWS Support".to_owned()
     } else {
         format!(
-            "{service} has trouble: try again in a moment (https://health.aws.amazon.com says more)"
+            "{service} has a problem: try again in a moment (see https://health.aws.amazon.com)"
         )
     }
 }
 
-const CONTAINER: &str = "the container's endpoint gave no keys: check that the task has a role (ECS), or that the \
-     Pod Identity agent runs (EKS)";
-const GIVEN: &str = "the keys that the gateway was started with are wrong for this endpoint";
-const INSTANCE: &str = "the instance gave no keys: give it a role, and let its metadata service be reached from here \
-     (in a container it takes a hop limit of 2)";
+const CONTAINER: &str = "the container's credentials endpoint returned no credentials: check \
+                         that the task has a role (ECS), or that the Pod Identity Agent is \
+                         running (EKS)";
+const GIVEN: &str = "the access key that the gateway was started with is wrong for this \
+                     endpoint";
+const INSTANCE: &str = "the instance metadata service returned no credentials: attach a role \
+                        to the instance, and make the service reachable (from a container it \
+                        needs a hop limit of 2)";
 const METADATA_DISABLED: &str =
-    "unset AWS_EC2_METADATA_DISABLED, which keeps the instance's role from being asked for";
-const NOTHING: &str = "set aws.profile, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run with a role; a person \
-     signs in with `aws login` or `aws configure sso`";
+    "unset AWS_EC2_METADATA_DISABLED: it disables the instance's role";
+const NOTHING: &str = "set aws.profile, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run \
+                       with a role; to sign in, run `aws login` or `aws configure sso`";
 /// After a variable that is to be exported: a program that runs does not see it.
-const RESTART: &str = "(a running gateway must be restarted)";
+const RESTART: &str = "(then restart a running gateway)";

@@ -105,10 +105,14 @@ impl HttpConnector for TimeoutConnector {
 
         HttpConnectorFuture::new(async move {
             let response = match limit {
-                Some(limit) => RuntimeTimer
-                    .within(limit, response)
-                    .await
-                    .map_err(|_elapsed| ConnectorError::timeout("no reply in time".into()))?,
+                Some(limit) => {
+                    RuntimeTimer
+                        .within(limit, response)
+                        .await
+                        .map_err(|_elapsed| {
+                            ConnectorError::timeout("no response in time".into())
+                        })?
+                }
                 None => response.await,
             };
             let response = response.map_err(|error| ConnectorError::io(error.into()))?;
@@ -337,7 +341,7 @@ pub(super) fn clock_offset(date: Option<SystemTime>) -> Option<i64> {
 pub fn format_clock_offset(offset: i64) -> String {
     let off = humantime::format_duration(Duration::from_secs(offset.unsigned_abs()));
     let side = if offset > 0 { "ahead of" } else { "behind" };
-    format!("this machine's clock is off by {off} ({side} AWS's)")
+    format!("this machine's clock is {off} {side} AWS's clock")
 }
 
 /// An idle connection to AWS is closed after this.

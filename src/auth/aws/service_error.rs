@@ -87,7 +87,7 @@ impl fmt::Display for ServiceError {
         let mut facts: Vec<String> = Vec::new();
         facts.extend(self.status.map(|status| format!("HTTP {status}")));
         if self.is_unreadable() {
-            f.write_str("a reply that can't be read")?;
+            f.write_str("an invalid response")?;
         } else {
             // the id is what AWS's support asks for
             f.write_str(self.code.as_deref().unwrap_or("no error code"))?;
@@ -187,7 +187,8 @@ impl<'a> AccessDeniedMessage<'a> {
 
         match self.reason {
             DenialReason::ExplicitDeny(policy, arn) => format!(
-                "no further allow helps, because {policy}{} denies it: ask {} to leave {action} on {resource} out of that",
+                "{policy}{} denies it, so another allow does not help: ask {} to stop denying \
+                 {action} on {resource} there",
                 arn.map_or_else(String::new, |arn| format!(" ({arn})")),
                 get_policy_owner(policy)
             ),
@@ -195,8 +196,8 @@ impl<'a> AccessDeniedMessage<'a> {
                 format!("add this identity to the trust policy of {resource}")
             }
             DenialReason::Bounded(policy) => format!(
-                "an allow for this identity does not help, because the {policy} leaves {action} out: ask {} to \
-                 allow it on {resource} there",
+                "the {policy} does not include {action}, so an allow for this identity does \
+                 not help: ask {} to allow it on {resource} there",
                 get_policy_owner(policy)
             ),
 
@@ -343,7 +344,7 @@ mod tests {
         for (end, expected) in [
             (
                 "with an explicit deny in a service control policy",
-                ["no further allow helps", "your AWS organization"],
+                ["so another allow does not help", "your AWS organization"],
             ),
             (
                 "with an explicit deny in an identity-based policy: arn:aws:iam::1:policy/No",
@@ -416,7 +417,7 @@ mod tests {
             "airflow:X on resource: {ROLE} with an explicit deny"
         ));
         assert!(
-            text.contains("no further allow helps, because a policy denies it"),
+            text.contains("a policy denies it, so another allow does not help"),
             "{text}"
         );
     }

@@ -50,8 +50,8 @@ impl Fault for VersionError {
         // only where this one call is the trouble: the next one needs credentials and a network
         // too
         if self.source.kind == AwsErrorKind::Denied {
-            let version =
-                "or set airflow_version for this environment, and GetEnvironment is not needed";
+            let version = "or set airflow_version for this environment, which then needs no \
+                           GetEnvironment";
             format!("{}; {version}", self.source.hint()).into()
         } else {
             self.source.hint()
@@ -122,7 +122,7 @@ impl VersionResolver {
                 let Err(error) = resolver.resolve(&entry).await else {
                     return;
                 };
-                tracing::warn!(environment = %entry.environment.local, code = error.code().text, error = %error.detail(), hint = %error.hint(), "cannot ask for the version");
+                tracing::warn!(environment = %entry.environment.local, code = error.code().text, error = %error.detail(), hint = %error.hint(), "cannot get the Airflow version");
                 drop(entry);
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
@@ -195,7 +195,7 @@ impl VersionResolver {
         match self.get_environment(entry).await {
             Ok(version) => {
                 backoff.reset();
-                tracing::debug!(environment = %entry.environment.local, %version, "AWS named the version");
+                tracing::debug!(environment = %entry.environment.local, %version, "AWS returned the Airflow version");
                 // an upgrade changes which commands pass, so it is announced
                 if old != Some(version) {
                     (self.on_new_version)(entry, version);
@@ -205,7 +205,7 @@ impl VersionResolver {
             }
             Err(error) => {
                 let now = Timestamp::now();
-                tracing::debug!(environment = %entry.environment.local, code = error.code().text, "AWS named no version");
+                tracing::debug!(environment = %entry.environment.local, code = error.code().text, "AWS returned no Airflow version");
                 backoff.record_failure(Arc::new(error.clone()), error.is_transient(), now);
                 Err(VersionError {
                     source: error,
@@ -236,7 +236,7 @@ impl VersionResolver {
         let source = AwsError::new(
             AwsErrorKind::Unavailable,
             &format!(
-                "GetEnvironment for {:?} was not answered within {}",
+                "no response to GetEnvironment for {:?} within {}",
                 entry.environment.name,
                 humantime::format_duration(self.limit)
             ),
@@ -259,7 +259,7 @@ fn no_version(entry: &Entry) -> AwsError {
     let name = &entry.environment.name;
     let error = AwsError::new(
         AwsErrorKind::Unavailable,
-        &format!("GetEnvironment for {name:?} names no version"),
+        &format!("GetEnvironment for {name:?} returned no Airflow version"),
         "set airflow_version for this environment",
     );
 

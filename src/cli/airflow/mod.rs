@@ -28,27 +28,28 @@ use watch::{InterruptInfo, StatusLine, WatchError, run_watched};
 pub(crate) struct AirflowArgs {
     #[command(flatten)]
     config: ConfigArgs<AirflowFlags>,
-    /// Print the result as JSON, instead of the command's own stdout and stderr
+    /// Print the result as JSON instead of the command's stdout and stderr
     #[arg(short, long, value_enum)]
     output: Option<ResultFormat>,
-    /// Let a `dags trigger` with a --run-id be written once more if its outcome is unknown
+    /// Retry a `dags trigger` with --run-id once if its outcome is unknown
     #[arg(long)]
     repeatable: bool,
-    /// Continue an import that did not finish
+    /// Resume an import that did not finish
     #[arg(long)]
     resume: bool,
-    /// The Airflow command, as `airflow` itself takes it
+    /// The Airflow command, without the word `airflow`
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
     command: Vec<String>,
 }
 
 config_flags! {
     struct AirflowFlags;
-    Environment: "The environment, by its local name or MWAA's; without it the default one",
-    Region: "The AWS region, where no gateway runs and the file names none",
-    Profile: "The AWS profile, where no gateway runs and the file names none",
-    Listen: "Where the gateway listens: IP:port or unix:/path",
-    Management: "The gateway's management address, which knows MWAA's names of environments",
+    Environment: "The environment: a local name, or a name in MWAA [default: the default \
+                  environment]",
+    Region: "The AWS region, if no gateway is running and the file has none",
+    Profile: "The AWS profile, if no gateway is running and the file has none",
+    Listen: "The address of the running gateway: IP:port or unix:/path",
+    Management: "The management address of the running gateway; it resolves names in MWAA",
 }
 
 impl AirflowArgs {
@@ -58,11 +59,11 @@ impl AirflowArgs {
         match ImportRequest::parse(&self.command) {
             // other commands leave no journal
             None if self.resume => {
-                usage("--resume is for variables, connections and pools import")
+                usage("--resume is only for variables, connections and pools import")
             }
             None => Ok(None),
             Some(_) if self.output == Some(ResultFormat::Raw) => {
-                usage("an import is many commands: it has no raw output")
+                usage("an import runs many commands, so it has no raw output")
             }
             // now, so that a missing file is found before anything is sent
             Some(request) => {
@@ -203,7 +204,7 @@ fn print_output(
 fn print_unknown(reason: Option<&str>, terminal: &Terminal) -> ExitStatus {
     let reason = reason.map_or_else(String::new, |reason| format!(": {}", sanitize(reason)));
     terminal.info(format_args!(
-        "note: it can't be told whether the command worked{reason}"
+        "note: it is unknown whether the command succeeded{reason}"
     ));
     ExitStatus::Success
 }
@@ -239,7 +240,7 @@ fn print_unexpected(status: u16, text: &str, terminal: &Terminal) -> ExitStatus 
 
 /// The web server's response holds no command output.
 #[derive(Debug, thiserror::Error)]
-#[error("the web server answered {0} and no command output")]
+#[error("the web server returned {0} without command output")]
 struct NoOutputError(u16);
 
 /// Prints a fault of the gateway, of AWS or of the web server.
@@ -252,7 +253,7 @@ fn print_fault(problem: &ProblemDetails, terminal: &Terminal) -> ExitStatus {
 
     // the gateway's own hint is for HTTP clients
     let hint = match problem.code.as_str() {
-        "route.unknown_environment" => Some("name one of them with -e".into()),
+        "route.unknown_environment" => Some("choose one of them with -e".into()),
         _ => problem.hint.as_deref().map(sanitize),
     };
     terminal.fail(exit, problem, hint.as_deref())
@@ -281,7 +282,7 @@ fn print_command_error(error: &CommandError, terminal: &Terminal) -> ExitStatus 
         CommandError::NotSent(_) => (ExitStatus::Unavailable, "run it again"),
         CommandError::Broken(_) => (
             ExitStatus::Failure,
-            "look whether the command ran before it is run again",
+            "check whether the command ran before you run it again",
         ),
     };
     terminal.fail(exit, error, Some(hint))
@@ -303,39 +304,37 @@ fn print_interrupt(
 
     match info.sent {
         Some(false) => {
-            terminal.error(format_args!(
-                "interrupted: nothing was sent: {name} had not begun"
-            ));
+            terminal.error(format_args!("interrupted: {name} was not sent"));
             return exit;
         }
         Some(true) => {
             terminal.error(format_args!(
-                "interrupted: {name} goes on{environment}{request}"
+                "interrupted: {name} is still running{environment}{request}"
             ));
-            terminal.info("MWAA runs it to its end, whether anybody listens or not.");
+            terminal.info("MWAA runs it to the end, even without a client.");
         }
         None => {
             terminal.error(format_args!(
                 "interrupted: {name} may have been sent{environment}{request}"
             ));
-            terminal.info("If it was, MWAA runs it to its end.");
+            terminal.info("If it was, MWAA runs it to the end.");
         }
     }
 
     terminal.info(if client.is_private() {
-        "No gateway runs that would keep its slot: another command may meet it running."
+        "No running gateway holds its slot: another command may start at the same time."
     } else {
-        "Its slot is busy until then; the gateway's page /-/ shows it."
+        "It holds its slot until then; the gateway's page /-/ shows it."
     });
     let starts_runs = matches!(
         command.known_name(),
         Some("dags trigger" | "dags backfill" | "trigger_dag" | "backfill" | "backfill create")
     );
     if starts_runs {
-        terminal.info("`dags list-runs` shows what has become of it.");
+        terminal.info("`dags list-runs` shows the state of the run.");
     }
     exit
 }
 
 /// The hint for a response that holds no command output.
-const LOG_HINT: &str = "the environment's web server log may tell more";
+const LOG_HINT: &str = "look at the environment's web server log";

@@ -209,7 +209,7 @@ impl<'a> StatusLine<'a> {
                 format!("{command} is next in the queue")
             }
             Some(CommandEvent::Queued(place)) => {
-                format!("{command} waits in the queue, {} before it", place - 1)
+                format!("{command} is waiting in the queue, {} before it", place - 1)
             }
             Some(CommandEvent::Sent) => format!("running {command}"),
         }

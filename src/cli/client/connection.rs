@@ -36,10 +36,10 @@ pub(in crate::cli) enum ConnectError {
     #[error(transparent)]
     Unreachable(#[from] io::Error),
     /// It does not answer as a gateway does.
-    #[error("what listens there is not a gateway")]
+    #[error("the program there is not a gateway")]
     Foreign,
     /// It does not answer in time.
-    #[error("what listens there does not answer")]
+    #[error("the program there does not respond")]
     Silent,
 }
 
@@ -69,10 +69,10 @@ pub(in crate::cli) struct CommandOptions {
 #[derive(Debug, thiserror::Error)]
 pub(in crate::cli) enum CommandError {
     /// Before the command was handed over.
-    #[error("the gateway is gone, and nothing was sent")]
+    #[error("the gateway closed the connection; nothing was sent")]
     NotSent(#[source] BoxError),
     /// Afterwards: the command may have run.
-    #[error("the gateway did not tell how the command ended")]
+    #[error("the gateway closed the connection before the command's result")]
     Broken(#[source] BoxError),
 }
 
@@ -84,7 +84,7 @@ impl CommandError {
     }
 
     pub(super) fn silent() -> Self {
-        Self::broken("it was silent for too long")
+        Self::broken("no response in time")
     }
 }
 
@@ -195,7 +195,7 @@ impl Connection {
         let id = response.headers().get(REQUEST_ID);
         let id = id
             .and_then(|id| id.to_str().ok())
-            .ok_or_else(|| CommandError::broken("its reply is not a gateway's"))?;
+            .ok_or_else(|| CommandError::broken("its response is not from a gateway"))?;
         tracing::debug!(request_id = id, "the gateway has accepted the command");
         on_event(CommandEvent::Accepted(id.to_owned()));
         read_response(response, options.format, timeout, on_event).await
@@ -233,7 +233,7 @@ impl Connection {
 
 fn secret_value(secret: &Secret<String>) -> Result<HeaderValue, CommandError> {
     let value = Secret::concat(&[secret.reveal()]).into_header();
-    let problem = "listener.secret_file holds no header value";
+    let problem = "listener.secret_file contains no valid header value";
     value.ok_or_else(|| CommandError::NotSent(problem.into()))
 }
 

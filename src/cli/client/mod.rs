@@ -47,7 +47,7 @@ impl GatewayClient {
         terminal: &Terminal,
     ) -> Result<Self, RunError> {
         let endpoints = Endpoint::from_config(&config).map_err(|error| {
-            let hint = "`mwaa-gateway check` reports everything about the configuration";
+            let hint = "`mwaa-gateway check` reports all problems of the configuration";
             terminal.fail(ExitStatus::Configuration, &error, Some(hint))
         })?;
         let mut private = None;
@@ -58,7 +58,8 @@ impl GatewayClient {
             let started = PrivateGateway::start(config.clone(), terminal).await?;
             let endpoint = private.insert(started).endpoint.clone();
             let connection = Connection::open(&endpoint).await.map_err(|error| {
-                let hint = "the temporary folder must allow Unix sockets; TMPDIR names another";
+                let hint = "the temporary folder must allow Unix sockets; set TMPDIR to use \
+                            another folder";
                 terminal.fail(ExitStatus::Failure, &error, Some(hint))
             })?;
             (endpoint, connection)
@@ -184,7 +185,7 @@ async fn connect_running(
             // the normal case without a gateway
             Err(error) if error.is_not_listening() => {}
             Err(error) => terminal.info(format_args!(
-                "note: nothing was sent to {endpoint}: {error}; running without it"
+                "note: {endpoint} is not used: {error}; running without a gateway"
             )),
         }
     }
@@ -236,7 +237,7 @@ impl PrivateGateway {
             });
             if let Err(error) = run.await {
                 let error = error_chain(&error);
-                tracing::error!(%error, "the gateway ended by itself");
+                tracing::error!(%error, "the gateway ended unexpectedly");
             }
             // the client may be gone
             let _unheard = stopped_sender.send(());

@@ -18,9 +18,9 @@ pub(in crate::cli) enum ResultFormat {
     #[default]
     #[value(skip)]
     Text,
-    /// MWAA's own, byte for byte, with both streams in base64
+    /// MWAA's JSON, unchanged, with both streams in base64
     Raw,
-    /// The gateway's: both streams as text, whether the command worked, and why
+    /// The gateway's JSON: both streams as text, whether the command succeeded, and why
     Json,
 }
 
@@ -145,7 +145,7 @@ async fn read_events(
             .within(timeout, body.frame())
             .await
             .map_err(|_elapsed| CommandError::silent())?
-            .ok_or_else(|| CommandError::broken("it hung up"))?
+            .ok_or_else(|| CommandError::broken("it closed the connection"))?
             .map_err(CommandError::broken)?;
         let Some(data) = frame.data_ref() else {
             continue;
@@ -163,7 +163,7 @@ async fn read_events(
         }
         searched = rest.len();
         if searched > MAX_LINE {
-            return Err(CommandError::broken("it sends a line without end"));
+            return Err(CommandError::broken("it sent a line that is too long"));
         }
     }
 }

@@ -38,9 +38,9 @@ fn values_name_their_origins() {
     for wanted in [
         "listener.address = \"127.0.0.1:1\"  # --listen",
         "listener.networks = [\"127.0.0.0/8\", \"::1/128\"]  # default",
-        "# listener.secret_file: no secret is asked for",
+        "# listener.secret_file: no secret is required",
         "listeners.agents.networks = [\"127.0.0.0/8\", \"::1/128\"]  # listener.networks",
-        "# listeners.agents.secret_file: no secret is asked for",
+        "# listeners.agents.secret_file: no secret is required",
         "aws.region = \"eu-west-1\"  # 2:10",
         "aws.profile = \"mine\"  # MWAA_GATEWAY_PROFILE",
         "aws.discover = false  # default",

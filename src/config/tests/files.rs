@@ -38,7 +38,7 @@ fn secret_files_are_private() {
         assert_eq!(load().is_ok(), good, "{mode:o}");
     }
     assert!(
-        said().contains("others may use this file (mode 0604)"),
+        said().contains("other users can access this file (mode 0604)"),
         "{}",
         said()
     );
@@ -73,11 +73,11 @@ fn tls_needs_its_files_and_lets_a_guarded_listener_be_wide() {
         ("certificate = \"c.pem\"", "listener.tls.key: is missing"),
         (
             "certificate = \"k.pem\"\nkey = \"k.pem\"",
-            "holds no certificate",
+            "contains no certificate",
         ),
         (
             "certificate = \"c.pem\"\nkey = \"c.pem\"",
-            "holds no private key",
+            "contains no private key",
         ),
         (
             "certificate = \"c.pem\"\nkey = \"locked.pem\"",
@@ -94,7 +94,7 @@ fn tls_needs_its_files_and_lets_a_guarded_listener_be_wide() {
     let wide = "address = \"0.0.0.0:8443\"";
     let problem = said(wide, good);
     assert!(
-        problem.contains("2:11: listener.address: \"0.0.0.0:8443\" is not loopback"),
+        problem.contains("2:11: listener.address: \"0.0.0.0:8443\" is not a loopback address"),
         "{problem}"
     );
     assert!(problem.contains("client_ca or a secret_file"), "{problem}");
@@ -114,7 +114,9 @@ fn tls_needs_its_files_and_lets_a_guarded_listener_be_wide() {
     );
     let meant = format!("{wide}\ndangerous_non_loopback = true");
     let open = load(&meant, good).expect("meant").warnings();
-    assert!(open.len() == 1 && open[0].ends_with("wider than loopback and asks for no secret"));
+    assert!(
+        open.len() == 1 && open[0].ends_with("is not a loopback address and has no secret")
+    );
     private(0o640);
     let loose = load("", good).expect("usable").warnings();
     assert!(

@@ -140,7 +140,9 @@ fn danger_must_be_meant() {
     }
     let own = "[environments.a]\nlisten = \"0.0.0.0:1\"\n";
     assert!(
-        problems(own).starts_with("2:10: environments.a.listen: \"0.0.0.0:1\" is not loopback")
+        problems(own).starts_with(
+            "2:10: environments.a.listen: \"0.0.0.0:1\" is not a loopback address"
+        )
     );
 }
 
@@ -236,9 +238,9 @@ fn a_secret_guards_the_listener_that_asks_for_it() {
             path("pem")
         )
     };
-    assert_eq!(problems(&text("")).matches("is not loopback").count(), 2);
+    assert_eq!(problems(&text("")).matches("is not a loopback").count(), 2);
     let secret = format!("secret_file = {:?}\n", path("secret"));
     let said = problems(&text(&secret));
-    assert_eq!(said.matches("is not loopback").count(), 1, "{said}");
+    assert_eq!(said.matches("is not a loopback").count(), 1, "{said}");
     assert!(said.contains("listeners.wider.address"), "{said}");
 }

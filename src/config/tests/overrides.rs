@@ -36,8 +36,8 @@ fn flags_beat_the_file_and_name_themselves() {
         [
             "--management: management.address: \"10.0.0.1:1\" is not a loopback address",
             "--region: aws.region: the value is not an AWS region",
-            "MWAA_GATEWAY_LISTEN: listener.address: \"0.0.0.0:8080\" is not loopback: whoever \
-             reaches it would act with your AWS rights",
+            "MWAA_GATEWAY_LISTEN: listener.address: \"0.0.0.0:8080\" is not a loopback \
+             address: anyone who can reach it acts with your AWS rights",
         ]
     );
 }
@@ -73,10 +73,10 @@ fn named_environments_are_chosen_or_made() {
         Ok("my-env=My_Env a=first")
     );
     for (names, reason) in [
-        (&["env"][..], "answers to"),
-        (&["localhost"], "answers to"),
+        (&["env"][..], "is reserved"),
+        (&["localhost"], "is reserved"),
         (&["1st"], "is not the name of an MWAA environment"),
-        (&["a_"], "can't be the label"),
+        (&["a_"], "cannot be the label"),
         (&["a/../b"], "is not the name of an MWAA environment"),
         (
             &["x_y", "X-Y"],
@@ -110,5 +110,5 @@ fn listeners_of_other_environments_go_with_them() {
     let said = read(text.as_bytes(), &overrides)
         .expect_err("a problem")
         .to_string();
-    assert!(said.contains("\"c\" is no environment"), "{said}");
+    assert!(said.contains("\"c\" is not an environment"), "{said}");
 }

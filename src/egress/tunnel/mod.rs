@@ -151,7 +151,7 @@ impl Tunnel {
             .within(CONNECT_LIMIT, connect_to_port(process.port))
             .await
             .map_err(|_elapsed| {
-                io::Error::new(io::ErrorKind::TimedOut, "it takes no connection")
+                io::Error::new(io::ErrorKind::TimedOut, "it accepts no connections")
             })??;
         let handle = self.handle(Process::Shared(Arc::clone(process)));
         Ok(Stream::new(StreamKind::Tcp(stream)).with_tunnel(handle))
@@ -270,7 +270,10 @@ impl Tunnel {
 
         if was_current {
             let program = self.program();
-            tracing::warn!(program, "tunnel gives no connections; starting another");
+            tracing::warn!(
+                program,
+                "the tunnel accepts no connections; starting another"
+            );
             self.start_supervisor(&process.host);
         }
     }
@@ -392,7 +395,7 @@ impl Tunnel {
                     tracing::warn!(
                         program = tunnel.program(),
                         error,
-                        "the old tunnel stays: no new one started"
+                        "no new tunnel started; keeping the old one"
                     );
                     // the next request may try again, but not every one of them
                     tokio::time::sleep(MAX_DELAY).await;
@@ -415,7 +418,7 @@ impl Tunnel {
             return;
         }
         let program = self.program();
-        tracing::info!(program, "tunnel is replaced by a new one");
+        tracing::info!(program, "a new tunnel replaces the old one");
 
         if let Some(error) = self.wait_for_exit(process, exit).await {
             let error = error_chain(&error);

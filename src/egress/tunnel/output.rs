@@ -38,7 +38,7 @@ impl OutputTail {
                     let text = to_printable(&line);
                     // the log is the only place with more than the last lines
                     if !text.is_empty() {
-                        tracing::debug!(program, text, "tunnel says");
+                        tracing::debug!(program, text, "tunnel output");
                         self.push(text);
                     }
                 }

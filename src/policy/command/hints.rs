@@ -26,10 +26,7 @@ pub(super) fn denied_error(name: &str, owner: RuleOwner<'_>) -> PolicyError {
 
     PolicyError::ForbiddenCommand {
         detail: format!("{shown} is on {list}"),
-        hint: format!(
-            "take it from deny {} if it should pass",
-            format_place(owner)
-        ),
+        hint: format!("to allow it, remove it from deny {}", format_place(owner)),
     }
 }
 
@@ -52,7 +49,7 @@ pub(super) fn forbidden_error(entry: &CommandEntry, rules: &Rules<'_>) -> Policy
     PolicyError::ForbiddenCommand {
         detail: format!("`{command}` {effect}, which policy \"{policy}\"{of_listener} forbids"),
         hint: format!(
-            "set allow = [\"{command}\"] {} if it should pass",
+            "to allow it, set allow = [\"{command}\"] {}",
             format_place(rules.owner)
         ),
     }
@@ -82,13 +79,13 @@ pub(super) fn unsupported_error(
     let Some(entry) = entry else {
         let name = format_unknown_name(command);
         return PolicyError::Unsupported {
-            detail: format!("{name} is not a command that MWAA runs on Airflow {version}"),
+            detail: format!("{name} is not supported by MWAA on Airflow {version}"),
             hint: unknown_hint(command, release),
         };
     };
     // Airflow may have a command that MWAA does not run.
     let verb = if entry.is_in(release) || entry.listed {
-        "is not a command that MWAA runs on"
+        "is not supported by MWAA on"
     } else {
         "is not a command of"
     };
@@ -114,7 +111,7 @@ fn known_hint(entry: &CommandEntry, release: &Release) -> String {
     }
     if let Some(group) = other.and_then(|new| command_table().get_group(new)) {
         return format!(
-            "it is `{group}` now, and {}{}",
+            "it is now `{group}`; {}{}",
             group_hint(group, release),
             format_releases(entry)
         );
@@ -139,13 +136,17 @@ fn known_hint(entry: &CommandEntry, release: &Release) -> String {
 
 /// Returns the hint for a renamed command that MWAA does not list under its new name either.
 fn renamed_hint(entry: &CommandEntry) -> String {
-    format!("it is `{}` now, but {}", entry.command, allow_hint(entry))
+    format!(
+        "it is now `{}`, which MWAA does not support either: {}",
+        entry.command,
+        allow_hint(entry)
+    )
 }
 
 /// Returns the reason why MWAA does not list a command, and how to send it nevertheless.
 fn allow_hint(entry: &CommandEntry) -> String {
     format!(
-        "{}; if your environment does run it, set allow = [\"{}\"]",
+        "{}; if your environment runs it, set allow = [\"{}\"]",
         unlisted_reason(entry.unlisted_kind),
         entry.command
     )
@@ -166,7 +167,7 @@ fn format_releases(entry: &CommandEntry) -> String {
         }
     });
     format!(
-        "; MWAA runs `{}` on Airflow {}",
+        "; MWAA supports `{}` on Airflow {}",
         entry.command,
         spans.collect::<Vec<_>>().join(" and ")
     )
@@ -178,9 +179,9 @@ pub(super) fn unlisted_reason(kind: &str) -> &'static str {
         "db-admin" => "MWAA manages the database itself",
         "file-io" => "it reads or writes files on the web server",
         "identity" => "MWAA takes users and roles from IAM",
-        "kubernetes" => "MWAA runs no Kubernetes executor",
+        "kubernetes" => "MWAA does not use the Kubernetes executor",
         "pools" => "it is not on MWAA's list, though some environments run it",
-        "removed" => "MWAA ran it at no release",
+        "removed" => "MWAA has never supported it",
         "secrets-or-config" => "it shows secrets or configuration",
         "service" => "MWAA runs Airflow's services itself",
         _ => "it is not on MWAA's list",
@@ -227,7 +228,7 @@ pub(super) fn find_other_name(command: &str, release: &Release) -> Option<&'stat
 /// Returns the hint for a name that no table has: its new name, the most similar command that
 /// MWAA runs here, or the commands of its group.
 fn unknown_hint(command: &Command, release: &Release) -> String {
-    let see_all = || "see `mwaa-gateway commands` for those that pass".to_owned();
+    let see_all = || "`mwaa-gateway commands` lists the supported commands".to_owned();
     let table = command_table();
     let Some(first) = command.words().first() else {
         return see_all();
@@ -236,7 +237,7 @@ fn unknown_hint(command: &Command, release: &Release) -> String {
     // `list_dag` is in no release's table, but has a successor.
     if let Some(new) = find_other_name(first, release) {
         if let Some(group) = table.get_group(new) {
-            return format!("it is `{group}` now, and {}", group_hint(group, release));
+            return format!("it is now `{group}`; {}", group_hint(group, release));
         }
         return match table.get(new).filter(|entry| !entry.is_supported(release)) {
             Some(unlisted) => renamed_hint(unlisted),
@@ -263,11 +264,11 @@ fn group_hint(group: &'static str, release: &Release) -> String {
     if supported.is_empty() {
         let kind = entries().next().map_or("", |entry| entry.unlisted_kind);
         format!(
-            "no command of `{group}` runs here: {}",
+            "MWAA supports no command of `{group}`: {}",
             unlisted_reason(kind)
         )
     } else {
-        format!("MWAA runs {}", supported.join(", "))
+        format!("MWAA supports {}", supported.join(", "))
     }
 }
 
@@ -346,7 +347,7 @@ pub(super) fn flag_style_error(context: CheckContext<'_>) -> Option<PolicyError>
         .map_or_else(
             |error| {
                 format!(
-                    "on Airflow {major} it is `{successor}`, but: {}",
+                    "on Airflow {major} it is `{successor}`, which is refused too: {}",
                     error.hint()
                 )
             },
@@ -355,7 +356,7 @@ pub(super) fn flag_style_error(context: CheckContext<'_>) -> Option<PolicyError>
     let option = options.rsplit('/').next().unwrap_or_default();
     Some(PolicyError::Unsupported {
         detail: format!(
-            "`{command} {option}` is a spelling of Airflow 1.10 and not a command of Airflow {version}"
+            "`{command} {option}` is Airflow 1.10 syntax and does not exist in Airflow {version}"
         ),
         hint,
     })

@@ -152,7 +152,7 @@ impl CommandInfo {
             ),
             CommandStatus::OtherReleases if release.version() < span.first => (
                 SupportStatus::Unsupported,
-                format!("on MWAA's list from {} on", span.first),
+                format!("on MWAA's list since {}", span.first),
             ),
             CommandStatus::OtherReleases => (
                 SupportStatus::Unsupported,
@@ -189,7 +189,7 @@ fn describe_unlisted(entry: &CommandEntry, release: &Release) -> String {
         .filter(|_| current.unlisted_kind == "file-io")
         .unwrap_or_else(|| hints::unlisted_reason(current.unlisted_kind));
     match renamed {
-        Some(new) => format!("{reason}; it is `{new}` now"),
+        Some(new) => format!("{reason}; it is now `{new}`"),
         None => reason.to_owned(),
     }
 }
@@ -340,7 +340,7 @@ mod tests {
             show("dags trigger"),
             (SupportStatus::Supported, list, "2.0.2", "2.11.2")
         );
-        let later = "on MWAA's list from 2.4.3 on";
+        let later = "on MWAA's list since 2.4.3";
         assert_eq!(
             show("db clean"),
             (SupportStatus::Unsupported, later, "2.4.3", "2.11.2")

@@ -221,10 +221,11 @@ impl ParseError {
                 "save or send the text as UTF-8 without a byte order mark"
             }
             ParseErrorKind::Control(_) => {
-                "send printable text; inside quotes also tabs and line ends (LF or CR LF)"
+                "send printable text; tabs and line ends (LF or CR LF) are only allowed inside \
+                 quotes"
             }
             ParseErrorKind::Invisible(_) => {
-                "take the character out; if it belongs to a value, put the value in quotes"
+                "remove the character; if it belongs to a value, put the value in quotes"
             }
             ParseErrorKind::NotUtf8 => "send the command in UTF-8",
             ParseErrorKind::Space(_) => {
@@ -241,20 +242,20 @@ impl ParseError {
                 "close the quote; inside double quotes write \\\" for a quote"
             }
             ParseErrorKind::SecondLine => {
-                "send one command, on one line; a line end may stand inside quotes only"
+                "send one command, on one line; a line end is only allowed inside quotes"
             }
 
             ParseErrorKind::Assignment => {
-                "start with the command's name: no shell reads this line"
+                "start with the command's name: the line is not run by a shell"
             }
             ParseErrorKind::Empty => {
-                "give an Airflow command such as `dags list`; over HTTP it is the body"
+                "give an Airflow command such as `dags list`; in HTTP it is the request body"
             }
             ParseErrorKind::OptionFirst => {
-                "name the command first, then its options: `dags list --verbose`"
+                "write the command first, then its options: `dags list --verbose`"
             }
             ParseErrorKind::QuotedName => {
-                "write the command's name bare: `dags list`; quotes and backslashes are for values"
+                "write the command's name without quotes and backslashes: `dags list`"
             }
         }
     }
@@ -263,31 +264,31 @@ impl ParseError {
 /// The kinds of [`ParseError`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ParseErrorKind {
-    #[error("a variable assignment stands before the command")]
+    #[error("there is a variable assignment before the command")]
     Assignment,
     #[error("there is a byte order mark (U+FEFF) outside quotes")]
     ByteOrderMark,
     #[error("there is a control character (U+{:04X})", u32::from(*.0))]
     Control(char),
-    #[error("the text ends, and no command was named")]
+    #[error("the text ends without a command")]
     Empty,
     #[error("there is an invisible character (U+{:04X}) outside quotes", u32::from(*.0))]
     Invisible(char),
-    #[error("a backslash stands before a line end: a shell joins the lines, Python does not")]
+    #[error("there is a backslash before a line end: a shell joins the lines, Python does not")]
     JoinedLines,
     #[error("the text ends with a lone backslash")]
     LastBackslash,
     #[error("the text is not UTF-8")]
     NotUtf8,
-    #[error("a quote opens that is not closed")]
+    #[error("a quote is not closed")]
     OpenQuote,
-    #[error("an option stands before the command's name")]
+    #[error("there is an option before the command's name")]
     OptionFirst,
-    #[error("the command's name is written with quotes or backslashes")]
+    #[error("the command's name contains quotes or backslashes")]
     QuotedName,
-    #[error("the line ends, and another follows")]
+    #[error("there is a second line")]
     SecondLine,
-    #[error("there is white space (U+{:04X}) that not every reader takes for it", u32::from(*.0))]
+    #[error("there is white space (U+{:04X}) that some programs do not treat as a separator", u32::from(*.0))]
     Space(char),
 }
 

@@ -123,8 +123,8 @@ pub(super) fn is_repeatable(
         (Some(b"?1"), None) => true,
         _ => {
             return Err(not_repeatable(
-                "the header is ?1 or ?0, once",
-                "send ?1, or no such header",
+                "Mwaa-Gateway-Repeatable must be ?1 or ?0, and be sent once",
+                "send ?1, or remove the header",
             ));
         }
     };
@@ -144,15 +144,15 @@ fn check_run_id(words: &[String], allowed: &AllowedCommand) -> Result<(), Policy
         "trigger_dag" => "--run_id",
         _ => {
             return Err(not_repeatable(
-                "only `dags trigger` can be repeated safely",
-                "leave the header out: this command is written once",
+                "only `dags trigger` can be retried safely",
+                "remove the header: this command is never retried",
             ));
         }
     };
     if !allowed.options().contains(&run_id) {
         return Err(not_repeatable(
-            "the command gives its run no id, so Airflow would make a second run",
-            "add --run-id with an id that no other run has",
+            "the command has no run id, so a retry would create a second run",
+            "add --run-id with a unique id",
         ));
     }
 
@@ -161,8 +161,8 @@ fn check_run_id(words: &[String], allowed: &AllowedCommand) -> Result<(), Policy
         |word: &String| word.is_empty() || (word.starts_with('-') && word.ends_with('='));
     if words.iter().any(is_empty) {
         return Err(not_repeatable(
-            "an empty argument may be the run id",
-            "leave empty arguments out",
+            "an empty argument could be the run id",
+            "remove empty arguments",
         ));
     }
     Ok(())
@@ -185,14 +185,14 @@ fn check_run_date(
 
     if allowed.options().contains(&"--exec-date") {
         return Err(not_repeatable(
-            "this Airflow also takes another run of the same date for the same run",
-            "leave --exec-date out",
+            "this Airflow version treats runs with the same date as the same run",
+            "remove --exec-date",
         ));
     }
     if !allowed.options().contains(&"--no-replace-microseconds") {
         return Err(not_repeatable(
-            "this Airflow also takes another run of the same second for the same run",
-            "add --no-replace-microseconds, which Airflow has from 2.6 on",
+            "this Airflow version treats runs of the same second as the same run",
+            "add --no-replace-microseconds, which Airflow has since 2.6",
         ));
     }
     Ok(())

@@ -59,10 +59,10 @@ fn forbidden_error(command: &'static str, option: ForbiddenOption) -> PolicyErro
     let hint = match find_alternative(&format!("{command} {name}")) {
         Some(alternative) => alternative.to_owned(),
         // An option of an unknown command cannot be allowed: its meaning is unknown too.
-        None if command_table().get(command).is_none() => format!("leave {name} out"),
-        None => format!(
-            "leave {name} out, or set allow = [\"{command} {name}\"] for this environment"
-        ),
+        None if command_table().get(command).is_none() => format!("remove {name}"),
+        None => {
+            format!("remove {name}, or set allow = [\"{command} {name}\"] for this environment")
+        }
     };
 
     PolicyError::ForbiddenOption {

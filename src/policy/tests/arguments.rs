@@ -84,8 +84,8 @@ fn an_option_can_be_allowed_for_one_command() {
     let refusal = refusal("dags list -vS/x", "2.10.3", &Rules::default());
     assert_eq!(
         refusal.to_string(),
-        "`dags list` may not be given --subdir: \
-         it reads DAG files from a path of the web server's"
+        "`dags list` cannot be used with --subdir: \
+         it reads DAG files from a path on the web server"
     );
     assert_eq!(
         refusal.hint(),

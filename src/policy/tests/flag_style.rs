@@ -134,14 +134,14 @@ fn the_hint_says_whether_the_successor_passes() {
         (
             "variables -s k v",
             &read_only,
-            "on Airflow 2 it is `variables set KEY VALUE`, but: set allow = [\"variables set\"] \
-             for this environment if it should pass",
+            "on Airflow 2 it is `variables set KEY VALUE`, which is refused too: to allow it, set \
+             allow = [\"variables set\"] for this environment",
         ),
         (
             "pool -s a 1 b",
             &Rules::default(),
-            "on Airflow 2 it is `pools set NAME SLOTS DESCRIPTION`, but: it is not on MWAA's \
-             list, though some environments run it; if your environment does run it, set allow = \
+            "on Airflow 2 it is `pools set NAME SLOTS DESCRIPTION`, which is refused too: it is not on MWAA's \
+             list, though some environments run it; if your environment runs it, set allow = \
              [\"pools set\"]",
         ),
         (
@@ -152,9 +152,9 @@ fn the_hint_says_whether_the_successor_passes() {
         (
             "variables -i f",
             &Rules::default(),
-            "on Airflow 2 it is `variables import FILE`, but: the file is here and not on the web \
-             server: run `mwaa-gateway airflow -- variables import FILE` or send `variables set \
-             KEY VALUE` for each",
+            "on Airflow 2 it is `variables import FILE`, which is refused too: the file is not on the web \
+             server: run `mwaa-gateway airflow -- variables import FILE` or send `variables \
+             set KEY VALUE` for each",
         ),
     ] {
         assert_eq!(refusal(line, "2.10.3", rules).hint(), hint, "{line}");
@@ -262,17 +262,17 @@ fn a_command_that_became_a_group_names_its_successor() {
         (
             "config --color off",
             "2.10.3",
-            "it is `config list` now, but ",
+            "it is now `config list`, which MWAA does not support either: ",
         ),
         (
             "config --color off",
             "3.0.6",
-            "it is `config list` now, but ",
+            "it is now `config list`, which MWAA does not support either: ",
         ),
         (
             "kubernetes_generate_dag_yaml x",
             "2.10.3",
-            "it is `kubernetes generate-dag-yaml` now, but ",
+            "it is now `kubernetes generate-dag-yaml`, which MWAA does not support either: ",
         ),
     ] {
         let refusal = refusal(line, airflow, &Rules::default());

@@ -75,7 +75,7 @@ fn each_policy_grants_its_classes() {
     );
     assert_eq!(
         refusal.hint(),
-        "set allow = [\"dags delete\"] for this environment if it should pass"
+        "to allow it, set allow = [\"dags delete\"] for this environment"
     );
 }
 

@@ -48,77 +48,68 @@ fn a_line_that_cant_be_read_is_refused_with_the_byte() {
         ),
         (
             b"dags list\nusers list",
-            "at byte 9, the line ends, and another follows",
+            "at byte 9, there is a second line",
         ),
         (
             b"dags list \\\n -v",
-            "at byte 10, a backslash stands before a line end",
+            "at byte 10, there is a backslash before a line end",
         ),
-        (
-            b"dags list 'x",
-            "at byte 10, a quote opens that is not closed",
-        ),
-        (
-            b"dags list x\"y",
-            "at byte 11, a quote opens that is not closed",
-        ),
+        (b"dags list 'x", "at byte 10, a quote is not closed"),
+        (b"dags list x\"y", "at byte 11, a quote is not closed"),
         (
             b"dags list x\\",
             "at byte 11, the text ends with a lone backslash",
         ),
         (
             b" -v dags list",
-            "at byte 1, an option stands before the command's name",
+            "at byte 1, there is an option before the command's name",
         ),
         (
             b"-- dags list",
-            "at byte 0, an option stands before the command's name",
+            "at byte 0, there is an option before the command's name",
         ),
         (
             b"airflow -v dags list",
-            "at byte 8, an option stands before the command's name",
+            "at byte 8, there is an option before the command's name",
         ),
         (
             b"dags  -v list",
-            "at byte 6, an option stands before the command's name",
+            "at byte 6, there is an option before the command's name",
         ),
         (
             b"\tX=1 dags list",
-            "at byte 1, a variable assignment stands before the command",
+            "at byte 1, there is a variable assignment before the command",
         ),
         (
             b"X=\"1 2\" dags list",
-            "at byte 0, a variable assignment stands before the command",
+            "at byte 0, there is a variable assignment before the command",
         ),
         (
             b"us\"\"ers list",
-            "at byte 0, the command's name is written with quotes",
+            "at byte 0, the command's name contains quotes",
         ),
         (
             b"airflow 'users' list",
-            "at byte 8, the command's name is written with quotes",
+            "at byte 8, the command's name contains quotes",
         ),
         (
             b"\\airflow users list",
-            "at byte 0, the command's name is written with quotes",
+            "at byte 0, the command's name contains quotes",
         ),
         (
             b"dags  l\\ist",
-            "at byte 6, the command's name is written with quotes",
+            "at byte 6, the command's name contains quotes",
         ),
         (
             b"dags '--help'",
-            "at byte 5, the command's name is written with quotes",
+            "at byte 5, the command's name contains quotes",
         ),
         (
             b"'' dags list",
-            "at byte 0, the command's name is written with quotes",
+            "at byte 0, the command's name contains quotes",
         ),
-        (b"  ", "at byte 2, the text ends, and no command was named"),
-        (
-            b"airflow",
-            "at byte 7, the text ends, and no command was named",
-        ),
+        (b"  ", "at byte 2, the text ends without a command"),
+        (b"airflow", "at byte 7, the text ends without a command"),
     ];
     for (body, detail) in cases {
         let read = Command::read(body);

@@ -14,7 +14,7 @@ pub enum AdmissionError {
     #[error(transparent)]
     Path(PathError),
     /// An `Expect` other than `100-continue`.
-    #[error("only Expect: 100-continue can be met")]
+    #[error("only Expect: 100-continue is supported")]
     Expectation,
     /// The `Host` is none of the gateway's names.
     #[error("the Host {host:?} is not one of this gateway's names")]
@@ -41,10 +41,13 @@ pub enum AdmissionError {
         cookies: usize,
     },
     /// A request that a browser sends before a person has clicked.
-    #[error("a browser prefetched this before anybody clicked")]
+    #[error("a browser sent this as a prefetch")]
     Prefetched,
     /// A request that another proxy passed on.
-    #[error("the request was passed on by another proxy (it has Forwarded or X-Forwarded-*)")]
+    #[error(
+        "the request came through another proxy (it has a Forwarded or X-Forwarded-* \
+         header)"
+    )]
     Forwarded,
     /// A browser's request to a route that is closed to browsers.
     #[error("{0}")]
@@ -53,10 +56,10 @@ pub enum AdmissionError {
     #[error("{0}")]
     ForeignPage(&'static str),
     /// A CLI request that is not `text/plain`.
-    #[error("the CLI route takes only Content-Type: text/plain in UTF-8")]
+    #[error("the CLI route accepts only Content-Type: text/plain in UTF-8")]
     ContentType,
     /// A method that is never served.
-    #[error("this method is never served")]
+    #[error("this method is not supported")]
     Method,
     /// The client's address is outside the networks.
     #[error("the client's address is outside listener.networks")]
@@ -100,10 +103,10 @@ impl Fault for AdmissionError {
     fn hint(&self) -> Cow<'static, str> {
         match self {
             Self::ContentType => {
-                "add -H 'Content-Type: text/plain' (curl sends a form type by itself)".into()
+                "add -H 'Content-Type: text/plain' (curl's default is a form type)".into()
             }
             Self::ForeignHost { host } => {
-                format!("if {host:?} is meant to reach the gateway, add it to listener.hosts")
+                format!("to use {host:?} as a name of the gateway, add it to listener.hosts")
                     .into()
             }
             Self::Prefetched => "open the address in a tab: prefetches are refused".into(),
@@ -112,7 +115,8 @@ impl Fault for AdmissionError {
                 "send fewer or shorter header fields, or raise limits.head_size".into()
             }
             Self::ForeignPage(_) => {
-                "open the address in the browser itself; a script sends no Origin and no Referer"
+                "open the address in the browser directly; from a script, send no Origin and \
+                 no Referer"
                     .into()
             }
             Self::Headers { .. } => {

@@ -12,7 +12,7 @@ use mwaa_model::is_forwarded;
 pub(super) fn check(head: &mut Parts, settings: &Settings) -> Result<(), AdmissionError> {
     if !matches!(head.version, Version::HTTP_10 | Version::HTTP_11) {
         return Err(AdmissionError::Malformed(
-            "only HTTP/1.0 and HTTP/1.1 are served",
+            "only HTTP/1.0 and HTTP/1.1 are supported",
         ));
     }
     if matches!(head.method, Method::CONNECT | Method::TRACE) || head.uri.path() == "*" {
@@ -20,7 +20,7 @@ pub(super) fn check(head: &mut Parts, settings: &Settings) -> Result<(), Admissi
     }
     // methods are case-sensitive (RFC 9110 section 9.1), but some servers do not care
     if head.method.as_str().bytes().any(|b| b.is_ascii_lowercase()) {
-        return Err(AdmissionError::Malformed("the method is not in capitals"));
+        return Err(AdmissionError::Malformed("the method is not in upper case"));
     }
 
     // the size as sent, with the separators that the parser has removed
@@ -116,7 +116,7 @@ fn request_line_size(head: &Parts) -> usize {
 fn check_length(head: &Parts, fields: &FieldSummary<'_>) -> Result<(), AdmissionError> {
     if fields.framing_count > 1 {
         return Err(AdmissionError::Malformed(
-            "the length of the body is given more than once",
+            "the length of the body is set more than once",
         ));
     }
 
@@ -126,7 +126,7 @@ fn check_length(head: &Parts, fields: &FieldSummary<'_>) -> Result<(), Admission
             || !coding.as_bytes().eq_ignore_ascii_case(b"chunked"))
     {
         return Err(AdmissionError::Malformed(
-            "the only transfer coding is chunked, in HTTP/1.1",
+            "only the transfer coding chunked is supported, in HTTP/1.1",
         ));
     }
     Ok(())
@@ -174,7 +174,7 @@ fn remove_nominated(headers: &mut HeaderMap) -> Result<(), AdmissionError> {
     for name in names {
         if REQUIRED_FIELDS.contains(&name.as_slice()) {
             return Err(AdmissionError::Malformed(
-                "the Connection header names a header that the request depends on",
+                "the Connection header lists a header that the request needs",
             ));
         }
         // a text that is no field name nominates nothing

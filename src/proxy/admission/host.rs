@@ -136,7 +136,7 @@ fn read_host(headers: &HeaderMap) -> Result<Cow<'_, str>, AdmissionError> {
 
     let host = HeaderValue::to_str(host).ok().filter(|host| is_host(host));
     let host = host.ok_or(AdmissionError::Malformed(
-        "the Host header is not a host and port",
+        "the Host header is not a valid host and port",
     ))?;
     // nearly every client writes it in lower case, and then nothing is copied
     Ok(if host.bytes().any(|b| b.is_ascii_uppercase()) {

@@ -74,7 +74,7 @@ fn check_other(
     // it would answer in place of our own pages in the same origin, permanently
     if fetch.is_service_worker {
         return Err(AdmissionError::ForeignPage(
-            "a page may not install a service worker here",
+            "web pages may not install a service worker here",
         ));
     }
 
@@ -89,7 +89,7 @@ fn check_other(
         Ok(())
     } else {
         Err(AdmissionError::ForeignPage(
-            "another site's page may not ask this",
+            "pages of other sites may not send this request",
         ))
     }
 }

@@ -476,7 +476,7 @@ impl CommandQueue {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum QueueError {
     /// The queue is full.
-    #[error("{waiting} commands are waiting already")]
+    #[error("{waiting} commands are already waiting")]
     Full {
         /// The number of commands that wait.
         waiting: usize,

@@ -253,7 +253,7 @@ impl Drop for ResponseBody {
 /// The web server's response broke off after some of it had been sent to the client.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "the web server's response broke off after part of it was sent ({0}); outcome: unknown"
+    "the web server's response was cut off after part of it was sent ({0}); outcome: unknown"
 )]
 struct BrokenResponseError(String);
 

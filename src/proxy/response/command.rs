@@ -134,7 +134,7 @@ async fn read_output(
     match read {
         // whatever is in its page, and even if that broke off
         Ok((_, Err(_))) | Err(_) if is_load_balancer_status(status) => {
-            tracing::debug!(%status, "the load balancer answered in place of the web server");
+            tracing::debug!(%status, "the load balancer responded instead of the web server");
             Err(OutputError::LoadBalancer {
                 status,
                 facts: *facts,

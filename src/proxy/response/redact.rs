@@ -85,7 +85,7 @@ impl Body for RedactedBody {
         match redact(&document, this.hidden) {
             Some(document) if document.is_empty() => Poll::Ready(None),
             Some(document) => Poll::Ready(Some(Ok(Frame::data(document)))),
-            None => fail("the web server's document is no JSON"),
+            None => fail("the web server's document is not JSON"),
         }
     }
 }

@@ -84,13 +84,13 @@ pub enum RoutingError {
         allow: &'static str,
     },
     /// A login that no Airflow has, or that must not be forwarded.
-    #[error("there is no login at {path:?}")]
+    #[error("there is no login page at {path:?}")]
     NoLogin {
         /// The path.
         path: String,
     },
     /// A page's script requests one of our own pages, or the hand-over.
-    #[error("this page is for people, not for a page's script")]
+    #[error("this page is for people, not for scripts")]
     NotForScripts,
     /// The request names no environment, or one that does not exist.
     #[error(fmt = fmt_unknown_environment)]
@@ -120,13 +120,13 @@ fn fmt_unknown_environment(
 ) -> fmt::Result {
     match name {
         Some(name) => write!(f, "there is no environment {name:?}")?,
-        None => f.write_str("the request does not say which environment it is for")?,
+        None => f.write_str("the request names no environment")?,
     }
 
     match urls {
-        [] => f.write_str("; known are: none"),
+        [] => f.write_str("; the gateway has no environments"),
         _ if f.alternate() => Ok(()),
-        urls => write!(f, "; known are: {}", urls.join(", ")),
+        urls => write!(f, "; the environments are: {}", urls.join(", ")),
     }
 }
 
@@ -144,11 +144,12 @@ impl Fault for RoutingError {
         match self {
             Self::Method { allow } => format!("use {allow}").into(),
             Self::NoLogin { .. } => {
-                "send requests without logging in: the gateway signs in by itself".into()
+                "send requests without a login: the gateway logs in by itself".into()
             }
-            Self::NotForScripts => "open the page in a tab of its own".into(),
+            Self::NotForScripts => "open the page in a browser tab".into(),
             Self::UnknownEnvironment { urls, .. } if urls.is_empty() => {
-                "run `mwaa-gateway check`: it says who AWS thinks you are and what it shows you"
+                "run `mwaa-gateway check`: it shows your AWS identity and the environments \
+                 that it can list"
                     .into()
             }
             Self::UnknownEnvironment { .. } | Self::UnknownPath { .. } => {

@@ -13,7 +13,7 @@ use std::time::Duration;
 #[derive(Debug, thiserror::Error)]
 pub enum UpstreamError {
     /// The connection broke, or the response is not HTTP, after the request was (partly) written.
-    #[error("the exchange with {host} broke off ({}); outcome: unknown", error_chain(cause.as_ref()))]
+    #[error("the connection to {host} was lost ({}); outcome: unknown", error_chain(cause.as_ref()))]
     Broken {
         /// The web server.
         host: String,
@@ -21,7 +21,7 @@ pub enum UpstreamError {
         cause: Box<dyn Error + Send + Sync>,
     },
     /// The head of the response breaks HTTP in a way that makes its body doubtful.
-    #[error("the reply of {host} is malformed: {what}; outcome: unknown")]
+    #[error("the response of {host} is malformed: {what}; outcome: unknown")]
     Malformed {
         /// The web server.
         host: String,
@@ -29,7 +29,7 @@ pub enum UpstreamError {
         what: &'static str,
     },
     /// No response in time.
-    #[error("{host} gave no reply within {}; outcome: unknown", humantime::format_duration(*after))]
+    #[error("{host} did not respond within {}; outcome: unknown", humantime::format_duration(*after))]
     Timeout {
         /// The web server.
         host: String,
@@ -46,7 +46,7 @@ pub enum UpstreamError {
     },
     /// It was sent a second time because the outcome of the first was unknown, and that gave no
     /// usable response either.
-    #[error("{first}; written once more: {}; outcome: unknown", second.detail())]
+    #[error("{first}; sent again: {}; outcome: unknown", second.detail())]
     Repeated {
         /// The result of the first attempt.
         first: String,
@@ -130,15 +130,16 @@ impl Fault for UpstreamError {
 fn tls_hint(error: &HandshakeError) -> &'static str {
     match error.certificate_fault() {
         Some(CertificateFault::OtherName) => {
-            "something else answers there: correct connect_to, the proxy or the tunnel; or set custom_domain if the \
-             name is yours"
+            "another server responded: correct connect_to, the proxy or the tunnel; or set \
+             custom_domain if the name is yours"
         }
         Some(CertificateFault::UnknownIssuer) => {
-            "if the authority is yours (a company proxy that opens TLS has one), name its certificate in ca_file"
+            "if it is your own authority (such as a company proxy that inspects TLS), set \
+             ca_file to its certificate"
         }
         Some(CertificateFault::Expired) => {
-            "see that this machine's clock is right and that the way leads to MWAA; a certificate of yours is to be \
-             renewed"
+            "check this machine's clock and the route (connect_to, proxy, tunnel); if the \
+             certificate is yours, renew it"
         }
         None => code::UPSTREAM_TLS.advice,
     }

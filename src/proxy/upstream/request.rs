@@ -211,7 +211,7 @@ impl UploadProgress {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum UploadState {
     /// The client ended it too early.
-    #[error("the client broke its request off")]
+    #[error("the client aborted its request")]
     Broken,
     /// All of it was passed on.
     #[error("the request was sent")]
@@ -220,10 +220,10 @@ pub enum UploadState {
     #[error("the request's body is too large")]
     TooLarge,
     /// The client fell silent, or sends it too slowly.
-    #[error("the client fell silent within its request, or sends it too slowly")]
+    #[error("the client stopped sending its request, or sends it too slowly")]
     Silent,
     /// Some of it is still to come.
-    #[error("the request is on its way")]
+    #[error("the request is being sent")]
     InProgress,
 }
 

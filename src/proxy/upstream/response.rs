@@ -235,7 +235,7 @@ impl Body for UpstreamBody {
                 this.fail();
                 let timeout = io::Error::new(
                     io::ErrorKind::TimedOut,
-                    "the web server fell silent within its reply",
+                    "the web server stopped sending its response",
                 );
                 Poll::Ready(Some(Err(timeout.into())))
             }
@@ -276,7 +276,7 @@ impl Drop for UpstreamBody {
 /// does not check the length on a response to HEAD, a 204 or a 304.
 fn check_head(head: &mut Parts) -> Result<(), &'static str> {
     if head.status == StatusCode::SWITCHING_PROTOCOLS {
-        return Err("it switches protocols, which nobody asked for");
+        return Err("it switches protocols without a request to do so");
     }
     if !(200..=599).contains(&head.status.as_u16()) {
         return Err("its status is not between 200 and 599");
@@ -300,7 +300,7 @@ fn check_head(head: &mut Parts) -> Result<(), &'static str> {
             head.headers.insert(CONTENT_LENGTH, length.into());
             Ok(())
         }
-        None => Err("its Content-Length is not one number"),
+        None => Err("its Content-Length is not a single number"),
     }
 }
 

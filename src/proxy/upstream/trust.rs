@@ -39,7 +39,7 @@ impl Trust {
             }
 
             if extra.is_empty() {
-                return Err(FileError::new(file, "it holds no certificate"));
+                return Err(FileError::new(file, "it contains no certificate"));
             }
             // a certificate that cannot be a root is an error now, not at the first request
             let mut probe = RootCertStore::empty();

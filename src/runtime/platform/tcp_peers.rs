@@ -42,7 +42,8 @@ impl TcpPeerResolver {
             Some(SOCK_DIAG),
         );
         if let Err(error) = &socket {
-            tracing::debug!(%error, "no table of sockets: users of TCP clients are unknown");
+            tracing::debug!(%error, "cannot read the table of sockets: the users of TCP \
+                                     clients are unknown");
         }
         Self {
             table: socket.ok(),

@@ -112,12 +112,15 @@ impl LossHandler for AuditLossHandler {
         self.metrics.count_audit_loss();
         // one message for a row of them: a full disk would fill the log as well
         if is_first {
-            tracing::error!(why = %cause, "the audit log can't be written: commands are not on record");
+            tracing::error!(why = %cause, "the audit log cannot be written: commands are not logged");
         }
     }
 
     fn on_recovery(&self, missing: u64) {
-        tracing::warn!(missing, "the audit log works again; lines are missing");
+        tracing::warn!(
+            missing,
+            "the audit log can be written again; lines are missing"
+        );
     }
 }
 

@@ -139,13 +139,13 @@ async fn what_may_have_run_is_1() {
             WebFault::html(504),
             "upstream.timeout",
             "may still be running",
-            "do not simply repeat it",
+            "do not simply run it again",
         ),
         (
             WebFault::html(502),
             "upstream.broken",
             "may have run",
-            "do not simply repeat it",
+            "do not simply run it again",
         ),
         (
             WebFault::ResetAfterExecution,
@@ -156,8 +156,8 @@ async fn what_may_have_run_is_1() {
         (
             printed(&"long\n".repeat(20_000), ""),
             "upstream.output_too_large",
-            "the command has run",
-            "run it again only if that does no harm",
+            "the command ran",
+            "run it again only if that is safe",
         ),
     ] {
         harness.script().web_fault.next(1, fault);
@@ -178,7 +178,7 @@ async fn what_may_have_run_is_1() {
     assert!(
         ended
             .stderr
-            .starts_with("error: the web server answered 500"),
+            .starts_with("error: the web server returned 500"),
         "{ended:?}"
     );
 }
@@ -223,7 +223,7 @@ async fn what_can_t_be_told_is_0_with_a_note() {
             harness.script().web_fault.next(1, printed(stdout, stderr));
             let arguments: Vec<_> = form.iter().chain(&["version"]).copied().collect();
             let ended = end(through(&harness, &arguments)).await;
-            let noted = ended.stderr.contains("note: it can't be told whether");
+            let noted = ended.stderr.contains("note: it is unknown whether");
             (ended.code, noted)
         };
         assert_eq!(run("2.10.3\n", "").await, (Some(0), false), "{form:?}");

@@ -103,17 +103,21 @@ async fn what_can_t_be_imported_is_told_before_anything_is_sent() {
         (
             &["variables", "import", &bad][..],
             1,
-            "can't be imported: b: ",
+            "cannot be imported: b: ",
         ),
         (
             &["variables", "import", "-a", "fail", &here],
             1,
-            "exists already: old",
+            "already exists: old",
         ),
         (&["variables", "import", &yaml], 1, "YAML"),
-        (&["variables", "import", &list], 1, "one JSON object"),
+        (&["variables", "import", &list], 1, "a JSON object"),
         (&["variables", "import", &wide], 1, "save it as UTF-8"),
-        (&["variables", "import", "/nosuch.json"], 1, "can't be read"),
+        (
+            &["variables", "import", "/nosuch.json"],
+            1,
+            "cannot be read",
+        ),
         (&["variables", "import"], 2, "needs a file"),
         (&["--resume", "variables", "list"], 2, "--resume"),
         (&["--output", "raw", "variables", "import", &here], 2, "raw"),
@@ -190,7 +194,7 @@ async fn without_a_place_for_notes_there_is_nothing_to_go_on_from() {
     let ended = end(command).await;
     assert_eq!(ended.stdout, "3 of 4 variables imported\n", "{ended:?}");
     assert_eq!(ended.stderr.matches("--resume").count(), 1, "{ended:?}");
-    let note = "note: --resume will not know how far this came";
+    let note = "note: the progress cannot be recorded";
     assert!(ended.stderr.contains(note), "{ended:?}");
 }
 
@@ -210,7 +214,7 @@ async fn an_import_of_new_names_only_can_be_gone_on_with() {
     );
     // without the word they are somebody's, and the notes of the first run stay
     let ended = desk.run(&harness, &import).await;
-    assert!(ended.stderr.contains("exists already: a"), "{ended:?}");
+    assert!(ended.stderr.contains("already exists: a"), "{ended:?}");
     let ended = desk
         .run(&harness, &[&["--resume"], &import[..]].concat())
         .await;
@@ -292,7 +296,7 @@ async fn an_interrupted_import_says_how_far_it_came_and_goes_on() {
         ended.stdout,
         format!("{done} of {ALL} variables imported\n")
     );
-    assert!(ended.stderr.contains("were not tried"), "{ended:?}");
+    assert!(ended.stderr.contains("were not attempted"), "{ended:?}");
     let ended = desk
         .run(&harness, &["--resume", "variables", "import", &file])
         .await;
@@ -339,7 +343,7 @@ async fn connections_that_exist_stay_unless_they_are_to_be_overwritten() {
         assert!(!ended.stderr.contains("pass"), "{ended:?}");
         if stdout.starts_with('0') {
             assert!(
-                ended.stderr.contains("skipped, because it exists: two"),
+                ended.stderr.contains("skipped, already exists: two"),
                 "{ended:?}"
             );
         }

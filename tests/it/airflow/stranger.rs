@@ -63,7 +63,7 @@ async fn a_stranger_hears_nothing() {
             ended.stdout, "Variable key created\n",
             "it went another way"
         );
-        let note = format!("note: nothing was sent to {}", stranger.address);
+        let note = format!("note: {} is not used: ", stranger.address);
         assert!(ended.stderr.contains(&note), "{ended:?}");
         let heard = String::from_utf8(stranger.heard.lock().unwrap().clone()).unwrap();
         assert!(heard.starts_with("HEAD /-/icon.svg "), "{heard}");

@@ -4,7 +4,6 @@ use super::{printed, through};
 use crate::program::{Running, end};
 use crate::support::{HELD, Harness, OnTerminal};
 use mwaa_emulator::WebFault;
-use tokio::task::JoinSet;
 
 const HOSTILE: &str =
     "ok\u{1b}]0;title\u{7}\u{1b}[2J\u{1b}[31mred\u{1b}[0m\u{9b}5n\rover\u{8}\u{202e}";
@@ -96,7 +95,7 @@ async fn a_command_that_waits_shows_its_place() {
     second.shows("dags list is next in the queue · ").await;
     let mut third = OnTerminal::start(through(&harness, &["version"]), true);
     third
-        .shows("version waits in the queue, 1 before it · ")
+        .shows("version is waiting in the queue, 1 before it · ")
         .await;
     harness.script().cut_web_connections();
     let (code, _, shown) = second.end().await;

@@ -102,7 +102,7 @@ async fn passing_failures_are_told_after_three_calls() {
         (
             ControlFault::GarbageJson,
             "aws.unavailable",
-            "can't be read",
+            "an invalid response",
             3,
         ),
         (ControlFault::EmptyToken, "aws.unavailable", "no token", 3),
@@ -115,7 +115,7 @@ async fn passing_failures_are_told_after_three_calls() {
         (
             ControlFault::HostileToken,
             "aws.unavailable",
-            "not visible ASCII",
+            "not printable ASCII",
             3,
         ),
     ])

@@ -28,15 +28,19 @@ async fn the_state_is_told_and_asked_once_for_many() {
         (
             "UPDATE_FAILED",
             ControlFault::NotFound,
-            "its last update failed; the MWAA console says why",
+            "its last update failed; see the reason in the MWAA console",
         ),
         ("UPDATING", ControlFault::Validation, "it is being updated"),
         ("CREATING", ControlFault::Validation, "it is being created"),
-        ("UNAVAILABLE", ControlFault::Validation, "MWAA can't run it"),
+        (
+            "UNAVAILABLE",
+            ControlFault::Validation,
+            "MWAA cannot run it",
+        ),
         (
             "PENDING",
             ControlFault::Validation,
-            "MWAA waits for VPC endpoints",
+            "MWAA is waiting for VPC endpoints",
         ),
         (
             "MAINTENANCE",
@@ -46,7 +50,7 @@ async fn the_state_is_told_and_asked_once_for_many() {
         (
             "ROLLING_BACK",
             ControlFault::Validation,
-            "MWAA restores what was before",
+            "MWAA is restoring the snapshot",
         ),
     ] {
         let harness = Harness::scripted(in_state(status), VERSION, |script| {
@@ -57,7 +61,7 @@ async fn the_state_is_told_and_asked_once_for_many() {
             assert_eq!(reply.fault(), Some("aws.not_ready"), "{status}: {reply}");
             assert_eq!(reply.status, 503, "{status}: {reply}");
             let complaint = reply.complaint();
-            let told = format!("AWS says that the environment is {status}");
+            let told = format!("the environment's status is {status}");
             assert!(
                 complaint.contains(&told) && complaint.contains(means),
                 "{complaint}"
@@ -111,7 +115,7 @@ async fn a_state_that_can_t_be_asked_names_the_permission() {
     assert_eq!(reply.fault(), Some("aws.not_ready"), "{reply}");
     let complaint = reply.complaint();
     assert!(
-        complaint.contains("mostly it is not AVAILABLE"),
+        complaint.contains("usually it is not AVAILABLE"),
         "{complaint}"
     );
     assert!(
@@ -154,7 +158,7 @@ async fn a_signature_for_another_region_is_the_endpoint_s_matter() {
     .await;
     let reply = harness.command("version").await;
     assert_eq!(reply.fault(), Some("aws.credentials"), "{reply}");
-    let told = "the endpoint is one of another region than eu-west-1";
+    let told = "the endpoint is not in the region eu-west-1";
     assert!(reply.complaint().contains(told), "{reply}");
 }
 
@@ -177,7 +181,7 @@ async fn a_denial_is_not_cut_before_its_reason() {
     let complaint = reply.complaint();
     for told in [
         "environment/demo with an explicit deny in a service",
-        &format!("because a service control policy ({policy}) denies it"),
+        &format!("a service control policy ({policy}) denies it"),
     ] {
         assert!(complaint.contains(told), "{told}: {complaint}");
     }
@@ -193,7 +197,7 @@ async fn a_refusal_in_a_good_state_is_told_with_that_state() {
     assert_eq!(reply.fault(), Some("aws.not_found"), "{reply}");
     let complaint = reply.complaint();
     assert!(
-        complaint.contains("AWS says that the environment is AVAILABLE"),
+        complaint.contains("the environment's status is AVAILABLE"),
         "{complaint}"
     );
     assert!(
@@ -222,7 +226,7 @@ async fn a_denial_names_what_aws_names_and_is_short() {
         ),
         (
             "with an explicit deny in a service control policy.",
-            "ask the administrator of your AWS organization to leave airflow:CreateWebLoginToken on",
+            "ask the administrator of your AWS organization to stop denying airflow:CreateWebLoginToken on",
         ),
     ] {
         let harness = Harness::scripted(Settings::default(), VERSION, |script| {

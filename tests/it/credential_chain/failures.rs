@@ -43,7 +43,7 @@ async fn keys_that_aws_refuses_are_read_again_from_their_file() {
     let serving = world.serve("profile = \"team\"\n", &[]).await;
     let said = serving.fails("aws.credentials").await;
     assert!(
-        said.contains("the keys of profile \"team\" are not known to AWS: put new ones there"),
+        said.contains("the access key of profile \"team\" is not known to AWS: replace it"),
         "{said}"
     );
     let lines = format!("[team]\n{}", world.key_lines());

@@ -40,8 +40,8 @@ async fn a_role(keys: Keys, rows: Vec<Row>) {
         let serving = world.serve(&extra, variables).await;
         let said = serving.fails(code).await;
         assert!(said.contains(told), "{failure:?} {told}\n{said}");
-        assert!(said.contains("AWS STS (AssumeRole) answered "), "{said}");
-        for wrong in ["needed and not set", "sso_account_id", "put new ones there"] {
+        assert!(said.contains("AWS STS (AssumeRole) returned "), "{said}");
+        for wrong in ["required and not set", "sso_account_id", "replace it"] {
             assert!(!said.contains(wrong), "{failure:?}: {said}");
         }
     }
@@ -53,7 +53,7 @@ fn passing() -> Vec<Row> {
         (
             Failure::sts(400, "Throttling", "Rate exceeded"),
             "aws.throttled",
-            "AWS STS limits how often it is asked",
+            "AWS STS throttled the call",
         ),
         (
             Failure::sts(500, "InternalFailure", "oh"),
@@ -63,12 +63,12 @@ fn passing() -> Vec<Row> {
         (
             Failure::sts(503, "ServiceUnavailable", "oh"),
             "aws.unavailable",
-            "AWS STS, which gives the keys, has trouble",
+            "AWS STS, which issues the credentials, has a problem",
         ),
         (
             Failure::html(502),
             "aws.unavailable",
-            "can't be read (HTTP 502)",
+            "an invalid response (HTTP 502)",
         ),
         (
             Failure::html(403),
@@ -98,19 +98,19 @@ async fn keys_that_sts_does_not_take_are_the_first_ones() {
             "Signature expired: now is later",
         )
     };
-    let clock = "this machine's clock is off by ";
+    let clock = "this machine's clock is ";
     a_role(
         Keys::Environment,
         vec![
             (
                 expired(),
                 "aws.credentials",
-                "the keys in the environment have expired: export new ones",
+                "the access key in the environment variables has expired: set new values",
             ),
             (
                 unknown(),
                 "aws.credentials",
-                "AWS does not know the key in AWS_ACCESS_KEY_ID",
+                "AWS does not know the access key in AWS_ACCESS_KEY_ID",
             ),
             (late(), "aws.credentials", clock),
         ],
@@ -163,7 +163,7 @@ async fn the_step_of_the_role_has_hints_of_its_own() {
                     "1 validation error detected: roleArn",
                 ),
                 "aws.credentials",
-                "correct role_arn by what its message says",
+                "correct role_arn as its message says",
             ),
         ]
     };
@@ -178,12 +178,12 @@ async fn the_portal_s_troubles_are_no_missing_access() {
         (
             Failure::json(429, "TooManyRequestsException"),
             "aws.throttled",
-            "IAM Identity Center limits how often it is asked",
+            "IAM Identity Center throttled the call",
         ),
         (
             Failure::json(500, "InternalServerException"),
             "aws.unavailable",
-            "IAM Identity Center, which gives the keys, has trouble",
+            "IAM Identity Center, which issues the credentials, has a problem",
         ),
         (
             Failure::html(403),
@@ -198,7 +198,7 @@ async fn the_portal_s_troubles_are_no_missing_access() {
         let serving = world.serve("profile = \"corp\"\n", &[]).await;
         let said = serving.fails(code).await;
         assert!(said.contains(told), "{failure:?}: {said}");
-        assert!(said.contains("(GetRoleCredentials) answered"), "{said}");
+        assert!(said.contains("(GetRoleCredentials) returned"), "{said}");
         assert!(!said.contains("sso_account_id"), "{said}");
     }
 }
@@ -209,7 +209,7 @@ async fn a_web_identity_is_told_from_a_failing_sts() {
         (
             Failure::sts(500, "InternalFailure", "oh"),
             "aws.unavailable",
-            "AWS STS, which gives the keys, has trouble",
+            "AWS STS, which issues the credentials, has a problem",
         ),
         (
             Failure::sts(400, "IDPCommunicationError", "the issuer is slow"),
@@ -219,7 +219,7 @@ async fn a_web_identity_is_told_from_a_failing_sts() {
         (
             Failure::sts(400, "InvalidIdentityToken", "No provider found"),
             "aws.credentials",
-            "is there and fresh, and that the role trusts its issuer",
+            "exists and has not expired, and that the role trusts its issuer",
         ),
     ] {
         let world = World::new().await;
@@ -232,7 +232,7 @@ async fn a_web_identity_is_told_from_a_failing_sts() {
         let serving = world.serve("", &variables).await;
         let said = serving.fails(code).await;
         assert!(said.contains(told), "{said}");
-        let step = "AWS STS (AssumeRoleWithWebIdentity) answered ";
+        let step = "AWS STS (AssumeRoleWithWebIdentity) returned ";
         assert!(said.contains(step), "{said}");
     }
 }
@@ -248,7 +248,7 @@ async fn the_service_that_is_out_of_reach_is_the_one_that_is_named() {
     let serving = world.serve(&extra, &down).await;
     let said = serving.fails("aws.unavailable").await;
     assert!(
-        said.contains("AWS STS, which gives the keys, can't be reached"),
+        said.contains("AWS STS, which issues the credentials, cannot be reached"),
         "{said}"
     );
 }
@@ -277,8 +277,8 @@ async fn a_process_that_hangs_is_named_and_not_run_again() {
     let serving = world.serve(extra, &[]).await;
     let said = serving.fails("aws.credentials").await;
     for told in [
-        "the keys did not come within 300ms",
-        "the credential_process of profile \"slow\" gave nothing in that time",
+        "no credentials within 300ms",
+        "the credential_process of profile \"slow\" returned no credentials in that time",
     ] {
         assert!(said.contains(told), "{said}");
     }

@@ -100,7 +100,7 @@ async fn what_is_wrong_with_a_profile_is_what_is_to_be_mended() {
     for (lines, hint) in [
         (
             format!("{role}source_profile = b\n[profile b]\n{role}source_profile = a\n"),
-            "the source_profile of \"a\" leads back to itself",
+            "the source_profile of \"a\" refers back to itself",
         ),
         (
             format!("{role}source_profile = bb\n[profile bbb]\n"),
@@ -108,7 +108,7 @@ async fn what_is_wrong_with_a_profile_is_what_is_to_be_mended() {
         ),
         (
             role.clone(),
-            "has a role_arn and nothing to assume it with: add source_profile",
+            "has a role_arn but no credentials: add source_profile",
         ),
         (
             format!("sso_session = s\n{sso}"),
@@ -136,15 +136,15 @@ async fn what_is_wrong_with_a_profile_is_what_is_to_be_mended() {
         ),
         (
             "credential_process = echo the vault is shut >&2; exit 3\n".to_owned(),
-            "profile \"a\" has as credential_process gave no keys: run it by hand",
+            "the credential_process of profile \"a\" returned no credentials: run it yourself",
         ),
         (
             format!("{role}web_identity_token_file = /nonexistent/token\n"),
-            "see that /nonexistent/token is there and fresh",
+            "check that /nonexistent/token exists and has not expired",
         ),
         (
             format!("{role}credential_source = Environment\n"),
-            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are needed and not set",
+            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are required and not set",
         ),
         (
             format!("{role}credential_source = Ec2InstanceMetadata\n"),
@@ -164,7 +164,8 @@ async fn keys_in_the_environment_take_a_restart_and_keys_in_a_file_do_not() {
         ("AWS_ACCESS_KEY_ID", "AKIAOLD"),
         ("AWS_SECRET_ACCESS_KEY", "old"),
     ];
-    let hint = "AWS does not know the key in AWS_ACCESS_KEY_ID: export new ones (a running gateway must be restarted)";
+    let hint = "AWS does not know the access key in AWS_ACCESS_KEY_ID: set new values (then \
+                restart a running gateway)";
     told(&world, "", &old, "aws.credentials", hint).await;
     let bare = [
         ("AWS_ACCESS_KEY_ID", "ASIAOLD"),
@@ -175,7 +176,7 @@ async fn keys_in_the_environment_take_a_restart_and_keys_in_a_file_do_not() {
         "",
         &bare,
         "aws.credentials",
-        "export AWS_SESSION_TOKEN too",
+        "set AWS_SESSION_TOKEN too",
     )
     .await;
     let token = world.keys.session_token.as_deref().unwrap();
@@ -184,7 +185,7 @@ async fn keys_in_the_environment_take_a_restart_and_keys_in_a_file_do_not() {
         ("AWS_SECRET_ACCESS_KEY", "wrong"),
         ("AWS_SESSION_TOKEN", token),
     ];
-    let hint = "AWS_SECRET_ACCESS_KEY does not belong to AWS_ACCESS_KEY_ID";
+    let hint = "AWS_SECRET_ACCESS_KEY does not match AWS_ACCESS_KEY_ID";
     told(&world, "", &wrong, "aws.credentials", hint).await;
 }
 
@@ -199,21 +200,14 @@ async fn what_is_on_this_machine_and_gives_no_keys_is_named() {
         "",
         &container,
         code,
-        "the container's endpoint gave no keys",
+        "the container's credentials endpoint returned no credentials",
     )
     .await;
     let instance = [
         ("AWS_EC2_METADATA_SERVICE_ENDPOINT", nobody),
         ("AWS_EC2_METADATA_DISABLED", "false"),
     ];
-    told(
-        &world,
-        "",
-        &instance,
-        code,
-        "a person signs in with `aws login`",
-    )
-    .await;
+    told(&world, "", &instance, code, "to sign in, run `aws login`").await;
     let file = world.write("token", "another token");
     let web = [
         ("AWS_WEB_IDENTITY_TOKEN_FILE", &*file),
@@ -254,7 +248,7 @@ async fn an_organization_s_deny_is_not_the_second_factor_s_matter() {
         ),
         (
             "with an explicit deny in an identity-based policy",
-            "wants a second factor (mfa_serial)",
+            "requires MFA (mfa_serial)",
         ),
     ] {
         let message = format!(
@@ -291,7 +285,7 @@ async fn what_is_incomplete_or_broken_is_named() {
     let world = World::new().await;
     let code = "aws.credentials";
     let file = [("AWS_WEB_IDENTITY_TOKEN_FILE", "/nonexistent/token")];
-    told(&world, "", &file, code, "export AWS_ROLE_ARN too").await;
+    told(&world, "", &file, code, "set AWS_ROLE_ARN too").await;
     let path = world.write(".aws/config", "[default]\nnonsense\n");
     let hint = format!("{path} on line 2");
     told(&world, "", &[], code, &hint).await;
@@ -315,7 +309,7 @@ async fn check_goes_on_where_something_else_answers_for_sts() {
     let ended = end(command).await;
     let line = |words: &str| ended.stdout.lines().any(|line| line.contains(words));
     assert!(
-        line("identity: aws.unavailable") && line("something on the way to AWS answered"),
+        line("identity: aws.unavailable") && line("something on the way to AWS responded"),
         "{ended:?}"
     );
     assert!(line("a CLI token for ") && !line("allow "), "{ended:?}");
@@ -331,11 +325,11 @@ async fn a_network_that_is_down_is_no_lapsed_login() {
     let serving = world.serve("profile = \"corp\"\n", &down).await;
     let said = serving.fails("aws.unavailable").await;
     assert!(
-        said.contains("IAM Identity Center, which gives the keys, can't be reached"),
+        said.contains("IAM Identity Center, which issues the credentials, cannot be reached"),
         "{said}"
     );
     assert!(
-        !said.contains("aws sso login") && !said.contains("plays MWAA"),
+        !said.contains("aws sso login") && !said.contains("serves the MWAA API"),
         "{said}"
     );
 }

@@ -129,7 +129,7 @@ async fn where_nobody_signs_in_it_says_what_is_used() {
     assert_eq!((keys.code, keys.stdout.as_str()), (Some(0), ""), "{keys:?}");
     assert!(
         keys.stderr
-            .contains("the gateway uses the keys in profile \"team\""),
+            .contains("the gateway uses the access key in profile \"team\""),
         "{keys:?}"
     );
     let typo = world

@@ -45,8 +45,8 @@ async fn a_socket_that_only_reads_stands_beside_the_address_for_everything() {
         .exchange(bytes("localhost", "variables set k v"))
         .await;
     let said = "`variables set` changes what Airflow stores, which policy \"read-only\" of \
-                [listeners.agents] forbids (set allow = [\"variables set\"] in [listeners.agents] \
-                if it should pass)";
+                [listeners.agents] forbids (to allow it, set allow = [\"variables set\"] in \
+                [listeners.agents])";
     assert_eq!(reply.complaint(), said);
     let reply = agent.exchange(bytes("localhost", "POST /paused")).await;
     let said = "this POST changes something; [listeners.agents] is read-only \
@@ -141,7 +141,7 @@ async fn what_a_listener_allows_is_no_more_than_the_environment_does() {
         ("pools list", None),
         ("dags list -S x", None),
         ("dags show x --save y", Some("but not [listeners.readers]")),
-        ("dags report -S x", Some("may not be given --subdir")),
+        ("dags report -S x", Some("cannot be used with --subdir")),
         (
             "variables set k v",
             Some(

@@ -187,15 +187,15 @@ async fn airflow_3_is_closed_alike() {
         ("POST /ui/dags", "changes something"),
         (
             "GET /ui/something-new",
-            "nothing says that this path only reads",
+            "this path is not known to be read-only",
         ),
         (
             "GET /my-plugin/page",
-            "nothing says that this path only reads",
+            "this path is not known to be read-only",
         ),
         (
             "GET /api/v2/something-new",
-            "nothing says that this path only reads",
+            "this path is not known to be read-only",
         ),
     ] {
         let reply = client

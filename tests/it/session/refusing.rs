@@ -71,7 +71,7 @@ async fn a_session_that_had_served_is_replaced_at_once() {
             "{version}: {reply}"
         );
         assert!(
-            reply.complaint().contains("keeps ending sessions"),
+            reply.complaint().contains("keeps rejecting sessions"),
             "{reply}"
         );
         assert!(reply.header("retry-after").is_some(), "{reply}");

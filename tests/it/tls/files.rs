@@ -71,7 +71,7 @@ async fn a_key_of_another_certificate_is_refused() {
         key: "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n".to_owned(),
     };
     for (pair, cause) in [
-        (mixed, "it is not the key of the first certificate"),
+        (mixed, "it does not match the first certificate"),
         (broken, "gateway.key"),
     ] {
         let folder = tempfile::tempdir().unwrap();

@@ -22,19 +22,19 @@ const CASES: [(u16, &str, &str, &str); 3] = [
         502,
         "upstream.broken",
         "may have run",
-        "do not simply repeat",
+        "do not simply run it again",
     ),
     (
         503,
         "upstream.unavailable",
-        "most likely it did not run",
-        "send it again",
+        "it probably did not run",
+        "try again",
     ),
     (
         504,
         "upstream.timeout",
         "may still be running",
-        "do not simply repeat",
+        "do not simply run it again",
     ),
 ];
 
@@ -56,7 +56,7 @@ fn assert_told(problem: &Value, (status, code, detail, hint): (u16, &str, &str, 
     assert_eq!(problem["code"], code, "{problem}");
     let text = |member: &str| problem[member].as_str().unwrap().to_owned();
     assert!(
-        text("detail").contains(&format!("load balancer answered {status}")),
+        text("detail").contains(&format!("load balancer returned {status}")),
         "{problem}"
     );
     assert!(text("detail").contains(detail), "{problem}");

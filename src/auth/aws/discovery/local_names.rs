@@ -104,7 +104,7 @@ impl Candidate {
             tracing::warn!(
                 name = %self.environment.name,
                 region = ?self.environment.region,
-                "no local name is free for this environment; name it in the configuration"
+                "no local name is free for this environment; add it to the configuration"
             );
         }
 

@@ -108,7 +108,7 @@ impl Discovery {
                 if discovery.state().is_enough() {
                     return;
                 }
-                tracing::debug!(?pause, "discovery is tried again");
+                tracing::debug!(?pause, "retrying the discovery");
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }
@@ -208,7 +208,7 @@ pub async fn list_environments(
             .unwrap_or_else(|_elapsed| {
                 Err(AwsError::new(
                     AwsErrorKind::Unavailable,
-                    &format!("ListEnvironments was not answered within {limit:?}"),
+                    &format!("no response to ListEnvironments within {limit:?}"),
                     code::AWS_UNAVAILABLE.advice,
                 ))
             })?;

@@ -41,7 +41,7 @@ impl State {
         let places = places.into_iter().map(|template| PlaceRecord {
             template,
             found: None,
-            trouble: Some("AWS is being asked for the environments".to_owned()),
+            trouble: Some("the environments are being listed".to_owned()),
             error: None,
         });
 
@@ -94,7 +94,7 @@ impl State {
             Err(error) => {
                 let trouble = format!("{}: {error}; {}", error.code().text, error.hint());
                 let shown = place.format();
-                tracing::warn!(place = shown, %trouble, "environments can't be asked for");
+                tracing::warn!(place = shown, %trouble, "cannot list the environments");
                 place.trouble = Some(trouble);
                 place.error = Some(error);
             }
@@ -196,7 +196,7 @@ impl State {
             is_open.then(|| {
                 AwsError::new(
                     AwsErrorKind::Unavailable,
-                    "AWS has not answered yet which environments there are",
+                    "AWS has not listed the environments yet",
                     "wait a moment and try again",
                 )
             })

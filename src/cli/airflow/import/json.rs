@@ -10,7 +10,7 @@ use std::fmt::{self, Write as _};
 #[derive(Clone, PartialEq, Deserialize)]
 #[serde(
     untagged,
-    expecting = "a number is too large to be kept as it is: write it as text"
+    expecting = "a number is too large to be kept exactly: write it as a string"
 )]
 pub(super) enum Json {
     Null,

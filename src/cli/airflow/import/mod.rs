@@ -80,7 +80,8 @@ pub(super) async fn run(
     {
         let earlier = journal.count();
         terminal.info(format_args!(
-            "note: an earlier run did {earlier} of these; all are done anew (--resume goes on after them)"
+            "note: an earlier run imported {earlier} of these; all are imported again (use \
+             --resume to skip them)"
         ));
         journal.reset();
     }
@@ -127,7 +128,7 @@ async fn prepare(
     for error in errors {
         let name = sanitize(&error.name);
         let reason = sanitize(&error.reason);
-        terminal.error(format_args!("can't be imported: {name}: {reason}"));
+        terminal.error(format_args!("cannot be imported: {name}: {reason}"));
     }
     terminal.error("nothing was imported");
     Err(ExitStatus::Failure)
@@ -156,7 +157,7 @@ async fn find_existing(
 /// Prints the names that exist and must not.
 fn print_existing(names: &BTreeSet<String>, terminal: &Terminal) -> ExitStatus {
     for name in names {
-        terminal.error(format_args!("exists already: {}", sanitize(name)));
+        terminal.error(format_args!("already exists: {}", sanitize(name)));
     }
     terminal.error("nothing was imported");
     ExitStatus::Failure
@@ -338,7 +339,8 @@ impl ImportReport {
                 {
                     self.has_gap = true;
                     terminal.info(format_args!(
-                        "note: --resume will not know how far this came: {error}"
+                        "note: the progress cannot be recorded, so --resume will not work: \
+                         {error}"
                     ));
                 }
             }
@@ -452,24 +454,23 @@ impl ImportReport {
         }
         for name in &self.skipped {
             let name = sanitize(name);
-            terminal.info(format_args!("skipped, because it exists: {name}"));
+            terminal.info(format_args!("skipped, already exists: {name}"));
         }
 
         let untried = self.count_untried();
         if untried > 0 {
-            terminal.info(format_args!("{untried} {kind} were not tried"));
+            terminal.info(format_args!("{untried} {kind} were not attempted"));
         }
 
         // the delete may have worked where the command that adds it did not
         if self.overwrites && !(self.failed.is_empty() && self.unknown.is_empty()) {
             terminal.error(
-                "a connection that failed may be gone: it is deleted before it is added",
+                "a failed connection may be missing now: an import deletes a connection before \
+                 it adds it",
             );
         }
         if !self.is_complete() && !self.has_gap {
-            terminal.info(
-                "the same command goes on where this ended, if --resume stands before the `--`",
-            );
+            terminal.info("to resume, run the same command with --resume before the `--`");
         }
         match &self.stop {
             Some(result) => print_failure(result, terminal),
@@ -508,7 +509,7 @@ fn last_line(output: &CommandOutput) -> String {
         errors
     };
     let last = text.trim_end().lines().next_back();
-    last.unwrap_or("it said nothing").to_owned()
+    last.unwrap_or("no output").to_owned()
 }
 
 /// After so many entries in a row without an answer, the web server has trouble of its own.

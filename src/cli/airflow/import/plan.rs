@@ -58,7 +58,7 @@ pub(super) fn plan_entries(
 fn build_command(words: &[String], limit: usize) -> Result<Command, String> {
     // argparse takes it for its own mark, also where it is a value
     if words.iter().filter(|word| *word == "--").count() > 1 {
-        return Err("`--` can't be a value on Airflow's command line".to_owned());
+        return Err("`--` cannot be a value on Airflow's command line".to_owned());
     }
     let command = Command::from_words(words).map_err(|error| error.detail())?;
 
@@ -66,7 +66,7 @@ fn build_command(words: &[String], limit: usize) -> Result<Command, String> {
     let size = command.to_line().len();
     if size > limit {
         return Err(format!(
-            "its command is {size} bytes, and limits.cli_body is {limit}"
+            "its command has {size} bytes; limits.cli_body is {limit}"
         ));
     }
     Ok(command)
@@ -98,7 +98,7 @@ fn variable_words(
     match description {
         None | Some(Json::Null) => {}
         Some(Json::Text(description)) => words.push(format!("--description={description}")),
-        Some(_) => return Err("its description is no text".to_owned()),
+        Some(_) => return Err("its description is not a string".to_owned()),
     }
     words.extend(["--".to_owned(), name.to_owned(), text]);
     Ok(words)
@@ -182,14 +182,14 @@ fn check_parts(
     for (part, value) in parts {
         match part.as_str() {
             "conn_id" if *value == Json::Text(name.to_owned()) => {}
-            "conn_id" => return Err("its conn_id is another name".to_owned()),
+            "conn_id" => return Err("its conn_id differs from its name".to_owned()),
             "extra_dejson" => {
                 known.insert("extra".to_owned(), Json::Text(value.to_python(false)));
             }
             part if PARTS.contains(&part) => {
                 known.insert(part.to_owned(), value.clone());
             }
-            _ => return Err("it has a key that no connection has".to_owned()),
+            _ => return Err("it has an unknown key".to_owned()),
         }
     }
     Ok(known)

@@ -56,7 +56,7 @@ pub(in crate::cli::airflow) struct ImportRequest {
 pub(in crate::cli::airflow) enum ImportError {
     #[error("{0}")]
     Arguments(String),
-    #[error("{} can't be read", .0.display())]
+    #[error("{} cannot be read", .0.display())]
     Unreadable(PathBuf, #[source] std::io::Error),
     #[error("{0}")]
     Content(String),
@@ -156,15 +156,15 @@ impl ImportRequest {
 
         // Airflow's own import goes by the extension too
         let entries = match extension.as_str() {
-            "yaml" | "yml" => Err("YAML is not read here: convert the file to JSON".to_owned()),
+            "yaml" | "yml" => Err("YAML is not supported: convert the file to JSON".to_owned()),
             "env" if self.kind != ImportKind::Pools => parse_env_file(text),
             _ => match serde_json::from_str(text) {
                 Ok(Json::Object(entries)) => Ok(entries),
                 Ok(_) => Err(format!(
-                    "the file must be one JSON object of {} by name",
+                    "the file must be a JSON object with the {} by name",
                     self.kind.word()
                 )),
-                Err(error) => Err(format!("the file is no JSON: {error}")),
+                Err(error) => Err(format!("the file is not JSON: {error}")),
             },
         };
         entries.map_err(ImportError::Content)
@@ -228,9 +228,7 @@ fn parse_env_file(text: &str) -> Result<IndexMap<String, Json>, String> {
             .ok_or_else(|| format!("line {number} of the file is not NAME=VALUE"))?;
         let value = Json::Text(value.to_owned());
         if entries.insert(name.to_owned(), value).is_some() {
-            return Err(format!(
-                "line {number} of the file names something a second time"
-            ));
+            return Err(format!("line {number} of the file repeats a name"));
         }
     }
     Ok(entries)
