@@ -415,7 +415,7 @@ mod tests {
     use super::strip_port;
 
     #[test]
-    fn names_lose_what_no_certificate_has() {
+    fn strip_port_removes_the_port_brackets_and_final_dot() {
         for (host, name) in [
             ("a.example:8080", "a.example"),
             ("a.example.", "a.example"),

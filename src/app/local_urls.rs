@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn sockets_come_last_and_once() {
+    fn a_unix_socket_is_listed_last_and_once() {
         assert_eq!(urls("unix:/run/g", None, true), ["unix:/run/g"]);
         assert_eq!(
             urls("unix:/run/g", Some("http://[::]:8081"), true),
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_elsewhere_is_kept() {
+    fn an_address_that_is_not_loopback_is_kept() {
         assert_eq!(
             urls("http://192.0.2.1:80", None, true),
             ["http://192.0.2.1:80"]

@@ -270,7 +270,7 @@ mod tests {
     use std::sync::mpsc as std_mpsc;
 
     #[test]
-    fn the_exit_of_a_worker_that_panics_is_sent_too() {
+    fn a_worker_that_panics_also_sends_its_exit() {
         let (sender, mut exits) = mpsc::unbounded_channel();
         send_result(|| panic!("on purpose"), &sender);
         assert!(matches!(exits.try_recv(), Ok(Err(_))));
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn a_look_up_that_hangs_does_not_delay_the_end() {
+    fn a_lookup_that_hangs_does_not_delay_the_shutdown() {
         let (answer, never) = std_mpsc::channel::<()>();
         let (sender, started) = std_mpsc::channel();
         let worker = thread::spawn(move || {

@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn a_minute_of_throttling_is_ten_tries_at_most() {
+    fn a_minute_of_throttling_causes_at_most_eight_tries() {
         let mut backoff = Backoff::default();
         let mut tries = 0;
         for second in 0..60 {
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_person_must_fix_is_asked_again_after_five_seconds() {
+    fn a_permanent_failure_is_retried_after_five_seconds() {
         let mut backoff = Backoff::default();
         backoff.record_failure(Arc::new(()), false, at(0));
         assert!(backoff.current(at(4)).is_some());

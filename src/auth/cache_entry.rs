@@ -370,7 +370,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mint_whose_task_is_gone_holds_no_one_up() {
+    fn a_dropped_mint_does_not_block_the_next() {
         let entry = CacheEntry::<CliToken>::default();
         let mint = start(&entry, at(0));
         assert!(entry.is_pending());
@@ -395,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn what_took_the_place_of_the_refused_one_stays() {
+    fn a_token_that_replaced_a_refused_one_is_kept() {
         let entry = CacheEntry::<CliToken>::default();
         let mint = start(&entry, at(0));
         let old = Arc::new(live(at(0)));
@@ -410,7 +410,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_pending_when_all_was_cleared_does_not_stay() {
+    fn a_mint_that_was_pending_at_a_clear_is_discarded() {
         let entry = CacheEntry::<CliToken>::default();
         let mint = start(&entry, at(0));
         assert!(entry.clear().is_none());
@@ -420,7 +420,7 @@ mod tests {
     }
 
     #[test]
-    fn renewals_run_out_and_come_back() {
+    fn renewals_are_limited_and_refilled_over_time() {
         let mut renewals = RenewalBudget::new(5);
         let granted = (0..10).filter(|_| renewals.take(at(0))).count();
         assert_eq!(granted, 5);

@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn mwaa_names_pass() {
+    fn mwaa_hosts_are_accepted() {
         let id = "0f1e2d3c-aaaa-bbbb-cccc-0123456789ab";
         for (host, region) in [
             (
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn others_do_not() {
+    fn other_hosts_are_refused() {
         for host in [
             "evil.example",
             "x.c1.eu-west-1.airflow.amazonaws.com.evil.example",

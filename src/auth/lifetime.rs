@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_claimed_life_only_shortens() {
+    fn a_claimed_lifetime_can_only_shorten_the_use() {
         let margin = s(10);
         assert_eq!(limit_use(None, s(50), margin), s(50));
         assert_eq!(limit_use(Some(s(60)), s(50), margin), s(50));

@@ -283,7 +283,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_definition_is_sound_and_every_command_has_an_example() {
+    fn the_clap_definition_is_valid_and_each_command_has_an_example() {
         let command = CliArgs::command();
         command.clone().debug_assert();
         let nested = command.get_subcommands();

@@ -122,7 +122,7 @@ mod tests {
     use std::sync::mpsc::channel;
 
     #[test]
-    fn the_url_is_where_the_command_wants_it() {
+    fn the_url_replaces_the_placeholder_or_is_the_last_argument() {
         let url = "http://localhost:8080/a?b=c%sd";
         for (program, arguments) in [
             ("firefox", &[url][..]),
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn only_names_known_to_be_unknown_give_advice() {
+    fn only_unresolvable_names_get_advice() {
         let nowhere = SearchPath {
             folder: "/nonexistent".into(),
             user: Vec::new(),
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_and_bare_localhost_are_not_asked_for() {
+    fn addresses_and_bare_localhost_are_not_looked_up() {
         for url in [
             "http://localhost:8080/-/",
             "http://127.0.0.1:8081/",

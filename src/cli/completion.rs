@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn the_place_of_the_cursor_is_known() {
+    fn environments_are_completed_where_one_is_expected() {
         for line in [
             "mwaa-gateway airflow -e ",
             "mwaa-gateway --log debug airflow --environment ",
@@ -340,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn words_of_commands_that_pass() {
+    fn only_words_of_allowed_commands_are_completed() {
         let first = find_airflow_words(&[]);
         assert!(
             first.contains("dags") && first.contains("version"),

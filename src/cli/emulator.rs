@@ -32,7 +32,7 @@ pub(crate) struct EmulatorArgs {
     /// Print this file as the output of a command (may be given several times)
     #[arg(long, value_name = "COMMAND=FILE", value_parser = Answer::read_option)]
     answer: Vec<(String, Answer)>,
-    /// The region that signatures must be made for
+    /// The region that request signatures must have
     #[arg(long, value_name = "REGION", default_value = "eu-west-1")]
     region: String,
     /// The file for the CA's certificate [default: one in a temporary folder]
@@ -44,35 +44,35 @@ pub(crate) struct EmulatorArgs {
     /// The lifetime of a session
     #[arg(long, value_name = "TIME", default_value = "12h", value_parser = humantime::parse_duration)]
     session_life: Duration,
-    /// The answer of the login route
+    /// The response of the login path
     #[arg(long, value_enum, default_value_t)]
     login: LoginMode,
-    /// Let a web token sign in only once
+    /// Accept each web login token only once
     #[arg(long)]
     single_use_web_tokens: bool,
-    /// The number of past days on which the scheduled DAGs have run
+    /// Days of past runs of the scheduled DAGs
     #[arg(long, value_name = "DAYS", default_value_t = 14)]
     past_days: u16,
     /// The number of commands that one environment runs at once
     #[arg(long, value_name = "N", default_value_t = 4)]
     cli_slots: usize,
-    /// The form of the answer to a command that failed
+    /// The response to a failed command
     #[arg(long, value_enum, default_value_t)]
     failures: FailureMode,
     /// Let an operation fail, for example `CreateCliToken=Throttling` (may be given several times)
     #[arg(long, value_name = "NAME=KIND", value_parser = FaultRule::read_option)]
     fault: Vec<FaultRule>,
-    /// Wait so long before each token is given
+    /// Delay each token by this time
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     mint_delay: Option<Duration>,
 }
 
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
 enum FailureMode {
-    /// As 400 with the output in JSON
+    /// 400, with the output in JSON
     #[default]
     BadRequest,
-    /// As 200 with the output in JSON
+    /// 200, with the output in JSON
     Ok,
 }
 

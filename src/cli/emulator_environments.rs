@@ -13,7 +13,7 @@ use std::str::FromStr;
 /// The options that can be given once for each environment.
 #[derive(Debug, Args)]
 pub(super) struct EnvironmentArgs {
-    /// The Airflow version that the first environment plays; with NAME= another environment
+    /// The Airflow version of the first environment, or with NAME= of another
     #[arg(
         long = "airflow-version",
         value_name = "[NAME=]VERSION",
@@ -33,7 +33,7 @@ pub(super) struct EnvironmentArgs {
     /// Run this real `airflow` for each command, in all environments or the one named
     #[arg(long = "airflow-bin", value_name = "[NAME=]PATH")]
     bin: Vec<NamedValue<PathBuf>>,
-    /// The secret by which these real Airflows know the emulator
+    /// The secret that the emulator sends to these real Airflows
     #[arg(long = "airflow-secret-file", value_name = "FILE", requires = "url", value_parser = path_parser())]
     secret_file: Option<PathBuf>,
 }
@@ -116,7 +116,7 @@ pub(super) enum SeedError {
 impl SeedError {
     pub(super) const fn hint(&self) -> &'static str {
         match self {
-            Self::Unknown(_) => "say its version as well, with --airflow-version NAME=VERSION",
+            Self::Unknown(_) => "add its version, with --airflow-version NAME=VERSION",
             Self::Secret(..) => {
                 "--airflow-secret-file names a file with the secret alone in it"
             }

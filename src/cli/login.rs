@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn the_profile_is_that_of_what_is_meant() {
+    fn login_uses_the_profile_of_the_chosen_environment() {
         assert_eq!(of("aws.profile = \"a\""), Ok(Some("a".to_owned())));
         let two = "aws.profile = \"a\"\n[environments.x]\n[environments.y]\n";
         assert_eq!(of(two), Ok(Some("a".to_owned())));
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn the_places_of_the_search_have_profiles_too() {
+    fn login_uses_the_profiles_of_discover_in() {
         let corp = || Ok(Some("corp".to_owned()));
         let one = "aws.discover_in = [\"corp@eu-west-1\", \"corp@us-east-1\"]\n";
         assert_eq!(of(one), corp());

@@ -58,7 +58,7 @@ mod tests {
     use super::format_table;
 
     #[test]
-    fn columns_are_as_wide_as_what_they_hold() {
+    fn table_columns_fit_their_widest_cell() {
         let rows = [["A", "LONG", "C"], ["é😀", "x", ""]];
         let rows = rows.map(|row| row.map(str::to_owned));
         assert_eq!(format_table(&rows), "A   LONG  C\né😀  x\n");

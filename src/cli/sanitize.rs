@@ -68,7 +68,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn nothing_controls_the_terminal() {
+    fn terminal_control_characters_are_escaped() {
         for (text, shown) in [
             ("a\tb\r\nc\n", "a\tb\nc\n"),
             ("é 😀 \u{200d}日本", "é 😀 \u{200d}日本"),
@@ -90,7 +90,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_becomes_plain_and_stays_so(
+        fn sanitize_returns_plain_text_and_is_idempotent(
             text in "(\\PC|\\p{Cc}|\\p{Cf}|\u{1b}\\[[0-9;]*[a-zA-Z]|\u{1b}[\\]P^_X]){0,40}"
         ) {
             let shown = sanitize(&text).into_owned();

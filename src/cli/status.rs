@@ -286,7 +286,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn people_see_what_matters() {
+    fn the_status_is_formatted_for_people() {
         let status = json!({
             "version": "1.2.3",
             "stopping": false,
@@ -310,7 +310,7 @@ mod tests {
         for line in [
             "mwaa-gateway 1.2.3 at http://127.0.0.1:8080",
             "ENVIRONMENT  AIRFLOW  STATUS     READY  TOKEN    SESSION     QUEUE",
-            "demo         2.10.3   AVAILABLE  no     12s old  signing in  1 running, 0 waiting",
+            "demo         2.10.3   AVAILABLE  no     12s old  logging in  1 running, 0 waiting",
             "demo: web server through the tunnel `ssh` (up for 3m), AWS through http://proxy:3128",
             "environments of eu-west-1: aws.throttled: wait",
             "1m 1s ago      guard.secret  -            POST /aws_mwaa/cli  no secret",

@@ -280,7 +280,7 @@ mod tests {
     use super::wrap_text;
 
     #[test]
-    fn lines_break_between_words_and_never_within_commands() {
+    fn lines_are_wrapped_between_words_and_not_within_commands() {
         let text = "the login is over: run `aws sso login --profile dev` and try again";
         assert_eq!(
             wrap_text(text, 7, 30),

@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn knows_what_overlaps() {
+    fn overlapping_addresses_are_detected() {
         let overlaps = |a: &str, b: &str| {
             let (a, b): (Address, Address) = (a.parse().expect(a), b.parse().expect(b));
             assert_eq!(a.overlaps(&b), b.overlaps(&a));

@@ -262,7 +262,7 @@ mod tests {
     use crate::tests::read;
 
     #[test]
-    fn a_rule_that_names_nothing_is_warned_of() {
+    fn a_rule_that_matches_nothing_causes_a_warning() {
         let text = "[environments.prod]\n\
                     allow = [\"pools set\", \"dags list --subdir\", \"plugin act\"]\n\
                     deny = [\"dags\", \"dags delete x\", \"dags delte\", \"list_dags x\"]\n\

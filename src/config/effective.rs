@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn strings_are_escaped_as_toml_reads_them() {
+    fn strings_are_escaped_for_toml() {
         for text in [
             "plain",
             "it's \"quoted\"",

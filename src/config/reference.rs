@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn the_annotated_file_changes_nothing() {
+    fn the_annotated_file_equals_the_defaults() {
         let folder = tempfile::tempdir().expect("folder");
         let search = SearchPath {
             folder: folder.path().to_owned(),

@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn says_why_a_file_is_no_good() {
+    fn an_unusable_file_is_rejected_with_a_reason() {
         let folder = tempfile::tempdir().expect("folder");
         let path = folder.path().join("config.toml");
         let said = || {

@@ -415,7 +415,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_own_home_folder_is_put_in() {
+    fn only_the_own_home_folder_is_expanded() {
         let read = |text: &str| expand(text, || Some("/home/me".into()));
         for (text, path) in [
             ("~/a/b", "/home/me/a/b"),

@@ -315,7 +315,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hints_fit_the_reason_why_there_is_no_connection() {
+    fn the_hint_fits_the_cause_of_the_failed_connection() {
         let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
         let dns =
             io::Error::other("failed to lookup address information: Name or service not known");
@@ -324,7 +324,7 @@ mod tests {
             (
                 "127.0.0.1:8443",
                 refused,
-                "nobody listens at 127.0.0.1:8443: start the tunnel",
+                "the connection to 127.0.0.1:8443 was refused: start the tunnel",
             ),
             (
                 "x.airflow.amazonaws.com:8443",
@@ -345,7 +345,7 @@ mod tests {
 
     /// A client sees one line, whatever the number of errors behind it.
     #[test]
-    fn the_cause_is_a_part_of_the_detail_and_not_of_the_error() {
+    fn the_detail_contains_the_cause_and_the_error_does_not() {
         let proxy = ProxyConnectError {
             proxy: ProxyUrl::parse("http://proxy.example:1").unwrap().0,
             target: "x.example:443".to_owned(),

@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn a_variable_that_can_not_be_used_is_named_without_its_value() {
+    fn an_invalid_variable_is_named_without_its_value() {
         let bad = variables("socks4://me:hunter2@p:1", "", "");
         let (name, why) = ProxyTable::new(None, HashMap::new(), &bad).unwrap_err();
         assert_eq!(name, "HTTPS_PROXY");

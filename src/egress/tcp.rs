@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn families_take_turns() {
+    fn address_families_alternate() {
         let mixed = all(&[
             "[::1]:1",
             "[::2]:1",
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_dead_address_does_not_hold_up_the_next() {
+    async fn an_unresponsive_address_does_not_delay_the_next() {
         let (silent, _filling, _listener) = dead().await;
         let alive = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = alive.local_addr().unwrap();
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_refused_address_is_followed_by_the_next_at_once_and_all_are_listed() {
+    async fn after_a_refusal_the_next_address_is_tried_and_the_error_lists_all() {
         // ports that are taken, so that nothing else gets them, but that do not listen
         let taken = [(); 2].map(|()| {
             let socket = tokio::net::TcpSocket::new_v4().unwrap();

@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn types_that_are_based_on_json_are_json() {
+    fn media_types_with_a_json_suffix_are_json() {
         for (media_type, is_json) in [
             ("application/json", true),
             ("Application/Problem+JSON", true),

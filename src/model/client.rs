@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_user_shares_no_turn_with_a_known_one() {
+    fn unknown_and_known_users_have_different_queue_keys() {
         for peer in ["127.0.0.1:4000", "unix"] {
             let unknown = key(peer, None);
             for uid in [0, 1000, u32::MAX] {

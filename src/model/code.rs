@@ -224,6 +224,15 @@ pub fn render_table() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn codes_are_unique() {
+        let mut texts = BTreeSet::new();
+        for code in ALL {
+            assert!(texts.insert(code.text), "{} twice", code.text);
+        }
+    }
 
     #[test]
     fn the_table_has_a_row_of_five_cells_for_each_code() {

@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn the_api_s_words_are_all_known() {
+    fn every_status_of_the_api_is_known() {
         for status in aws_sdk_mwaa::types::EnvironmentStatus::values() {
             let meaning = info(status, "PUBLIC_ONLY").status_meaning();
             assert_ne!(meaning, Some(UNKNOWN), "{status}");
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_out_of_reach_has_its_reasons() {
+    fn an_unreachable_web_server_is_explained() {
         let why = |status, access| {
             info(status, access)
                 .explain_unreachable()
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn another_host_is_a_change_once() {
+    fn a_new_host_counts_as_one_change() {
         let hosts = HostRecord::default();
         hosts.record(HostSource::WebToken, "old", s(10));
         assert!(!hosts.has_moved_from("old", s(11)));
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn two_names_of_one_server_are_no_change_for_ever() {
+    fn two_alternating_hosts_are_not_a_change_each_time() {
         let hosts = HostRecord::default();
         hosts.record(HostSource::WebToken, "a", s(10));
         hosts.record(HostSource::CliToken, "b", s(20));
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn an_older_answer_that_comes_late_is_not_believed() {
+    fn a_late_older_answer_is_ignored() {
         let hosts = HostRecord::default();
         hosts.record(HostSource::CliToken, "new", s(20));
         hosts.record(HostSource::CliToken, "old", s(10));

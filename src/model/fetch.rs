@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_comes_from_where_all_fields_agree() {
+    fn the_request_source_needs_all_fields_to_agree() {
         use RequestSource::{Elsewhere, OwnPage, Program, Typed};
         const SITE: &str = "sec-fetch-site";
         for (fields, request_source) in [
@@ -347,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_fetched_ahead_of_a_click_is_known_by_every_browsers_word() {
+    fn a_prefetch_is_recognised_by_the_field_of_each_browser() {
         for field in [
             ("sec-purpose", "prefetch"),
             ("sec-purpose", "prefetch;prerender"),

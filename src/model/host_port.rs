@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn a_colon_within_brackets_is_before_no_port() {
+    fn a_colon_within_brackets_does_not_start_a_port() {
         for (text, parts) in [
             ("a", ("a", None)),
             ("a:", ("a", Some(""))),

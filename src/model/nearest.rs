@@ -32,7 +32,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_near_is_meant_and_what_is_far_is_not() {
+    fn only_a_similar_name_is_suggested() {
         assert_eq!(find_nearest("prd", ["dev", "prod"]), Some("prod"));
         assert_eq!(
             find_nearest("Prod-EU", ["prod_us", "prod_eu"]),

@@ -92,7 +92,7 @@ mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
 
     #[test]
-    fn debug_says_nothing() {
+    fn debug_does_not_show_the_secret() {
         let secret = Secret::new("hunter2".to_owned());
         assert_eq!(format!("{secret:?}"), "[secret]");
         assert_eq!(secret.reveal(), "hunter2");
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_field_is_the_secret_s_own_memory_and_wipes_it_at_the_end() {
+    fn a_header_value_shares_the_memory_and_wipes_it_on_drop() {
         let wiped = Arc::new(AtomicBool::new(false));
         let secret = Secret::new(Witness("Bearer hunter2", Arc::clone(&wiped)));
         let memory = secret.reveal().0.as_ptr();
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_header_field_may_hold_is_wiped_too() {
+    fn an_invalid_header_value_is_wiped_too() {
         let wiped = Arc::new(AtomicBool::new(false));
         let secret = Secret::new(Witness("two\r\nlines", Arc::clone(&wiped)));
         assert!(secret.into_header().is_none());

@@ -387,7 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn plain_paths_pass() {
+    fn plain_paths_are_accepted() {
         assert_eq!(read("/aws_mwaa/cli"), Ok(Some(ReservedPath::Cli)));
         assert_eq!(read("/aws_mwaa/cli?x=/home"), Ok(Some(ReservedPath::Cli)));
         assert_eq!(read("/aws_mwaa/cli/"), Ok(Some(ReservedPath::Mwaa)));
@@ -427,7 +427,7 @@ mod tests {
     }
 
     #[test]
-    fn each_fault_of_a_path_has_its_own_words() {
+    fn each_fault_of_a_path_has_its_own_error() {
         for (path, fault) in [
             ("//api/v1/dags", PathError::BaseUrl),
             ("//", PathError::BaseUrl),
@@ -457,7 +457,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_in_disguise_is_known() {
+    fn a_disguised_logout_path_is_recognised() {
         for path in [
             "/logout/",
             "/logou%74/",
@@ -472,7 +472,7 @@ mod tests {
     }
 
     #[test]
-    fn tricks_do_not() {
+    fn ambiguous_paths_are_refused() {
         for path in [
             "//aws_mwaa/cli",
             "/aws_mwaa%2fcli",
@@ -558,7 +558,7 @@ mod tests {
         /// Never panics; and a path that is not reserved here is not reserved for the most lenient
         /// server either.
         #[test]
-        fn what_passes_has_one_reading(pieces in proptest::collection::vec(PIECES, 0..8)) {
+        fn an_accepted_path_has_one_reading(pieces in proptest::collection::vec(PIECES, 0..8)) {
             let text = format!("/{}", pieces.concat());
             let Ok(uri) = text.parse::<Uri>() else { return Ok(()) };
             let Ok(target) = Target::parse(&uri, 8192) else { return Ok(()) };
@@ -587,7 +587,7 @@ mod tests {
 
         /// Any text at all.
         #[test]
-        fn no_text_makes_it_panic(text in "\\PC{0,40}") {
+        fn parsing_any_text_does_not_panic(text in "\\PC{0,40}") {
             if let Ok(uri) = text.parse::<Uri>() {
                 drop(Target::parse(&uri, 8192));
             }

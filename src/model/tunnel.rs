@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn places_are_filled() {
+    fn placeholders_are_replaced() {
         let ssh = words(&["ssh", "-L", "{local_port}:{host}:443", "bastion"]);
         let tunnel = TunnelCommand::new(&ssh).unwrap();
         assert!(!tunnel.is_stdio());
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_not_work_is_refused() {
+    fn an_unusable_tunnel_command_is_refused() {
         for bad in [
             &[][..],
             &[""],

@@ -69,7 +69,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn the_document_is_found_in_other_text() {
+    fn a_json_document_is_found_within_other_text() {
         for (text, found) in [
             ("[]", Some("[]")),
             ("[{\"a\": \"]\"}]\n\n", Some("[{\"a\": \"]\"}]")),
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn hostile_text_costs_little() {
+    fn hostile_text_takes_linear_time() {
         for line in ["[\n", "[1,\n", "{\"a\":\n", "[\"\n", "[[],\n", "[]\n"] {
             let text = line.repeat(200_000);
             let _found = find_document(&text);
@@ -100,7 +100,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_was_printed_last_is_found(
+        fn the_last_printed_document_is_found(
             lines in proptest::collection::vec("[\\[\\]{}a-z\":, 0-9]{0,20}", 0..8),
             values in proptest::collection::vec(("[a-z\\[\\]{}\"\\\\\n]{0,10}", any::<i64>()), 0..5),
         ) {

@@ -285,7 +285,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn messages_are_removed_and_data_stays() {
+    fn log_messages_are_removed_and_data_is_kept() {
         let text = "[\u{1b}[34m2026-11-22T08:45:55.055+0000\u{1b}[0m] {a.py:1} INFO - one\n\
             /x/y.py:3: FutureWarning: old\n  import old\n\
             [{\"a\": 1}]\n\
@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn a_variable_s_value_is_kept_whatever_it_looks_like() {
+    fn a_variable_s_value_that_looks_like_a_log_line_is_kept() {
         let log = "[2026-11-22T08:45:55.055+0000] {a.py:1} INFO - one";
         let text = CleanOutput::new(&format!("{log}\n{log}\n"), OutputKind::UserText);
         assert_eq!((text.text, text.messages.len()), (format!("{log}\n"), 1));
@@ -321,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn real_messages_are_known() {
+    fn real_log_messages_are_recognised() {
         for (line, kind) in [
             (
                 "[2026-11-22T08:45:55.055+0000] {dagbag.py:588} INFO - Filling up",
@@ -366,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_a_message_is_a_logger_and_its_pairs() {
+    fn a_structlog_message_ends_with_its_logger_and_fields() {
         for (line, ends) in [
             ("text [a.b] loc=1", true),
             ("text [a.b]", true),
@@ -386,7 +386,7 @@ mod tests {
     }
 
     #[test]
-    fn hostile_lines_cost_little() {
+    fn hostile_lines_take_linear_time() {
         for text in ["[", "[a]", "[a", "] {", " [", "} "] {
             let line = "2026-11-22T08:43:27.811819Z [info     ] ".to_owned()
                 + &text.repeat(1 << 20)
@@ -397,7 +397,7 @@ mod tests {
     }
 
     #[test]
-    fn data_is_no_message() {
+    fn data_is_not_taken_for_a_log_message() {
         for line in [
             "",
             "[2026, 11, 22]",
@@ -423,7 +423,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_looks_like_nothing_known_is_kept(
+        fn unrecognised_lines_are_kept(
             lines in proptest::collection::vec("[a-z |{},:\"0-9\\[\\]]{0,30}", 0..12)
         ) {
             let text = lines.join("\n");
@@ -432,7 +432,7 @@ mod tests {
         }
 
         #[test]
-        fn every_line_is_in_the_text_or_in_a_message(
+        fn every_line_is_kept_as_text_or_as_a_message(
             lines in proptest::collection::vec(
                 prop_oneof![
                     "[ -~]{0,30}",

@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn reasons_hold_no_arguments() {
+    fn reasons_contain_no_arguments() {
         let stderr = "Traceback (most recent call last):\n  File\nKeyError: 'hunter2'\n";
         let (_, reason) = determine("variables set", StatusCode::OK, "", stderr);
         assert_eq!(reason.as_deref(), Some("stderr: KeyError"));
@@ -319,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_known_text_it_is_unknown() {
+    fn without_a_known_text_the_success_is_unknown() {
         assert_eq!(determined("version", "", ""), SuccessStatus::Unknown);
         assert_eq!(determined("tasks clear", "", ""), SuccessStatus::Yes);
         assert_eq!(
@@ -343,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_is_no_failure() {
+    fn a_log_message_is_not_a_failure() {
         let warning = "/a/b.py:3: DeprecationWarning: old error\n  raise Error\n";
         assert_eq!(determined("version", "2\n", warning), SuccessStatus::Yes);
         assert_eq!(
@@ -359,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn every_entry_is_read_and_reached() {
+    fn every_entry_of_the_table_is_parsed_and_matched() {
         assert_eq!(OUTCOMES.len(), CSV.lines().count() - 1);
         for entry in OUTCOMES
             .iter()
@@ -377,7 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_is_the_end_of_its_stream_from_a_line_on() {
+    fn a_text_matches_from_a_line_start_to_the_end_of_its_stream() {
         let known = |command, text| find_outcome(command, Stream::Stderr, text).is_some();
         assert!(known("variables get", "Variable k does not exist\n"));
         assert!(known(
@@ -403,7 +403,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_of_many_lines_costs_little() {
+    fn many_lines_take_linear_time() {
         for line in ["a\n", "Variable a\n", "airflow a\n", ": line a\n", "\n"] {
             let text = line.repeat(1 << 18) + "x";
             for command in ["variables get", "users create", "dags test", "other"] {

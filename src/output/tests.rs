@@ -98,7 +98,7 @@ impl Recorded {
 
 /// With status 200 only the texts say: no status may be wrong, and hardly one may be missing.
 #[test]
-fn the_success_status_is_the_exit_code_of_real_airflows() {
+fn the_success_status_equals_the_exit_code_of_real_airflow() {
     let (mut known, mut unknown) = (0, Vec::new());
     for (version, case) in recorded() {
         let facts = case.facts(version);

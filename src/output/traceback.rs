@@ -124,14 +124,14 @@ mod tests {
     }
 
     #[test]
-    fn boxes_are_tracebacks_too() {
+    fn boxed_tracebacks_are_recognised() {
         let text = "╭──── Traceback (most recent call last) ────╮\n│ /a.py:1 in b │\n╰────╯\nRuntimeError: asked\nmore";
         assert_eq!(count_lines(&lines(text)), 4);
         assert_eq!(count_lines(&lines("╭─ Usage ─╮\n╰─╯")), 0);
     }
 
     #[test]
-    fn a_traceback_that_ends_no_program_is_no_failure() {
+    fn a_traceback_that_does_not_end_the_program_is_not_a_failure() {
         for before in [
             "Exception ignored in: <function a>",
             "Exception in thread Thread-1:",

@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn the_clock_that_says_more_wins() {
+    fn the_age_is_the_larger_of_both_clocks() {
         let then = Timestamp::from_clocks(s(100), s(1_000_000));
         assert_eq!(
             then.age(Timestamp::from_clocks(s(110), s(1_000_010))),

@@ -153,7 +153,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_slow_body_has_the_pause_for_nothing_and_owes_the_rate_beyond_it() {
+    fn after_the_allowed_pause_a_body_must_keep_the_rate() {
         let pace = PaceLimit {
             idle: Duration::from_secs(10),
             rate: 1000,

@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn localhost_is_here_and_an_invalid_name_is_not() {
+    fn localhost_is_local_and_other_addresses_are_not() {
         assert!(resolve_local("localhost"));
         assert!(start_lookup("127.0.0.1".to_owned()).recv().unwrap());
         assert!(
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_answer_is_there_for_a_later_call() {
+    async fn the_result_of_a_lookup_is_cached_for_later_calls() {
         let resolver = Resolver::default();
         assert_eq!(resolver.is_local("localhost"), None, "no caller waits");
         while resolver.is_local("localhost").is_none() {

@@ -220,7 +220,7 @@ mod tests {
     use tokio::sync::oneshot;
 
     #[tokio::test]
-    async fn what_its_caller_drops_is_finished_and_heard() {
+    async fn a_dropped_future_is_finished_and_its_result_is_reported() {
         LocalSet::new()
             .run_until(async {
                 let tasks = LocalTasks::default();
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_task_that_panics_is_over_and_the_others_continue() {
+    async fn a_task_that_panics_does_not_stop_the_others() {
         LocalSet::new()
             .run_until(async {
                 let tasks = LocalTasks::default();
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_done_or_closed_or_not_begun_costs_no_task() {
+    async fn a_finished_unstarted_or_closed_future_is_not_spawned() {
         LocalSet::new()
             .run_until(async {
                 let tasks = LocalTasks::default();

@@ -324,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_limit_that_ends_before_the_next_tick_wakes_the_timer() {
+    fn only_a_deadline_before_the_next_tick_wakes_the_timer() {
         let timer = timer();
         let long = timer.deadline();
         let short = timer.deadline();
@@ -360,7 +360,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_short_limit_that_is_armed_during_a_long_nap_expires_in_its_turn() {
+    async fn a_short_deadline_expires_although_the_timer_sleeps_longer() {
         tokio::task::LocalSet::new()
             .run_until(async {
                 let timer = CoarseTimer::start(&LocalTasks::default());
@@ -380,7 +380,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn within_gives_the_output_or_elapses() {
+    async fn within_returns_the_output_or_an_elapsed_error() {
         tokio::task::LocalSet::new()
             .run_until(async {
                 let timer = CoarseTimer::start(&LocalTasks::default());

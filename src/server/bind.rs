@@ -325,13 +325,15 @@ mod tests {
         let error = config(Address::Unix(path, 0o600)).bind(1).unwrap_err();
         let why = error.source.to_string();
         assert!(
-            why.contains(&format!("at most {LONGEST_SOCKET_PATH}")),
+            why.contains(&format!(
+                "the limit for a Unix socket is {LONGEST_SOCKET_PATH}"
+            )),
             "{why}"
         );
     }
 
     #[tokio::test]
-    async fn a_unix_socket_has_its_mode_and_goes_with_its_owner() {
+    async fn a_unix_socket_has_its_mode_and_is_removed_on_drop() {
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("gateway.sock");
@@ -352,7 +354,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn another_gateways_socket_is_left_alone() {
+    async fn the_socket_of_another_gateway_is_not_removed() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("gateway.sock");
         let first = config(Address::Unix(path.clone(), 0o600)).bind(1).unwrap();

@@ -372,7 +372,7 @@ mod tests {
 
     /// The clock is paused: it jumps to the next timer whenever all is idle.
     #[tokio::test(start_paused = true)]
-    async fn a_client_that_takes_no_response_is_closed() {
+    async fn a_client_that_does_not_read_its_response_is_closed() {
         let management = ManagementServer::bind(([127, 0, 0, 1], 0).into())
             .await
             .unwrap();
@@ -391,7 +391,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_client_that_asks_nothing_is_closed_before_others_wait_for_long() {
+    async fn a_client_that_sends_no_request_is_closed_after_a_timeout() {
         let management = ManagementServer::bind(([127, 0, 0, 1], 0).into())
             .await
             .unwrap();
@@ -495,7 +495,7 @@ mod tests {
     }
 
     #[test]
-    fn each_client_has_its_own_and_gives_it_back() {
+    fn each_client_has_its_own_limit_and_releases_connections() {
         let limiter = ConnectionLimiter::new(1, 2);
         let try_acquire = |address: &str| limiter.try_acquire(address.parse().unwrap());
         let first = try_acquire("192.0.2.1");
@@ -512,7 +512,7 @@ mod tests {
     }
 
     #[test]
-    fn a_network_of_ipv6_has_more_than_one_client_and_not_all() {
+    fn an_ipv6_network_has_a_limit_for_all_of_its_clients() {
         let limiter = ConnectionLimiter::new(1, 2);
         let try_acquire = |address: &str| limiter.try_acquire(address.parse().unwrap());
         let _first = try_acquire("2001:db8::1").unwrap();

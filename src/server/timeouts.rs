@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn only_waiting_uses_the_time_up_and_bytes_give_it_back() {
+    fn only_waiting_counts_and_written_bytes_restore_the_time() {
         let mut timeout = WriteTimeout::new(MAX);
         assert_eq!(timeout.start_wait(at(100)), MAX);
         timeout.end_wait(at(140));
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_client_that_trickles_is_cut_and_one_that_reads_on_is_not() {
+    async fn a_client_that_reads_too_slowly_is_disconnected() {
         LocalSet::new()
             .run_until(async {
                 let (limit, much) = (Duration::from_secs(1), 128 << 10);

@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_stopped_holds_no_one_up_and_reads_what_is_missing() {
+    fn a_stopped_reader_does_not_block_and_the_gap_is_logged() {
         let (near, far) = UnixStream::pair().unwrap();
         let mut log = LogWriter::start(near).unwrap();
         let line = [b'x'; 1024];
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_that_refuses_is_no_error() {
+    fn a_closed_stream_is_not_an_error() {
         let (reader, refusing) = io::pipe().unwrap();
         drop(reader);
         let mut log = LogWriter::start(refusing).unwrap();
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn the_program_s_name_means_all_of_its_crates() {
+    fn the_program_s_name_in_a_filter_means_all_of_its_crates() {
         for (filter, expanded) in [
             ("warn", "off,mwaa=info,mwaa=warn"),
             ("mwaa_gateway", "off,mwaa=info,mwaa"),

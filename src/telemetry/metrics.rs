@@ -378,7 +378,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_counted_is_shown() {
+    fn counted_requests_and_faults_are_rendered() {
         let metrics = Metrics::default();
         metrics.count_request("cli", 200, Duration::from_millis(3));
         metrics.count_fault(&code::FOREIGN_HOST);

@@ -35,7 +35,7 @@ fn unready(body: &str) -> SocketAddr {
 }
 
 #[tokio::test]
-async fn what_another_program_says_commands_no_terminal_and_fills_no_screen() {
+async fn text_of_another_program_is_sanitized_and_truncated() {
     let body = format!("\u{1b}]0;pwn\u{7}{}", "x".repeat(3000));
     let flag = format!("--management={}", unready(&body));
     let arguments = ["wait", "--timeout=1ms", &flag];
@@ -54,7 +54,7 @@ async fn what_another_program_says_commands_no_terminal_and_fills_no_screen() {
 }
 
 #[tokio::test]
-async fn the_configuration_says_whom_to_ask() {
+async fn the_configuration_gives_the_management_address() {
     let harness = Harness::new().await;
     assert_eq!(harness.command("version").await.status, 200);
     let folder = tempfile::tempdir().unwrap();
@@ -70,7 +70,7 @@ async fn the_configuration_says_whom_to_ask() {
 
 /// What is given is asked, whatever the configuration would say of such an address.
 #[tokio::test]
-async fn a_wrong_address_is_called_wrong() {
+async fn a_wrong_management_address_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("c.toml");
     let harness = Harness::new().await;

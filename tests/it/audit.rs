@@ -89,7 +89,7 @@ const JSON: &str = "application/vnd.mwaa-gateway.cli+json";
 const EVENTS: &str = "application/vnd.mwaa-gateway.cli-events+ndjson";
 
 #[tokio::test]
-async fn a_line_says_who_when_where_what_and_what_became_of_it() {
+async fn a_line_names_client_time_environment_command_and_outcome() {
     let audited = Audited::new("").await;
     let (reply, line) = audited
         .line_of(
@@ -124,7 +124,7 @@ async fn a_line_says_who_when_where_what_and_what_became_of_it() {
 }
 
 #[tokio::test]
-async fn each_end_has_its_word() {
+async fn each_outcome_has_its_own_word() {
     let audited = Audited::new("").await;
     let cases = [
         ("version", JSON, json!("version"), "succeeded", Value::Null),
@@ -229,7 +229,7 @@ const fn cases_and(more: usize) -> usize {
 }
 
 #[tokio::test]
-async fn arguments_are_written_only_where_that_is_configured() {
+async fn arguments_are_written_only_if_configured() {
     let secret = "hunter2";
     let asked = format!("variables set key '{secret} \u{202e}é'");
     for arguments in [false, true] {
@@ -261,7 +261,7 @@ async fn blocked(audited: &Audited) -> Client {
 }
 
 #[tokio::test]
-async fn what_nobody_waits_for_is_on_record_too() {
+async fn a_command_whose_client_left_is_recorded() {
     let audited = Audited::new("limits.queue_wait = \"300ms\"").await;
     let harness = &audited.harness;
     let first = blocked(&audited).await;
@@ -298,7 +298,7 @@ async fn what_nobody_waits_for_is_on_record_too() {
 
 /// A load balancer's error leaves the outcome unknown, also if the client has left.
 #[tokio::test]
-async fn a_load_balancer_s_error_is_unknown() {
+async fn an_error_of_a_load_balancer_has_an_unknown_outcome() {
     let settings = Settings {
         command_timeout: Duration::from_secs(2),
         ..Settings::default()
@@ -346,7 +346,7 @@ async fn a_load_balancer_s_error_is_unknown() {
 
 /// A head with 200 says nothing about a reply that did not come whole, whichever side broke it off.
 #[tokio::test]
-async fn a_raw_reply_that_never_came_whole_is_unknown() {
+async fn an_incomplete_raw_response_has_an_unknown_outcome() {
     let mut puppet = Puppet::start().await;
     let audited = Audited::new(puppet.config()).await;
     let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n";
@@ -382,7 +382,7 @@ async fn a_raw_reply_that_never_came_whole_is_unknown() {
 }
 
 #[tokio::test]
-async fn what_is_cut_at_the_end_is_on_record() {
+async fn a_command_cut_off_by_the_shutdown_is_recorded() {
     let mut audited = Audited::new("").await;
     let _client = blocked(&audited).await;
     audited.harness.stop();
@@ -393,7 +393,7 @@ async fn what_is_cut_at_the_end_is_on_record() {
 }
 
 #[tokio::test]
-async fn a_hundred_at_once_are_a_hundred_whole_lines() {
+async fn a_hundred_concurrent_commands_write_a_hundred_complete_lines() {
     let audited =
         Audited::new("audit.arguments = true\nenvironments.demo.cli_concurrency = 4").await;
     let harness = &audited.harness;
@@ -416,7 +416,7 @@ async fn a_hundred_at_once_are_a_hundred_whole_lines() {
 }
 
 #[tokio::test]
-async fn the_log_is_found_again_after_a_rotation() {
+async fn the_log_is_reopened_after_a_rotation() {
     let audited = Audited::new("").await;
     audited.line_of("version", JSON).await;
     let old = audited.folder.path().join("audit.log.1");
@@ -441,7 +441,7 @@ async fn lost(audited: &Audited) -> u64 {
 }
 
 #[tokio::test]
-async fn commands_go_on_without_the_log_unless_it_is_required() {
+async fn commands_run_without_the_log_unless_it_is_required() {
     let audited = Audited::new("").await;
     fs::remove_file(audited.file()).unwrap();
     fs::create_dir(audited.file()).unwrap();

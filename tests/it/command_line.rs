@@ -59,7 +59,7 @@ async fn help_is_as_reviewed() {
 
 /// The short help is for a glance: no logging, and each option says what it does for this command.
 #[tokio::test]
-async fn the_short_help_says_what_an_option_does_there() {
+async fn the_short_help_explains_options_for_each_command() {
     for (command, has, has_not) in [
         ("serve", "Serve only this environment", "log-format"),
         ("check", "it is not opened", "log-format"),
@@ -88,7 +88,7 @@ async fn the_short_help_says_what_an_option_does_there() {
 }
 
 #[tokio::test]
-async fn the_version_is_the_package_s() {
+async fn the_version_equals_the_package_version() {
     let ended = run(&["--version"]).await;
     assert_eq!(ended.code, Some(0));
     assert_eq!(
@@ -202,7 +202,7 @@ async fn a_gateway_at_the_port_is_recognised() {
 
 /// The variable is for single commands, in the start file of a shell.
 #[tokio::test]
-async fn the_variable_does_not_choose_what_is_served() {
+async fn the_environment_variable_does_not_restrict_serve() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("c.toml");
     let text = "[listener]\naddress = \"127.0.0.1:0\"\n[management]\naddress = \"127.0.0.1:0\"\n\
@@ -254,7 +254,7 @@ async fn the_variable_does_not_choose_what_is_served() {
 
 /// `-q` leaves stdout, errors and exit codes as they are.
 #[tokio::test]
-async fn quiet_is_about_talk_only() {
+async fn quiet_suppresses_messages_but_not_data() {
     let none = "--management=127.0.0.1:1";
     let ended = run(&["-q", "open", "--print", none, "--config=/dev/null"]).await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
@@ -281,7 +281,7 @@ async fn quiet_is_about_talk_only() {
 
 /// Exit code 78: nothing to serve, or a configuration that is wrong.
 #[tokio::test]
-async fn without_a_usable_configuration_nothing_starts() {
+async fn an_unusable_configuration_exits_with_78() {
     let folder = tempfile::tempdir().unwrap();
     let none = folder.path().join("none.toml");
     std::fs::write(&none, "[aws]\ndiscover = false\n").unwrap();
@@ -316,7 +316,7 @@ async fn without_a_usable_configuration_nothing_starts() {
 }
 
 #[tokio::test]
-async fn check_tells_every_problem_at_once() {
+async fn check_reports_every_problem_at_once() {
     let folder = tree::root().join("tests/fixtures/config/invalid");
     let fixtures = tree::files("tests/fixtures/config/invalid", "toml");
     assert!(fixtures.len() >= 15, "only {} fixtures", fixtures.len());
@@ -353,7 +353,7 @@ async fn check_tells_every_problem_at_once() {
 
 /// No shell stands between a variable, or a value after `=`, and the program.
 #[tokio::test]
-async fn paths_may_begin_at_the_home_folder() {
+async fn paths_may_start_with_a_tilde() {
     let home = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| std::fs::write(home.path().join(name), text).unwrap();
     write("ca.pem", &Authority::new().pem());
@@ -428,7 +428,7 @@ impl Stand {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn check_asks_aws_and_the_web_server() {
+async fn check_tests_aws_and_the_web_server() {
     let stand = Stand::new(Settings::default()).await;
     let host = stand.emulator.host("demo").unwrap();
     let web = stand.emulator.web_addr();
@@ -466,7 +466,7 @@ async fn check_explains_the_status() {
 
 /// Exit code 69, and a `fail` line with the code and what to do.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn check_says_what_fails() {
+async fn check_reports_failures_with_a_code_and_a_hint() {
     let stand = Stand::new(Settings::default()).await;
     let script = stand.emulator.script();
     let refused = async |texts: &[&str]| {
@@ -548,7 +548,7 @@ async fn check_says_what_fails() {
 
 /// On a terminal in lines of its width, the hint apart; elsewhere one line a check.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn check_breaks_long_lines_on_a_terminal_only() {
+async fn check_wraps_long_lines_only_on_a_terminal() {
     let stand = Stand::new(Settings::default()).await;
     let fault = &stand.emulator.script().mint_fault;
     fault.always(ControlFault::AccessDenied);
@@ -593,7 +593,7 @@ async fn check_breaks_long_lines_on_a_terminal_only() {
 
 /// A configured version makes GetEnvironment optional: its refusal is a warning, not a failure.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn check_warns_of_what_it_can_do_without() {
+async fn check_warns_about_a_denied_optional_call() {
     let stand = Stand::new(Settings::default()).await;
     let config = stand.emulator.config_toml(&stand.path().join("ca.pem"));
     stand.write(&format!("{config}airflow_version = \"2.10.3\"\n"));
@@ -661,7 +661,7 @@ async fn completions_and_the_manual_are_generated() {
 
 /// As with `| head`: the reader goes away, and that is no error.
 #[tokio::test]
-async fn a_reader_that_goes_away_is_no_error() {
+async fn a_closed_output_pipe_is_not_an_error() {
     for arguments in [
         &["commands"][..],
         &["man"],
@@ -713,7 +713,7 @@ async fn colour_can_be_switched_off() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn serve_announces_itself_and_wait_returns_when_it_is_ready() {
+async fn serve_prints_its_addresses_and_wait_returns_when_ready() {
     let stand = Stand::new(Settings::default()).await;
     let script = stand.emulator.script();
     script.describe_fault.always(ControlFault::AccessDenied);
@@ -751,7 +751,7 @@ async fn serve_announces_itself_and_wait_returns_when_it_is_ready() {
 }
 
 #[tokio::test]
-async fn wait_gives_up_in_time() {
+async fn wait_times_out() {
     let flag = format!("--management={CLOSED}");
     let ended = run(&["wait", "--timeout=200ms", &flag]).await;
     assert_eq!(ended.code, Some(1));
@@ -761,7 +761,7 @@ async fn wait_gives_up_in_time() {
 }
 
 #[tokio::test]
-async fn demo_and_emulator_say_how_to_use_them() {
+async fn demo_and_emulator_print_usage_examples() {
     let mut demo = Running::start(command(&["demo", "--listen=127.0.0.1:0"]));
     let url = demo.told("listening on ").await;
     demo.printed("Press Ctrl-C to stop the demo.").await;

@@ -62,7 +62,7 @@ struct Argument {
 }
 
 #[tokio::test]
-async fn a_command_is_shown_with_what_it_takes() {
+async fn a_command_is_shown_with_its_arguments() {
     let version = ["--airflow-version", "2.10.3", "--output", "json"];
     let ended = run(&[&["commands", "dags", "show"], &version[..]].concat()).await;
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
@@ -107,7 +107,7 @@ async fn a_command_is_shown_with_what_it_takes() {
 }
 
 #[tokio::test]
-async fn a_line_can_be_tried_without_sending_it() {
+async fn a_command_line_can_be_tried_without_sending_it() {
     let passes = run(&["commands", "--try", "airflow dags  trigger x -c{} --run=a"]).await;
     assert_eq!(passes.code, Some(0));
     assert_eq!(passes.stdout, "passes   dags trigger x \"-c{}\" --run=a\n");
@@ -168,7 +168,7 @@ const RULES: &str = "[listener]\ndeny = [\"dags pause\"]\n\
 
 /// `explain` and `commands` judge as a gateway with this configuration would.
 #[tokio::test]
-async fn the_rules_are_those_of_the_configuration() {
+async fn the_rules_of_the_configuration_are_applied() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("c.toml");
     std::fs::write(&file, RULES).unwrap();

@@ -35,7 +35,7 @@ async fn ask(address: SocketAddr, request: &str) -> Response {
 }
 
 #[tokio::test]
-async fn every_environment_is_found_and_trouble_is_told_until_then() {
+async fn every_environment_is_found_and_failures_are_reported() {
     let emulator = emulator().await;
     emulator
         .script()
@@ -137,7 +137,7 @@ impl TwoRegions {
 
 /// Names of both regions, a region that denies at first, and what is configured besides.
 #[tokio::test]
-async fn several_places_make_one_directory() {
+async fn environments_of_several_regions_are_listed_together() {
     let world = TwoRegions::new().await;
     let script = world.america.script();
     script.describe_fault.always(ControlFault::AccessDenied);
@@ -197,7 +197,7 @@ async fn several_places_make_one_directory() {
 
 /// When both answer, what has one name tells its region; `check` and `serve` agree on that.
 #[tokio::test]
-async fn one_name_in_two_regions_tells_the_region() {
+async fn one_name_in_two_regions_gets_the_region_appended() {
     let world = TwoRegions::new().await;
     let ended = end(world.program("check")).await;
     for line in [

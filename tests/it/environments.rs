@@ -37,7 +37,7 @@ async fn list(emulator: &Emulator, config: &str, arguments: &[&str]) -> Ended {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_table_tells_what_there_is() {
+async fn the_table_lists_the_environments() {
     let emulator = emulator().await;
     let ended = list(&emulator, "", &[]).await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
@@ -92,7 +92,7 @@ async fn json_holds_the_same_and_more() {
 
 /// 1: AWS answered no; 69: it could not be asked. What is known is printed all the same.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_can_t_be_asked_is_told_and_shows_in_the_exit_code() {
+async fn a_failed_query_is_reported_and_sets_the_exit_code() {
     let emulator = emulator().await;
     let fault = &emulator.script().describe_fault;
     let named = "[environments.analytics]\n";

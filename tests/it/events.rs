@@ -69,7 +69,7 @@ fn queued(place: usize) -> Value {
 }
 
 #[tokio::test]
-async fn a_free_slot_needs_no_place_in_line() {
+async fn a_free_slot_sends_no_queued_event() {
     let harness = Harness::new().await;
     let mut events = Events::of(&harness, "version").await;
     let all = events.rest().await;
@@ -85,7 +85,7 @@ async fn a_free_slot_needs_no_place_in_line() {
 }
 
 #[tokio::test]
-async fn the_place_is_told_as_it_changes_and_each_step_at_once() {
+async fn queue_positions_and_steps_are_sent_as_they_change() {
     let harness = Harness::new().await;
     let mut first = blocked(&harness).await;
     let mut second = Events::of(&harness, "variables set a 1").await;
@@ -119,7 +119,7 @@ async fn the_place_is_told_as_it_changes_and_each_step_at_once() {
 }
 
 #[tokio::test]
-async fn what_is_refused_before_the_queue_is_an_ordinary_problem() {
+async fn a_refusal_before_the_queue_is_a_normal_problem_response() {
     let harness = Harness::configured("limits.queue_size = 0").await;
     let _first = blocked(&harness).await;
     for (command, status, code) in [
@@ -137,7 +137,7 @@ async fn what_is_refused_before_the_queue_is_an_ordinary_problem() {
 }
 
 #[tokio::test]
-async fn a_fault_after_the_head_is_told_counted_and_remembered() {
+async fn a_fault_after_the_head_is_sent_counted_and_listed() {
     let harness = Harness::configured(r#"limits.queue_wait = "300ms""#).await;
     let _first = blocked(&harness).await;
     let mut events = Events::of(&harness, "variables set late v").await;
@@ -166,7 +166,7 @@ async fn a_fault_after_the_head_is_told_counted_and_remembered() {
 }
 
 #[tokio::test]
-async fn what_is_no_output_comes_as_text() {
+async fn a_body_that_is_not_output_is_sent_as_text() {
     let harness = Harness::new().await;
     harness.script().web_fault.next(1, WebFault::html(500));
     let all = Events::of(&harness, "version").await.rest().await;
@@ -185,7 +185,7 @@ async fn what_is_no_output_comes_as_text() {
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_its_stream_while_queued_is_taken_out() {
+async fn a_client_that_leaves_while_queued_is_removed_from_the_queue() {
     let harness = Harness::new().await;
     let mut first = blocked(&harness).await;
     let mut leaving = Events::of(&harness, "variables set gone v").await;
@@ -203,7 +203,7 @@ async fn a_client_that_leaves_its_stream_while_queued_is_taken_out() {
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_its_stream_after_sent_leaves_its_slot_taken() {
+async fn a_client_that_leaves_after_sent_keeps_its_slot_occupied() {
     let harness = Harness::new().await;
     harness.script().web_fault.next(1, WebFault::Hang);
     let mut leaving = Events::of(&harness, "dags list").await;
@@ -232,7 +232,7 @@ async fn a_client_that_leaves_its_stream_after_sent_leaves_its_slot_taken() {
 
 /// No limit of the listener's own cuts a stream on which nothing happens.
 #[tokio::test]
-async fn a_long_silence_ends_no_stream() {
+async fn a_long_pause_does_not_end_the_stream() {
     let extra =
         "limits.threads = 1\nlimits.keep_alive = \"10s\"\nlimits.head_timeout = \"10s\"";
     let harness = Harness::configured(extra).await;
@@ -254,7 +254,7 @@ async fn a_long_silence_ends_no_stream() {
 
 /// Before a command is written there is time: the web server is only being dialled.
 #[tokio::test]
-async fn a_client_that_leaves_before_anything_is_written_sends_nothing() {
+async fn a_client_that_leaves_while_connecting_sends_nothing() {
     use mwaa_emulator::HandshakeFault;
     let harness = Harness::new().await;
     harness

@@ -88,7 +88,7 @@ fn below_floor(name: &str, found: &str) -> Option<&'static str> {
 }
 
 #[test]
-fn nothing_is_below_its_floor() {
+fn no_package_is_below_its_minimum_version() {
     let mut seen = 0;
     for package in packages() {
         let low = below_floor(&package.name, &package.version);
@@ -99,7 +99,7 @@ fn nothing_is_below_its_floor() {
 }
 
 #[test]
-fn a_version_below_its_floor_is_caught() {
+fn a_version_below_its_minimum_is_detected() {
     for (name, found) in [
         ("hyper", "1.10.9"),
         ("hyper", "0.14.32"),
@@ -120,7 +120,7 @@ fn a_version_below_its_floor_is_caught() {
 }
 
 #[test]
-fn the_request_path_is_there_once() {
+fn crates_of_the_request_path_have_one_version() {
     for name in ONCE {
         let found: Vec<_> = packages().into_iter().filter(|p| p.name == *name).collect();
         let versions: Vec<_> = found.iter().map(|p| &p.version).collect();
@@ -150,7 +150,7 @@ fn built(format: &str) -> Vec<String> {
 }
 
 #[test]
-fn one_crypto_library_and_none_of_the_system() {
+fn only_one_crypto_library_is_built() {
     let built: Vec<_> = built("{lib}")
         .iter()
         .map(|name| name.replace('_', "-"))
@@ -231,7 +231,7 @@ fn every_license_is_allowed() {
 }
 
 #[test]
-fn the_tree_stays_small() {
+fn the_number_of_dependencies_is_limited() {
     let count = packages()
         .iter()
         .filter(|package| !is_ours(package))

@@ -4,7 +4,7 @@ use crate::support::{Client, Harness};
 use std::path::Path;
 
 #[tokio::test]
-async fn a_command_comes_back_decoded_and_counted() {
+async fn a_command_is_run_decoded_and_counted() {
     let harness = Harness::new().await;
     let reply = harness.command("version").await;
     assert_eq!(reply.status, 200, "{reply}");
@@ -30,7 +30,7 @@ async fn a_command_comes_back_decoded_and_counted() {
 }
 
 #[tokio::test]
-async fn a_unix_socket_and_a_listener_of_its_own_serve_as_well() {
+async fn a_unix_socket_and_an_environment_s_listener_serve_commands() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("gateway.sock");
     let extra = format!(
@@ -56,7 +56,7 @@ async fn a_unix_socket_and_a_listener_of_its_own_serve_as_well() {
 }
 
 #[tokio::test]
-async fn a_command_cut_short_is_never_run() {
+async fn a_truncated_command_is_not_sent() {
     let harness = Harness::new().await;
     let whole = harness.request("variables delete key_of_the_other_team");
     let cut = whole.strip_suffix("_of_the_other_team").unwrap();

@@ -159,7 +159,7 @@ fn system_words(source: &str) -> Vec<&str> {
 }
 
 #[test]
-fn only_the_platform_module_asks_for_the_operating_system() {
+fn only_the_platform_module_checks_the_operating_system() {
     let mut found = 0;
     for file in tree::files("src", "rs") {
         let source = tree::read(&file);

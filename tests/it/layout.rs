@@ -50,7 +50,7 @@ const EMPTY_WORDS: &[&str] = &[
 ];
 
 #[test]
-fn every_file_says_what_it_is() {
+fn every_file_opens_with_a_module_comment() {
     let mut files = tree::files("src", "rs");
     files.extend(tree::files("emulator", "rs"));
     files.extend(tree::files("tests/it", "rs"));
@@ -189,7 +189,7 @@ fn no_doc_opens_with_a_question() {
 }
 
 #[test]
-fn comments_are_in_the_english_of_today() {
+fn comments_are_in_modern_english() {
     for (file, source) in gateway_sources() {
         for line in source.lines().map(str::trim_start) {
             if line.starts_with("//") {
@@ -219,7 +219,7 @@ fn the_top_level_holds_only_what_belongs_there() {
 }
 
 #[test]
-fn no_name_is_a_drawer_for_everything() {
+fn no_file_has_a_catch_all_name() {
     let mut files = tree::files("src", "rs");
     files.extend(tree::files("emulator", "rs"));
     files.extend(tree::files("tests", "rs"));

@@ -20,7 +20,6 @@ mod discovery;
 mod docs;
 mod environments;
 mod events;
-mod faults;
 mod floors;
 mod guard;
 mod journey;

@@ -21,7 +21,7 @@ async fn becomes(harness: &Harness, path: &str, status: u16) -> Response {
 }
 
 #[tokio::test]
-async fn the_process_is_alive_whatever_aws_says() {
+async fn liveness_does_not_depend_on_aws() {
     let harness = Harness::new().await;
     harness.script().describe_fault.always(ControlFault::Hang);
     for path in ["/livez", "/startupz"] {
@@ -41,7 +41,7 @@ async fn the_process_is_alive_whatever_aws_says() {
 /// Not ready while the version is unknown, with the reason and the fix; ready by itself when
 /// the permission is there, although no request has come.
 #[tokio::test]
-async fn readiness_tells_what_is_missing_and_comes_back() {
+async fn readiness_names_the_cause_and_recovers() {
     let settings = Settings::default();
     let harness = Harness::scripted(settings, "", |script| {
         script.describe_fault.always(ControlFault::AccessDenied);
@@ -78,7 +78,7 @@ async fn becomes_saying(harness: &Harness, text: &str) -> Response {
 
 /// A failing mint is told, and forgotten when a token is there.
 #[tokio::test]
-async fn a_failing_mint_is_told_until_it_succeeds() {
+async fn a_failing_mint_is_reported_until_it_succeeds() {
     let harness =
         Harness::configured("[environments.demo]\nairflow_version = \"2.10.3\"\n").await;
     assert_eq!(
@@ -227,7 +227,7 @@ async fn status_shows_the_token_s_age_and_never_its_text() {
 
 /// a page that found the port gets nothing, and nothing there changes anything.
 #[tokio::test]
-async fn strangers_and_other_methods_are_refused() {
+async fn other_hosts_and_methods_are_refused() {
     let harness = Harness::new().await;
     let address = harness.management();
     let port = address.port();

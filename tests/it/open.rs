@@ -13,7 +13,7 @@ async fn printed(harness: &Harness, arguments: &[&str]) -> Ended {
 }
 
 #[tokio::test]
-async fn the_running_gateway_knows_the_urls() {
+async fn urls_come_from_the_running_gateway() {
     let others = "[environments.demo]\ndefault = false\n\
                   [environments.other]\nname = \"Other_One\"\nairflow_version = \"3.0.6\"\n";
     let harness = Harness::configured(others).await;
@@ -69,7 +69,7 @@ async fn the_only_environment_needs_no_name() {
 }
 
 #[tokio::test]
-async fn an_own_listener_and_tls_show_in_the_url() {
+async fn the_url_reflects_the_own_listener_and_tls() {
     let folder = tempfile::tempdir().unwrap();
     let tls = Authority::new().pair(&["localhost"]).write(folder.path());
     let own = "[environments.demo]\nlisten = \"127.0.0.1:0\"\n";
@@ -95,7 +95,7 @@ fn written(folder: &Path, listener: &str) -> String {
 }
 
 #[tokio::test]
-async fn without_a_gateway_the_configuration_tells_and_nothing_is_opened() {
+async fn without_a_gateway_the_url_is_only_printed() {
     let folder = tempfile::tempdir().unwrap();
     let config = written(folder.path(), "127.0.0.1:8080");
     for (arguments, url) in [
@@ -134,7 +134,7 @@ async fn without_a_gateway_the_configuration_tells_and_nothing_is_opened() {
 }
 
 #[tokio::test]
-async fn a_socket_is_nothing_for_a_browser() {
+async fn a_unix_socket_cannot_be_opened_in_a_browser() {
     let folder = tempfile::tempdir().unwrap();
     let config = written(folder.path(), "unix:g.sock");
     let ended = run(&["open", &config, "prod", "--print"]).await;
@@ -150,7 +150,7 @@ async fn a_socket_is_nothing_for_a_browser() {
 }
 
 #[tokio::test]
-async fn a_path_leads_nowhere_else() {
+async fn a_path_cannot_name_another_host() {
     for arguments in [
         &["open", "prod", "//evil.example/"][..],
         &["open", "//evil.example/"],
@@ -173,7 +173,7 @@ async fn a_path_leads_nowhere_else() {
 }
 
 #[tokio::test]
-async fn the_browser_of_the_environment_gets_the_url() {
+async fn the_browser_variable_names_the_program_that_gets_the_url() {
     use std::os::unix::fs::PermissionsExt as _;
     let harness = Harness::new().await;
     let folder = tempfile::tempdir().unwrap();

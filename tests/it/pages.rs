@@ -78,7 +78,7 @@ fn is_page(reply: &Response) {
 
 /// The resolver is asked beside the first page; whoever looks again is told.
 #[tokio::test]
-async fn a_name_that_this_machine_does_not_resolve_is_told() {
+async fn an_unresolvable_name_is_shown_on_the_overview() {
     let harness = two().await;
     let told = |page: &str, name: &str| {
         page.contains(&format!("does not resolve <code>{name}.localhost</code>"))
@@ -98,7 +98,7 @@ async fn a_name_that_this_machine_does_not_resolve_is_told() {
 }
 
 #[tokio::test]
-async fn the_overview_shows_every_environment_and_asks_nobody() {
+async fn the_overview_shows_every_environment_and_opens_no_session() {
     let harness = two().await;
     let (address, port) = (harness.address(), harness.address().port());
     let door = format!("http://{}", door(&harness));
@@ -143,7 +143,7 @@ async fn the_overview_shows_every_environment_and_asks_nobody() {
 }
 
 #[tokio::test]
-async fn the_overview_follows_what_happens() {
+async fn the_overview_shows_the_current_state() {
     let harness = Harness::new().await;
     let idle = get(&harness, "localhost", "/-/", TYPED).await.text();
     assert!(idle.contains("minted when needed"), "{idle}");
@@ -181,7 +181,7 @@ async fn the_overview_follows_what_happens() {
 }
 
 #[tokio::test]
-async fn what_pages_are_made_of_is_served_on_every_host() {
+async fn styles_icons_and_scripts_are_served_on_every_host() {
     let harness = two().await;
     for (path, media, dest) in [
         ("/-/style.css", "text/css; charset=utf-8", "style"),
@@ -218,7 +218,7 @@ async fn what_pages_are_made_of_is_served_on_every_host() {
 }
 
 #[tokio::test]
-async fn nothing_else_is_there_and_nothing_can_be_sent() {
+async fn other_local_paths_and_methods_are_refused() {
     let harness = two().await;
     for path in ["/-", "/-/x", "/-/style.css/", "/-/..css", "/-/Style.css"] {
         let reply = get(&harness, "localhost", path, "").await;
@@ -246,7 +246,7 @@ async fn nothing_else_is_there_and_nothing_can_be_sent() {
 /// One origin must not read about another environment (the host of one shows only that one),
 /// and a script must not read our pages at all.
 #[tokio::test]
-async fn one_environment_s_host_tells_about_no_other() {
+async fn the_host_of_one_environment_shows_no_other() {
     let harness = two().await;
     for environment in ["alpha", "beta"] {
         let refused = send(
@@ -305,7 +305,7 @@ async fn one_environment_s_host_tells_about_no_other() {
 }
 
 #[tokio::test]
-async fn a_bare_host_without_a_default_shows_a_browser_what_there_is() {
+async fn a_bare_host_without_a_default_shows_the_overview() {
     let harness = two().await;
     let port = harness.address().port();
     let reply = get(&harness, "localhost", "/", TYPED).await;
@@ -326,7 +326,7 @@ async fn a_bare_host_without_a_default_shows_a_browser_what_there_is() {
 }
 
 #[tokio::test]
-async fn no_environment_is_told_with_what_to_do() {
+async fn an_empty_account_is_shown_with_a_hint() {
     let settings = Settings {
         environments: Vec::new(),
         ..Settings::default()
@@ -429,7 +429,7 @@ async fn the_guard_s_refusals_are_pages_too() {
 
 /// Queries and commands may hold secrets; names and paths may hold markup.
 #[tokio::test]
-async fn refusals_are_remembered_without_secrets_and_without_end() {
+async fn recent_refusals_are_listed_without_secrets_up_to_a_limit() {
     let harness = two().await;
     let hostile = "/nothing/\"'&lt;img%3E?token=canary-in-a-query";
     let reply = get(&harness, "alpha.localhost", hostile, "").await;
@@ -462,7 +462,7 @@ async fn refusals_are_remembered_without_secrets_and_without_end() {
 }
 
 #[tokio::test]
-async fn the_end_of_a_session_is_told_on_its_own_host() {
+async fn the_signed_out_page_is_served_on_the_environment_s_host() {
     let harness = two().await;
     let reply = get(&harness, "alpha.localhost", "/-/signed-out", TYPED).await;
     assert_eq!(reply.status, 200, "{reply}");
@@ -485,7 +485,7 @@ async fn the_end_of_a_session_is_told_on_its_own_host() {
 
 /// What the session is, and whose, is told; the session is not.
 #[tokio::test]
-async fn a_live_session_is_shown_without_itself() {
+async fn a_live_session_is_shown_without_its_secrets() {
     let harness = Harness::new().await;
     let before = get(&harness, "localhost", "/-/", TYPED).await.text();
     assert!(before.contains("logs in at the next request"), "{before}");
@@ -509,7 +509,7 @@ async fn a_live_session_is_shown_without_itself() {
 /// A service worker of an environment's page would read our own pages in its origin: it sees
 /// each navigation and its reply (Service Workers, W3C, section 4.1).
 #[tokio::test]
-async fn no_service_worker_is_installed() {
+async fn service_worker_scripts_are_refused() {
     let harness = Harness::new().await;
     for headers in [
         "Service-Worker: script\r\n",

@@ -124,7 +124,7 @@ const FORWARDED: &[(&str, &str, &[&str])] = &[
 ];
 
 #[tokio::test]
-async fn what_passes_is_sent_in_our_own_quoting() {
+async fn an_allowed_command_is_sent_in_canonical_quoting() {
     let harness = Harness::new().await;
     let mut client = harness.connect().await;
     for (number, (body, canonical, _)) in FORWARDED.iter().enumerate() {
@@ -148,7 +148,7 @@ async fn what_passes_is_sent_in_our_own_quoting() {
 
 /// The value comes back as it went in, through both splitters.
 #[tokio::test]
-async fn awkward_values_survive_the_way() {
+async fn awkward_values_arrive_unchanged() {
     let harness = Harness::new().await;
     let mut client = harness.connect().await;
     for value in [
@@ -202,7 +202,7 @@ async fn all_refused(harness: &Harness, environment: &str, rows: &[(&str, &[u8],
 }
 
 #[tokio::test]
-async fn what_does_not_pass_says_why() {
+async fn a_refused_command_gets_a_reason() {
     let harness = Harness::new().await;
     all_refused(
         &harness,
@@ -499,7 +499,7 @@ async fn each_version_has_its_own_commands() {
 /// The gateway's tables against the emulator's, which were made apart: for every release, what
 /// we let pass the web server knows, and what we refuse never gets there.
 #[tokio::test]
-async fn both_tables_agree_at_every_release() {
+async fn the_tables_of_gateway_and_emulator_agree() {
     let local = |version: AirflowVersion| format!("v{}", version.to_string().replace('.', "-"));
     let seeds = Release::all()
         .iter()
@@ -535,7 +535,7 @@ async fn both_tables_agree_at_every_release() {
 }
 
 #[tokio::test]
-async fn policies_and_lists_decide() {
+async fn policies_and_rules_decide_which_commands_are_allowed() {
     let names = ["supported", "read-only", "operator", "all", "lists"];
     let settings = Settings {
         environments: names.map(|name| Seed::new(name, "2.10.3")).to_vec(),

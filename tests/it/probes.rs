@@ -26,7 +26,7 @@ async fn ask(address: SocketAddr, head: &str) -> Response {
 }
 
 #[tokio::test]
-async fn a_pod_is_called_by_its_ip_and_answers_probes_and_metrics() {
+async fn the_probes_address_serves_probes_and_metrics_for_any_host() {
     let harness = Harness::configured(PROBES).await;
     let address = address(&harness).await;
     for host in ["10.42.0.7:9181", "gateway.svc", "localhost"] {
@@ -49,7 +49,7 @@ async fn a_pod_is_called_by_its_ip_and_answers_probes_and_metrics() {
 }
 
 #[tokio::test]
-async fn the_pod_of_the_example_is_asked_where_it_answers() {
+async fn the_kubernetes_example_probes_the_configured_address() {
     let config: toml::Table = tree::read("deploy/kubernetes/config.toml").parse().unwrap();
     let configured = config["management"]["probes"].as_str().unwrap();
     let pod = tree::read("deploy/kubernetes/sidecar.yaml");
@@ -82,7 +82,7 @@ async fn the_pod_of_the_example_is_asked_where_it_answers() {
 }
 
 #[tokio::test]
-async fn there_is_nothing_else_and_nothing_for_pages() {
+async fn the_probes_address_serves_nothing_else() {
     let harness = Harness::configured(PROBES).await;
     let address = address(&harness).await;
     for path in ["/status", "/", "/-/", "/aws_mwaa/cli", "/readyz/", "/log"] {
@@ -108,7 +108,7 @@ async fn there_is_nothing_else_and_nothing_for_pages() {
 
 /// The reason may name an account, a role or a host: it is for the people of this machine.
 #[tokio::test]
-async fn readiness_is_told_without_its_reason() {
+async fn readiness_is_reported_without_its_reason() {
     let harness = Harness::scripted(Settings::default(), PROBES, |script| {
         script.describe_fault.always(ControlFault::AccessDenied);
     })
@@ -143,7 +143,7 @@ async fn readiness_is_told_without_its_reason() {
 }
 
 #[tokio::test]
-async fn serve_tells_the_address_and_says_when_it_is_taken() {
+async fn serve_prints_the_probes_address_and_reports_a_used_port() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("mwaa-gateway.toml");
     let write = |probes: &str| {

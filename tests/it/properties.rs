@@ -91,7 +91,7 @@ fn request(random: &mut fastrand::Rng) -> String {
 }
 
 #[tokio::test]
-async fn the_web_server_sees_only_what_was_judged() {
+async fn the_web_server_gets_only_checked_requests() {
     const CASES: u64 = 3000;
     let limits = "[limits]\nhead_timeout = \"200ms\"\nbody_idle = \"200ms\"\n";
     let harness = Harness::configured(limits).await;

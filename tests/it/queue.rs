@@ -34,7 +34,7 @@ async fn commands_run_one_at_a_time() {
 }
 
 #[tokio::test]
-async fn as_many_run_at_once_as_the_configuration_says() {
+async fn cli_concurrency_limits_the_running_commands() {
     let harness = Harness::configured("environments.demo.cli_concurrency = 3").await;
     harness.script().command_delay.always(HELD);
     let requests = harness.at_once((0..12).map(|_| harness.request("version")));
@@ -50,7 +50,7 @@ async fn as_many_run_at_once_as_the_configuration_says() {
 }
 
 #[tokio::test]
-async fn who_comes_first_is_served_first() {
+async fn commands_run_in_order_of_arrival() {
     let harness = Harness::new().await;
     let mut first = blocked(&harness).await;
     let mut waiting = Vec::new();
@@ -76,7 +76,7 @@ async fn who_comes_first_is_served_first() {
 }
 
 #[tokio::test]
-async fn beyond_the_limit_is_told_at_once() {
+async fn commands_beyond_the_queue_size_are_refused_at_once() {
     let harness = Harness::new().await;
     let mut first = blocked(&harness).await;
     let mut others = harness.at_once((0..99).map(|_| harness.request("version")));
@@ -113,7 +113,7 @@ async fn beyond_the_limit_is_told_at_once() {
 }
 
 #[tokio::test]
-async fn who_waited_too_long_was_never_sent() {
+async fn a_command_that_times_out_in_the_queue_is_not_sent() {
     let harness = Harness::configured(r#"limits.queue_wait = "300ms""#).await;
     let mut first = blocked(&harness).await;
     let reply = harness.command("variables set late v").await;
@@ -132,7 +132,7 @@ async fn who_waited_too_long_was_never_sent() {
 }
 
 #[tokio::test]
-async fn who_leaves_the_queue_is_never_sent() {
+async fn a_queued_command_whose_client_left_is_not_sent() {
     let harness = Harness::new().await;
     let mut first = blocked(&harness).await;
     let mut leaving = harness.connect().await;

@@ -22,7 +22,7 @@ fn written(harness: &Harness) -> usize {
 /// The first write took effect and its reply was lost: the second one is refused by Airflow,
 /// and that is success.
 #[tokio::test]
-async fn a_run_that_exists_is_a_success() {
+async fn a_retry_that_finds_the_run_is_a_success() {
     for form in [FailureForm::BadRequest, FailureForm::Ok] {
         let harness = Harness::new().await;
         harness.script().failure_form.always(form);
@@ -67,7 +67,7 @@ async fn a_run_that_exists_is_a_success() {
 
 /// Whatever hid the outcome, there is one more write, and one run.
 #[tokio::test]
-async fn an_unknown_outcome_is_written_once_more() {
+async fn an_unknown_outcome_is_retried_once() {
     for fault in [
         WebFault::Drop,
         WebFault::Reset,
@@ -94,7 +94,7 @@ async fn an_unknown_outcome_is_written_once_more() {
 
 /// The first write may have taken effect, whatever became of the second.
 #[tokio::test]
-async fn a_second_write_that_comes_to_nothing_leaves_the_outcome_unknown() {
+async fn a_retry_that_fails_to_connect_leaves_the_outcome_unknown() {
     let harness = Harness::configured("limits.threads = 1").await;
     let mut before = written(&harness);
     for (fault, told) in [
@@ -139,7 +139,7 @@ async fn two_errors_of_a_load_balancer_leave_the_outcome_unknown() {
 }
 
 #[tokio::test]
-async fn a_timeout_is_an_unknown_outcome() {
+async fn a_timeout_is_retried_once() {
     let harness = Harness::configured("limits.cli_first_byte = \"1s\"").await;
     harness.script().web_fault.next(1, WebFault::Hang);
     let reply = ask(&harness, &format!("{ASKED}{JSON}"), TRIGGER).await;
@@ -148,7 +148,7 @@ async fn a_timeout_is_an_unknown_outcome() {
 }
 
 #[tokio::test]
-async fn what_is_known_is_not_written_again() {
+async fn a_known_outcome_is_not_retried() {
     let harness = Harness::new().await;
     for (number, fault) in [
         WebFault::html(503),
@@ -181,7 +181,7 @@ async fn what_is_known_is_not_written_again() {
 }
 
 #[tokio::test]
-async fn another_failure_of_the_second_write_is_a_failure() {
+async fn another_failure_of_the_retry_is_a_failure() {
     let harness = Harness::new().await;
     harness.script().web_fault.next(1, WebFault::Drop);
     let command = TRIGGER.replace("lab_hello", "no_such_dag");
@@ -204,7 +204,7 @@ async fn another_failure_of_the_second_write_is_a_failure() {
 }
 
 #[tokio::test]
-async fn what_does_not_lend_itself_to_it_is_refused() {
+async fn commands_that_are_not_repeatable_are_refused() {
     let harness = Harness::new().await;
     for command in [
         "version",
@@ -226,7 +226,7 @@ async fn what_does_not_lend_itself_to_it_is_refused() {
 
 /// Nobody would hear of a second write whose client has gone.
 #[tokio::test]
-async fn a_client_that_left_has_nothing_written_again() {
+async fn nothing_is_retried_after_the_client_left() {
     let harness = Harness::new().await;
     harness.script().web_fault.next(1, WebFault::Hang);
     let mut leaving: Client = harness.connect().await;

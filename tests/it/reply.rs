@@ -87,7 +87,7 @@ async fn output_is_decoded_on_request() {
 }
 
 #[tokio::test]
-async fn a_command_that_failed_is_told_apart_in_both_forms() {
+async fn a_failed_command_is_recognised_with_status_200_and_400() {
     for (form, status) in [(FailureForm::BadRequest, 400), (FailureForm::Ok, 200)] {
         let settings = Settings {
             failure_form: form,
@@ -119,7 +119,7 @@ async fn a_command_that_failed_is_told_apart_in_both_forms() {
 }
 
 #[tokio::test]
-async fn polluted_output_is_passed_on_and_no_failure() {
+async fn output_with_noise_is_returned_and_is_not_a_failure() {
     let harness = Harness::new().await;
     let noise = &harness.script().noise;
     for (kind, stdout, stderr) in [
@@ -231,7 +231,7 @@ async fn the_full_result_is_clean() {
 
 /// What can't be decoded is our error in the decoded forms and the client's business in the raw.
 #[tokio::test]
-async fn what_is_no_output_is_an_error_only_where_it_must_be_read() {
+async fn an_undecodable_body_is_a_fault_only_in_decoded_forms() {
     let harness = Harness::new().await;
     let fault = &harness.script().web_fault;
     for (spoilt, raw_body) in [
@@ -272,7 +272,7 @@ async fn what_is_no_output_is_an_error_only_where_it_must_be_read() {
 
 /// Error pages of the web server are not ours to change.
 #[tokio::test]
-async fn error_pages_pass_with_their_status() {
+async fn error_pages_are_returned_with_their_status() {
     let harness = Harness::new().await;
     for status in [404, 429, 500, 501] {
         harness.script().web_fault.always(WebFault::html(status));
@@ -359,7 +359,7 @@ async fn decoded_output_has_an_exact_limit() {
 }
 
 #[tokio::test]
-async fn head_and_other_methods_are_told_what_would_do() {
+async fn other_methods_get_405_with_allow() {
     let harness = Harness::new().await;
     let mut client = harness.connect().await;
     let head = format!(

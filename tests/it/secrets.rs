@@ -290,7 +290,7 @@ fn ps(arguments: &[&str]) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_that_is_said_holds_a_secret() {
+async fn no_log_or_response_contains_a_secret() {
     let folder = tempfile::tempdir().unwrap();
     let mut stand = Stand::start(folder.path(), &["--log", "trace"]).await;
     let codes = stand.every_flow().await;

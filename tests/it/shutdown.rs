@@ -13,7 +13,7 @@ async fn closes(harness: &Harness) {
 }
 
 #[tokio::test]
-async fn what_runs_and_what_waits_is_finished() {
+async fn running_and_queued_commands_are_finished() {
     let extra = format!("{GRACE}\nenvironments.demo.cli_concurrency = 4");
     let mut harness = Harness::configured(&extra).await;
     harness.script().command_delay.always(HELD);
@@ -34,7 +34,7 @@ async fn what_runs_and_what_waits_is_finished() {
 }
 
 #[tokio::test]
-async fn nothing_new_is_let_in_while_the_rest_is_finished() {
+async fn no_connection_is_accepted_during_the_drain() {
     let mut harness = Harness::configured(GRACE).await;
     harness.script().web_fault.next(1, WebFault::Hang);
     let mut running = harness.connect().await;
@@ -55,7 +55,7 @@ async fn nothing_new_is_let_in_while_the_rest_is_finished() {
 }
 
 #[tokio::test]
-async fn what_outlasts_the_grace_is_cut() {
+async fn commands_beyond_the_drain_time_are_cut_off() {
     let mut harness = Harness::configured(r#"limits.drain = "300ms""#).await;
     harness.script().web_fault.always(WebFault::Hang);
     let mut running = harness.connect().await;
@@ -86,7 +86,7 @@ async fn an_idle_connection_ends_at_once() {
 }
 
 #[tokio::test]
-async fn a_command_whose_client_has_gone_is_waited_for() {
+async fn the_drain_waits_for_a_command_whose_client_left() {
     let mut harness = Harness::configured(GRACE).await;
     harness.script().web_fault.next(1, WebFault::Hang);
     let mut leaving = harness.connect().await;

@@ -16,7 +16,7 @@ fn private() -> Settings {
 }
 
 #[tokio::test]
-async fn the_status_shows_what_aws_told_with_the_version() {
+async fn the_status_contains_the_response_of_get_environment() {
     let harness = Harness::with(private(), "").await;
     assert_eq!(harness.command("version").await.status, 200);
     let status = harness.manage("/status").await.json();
@@ -39,7 +39,7 @@ async fn the_status_shows_what_aws_told_with_the_version() {
 }
 
 #[tokio::test]
-async fn an_environment_that_is_available_needs_no_words() {
+async fn an_available_environment_has_no_status_meaning() {
     let harness = Harness::new().await;
     assert_eq!(harness.command("version").await.status, 200);
     let status = harness.manage("/status").await.json();
@@ -52,7 +52,7 @@ async fn an_environment_that_is_available_needs_no_words() {
 
 /// With the version configured AWS has not been asked; the fault is the occasion to.
 #[tokio::test]
-async fn a_web_server_out_of_reach_is_explained_by_the_status() {
+async fn an_unreachable_web_server_is_explained_by_the_status() {
     let extra = format!(
         "[environments.demo]\nairflow_version = \"2.10.3\"\nconnect_to = \"{CLOSED}\"\n"
     );
@@ -74,7 +74,7 @@ async fn a_web_server_out_of_reach_is_explained_by_the_status() {
 }
 
 #[tokio::test]
-async fn a_status_that_can_t_be_asked_takes_nothing_away() {
+async fn a_failed_status_query_does_not_change_the_fault() {
     let extra = format!(
         "[environments.demo]\nairflow_version = \"2.10.3\"\nconnect_to = \"{CLOSED}\"\n"
     );
@@ -122,7 +122,7 @@ async fn the_command_shows_the_status() {
 }
 
 #[tokio::test]
-async fn where_no_gateway_runs_the_command_says_where_it_looked() {
+async fn without_a_gateway_the_command_names_the_address() {
     let harness = Harness::new().await;
     // a listener is a gateway too, but not the place to ask
     for (address, said) in [

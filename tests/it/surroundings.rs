@@ -68,12 +68,12 @@ fn full_disk() -> std::fs::File {
 
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_log_on_a_full_disk_does_not_matter() {
+async fn a_log_on_a_full_disk_does_not_stop_the_gateway() {
     serves_with_log_to(full_disk()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_log_whose_reader_is_gone_does_not_matter() {
+async fn a_closed_log_pipe_does_not_stop_the_gateway() {
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
     serves_with_log_to(writer).await;
@@ -81,7 +81,7 @@ async fn a_log_whose_reader_is_gone_does_not_matter() {
 
 #[cfg(target_os = "linux")] // the size of a pipe
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_log_whose_reader_has_stopped_does_not_matter() {
+async fn a_full_log_pipe_does_not_stop_the_gateway() {
     let (reader, mut writer) = std::io::pipe().unwrap();
     // room for the first words and then for nothing (pipe(7): a pipe holds 64 KiB)
     writer.write_all(&vec![b' '; 62 * 1024]).unwrap();
@@ -124,7 +124,7 @@ async fn a_temporary_folder_that_is_missing_is_named() {
 }
 
 #[tokio::test]
-async fn wait_keeps_its_time_with_ports_that_say_nothing_or_drip() {
+async fn wait_times_out_on_silent_and_slow_ports() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let dripping = TcpListener::bind("127.0.0.1:0").unwrap();
     let flag =
@@ -152,7 +152,7 @@ async fn wait_keeps_its_time_with_ports_that_say_nothing_or_drip() {
 
 /// RFC 5737's address for documentation: nothing is sent there, so nothing waits for it.
 #[tokio::test]
-async fn no_variable_sends_tokens_in_the_clear() {
+async fn no_variable_allows_unencrypted_endpoints() {
     for variable in [
         "AWS_ENDPOINT_URL",
         "AWS_ENDPOINT_URL_MWAA",

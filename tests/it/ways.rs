@@ -180,7 +180,7 @@ impl Serving {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_variable_s_proxy_is_asked_by_name_and_its_password_is_never_shown() {
+async fn a_proxy_from_a_variable_is_used_and_its_password_is_hidden() {
     let world = World::new().await;
     let proxy = Proxy::start(Act::Lead(world.emulator.web_addr())).await;
     let with_user = format!("http://me:hunter2%2Fp%C3%A4ss%3Aword@{}", proxy.address);
@@ -218,7 +218,7 @@ async fn a_variable_s_proxy_is_asked_by_name_and_its_password_is_never_shown() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_configuration_s_proxy_beats_the_variables_and_takes_its_user_from_a_file() {
+async fn the_configured_proxy_overrides_variables_and_uses_user_file() {
     let world = World::new().await;
     let web = Act::Lead(world.emulator.web_addr());
     let (configured, variable) = (Proxy::start(web).await, Proxy::start(web).await);
@@ -248,7 +248,7 @@ async fn the_configuration_s_proxy_beats_the_variables_and_takes_its_user_from_a
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_variable_that_names_no_proxy_ends_the_start() {
+async fn an_invalid_proxy_variable_exits_with_78() {
     let world = World::new().await;
     let config = world.config("");
     for (variable, value) in [
@@ -276,7 +276,7 @@ fn through(proxy: &Proxy, more: &str) -> String {
 }
 
 #[tokio::test]
-async fn what_a_proxy_answers_is_told() {
+async fn the_fault_quotes_the_response_of_a_proxy() {
     for (act, words) in [
         (
             Act::Answer(b"HTTP/1.1 403 Blocked by policy\r\nContent-Length: 5\r\n\r\nsorry"),
@@ -316,7 +316,7 @@ async fn what_a_proxy_answers_is_told() {
 }
 
 #[tokio::test]
-async fn a_proxy_that_is_silent_or_gone_is_told_in_time() {
+async fn a_silent_or_missing_proxy_is_reported_in_time() {
     let limit = "limits.upstream_connect = \"300ms\"";
     let silent = Proxy::start(Act::Wait).await;
     let harness = Harness::configured(&through(&silent, limit)).await;
@@ -335,7 +335,7 @@ async fn a_proxy_that_is_silent_or_gone_is_told_in_time() {
 }
 
 #[tokio::test]
-async fn what_socks_answers_is_told() {
+async fn the_fault_explains_the_response_of_socks() {
     for (bytes, words) in [
         (&b"\x05\xff"[..], "requires a user and a password"),
         (b"\x05\x02", "requires a user and a password"),
@@ -435,7 +435,7 @@ async fn a_refused_request_opens_no_connection_to_a_proxy() {
 }
 
 #[tokio::test]
-async fn a_reply_that_breaks_names_the_way_it_took() {
+async fn the_fault_of_a_broken_response_names_the_route() {
     let mut web = Puppet::start().await;
     let line = web.config().lines().next().unwrap().to_owned();
     let web_address = line.split('"').nth(1).unwrap().parse().unwrap();
@@ -477,7 +477,7 @@ async fn a_program_s_pipes_can_be_the_connection() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_tunnel_that_gives_nothing_says_its_last_words() {
+async fn the_fault_of_a_failed_tunnel_quotes_its_output() {
     let world = World::new().await;
     for (words, told) in [
         (
@@ -524,7 +524,7 @@ async fn a_tunnel_that_gives_nothing_says_its_last_words() {
 
 /// The program is started again after a pause that grows, and no request waits for that.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_tunnel_that_keeps_failing_is_not_started_for_each_request() {
+async fn a_failing_tunnel_is_not_started_for_each_request() {
     let world = World::new().await;
     let count = world.folder.path().join("starts");
     let words = format!(

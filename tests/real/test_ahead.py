@@ -131,7 +131,7 @@ HOSTS = {
 @pytest.mark.parametrize(
     ("script", "kind"), [(RULES, "prefetch"), (RULES, "prerender"), (LINKS, "prefetch")]
 )
-def test_nothing_is_reached_ahead_of_a_click(gateway, pages, browser, host, script, kind):
+def test_prefetches_have_no_effect(gateway, pages, browser, host, script, kind):
     for name in ("two", "three"):
         assert curl(f"{at(gateway, name)}/home").status in (200, 404)
     before = sessions(gateway)
@@ -154,7 +154,7 @@ def test_nothing_is_reached_ahead_of_a_click(gateway, pages, browser, host, scri
 
 
 @pytest.mark.parametrize(("name", "path"), EFFECTS[:3])
-def test_a_person_signs_out_all_the_same(gateway, browser, name, path):
+def test_a_navigation_to_logout_signs_out(gateway, browser, name, path):
     """So that the tests above show a wall, and not routes without an effect."""
     assert curl(f"{at(gateway, name)}/home").status in (200, 404)
     assert name in sessions(gateway)[0]

@@ -73,7 +73,7 @@ def test_a_list_is_json_for_pipes(lab, name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_what_fails_is_1(lab, name):
+def test_a_failed_command_exits_with_1(lab, name):
     for words in (
         ["dags", "trigger", "nosuch"],
         ["variables", "get", "nosuch"],

@@ -104,7 +104,7 @@ def test_a_malformed_name_is_invalid(mwaa, operation):
     assert caught.value.response["Error"]["Message"]
 
 
-def test_a_malformed_name_is_generic_where_the_model_names_no_error(mwaa):
+def test_a_malformed_name_is_a_generic_error_without_a_modelled_one(mwaa):
     with pytest.raises(ClientError) as caught:
         mwaa.create_cli_token(Name="a!b")
     assert (status(caught), code(caught)) == (400, "ValidationException")

@@ -115,7 +115,7 @@ POST = """async ([url]) => {
 
 
 @pytest.mark.parametrize("how", BREAKS)
-def test_a_browser_sends_a_post_once_whatever_breaks(stand, how):
+def test_a_browser_never_retries_a_post_after_a_broken_response(stand, how):
     server, gateway, browser = stand
     server.reply = BREAKS[how]
     faults = curl(f"{gateway.management}/status").json()["faults"].get("upstream.broken", 0)

@@ -132,7 +132,7 @@ def test_the_command_line(fleet, name):
     assert (reply.status, reply.text().strip()) == (200, airflow.version)
 
 
-def test_a_reply_that_waits_comes_line_by_line(fleet):
+def test_a_waiting_response_is_streamed_line_by_line(fleet):
     """Airflow 3 tells once a second how a run is doing; this one never starts."""
     fleet.ready("airflow332")
     dag = fleet.own_url("airflow332") + "/api/v2/dags/lab_params"

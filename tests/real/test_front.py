@@ -83,7 +83,7 @@ def test_every_role_has_its_rights(front, role):
     assert found == {what: 200 if what in granted else 403 for what in asked}
 
 
-def test_the_cookies_are_mwaa_s(front):
+def test_cookies_have_the_attributes_of_mwaa(front):
     _, cookies = front.sign_in("Admin")
     assert all("Secure" in attributes for attributes in cookies.values())
     assert "HttpOnly" in cookies["session"]
@@ -91,7 +91,7 @@ def test_the_cookies_are_mwaa_s(front):
         assert ("HttpOnly" in cookies["_token"]) == (front.airflow.version > "3.1")
 
 
-def test_nobody_sees_the_login_form(front):
+def test_the_login_page_always_redirects(front):
     page = "/login/" if front.airflow.major == 2 else "/auth/login/"
     status, headers, _ = front.ask("GET", page)
     assert status == 302
@@ -101,7 +101,7 @@ def test_nobody_sees_the_login_form(front):
     assert (status, headers["Location"]) in [(302, "/home"), (302, "/auth/")]
 
 
-def test_only_the_emulator_says_who_somebody_is(front):
+def test_identity_headers_of_clients_are_ignored(front):
     page = "/login/" if front.airflow.major == 2 else "/auth/login/"
     secret = (front.airflow.home / "front-secret").read_text()
     claims = {"X-Emulator-User": "mallory", "X-Emulator-Roles": "Admin", "X-Emulator-Secret": secret}

@@ -73,7 +73,7 @@ def ours(airflows, name, folder, *words):
 
 @pytest.mark.parametrize("name", VERSIONS)
 @pytest.mark.parametrize("kind", ROWS)
-def test_the_database_is_as_after_airflow_s_own_import(airflows, name, kind, tmp_path):
+def test_the_database_equals_that_of_airflow_s_own_import(airflows, name, kind, tmp_path):
     airflow = airflows.warm[name]
     content = CONTENTS[kind]
     file = tmp_path / f"{kind}.json"

@@ -26,7 +26,7 @@ def on_page(tab, script, *values):
     return tab.page.evaluate(script, list(values))
 
 
-def test_both_work_in_one_browser_at_the_same_time(fleet, tab):
+def test_two_environments_work_in_one_browser(fleet, tab):
     other = tab.context.new_page()
     three = Three(tab, fleet.url(OTHER) + "/")
     three.page = other
@@ -105,7 +105,7 @@ FORM = """([url, name, value]) => {
 
 
 @pytest.mark.parametrize("target", [ONE, OTHER])
-def test_no_page_reaches_the_command_line(fleet, tab, target):
+def test_no_page_can_send_a_command(fleet, tab, target):
     """Neither that of another environment nor that of its own."""
     airflow = fleet.airflows[target]
     cli = f"{fleet.url(target)}/aws_mwaa/cli"

@@ -242,7 +242,7 @@ def test_connect_over_http_and_https(world, tmp_path, user_file):
         gateway.fails("upstream.proxy", "TLS", f"the proxy {url}")
 
 
-def test_the_variables_are_read_as_curl_reads_them(world, tmp_path):
+def test_proxy_variables_are_read_as_by_curl(world, tmp_path):
     proxy = f"http://me:{PASSWORD}@127.0.0.1:{CONNECT}"
     shown = f"through http://127.0.0.1:{CONNECT}"
     # a dead proxy that must not be used
@@ -272,7 +272,7 @@ def test_the_variables_are_read_as_curl_reads_them(world, tmp_path):
         gateway.fails("upstream.proxy", f"cannot connect to the proxy {dead}")
 
 
-def test_aws_is_asked_through_the_proxy_too(world, tmp_path, user_file):
+def test_aws_calls_use_the_proxy_too(world, tmp_path, user_file):
     """The endpoint's name is not known to the gateway: only the proxy can lead there."""
     more = {
         "aws": {"endpoint_url": f"https://{AWS}:{AWS_TLS}"},
@@ -287,7 +287,7 @@ def test_aws_is_asked_through_the_proxy_too(world, tmp_path, user_file):
         gateway.fails("aws.unavailable", f"the proxy http://127.0.0.1:{CONNECT}", "407", "user_file")
 
 
-def test_a_way_does_not_change_whom_tls_verifies(world, tmp_path):
+def test_the_route_does_not_change_the_name_that_tls_verifies(world, tmp_path):
     """Proxy and tunnel lead to another server, whose certificate is for another name."""
     with leads_to(world, f"127.0.0.3 {world.host}"):
         with Gateway(world, tmp_path, proxy=f"socks5h://127.0.0.1:{SOCKS}") as gateway:
@@ -359,7 +359,7 @@ def gateway_pid(gateway):
     return pid
 
 
-def test_a_tunnel_that_is_killed_under_load_comes_back(world, tmp_path):
+def test_a_tunnel_that_is_killed_under_load_is_restarted(world, tmp_path):
     with Gateway(world, tmp_path, tunnel=ssh(world, "-N", "-L", "{local_port}:{host}:443")) as gateway:
         assert gateway.get().status == 200
         replies, stop = [], threading.Event()
@@ -389,7 +389,7 @@ def test_a_tunnel_that_is_killed_under_load_comes_back(world, tmp_path):
         assert gateway.get().status == 200
 
 
-def test_a_tunnel_that_fails_says_why(world, tmp_path):
+def test_the_fault_of_a_tunnel_names_the_cause(world, tmp_path):
     forward = ["-N", "-L", "{local_port}:{host}:443"]
     with Gateway(world, tmp_path, tunnel=ssh(world, *forward, key="stranger_key")) as gateway:
         gateway.fails("upstream.tunnel", "the tunnel `ssh` ended", "Permission denied")
@@ -418,7 +418,7 @@ def test_a_program_can_be_the_connection(world, tmp_path):
         gateway.fails("upstream.tunnel", "cannot start", "install `no-such-program`")
 
 
-def test_a_tunnel_that_is_up_but_leads_nowhere_is_started_anew(world, tmp_path):
+def test_a_tunnel_that_is_up_but_cannot_connect_is_restarted(world, tmp_path):
     """Like a Session Manager session whose laptop has slept: the port takes connections, and that is all."""
     starts = tmp_path / "starts"
     script = (
@@ -459,12 +459,12 @@ def test_a_tunnel_starts_after_the_gateway_s_file_was_replaced(world, tmp_path):
         assert gateway.cli().status == 200
 
 
-def test_a_tunnel_that_goes_to_the_background_is_told(world, tmp_path):
+def test_a_tunnel_that_moves_to_the_background_is_reported(world, tmp_path):
     with Gateway(world, tmp_path, tunnel=["sh", "-c", "sleep 0.1 # {local_port}"]) as gateway:
         gateway.fails("upstream.tunnel", "ended immediately without an error", "foreground")
 
 
-def test_an_old_tunnel_is_replaced_while_requests_go_on(world, tmp_path):
+def test_an_old_tunnel_is_replaced_without_failed_requests(world, tmp_path):
     limits = {"limits": {"tunnel_age": "1s", "pool_idle": "1s", "pool_age": "1s"}}
     words = ssh(world, "-N", "-L", "{local_port}:{host}:443")
     with Gateway(world, tmp_path, more=limits, tunnel=words) as gateway:
@@ -479,7 +479,7 @@ def test_an_old_tunnel_is_replaced_while_requests_go_on(world, tmp_path):
 
 
 @pytest.mark.parametrize("dead", ["2001:db8::2", "2001:db8::2 2001:db8::3", "192.0.2.2 2001:db8::2"])
-def test_a_dead_address_does_not_keep_a_request_from_its_web_server(world, tmp_path, dead):
+def test_an_unresponsive_address_does_not_fail_a_request(world, tmp_path, dead):
     """Tried one after the other, the dead ones would take all the time that there is."""
     lines = [f"{address} {world.host}" for address in dead.split()]
     with leads_to(world, *lines, f"127.0.0.1 {world.host}"):

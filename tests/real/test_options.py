@@ -58,7 +58,7 @@ def release_of(version, rows):
     return max((r for r in releases if numbers(r) <= numbers(version)), key=numbers)
 
 
-def test_the_table_is_what_the_parser_has(airflow, tmp_path):
+def test_the_table_equals_airflow_s_parser(airflow, tmp_path):
     run, version = airflow
     file = tmp_path / "described.json"
     file.write_text(run("airflow_options.py", "describe"))
@@ -131,7 +131,7 @@ def random_line(chance, commands):
     return words
 
 
-def test_what_passes_is_read_as_the_parser_reads_it(airflow):
+def test_allowed_commands_are_parsed_as_by_airflow(airflow):
     run, version = airflow
     rows = json.loads(gateway(version))
     passing = sorted({row["command"].split()[0] for row in rows if row["verdict"] == "supported"})
@@ -188,7 +188,7 @@ QUESTIONS = [
 ]
 
 
-def test_a_question_that_nobody_answers_ends_the_command(airflow):
+def test_an_unanswered_prompt_ends_the_command(airflow):
     run, version = airflow
     asks = [question for question, _ in QUESTIONS]
     answered = [f"{question} {answer}" for question, answer in QUESTIONS if answer]

@@ -34,7 +34,7 @@ def ask(airflows, name, command, form="ok", accept=FULL):
 
 
 @pytest.mark.parametrize("name", VERSIONS)
-def test_the_verdict_is_the_exit_code(airflows, name):
+def test_the_success_status_equals_the_exit_code(airflows, name):
     airflow = airflows.warm[name]
     judged = failed = 0
     for number, commands in enumerate(cases(airflow.major)):
@@ -61,7 +61,7 @@ def test_the_verdict_is_the_exit_code(airflows, name):
 
 
 @pytest.mark.parametrize("name", VERSIONS)
-def test_the_status_tells_where_there_is_one(airflows, name):
+def test_status_400_marks_a_failed_command(airflows, name):
     for command in ("version", "variables get nosuch", "dags trigger nosuch"):
         reply = ask(airflows, name, command, "bad-request")
         code = airflows.warm[name].last()["code"]
@@ -71,7 +71,7 @@ def test_the_status_tells_where_there_is_one(airflows, name):
 
 
 @pytest.mark.parametrize("name", VERSIONS)
-def test_json_comes_out_of_the_noise(airflows, name):
+def test_json_is_extracted_from_the_output(airflows, name):
     airflow = airflows.warm[name]
     airflow.restore()
     reply = ask(airflows, name, "dags trigger lab_hello -r once -o json").json()

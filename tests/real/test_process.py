@@ -80,7 +80,7 @@ def test_a_clock_that_jumps_ahead_costs_one_mint_and_only_when_it_is_needed(emul
             assert gateway.mints() == 2, "the new token was not kept: its age is not its exp"
 
 
-def test_a_clock_put_back_does_not_lengthen_a_life(emulator, tmp_path):
+def test_a_clock_put_back_does_not_extend_a_token(emulator, tmp_path):
     clock = Clock(tmp_path)
     settings = {**config(emulator), "limits": {"token_use": "1s"}}
     with Gateway(tmp_path, settings, **clock.variables(), **emulator.credentials()) as gateway:

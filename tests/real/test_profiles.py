@@ -133,7 +133,7 @@ def place(request, fleet):
     return Place(fleet, request.param)
 
 
-def test_every_route_is_known_and_none_leads_to_a_change_or_a_secret(place):
+def test_every_route_is_classified_and_none_changes_or_shows_secrets(place):
     reader, seen = place.reader, defaultdict(set)
     for route, methods in sorted(place.routes.items()):
         path = place.filled(route)
@@ -169,7 +169,7 @@ def test_every_route_is_known_and_none_leads_to_a_change_or_a_secret(place):
     assert passed > 60 and closed > 20, (passed, closed)
 
 
-def test_no_login_of_airflows_gets_a_password(place):
+def test_no_login_route_of_airflow_gets_a_password(place):
     """Whatever its routes call a login or a token is answered by the gateway."""
     seen = []
     for route, methods in place.routes.items():
@@ -185,7 +185,7 @@ def test_no_login_of_airflows_gets_a_password(place):
     assert CANARY not in place.fleet.gateway.output()
 
 
-def test_what_is_left_out_elsewhere_is_there(place):
+def test_redacted_values_exist_without_the_policy(place):
     """The secrets are real: the same questions show them where everything passes."""
     instance = f"/dags/{DAG}/dagRuns/{place.run}/taskInstances/say"
     for path in ["/variables/canary", "/connections/canary", instance]:
@@ -201,7 +201,7 @@ def test_what_is_left_out_elsewhere_is_there(place):
         assert (status, why) == (200, None) and '"rendered_fields"' in text, text
 
 
-def test_disguises_lead_nowhere(place):
+def test_disguised_paths_are_refused(place):
     api = place.api
     for path in [
         "/variable/list", "/variable/list/?x=1", "/variable//list/", "/VARIABLE/list/",
@@ -232,7 +232,7 @@ def test_disguises_lead_nowhere(place):
             connection.close()
 
 
-def test_commands_only_read(place):
+def test_only_reading_commands_are_allowed(place):
     for command, passes in [
         ("dags list", True),
         ("variables get canary", False),
@@ -297,6 +297,6 @@ def test_the_ui_can_be_browsed_and_changes_and_secrets_are_refused_in_it(place, 
         assert CANARY not in visit.page.content()
 
 
-def test_nobody_is_handed_over(place):
+def test_handover_is_refused(place):
     status, why, text = place.reader.ask("GET", "/aws_mwaa/aws-console-sso?handover=1")
     assert status == 403 and "handed over" in why, text

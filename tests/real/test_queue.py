@@ -110,7 +110,7 @@ def test_more_clients_than_slots_are_all_served_once(lab):
     assert lab.gateway.metric("mwaa_gateway_queue_wait_seconds_count") == len(names)
 
 
-def test_a_trigger_whose_reply_is_lost_runs_once_and_succeeds(lab):
+def test_a_trigger_with_a_lost_response_runs_once_and_succeeds(lab):
     command = f"dags trigger lab_hello {lab.options} --run-id once"
 
     def runs():

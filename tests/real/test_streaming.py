@@ -42,7 +42,7 @@ def test_64_mib_stream_down(gateway, chunked):
     assert peak(gateway) < MOST
 
 
-def test_a_slow_reader_does_not_fill_it(gateway):
+def test_a_slow_reader_does_not_increase_memory(gateway):
     url = f"{gateway.url}/static/emulator/zeros?bytes={LARGE}"
     with subprocess.Popen(
         ["curl", "--disable", "--silent", "--noproxy", "*", "--limit-rate", "1M", "--max-time", "3", url],

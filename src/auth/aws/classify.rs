@@ -527,7 +527,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_person_can_log_in_to_needs_a_login() {
+    fn only_sso_and_login_sources_can_need_a_login() {
         let sso = || CredentialSource::Login(LoginCommand::Sso(None));
         let login = || CredentialSource::Login(LoginCommand::Login(None));
         let process = || CredentialSource::Process {
@@ -566,7 +566,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_without_an_address_is_the_network_s() {
+    fn a_failed_dns_lookup_is_a_network_error() {
         let dns = "dns error: failed to lookup address information";
         let outer = ConnectorError::other(Box::new(ConnectorError::io(dns.into())), None);
         let chain = CauseChain::read(&outer);
@@ -577,7 +577,7 @@ mod tests {
     }
 
     #[test]
-    fn codes_beat_statuses() {
+    fn the_error_code_takes_precedence_over_the_status() {
         for (code, status, kind) in [
             ("ThrottlingException", 400, AwsErrorKind::Throttled),
             ("", 429, AwsErrorKind::Throttled),

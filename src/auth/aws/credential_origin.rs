@@ -477,7 +477,7 @@ mod tests {
         source_profile = role\n[profile onkeys]\nrole_arn = arn:aws:iam::1:role/y\nsource_profile = keys\n";
 
     #[tokio::test]
-    async fn the_sdk_s_order_is_kept() {
+    async fn credential_sources_follow_the_order_of_the_sdk() {
         let keys = [
             ("AWS_ACCESS_KEY_ID", "AKIA"),
             ("AWS_SECRET_ACCESS_KEY", "x"),
@@ -506,7 +506,7 @@ mod tests {
 
     /// As the SDK takes them.
     #[tokio::test]
-    async fn an_empty_variable_is_none() {
+    async fn an_empty_variable_counts_as_unset() {
         let empty = [("AWS_ACCESS_KEY_ID", ""), ("AWS_SECRET_ACCESS_KEY", " ")];
         assert_eq!(found(&empty, CONFIG, None).await, sso(None));
         let temporary = [
@@ -519,7 +519,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_web_identity_takes_its_role() {
+    async fn a_web_identity_needs_a_role() {
         let file = ("AWS_WEB_IDENTITY_TOKEN_FILE", "/x");
         let identity = |lacks_role| CredentialSource::WebIdentity {
             file: "/x".to_owned(),
@@ -536,7 +536,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_file_that_can_t_be_read_is_named_with_the_line() {
+    async fn an_error_in_a_file_names_the_file_and_the_line() {
         let CredentialSource::Unreadable(why) = found(&[], "[default]\nnonsense\n", None).await
         else {
             panic!("read");
@@ -549,7 +549,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn without_a_profile_the_machine_is_asked() {
+    async fn without_a_profile_container_and_web_identity_are_used() {
         for (variable, source) in [
             (
                 "AWS_CONTAINER_CREDENTIALS_FULL_URI",
@@ -569,7 +569,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn roles_are_in_the_order_in_which_they_are_assumed() {
+    async fn roles_are_listed_in_the_order_of_assumption() {
         let fs = Fs::from_slice(&[("/home/ann/.aws/config", CONFIG)]);
         let env = Env::from_slice(&[("HOME", "/home/ann")]);
         let origin = CredentialOrigin::resolve(&env, &fs, Some("keys")).await;

@@ -245,7 +245,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn texts_are_one_bounded_line() {
+    fn error_texts_are_one_line_of_limited_length() {
         let hostile = format!("a\r\nb\u{1b}[31m{}", "x".repeat(2000));
         let cleaned = sanitize(&hostile);
         assert!(!cleaned.contains(['\r', '\n', '\u{1b}']) && cleaned.len() <= MAX_TEXT_LENGTH);

@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_command_can_be_pasted() {
+    fn a_login_command_is_quoted_for_a_shell() {
         for (login, command) in [
             (LoginCommand::Sso(None), "aws sso login"),
             (

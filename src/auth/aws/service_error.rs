@@ -280,7 +280,7 @@ mod tests {
 
     /// A proxy's page has a status too.
     #[test]
-    fn what_is_none_of_aws_s_answers_is_no_refusal() {
+    fn a_response_without_an_aws_code_is_not_a_denial() {
         for status in [200, 400, 401, 403, 404, 500, 502] {
             let kind = service_error(None, status).kind();
             assert_eq!(kind, AwsErrorKind::Unavailable, "{status}");
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_message_keeps_what_people_read() {
+    fn a_long_message_is_truncated_between_words() {
         let encoded = format!(
             "You are not authorized. Encoded authorization failure message: {}",
             "x".repeat(700)
@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn the_resource_that_aws_names_is_named() {
+    fn the_hint_names_the_resource_that_aws_names() {
         let web = "airflow:CreateWebLoginToken";
         let text = format!("allow {web} on {ROLE} for this identity");
         for end in [
@@ -339,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn where_an_allow_does_not_help_the_hint_names_the_one_to_ask() {
+    fn the_hint_for_an_explicit_deny_names_the_denying_policy() {
         let web = format!("airflow:CreateWebLoginToken on resource: {ROLE}");
         for (end, expected) in [
             (
@@ -356,14 +356,14 @@ mod tests {
             (
                 "because no permissions boundary allows the airflow:CreateWebLoginToken action",
                 [
-                    "does not help, because the permissions boundary",
+                    "the permissions boundary does not include",
                     "permissions boundary to allow",
                 ],
             ),
             (
                 "because no VPC endpoint policy allows the airflow:CreateWebLoginToken action",
                 [
-                    "the VPC endpoint policy leaves",
+                    "the VPC endpoint policy does not include",
                     "the administrator of the VPC endpoint",
                 ],
             ),
@@ -377,7 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn a_role_that_may_not_be_assumed_is_about_the_role() {
+    fn the_hint_for_a_denied_assume_role_names_the_trust_policy() {
         let role = "arn:aws:iam::123456789012:role/x";
         let text = hint(&format!("sts:AssumeRole on resource: {role}"));
         assert!(
@@ -406,9 +406,7 @@ mod tests {
         );
         let text = hint(&format!("{scp}: {arn}"));
         assert!(
-            text.contains(&format!(
-                "because a service control policy ({arn}) denies it"
-            )),
+            text.contains(&format!("a service control policy ({arn}) denies it")),
             "{text}"
         );
         assert!(!hint(&format!("{scp}.")).contains("(arn"), "{text}");
@@ -423,7 +421,7 @@ mod tests {
     }
 
     #[test]
-    fn another_text_is_no_denial() {
+    fn other_texts_are_not_parsed_as_a_denial() {
         for text in [
             "",
             "Access Denied",

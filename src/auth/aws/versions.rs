@@ -319,7 +319,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_lookup_is_done_by_one_and_not_while_a_failure_is_held() {
+    fn a_lookup_is_not_free_while_one_runs_or_a_failure_is_held() {
         let lookup = VersionLookup::default();
         assert!(lookup.is_free());
         let mut asking = lookup.asking.try_lock().unwrap();

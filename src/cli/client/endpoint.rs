@@ -197,7 +197,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_wide_address_is_reached_by_loopback() {
+    fn a_wildcard_address_is_reached_through_loopback() {
         let near = |text: &str| {
             to_local_address(text.parse().unwrap()).map(|address| address.to_string())
         };

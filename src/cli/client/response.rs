@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn the_lines_of_a_stream_are_read() {
+    fn a_stream_is_read_line_by_line() {
         let queued = read(r#"{"event":"queued","place":3,"running":1}"#);
         assert!(matches!(queued, (events, None) if events == [CommandEvent::Queued(3)]));
         let sent = read(r#"{"event":"sent"}"#);

@@ -20,7 +20,7 @@ pub(super) fn uncommented() -> String {
 }
 
 #[test]
-fn every_example_of_the_annotated_file_is_good() {
+fn every_example_of_the_annotated_file_is_valid() {
     let problems = read(uncommented().as_bytes(), &Overrides::default()).expect_err("no files");
     let keys = problems.iter().map(|problem| problem.key.as_str());
     let files = [

@@ -61,7 +61,7 @@ fn values_name_their_origins() {
 }
 
 #[test]
-fn every_key_is_there_once() {
+fn every_key_is_listed_once() {
     let folder = tempfile::tempdir().expect("folder");
     let path = |name: &str| folder.path().join(name);
     for name in ["cert", "key"] {
@@ -86,7 +86,7 @@ fn every_key_is_there_once() {
 }
 
 #[test]
-fn the_effective_file_means_the_same() {
+fn the_effective_file_loads_as_the_same_configuration() {
     let text = "[listener]\naddress = \"unix:g.sock\"\nhosts = [\"it's\"]\n[aws]\ndiscover_in = [\"me@eu-west-1\"]\n\
                 [audit]\nfile = \"audit.log\"\n[environments.a]\nname = \"A_b\"\ncli_concurrency = 3\n\
                 allow = [\"pools set\"]\n[environments.b]\nproxy = \"\"\nairflow_version = \"2.10.3\"\n";
@@ -120,7 +120,7 @@ fn the_effective_file_means_the_same() {
 }
 
 #[test]
-fn problems_are_those_of_reading() {
+fn effective_reports_the_problems_of_loading() {
     let folder = tempfile::tempdir().expect("folder");
     let path = folder.path().join("c.toml");
     fs::write(&path, "[aws]\nregoin = 1\n").expect("file");

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn paths_start_at_the_folder_of_the_file() {
+fn paths_are_relative_to_the_folder_of_the_file() {
     let folder = tempfile::tempdir().expect("folder");
     let pem = "-----BEGIN CERTIFICATE-----\n";
     fs::write(folder.path().join("ca.pem"), pem).expect("file");
@@ -49,7 +49,7 @@ fn secret_files_are_private() {
 }
 
 #[test]
-fn tls_needs_its_files_and_lets_a_guarded_listener_be_wide() {
+fn tls_needs_its_files_and_client_ca_allows_a_wide_listener() {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().expect("folder");
     let write = |name: &str, text: &str| fs::write(folder.path().join(name), text);

@@ -51,7 +51,7 @@ fn valid_fixtures_load() {
 }
 
 #[test]
-fn invalid_fixtures_say_what_is_expected() {
+fn invalid_fixtures_report_the_expected_problems() {
     let files = fixtures("invalid");
     assert_eq!(
         files.len(),
@@ -74,7 +74,7 @@ fn invalid_fixtures_say_what_is_expected() {
 }
 
 #[test]
-fn every_key_stands_in_a_fixture() {
+fn every_key_is_used_in_a_fixture() {
     let mut seen = BTreeSet::new();
     for file in fixtures("valid") {
         let text = fs::read_to_string(file).expect("file");

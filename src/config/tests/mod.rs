@@ -122,7 +122,7 @@ fn environments_inherit_and_keep_their_order() {
 }
 
 #[test]
-fn danger_must_be_meant() {
+fn a_non_loopback_address_needs_an_explicit_option() {
     for address in [
         "0.0.0.0:1",
         "[::]:1",
@@ -159,7 +159,7 @@ fn a_syntax_error_does_not_quote_the_line() {
 }
 
 #[test]
-fn the_order_is_that_of_the_file() {
+fn problems_are_in_the_order_of_the_file() {
     let said = problems(
         "[limits]\ndrain = 1\n[aws]\nb = 1\na = 1\n[listener]\nhosts = [\"*\", \"**\"]\n",
     );
@@ -172,7 +172,7 @@ fn the_order_is_that_of_the_file() {
 }
 
 #[test]
-fn further_listeners_have_rules_of_their_own_and_else_those_of_the_first() {
+fn further_listeners_have_their_own_rules_and_other_defaults() {
     let text = "[listener]\nsocket_mode = \"0660\"\nnetworks = [\"10.0.0.0/8\"]\npolicy = \"operator\"\n\
                 [listeners.agents]\naddress = \"unix:/run/x/a.sock\"\npolicy = \"read-only\"\n\
                 allow = [\"dags trigger\"]\n\
@@ -201,7 +201,7 @@ fn further_listeners_have_rules_of_their_own_and_else_those_of_the_first() {
 }
 
 #[test]
-fn a_listener_for_an_environment_that_may_still_be_found_is_fine() {
+fn a_listener_may_name_an_environment_that_discovery_can_find() {
     let listener = "[listeners.one]\naddress = \"127.0.0.1:8082\"\nenvironment = \"found\"\n";
     for (aws, good) in [
         ("", true),
@@ -221,7 +221,7 @@ fn a_listener_for_an_environment_that_may_still_be_found_is_fine() {
 
 /// A secret of its own and TLS let a listener stand wider than loopback, and only this one.
 #[test]
-fn a_secret_guards_the_listener_that_asks_for_it() {
+fn a_secret_allows_only_its_own_listener_to_be_wide() {
     let folder = tempfile::tempdir().expect("folder");
     let path = |name: &str| folder.path().join(name);
     let pem = "-----BEGIN CERTIFICATE-----\n-----BEGIN PRIVATE KEY-----\n";

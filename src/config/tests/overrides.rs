@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn flags_beat_the_file_and_name_themselves() {
+fn overrides_take_precedence_and_are_named_as_the_source() {
     let text = "[listener]\naddress = \"127.0.0.1:1\"\n[aws]\nregion = \"eu-west-1\"\n";
     let overrides = Overrides {
         listen: Some(Override::new("--listen", "127.0.0.1:2")),
@@ -43,7 +43,7 @@ fn flags_beat_the_file_and_name_themselves() {
 }
 
 #[test]
-fn named_environments_are_chosen_or_made() {
+fn environment_flags_select_or_add_environments() {
     let text = "[environments.a]\nname = \"first\"\npolicy = \"all\"\n[environments.b]\n";
     let choose = |names: &[&str]| {
         let overrides = Overrides {
@@ -91,7 +91,7 @@ fn named_environments_are_chosen_or_made() {
 
 /// What is not served needs no listener; a wrong name stays one.
 #[test]
-fn listeners_of_other_environments_go_with_them() {
+fn listeners_of_unselected_environments_are_dropped() {
     let text = "[listeners.one]\naddress = \"127.0.0.1:1\"\nenvironment = \"a\"\n\
                 [listeners.two]\naddress = \"127.0.0.1:2\"\nenvironment = \"b\"\n\
                 [listeners.all]\naddress = \"127.0.0.1:3\"\n[environments.a]\n[environments.b]\n";

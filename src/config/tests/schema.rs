@@ -67,7 +67,7 @@ fn errors_of(text: &str) -> Vec<String> {
 }
 
 #[test]
-fn good_files_fit() {
+fn valid_files_match_the_schema() {
     assert_eq!(errors_of(&annotated_file()), [""; 0]);
     assert_eq!(errors_of(&bytes::uncommented()), [""; 0]);
     let files = fixtures::fixtures("valid");
@@ -79,7 +79,7 @@ fn good_files_fit() {
 }
 
 #[test]
-fn bad_files_do_not() {
+fn invalid_files_do_not_match_the_schema() {
     let text = "regoin = 1\n[listener]\nadress = \"x\"\nhosts = \"a\"\nnetworks = [1]\npolicy = \"none\"\n\
                 dangerous_non_loopback = \"yes\"\n[listener.tls]\nkey = \"k\"\n[listeners.a]\n\
                 [limits]\ndrain = 10\nhead_size = 1\nbody_rate = 1.5\nheader_count = \"64\"\nthreads = -1\n\
@@ -114,7 +114,7 @@ fn bad_files_do_not() {
 
 /// Whatever the schema does not allow is a problem for the gateway too.
 #[test]
-fn it_is_never_stricter_than_the_gateway() {
+fn the_schema_is_not_stricter_than_the_gateway() {
     for file in fixtures::fixtures("invalid") {
         let text = fs::read_to_string(&file).expect("fixture");
         // what this parser does not read no editor shows
@@ -132,7 +132,7 @@ fn it_is_never_stricter_than_the_gateway() {
 }
 
 #[test]
-fn keys_are_described() {
+fn the_schema_describes_every_key() {
     let schema = schema();
     let threads = &schema["properties"]["limits"]["properties"]["threads"];
     assert_eq!(threads["default"], 0);

@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn the_last_lines_are_kept_and_harmless() {
+    async fn the_last_lines_are_kept_and_sanitized() {
         let tail = OutputTail::default();
         let output = "one\n\ntwo \u{1b}[31mred\r\nthree\nfour";
         tail.clone()

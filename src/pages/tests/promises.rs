@@ -37,7 +37,7 @@ fn examples_are_for_the_environment_s_version() {
 
 /// Names and details come from AWS, from clients and from web servers.
 #[test]
-fn nothing_breaks_out_of_its_place() {
+fn hostile_text_is_escaped() {
     const HOSTILE: &str = "\"'><script>alert(1)</script><img src=x onerror=alert(1)>&lt;";
     let bad = || HOSTILE.to_owned();
     let hostile = EnvironmentCard {
@@ -111,7 +111,7 @@ fn nothing_breaks_out_of_its_place() {
 /// The page has no address on another host, and no script or style within it: the content
 /// security policy forbids them.
 #[test]
-fn pages_ask_no_other_host() {
+fn pages_load_nothing_from_other_hosts() {
     let links = ["http://prod.localhost:8080".to_owned()];
     let pages = [
         render_overview(&two()),

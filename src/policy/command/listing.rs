@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn without_rules_the_list_is_mwaa_s() {
+    fn without_rules_the_list_equals_mwaa_s() {
         let environment = environment();
         let open = ListenerRules::allow_all("listener");
         for listener in [None, Some(&open)] {
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn both_sets_of_rules_change_it() {
+    fn environment_and_listener_rules_change_the_list() {
         let environment = Environment {
             policy: Policy::Operator,
             allow: rules(&["pools set", "dags list --subdir"]),
@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn lists_what_passes_and_why_the_rest_does_not() {
+    fn the_list_gives_a_reason_for_each_refused_command() {
         let rows = list_commands(AirflowVersion::new(2, 2, 2));
         let find = |command| rows.iter().find(|row| row.command == command);
         let show = |command| {
@@ -367,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn shows_what_a_command_takes_at_each_release() {
+    fn a_signature_has_the_arguments_of_the_release() {
         let show = |version: &str| {
             let found = find_signatures(
                 &words("dags list-runs"),
@@ -398,7 +398,7 @@ mod tests {
     }
 
     #[test]
-    fn says_why_an_option_does_not_pass() {
+    fn a_refused_option_has_a_reason() {
         let found = find_signatures(&words("dags show"), AirflowVersion::new(2, 10, 3));
         let save = found.iter().flat_map(|signature| &signature.arguments);
         let save: Vec<_> = save.filter(|a| a.spellings.contains(&"--save")).collect();
@@ -411,7 +411,7 @@ mod tests {
 
     /// One spelling means different things.
     #[test]
-    fn says_of_each_command_what_its_own_option_does() {
+    fn the_reason_for_an_option_depends_on_the_command() {
         for (command, version, reason) in [
             ("dags list", "3.3.1", "parses the DAG files"),
             ("dags list-import-errors", "3.3.1", "parses the DAG files"),

@@ -519,7 +519,7 @@ mod tests {
     }
 
     #[test]
-    fn names_by_release_and_never_by_the_clients_text() {
+    fn the_name_comes_from_the_table_and_not_from_the_client() {
         let rules = Rules {
             policy: Policy::All,
             ..Rules::default()
@@ -542,7 +542,7 @@ mod tests {
     }
 
     #[test]
-    fn words_of_a_shell_stay_what_they_are() {
+    fn words_from_a_shell_are_kept_unchanged() {
         for words in [
             &["dags", "trigger", "x", "--conf", r#"{"a b": "it's $1\\"}"#][..],
             &["variables", "set", "", "é \" '"],
@@ -571,14 +571,14 @@ mod words_tests {
 
     proptest! {
         #[test]
-        fn our_splitter_reads_our_quoting_back(
+        fn splitting_reverses_quoting(
             words in proptest::collection::vec("[^\\p{Cc}]*|[\\n\\t \"'\\\\$a]*", 1..6)
         ) {
             prop_assert_eq!(split(&join_words(&words)), Ok(words));
         }
 
         #[test]
-        fn no_text_makes_it_panic(line in ".*") {
+        fn splitting_any_text_does_not_panic(line in ".*") {
             if let Err(error) = split(&line) {
                 prop_assert!(line.is_char_boundary(error.at));
             }
@@ -586,7 +586,7 @@ mod words_tests {
     }
 
     #[test]
-    fn refuses_what_can_be_read_in_two_ways_and_says_where() {
+    fn ambiguous_lines_are_refused_with_the_position() {
         let cases = [
             ("a\nb", ParseErrorKind::SecondLine.at(1)),
             ("é a\r\n\nb", ParseErrorKind::SecondLine.at(4)),
@@ -620,7 +620,7 @@ mod words_tests {
     }
 
     #[test]
-    fn a_word_has_its_place_and_how_it_was_written() {
+    fn each_word_has_its_position_and_whether_it_was_quoted() {
         let words = split_words(" a\t'b'c é\\ \n").expect("words");
         let seen: Vec<_> = words
             .iter()
@@ -630,7 +630,7 @@ mod words_tests {
     }
 
     #[test]
-    fn knows_each_space_and_each_format_character_of_unicode() {
+    fn every_unicode_space_and_format_character_is_refused() {
         // Control, format, and the three kinds of separators, as CPython's own tables have them.
         const PROGRAM: &str = "
 import sys, unicodedata
@@ -659,7 +659,7 @@ for code in range(sys.maxunicode + 1):
     }
 
     #[test]
-    fn leaves_letters_signs_and_what_stands_in_quotes_alone() {
+    fn letters_symbols_and_quoted_characters_are_accepted() {
         let quoted = |c, rest: &str| check_quoted(0, c, &mut rest.char_indices().peekable());
         for c in ['a', '~', '#', ';', 'é', 'ß', '日', '😀', '\u{301}'] {
             assert_eq!(check_bare(0, c), Ok(c), "{c:?}");

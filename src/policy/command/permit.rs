@@ -205,7 +205,7 @@ fn not_repeatable(detail: &'static str, hint: &'static str) -> PolicyError {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn argparse_s_spellings_are_known() {
+    fn every_argparse_spelling_of_output_json_is_recognised() {
         for (line, json) in [
             ("dags list -o json", true),
             ("dags list -ojson", true),
@@ -245,7 +245,7 @@ mod repeatable_tests {
     }
 
     #[test]
-    fn every_form_of_a_run_id_counts() {
+    fn every_form_of_a_run_id_is_recognised() {
         for line in [
             "dags trigger x --run-id r",
             "dags trigger x --run-id=r",
@@ -266,7 +266,7 @@ mod repeatable_tests {
     }
 
     #[test]
-    fn what_could_make_a_second_run_is_refused() {
+    fn a_command_that_could_start_a_second_run_is_not_repeatable() {
         for (line, version) in [
             ("version", "3.0.6"),
             ("dags list", "3.0.6"),

@@ -427,7 +427,7 @@ mod tests {
     use crate::tables::arguments::all_options;
 
     #[test]
-    fn every_command_with_an_answer_has_its_question() {
+    fn each_command_with_a_confirmation_option_has_a_rule() {
         let lines = include_str!("../tables/confirmations.csv").lines();
         assert_eq!(CONFIRMATIONS.len() + 1, lines.count());
         for row in all_options().filter(|row| ["--yes", "--no_confirm"].contains(&row.name)) {

@@ -345,7 +345,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_row_is_read_and_sound() {
+    fn every_row_is_parsed_and_valid() {
         let lines = include_str!("commands.csv").lines().skip(1);
         let names: Vec<_> = lines.filter_map(|line| line.split(',').next()).collect();
         assert!(names.is_sorted_by(|a, b| a < b), "sorted, no duplicates");
@@ -372,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn each_release_runs_as_many_commands_as_mwaa_lists() {
+    fn the_number_of_commands_per_release_equals_mwaa_s_list() {
         let counts = [
             ("1.10.12", 12, 8),
             ("2.0.2", 32, 4),
@@ -408,7 +408,7 @@ mod tests {
     }
 
     #[test]
-    fn successors_are_sorted_and_end() {
+    fn successors_are_sorted_and_have_no_cycle() {
         assert!(command_table().successors.is_sorted_by(|a, b| a.0 < b.0));
         let lines = include_str!("successors.csv").lines().count();
         assert_eq!(command_table().successors.len() + 1, lines);
@@ -437,7 +437,7 @@ mod releases_tests {
     use super::*;
 
     #[test]
-    fn falls_back_to_the_nearest_older_release_of_the_major() {
+    fn an_unknown_version_uses_the_nearest_older_release() {
         let cases = [
             ("2.10.3", "2.10.3"),
             ("2.10.5", "2.10.3"),

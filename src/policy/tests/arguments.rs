@@ -6,7 +6,7 @@ use crate::tables::arguments::{ArgumentEntry, find_arguments};
 use crate::tables::commands::command_table;
 
 #[test]
-fn a_command_that_would_ask_needs_its_answer_beforehand() {
+fn a_command_that_would_prompt_needs_yes() {
     let cases = [
         ("dags delete x", "2.10.3", Some("--yes")),
         ("dags delete x --yes", "2.10.3", None),
@@ -89,7 +89,7 @@ fn an_option_can_be_allowed_for_one_command() {
     );
     assert_eq!(
         refusal.hint(),
-        "leave --subdir out, or set allow = [\"dags list --subdir\"] for this environment"
+        "remove --subdir, or set allow = [\"dags list --subdir\"] for this environment"
     );
     // naming an option does not let the command in
     let rules = Rules {
@@ -101,7 +101,7 @@ fn an_option_can_be_allowed_for_one_command() {
 }
 
 #[test]
-fn what_pythons_read_in_two_ways_is_refused() {
+fn options_that_python_versions_parse_differently_are_refused() {
     for line in [
         "dags list -vo=json",
         "dags list -v=o",
@@ -131,7 +131,7 @@ fn what_pythons_read_in_two_ways_is_refused() {
 }
 
 #[test]
-fn a_command_about_a_file_gets_the_hint_that_works() {
+fn the_hint_for_a_file_command_names_a_working_alternative() {
     let cases = [
         (
             "variables import f.json",

@@ -5,7 +5,7 @@ use super::python::shlex_split;
 use super::*;
 
 #[test]
-fn nothing_shown_carries_an_argument() {
+fn permits_and_refusals_show_no_argument() {
     let secret = "hunter2";
     for line in [
         "variables set k hunter2",
@@ -36,7 +36,7 @@ fn random_line(random: &mut fastrand::Rng, alphabet: &[&str]) -> String {
 }
 
 #[test]
-fn no_disguise_of_a_forbidden_command_passes() {
+fn a_disguised_forbidden_command_is_refused() {
     const PIECES: &[&str] = &[
         " ", "\t", "\n", "\"", "'", "\\", "--", "-", "=", "airflow", "dags", "list", "users",
         "db", "reset", "trigger", "é", "\u{a0}", "#", ";", "", "-S", "-v", "--sub", "x",

@@ -97,7 +97,7 @@ const LINES: &[(&str, &str)] = &[
 ];
 
 #[test]
-fn each_names_its_successor_and_repeats_no_value() {
+fn the_refusal_of_an_old_option_names_its_successor_and_no_value() {
     for (line, successor) in LINES {
         for airflow in ["2.0.2", "2.10.3", "3.0.6", "3.3.1"] {
             let refusal = refusal(line, airflow, &Rules::default());
@@ -118,7 +118,7 @@ fn each_names_its_successor_and_repeats_no_value() {
 
 /// The command in the hint passes, or the hint says how to allow it.
 #[test]
-fn the_hint_says_whether_the_successor_passes() {
+fn the_hint_says_whether_the_successor_is_allowed() {
     let read_only = of(Policy::ReadOnly);
     let pools = words(&["pools set"]);
     let with_pools = Rules {
@@ -164,7 +164,7 @@ fn the_hint_says_whether_the_successor_passes() {
 /// The tests above have a line for each row, and the rows have each option of 1.10's parsers
 /// that is not a mere detail of another.
 #[test]
-fn every_option_of_1_10_has_a_row_and_every_row_a_line() {
+fn every_option_of_1_10_has_a_row_and_every_row_a_test() {
     const DETAILS: &[&str] = &["--default", "--json"];
     let rows: Vec<(Vec<&str>, Vec<&str>, &str)> = include_str!("../tables/flag_style.csv")
         .lines()
@@ -212,7 +212,7 @@ fn every_option_of_1_10_has_a_row_and_every_row_a_line() {
 }
 
 #[test]
-fn on_1_10_they_pass_as_before() {
+fn on_1_10_flag_style_commands_pass() {
     for line in [
         "variables -s k v",
         "variables --get k",
@@ -236,7 +236,7 @@ fn on_1_10_they_pass_as_before() {
 
 /// Options that 1.10 never had stay unreadable, and a value is not taken for an option's name.
 #[test]
-fn other_options_before_a_command_are_unreadable() {
+fn an_unknown_option_before_a_command_is_unreadable() {
     for line in [
         "variables -j hunter2",
         "variables --de hunter2",

@@ -18,7 +18,7 @@ fn found(command: &'static str, arguments: &str, version: &str) -> Option<&'stat
 }
 
 #[test]
-fn names_the_options_that_are_given() {
+fn given_options_are_named() {
     for (command, arguments, given) in [
         ("dags trigger", "x", &[][..]),
         (
@@ -50,7 +50,7 @@ fn names_the_options_that_are_given() {
 }
 
 #[test]
-fn finds_every_form_that_argparse_takes() {
+fn every_form_of_an_option_that_argparse_accepts_is_found() {
     for arguments in [
         "x --subdir /x",
         "x --subdir=/x",
@@ -76,7 +76,7 @@ fn finds_every_form_that_argparse_takes() {
 }
 
 #[test]
-fn lets_values_and_other_options_pass() {
+fn values_and_other_options_are_not_found() {
     for (command, arguments) in [
         (
             "dags trigger",
@@ -104,7 +104,7 @@ fn lets_values_and_other_options_pass() {
 }
 
 #[test]
-fn knows_what_each_release_has() {
+fn options_depend_on_the_release() {
     let cases = [
         ("dags show", "x -s f.png", "2.10.3", Some("--save")),
         ("dags show", "x --imgcat", "2.10.3", Some("--imgcat")),

@@ -104,7 +104,7 @@ fn policy_all_leaves_the_decision_to_the_web_server() {
 }
 
 #[test]
-fn allow_adds_and_deny_takes_away() {
+fn allow_adds_commands_and_deny_removes_commands() {
     let rules = Rules {
         policy: Policy::ReadOnly,
         allow: &words(&["pools set", "dags", "my-plugin sync", "users"]),
@@ -191,7 +191,7 @@ fn a_denied_command_stays_denied_under_another_spelling() {
 }
 
 #[test]
-fn what_no_table_knows_can_not_slip_past_a_deny_list() {
+fn a_command_of_no_table_cannot_bypass_a_deny_rule() {
     let deny = words(&["dags delete", "plugin act now"]);
     let rules = Rules {
         policy: Policy::All,

@@ -4,7 +4,7 @@ use super::*;
 use crate::tables::commands::command_table;
 
 #[test]
-fn a_refusal_names_the_command_the_version_and_the_way_on() {
+fn a_refusal_names_the_command_the_version_and_the_next_step() {
     let cases = [
         (
             "trigger_dag x",

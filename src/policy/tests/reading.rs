@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_line_that_cant_be_read_is_refused_with_the_byte() {
+fn an_unreadable_line_is_refused_with_the_byte_position() {
     let cases: &[(&[u8], &str)] = &[
         (b"dags list \xff", "at byte 10, the text is not UTF-8"),
         (

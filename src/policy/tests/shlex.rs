@@ -119,7 +119,7 @@ fn many_lines_are_read_as_cpython_reads_them() {
 }
 
 #[test]
-fn a_command_is_the_words_that_cpython_reads() {
+fn a_command_has_the_words_that_cpython_splits() {
     let mut random = fastrand::Rng::with_seed(11);
     let (mut sent, mut ours) = (Vec::new(), Vec::new());
     for _ in 0..20_000 {

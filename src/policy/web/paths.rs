@@ -166,7 +166,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     #[test]
-    fn every_row_is_read_and_sound() {
+    fn every_row_is_parsed_and_valid() {
         let mut seen = BTreeSet::new();
         let sets = read_sets();
         for row in read_rows(PATHS) {

@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn one_right_copy_passes() {
+    fn exactly_one_correct_secret_is_accepted() {
         let secret = SharedSecret::new(" s3cret\n").unwrap();
         let mut headers = HeaderMap::new();
         assert_eq!(secret.check(&headers), Err(AdmissionError::Secret));
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn fetch_metadata_decides_where_there_is_any() {
+    fn fetch_metadata_takes_precedence_over_accept() {
         let html = ("accept", "text/html");
         for method in [Method::GET, Method::POST] {
             assert!(wants_page(&method, &[("sec-fetch-mode", "navigate")]));
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn otherwise_html_has_to_be_named() {
+    fn without_fetch_metadata_accept_must_name_html() {
         for (accept, page) in [
             ("text/html", true),
             ("text/html,application/xhtml+xml,*/*;q=0.8", true),

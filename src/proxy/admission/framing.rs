@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn plain_requests_pass() {
+    fn plain_requests_are_accepted() {
         for headers in [
             &[("content-length", "5")][..],
             &[("transfer-encoding", "Chunked")],
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn ambiguous_ones_do_not() {
+    fn ambiguous_requests_are_refused() {
         let bad: &[(&str, &[(&str, &str)])] = &[
             (
                 "POST",
@@ -325,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn a_head_has_its_size_as_sent() {
+    fn the_size_of_a_head_is_counted_as_sent() {
         // "GET /aws_mwaa/cli HTTP/1.1", "cookie: " and three line ends
         let around = 26 + 8 + 6;
         let cookie = "c".repeat(200 - around);

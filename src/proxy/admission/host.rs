@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_without_a_port_means_the_scheme_s() {
+    fn a_host_without_a_port_means_the_default_port_of_the_scheme() {
         let rules = |port| {
             let address = SocketAddr::from(([127, 0, 0, 1], port));
             HostFilter::new(
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn our_names_pass() {
+    fn our_names_are_accepted() {
         for host in [
             "127.0.0.1:8080",
             "localhost:8080",
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn foreign_names_do_not() {
+    fn foreign_names_are_refused() {
         for host in [
             "evil.example:8080",
             "localhost:9999",
@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn unclear_names_are_malformed() {
+    fn ambiguous_hosts_are_malformed() {
         for hosts in [
             &[][..],
             &["localhost:8080", "localhost:8080"],
@@ -353,7 +353,7 @@ mod tests {
 
         /// Never panics; what passes is one of our names, spelled out, and nothing else.
         #[test]
-        fn what_passes_is_one_of_our_names(pieces in proptest::collection::vec(PIECES, 0..5)) {
+        fn an_accepted_host_is_one_of_our_names(pieces in proptest::collection::vec(PIECES, 0..5)) {
             let text = pieces.concat();
             let Ok(value) = HeaderValue::from_bytes(text.as_bytes()) else { return Ok(()) };
             let mut head = Request::new(()).into_parts().0;

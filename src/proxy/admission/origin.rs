@@ -155,7 +155,7 @@ mod tests {
     const TEXT: (&str, &str) = ("content-type", "text/plain");
 
     #[test]
-    fn scripts_pass_and_browsers_do_not() {
+    fn the_cli_route_accepts_scripts_and_refuses_browsers() {
         assert_eq!(result("POST", "/aws_mwaa/cli", &[TEXT]), Ok(()));
         for browser in [
             ("origin", "null"),
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn only_plain_text_in_utf_8() {
+    fn the_cli_route_accepts_only_plain_text_in_utf_8() {
         for good in [
             "text/plain",
             "Text/Plain; charset=UTF-8",
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn other_routes_take_own_pages_and_navigations() {
+    fn other_routes_accept_own_pages_and_navigations() {
         let nav = [
             ("sec-fetch-site", "cross-site"),
             ("sec-fetch-mode", "navigate"),

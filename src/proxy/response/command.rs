@@ -226,7 +226,7 @@ mod tests {
     use http::header::ACCEPT;
 
     #[test]
-    fn the_highest_weight_wins() {
+    fn the_media_type_with_the_highest_weight_is_used() {
         for (accept, format) in [
             ("*/*", OutputFormat::Raw),
             ("", OutputFormat::Raw),

@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn the_web_servers_own_origin_becomes_ours() {
+    fn the_web_server_s_origin_is_replaced_by_ours() {
         for (from, to) in [
             (
                 format!("https://{HOST}/x?y#z"),
@@ -373,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn sign_in_pages_are_known() {
+    fn redirects_to_login_pages_are_recognised() {
         let is_login = |location: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(LOCATION, location.parse().unwrap());
@@ -428,7 +428,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn pieces_make_no_difference(
+        fn a_link_is_replaced_however_the_body_is_split(
             parts in proptest::collection::vec("https://x\\.c1\\.on\\.aws|https://|x|/|[.]c1|\"", 0..12),
             cuts in proptest::collection::vec(0usize..60, 0..6),
         ) {

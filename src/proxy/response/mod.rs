@@ -184,7 +184,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_is_for_the_client_stays() {
+    fn headers_that_are_not_for_the_client_are_removed() {
         let mut headers = HeaderMap::new();
         for (name, value) in [
             ("content-type", "application/json"),

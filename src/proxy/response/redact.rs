@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_else_is_touched() {
+    fn only_the_named_values_are_redacted() {
         for (from, to) in [
             (
                 r#"{"a": 1.50, "rendered_fields" : {"x": "}\"]"}, "b": NaN}"#,
@@ -287,14 +287,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn as_a_reader_of_json_would(document in documents(), pretty: bool) {
+        fn redaction_agrees_with_a_json_parser(document in documents(), pretty: bool) {
             let text = if pretty { format!("{document:#}") } else { document.to_string() };
             let read: Value = serde_json::from_str(&redacted(&text)).unwrap();
             prop_assert_eq!(read, without(document));
         }
 
         #[test]
-        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..60)) {
+        fn redacting_any_bytes_does_not_panic(bytes in proptest::collection::vec(any::<u8>(), 0..60)) {
             let mut text = br#"{"rendered_fields":"#.to_vec();
             text.extend(bytes);
             drop(redact(&text, &[KEY]));

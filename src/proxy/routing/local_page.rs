@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn people_and_programs_read_our_pages_and_scripts_do_not() {
+    fn people_and_programs_may_read_our_pages_but_scripts_may_not() {
         let looked = [
             ("sec-fetch-site", "none"),
             ("sec-fetch-mode", "navigate"),

@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_is_given_by_the_methods_that_airflow_has_for_it() {
+    fn token_routes_accept_the_methods_that_airflow_accepts() {
         for (path, method, allow) in [
             ("/auth/token", Method::GET, None),
             ("/auth/token", Method::POST, None),
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_like_a_login_are_refused() {
+    fn paths_that_resemble_a_login_are_refused() {
         for path in [
             "/auth/token/login",
             "/auth/token/cli/x",

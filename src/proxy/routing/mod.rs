@@ -317,7 +317,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths_of_both_majors() {
+    fn paths_of_airflow_2_and_3_are_routed_by_kind() {
         for (path, kind) in [
             ("/", RequestKind::Ui),
             ("/home", RequestKind::Ui),

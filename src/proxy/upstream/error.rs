@@ -150,7 +150,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_certificate_for_another_name_points_at_the_way() {
+    fn the_hint_for_a_wrong_certificate_name_names_connect_to() {
         let named =
             rustls::Error::InvalidCertificate(rustls::CertificateError::NotValidForName);
         let error = HandshakeError::from(std::io::Error::other(named));

@@ -119,7 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_mac_has_its_own_folders_besides_the_common_one() {
+    fn macos_has_its_own_folders_in_addition_to_the_common_one() {
         let home = Path::new("/Users/ada");
         assert_eq!(
             join_all(home, macos::CONFIG_FOLDERS),
@@ -132,14 +132,14 @@ mod tests {
     }
 
     #[test]
-    fn this_program_can_be_started_once_more() {
+    fn the_path_of_this_program_is_found() {
         let own = std::env::current_exe().unwrap();
         assert_eq!(current_exe().unwrap().canonicalize().unwrap(), own);
         assert_eq!(macos::current_exe().unwrap(), own);
     }
 
     #[test]
-    fn a_mac_takes_no_unlimited_number_of_descriptors() {
+    fn macos_limits_the_number_of_descriptors() {
         assert_eq!(min_limit(None, macos::MAX_DESCRIPTORS), Some(10_240));
         assert_eq!(min_limit(Some(4096), macos::MAX_DESCRIPTORS), Some(4096));
         assert_eq!(min_limit(Some(4096), None), Some(4096));
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_a_mac_does_not_report_is_unknown() {
+    async fn macos_reports_no_peer_identity() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let client = tokio::net::TcpSocket::new_v4().unwrap();
         let client = client.connect(listener.local_addr().unwrap()).await;
@@ -160,14 +160,14 @@ mod tests {
     }
 
     #[test]
-    fn both_clocks_of_the_sides_can_be_read() {
+    fn the_clocks_of_both_platforms_can_be_read() {
         for clock in [CLOCK, macos::CLOCK] {
             assert!(rustix::time::clock_gettime(clock).tv_sec >= 0);
         }
     }
 
     #[test]
-    fn the_longest_socket_path_is_what_the_system_takes() {
+    fn the_longest_socket_path_equals_the_limit_of_the_system() {
         let name = |length: usize| format!("/{}", "a".repeat(length - 1));
         let takes =
             |length| std::os::unix::net::SocketAddr::from_pathname(name(length)).is_ok();

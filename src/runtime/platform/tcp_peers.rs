@@ -216,7 +216,7 @@ mod tests {
     ];
 
     #[tokio::test]
-    async fn a_local_client_has_an_owner() {
+    async fn a_local_client_is_identified() {
         let resolver = TcpPeerResolver::open();
         for (bound, to) in LOCAL {
             let Connected {

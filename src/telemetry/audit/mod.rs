@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_file_that_takes_nothing_is_counted_and_reported_to_the_waiter() {
+    async fn a_failed_write_is_counted_and_reported() {
         let metrics = Arc::new(Metrics::default());
         let (reader, refusing) = io::pipe().unwrap();
         drop(reader);
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_stopped_holds_no_one_up() {
+    fn a_stopped_reader_does_not_block_the_sender() {
         let metrics = Arc::new(Metrics::default());
         let (near, far) = UnixStream::pair().unwrap();
         let file = AuditFile::stream(File::from(OwnedFd::from(near)));

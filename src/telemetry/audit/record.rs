@@ -156,7 +156,7 @@ mod tests {
     use std::rc::Rc;
 
     #[test]
-    fn a_line_is_ascii_json_without_what_is_not_known() {
+    fn a_line_is_ascii_json_without_unknown_fields() {
         let listener = ListenerPolicy {
             name: "listener".to_owned(),
             environment: None,

@@ -25,7 +25,7 @@ async fn a_command_runs_without_any_gateway() {
 
 /// The rules of the configuration hold there too, before anything is asked of AWS.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_policy_holds_alone_too() {
+async fn the_policy_applies_without_a_gateway_too() {
     let extra = format!(
         "{}[environments.strict]\nname = \"archive\"\npolicy = \"read-only\"\nairflow_version = \"3.0.6\"\n",
         nobody()
@@ -48,7 +48,7 @@ async fn the_policy_holds_alone_too() {
 
 /// An environment that no file names needs nothing but its name.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_name_is_enough() {
+async fn an_unconfigured_environment_needs_only_its_name() {
     let stand = Stand::new(Settings::default(), &nobody()).await;
     let config = std::fs::read_to_string(stand.path().join("mwaa-gateway.toml")).unwrap();
     // what is left says how AWS is asked, and names no environment

@@ -46,7 +46,7 @@ async fn ours(variables: &[(&str, String)], words: &[&str]) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn environments_are_those_of_the_gateway_that_runs() {
+async fn environments_come_from_the_running_gateway() {
     let harness = Harness::with(two("archive"), "").await;
     let management = ("MWAA_GATEWAY_MANAGEMENT", harness.management().to_string());
     let variables = [management];
@@ -68,7 +68,7 @@ async fn environments_are_those_of_the_gateway_that_runs() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_a_gateway_they_are_those_of_the_file() {
+async fn without_a_gateway_environments_come_from_the_file() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("c.toml");
     let text = "[management]\naddress = \"127.0.0.1:1\"\n[environments.prod]\nname = \"Big_One\"\n[environments.test]\n";
@@ -84,7 +84,7 @@ async fn without_a_gateway_they_are_those_of_the_file() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn words_of_commands_are_completed_too() {
+async fn words_of_airflow_commands_are_completed() {
     assert_eq!(
         ours(&[], &["airflow", "--", "dags", "tr"]).await,
         ["trigger"]

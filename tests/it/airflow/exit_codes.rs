@@ -6,7 +6,7 @@ use crate::support::Harness;
 use mwaa_emulator::{ControlFault, Settings, WebFault};
 
 #[tokio::test]
-async fn what_failed_or_was_refused_is_1() {
+async fn a_failed_or_refused_command_exits_with_1() {
     let harness = Harness::new().await;
     for (arguments, said) in [
         (
@@ -33,7 +33,7 @@ async fn what_failed_or_was_refused_is_1() {
 
 /// A command that was killed prints nothing: somebody has to say that it failed.
 #[tokio::test]
-async fn a_failure_without_a_word_is_told() {
+async fn a_failure_without_output_is_reported() {
     let harness = Harness::new().await;
     let silent = WebFault::Status {
         status: 400,
@@ -53,7 +53,7 @@ async fn a_failure_without_a_word_is_told() {
 }
 
 #[tokio::test]
-async fn what_can_t_be_read_as_a_command_is_2() {
+async fn an_invalid_command_line_exits_with_2() {
     for arguments in [
         &["airflow"][..],
         &["airflow", "--"],
@@ -74,7 +74,7 @@ async fn what_can_t_be_read_as_a_command_is_2() {
 
 /// The web server or AWS can't be reached, or is told to be.
 #[tokio::test]
-async fn what_can_t_be_reached_is_69() {
+async fn an_unavailable_service_exits_with_69() {
     let harness = Harness::new().await;
     let script = harness.script();
     script.mint_fault.always(ControlFault::ExpiredToken);
@@ -93,7 +93,7 @@ async fn what_can_t_be_reached_is_69() {
 /// Without credentials it is all the same whether an environment is named, or is to be found
 /// first, and whether a gateway runs.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_credentials_are_69_by_every_way() {
+async fn missing_credentials_exit_with_69_with_and_without_a_gateway() {
     let folder = tempfile::tempdir().unwrap();
     let aws = "[aws]\nregion = \"eu-west-1\"\nendpoint_url = \"http://127.0.0.1:1\"\n";
     let write = |name: &str, extra: &str| {
@@ -131,7 +131,7 @@ async fn no_credentials_are_69_by_every_way() {
 
 /// Scripts take 69 for "try again", which could run the command a second time.
 #[tokio::test]
-async fn what_may_have_run_is_1() {
+async fn a_command_that_may_have_run_exits_with_1() {
     let harness = Harness::configured("limits.cli_output = \"64KiB\"").await;
     let backfill = ["dags", "backfill", "lab_hello", "-s", "2024-01-01"];
     for (fault, code, said, hint) in [
@@ -184,7 +184,7 @@ async fn what_may_have_run_is_1() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_credentials_are_69_and_a_bad_configuration_is_78() {
+async fn missing_credentials_exit_with_69_and_a_bad_file_with_78() {
     let stand = Stand::new(Settings::default(), &nobody()).await;
     let mut command = stand.command(&["version"]);
     command
@@ -216,7 +216,7 @@ async fn no_credentials_are_69_and_a_bad_configuration_is_78() {
 
 /// What the gateway can't judge counts as done, with a note; in all forms alike.
 #[tokio::test]
-async fn what_can_t_be_told_is_0_with_a_note() {
+async fn an_unknown_success_exits_with_0_and_a_note() {
     let harness = Harness::new().await;
     for form in [&[][..], &["--output=json"], &["--output=raw"]] {
         let run = async |stdout: &str, stderr: &str| {
@@ -242,7 +242,7 @@ async fn what_can_t_be_told_is_0_with_a_note() {
 }
 
 #[tokio::test]
-async fn who_reads_no_more_is_no_error() {
+async fn a_closed_output_pipe_is_not_an_error() {
     let harness = Harness::new().await;
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);

@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 #[tokio::test]
-async fn a_command_that_waited_was_not_sent() {
+async fn an_interrupted_queued_command_was_not_sent() {
     let harness = Harness::new().await;
     harness.script().web_fault.next(1, WebFault::Hang);
     let first = Running::start(through(&harness, &["version"]));
@@ -40,7 +40,7 @@ async fn a_command_that_waited_was_not_sent() {
 }
 
 #[tokio::test]
-async fn a_command_that_was_sent_goes_on() {
+async fn an_interrupted_sent_command_continues() {
     let harness = Harness::new().await;
     harness.script().web_fault.next(1, WebFault::Hang);
     let arguments = [
@@ -82,7 +82,7 @@ async fn a_command_that_was_sent_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_a_gateway_nobody_keeps_the_slot() {
+async fn without_a_gateway_the_interrupt_warns_about_the_slot() {
     let stand = Stand::new(Settings::default(), &nobody()).await;
     stand.emulator.script().web_fault.next(1, WebFault::Hang);
     let program = Running::start(stand.command(&["dags", "list"]));
@@ -104,7 +104,7 @@ async fn without_a_gateway_nobody_keeps_the_slot() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn before_anybody_answered_nothing_was_sent() {
+async fn an_interrupt_before_an_answer_reports_that_nothing_was_sent() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = silent.local_addr().unwrap().to_string();
     let stand = Stand::new(Settings::default(), &listener(&address)).await;
@@ -131,7 +131,7 @@ async fn request(stream: &mut TcpStream) -> String {
 
 /// A gateway that hangs tells nothing more: then that is what is said.
 #[tokio::test]
-async fn what_can_t_be_known_is_not_claimed() {
+async fn an_interrupt_with_a_hung_gateway_says_may_have_been_sent() {
     let hung = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = hung.local_addr().unwrap().to_string();
     let program = Running::start(airflow(&address, "127.0.0.1:1", &["dags", "list"]));

@@ -42,7 +42,7 @@ impl Stranger {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_stranger_hears_nothing() {
+async fn another_program_at_the_port_gets_no_command_and_no_secret() {
     for answer in [
         b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok".as_slice(),
         b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",

@@ -18,7 +18,7 @@ fn moving(shown: &str) -> String {
 }
 
 #[tokio::test]
-async fn text_of_others_commands_no_terminal() {
+async fn foreign_text_cannot_control_the_terminal() {
     let harness = Harness::new().await;
     harness
         .script()
@@ -66,7 +66,7 @@ async fn text_of_others_commands_no_terminal() {
 }
 
 #[tokio::test]
-async fn a_long_command_shows_how_it_goes() {
+async fn a_long_command_shows_its_progress() {
     let harness = Harness::new().await;
     harness.script().web_fault.next(1, WebFault::Hang);
     let command = through(&harness, &["-e", "demo", "dags", "list"]);
@@ -84,7 +84,7 @@ async fn a_long_command_shows_how_it_goes() {
 }
 
 #[tokio::test]
-async fn a_command_that_waits_shows_its_place() {
+async fn a_queued_command_shows_its_queue_position() {
     let harness = Harness::new().await;
     harness.script().web_fault.next(1, WebFault::Hang);
     let _first = Running::start(through(&harness, &["version"]));
@@ -106,7 +106,7 @@ async fn a_command_that_waits_shows_its_place() {
 
 /// No line moves where that is not wanted or not possible.
 #[tokio::test]
-async fn a_plain_terminal_gets_plain_lines_and_a_pipe_none() {
+async fn a_dumb_terminal_gets_plain_progress_lines_and_a_pipe_none() {
     let harness = Harness::new().await;
     for (name, value) in [("NO_COLOR", "1"), ("TERM", "dumb")] {
         harness.script().web_fault.next(1, WebFault::Hang);

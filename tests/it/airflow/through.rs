@@ -10,7 +10,7 @@ default = true
 ";
 
 #[tokio::test]
-async fn both_streams_come_decoded_and_to_the_byte() {
+async fn both_streams_are_decoded_byte_for_byte() {
     let harness = Harness::new().await;
     let stdout = "a \u{1b}[31mred\u{1b}[0m\r\nb\0\u{7}\u{9b}\u{202e} without an end";
     let stderr = "a warning\rwithout an end";
@@ -24,7 +24,7 @@ async fn both_streams_come_decoded_and_to_the_byte() {
 }
 
 #[tokio::test]
-async fn the_words_arrive_as_they_are() {
+async fn words_arrive_unchanged() {
     let harness = Harness::new().await;
     let value = "it's \"quoted\" \\ $HOME `x` {\"a\": \"b  c\"} é 😀";
     for arguments in [
@@ -42,7 +42,7 @@ async fn the_words_arrive_as_they_are() {
 }
 
 #[tokio::test]
-async fn the_environment_is_the_one_that_is_named() {
+async fn the_named_environment_is_used() {
     let harness = Harness::with(two("archive"), DEFAULT).await;
     for (arguments, version) in [
         (&["version"][..], "2.10.3\n"),
@@ -69,7 +69,7 @@ async fn the_environment_is_the_one_that_is_named() {
 
 /// Only the gateway that runs knows which of its environments MWAA calls so.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn mwaa_s_name_of_an_environment_will_do() {
+async fn the_mwaa_name_of_an_environment_is_accepted() {
     let stand = Stand::new(two("Other_One"), "").await;
     let file = stand.path().join("mwaa-gateway.toml");
     let config = std::fs::read_to_string(&file).unwrap();
@@ -95,7 +95,7 @@ async fn mwaa_s_name_of_an_environment_will_do() {
 }
 
 #[tokio::test]
-async fn a_unix_socket_and_an_own_listener_will_do() {
+async fn a_unix_socket_and_an_environment_s_own_listener_work() {
     let folder = tempfile::tempdir().unwrap();
     let socket = format!("unix:{}/gateway.sock", folder.path().display());
     let extra = format!("{DEFAULT}[listener]\naddress = \"{socket}\"\n");
@@ -130,7 +130,7 @@ async fn a_unix_socket_and_an_own_listener_will_do() {
 /// TLS and the secret: the client takes the certificate of the configuration, and shows the
 /// secret to a gateway only.
 #[tokio::test]
-async fn tls_and_the_secret_are_those_of_the_configuration() {
+async fn tls_and_the_secret_are_taken_from_the_configuration() {
     let folder = tempfile::tempdir().unwrap();
     let tls = Authority::new()
         .pair(&["gateway.example"])
@@ -168,7 +168,7 @@ async fn tls_and_the_secret_are_those_of_the_configuration() {
 }
 
 #[tokio::test]
-async fn the_result_comes_as_json_or_raw_when_asked() {
+async fn output_json_and_output_raw_select_the_form() {
     let harness = Harness::new().await;
     let ended = end(through(&harness, &["--output", "raw", "version"])).await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
@@ -191,7 +191,7 @@ async fn the_result_comes_as_json_or_raw_when_asked() {
 
 /// A trigger whose reply was lost is written once more, only when asked for.
 #[tokio::test]
-async fn a_trigger_may_be_repeated_when_asked_for() {
+async fn a_trigger_is_retried_only_with_repeatable() {
     let harness = Harness::new().await;
     let run = ["--run-id", "mine", "--no-replace-microseconds"];
     let trigger = [&["dags", "trigger", "lab_hello"][..], &run].concat();

@@ -7,7 +7,7 @@ use std::time::Duration;
 const VERSION: &str = r#"environments.demo.airflow_version = "2.10.3""#;
 
 #[tokio::test]
-async fn a_clock_that_is_twenty_minutes_off_is_told_with_its_offset() {
+async fn a_clock_that_is_off_by_twenty_minutes_is_reported() {
     let far = Duration::from_mins(20);
     for (ahead, told) in [
         (true, "behind AWS's clock"),
@@ -37,7 +37,7 @@ async fn a_clock_that_is_twenty_minutes_off_is_told_with_its_offset() {
 }
 
 #[tokio::test]
-async fn a_clock_that_is_a_little_off_costs_nothing() {
+async fn a_small_clock_offset_causes_no_extra_mint() {
     for ahead in [true, false] {
         let harness = Harness::scripted(Settings::default(), VERSION, |script| {
             let little = Duration::from_secs(100);

@@ -51,7 +51,7 @@ async fn check(rows: Vec<Row>) {
 }
 
 #[tokio::test]
-async fn failures_that_a_person_must_mend_are_told_after_one_call() {
+async fn permanent_failures_are_returned_after_one_call() {
     check(vec![
         (
             ControlFault::AccessDenied,
@@ -71,7 +71,7 @@ async fn failures_that_a_person_must_mend_are_told_after_one_call() {
 }
 
 #[tokio::test]
-async fn passing_failures_are_told_after_three_calls() {
+async fn transient_failures_are_returned_after_three_calls() {
     check(vec![
         (
             ControlFault::Throttling,
@@ -123,7 +123,7 @@ async fn passing_failures_are_told_after_three_calls() {
 }
 
 #[tokio::test]
-async fn a_silent_aws_is_given_up() {
+async fn a_mint_without_an_answer_times_out() {
     let extra = r#"
         limits.mint_try = "400ms"
         limits.mint_total = "900ms"
@@ -144,7 +144,7 @@ async fn a_silent_aws_is_given_up() {
 }
 
 #[tokio::test]
-async fn a_caller_waits_no_longer_than_its_own_limit() {
+async fn a_caller_waits_no_longer_than_mint_wait() {
     let extra = r#"
         limits.mint_wait = "300ms"
         environments.demo.airflow_version = "2.10.3"
@@ -162,7 +162,7 @@ async fn a_caller_waits_no_longer_than_its_own_limit() {
 }
 
 #[tokio::test]
-async fn a_hiccup_never_reaches_the_client() {
+async fn one_failed_mint_call_is_retried() {
     let harness = Harness::new().await;
     harness
         .script()
@@ -175,7 +175,7 @@ async fn a_hiccup_never_reaches_the_client() {
 }
 
 #[tokio::test]
-async fn a_failure_passes_without_a_restart() {
+async fn a_failure_ends_without_a_restart() {
     let harness = Harness::new().await;
     harness
         .script()

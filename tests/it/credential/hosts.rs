@@ -5,7 +5,7 @@ use crate::support::{Harness, all};
 use mwaa_emulator::{ControlFault, HostForm, Seed, Settings};
 
 #[tokio::test]
-async fn a_foreign_host_gets_no_connection() {
+async fn an_untrusted_host_gets_no_connection() {
     let foreign = [
         "evil.example",
         "x.c1.eu-west-1.airflow.amazonaws.com.evil.example",
@@ -43,7 +43,7 @@ async fn a_foreign_host_gets_no_connection() {
 }
 
 #[tokio::test]
-async fn a_custom_domain_is_believed_when_configured() {
+async fn a_custom_domain_is_trusted_if_configured() {
     let seed = Seed {
         custom_domain: Some("airflow.corp.example".to_owned()),
         ..Seed::default()
@@ -62,7 +62,7 @@ async fn a_custom_domain_is_believed_when_configured() {
 }
 
 #[tokio::test]
-async fn every_form_of_mwaa_s_own_hosts_is_believed() {
+async fn every_form_of_mwaa_host_is_trusted() {
     for (host_form, access_mode) in [
         (HostForm::AmazonAws, "PRIVATE_ONLY"),
         (HostForm::OnAws, "PUBLIC_ONLY"),

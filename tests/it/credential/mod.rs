@@ -64,7 +64,7 @@ async fn a_thousand_first_requests_make_one_mint() {
 }
 
 #[tokio::test]
-async fn the_mint_outlives_the_caller_who_caused_it() {
+async fn a_mint_continues_after_its_caller_left() {
     let harness = wide().await;
     harness.script().mint_delay.always(HELD);
     let mut first = harness.connect().await;
@@ -87,7 +87,7 @@ async fn the_mint_outlives_the_caller_who_caused_it() {
 }
 
 #[tokio::test]
-async fn every_caller_gone_leaves_a_token_for_the_next() {
+async fn a_mint_without_callers_leaves_a_token_for_the_next() {
     let harness = wide().await;
     harness.script().mint_delay.next(1, HELD);
     let mut only = harness.connect().await;
@@ -104,7 +104,7 @@ async fn every_caller_gone_leaves_a_token_for_the_next() {
 }
 
 #[tokio::test]
-async fn two_environments_never_see_each_other_s_token() {
+async fn two_environments_never_share_a_token() {
     let settings = several(["left", "right"]);
     let extra = r#"
         [environments.left]
@@ -157,7 +157,7 @@ async fn two_environments_never_see_each_other_s_token() {
 }
 
 #[tokio::test]
-async fn an_idle_gateway_asks_aws_nothing() {
+async fn an_idle_gateway_makes_no_aws_call() {
     let extra = r#"environments.demo.airflow_version = "2.10.3""#;
     let harness = Harness::configured(extra).await;
     // refusals and questions about health are no use of AWS either

@@ -30,7 +30,7 @@ async fn a_refused_token_is_replaced_once_and_the_command_sent_again() {
 }
 
 #[tokio::test]
-async fn many_refused_at_once_share_one_new_token() {
+async fn concurrent_refused_commands_share_one_new_token() {
     let extra = "environments.demo.cli_concurrency = 4";
     let harness = Harness::configured(extra).await;
     assert_eq!(harness.command("version").await.status, 200);
@@ -43,7 +43,7 @@ async fn many_refused_at_once_share_one_new_token() {
 }
 
 #[tokio::test]
-async fn a_web_server_that_refuses_everything_does_not_make_mints_of_requests() {
+async fn a_web_server_that_refuses_all_tokens_does_not_cause_endless_mints() {
     let harness = Harness::new().await;
     harness.script().web_fault.always(WebFault::html(403));
     for _ in 0..30 {

@@ -25,7 +25,7 @@ async fn ten_seconds(extra: &str) -> Harness {
 }
 
 #[tokio::test]
-async fn a_hundred_rotations_go_unnoticed() {
+async fn clients_see_no_error_during_token_rotations() {
     let harness = ten_seconds("").await;
     let request = harness.request("version");
     let mut clients = (harness.connect().await, harness.connect().await);
@@ -75,7 +75,7 @@ async fn a_failed_refresh_leaves_the_live_token_in_use() {
 }
 
 #[tokio::test]
-async fn after_a_pause_a_fresh_token_comes_first() {
+async fn after_a_pause_a_new_token_is_minted_before_sending() {
     let harness = ten_seconds("").await;
     for round in 1..=10 {
         let reply = harness.command("version").await;
@@ -88,7 +88,7 @@ async fn after_a_pause_a_fresh_token_comes_first() {
 }
 
 #[tokio::test]
-async fn a_hanging_refresh_holds_nobody_up() {
+async fn a_hanging_refresh_does_not_block_commands() {
     let limits = "limits.mint_try = \"1m\"\nlimits.mint_total = \"1m\"";
     let harness = ten_seconds(limits).await;
     let request = harness.request("version");

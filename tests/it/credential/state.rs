@@ -16,7 +16,7 @@ fn in_state(status: &str) -> Settings {
 }
 
 #[tokio::test]
-async fn the_state_is_told_and_asked_once_for_many() {
+async fn the_fault_names_the_status_that_is_queried_once() {
     for (status, fault, means) in [
         (
             "CREATE_FAILED",
@@ -81,7 +81,7 @@ async fn the_state_is_told_and_asked_once_for_many() {
 }
 
 #[tokio::test]
-async fn a_session_is_no_different() {
+async fn a_failed_login_names_the_status_too() {
     let harness = Harness::scripted(in_state("DELETING"), VERSION, |script| {
         script.web_login_fault.always(ControlFault::NotFound);
     })
@@ -92,7 +92,7 @@ async fn a_session_is_no_different() {
 }
 
 #[tokio::test]
-async fn what_aws_does_not_know_either_is_not_there() {
+async fn an_unknown_environment_is_reported_as_missing() {
     let harness = Harness::scripted(Settings::default(), VERSION, |script| {
         script.mint_fault.always(ControlFault::NotFound);
         script.describe_fault.always(ControlFault::NotFound);
@@ -105,7 +105,7 @@ async fn what_aws_does_not_know_either_is_not_there() {
 }
 
 #[tokio::test]
-async fn a_state_that_can_t_be_asked_names_the_permission() {
+async fn a_denied_status_query_names_the_missing_permission() {
     let harness = Harness::scripted(in_state("UPDATING"), VERSION, |script| {
         script.mint_fault.always(ControlFault::Validation);
         script.describe_fault.always(ControlFault::AccessDenied);
@@ -126,7 +126,7 @@ async fn a_state_that_can_t_be_asked_names_the_permission() {
 
 /// A token is refused with 404 also while the environment exists.
 #[tokio::test]
-async fn what_can_t_be_asked_is_not_said_to_be_missing() {
+async fn a_denied_status_query_does_not_claim_a_missing_environment() {
     let harness = Harness::scripted(in_state("CREATING"), VERSION, |script| {
         script.mint_fault.always(ControlFault::NotFound);
         script.describe_fault.always(ControlFault::AccessDenied);
@@ -149,7 +149,7 @@ async fn what_can_t_be_asked_is_not_said_to_be_missing() {
 
 /// It is the endpoint's region that is wrong, and no secret.
 #[tokio::test]
-async fn a_signature_for_another_region_is_the_endpoint_s_matter() {
+async fn a_signature_for_another_region_points_at_the_endpoint() {
     let harness = Harness::scripted(Settings::default(), VERSION, |script| {
         let message = "Credential should be scoped to a valid region.".to_owned();
         let fault = ControlFault::Error(403, "InvalidSignatureException", message);
@@ -164,7 +164,7 @@ async fn a_signature_for_another_region_is_the_endpoint_s_matter() {
 
 /// The whole denial stands in the detail, its policy in the hint.
 #[tokio::test]
-async fn a_denial_is_not_cut_before_its_reason() {
+async fn a_denial_is_not_truncated_before_its_reason() {
     let policy = "arn:aws:organizations::123456789012:policy/o-x/service_control_policy/p-x";
     let message = format!(
         "User: arn:aws:sts::123456789012:assumed-role/AWSReservedSSO_Data_0123456789abcdef/somebody@corp.example is \
@@ -188,7 +188,7 @@ async fn a_denial_is_not_cut_before_its_reason() {
 }
 
 #[tokio::test]
-async fn a_refusal_in_a_good_state_is_told_with_that_state() {
+async fn a_refusal_of_an_available_environment_names_its_status() {
     let harness = Harness::scripted(Settings::default(), VERSION, |script| {
         script.mint_fault.always(ControlFault::NotFound);
     })
@@ -208,7 +208,7 @@ async fn a_refusal_in_a_good_state_is_told_with_that_state() {
 
 /// What AWS names is named, and where an allow would not help, whom to ask.
 #[tokio::test]
-async fn a_denial_names_what_aws_names_and_is_short() {
+async fn a_denial_names_the_resource_and_is_short() {
     let role = "arn:aws:airflow:eu-west-1:123456789012:role/demo/Op";
     let denial = |why: &str| {
         let message = format!(
@@ -247,7 +247,7 @@ async fn a_denial_names_what_aws_names_and_is_short() {
 
 /// An environment that is being made may have no version yet.
 #[tokio::test]
-async fn a_version_that_is_not_there_yet_is_the_state_s_matter() {
+async fn a_missing_version_of_a_new_environment_names_the_status() {
     let settings = Settings {
         environments: vec![Seed {
             status: "CREATING".to_owned(),

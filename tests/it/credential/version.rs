@@ -5,7 +5,7 @@ use mwaa_emulator::{ControlFault, Settings};
 use std::time::Duration;
 
 #[tokio::test]
-async fn the_version_is_asked_once_for_many() {
+async fn concurrent_commands_share_one_version_query() {
     let extra = "environments.demo.cli_concurrency = 4";
     let harness = Harness::scripted(Settings::default(), extra, |script| {
         script.describe_delay.always(HELD);
@@ -25,7 +25,7 @@ async fn the_version_is_asked_once_for_many() {
 }
 
 #[tokio::test]
-async fn a_version_that_can_t_be_asked_names_the_way_out() {
+async fn a_denied_version_query_suggests_airflow_version() {
     let harness = Harness::scripted(Settings::default(), "", |script| {
         script.describe_fault.always(ControlFault::AccessDenied);
     })
@@ -50,7 +50,7 @@ async fn a_version_that_can_t_be_asked_names_the_way_out() {
 
 /// The next call would fail as this one did: there is no promise that a version helps.
 #[tokio::test]
-async fn where_credentials_fail_a_version_is_no_way_out() {
+async fn other_failures_do_not_suggest_airflow_version() {
     for (fault, code) in [
         (ControlFault::ExpiredToken, "aws.credentials"),
         (ControlFault::NotFound, "aws.not_found"),
@@ -67,7 +67,7 @@ async fn where_credentials_fail_a_version_is_no_way_out() {
 }
 
 #[tokio::test]
-async fn with_the_version_configured_the_question_is_not_asked() {
+async fn a_configured_version_is_not_queried() {
     let extra = r#"environments.demo.airflow_version = "2.10.3""#;
     let harness = Harness::scripted(Settings::default(), extra, |script| {
         script.describe_fault.always(ControlFault::AccessDenied);
@@ -78,7 +78,7 @@ async fn with_the_version_configured_the_question_is_not_asked() {
 }
 
 #[tokio::test]
-async fn the_version_is_asked_again_when_aws_has_recovered() {
+async fn the_version_is_queried_again_after_aws_recovers() {
     let harness = Harness::scripted(Settings::default(), "", |script| {
         script.describe_fault.next(1, ControlFault::Throttling);
     })

@@ -4,7 +4,7 @@ use super::{FAR, LONG_AGO, OLD_SSO_CACHE, OLD_SSO_CONFIG, SSO_CACHE, SSO_CONFIG,
 use crate::support::identity::{MFA_ROLE, SOURCE, SSO_TOKEN};
 
 #[tokio::test]
-async fn no_credentials_at_all_and_then_some() {
+async fn missing_credentials_are_picked_up_when_they_appear() {
     let world = World::new().await;
     let serving = world.serve("", &[]).await;
     let said = serving.fails("aws.credentials").await;
@@ -20,7 +20,7 @@ async fn no_credentials_at_all_and_then_some() {
 }
 
 #[tokio::test]
-async fn a_profile_that_is_not_there_is_no_leave_to_take_other_keys() {
+async fn a_missing_profile_does_not_fall_back_to_other_keys() {
     let world = World::new().await;
     let token = world.keys.session_token.as_deref().unwrap();
     let variables = [
@@ -36,7 +36,7 @@ async fn a_profile_that_is_not_there_is_no_leave_to_take_other_keys() {
 }
 
 #[tokio::test]
-async fn keys_that_aws_refuses_are_read_again_from_their_file() {
+async fn refused_keys_are_read_again_from_their_file() {
     let world = World::new().await;
     let old = "[team]\naws_access_key_id = AKIAOLD\naws_secret_access_key = old\n";
     world.write(".aws/credentials", old);
@@ -52,7 +52,7 @@ async fn keys_that_aws_refuses_are_read_again_from_their_file() {
 }
 
 #[tokio::test]
-async fn an_expired_sso_session_wants_a_login_and_heals() {
+async fn an_expired_sso_session_needs_a_login_and_recovers() {
     let world = World::new().await;
     world.write(".aws/config", SSO_CONFIG);
     world.cache_sso(SSO_CACHE, SSO_TOKEN, LONG_AGO);
@@ -69,7 +69,7 @@ async fn an_expired_sso_session_wants_a_login_and_heals() {
 }
 
 #[tokio::test]
-async fn the_login_s_profile_may_be_aws_profile_s() {
+async fn the_login_hint_names_the_profile_of_aws_profile() {
     let world = World::new().await;
     world.write(".aws/config", SSO_CONFIG);
     let serving = world.serve("", &[("AWS_PROFILE", "corp")]).await;
@@ -84,7 +84,7 @@ async fn the_login_s_profile_may_be_aws_profile_s() {
 }
 
 #[tokio::test]
-async fn a_login_that_the_portal_refuses_wants_a_new_one() {
+async fn an_sso_token_that_the_portal_refuses_needs_a_login() {
     for (config, cache, expires) in [
         // signed out elsewhere
         (SSO_CONFIG, SSO_CACHE, FAR),
@@ -106,7 +106,7 @@ async fn a_login_that_the_portal_refuses_wants_a_new_one() {
 }
 
 #[tokio::test]
-async fn a_process_that_fails_is_no_login() {
+async fn a_failed_credential_process_is_a_credentials_fault() {
     let world = World::new().await;
     let lines = "[default]\ncredential_process = echo the processor is lost >&2; exit 3\n";
     world.write(".aws/config", lines);
@@ -135,7 +135,7 @@ async fn a_role_that_may_not_be_assumed_is_named() {
 
 /// The README says so: the SDK knows no second factor.
 #[tokio::test]
-async fn a_second_factor_is_never_sent() {
+async fn mfa_serial_is_not_sent_to_sts() {
     let world = World::new().await;
     world.write(
         ".aws/config",

@@ -79,7 +79,7 @@ fn passing() -> Vec<Row> {
 }
 
 #[tokio::test]
-async fn a_failing_sts_is_nobody_s_keys() {
+async fn an_sts_outage_is_not_blamed_on_the_keys() {
     a_role(Keys::Environment, passing()).await;
     for keys in [Keys::Profile, Keys::Sso] {
         a_role(keys, passing().split_off(3)).await;
@@ -87,7 +87,7 @@ async fn a_failing_sts_is_nobody_s_keys() {
 }
 
 #[tokio::test]
-async fn keys_that_sts_does_not_take_are_the_first_ones() {
+async fn keys_that_sts_refuses_are_the_source_keys_of_the_role() {
     let expired = || Failure::sts(403, "ExpiredToken", "The security token is expired");
     let unknown = || Failure::sts(403, "InvalidClientTokenId", "The security token is invalid");
     let late = || Failure {
@@ -126,7 +126,7 @@ async fn keys_that_sts_does_not_take_are_the_first_ones() {
 
 /// These are the role's, also with keys that are no good for it.
 #[tokio::test]
-async fn the_step_of_the_role_has_hints_of_its_own() {
+async fn a_failed_assume_role_has_its_own_hints() {
     let rows = || {
         vec![
             (
@@ -173,7 +173,7 @@ async fn the_step_of_the_role_has_hints_of_its_own() {
 }
 
 #[tokio::test]
-async fn the_portal_s_troubles_are_no_missing_access() {
+async fn an_outage_of_the_sso_portal_is_not_missing_access() {
     for (failure, code, told) in [
         (
             Failure::json(429, "TooManyRequestsException"),
@@ -204,7 +204,7 @@ async fn the_portal_s_troubles_are_no_missing_access() {
 }
 
 #[tokio::test]
-async fn a_web_identity_is_told_from_a_failing_sts() {
+async fn a_bad_web_identity_differs_from_an_sts_outage() {
     for (failure, code, told) in [
         (
             Failure::sts(500, "InternalFailure", "oh"),
@@ -239,7 +239,7 @@ async fn a_web_identity_is_told_from_a_failing_sts() {
 
 /// The portal gave keys; it is STS that can't be reached.
 #[tokio::test]
-async fn the_service_that_is_out_of_reach_is_the_one_that_is_named() {
+async fn an_unreachable_service_is_named() {
     let world = World::new().await;
     world.write(".aws/config", SSO_CONFIG);
     world.cache_sso(SSO_CACHE, SSO_TOKEN, FAR);
@@ -255,7 +255,7 @@ async fn the_service_that_is_out_of_reach_is_the_one_that_is_named() {
 
 /// Keys that come too late are no matter of the network.
 #[tokio::test]
-async fn a_process_that_hangs_is_named_and_not_run_again() {
+async fn a_hanging_credential_process_is_named_and_not_retried() {
     let world = World::new().await;
     let runs = world.home.path().join("runs");
     // it ends when the test does: its input is ours

@@ -48,7 +48,7 @@ async fn the_profile_that_holds_the_sso_session_is_named() {
 }
 
 #[tokio::test]
-async fn the_default_profile_is_not_named_unless_another_is_set() {
+async fn the_hint_names_the_default_profile_only_if_needed() {
     let world = World::new().await;
     let default = SSO_CONFIG.replace("profile corp", "default");
     world.write(
@@ -63,7 +63,7 @@ async fn the_default_profile_is_not_named_unless_another_is_set() {
 }
 
 #[tokio::test]
-async fn a_sign_in_without_access_is_not_repeated() {
+async fn a_login_without_access_suggests_no_new_login() {
     let world = World::new().await;
     world.write(".aws/config", SSO_CONFIG);
     world.cache_sso(SSO_CACHE, SSO_STRANGER, FAR);
@@ -72,7 +72,7 @@ async fn a_sign_in_without_access_is_not_repeated() {
 }
 
 #[tokio::test]
-async fn a_mistyped_profile_is_named_with_the_nearest_one() {
+async fn a_mistyped_profile_gets_the_nearest_name_as_a_hint() {
     let world = World::new().await;
     world.write(".aws/config", "[profile prod]\nregion = eu-west-1\n");
     let lines = format!("[staging]\n{}", world.key_lines());
@@ -94,7 +94,7 @@ async fn a_mistyped_profile_is_named_with_the_nearest_one() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_a_profile_is_what_is_to_be_mended() {
+async fn the_hint_names_the_mistake_in_the_profile() {
     let role = format!("role_arn = {ROLE}\n");
     let sso = "sso_account_id = 1\nsso_role_name = x\n";
     for (lines, hint) in [
@@ -158,7 +158,7 @@ async fn what_is_wrong_with_a_profile_is_what_is_to_be_mended() {
 }
 
 #[tokio::test]
-async fn keys_in_the_environment_take_a_restart_and_keys_in_a_file_do_not() {
+async fn wrong_keys_in_variables_need_a_restart_to_be_replaced() {
     let world = World::new().await;
     let old = [
         ("AWS_ACCESS_KEY_ID", "AKIAOLD"),
@@ -190,7 +190,7 @@ async fn keys_in_the_environment_take_a_restart_and_keys_in_a_file_do_not() {
 }
 
 #[tokio::test]
-async fn what_is_on_this_machine_and_gives_no_keys_is_named() {
+async fn a_local_source_without_keys_is_named() {
     let world = World::new().await;
     let nobody = "http://127.0.0.1:1";
     let code = "aws.credentials";
@@ -218,7 +218,7 @@ async fn what_is_on_this_machine_and_gives_no_keys_is_named() {
 }
 
 #[tokio::test]
-async fn a_role_that_may_not_be_assumed_is_the_role_s_matter() {
+async fn the_hint_for_a_denied_role_names_the_permission() {
     let world = World::new().await;
     let variables = [
         ("AWS_ACCESS_KEY_ID", SOURCE),
@@ -232,7 +232,7 @@ async fn a_role_that_may_not_be_assumed_is_the_role_s_matter() {
 
 /// The second factor is not why the organization says no.
 #[tokio::test]
-async fn an_organization_s_deny_is_not_the_second_factor_s_matter() {
+async fn a_deny_of_the_organization_does_not_suggest_mfa() {
     let world = World::new().await;
     world.write(
         ".aws/config",
@@ -263,7 +263,7 @@ async fn an_organization_s_deny_is_not_the_second_factor_s_matter() {
 
 /// The sign-in still works, but AWS has ended what it gave.
 #[tokio::test]
-async fn keys_of_a_sign_in_that_aws_ended_want_a_login() {
+async fn keys_of_a_login_that_aws_ended_need_a_login() {
     let world = World::new().await;
     world.write(".aws/config", SSO_CONFIG);
     world.cache_sso(SSO_CACHE, SSO_TOKEN, FAR);
@@ -281,7 +281,7 @@ async fn keys_of_a_sign_in_that_aws_ended_want_a_login() {
 }
 
 #[tokio::test]
-async fn what_is_incomplete_or_broken_is_named() {
+async fn incomplete_or_broken_settings_are_named() {
     let world = World::new().await;
     let code = "aws.credentials";
     let file = [("AWS_WEB_IDENTITY_TOKEN_FILE", "/nonexistent/token")];
@@ -293,7 +293,7 @@ async fn what_is_incomplete_or_broken_is_named() {
 
 /// What a proxy answers in STS's place is no denial, and no reason not to ask on.
 #[tokio::test]
-async fn check_goes_on_where_something_else_answers_for_sts() {
+async fn check_continues_if_a_proxy_answers_for_sts() {
     let world = World::new().await;
     world.identity.fail(STS, Failure::html(403));
     world.write(
@@ -317,7 +317,7 @@ async fn check_goes_on_where_something_else_answers_for_sts() {
 
 /// Where what gives the keys is out of reach, nobody has to sign in, and no keys are wrong.
 #[tokio::test]
-async fn a_network_that_is_down_is_no_lapsed_login() {
+async fn a_network_failure_does_not_suggest_a_login() {
     let world = World::new().await;
     world.write(".aws/config", SSO_CONFIG);
     world.cache_sso(SSO_CACHE, SSO_TOKEN, FAR);

@@ -246,7 +246,7 @@ async fn a_process() {
 }
 
 #[tokio::test]
-async fn keys_that_have_ended_are_fetched_anew() {
+async fn expired_keys_are_fetched_again() {
     let world = World::new().await;
     let runs = world.key_process(LONG_AGO);
     let serving = world.serve("", &[]).await;

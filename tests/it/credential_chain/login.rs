@@ -34,7 +34,7 @@ impl World {
 
 /// The one that holds the session, not the one that is named; and a running gateway goes on.
 #[tokio::test]
-async fn the_sign_in_of_the_hint_is_run_and_a_running_gateway_takes_it_up() {
+async fn login_runs_the_command_of_the_hint_and_the_gateway_recovers() {
     let world = World::new().await;
     world.write(
         ".aws/config",
@@ -66,7 +66,7 @@ async fn the_sign_in_of_the_hint_is_run_and_a_running_gateway_takes_it_up() {
 }
 
 #[tokio::test]
-async fn a_sign_in_that_fails_or_is_not_there_is_told() {
+async fn a_failed_or_missing_aws_cli_is_reported() {
     let world = World::new().await;
     world.write(
         ".aws/config",
@@ -97,7 +97,7 @@ async fn a_sign_in_that_fails_or_is_not_there_is_told() {
 
 /// On a terminal a long text is broken between its words, elsewhere it is one line for programs.
 #[tokio::test]
-async fn long_texts_are_broken_on_a_terminal_only() {
+async fn long_texts_are_wrapped_only_on_a_terminal() {
     let world = World::new().await;
     world.write(".aws/config", SSO_CONFIG);
     let config = world.config("profile = \"corp\"\n");
@@ -121,7 +121,7 @@ async fn long_texts_are_broken_on_a_terminal_only() {
 }
 
 #[tokio::test]
-async fn where_nobody_signs_in_it_says_what_is_used() {
+async fn without_a_login_profile_the_used_keys_are_named() {
     let world = World::new().await;
     world.write(".aws/credentials", format!("[team]\n{}", world.key_lines()));
     let path = world.aws("exit 0");

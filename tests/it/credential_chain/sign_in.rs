@@ -4,7 +4,7 @@ use super::{FAR, LONG_AGO, World};
 use crate::support::identity::{LOGIN_NO_LEAVE, LOGIN_REFRESH};
 
 #[tokio::test]
-async fn keys_of_a_login_are_used_while_they_are_fresh() {
+async fn keys_of_a_login_are_used_until_they_expire() {
     let world = World::new().await;
     world.write(".aws/config", format!("[profile new]\n{LINE}"));
     world.log_in(&world.keys.access_key_id, FAR, LOGIN_REFRESH);
@@ -12,7 +12,7 @@ async fn keys_of_a_login_are_used_while_they_are_fresh() {
 }
 
 #[tokio::test]
-async fn keys_that_have_ended_are_renewed_with_proof_and_left_for_the_aws_cli() {
+async fn expired_keys_are_renewed_and_stored_for_the_aws_cli() {
     let world = World::new().await;
     world.write(".aws/config", format!("[default]\n{LINE}"));
     let cache = world.log_in("ASIAENDED", LONG_AGO, LOGIN_REFRESH);
@@ -37,7 +37,7 @@ async fn a_role_is_assumed_with_the_keys_of_a_login() {
 }
 
 #[tokio::test]
-async fn who_has_not_logged_in_or_no_longer_is_told_how() {
+async fn a_missing_or_expired_login_names_the_login_command() {
     for (profile, before, extra, told) in [
         (
             "[profile new]",
@@ -68,7 +68,7 @@ async fn who_has_not_logged_in_or_no_longer_is_told_how() {
 }
 
 #[tokio::test]
-async fn who_may_not_renew_is_not_sent_to_log_in_again() {
+async fn a_denied_renewal_does_not_suggest_a_new_login() {
     let world = World::new().await;
     world.write(".aws/config", format!("[default]\n{LINE}"));
     world.log_in("ASIAENDED", LONG_AGO, LOGIN_NO_LEAVE);

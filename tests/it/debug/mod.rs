@@ -391,7 +391,7 @@ async fn serve(server: &mut Puppet) {
 const COMMAND: &str = "variables set canary canary";
 
 #[tokio::test]
-async fn no_room_s_value_shows_what_it_holds() {
+async fn debug_output_shows_no_secret_command_or_header() {
     LocalSet::new().run_until(walk_all()).await;
 }
 

@@ -94,7 +94,7 @@ fn deriving(source: &str) -> Vec<(String, String)> {
 }
 
 #[test]
-fn no_type_derives_debug_over_what_must_not_be_shown() {
+fn no_type_with_secret_fields_derives_debug() {
     let mut types = 0;
     for path in tree::files("src", "rs") {
         if path.contains("/tests") {
@@ -109,7 +109,7 @@ fn no_type_derives_debug_over_what_must_not_be_shown() {
 }
 
 #[test]
-fn a_type_that_shows_too_much_is_found() {
+fn the_check_finds_a_type_that_shows_too_much() {
     for (shows, source) in [
         (true, "#[derive(Debug)]\nstruct A {\n    head: Parts,\n}\n"),
         (true, "#[derive(Debug, Clone)]\npub struct A(HeaderMap);\n"),
@@ -169,7 +169,7 @@ const COPYING: &[(&str, &str)] = &[(
 
 /// A copy that is made of a revealed secret is owned by a secret again.
 #[test]
-fn no_revealed_secret_is_copied_into_plain_memory() {
+fn no_revealed_secret_is_copied_into_a_plain_value() {
     let mut reveals = 0;
     for path in tree::files("src", "rs") {
         let source = tree::read(&path);

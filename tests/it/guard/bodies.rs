@@ -5,7 +5,7 @@ use crate::support::Harness;
 
 /// A reply before the body was read: the rest of that body is never taken for a request.
 #[tokio::test]
-async fn an_unread_body_is_never_the_next_request() {
+async fn an_unread_body_is_not_parsed_as_the_next_request() {
     let harness = Harness::configured(QUIET).await;
     let inner = harness.request("version");
     let body = inner.repeat(1024 * 1024 / inner.len());
@@ -41,7 +41,7 @@ async fn an_unread_body_is_never_the_next_request() {
 
 /// A truncated command is another valid command, so nothing of it is sent.
 #[tokio::test]
-async fn half_a_body_is_no_command() {
+async fn an_incomplete_body_is_not_sent() {
     let harness = Harness::configured(QUIET).await;
     let head = cli("").replace("Content-Length: 7\r\n\r\nversion", "");
     for (name, request) in [
@@ -74,7 +74,7 @@ async fn half_a_body_is_no_command() {
 }
 
 #[tokio::test]
-async fn the_body_is_asked_for_only_when_the_head_has_passed() {
+async fn continue_is_sent_only_after_the_head_is_accepted() {
     let harness = Harness::configured(QUIET).await;
     let request = cli("Expect: 100-continue\r\n");
     let (head, body) = request.split_once("\r\n\r\n").unwrap();
@@ -99,7 +99,7 @@ async fn the_body_is_asked_for_only_when_the_head_has_passed() {
 /// A refusal before the body was read ends the connection, and says so: the client would send its
 /// next request into the close. The answer arrives while the client still sends.
 #[tokio::test]
-async fn a_refusal_that_leaves_a_body_says_that_it_closes() {
+async fn a_refusal_with_an_unread_body_sends_connection_close() {
     let harness = Harness::configured(QUIET).await;
     for size in [200, 100_000, 1_000_000] {
         for (status, request) in [

@@ -118,7 +118,7 @@ async fn browsers_and_forms_do_not_reach_the_cli_route() {
 
 /// Node's `fetch` says how it asks, and nothing else of what browsers say.
 #[tokio::test]
-async fn a_script_with_a_mode_is_no_browser() {
+async fn a_script_with_sec_fetch_mode_is_not_a_browser() {
     let harness = Harness::configured(QUIET).await;
     for mode in ["cors", "no-cors", "same-origin"] {
         let headers = format!("Sec-Fetch-Mode: {mode}\r\nAccept-Language: *\r\n");
@@ -133,7 +133,7 @@ async fn a_script_with_a_mode_is_no_browser() {
 
 /// What a browser fetches before anybody clicks reaches nothing, whatever else it says.
 #[tokio::test]
-async fn nothing_is_fetched_ahead_of_a_click() {
+async fn prefetches_are_refused() {
     let mut visits = Vec::new();
     for purpose in [
         "Sec-Purpose: prefetch\r\n",
@@ -181,7 +181,7 @@ async fn nothing_is_fetched_ahead_of_a_click() {
 /// Chromium says `none` for what the speculation rules of a page name, with its address as the
 /// referrer: no field is believed alone.
 #[tokio::test]
-async fn an_address_with_a_referrer_was_not_typed() {
+async fn a_navigation_with_a_referrer_is_not_a_typed_address() {
     let harness = Harness::configured(QUIET).await;
     let mut refusals: Vec<Refusal> = Vec::new();
     for sender in [
@@ -219,7 +219,7 @@ async fn an_address_with_a_referrer_was_not_typed() {
 }
 
 #[tokio::test]
-async fn escapes_hide_neither_signing_out_nor_making_a_token() {
+async fn escaped_logout_and_token_paths_are_recognised() {
     let harness = Harness::configured(QUIET).await;
     let link = "Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\n";
     let own =
@@ -243,7 +243,7 @@ async fn escapes_hide_neither_signing_out_nor_making_a_token() {
 }
 
 #[tokio::test]
-async fn a_trusted_origin_and_more_names_can_be_configured() {
+async fn trusted_origins_and_hosts_can_be_configured() {
     let extra = format!(
         "{QUIET}[listener]\ntrusted_origins = [\"https://tool.example\"]\n\
          hosts = [\"airflow.corp.example:8080\"]\n"

@@ -14,7 +14,7 @@ fn secret_file(folder: &tempfile::TempDir, content: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_secret_is_asked_for_once_and_only_the_right_one_passes() {
+async fn only_one_correct_secret_is_accepted() {
     let folder = tempfile::tempdir().unwrap();
     let file = secret_file(&folder, "s3cret-of-the-host\n");
     let extra = format!("{QUIET}[listener]\nsecret_file = {file:?}\n");
@@ -54,7 +54,7 @@ async fn a_secret_is_asked_for_once_and_only_the_right_one_passes() {
 }
 
 #[tokio::test]
-async fn clients_come_from_the_listed_networks() {
+async fn only_clients_of_the_listed_networks_are_accepted() {
     let extra = format!("{QUIET}[listener]\nnetworks = [\"127.0.0.9/32\"]\n");
     let harness = Harness::configured(&extra).await;
     all_refused(&harness, &[("peer", cli(""), &[403], Some("guard.peer"))]).await;
@@ -62,7 +62,7 @@ async fn clients_come_from_the_listed_networks() {
 
 /// On a Unix socket the file's permissions decide who may call; the Host must only be readable.
 #[tokio::test]
-async fn a_unix_socket_is_private_and_takes_any_host() {
+async fn a_unix_socket_is_private_and_accepts_any_host() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("gateway.sock");
     let address = format!("{QUIET}[listener]\naddress = \"unix:{}\"\n", path.display());

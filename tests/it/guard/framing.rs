@@ -123,7 +123,7 @@ fn high(harness: &Harness, name: &str) -> Vec<u8> {
 
 /// What is not forwarded cannot be misread further on (RFC 9110 section 5.5).
 #[tokio::test]
-async fn bytes_in_fields_that_stay_here_do_no_harm() {
+async fn unusual_bytes_in_fields_that_are_not_forwarded_are_accepted() {
     let harness = Harness::configured(QUIET).await;
     for name in ["Cookie", "X-Other", "Via"] {
         let reply = harness.connect().await.exchange(high(&harness, name)).await;
@@ -234,7 +234,7 @@ async fn every_method_may_have_a_body() {
 }
 
 #[tokio::test]
-async fn what_another_proxy_passes_on_is_refused_unless_that_is_meant() {
+async fn forwarded_fields_are_refused_unless_allowed() {
     let fields = [
         "Forwarded: for=192.0.2.1\r\n",
         "X-Forwarded-For: 192.0.2.1\r\n",
@@ -262,7 +262,7 @@ async fn what_another_proxy_passes_on_is_refused_unless_that_is_meant() {
 
 /// The parser hides what is wrong with these; see the top of this file.
 #[tokio::test]
-async fn what_the_parser_hides_reaches_the_web_server_in_one_reading() {
+async fn lenient_framing_is_forwarded_unambiguously() {
     let harness = Harness::configured(QUIET).await;
     let head = cli("").replace("Content-Length: 7\r\n\r\nversion", "");
     let chunks = "7\r\nversion\r\n0\r\n\r\n";
@@ -343,7 +343,7 @@ async fn pipelined_requests_are_answered_in_order() {
 
 /// After a request that can be read in two ways, nobody knows where the next one begins.
 #[tokio::test]
-async fn nothing_is_served_behind_a_malformed_request() {
+async fn no_request_after_a_malformed_one_is_served() {
     let harness = Harness::configured(QUIET).await;
     let head = cli("").replace("Content-Length: 7\r\n\r\nversion", "");
     for (name, request) in [

@@ -7,7 +7,7 @@ use mwaa_emulator::WebFault;
 /// The request that leaves is made of parsed values: nothing of the client's own head is in it
 /// but who it is and its trace.
 #[tokio::test]
-async fn the_client_s_headers_stay_here() {
+async fn client_headers_are_not_forwarded() {
     let harness = Harness::configured("listener.allow_forwarded = true").await;
     let hostile = "Authorization: Bearer canary\r\nCookie: session=canary; _token=canary\r\n\
         Proxy-Authorization: Basic canary\r\nX-Amz-Security-Token: canary\r\nX-Amz-Date: canary\r\n\
@@ -57,7 +57,7 @@ async fn the_client_s_headers_stay_here() {
 /// Nothing that the gateway added, and nothing that holds only for the web server's own
 /// origin, reaches the client.
 #[tokio::test]
-async fn the_web_server_s_credentials_stay_here() {
+async fn web_server_credentials_are_not_returned() {
     let harness = Harness::new().await;
     let hostile = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\
         Set-Cookie: session=canary\r\nSet-Cookie: _token=canary\r\n\

@@ -5,7 +5,7 @@ use crate::support::Harness;
 
 /// A browser cannot know that a name moved to loopback; only the Host header tells.
 #[tokio::test]
-async fn only_our_own_names_are_answered() {
+async fn only_our_own_hosts_are_served() {
     let harness = Harness::configured(QUIET).await;
     let port = harness.address().port();
     let (foreign, malformed) = (Some("guard.foreign_host"), Some("request.malformed"));

@@ -122,7 +122,7 @@ async fn heads_have_a_largest_size() {
 
 /// Browsers send the cookies of every port of localhost with each request.
 #[tokio::test]
-async fn cookies_that_fill_the_head_are_named_with_the_way_out() {
+async fn a_head_filled_by_cookies_gets_a_hint() {
     let harness = Harness::configured(QUIET).await;
     for size in [40_000, 60_000, 900_000] {
         let request = cli(&format!("Cookie: other={}\r\n", "x".repeat(size)));
@@ -152,7 +152,7 @@ async fn cookies_that_fill_the_head_are_named_with_the_way_out() {
 
 /// Every reply names the request and the fault, and is counted, also one to what is no request.
 #[tokio::test]
-async fn a_head_that_is_no_request_is_answered_like_any_other() {
+async fn an_unparsable_head_gets_a_normal_fault_response() {
     let harness = Harness::configured(QUIET).await;
     let valid = harness.request("version");
     let hello = "\u{16}\u{3}\u{1}\u{2}\0\u{1}\0\u{1}\u{fc}\r\n\r\n";
@@ -199,7 +199,7 @@ async fn a_head_that_is_no_request_is_answered_like_any_other() {
 
 /// Pipelined behind good requests: their replies come first, and nothing of them is lost.
 #[tokio::test]
-async fn a_bad_head_behind_a_good_one_is_answered_after_it() {
+async fn a_bad_pipelined_head_is_answered_after_the_good_ones() {
     let harness = Harness::configured(QUIET).await;
     let mut client = harness.connect().await;
     let bad = "GET /a b HTTP/1.1\r\nHost: x\r\n\r\n";

@@ -4,7 +4,7 @@ use super::{QUIET, Refusal, all_refused, bare, cli, filled, post};
 use crate::support::Harness;
 
 #[tokio::test]
-async fn unclear_targets_are_refused_not_repaired() {
+async fn ambiguous_targets_are_refused_and_not_normalized() {
     let harness = Harness::configured(QUIET).await;
     let malformed = Some("request.malformed");
     let mut refusals: Vec<Refusal> = Vec::new();

@@ -17,7 +17,7 @@ fn two() -> Settings {
 }
 
 #[tokio::test]
-async fn a_socket_that_only_reads_stands_beside_the_address_for_everything() {
+async fn a_read_only_socket_works_beside_an_unrestricted_listener() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("agents.sock");
     let extra = format!(
@@ -62,7 +62,7 @@ async fn a_socket_that_only_reads_stands_beside_the_address_for_everything() {
 }
 
 #[tokio::test]
-async fn a_read_only_listener_hands_nobody_over_and_offers_it_to_nobody() {
+async fn a_read_only_listener_refuses_and_does_not_offer_handover() {
     let extra = "environments.demo.browser = \"redirect\"\n\
                  [listeners.readers]\naddress = \"127.0.0.1:0\"\npolicy = \"read-only\"\n";
     let harness = Harness::airflow_with(Settings::default(), "2.10.3", extra).await;
@@ -98,7 +98,7 @@ async fn a_read_only_listener_hands_nobody_over_and_offers_it_to_nobody() {
 
 /// Else an environment's own address would be a way around the rules of `[listener]`.
 #[tokio::test]
-async fn the_address_of_an_environment_has_the_rules_of_the_first_listener() {
+async fn the_listener_of_an_environment_has_the_rules_of_the_first() {
     let extra = "environments.demo.listen = \"127.0.0.1:0\"\n\
                  [listener]\npolicy = \"operator\"\ndeny = [\"dags pause\"]\n\
                  [listeners.other]\naddress = \"127.0.0.1:0\"\n";
@@ -126,7 +126,7 @@ async fn the_address_of_an_environment_has_the_rules_of_the_first_listener() {
 
 /// `allow` adds to a listener's own policy, and never to what the environment lets pass.
 #[tokio::test]
-async fn what_a_listener_allows_is_no_more_than_the_environment_does() {
+async fn a_listener_cannot_allow_more_than_the_environment() {
     let extra = "environments.demo.policy = \"operator\"\nenvironments.demo.allow = [\"pools list\", \"users list\", \
                  \"dags list --subdir\", \"dags show --save\"]\n\
                  [listeners.readers]\naddress = \"127.0.0.1:0\"\npolicy = \"read-only\"\n\
@@ -168,7 +168,7 @@ async fn what_a_listener_allows_is_no_more_than_the_environment_does() {
 }
 
 #[tokio::test]
-async fn a_listener_has_a_secret_and_networks_of_its_own() {
+async fn a_listener_has_its_own_secret_and_networks() {
     let folder = tempfile::tempdir().unwrap();
     let secret = |name: &str| {
         let path = folder.path().join(name);
@@ -205,7 +205,7 @@ async fn a_listener_has_a_secret_and_networks_of_its_own() {
 }
 
 #[tokio::test]
-async fn the_status_tells_of_listeners_and_what_passes_there() {
+async fn the_status_lists_listeners_and_their_rules() {
     let extra = "[environments.demo]\npolicy = \"operator\"\nlisten = \"127.0.0.1:0\"\n\
                  [listeners.readers]\naddress = \"127.0.0.1:0\"\npolicy = \"read-only\"\n\
                  environment = \"demo\"\nallow = [\"dags trigger\"]\ndeny = [\"dags list\", \"tasks\"]\n";

@@ -99,7 +99,7 @@ async fn all_policies() -> Harness {
 }
 
 #[tokio::test]
-async fn a_request_passes_the_rules_of_environment_and_listener() {
+async fn a_request_must_pass_the_rules_of_environment_and_listener() {
     let harness = all_policies().await;
     // the tables come in the order of the alphabet from the test's TOML
     let mut listeners = POLICIES;
@@ -162,7 +162,7 @@ async fn a_request_passes_the_rules_of_environment_and_listener() {
 
 /// F-29 of the threats: the same at the REST API and in the UI of Airflow 3.
 #[tokio::test]
-async fn airflow_3_is_closed_alike() {
+async fn read_only_rules_apply_to_airflow_3_too() {
     let extra = "environments.demo.policy = \"read-only\"\n";
     let harness = Harness::airflow_with(Settings::default(), "3.0.6", extra).await;
     // no other listener or policy would help, so that is not what the fault says
@@ -255,7 +255,7 @@ const SECRET_ROOTS: [&str; 12] = [
 
 /// Where names are opaque, a path of which any reading is no read does not pass.
 #[tokio::test]
-async fn a_path_that_is_not_understood_is_no_read() {
+async fn an_ambiguous_path_is_not_a_read() {
     let extra = "environments.demo.policy = \"read-only\"\n";
     let harness = Harness::airflow_with(Settings::default(), "3.3.1", extra).await;
     for path in [
@@ -306,7 +306,7 @@ async fn a_path_that_is_not_understood_is_no_read() {
 /// Whatever a path is dressed up as: what reaches the web server of a read-only environment is no
 /// secret to the most lenient one.
 #[tokio::test]
-async fn no_disguise_of_a_path_leads_to_secrets() {
+async fn a_disguised_path_does_not_reach_secrets() {
     const PIECES: [&str; 22] = [
         "/",
         "//",

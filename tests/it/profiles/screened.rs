@@ -42,7 +42,7 @@ const DOCUMENT: &str = r#"{"task_instances": [{"id": 1.50, "rendered_fields": {"
 const SCREENED: &str = r#"{"task_instances": [{"id": 1.50, "rendered_fields":{}, "x": "é"}]}"#;
 
 #[tokio::test]
-async fn rendered_values_are_taken_out_and_nothing_else_is_touched() {
+async fn only_rendered_values_are_redacted() {
     let (harness, _puppet, mut server, mut client) = signed_in("read-only").await;
     for (media, sent, got) in [
         ("application/json", DOCUMENT, SCREENED),
@@ -66,7 +66,7 @@ async fn rendered_values_are_taken_out_and_nothing_else_is_touched() {
 
 /// The audit log quotes what was written into variables.
 #[tokio::test]
-async fn the_audit_log_comes_without_what_it_quotes() {
+async fn quoted_values_in_event_logs_are_redacted() {
     let (harness, _puppet, mut server, mut client) = signed_in("read-only").await;
     let entry = r#"{"event": "variables", "extra": "{\"value\": \"hunter2\"}", "id": 1}"#;
     let screened = r#"{"event": "variables", "extra":"", "id": 1}"#;
@@ -85,7 +85,7 @@ async fn the_audit_log_comes_without_what_it_quotes() {
 }
 
 #[tokio::test]
-async fn a_document_that_comes_in_pieces_is_looked_through_as_a_whole() {
+async fn a_chunked_document_is_redacted_as_a_whole() {
     let (harness, _puppet, mut server, mut client) = signed_in("read-only").await;
     client.send(ask(&harness, TASKS, "")).await;
     server.head().await;
@@ -102,7 +102,7 @@ async fn a_document_that_comes_in_pieces_is_looked_through_as_a_whole() {
 }
 
 #[tokio::test]
-async fn what_can_not_be_looked_through_does_not_arrive() {
+async fn a_document_that_cannot_be_redacted_is_not_returned() {
     for (headers, body) in [
         ("Content-Encoding: gzip\r\n", DOCUMENT),
         ("", r#"{"rendered_fields": {"sql": "hunter2"#),
@@ -127,7 +127,7 @@ async fn what_can_not_be_looked_through_does_not_arrive() {
 }
 
 #[tokio::test]
-async fn where_more_passes_everything_comes_as_it_is() {
+async fn other_policies_return_documents_unchanged() {
     let (harness, _puppet, mut server, mut client) = signed_in("operator").await;
     client
         .send(ask(&harness, TASKS, "Accept-Encoding: gzip\r\n"))

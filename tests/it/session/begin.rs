@@ -95,7 +95,7 @@ fn shows_its_session(harness: &Harness, version: &str) {
 
 /// The FAB provider's pages look at their cookie alone, and would take a Bearer for their own.
 #[tokio::test]
-async fn the_framed_pages_of_airflow_3_get_their_cookie_only() {
+async fn framed_pages_of_airflow_3_get_only_the_cookie() {
     let harness = Harness::airflow("3.3.1").await;
     let reply = harness.get("/auth/users/list/").await;
     assert_eq!(reply.status, 200, "{reply}");
@@ -105,7 +105,7 @@ async fn the_framed_pages_of_airflow_3_get_their_cookie_only() {
 }
 
 #[tokio::test]
-async fn a_stampede_of_first_requests_makes_one_login() {
+async fn concurrent_first_requests_share_one_login() {
     for version in VERSIONS {
         let harness = Harness::airflow(version).await;
         let request = harness.asking("GET", &format!("{}/dags", api(version)), "");
@@ -124,7 +124,7 @@ async fn a_stampede_of_first_requests_makes_one_login() {
 }
 
 #[tokio::test]
-async fn a_login_that_redirects_is_a_login_and_is_not_followed() {
+async fn a_login_that_redirects_succeeds_without_being_followed() {
     for version in VERSIONS {
         let settings = Settings {
             login_form: LoginForm::Redirect,
@@ -143,7 +143,7 @@ async fn a_login_that_redirects_is_a_login_and_is_not_followed() {
 }
 
 #[tokio::test]
-async fn a_login_outlives_the_caller_who_caused_it() {
+async fn a_login_continues_after_its_caller_left() {
     let harness = Harness::airflow("3.3.1").await;
     harness.script().login_delay.next(1, HELD);
     let mut first = harness.connect().await;

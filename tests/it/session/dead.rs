@@ -31,7 +31,7 @@ fn forms(version: &str) -> Vec<(Option<DeadForm>, u16)> {
 }
 
 #[tokio::test]
-async fn every_form_of_death_is_one_login_and_one_replay() {
+async fn every_form_of_expired_session_causes_one_login_and_one_retry() {
     for version in VERSIONS {
         for (form, status) in forms(version) {
             for write in [false, true] {
@@ -68,7 +68,7 @@ async fn every_form_of_death_is_one_login_and_one_replay() {
 }
 
 #[tokio::test]
-async fn a_page_whose_session_died_is_served_and_not_the_way_to_a_login() {
+async fn an_expired_session_on_a_page_does_not_redirect_to_the_login() {
     for (version, page) in [
         ("2.10.3", "/home"),
         ("3.0.6", "/auth/users/list/"),
@@ -84,7 +84,7 @@ async fn a_page_whose_session_died_is_served_and_not_the_way_to_a_login() {
 }
 
 #[tokio::test]
-async fn a_session_that_ran_out_by_the_servers_clock_is_replaced() {
+async fn a_session_that_expired_by_the_servers_clock_is_replaced() {
     for version in VERSIONS {
         let settings = Settings {
             session_life: Duration::from_mins(4),
@@ -101,7 +101,7 @@ async fn a_session_that_ran_out_by_the_servers_clock_is_replaced() {
 }
 
 #[tokio::test]
-async fn many_on_a_dead_session_share_one_login() {
+async fn concurrent_requests_on_an_expired_session_share_one_login() {
     for version in VERSIONS {
         let harness = Harness::airflow(version).await;
         let target = format!("{}/dags", api(version));
@@ -117,7 +117,7 @@ async fn many_on_a_dead_session_share_one_login() {
 
 /// A body that is not kept can't be sent again: the client is told that nothing was done.
 #[tokio::test]
-async fn a_streamed_write_on_a_dead_session_is_not_repeated() {
+async fn a_streamed_write_on_an_expired_session_is_not_retried() {
     for version in ["2.10.3", "3.3.1"] {
         for chunked in [true, false] {
             let harness = Harness::airflow(version).await;
@@ -157,7 +157,7 @@ async fn write_at_length(harness: &Harness, version: &str, chunked: bool) -> Res
 
 /// What breaks while it is looked at to see whether the session is dead is told as a fault.
 #[tokio::test]
-async fn a_refusal_that_is_cut_short_is_a_broken_reply() {
+async fn a_truncated_refusal_is_a_broken_response() {
     let harness = Harness::airflow("3.3.1").await;
     assert_eq!(harness.get("/api/v2/dags").await.status, 200);
     let head = "HTTP/1.1 403 Forbidden\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
@@ -172,7 +172,7 @@ async fn a_refusal_that_is_cut_short_is_a_broken_reply() {
 
 /// A reply to HEAD has no words: it is asked again, which is safe.
 #[tokio::test]
-async fn a_head_on_a_dead_session_is_asked_again() {
+async fn a_head_request_on_an_expired_session_is_retried() {
     for version in VERSIONS {
         let harness = Harness::airflow(version).await;
         let target = format!("{}/dags", api(version));
@@ -192,7 +192,7 @@ async fn a_head_on_a_dead_session_is_asked_again() {
 
 /// If that is refused too, it may be about something else than the session.
 #[tokio::test]
-async fn a_head_that_is_refused_twice_is_the_clients() {
+async fn a_head_request_that_is_refused_twice_returns_the_refusal() {
     let mut puppet = Puppet::start().await;
     let extra = format!(
         "{}environments.demo.airflow_version = \"2.10.3\"\nlimits.threads = 1\n",
@@ -221,7 +221,7 @@ async fn a_head_that_is_refused_twice_is_the_clients() {
 /// Whatever else is refused is the client's to see: the request may have acted, and the session
 /// is everybody's.
 #[tokio::test]
-async fn a_refusal_in_somebody_elses_words_is_no_dead_session() {
+async fn a_refusal_with_an_unknown_body_does_not_end_the_session() {
     let problem = "https://airflow.apache.org/docs/apache-airflow/2.10.3/stable-rest-api-ref.html#section/Errors";
     let others = [
         (
@@ -292,7 +292,7 @@ async fn a_refusal_in_somebody_elses_words_is_no_dead_session() {
 
 /// A plugin may send people to AWS's pages; its request has acted, and the session lives.
 #[tokio::test]
-async fn a_plugins_link_to_aws_is_no_dead_session() {
+async fn a_redirect_of_a_plugin_to_aws_does_not_end_the_session() {
     let harness = Harness::airflow("2.10.3").await;
     assert_eq!(harness.get("/api/v1/dags").await.status, 200);
     for location in [
@@ -321,7 +321,7 @@ async fn a_plugins_link_to_aws_is_no_dead_session() {
 /// Airflow redirects people who lack a right to its login page, as if nobody had signed in. What
 /// that costs is not taken from what a session that really ends needs.
 #[tokio::test]
-async fn a_lack_of_rights_does_not_use_up_the_renewals() {
+async fn missing_rights_do_not_use_up_the_session_renewals() {
     let harness = Harness::airflow("2.10.3").await;
     assert_eq!(harness.get("/api/v1/dags").await.status, 200);
     for _ in 0..7 {

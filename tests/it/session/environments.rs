@@ -21,7 +21,7 @@ async fn two(extra: &str) -> Harness {
 
 /// H-06: interleaved on the same connections, by name, by listener and by default.
 #[tokio::test]
-async fn no_request_ever_carries_another_environments_session() {
+async fn no_request_has_the_session_of_another_environment() {
     let harness =
         two("[limits]\nsession_use = \"100s\"\nkeep_alive = \"5m\"\nthreads = 2").await;
     let (shared, port) = (harness.address(), harness.address().port());
@@ -98,7 +98,7 @@ fn belong_together(harness: &Harness, requests: &[WebRequest]) {
 }
 
 #[tokio::test]
-async fn the_death_of_one_session_leaves_the_other_alone() {
+async fn the_end_of_one_session_does_not_affect_the_other() {
     let harness = two("").await;
     let port = harness.address().port();
     let ask = async |name: &str, path: &str| {
@@ -122,7 +122,7 @@ async fn the_death_of_one_session_leaves_the_other_alone() {
 }
 
 #[tokio::test]
-async fn an_unknown_name_is_told_the_known_ones() {
+async fn an_unknown_name_gets_the_known_ones_as_a_hint() {
     let harness = two("").await;
     let port = harness.address().port();
     let request = format!("GET /home HTTP/1.1\r\nHost: nosuch.localhost:{port}\r\n\r\n");
@@ -141,7 +141,7 @@ async fn an_unknown_name_is_told_the_known_ones() {
 }
 
 #[tokio::test]
-async fn a_read_only_environment_takes_no_change() {
+async fn a_read_only_environment_refuses_changes() {
     for version in ["2.10.3", "3.3.1"] {
         let extra = "environments.demo.policy = \"read-only\"";
         let harness = Harness::airflow_with(Settings::default(), version, extra).await;

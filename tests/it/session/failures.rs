@@ -108,7 +108,7 @@ const CAUSES: &[Cause] = &[
 ];
 
 #[tokio::test]
-async fn every_cause_has_its_fault_and_everybody_is_told() {
+async fn each_cause_has_its_fault_for_every_waiting_request() {
     let limits = "limits.upstream_first_byte = \"1s\"\nlimits.mint_total = \"8s\"";
     for (number, (what, bring_about, status, code)) in CAUSES.iter().enumerate() {
         let version = VERSIONS[number % VERSIONS.len()];
@@ -144,7 +144,7 @@ async fn every_cause_has_its_fault_and_everybody_is_told() {
 }
 
 #[tokio::test]
-async fn a_login_route_that_is_not_there_hints_at_the_version() {
+async fn a_missing_login_route_gets_a_hint_about_the_version() {
     // says 3 and is 2
     let extra = "environments.demo.airflow_version = \"3.0.6\"";
     let harness = Harness::configured(extra).await;
@@ -157,7 +157,7 @@ async fn a_login_route_that_is_not_there_hints_at_the_version() {
 }
 
 #[tokio::test]
-async fn a_login_is_sent_to_no_server_that_is_not_believed() {
+async fn no_login_is_sent_to_an_unverified_server() {
     for certificate in [
         CertificateForm::Expired,
         CertificateForm::NotYetValid,
@@ -199,7 +199,7 @@ async fn a_failing_login_is_tried_once_in_five_seconds() {
 }
 
 #[tokio::test]
-async fn a_hiccup_does_not_reach_the_client() {
+async fn one_failed_login_is_retried() {
     let harness = Harness::airflow("2.10.3").await;
     harness.script().login_fault.next(1, WebFault::html(503));
     assert_eq!(harness.get("/api/v1/dags").await.status, 200);

@@ -5,7 +5,7 @@ use crate::support::Harness;
 /// A session is used by whom it was opened for. A hand-over asks AWS who we are, and so finds out
 /// that the credentials have changed hands.
 #[tokio::test]
-async fn a_session_ends_when_a_hand_over_finds_somebody_else() {
+async fn a_session_ends_when_a_handover_has_another_identity() {
     let harness = Harness::configured("environments.demo.browser = \"redirect\"").await;
     let owner = "/environments/0/session/iam_identity";
     assert_eq!(harness.get("/home").await.status, 200);

@@ -16,7 +16,7 @@ async fn used_briefly(version: &str) -> Harness {
 const LATE: Duration = Duration::from_secs(96);
 
 #[tokio::test]
-async fn a_session_in_use_is_renewed_before_it_ends() {
+async fn a_session_in_use_is_renewed_before_it_expires() {
     for version in ["2.10.3", "3.3.1"] {
         let harness = used_briefly(version).await;
         let target = format!("{}/dags", api(version));
@@ -43,7 +43,7 @@ async fn a_session_in_use_is_renewed_before_it_ends() {
 
 /// The renewal comes while the old session is alive, and its failure takes nothing away.
 #[tokio::test]
-async fn a_failed_renewal_leaves_the_live_session_alone() {
+async fn a_failed_renewal_keeps_the_live_session() {
     let harness = used_briefly("3.3.1").await;
     assert_eq!(harness.get("/api/v2/dags").await.status, 200);
     harness
@@ -65,7 +65,7 @@ async fn a_failed_renewal_leaves_the_live_session_alone() {
 }
 
 #[tokio::test]
-async fn an_idle_session_costs_nothing() {
+async fn an_idle_session_is_not_renewed() {
     let harness = used_briefly("3.0.6").await;
     assert_eq!(harness.get("/api/v2/dags").await.status, 200);
     harness.advance(Duration::from_secs(101));
@@ -79,7 +79,7 @@ async fn an_idle_session_costs_nothing() {
 
 /// The cookie's own end (Airflow 2) or the token's (3) counts, not only our limit.
 #[tokio::test]
-async fn a_session_is_not_used_beyond_its_own_end() {
+async fn a_session_is_not_used_after_it_expires() {
     for version in VERSIONS {
         let settings = Settings {
             session_life: Duration::from_mins(4),

@@ -59,7 +59,7 @@ async fn a_read_goes_to_the_new_host_at_once() {
 
 /// Without `airflow:GetEnvironment`, which is optional, the web token names the host.
 #[tokio::test]
-async fn the_description_is_not_needed() {
+async fn a_move_is_detected_without_get_environment() {
     for old in [FormerHost::Gone, FormerHost::Status(404)] {
         let (harness, _) = moved("2.10.3", old).await;
         let denied = ControlFault::AccessDenied;
@@ -74,7 +74,7 @@ async fn the_description_is_not_needed() {
 }
 
 #[tokio::test]
-async fn a_write_is_repeated_only_if_nothing_of_it_was_written() {
+async fn a_write_is_retried_only_if_nothing_of_it_was_sent() {
     for version in VERSIONS {
         let (harness, _) = moved(version, FormerHost::Gone).await;
         let reply = harness.pause(api(version), true).await;
@@ -136,7 +136,7 @@ async fn a_token_or_a_description_that_names_another_host_ends_the_session() {
 
 /// A command's token is of the old host no longer than the session.
 #[tokio::test]
-async fn a_token_of_the_old_host_is_given_up_with_the_session() {
+async fn the_cli_token_of_the_old_host_is_dropped_with_the_session() {
     let harness = Harness::airflow("2.10.3").await;
     assert_eq!(harness.command("version").await.status, 200);
     assert_eq!(dags(&harness, "2.10.3").await.status, 200);
@@ -149,7 +149,7 @@ async fn a_token_of_the_old_host_is_given_up_with_the_session() {
 
 /// Ordinary refusals are passed on, keep the session, and do not each cost a call to AWS.
 #[tokio::test]
-async fn a_host_that_aws_still_names_is_kept() {
+async fn refusals_of_the_current_host_keep_the_session() {
     for denied in [false, true] {
         let harness = Harness::airflow("3.3.1").await;
         if denied {
@@ -170,7 +170,7 @@ async fn a_host_that_aws_still_names_is_kept() {
 
 /// An AWS that does not answer holds a reply up for a moment only, and not each one.
 #[tokio::test]
-async fn a_silent_aws_keeps_no_reply_back() {
+async fn an_unresponsive_aws_does_not_delay_responses() {
     // longer than the test waits for a reply
     let limits = "limits.mint_try = \"1m\"\nlimits.mint_total = \"2m\"";
     let harness = Harness::airflow_with(Settings::default(), "3.3.1", limits).await;
@@ -211,7 +211,7 @@ async fn a_web_server_out_of_reach_is_shown_until_it_answers() {
 
 /// A body that is not kept cannot be sent to the new host, but nothing of it was sent to the old.
 #[tokio::test]
-async fn a_long_write_is_told_to_come_again() {
+async fn a_long_write_to_a_moved_host_gets_503_and_retry_after() {
     let (harness, _) = moved("2.10.3", FormerHost::Gone).await;
     let target = format!("{}/dags/{DAG}", api("2.10.3"));
     let body = format!("{{\"is_paused\": true}}{}", " ".repeat(70_000));
@@ -226,7 +226,7 @@ async fn a_long_write_is_told_to_come_again() {
 
 /// A web server that breaks off its replies may be one that AWS names no more.
 #[tokio::test]
-async fn a_broken_reply_of_the_old_host_leads_to_the_new_one() {
+async fn a_broken_response_of_the_old_host_is_retried_on_the_new_one() {
     let (harness, former) = moved("2.10.3", FormerHost::Broken).await;
     let reply = dags(&harness, "2.10.3").await;
     assert_eq!((reply.status, reply.fault()), (200, None), "{reply}");
@@ -237,7 +237,7 @@ async fn a_broken_reply_of_the_old_host_leads_to_the_new_one() {
 
 /// A web server that gives no session serves nothing but commands.
 #[tokio::test]
-async fn a_login_that_fails_is_shown() {
+async fn a_failed_login_is_shown_in_readiness_and_overview() {
     let harness = Harness::airflow("2.10.3").await;
     harness.script().login_fault.always(WebFault::html(503));
     let reply = dags(&harness, "2.10.3").await;

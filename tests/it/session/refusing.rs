@@ -5,7 +5,7 @@ use crate::support::airflow::{OWN, VERSIONS, api};
 use mwaa_emulator::{Credential, Role, Settings};
 
 #[tokio::test]
-async fn a_web_server_that_refuses_its_own_sessions_is_not_logged_in_to_for_ever() {
+async fn a_web_server_that_refuses_new_sessions_is_not_logged_in_to_again() {
     for version in VERSIONS {
         let harness = Harness::airflow(version).await;
         harness.script().refuse_sessions.always(());
@@ -42,7 +42,7 @@ async fn a_web_server_that_refuses_its_own_sessions_is_not_logged_in_to_for_ever
 /// A web server that restarts loses its sessions: each is replaced at once, also several times in
 /// a row, but not without end.
 #[tokio::test]
-async fn a_session_that_had_served_is_replaced_at_once() {
+async fn a_session_that_worked_is_replaced_at_once() {
     for version in VERSIONS {
         let harness = Harness::airflow(version).await;
         let target = format!("{}/dags", api(version));
@@ -80,7 +80,7 @@ async fn a_session_that_had_served_is_replaced_at_once() {
 
 /// A new session would have no more rights: a 403 for lack of them is the client's to see.
 #[tokio::test]
-async fn a_lack_of_rights_is_no_dead_session() {
+async fn missing_rights_do_not_end_the_session() {
     for version in VERSIONS {
         let settings = Settings {
             credentials: vec![Credential {

@@ -48,7 +48,7 @@ async fn a_token_that_airflow_3_replaces_is_used_from_then_on() {
 
 /// Requests that were under way with the old token must not take the new one away.
 #[tokio::test]
-async fn a_replacement_among_many_requests_disturbs_nobody() {
+async fn a_replaced_token_does_not_break_concurrent_requests() {
     let harness = Harness::airflow("3.3.1").await;
     assert_eq!(harness.get("/api/v2/dags").await.status, 200);
     harness.script().reissue_token.next(1, ());
@@ -61,7 +61,7 @@ async fn a_replacement_among_many_requests_disturbs_nobody() {
 }
 
 #[tokio::test]
-async fn no_other_cookie_of_a_reply_counts() {
+async fn other_cookies_of_a_response_are_ignored() {
     for version in VERSIONS {
         let harness = Harness::airflow(version).await;
         assert_eq!(harness.get("/health").await.fault(), None);
@@ -103,7 +103,7 @@ async fn no_other_cookie_of_a_reply_counts() {
 
 /// `Domain` and `Path` of a login's cookies are nobody's business: they go to their host only.
 #[tokio::test]
-async fn a_cookies_domain_leads_it_nowhere_else() {
+async fn the_domain_of_a_cookie_is_ignored() {
     use crate::support::Puppet;
     let mut puppet = Puppet::start().await;
     let settings = mwaa_emulator::Settings::default();

@@ -179,7 +179,7 @@ impl Stand {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_that_is_said_of_a_session_holds_it() {
+async fn no_log_or_response_contains_a_session_secret() {
     let folder = tempfile::tempdir().unwrap();
     let mut stand = Stand::start(folder.path()).await;
     let codes = stand.every_flow().await;

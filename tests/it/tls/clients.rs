@@ -20,7 +20,7 @@ async fn is_served(secured: &Secured, config: rustls::ClientConfig) -> bool {
 }
 
 #[tokio::test]
-async fn client_certificates_are_asked_for() {
+async fn client_certificates_are_required() {
     let secured = Secured::configured(MUTUAL).await;
     let ours = secured.authority.pair(&["ann"]);
     let stale = secured.authority.pair_for_years(&["ann"], 2020, 2021);
@@ -41,7 +41,7 @@ async fn client_certificates_are_asked_for() {
 /// A wide bind needs no other leave than TLS with client certificates. Loopback is among what
 /// it reaches.
 #[tokio::test]
-async fn a_wide_listener_may_be_guarded_by_tls() {
+async fn client_certificates_allow_a_non_loopback_listener() {
     let wide = format!("{MUTUAL}[listener]\naddress = \"0.0.0.0:0\"\n");
     let folder = tempfile::tempdir().unwrap();
     let authority = Authority::new();

@@ -18,7 +18,7 @@ async fn says(folder: &Path, pair: &Pair, command: &[&str]) -> Ended {
 }
 
 #[tokio::test]
-async fn check_tells_what_the_certificate_is_for() {
+async fn check_names_the_hosts_of_the_certificate() {
     let folder = tempfile::tempdir().unwrap();
     let pair = Authority::new().pair(&["localhost", "127.0.0.1", "box.example"]);
     let ended = says(folder.path(), &pair, &["check", "--offline"]).await;
@@ -37,7 +37,7 @@ async fn check_tells_what_the_certificate_is_for() {
 }
 
 #[tokio::test]
-async fn a_certificate_out_of_its_time_fails_the_check() {
+async fn check_fails_for_an_expired_or_future_certificate() {
     for (first, last, complaint) in [
         (2020, 2021, "has expired"),
         (2098, 2099, "is not valid yet"),

@@ -48,7 +48,7 @@ async fn commands_run_over_tls() {
 
 /// No HTTP/2: a client that speaks nothing else is told so in the handshake.
 #[tokio::test]
-async fn http_1_1_is_all_there_is() {
+async fn only_http_1_1_is_negotiated() {
     let secured = Secured::new().await;
     let mut config = secured.authority.client(None);
     config.alpn_protocols = vec![b"h2".to_vec()];
@@ -60,7 +60,7 @@ async fn http_1_1_is_all_there_is() {
 }
 
 #[tokio::test]
-async fn plain_http_is_told_to_use_tls() {
+async fn plain_http_gets_a_hint_to_use_tls() {
     let secured = Secured::new().await;
     let mut client = Client::tcp(secured.harness.address()).await;
     let reply = client.exchange(secured.harness.request("version")).await;
@@ -75,7 +75,7 @@ async fn plain_http_is_told_to_use_tls() {
 
 /// A client that says nothing, or half a greeting, is let go; meanwhile it counts.
 #[tokio::test]
-async fn slow_handshakes_are_cut_and_counted() {
+async fn slow_handshakes_are_cut_off_and_count_as_connections() {
     let limits = "[limits]\nhead_timeout = \"300ms\"\nconnections = 1\nthreads = 1\n";
     let secured = Secured::configured(limits).await;
     for start in [&b""[..], b"\x16\x03\x01\x02\x00\x01\x00"] {
@@ -92,7 +92,7 @@ async fn slow_handshakes_are_cut_and_counted() {
 
 /// A handshake that has not come to its end is nothing to wait for.
 #[tokio::test]
-async fn the_end_waits_for_no_handshake() {
+async fn the_drain_does_not_wait_for_a_handshake() {
     let limits = "[limits]\nhead_timeout = \"5m\"\ndrain = \"5m\"\nthreads = 1\n";
     let mut secured = Secured::configured(limits).await;
     let mut slow = tokio::net::TcpSocket::new_v4()

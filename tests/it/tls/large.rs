@@ -4,7 +4,7 @@ use super::Secured;
 use mwaa_emulator::Noise;
 
 #[tokio::test]
-async fn large_replies_come_whole() {
+async fn large_responses_are_complete() {
     const SIZE: usize = 5 << 20;
     let secured = Secured::new().await;
     secured.harness.script().noise.always(Noise::Huge(SIZE));
@@ -22,7 +22,7 @@ async fn large_replies_come_whole() {
 
 /// A client that takes nothing of its reply gives its place back, although TLS buffers some.
 #[tokio::test]
-async fn a_client_that_does_not_read_is_let_go() {
+async fn a_client_that_does_not_read_is_disconnected() {
     let limits = "[limits]\nkeep_alive = \"1s\"\nconnections = 1\n";
     let secured = Secured::configured(limits).await;
     let (harness, script) = (&secured.harness, secured.harness.script());

@@ -5,7 +5,7 @@ use crate::support::Harness;
 use mwaa_emulator::WebFault;
 
 #[tokio::test]
-async fn silence_is_given_up_with_its_outcome_unknown() {
+async fn a_silent_web_server_times_out_with_an_unknown_outcome() {
     let extra = r#"limits.cli_first_byte = "1s""#;
     let harness = Harness::configured(extra).await;
     harness.script().web_fault.next(1, WebFault::Hang);
@@ -29,7 +29,7 @@ async fn silence_is_given_up_with_its_outcome_unknown() {
 }
 
 #[tokio::test]
-async fn a_cut_reply_never_looks_complete() {
+async fn a_truncated_response_is_not_returned_as_complete() {
     let harness = Harness::configured(ONE_THREAD).await;
     harness.script().web_fault.next(1, WebFault::CutBody);
     let request = harness.request("version");
@@ -47,7 +47,7 @@ async fn a_cut_reply_never_looks_complete() {
 }
 
 #[tokio::test]
-async fn a_reply_whose_end_is_missing_never_looks_complete() {
+async fn a_response_without_its_end_is_not_returned_as_complete() {
     let harness = Harness::new().await;
     for cut in [
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
@@ -67,7 +67,7 @@ async fn a_reply_whose_end_is_missing_never_looks_complete() {
 }
 
 #[tokio::test]
-async fn what_is_not_http_is_a_broken_reply() {
+async fn a_response_that_is_not_http_is_broken() {
     let head = |fields: &str| format!("HTTP/1.1 200 OK\r\n{fields}\r\n\r\nhi").into_bytes();
     let many = "X-Many: v\r\n".repeat(300);
     let long = format!("X-Long: {}\r\nContent-Length: 2", "v".repeat(2 << 20));

@@ -32,7 +32,7 @@ async fn an_expired_certificate_is_refused() {
 }
 
 #[tokio::test]
-async fn a_certificate_of_the_future_is_refused() {
+async fn a_certificate_that_is_not_valid_yet_is_refused() {
     refused(CertificateForm::NotYetValid, "not valid yet").await;
 }
 
@@ -47,12 +47,12 @@ async fn a_certificate_of_an_unknown_authority_is_refused() {
 }
 
 #[tokio::test]
-async fn a_certificate_that_signed_itself_is_refused() {
+async fn a_self_signed_certificate_is_refused() {
     refused(CertificateForm::SelfSigned, "unknown authority").await;
 }
 
 #[tokio::test]
-async fn connect_to_changes_what_is_dialled_and_not_whom_we_ask_for() {
+async fn connect_to_changes_the_address_and_not_the_host() {
     let harness = Harness::new().await;
     assert_eq!(harness.command("version").await.status, 200);
     let host = harness.emulator().host("demo").unwrap();
@@ -63,7 +63,7 @@ async fn connect_to_changes_what_is_dialled_and_not_whom_we_ask_for() {
 }
 
 #[tokio::test]
-async fn a_handshake_that_fails_is_told_and_not_kept() {
+async fn a_failed_handshake_is_reported_and_not_pooled() {
     let extra = r#"limits.upstream_tls = "300ms""#;
     let harness = Harness::configured(extra).await;
     for (fault, cause) in [
@@ -81,7 +81,7 @@ async fn a_handshake_that_fails_is_told_and_not_kept() {
 }
 
 #[tokio::test]
-async fn nobody_there_is_told_with_the_address() {
+async fn a_refused_connection_is_reported_with_the_address() {
     let extra = format!("environments.demo.connect_to = \"{CLOSED}\"");
     let harness = Harness::configured(&extra).await;
     let reply = harness.command("version").await;

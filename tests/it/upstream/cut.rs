@@ -21,7 +21,7 @@ async fn got(harness: &Harness, request: &str, raw: &str) -> String {
 /// A browser takes a kept connection that closes without a byte for one that had ended before,
 /// and sends its request again, whatever the method.
 #[tokio::test]
-async fn a_broken_reply_is_never_an_empty_close() {
+async fn a_broken_response_never_closes_without_a_byte() {
     let harness = Harness::airflow("3.3.1").await;
     let closing = |headers: &str| format!("{headers}Connection: close\r\n");
     let post = harness.sending("POST", "/api/v2/x", &closing(JSON), "{}");
@@ -53,7 +53,7 @@ async fn a_broken_reply_is_never_an_empty_close() {
 }
 
 #[tokio::test]
-async fn a_reply_that_breaks_after_its_head_is_counted_and_logged_as_broken() {
+async fn a_response_that_breaks_after_its_head_is_counted_as_broken() {
     let mut puppet = Puppet::start().await;
     let harness = Harness::airflow_with(Settings::default(), "2.10.3", puppet.config()).await;
     let mut client = harness.connect().await;
@@ -87,7 +87,7 @@ async fn a_reply_that_breaks_after_its_head_is_counted_and_logged_as_broken() {
 
 /// Only our own framing says where a reply ends.
 #[tokio::test]
-async fn an_old_reply_is_framed_anew() {
+async fn http_1_0_and_unframed_responses_get_http_1_1_framing() {
     let mut puppet = Puppet::start().await;
     let harness = Harness::airflow_with(Settings::default(), "2.10.3", puppet.config()).await;
     let mut cookie = Some("session=x");
@@ -127,7 +127,7 @@ async fn an_old_reply_is_framed_anew() {
 }
 
 #[tokio::test]
-async fn what_a_head_may_not_say_is_a_broken_reply() {
+async fn a_response_with_an_invalid_head_is_broken() {
     let harness = Harness::airflow("3.3.1").await;
     assert_eq!(harness.get("/health").await.fault(), None);
     for (method, raw) in [
@@ -174,7 +174,7 @@ async fn what_a_head_may_not_say_is_a_broken_reply() {
 }
 
 #[tokio::test]
-async fn one_length_said_twice_is_said_once() {
+async fn a_repeated_content_length_is_sent_once() {
     let harness = Harness::airflow("3.3.1").await;
     for twice in [
         "Content-Length: 2\r\nContent-Length: 2",
@@ -197,7 +197,7 @@ async fn one_length_said_twice_is_said_once() {
 
 /// A token that could not be had is AWS's doing; the client is there and is told so.
 #[tokio::test]
-async fn the_log_names_no_departure_that_did_not_happen() {
+async fn the_log_does_not_claim_that_the_client_left() {
     let folder = tempfile::tempdir().unwrap();
     let emulator = Emulator::start(Settings {
         environments: vec![Seed::new("demo", "2.10.3"), Seed::new("other", "2.10.3")],
@@ -250,7 +250,7 @@ async fn the_log_names_no_departure_that_did_not_happen() {
 
 /// To a client of HTTP/1.0 the end of the connection is the end of the reply, so it is reset.
 #[tokio::test]
-async fn a_cut_reply_to_http_1_0_ends_in_a_reset() {
+async fn a_truncated_response_to_http_1_0_ends_in_a_reset() {
     let harness = Harness::airflow("2.10.3").await;
     for raw in [
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n",
@@ -273,7 +273,7 @@ async fn a_cut_reply_to_http_1_0_ends_in_a_reset() {
 
 /// The events of a command begin with 200, whatever comes of it.
 #[tokio::test]
-async fn a_command_that_fails_among_its_events_is_no_success() {
+async fn a_command_that_fails_in_its_events_is_not_counted_as_success() {
     let harness = Harness::configured("environments.demo.airflow_version = \"2.10.3\"").await;
     harness.script().web_fault.next(1, WebFault::CutBody);
     let events = "Accept: application/vnd.mwaa-gateway.cli-events+ndjson\r\n";

@@ -64,7 +64,7 @@ fn assert_told(problem: &Value, (status, code, detail, hint): (u16, &str, &str, 
 }
 
 #[tokio::test]
-async fn it_is_a_fault_of_the_same_status_in_every_form() {
+async fn a_load_balancer_error_is_a_fault_with_the_same_status() {
     let harness = Harness::new().await;
     for case in CASES {
         let status = case.0;
@@ -96,7 +96,7 @@ async fn it_is_a_fault_of_the_same_status_in_every_form() {
 
 /// The body decides, and not its type.
 #[tokio::test]
-async fn whatever_is_not_mwaa_s_json_is_a_load_balancer_s() {
+async fn a_body_that_is_not_mwaa_json_is_a_load_balancer_error() {
     let harness = Harness::configured("limits.cli_output = \"64KiB\"").await;
     let json = r#"{"message": "Service Unavailable"}"#;
     let cut = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 90\r\n\r\n<html>";
@@ -122,7 +122,7 @@ async fn whatever_is_not_mwaa_s_json_is_a_load_balancer_s() {
 }
 
 #[tokio::test]
-async fn mwaa_s_json_stays_what_it_is() {
+async fn mwaa_json_is_returned_unchanged() {
     let harness = Harness::new().await;
     for status in [502, 503, 504] {
         let json = r#"{"stderr": "", "stdout": "Mi4xMC4zCg=="}"#;
@@ -161,7 +161,7 @@ async fn a_slow_command_s_504_says_that_it_may_still_be_running() {
 
 /// The hint names commands that the environment has.
 #[tokio::test]
-async fn the_hint_is_for_the_environment_s_airflow() {
+async fn the_hint_fits_the_environment_s_airflow_version() {
     for (version, command) in [
         ("1.10.12", "`list_dag_runs`"),
         ("3.0.6", "`dags list-runs`"),

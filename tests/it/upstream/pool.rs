@@ -15,7 +15,7 @@ async fn one_connection_serves_one_command_after_the_other() {
 }
 
 #[tokio::test]
-async fn commands_at_once_have_connections_of_their_own() {
+async fn concurrent_commands_have_their_own_connections() {
     let extra = format!("{ONE_THREAD}\nenvironments.demo.cli_concurrency = 4");
     let harness = Harness::configured(&extra).await;
     for _ in 0..5 {
@@ -28,7 +28,7 @@ async fn commands_at_once_have_connections_of_their_own() {
 }
 
 #[tokio::test]
-async fn a_pooled_connection_that_the_peer_closed_costs_nothing() {
+async fn a_closed_pooled_connection_causes_no_failure() {
     let harness = Harness::configured(ONE_THREAD).await;
     harness.script().close_idle.next(1, ());
     assert_eq!(harness.command("variables set a 1").await.status, 200);
@@ -87,7 +87,7 @@ async fn a_command_that_may_have_run_is_never_sent_twice() {
 }
 
 #[tokio::test]
-async fn an_old_connection_takes_no_new_command() {
+async fn an_old_connection_is_not_reused() {
     let extra = format!("{ONE_THREAD}\nlimits.pool_idle = \"10s\"\nlimits.pool_age = \"30s\"");
     let harness = Harness::configured(&extra).await;
     for connections in [1, 1, 1, 1, 2] {
@@ -98,7 +98,7 @@ async fn an_old_connection_takes_no_new_command() {
 }
 
 #[tokio::test]
-async fn a_connection_that_was_idle_for_long_takes_no_new_command() {
+async fn a_long_idle_connection_is_not_reused() {
     let extra = format!("{ONE_THREAD}\nlimits.pool_idle = \"10s\"");
     let harness = Harness::configured(&extra).await;
     assert_eq!(harness.command("version").await.status, 200);
@@ -121,7 +121,7 @@ async fn an_idle_connection_is_closed_without_another_request() {
 }
 
 #[tokio::test]
-async fn an_idle_connection_that_the_web_server_closes_is_closed_here_too() {
+async fn an_idle_connection_closed_by_the_web_server_is_closed() {
     let mut server = Puppet::start().await;
     let harness = Harness::configured(server.config()).await;
     let mut connection = answered(&harness, &mut server).await;

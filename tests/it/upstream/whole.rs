@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use mwaa_emulator::{Noise, WebFault};
 
 #[tokio::test]
-async fn interim_responses_are_passed_over() {
+async fn interim_responses_are_skipped() {
     let harness = Harness::configured(ONE_THREAD).await;
     for count in [1, 50] {
         let hints = "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n".repeat(count);
@@ -29,7 +29,7 @@ async fn interim_responses_are_passed_over() {
 }
 
 #[tokio::test]
-async fn bytes_after_a_reply_without_a_body_go_nowhere() {
+async fn bytes_after_a_response_without_a_body_are_dropped() {
     let harness = Harness::configured(ONE_THREAD).await;
     let bytes =
         b"HTTP/1.1 204 No Content\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil";
@@ -47,7 +47,7 @@ async fn bytes_after_a_reply_without_a_body_go_nowhere() {
 }
 
 #[tokio::test]
-async fn large_output_comes_byte_for_byte() {
+async fn large_output_is_returned_byte_for_byte() {
     const SIZE: usize = 5 << 20;
     let harness = Harness::new().await;
     harness.script().noise.always(Noise::Huge(SIZE));
@@ -69,7 +69,7 @@ async fn large_output_comes_byte_for_byte() {
 }
 
 #[tokio::test]
-async fn decoded_output_is_whole_or_a_fault() {
+async fn decoded_output_is_complete_or_a_fault() {
     let harness = Harness::configured(r#"limits.cli_output = "1MiB""#).await;
     let request = harness.request_with("Accept: text/plain\r\n", "version");
     let mut client = harness.connect().await;

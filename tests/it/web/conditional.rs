@@ -7,7 +7,7 @@ use crate::support::airflow::VERSIONS;
 const STYLE: &str = "/static/emulator/style.css";
 
 #[tokio::test]
-async fn a_file_that_the_browser_has_is_not_sent_again() {
+async fn a_cached_file_gets_304() {
     for version in VERSIONS {
         let harness = Harness::airflow(version).await;
         let first = harness.get(STYLE).await;
@@ -40,7 +40,7 @@ async fn a_file_that_the_browser_has_is_not_sent_again() {
 }
 
 #[tokio::test]
-async fn compressed_files_pass_as_they_are() {
+async fn compressed_files_are_returned_unchanged() {
     for version in VERSIONS {
         let harness = Harness::airflow(version).await;
         let plain = harness.get(STYLE).await;
@@ -61,7 +61,7 @@ async fn compressed_files_pass_as_they_are() {
 }
 
 #[tokio::test]
-async fn a_head_has_no_body_and_leaves_the_connection_usable() {
+async fn a_head_response_has_no_body_and_keeps_the_connection() {
     let harness = Harness::airflow("2.10.3").await;
     for target in [STYLE, "/home"] {
         let mut client = harness.connect().await;
@@ -83,7 +83,7 @@ async fn a_head_has_no_body_and_leaves_the_connection_usable() {
 }
 
 #[tokio::test]
-async fn ranges_pass_both_ways() {
+async fn range_headers_are_forwarded_in_both_directions() {
     let harness = Harness::airflow("3.3.1").await;
     let raw = "HTTP/1.1 206 Partial Content\r\nContent-Type: text/plain\r\n\
         Content-Range: bytes 2-5/10\r\nAccept-Ranges: bytes\r\nContent-Length: 4\r\n\r\n2345";
@@ -108,7 +108,7 @@ async fn ranges_pass_both_ways() {
 
 /// G-16: what has no body gets none, whatever the web server sends.
 #[tokio::test]
-async fn bytes_after_a_reply_without_a_body_reach_nobody() {
+async fn bytes_after_a_response_without_a_body_are_dropped() {
     let harness = Harness::airflow("3.3.1").await;
     for status in ["204 No Content", "304 Not Modified"] {
         let raw = format!("HTTP/1.1 {status}\r\nX-A: b\r\n\r\nHTTP/1.1 200 OK\r\n\r\nsmuggled");

@@ -50,7 +50,7 @@ async fn a_connection_serves_one_request_after_the_other() {
 
 /// The web server read it and went away: a safe request goes once more, on a new connection.
 #[tokio::test]
-async fn a_get_on_a_connection_that_dies_is_sent_once_more() {
+async fn a_get_is_retried_once_if_a_reused_connection_breaks() {
     let (harness, mut puppet, mut servers) = idle(1).await;
     let mut client = harness.connect().await;
     client.send(harness.asking("GET", "/api/v1/next", "")).await;
@@ -94,7 +94,7 @@ async fn a_get_is_not_sent_a_third_time() {
 }
 
 #[tokio::test]
-async fn a_write_that_was_sent_is_never_sent_again() {
+async fn a_write_that_was_sent_is_not_retried() {
     for method in ["POST", "PATCH", "PUT", "DELETE"] {
         let (harness, mut puppet, mut servers) = idle(1).await;
         let mut client = harness.connect().await;
@@ -130,7 +130,7 @@ async fn a_get_on_a_new_connection_that_breaks_is_a_fault() {
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_a_download_takes_its_connection_along() {
+async fn a_client_that_aborts_a_download_closes_its_connection() {
     let (harness, mut puppet, mut servers) = idle(1).await;
     let server = &mut servers[0];
     let mut client = harness.connect().await;
@@ -155,7 +155,7 @@ async fn a_client_that_leaves_a_download_takes_its_connection_along() {
 
 /// While nobody waits for a reply, nobody may say anything.
 #[tokio::test]
-async fn bytes_that_nobody_asked_for_end_a_kept_connection() {
+async fn unexpected_bytes_close_an_idle_connection() {
     let (harness, mut puppet, mut servers) = idle(1).await;
     servers[0]
         .send("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged")

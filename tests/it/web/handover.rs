@@ -71,7 +71,7 @@ async fn redirecting(version: &str) -> Harness {
 }
 
 #[tokio::test]
-async fn a_visitor_in_redirect_mode_is_handed_over_with_a_token_of_its_own() {
+async fn redirect_mode_redirects_each_visitor_with_its_own_token() {
     for version in VERSIONS {
         let harness = redirecting(version).await;
         let mut tokens = Vec::new();
@@ -114,7 +114,7 @@ async fn a_visitor_in_redirect_mode_is_handed_over_with_a_token_of_its_own() {
 }
 
 #[tokio::test]
-async fn a_link_from_elsewhere_gets_a_page_with_a_button() {
+async fn a_link_from_another_site_gets_a_page_with_a_button() {
     let harness = redirecting("3.3.1").await;
     for target in ["/", SSO] {
         let page = harness.get_with(target, FROM_ELSEWHERE).await;
@@ -161,7 +161,7 @@ async fn a_link_from_elsewhere_gets_a_page_with_a_button() {
 }
 
 #[tokio::test]
-async fn in_proxy_mode_nobody_is_handed_over() {
+async fn proxy_mode_has_no_handover() {
     for version in VERSIONS {
         let harness = Harness::airflow(version).await;
         for target in [
@@ -197,7 +197,7 @@ async fn in_proxy_mode_nobody_is_handed_over() {
 
 /// Each costs a token of AWS's, and none of them is for a frame or a script.
 #[tokio::test]
-async fn a_script_of_the_environments_own_page_is_not_handed_over() {
+async fn a_script_of_an_environment_s_page_gets_no_handover() {
     let harness = redirecting("3.3.1").await;
     for (mode, dest) in [
         ("cors", "empty"),
@@ -218,7 +218,7 @@ async fn a_script_of_the_environments_own_page_is_not_handed_over() {
 }
 
 #[tokio::test]
-async fn a_token_that_is_not_to_be_had_is_a_fault_for_people() {
+async fn a_failed_web_token_is_shown_as_a_fault_page() {
     let harness = redirecting("3.3.1").await;
     harness.script().web_login_denied.always(());
     let reply = harness.get_with("/", TYPED).await;

@@ -61,7 +61,7 @@ async fn no_credential_of_the_client_reaches_the_web_server() {
 
 /// What Airflow and caches need passes, unchanged.
 #[tokio::test]
-async fn what_says_what_the_client_wants_passes() {
+async fn content_negotiation_and_cache_headers_are_forwarded() {
     let harness = Harness::airflow("3.3.1").await;
     let wanted = [
         ("accept", "application/json;q=0.5"),
@@ -97,7 +97,7 @@ async fn what_says_what_the_client_wants_passes() {
 
 /// E-15: Airflow 2 compares the Referer of a form with its own Host.
 #[tokio::test]
-async fn a_form_of_our_own_page_is_one_of_airflows_own() {
+async fn a_form_of_our_own_page_gets_the_referer_of_airflow() {
     let harness = Harness::airflow("2.10.3").await;
     let token = csrf(&harness).await;
     let ours = format!("http://{}", harness.address());
@@ -147,7 +147,7 @@ async fn a_form_of_our_own_page_is_one_of_airflows_own() {
 }
 
 #[tokio::test]
-async fn what_holds_for_the_web_server_alone_stays_behind() {
+async fn headers_that_hold_only_for_the_web_server_are_removed() {
     let harness = Harness::airflow("2.10.3").await;
     let raw = "HTTP/1.1 200 OK\r\nSet-Cookie: session=1\r\nSet-Cookie: other=2\r\n\
         Access-Control-Allow-Origin: *\r\nAccess-Control-Allow-Credentials: true\r\n\
@@ -177,7 +177,7 @@ async fn what_holds_for_the_web_server_alone_stays_behind() {
 
 /// RFC 9112 section 6.3: the chunks say how long the body is.
 #[tokio::test]
-async fn a_length_beside_chunks_is_not_believed() {
+async fn a_content_length_beside_chunked_is_ignored() {
     let harness = Harness::airflow("2.10.3").await;
     let raw = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\
         Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n";
@@ -191,7 +191,7 @@ async fn a_length_beside_chunks_is_not_believed() {
 }
 
 #[tokio::test]
-async fn no_page_of_any_version_brings_a_cookie() {
+async fn no_page_sets_a_cookie() {
     for version in VERSIONS {
         let harness = Harness::airflow(version).await;
         let rest = format!("{}/dags", api(version));
@@ -216,7 +216,7 @@ async fn no_page_of_any_version_brings_a_cookie() {
 }
 
 #[tokio::test]
-async fn pages_are_shielded_where_airflow_does_not() {
+async fn missing_security_headers_are_added() {
     let harness = Harness::airflow("3.3.1").await;
     let shield = [
         ("x-frame-options", "SAMEORIGIN"),

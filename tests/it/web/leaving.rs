@@ -29,7 +29,7 @@ const WISHES: [(&str, &str); 18] = [
 ];
 
 #[tokio::test]
-async fn a_login_page_leads_back_and_never_away() {
+async fn a_login_page_redirects_only_to_our_own_paths() {
     // few visits each, so that none of them looks like a loop
     let names = ["a", "b", "c", "d", "e"];
     let settings = Settings {
@@ -71,7 +71,7 @@ async fn a_login_page_leads_back_and_never_away() {
 }
 
 #[tokio::test]
-async fn a_browser_that_is_sent_around_for_ever_is_told_so() {
+async fn a_redirect_loop_of_the_login_page_is_reported() {
     let harness = Harness::airflow("2.10.3").await;
     let mut reply = harness.get_with("/login/?next=/home", TYPED).await;
     let mut visits = 1;
@@ -93,7 +93,7 @@ async fn a_browser_that_is_sent_around_for_ever_is_told_so() {
 }
 
 #[tokio::test]
-async fn signing_out_ends_the_session_here_and_there() {
+async fn signing_out_ends_the_session_here_and_in_airflow() {
     for version in VERSIONS {
         let harness = Harness::airflow(version).await;
         let target = format!("{}/dags", api(version));
@@ -136,7 +136,7 @@ async fn signing_out_ends_the_session_here_and_there() {
 
 /// There is nothing to end, so nothing is begun for it.
 #[tokio::test]
-async fn signing_out_without_a_session_asks_nobody() {
+async fn signing_out_without_a_session_sends_no_request() {
     let harness = Harness::airflow("3.3.1").await;
     let reply = harness.get_with("/auth/logout/", OWN).await;
     assert_eq!(reply.header("location"), Some("/-/signed-out"), "{reply}");
@@ -146,7 +146,7 @@ async fn signing_out_without_a_session_asks_nobody() {
 
 /// Airflow need not agree: this gateway uses the session no more.
 #[tokio::test]
-async fn signing_out_holds_whatever_airflow_says() {
+async fn signing_out_ends_the_session_if_airflow_fails() {
     let harness = Harness::airflow("3.3.1").await;
     assert_eq!(harness.get("/api/v2/dags").await.status, 200);
     let fault = mwaa_emulator::WebFault::html(500);

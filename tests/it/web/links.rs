@@ -6,7 +6,7 @@ use crate::support::airflow::{OWN, VERSIONS};
 
 /// E-13.
 #[tokio::test]
-async fn a_location_on_the_web_server_becomes_ours() {
+async fn a_location_on_the_web_server_is_rewritten_to_ours() {
     let harness = Harness::airflow("2.10.3").await;
     let ours = format!("http://{}", harness.address());
     let long = "t".repeat(300);
@@ -50,7 +50,7 @@ async fn a_location_on_the_web_server_becomes_ours() {
 
 /// The address is the one that the client called us by.
 #[tokio::test]
-async fn a_location_leads_to_the_name_that_was_called() {
+async fn a_location_is_rewritten_to_the_requested_host() {
     let harness = Harness::airflow("2.10.3").await;
     let port = harness.address().port();
     for host in [
@@ -67,7 +67,7 @@ async fn a_location_leads_to_the_name_that_was_called() {
 }
 
 #[tokio::test]
-async fn pages_lead_to_us_and_not_past_us() {
+async fn links_in_pages_are_rewritten_to_the_gateway() {
     for (version, page) in VERSIONS.into_iter().zip(["/home", "/", "/"]) {
         let harness = Harness::airflow(version).await;
         let reply = harness
@@ -88,7 +88,7 @@ async fn pages_lead_to_us_and_not_past_us() {
 }
 
 #[tokio::test]
-async fn a_link_is_found_however_it_is_cut() {
+async fn a_link_is_rewritten_however_the_body_is_split() {
     let harness = Harness::airflow("2.10.3").await;
     let host = harness.emulator().host("demo").unwrap();
     let text =
@@ -114,7 +114,7 @@ async fn a_link_is_found_however_it_is_cut() {
 
 /// A page that is known by its length is longer or shorter afterwards.
 #[tokio::test]
-async fn a_length_that_is_no_longer_true_is_not_told() {
+async fn a_rewritten_page_has_no_content_length() {
     let harness = Harness::airflow("2.10.3").await;
     let host = harness.emulator().host("demo").unwrap();
     let text = format!("https://{host}/");
@@ -129,7 +129,7 @@ async fn a_length_that_is_no_longer_true_is_not_told() {
 
 /// Only pages: data is not ours to change, and what is compressed can't be read.
 #[tokio::test]
-async fn what_is_no_plain_page_stays_as_it_is() {
+async fn bodies_that_are_not_plain_html_are_unchanged() {
     let harness = Harness::airflow("3.3.1").await;
     let host = harness.emulator().host("demo").unwrap();
     let text = format!("https://{host}/x");

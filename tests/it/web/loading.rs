@@ -27,7 +27,7 @@ fn upload(harness: &Harness) -> String {
 }
 
 #[tokio::test]
-async fn the_web_server_sees_the_first_part_before_the_last_is_sent() {
+async fn an_upload_is_streamed_to_the_web_server() {
     let (harness, _puppet, mut server) = signed_in("").await;
     let mut client = harness.connect().await;
     client.send(upload(&harness)).await;
@@ -55,7 +55,7 @@ async fn the_web_server_sees_the_first_part_before_the_last_is_sent() {
 
 /// 16 MiB by default; a length that is told is refused before anybody is asked.
 #[tokio::test]
-async fn a_body_that_is_told_to_be_too_long_is_refused_at_once() {
+async fn a_content_length_above_the_limit_is_refused_at_once() {
     let harness = Harness::airflow("3.3.1").await;
     let target = format!("{}/dags/{DAG}", api("3.3.1"));
     let headers = format!("{JSON}Content-Length: {}\r\n", (16 << 20) + 1);
@@ -76,7 +76,7 @@ async fn a_body_that_is_told_to_be_too_long_is_refused_at_once() {
 
 /// R7: the web server never sees the end of a message that was cut.
 #[tokio::test]
-async fn a_body_that_turns_out_too_long_is_never_complete() {
+async fn a_chunked_body_above_the_limit_is_not_completed() {
     let (harness, _puppet, mut server) = signed_in("limits.request_body = \"64KiB\"").await;
     let mut client = harness.connect().await;
     client.send(upload(&harness)).await;
@@ -100,7 +100,7 @@ async fn a_body_that_turns_out_too_long_is_never_complete() {
 }
 
 #[tokio::test]
-async fn a_client_that_breaks_off_never_completes_a_request() {
+async fn an_aborted_upload_is_not_completed() {
     let (harness, mut puppet, mut server) = signed_in("").await;
     let mut client = harness.connect().await;
     client.send(upload(&harness) + "5\r\nhello\r\n").await;
@@ -121,7 +121,7 @@ async fn a_client_that_breaks_off_never_completes_a_request() {
 }
 
 #[tokio::test]
-async fn a_client_that_falls_silent_is_told_so() {
+async fn a_client_that_stops_sending_gets_408() {
     let (harness, _puppet, mut server) = signed_in("limits.body_idle = \"1s\"").await;
     let mut client = harness.connect().await;
     client.send(upload(&harness) + "5\r\nhello\r\n").await;
@@ -137,7 +137,7 @@ async fn a_client_that_falls_silent_is_told_so() {
 
 /// An early reply is passed on, and what is left of the upload reaches nobody.
 #[tokio::test]
-async fn an_early_reply_to_an_upload_spends_the_connection() {
+async fn an_early_response_to_an_upload_closes_the_connection() {
     let (harness, mut puppet, mut server) = signed_in("").await;
     let mut client = harness.connect().await;
     client.send(upload(&harness) + "5\r\nhello\r\n").await;
@@ -165,7 +165,7 @@ async fn an_early_reply_to_an_upload_spends_the_connection() {
 /// The wait for a reply begins when the request is complete: an upload that makes progress is no
 /// slow web server, however long it takes.
 #[tokio::test]
-async fn a_slow_upload_does_not_use_up_the_wait_for_the_reply() {
+async fn a_slow_upload_does_not_count_towards_the_response_timeout() {
     for answers in [true, false] {
         let (harness, _puppet, mut server) =
             signed_in("limits.upstream_first_byte = \"10s\"\nlimits.body_idle = \"1m\"").await;
@@ -199,7 +199,7 @@ async fn a_slow_upload_does_not_use_up_the_wait_for_the_reply() {
 
 /// No pause is too long, and it would never end.
 #[tokio::test]
-async fn a_client_that_drips_its_body_is_cut_off() {
+async fn a_client_that_sends_its_body_too_slowly_gets_408() {
     let limits = "limits.body_idle = \"10s\"\nlimits.body_rate = \"64KiB\"";
     let (harness, _puppet, _server) = signed_in(limits).await;
     let whole = harness.asking("POST", "/api/v1/x", "Content-Length: 60000\r\n");

@@ -36,7 +36,7 @@ async fn a_path_arrives_byte_for_byte() {
 }
 
 #[tokio::test]
-async fn a_slash_in_disguise_passes_only_where_values_may_hold_one() {
+async fn an_escaped_slash_is_accepted_only_in_opaque_names() {
     let harness = Harness::airflow("3.3.1").await;
     for target in [
         "/dags/a%2Fb/grid",
@@ -70,7 +70,7 @@ async fn a_slash_in_disguise_passes_only_where_values_may_hold_one() {
 
 /// A client whose base URL ends in a slash is told so, and not something about headers.
 #[tokio::test]
-async fn a_base_url_with_a_slash_at_its_end_is_named() {
+async fn a_base_url_with_a_trailing_slash_is_reported() {
     let harness = Harness::airflow("2.10.3").await;
     for target in ["//api/v1/dags", "//", "///home"] {
         let reply = harness.get(target).await;
@@ -139,7 +139,7 @@ async fn the_login_is_never_proxied() {
 
 /// Airflow 3 makes a token of a session there, which a script in a page could carry off.
 #[tokio::test]
-async fn no_token_is_made_of_a_session_for_use_elsewhere() {
+async fn the_token_route_of_the_ui_is_refused() {
     for version in ["3.0.6", "3.3.1"] {
         let harness = Harness::airflow(version).await;
         for target in [

@@ -16,7 +16,7 @@ async fn leads_to_login(server: &mut Client) {
 /// Flask-AppBuilder leads somebody who lacks a right to the login page, as if nobody had signed
 /// in, and tells why on the first page.
 #[tokio::test]
-async fn a_page_without_the_right_leads_to_the_first_page() {
+async fn a_page_without_the_right_redirects_to_the_first_page() {
     let mut puppet = Puppet::start().await;
     let harness = Harness::airflow_with(Settings::default(), "2.10.3", puppet.config()).await;
     let mut client = harness.connect().await;
@@ -53,7 +53,7 @@ async fn a_page_without_the_right_leads_to_the_first_page() {
 }
 
 #[tokio::test]
-async fn a_read_only_environment_hands_nobody_over() {
+async fn a_read_only_environment_refuses_handover() {
     for extra in ["", "environments.demo.browser = \"redirect\"\n"] {
         let extra = format!("environments.demo.policy = \"read-only\"\n{extra}");
         let harness = Harness::airflow_with(Settings::default(), "2.10.3", &extra).await;

@@ -55,7 +55,7 @@ async fn lines_come_one_by_one() {
 }
 
 #[tokio::test]
-async fn a_log_and_a_wait_begin_before_they_end() {
+async fn logs_and_waits_are_streamed() {
     let harness = Harness::airflow("3.3.1").await;
     let runs = format!("{}/dags/{DAG}/dagRuns", api("3.3.1"));
     let body = r#"{"dag_run_id": "one", "logical_date": null}"#;
@@ -87,7 +87,7 @@ async fn a_log_and_a_wait_begin_before_they_end() {
 }
 
 #[tokio::test]
-async fn a_reply_that_is_cut_never_looks_complete() {
+async fn a_truncated_response_is_not_returned_as_complete() {
     let harness = Harness::airflow("3.3.1").await;
     let page = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n";
     for raw in [
@@ -121,7 +121,7 @@ async fn a_reply_that_is_cut_never_looks_complete() {
 }
 
 #[tokio::test]
-async fn a_large_reply_comes_whole() {
+async fn a_large_response_is_complete() {
     let harness = Harness::airflow("2.10.3").await;
     let size = 8 << 20;
     for chunked in ["", "&chunked=true"] {
@@ -135,7 +135,7 @@ async fn a_large_reply_comes_whole() {
 
 /// Silence within a reply has an end, and then the reply is not complete.
 #[tokio::test]
-async fn a_reply_that_falls_silent_is_given_up() {
+async fn a_response_that_pauses_too_long_is_cut_off() {
     let mut puppet = Puppet::start().await;
     let extra = format!("{}limits.upstream_body_idle = \"1s\"", puppet.config());
     let harness = Harness::airflow_with(Settings::default(), "2.10.3", &extra).await;
@@ -154,7 +154,7 @@ async fn a_reply_that_falls_silent_is_given_up() {
 
 /// G-11, G-14: what is no reply is a fault, and its connection is not used again.
 #[tokio::test]
-async fn what_is_no_reply_is_a_fault() {
+async fn an_invalid_response_is_a_fault() {
     let harness = Harness::airflow("3.3.1").await;
     for raw in [
         "SSH-2.0-OpenSSH_9.2p1\r\n",

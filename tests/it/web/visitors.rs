@@ -4,7 +4,7 @@ use crate::support::Harness;
 use crate::support::airflow::{FROM_ELSEWHERE, TYPED, VERSIONS, api};
 
 #[tokio::test]
-async fn people_may_come_by_link_and_by_address() {
+async fn links_and_typed_addresses_are_accepted() {
     for version in VERSIONS {
         let harness = Harness::airflow(version).await;
         let home = if version == "2.10.3" { "/home" } else { "/" };
@@ -30,7 +30,7 @@ async fn people_may_come_by_link_and_by_address() {
 }
 
 #[tokio::test]
-async fn another_sites_page_may_do_nothing_else() {
+async fn other_requests_of_another_site_are_refused() {
     let harness = Harness::airflow("3.3.1").await;
     let site = |site: &str, mode: &str, dest: &str| {
         format!(
@@ -81,7 +81,7 @@ async fn another_sites_page_may_do_nothing_else() {
 
 /// A mere link must not sign anybody out, whichever of Airflow's ways it names.
 #[tokio::test]
-async fn a_link_of_another_site_signs_nobody_out() {
+async fn a_link_of_another_site_cannot_sign_out() {
     for version in VERSIONS {
         let harness = Harness::airflow(version).await;
         let target = format!("{}/dags", api(version));

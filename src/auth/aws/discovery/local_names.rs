@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_alone_is_enough_where_it_is_the_only_one() {
+    fn a_unique_name_gets_no_region_or_profile() {
         let found = [
             found("eu-west-1", &["Prod_EU", "staging"]),
             found("us-east-1", &["other"]),
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn the_region_and_then_the_profile_distinguish_two_of_one_name() {
+    fn equal_names_get_the_region_and_then_the_profile() {
         let two = [found("eu-west-1", &["prod"]), found("us-east-1", &["prod"])];
         assert_eq!(locals(&[], &two), ["prod-eu-west-1", "prod-us-east-1"]);
         let three = [
@@ -233,13 +233,13 @@ mod tests {
     }
 
     #[test]
-    fn two_that_cannot_be_distinguished_are_both_left_out() {
+    fn names_that_stay_ambiguous_are_left_out() {
         let found = [found("eu-west-1", &["a-b", "a_b", "c", &"x".repeat(80)])];
         assert_eq!(locals(&[], &found), ["c"]);
     }
 
     #[test]
-    fn names_that_are_in_use_are_not_given_away() {
+    fn a_name_in_use_is_not_assigned_again() {
         let found = [found("eu-west-1", &["env", "prod", "prod-eu-west-1"])];
         let taken = Environment::new(EnvName::new("prod").unwrap(), "another");
         let named = assign_local_names(&[taken], &found);
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_configured_is_not_found_again() {
+    fn a_configured_environment_is_not_listed_again() {
         let found = [
             found("a@eu-west-1", &["prod", "test"]),
             found("b@eu-west-1", &["prod"]),

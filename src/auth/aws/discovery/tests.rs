@@ -145,7 +145,7 @@ fn at(region: Option<&str>, name: &str) -> Environment {
 }
 
 #[tokio::test]
-async fn a_place_that_is_denied_takes_nothing_from_the_others() {
+async fn a_denied_region_does_not_affect_the_others() {
     let world = World::new(&[Some("eu-west-1"), Some("us-east-1")], Vec::new());
     world.cloud.has("eu-west-1", &["prod", "test"]);
     world.asks().await;
@@ -176,7 +176,7 @@ async fn a_place_that_is_denied_takes_nothing_from_the_others() {
 }
 
 #[tokio::test]
-async fn what_stays_keeps_its_id_and_what_has_gone_goes() {
+async fn an_environment_keeps_its_id_until_it_is_removed() {
     let world = World::new(&[Some("eu-west-1"), Some("us-east-1")], Vec::new());
     world.cloud.has("eu-west-1", &["prod", "test"]);
     world.cloud.has("us-east-1", &[]);
@@ -207,7 +207,7 @@ async fn what_stays_keeps_its_id_and_what_has_gone_goes() {
 }
 
 #[tokio::test]
-async fn what_is_named_stays_first_and_is_not_doubled() {
+async fn configured_environments_stay_first_and_are_listed_once() {
     // the AWS chain's region is the place's
     let named = vec![at(None, "prod"), at(Some("us-east-1"), "test")];
     let world = World::new(&[Some("eu-west-1")], named);
@@ -218,7 +218,7 @@ async fn what_is_named_stays_first_and_is_not_doubled() {
 }
 
 #[tokio::test]
-async fn many_at_once_are_one_question_and_soon_after_none() {
+async fn concurrent_refreshes_share_one_call_and_repeats_are_held_back() {
     let world = World::new(&[None], Vec::new());
     world.cloud.has("eu-west-1", &["prod"]);
     join_all((0..20).map(|_| world.discovery.refresh())).await;
@@ -237,7 +237,7 @@ async fn many_at_once_are_one_question_and_soon_after_none() {
 }
 
 #[tokio::test]
-async fn callers_of_a_slow_aws_leave_no_task_behind() {
+async fn callers_that_give_up_share_one_task() {
     let world = World::new(&[None], Vec::new());
     world.cloud.has("eu-west-1", &["prod"]);
     let silent = world.cloud.silent.lock().await;
@@ -260,7 +260,7 @@ async fn callers_of_a_slow_aws_leave_no_task_behind() {
 }
 
 #[tokio::test]
-async fn a_caller_that_goes_away_does_not_take_the_answer_along() {
+async fn a_refresh_completes_after_its_caller_is_gone() {
     let world = World::new(&[None], Vec::new());
     world.cloud.has("eu-west-1", &["prod"]);
     let asking = world.discovery.refresh();
@@ -271,7 +271,7 @@ async fn a_caller_that_goes_away_does_not_take_the_answer_along() {
 }
 
 #[tokio::test]
-async fn an_account_without_environments_is_trouble_only_if_nothing_is_named() {
+async fn an_empty_account_is_an_issue_only_if_nothing_is_configured() {
     let world = World::new(&[None], Vec::new());
     world.cloud.has("eu-west-1", &[]);
     world.asks().await;
@@ -291,7 +291,7 @@ async fn an_account_without_environments_is_trouble_only_if_nothing_is_named() {
 }
 
 #[tokio::test]
-async fn after_a_failure_it_is_asked_again_sooner() {
+async fn a_failed_refresh_is_retried_sooner() {
     let seconds_ago = |seconds| {
         let (boot, wall) = (Timestamp::now().boot(), Timestamp::now().wall());
         let before = |clock: Duration| clock.checked_sub(Duration::from_secs(seconds)).unwrap();

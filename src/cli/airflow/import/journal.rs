@@ -105,7 +105,7 @@ mod tests {
 
     /// A file that another build of the program has written is found by its name.
     #[test]
-    fn the_name_stays_what_it_was() {
+    fn the_name_of_a_journal_file_is_stable() {
         let request = |line: &str| {
             let words: Vec<_> = line.split(' ').map(str::to_owned).collect();
             ImportRequest::parse(&words).unwrap().unwrap()

@@ -184,7 +184,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_written_as_python_does() {
+    fn json_is_formatted_as_by_python() {
         // the right-hand sides are what json.dumps of CPython 3.11 gives
         for (json, compact) in [
             (
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn many_keys_cost_little() {
+    fn many_keys_take_linear_time() {
         let text = (0..200_000).map(|key| format!("\"{key}\":{key}"));
         let text = format!("{{{},\"0\":1}}", text.collect::<Vec<_>>().join(","));
         let Json::Object(read) = serde_json::from_str(&text).unwrap() else {

@@ -459,7 +459,7 @@ impl ImportReport {
 
         let untried = self.count_untried();
         if untried > 0 {
-            terminal.info(format_args!("{untried} {kind} were not attempted"));
+            terminal.info(format_args!("not attempted: {untried}"));
         }
 
         // the delete may have worked where the command that adds it did not

@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn variables_are_set_one_by_one() {
+    fn each_variable_gets_its_own_command() {
         let text = r#"{"-k": "-v", "n": 1, "o": {"value": "x", "description": "-d"}}"#;
         let two = planned("variables import f", text, "2.10.5", 1000);
         assert_eq!(two[0].as_deref(), Ok("variables set -- -k -v"));
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn connections_and_pools_too() {
+    fn each_connection_and_pool_gets_its_own_command() {
         let text =
             r#"{"c": "http://u:p@h", "d": {"conn_type": "x", "extra_dejson": {"a": 1}}}"#;
         let made = planned("connections import f --overwrite", text, "2.10.5", 1000);
@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn entries_that_can_t_be_sent_are_found_before() {
+    fn entries_that_cannot_be_sent_are_found_first() {
         let text = r#"{"big": "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", "control": "\u0007", "--": "x"}"#;
         let made = planned("variables import f", text, "2.10.5", 40);
         assert!(made.iter().all(Result::is_err), "{made:?}");

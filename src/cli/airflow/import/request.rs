@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn the_options_are_airflow_s() {
+    fn import_options_are_parsed_as_by_airflow() {
         for (line, kind, existing) in [
             (
                 "variables import f.json",
@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn a_byte_order_mark_is_no_part_of_the_text() {
+    fn a_byte_order_mark_is_removed_and_other_encodings_are_refused() {
         let read = |bytes: &[u8]| decode(bytes.to_vec());
         assert_eq!(read(b"\xef\xbb\xbf{}").as_deref(), Ok("{}"));
         assert_eq!(read(b"{}").as_deref(), Ok("{}"));
@@ -331,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn env_files_are_read_as_airflow_does() {
+    fn env_files_are_read_as_by_airflow() {
         let entries = parse_env_file("# note\n\nA=1=2\nB= x \n").unwrap();
         assert!(entries.keys().eq(["A", "B"]));
         assert_eq!(entries["A"], Json::Text("1=2".to_owned()));

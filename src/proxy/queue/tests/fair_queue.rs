@@ -114,7 +114,7 @@ impl World {
 
 proptest! {
     #[test]
-    fn no_slot_and_no_waiting_item_is_ever_lost(
+    fn slots_and_waiting_items_are_never_lost(
         slots in 1..4_usize,
         size in 0..9_usize,
         steps in prop::collection::vec(step(), 0..200),
@@ -158,7 +158,7 @@ fn order(queue: &mut FairQueue<char, u32>) -> Vec<u32> {
 }
 
 #[test]
-fn principals_take_turns_and_one_alone_gets_everything() {
+fn clients_take_turns_and_a_single_client_gets_every_slot() {
     let mut queue = FairQueue::new(1, 32);
     assert_eq!(queue.enqueue('a', || (0, ())), Enqueued::Acquired);
     for number in 10..14 {
@@ -171,7 +171,7 @@ fn principals_take_turns_and_one_alone_gets_everything() {
 }
 
 #[test]
-fn one_s_backlog_does_not_shut_the_others_out() {
+fn the_backlog_of_one_client_does_not_block_others() {
     let mut queue = FairQueue::new(1, 3);
     assert_eq!(queue.enqueue('a', || (0, ())), Enqueued::Acquired);
     for number in 10..13 {

@@ -39,7 +39,7 @@ fn on_a_worker(test: impl AsyncFnOnce(&CoarseTimer)) {
 /// Threads full of clients, half of whom leave at any point: never more run than may, everybody
 /// else is served, and in the end every slot is there again.
 #[test]
-fn many_threads_share_the_slots_and_lose_none() {
+fn many_threads_share_the_slots_without_losing_any() {
     let (queue, running, served) = (queue(3, 10_000), AtomicUsize::new(0), AtomicUsize::new(0));
     std::thread::scope(|scope| {
         for thread in 0..4_u32 {
@@ -83,7 +83,7 @@ fn many_threads_share_the_slots_and_lose_none() {
 }
 
 #[test]
-fn a_slot_that_came_to_somebody_who_left_goes_to_the_next() {
+fn a_slot_given_to_a_client_that_left_is_passed_to_the_next() {
     on_a_worker(async |timer| {
         let queue = queue(1, 9);
         let first = spot(&queue, 1).unwrap().acquire(timer).await.unwrap();
@@ -99,7 +99,7 @@ fn a_slot_that_came_to_somebody_who_left_goes_to_the_next() {
 }
 
 #[test]
-fn places_are_told_when_they_change() {
+fn a_changed_queue_position_is_reported() {
     on_a_worker(async |timer| {
         let queue = queue(1, 9);
         let first = spot(&queue, 1).unwrap().acquire(timer).await.unwrap();
@@ -124,7 +124,7 @@ fn places_are_told_when_they_change() {
 }
 
 #[test]
-fn who_waits_too_long_leaves_and_is_told_when_to_come_again() {
+fn a_command_that_times_out_leaves_the_queue_with_retry_after() {
     on_a_worker(async |timer| {
         let queue = queue(1, 1);
         let first = spot(&queue, 1).unwrap().acquire(timer).await.unwrap();
