@@ -106,8 +106,8 @@ fn not_simulated(words: &[String]) -> Answer {
         name.join(" ")
     };
     Answer::failed(format!(
-        "the emulator does not simulate \"{command}\"; run a real one with --airflow-bin, or give \
-         an answer with --answer '{command}=FILE'\n"
+        "the emulator does not simulate \"{command}\"; start `mwaa-gateway emulator` with \
+         --airflow-bin to run a real one, or with --answer '{command}=FILE' to give its output\n"
     ))
 }
 

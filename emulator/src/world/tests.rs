@@ -342,8 +342,8 @@ fn other_commands_fail_and_name_what_helps() {
         let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
         let answer = World::new(version, &[]).run(&words);
         let text = format!(
-            "the emulator does not simulate \"{name}\"; run a real one with --airflow-bin, or give \
-             an answer with --answer '{name}=FILE'\n"
+            "the emulator does not simulate \"{name}\"; start `mwaa-gateway emulator` with \
+         --airflow-bin to run a real one, or with --answer '{name}=FILE' to give its output\n"
         );
         assert_eq!(answer, Answer::failed(text), "{version}: {line}");
     }
