@@ -7,10 +7,10 @@ use std::io::{self, Write};
 use std::os::fd::AsFd as _;
 use std::time::Duration;
 use tracing::Dispatch;
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::ParseError;
+use tracing_subscriber::filter::{LevelFilter, ParseError, Targets};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::FmtSpan;
+use tracing_subscriber::layer::SubscriberExt as _;
 
 /// The format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -43,8 +43,8 @@ pub enum LogError {
     Writer(#[source] io::Error),
 }
 
-/// Starts the log. `filter` is in the syntax of `tracing-subscriber`'s `EnvFilter`, for example
-/// `info` or `mwaa_gateway=debug`. Fails if it cannot be parsed.
+/// Starts the log. `filter` is in the syntax of `tracing-subscriber`'s `Targets`, for example `info`
+/// or `hyper=warn,mwaa_gateway=debug`. Fails if it cannot be parsed.
 ///
 /// The HTTP and AWS crates are silent unless the filter names them: at trace level they print
 /// headers.
@@ -58,12 +58,13 @@ pub fn init(filter: &str, format: Format, colour: bool) -> Result<LogGuard, LogE
     Ok(LogGuard(writer))
 }
 
-fn make_dispatch<W>(filter: EnvFilter, format: Format, colour: bool, writer: W) -> Dispatch
+fn make_dispatch<W>(filter: Targets, format: Format, colour: bool, writer: W) -> Dispatch
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
     let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+        // the filter decides alone
+        .with_max_level(LevelFilter::TRACE)
         .with_writer(writer)
         // the library would write them to stderr, and panic if that fails
         .log_internal_errors(false)
@@ -79,13 +80,14 @@ where
             .flatten_event(true)
             .with_current_span(false)
             .finish()
+            .with(filter)
             .into(),
-        Format::Text => builder.with_ansi(colour).finish().into(),
+        Format::Text => builder.with_ansi(colour).finish().with(filter).into(),
     }
 }
 
-fn parse_filter(filter: &str) -> Result<EnvFilter, ParseError> {
-    EnvFilter::builder().parse(expand_filter(filter))
+fn parse_filter(filter: &str) -> Result<Targets, ParseError> {
+    expand_filter(filter).parse()
 }
 
 /// Returns the directives of a filter that a user wrote: our own events only, at `info`, unless it
@@ -108,14 +110,14 @@ fn expand_filter(filter: &str) -> String {
 /// Users name the program, whose events come from many crates.
 fn expand_directive(directive: &str) -> Cow<'_, str> {
     match directive.strip_prefix(PROGRAM) {
-        Some(rest) if rest.is_empty() || rest.starts_with(['=', '[']) => {
+        Some(rest) if rest.is_empty() || rest.starts_with('=') => {
             format!("{OWN_CRATES}{rest}").into()
         }
         _ => directive.into(),
     }
 }
 
-/// The prefix of the names of all our crates. `EnvFilter` compares prefixes.
+/// The prefix of the names of all our crates. `Targets` compares prefixes.
 const OWN_CRATES: &str = "mwaa";
 /// The name of our events in a filter.
 const PROGRAM: &str = "mwaa_gateway";
@@ -234,8 +236,8 @@ mod tests {
             ("mwaa_gateway", "off,mwaa=info,mwaa"),
             ("mwaa_gateway=debug", "off,mwaa=info,mwaa=debug"),
             (
-                "hyper=warn,mwaa_gateway[mint]=trace",
-                "off,mwaa=info,hyper=warn,mwaa[mint]=trace",
+                "hyper=warn,mwaa_gateway=trace",
+                "off,mwaa=info,hyper=warn,mwaa=trace",
             ),
             ("mwaa_proxy=debug", "off,mwaa=info,mwaa_proxy=debug"),
             ("mwaa_gateway_x=debug", "off,mwaa=info,mwaa_gateway_x=debug"),
