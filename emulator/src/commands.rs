@@ -1,50 +1,25 @@
 //! The commands that MWAA supports, by Airflow version.
 
-/// What MWAA does with a command.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    /// Runs it.
-    Supported {
-        /// Whether it fails when a plugin's package is missing (condition P).
-        parses_dags: bool,
-    },
-    /// Answers 500.
-    Unsupported,
-}
-
-/// Looks a command up in the table of its version. A version that MWAA never offered counts as
-/// the newest one before it of the same major version.
-pub(crate) fn verdict(airflow_version: &str, words: &[String]) -> Verdict {
-    let [first, rest @ ..] = words else {
-        return Verdict::Unsupported;
+/// Whether MWAA runs a command. A version that MWAA never offered counts as the newest one before
+/// it of the same major version.
+pub(crate) fn is_supported(airflow_version: &str, words: &[String]) -> bool {
+    let Some((first, rest)) = words.split_first() else {
+        return false;
     };
-    let version = offered(version(airflow_version));
     let asks_help = |word: &String| word == "-h" || word == "--help";
     if asks_help(first) {
-        return Verdict::Supported { parses_dags: false };
+        return true;
     }
+    let version = offered(version(airflow_version));
     let pair = rest.first().map(|second| format!("{first} {second}"));
-    for row in rows() {
-        if version < row.first || version > row.last {
-            continue;
-        }
-        let group = row.command.split(' ').next() == Some(first.as_str());
-        let group_help = group && rest.first().is_none_or(asks_help);
-        if row.command == first || pair.as_deref() == Some(row.command) {
-            return Verdict::Supported {
-                parses_dags: row.parses_dags,
-            };
-        }
-        if group_help {
-            return Verdict::Supported { parses_dags: false };
-        }
-    }
-    Verdict::Unsupported
-}
-
-/// Whether condition P (packages are missing from the web server) applies to a version.
-pub(crate) fn lacks_packages(airflow_version: &str) -> bool {
-    version(airflow_version) < [2, 2, 0]
+    rows()
+        .filter(|row| (row.first..=row.last).contains(&version))
+        .any(|row| {
+            let group = row.command.split(' ').next() == Some(first.as_str());
+            row.command == first
+                || pair.as_deref() == Some(row.command)
+                || group && rest.first().is_none_or(asks_help)
+        })
 }
 
 type Version = [u32; 3];
@@ -53,7 +28,6 @@ struct Row {
     command: &'static str,
     first: Version,
     last: Version,
-    parses_dags: bool,
     /// Whether the guide lists it.
     #[cfg(test)]
     listed: bool,
@@ -66,14 +40,12 @@ fn rows() -> impl Iterator<Item = Row> {
     lines.skip(1).filter_map(|line| {
         let mut fields = line.split(',');
         let (command, first, last) = (fields.next()?, fields.next()?, fields.next()?);
-        let condition = fields.next()?;
         Some(Row {
             command,
             first: version(first),
             last: version(last),
-            parses_dags: condition == "P",
             #[cfg(test)]
-            listed: condition != "U",
+            listed: fields.next() != Some("U"),
         })
     })
 }
@@ -102,11 +74,6 @@ fn offered(asked: Version) -> Version {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn runs(version: &str, line: &str) -> bool {
-        let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
-        verdict(version, &words) != Verdict::Unsupported
-    }
 
     #[test]
     fn the_table_holds_what_the_guide_counts() {
@@ -139,17 +106,8 @@ mod tests {
             ("2.10.3", "pools set p 1 d", true),
             ("3.3.1", "pools import f", false),
         ] {
-            assert_eq!(runs(version, line), expected, "{version}: {line}");
+            let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
+            assert_eq!(is_supported(version, &words), expected, "{version}: {line}");
         }
-    }
-
-    #[test]
-    fn condition_p_is_known() {
-        let words = ["dags".to_owned(), "list".to_owned()];
-        assert_eq!(
-            verdict("2.0.2", &words),
-            Verdict::Supported { parses_dags: true }
-        );
-        assert!(lacks_packages("2.0.2") && !lacks_packages("2.2.2"));
     }
 }

@@ -7,84 +7,53 @@ use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
 use super::fault::FormerHost;
+use super::made_up;
 use super::session::{Dialect, Sessions};
-use super::settings::{HostForm, Seed};
+use super::settings::{HostForm, Seed, Settings};
 use super::world::World;
 
 /// An environment while the emulator runs.
 #[derive(Debug)]
 pub(crate) struct Environment {
     pub(crate) seed: Seed,
-    hosts: Mutex<Hosts>,
+    life: Mutex<Life>,
     pub(crate) dialect: Dialect,
     pub(crate) sessions: Sessions,
     pub(crate) world: Arc<World>,
     pub(crate) slots: Arc<Semaphore>,
-    status: Mutex<String>,
     created: Duration,
 }
 
-/// The names of an environment's web server.
+/// What changes while an environment lives.
 #[derive(Debug)]
-struct Hosts {
-    now: Arc<str>,
-    /// Those of its earlier lives, and what became of them.
+struct Life {
+    status: String,
+    /// The name of the web server.
+    host: Arc<str>,
+    /// Its names in earlier lives, and what became of them.
     former: Vec<(Arc<str>, FormerHost)>,
-}
-
-/// Where an environment lives.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Place<'a> {
-    pub(crate) region: &'a str,
-    pub(crate) account: &'a str,
-}
-
-impl Place<'_> {
-    pub(crate) fn partition(self) -> &'static str {
-        if self.region.starts_with("cn-") {
-            "aws-cn"
-        } else {
-            "aws"
-        }
-    }
-
-    /// An ARN of the Airflow service in this place.
-    pub(crate) fn arn(self, resource: &str) -> String {
-        format!(
-            "arn:{}:airflow:{}:{}:{resource}",
-            self.partition(),
-            self.region,
-            self.account
-        )
-    }
 }
 
 impl Environment {
     pub(crate) fn new(seed: Seed, region: &str, slots: usize, created: Duration) -> Self {
-        let private = if seed.access_mode == "PRIVATE_ONLY" {
-            "-vpce"
-        } else {
-            ""
-        };
-        let china = region.starts_with("cn-");
-        let suffix = match (seed.host_form, china) {
-            (HostForm::AmazonAws, false) => format!("{region}.airflow.amazonaws.com"),
-            (HostForm::AmazonAws, true) => format!("{region}.airflow.amazonaws.com.cn"),
-            (HostForm::OnAws, false) => format!("airflow.{region}.on.aws"),
-            (HostForm::OnAws, true) => format!("airflow.{region}.on.amazonwebservices.com.cn"),
+        let is_private = seed.access_mode == "PRIVATE_ONLY";
+        let private = if is_private { "-vpce" } else { "" };
+        let suffix = match seed.host_form {
+            HostForm::AmazonAws => format!("{region}.airflow.amazonaws.com"),
+            HostForm::OnAws => format!("airflow.{region}.on.aws"),
         };
         let world = World::new(&seed.airflow_version, &seed.dags);
-        world.remember(seed.past_days);
+        world.now(|state| state.remember(seed.past_days));
         Self {
-            hosts: Mutex::new(Hosts {
-                now: format!("{}{private}.c1.{suffix}", super::made_up::uuid()).into(),
+            life: Mutex::new(Life {
+                status: seed.status.clone(),
+                host: format!("{}{private}.c1.{suffix}", made_up::uuid()).into(),
                 former: Vec::new(),
             }),
             dialect: Dialect::of(&seed.airflow_version),
             sessions: Sessions::default(),
             world: Arc::new(world),
             slots: Arc::new(Semaphore::new(slots)),
-            status: Mutex::new(seed.status.clone()),
             created,
             seed,
         }
@@ -92,15 +61,30 @@ impl Environment {
 
     /// The name that AWS gives for the web server.
     pub(crate) fn host(&self) -> Arc<str> {
-        Arc::clone(&self.lock_hosts().now)
+        Arc::clone(&self.life().host)
+    }
+
+    /// The names that the web server is reached by. That in `web_host` is without its port and
+    /// without the brackets of an IPv6 address.
+    fn names(&self) -> impl Iterator<Item = String> {
+        let web_host = self.seed.web_host.as_deref().map(name_of_authority);
+        let names = [self.seed.custom_domain.as_deref(), web_host];
+        let names = names.into_iter().flatten().map(str::to_owned);
+        names.chain([self.host().to_string()])
     }
 
     /// Whether this is one of the names that the web server is reached by.
     pub(crate) fn is_called(&self, host: &str) -> bool {
-        let own = |name: &str| name.eq_ignore_ascii_case(host);
-        own(&self.host())
-            || self.seed.custom_domain.as_deref().is_some_and(own)
-            || self.web_host_name().is_some_and(own)
+        self.names().any(|name| name.eq_ignore_ascii_case(host))
+    }
+
+    /// The names that a certificate must hold, also after a new life.
+    pub(crate) fn certified(&self) -> impl Iterator<Item = String> {
+        let host = self.host();
+        let domain = host
+            .split_once('.')
+            .map(|(_, domain)| format!("*.{domain}"));
+        self.names().chain(domain)
     }
 
     /// The host that AWS names as the web server, with a port if it was given one.
@@ -109,54 +93,33 @@ impl Environment {
         given.unwrap_or_else(|| self.host().to_string())
     }
 
-    /// The name in `web_host`, without its port and without the brackets of an IPv6 address.
-    fn web_host_name(&self) -> Option<&str> {
-        let given = self.seed.web_host.as_deref()?;
-        Some(name_of_authority(given))
-    }
-
     /// What became of this name, if the web server had it in an earlier life.
     pub(crate) fn former(&self, host: &str) -> Option<FormerHost> {
-        let hosts = self.lock_hosts();
-        let mut former = hosts.former.iter();
-        former
-            .find(|(name, _)| name.eq_ignore_ascii_case(host))
-            .map(|(_, fate)| *fate)
-    }
-
-    /// The names that a certificate must hold, also after a new life.
-    pub(crate) fn certified(&self) -> impl Iterator<Item = String> {
-        let host = self.host();
-        let any = host
-            .split_once('.')
-            .map(|(_, domain)| format!("*.{domain}"));
-        any.into_iter()
-            .chain([host.to_string()])
-            .chain(self.seed.custom_domain.clone())
-            .chain(self.web_host_name().map(str::to_owned))
+        let life = self.life();
+        let mut former = life.former.iter();
+        let found = former.find(|(name, _)| name.eq_ignore_ascii_case(host));
+        found.map(|(_, fate)| *fate)
     }
 
     /// Deletes the environment and makes it anew under the same name: another host, and none of
     /// the old sessions.
     pub(crate) fn recreate(&self, old: FormerHost) {
         self.sessions.clear();
-        let mut hosts = self.lock_hosts();
-        let domain = hosts.now.get(UUID..).unwrap_or_default();
-        let new = format!("{}{domain}", super::made_up::uuid()).into();
-        let former = std::mem::replace(&mut hosts.now, new);
-        hosts.former.push((former, old));
+        let mut life = self.life();
+        let domain = life.host.get(UUID..).unwrap_or_default();
+        let new = format!("{}{domain}", made_up::uuid()).into();
+        let former = std::mem::replace(&mut life.host, new);
+        life.former.push((former, old));
     }
 
-    fn lock_hosts(&self) -> MutexGuard<'_, Hosts> {
-        self.hosts.lock().unwrap_or_else(PoisonError::into_inner)
+    fn life(&self) -> MutexGuard<'_, Life> {
+        self.life.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Airflow's `base_url`: the name that users know, without the port that a test may use.
     pub(crate) fn base_url(&self) -> String {
-        match &self.seed.custom_domain {
-            Some(domain) => format!("https://{domain}"),
-            None => format!("https://{}", self.public_host()),
-        }
+        let domain = self.seed.custom_domain.clone();
+        format!("https://{}", domain.unwrap_or_else(|| self.public_host()))
     }
 
     /// When it was made, to the second.
@@ -165,56 +128,49 @@ impl Environment {
     }
 
     pub(crate) fn set_status(&self, status: &str) {
-        status.clone_into(&mut self.status.lock().unwrap_or_else(PoisonError::into_inner));
-    }
-
-    fn status(&self) -> String {
-        self.status
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        status.clone_into(&mut self.life().status);
     }
 
     /// What the last change came to, which follows from the status.
     fn last_update(&self, status: &str) -> Value {
-        let (outcome, error) = match status {
+        let outcome = match status {
             "CREATING" | "UPDATING" | "ROLLING_BACK" | "CREATING_SNAPSHOT" | "PENDING"
-            | "MAINTENANCE" => ("PENDING", None),
-            "CREATE_FAILED" | "UPDATE_FAILED" | "UNAVAILABLE" => {
-                ("FAILED", Some("The environment could not be stabilized."))
-            }
-            _ => ("SUCCESS", None),
+            | "MAINTENANCE" => "PENDING",
+            "CREATE_FAILED" | "UPDATE_FAILED" | "UNAVAILABLE" => "FAILED",
+            _ => "SUCCESS",
         };
-        let mut update = json!({ "CreatedAt": self.created.as_secs(), "Status": outcome });
-        if let (Some(text), Some(update)) = (error, update.as_object_mut()) {
-            let error = json!({ "ErrorCode": "INCORRECT_CONFIGURATION", "ErrorMessage": text });
-            update.insert("Error".to_owned(), error);
+        let created = self.created.as_secs();
+        if outcome == "FAILED" {
+            let error = json!({
+                "ErrorCode": "INCORRECT_CONFIGURATION",
+                "ErrorMessage": "The environment could not be stabilized.",
+            });
+            return json!({ "CreatedAt": created, "Status": outcome, "Error": error });
         }
-        update
+        json!({ "CreatedAt": created, "Status": outcome })
     }
 
     /// The `Environment` object of GetEnvironment.
-    pub(crate) fn describe(&self, place: Place<'_>) -> Value {
+    pub(crate) fn describe(&self, settings: &Settings) -> Value {
         let name = &self.seed.name;
-        let status = self.status();
-        let Place { region, account } = place;
-        let partition = place.partition();
+        let status = self.life().status.clone();
+        let (region, account) = (&settings.region, &settings.account);
         let service = |id: &str| format!("com.amazonaws.vpce.{region}.vpce-svc-{id}");
-        let role = |role: &str| format!("arn:{partition}:iam::{account}:role/{role}");
+        let role = |role: &str| format!("arn:aws:iam::{account}:role/{role}");
         let log = |group: &str, level: &str| {
+            let group = format!("log-group:airflow-{name}-{group}");
             json!({
                 "Enabled": true,
                 "LogLevel": level,
-                "CloudWatchLogGroupArn":
-                    format!("arn:{partition}:logs:{region}:{account}:log-group:airflow-{name}-{group}"),
+                "CloudWatchLogGroupArn": format!("arn:aws:logs:{region}:{account}:{group}"),
             })
         };
         json!({
             "AirflowConfigurationOptions": {},
             "AirflowVersion": self.seed.airflow_version,
-            "Arn": place.arn(&format!("environment/{name}")),
+            "Arn": settings.arn(&format!("environment/{name}")),
             "CeleryExecutorQueue":
-                format!("arn:{partition}:sqs:{region}:{account}:airflow-celery-{name}"),
+                format!("arn:aws:sqs:{region}:{account}:airflow-celery-{name}"),
             "CreatedAt": self.created.as_secs(),
             "DagS3Path": "dags",
             "DatabaseVpcEndpointService": service("0d1e2f3a4b5c6d7e8"),
@@ -239,11 +195,9 @@ impl Environment {
                 "SubnetIds": ["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"],
             },
             "Schedulers": 2,
-            "ServiceRoleArn": format!(
-                "arn:{partition}:iam::{account}:role/aws-service-role/\
-                 airflow.amazonaws.com/AWSServiceRoleForAmazonMWAA"
-            ),
-            "SourceBucketArn": format!("arn:{partition}:s3:::airflow-{name}"),
+            "ServiceRoleArn":
+                role("aws-service-role/airflow.amazonaws.com/AWSServiceRoleForAmazonMWAA"),
+            "SourceBucketArn": format!("arn:aws:s3:::airflow-{name}"),
             "Status": status,
             "Tags": {},
             "WebserverAccessMode": self.seed.access_mode,
@@ -256,15 +210,11 @@ impl Environment {
 
 /// The host of `HOST`, `HOST:PORT` or `[IPV6]:PORT`.
 pub(crate) fn name_of_authority(authority: &str) -> &str {
-    if let Some((host, _)) = authority
+    let bracketed = authority
         .strip_prefix('[')
-        .and_then(|rest| rest.split_once(']'))
-    {
-        return host;
-    }
-    authority
-        .split_once(':')
-        .map_or(authority, |(host, _)| host)
+        .and_then(|rest| rest.split_once(']'));
+    let found = bracketed.or_else(|| authority.split_once(':'));
+    found.map_or(authority, |(host, _)| host)
 }
 
 /// The length of a UUID as text.
@@ -285,28 +235,28 @@ mod tests {
 
     #[test]
     fn hosts_have_mwaa_s_shape() {
-        let host = |access_mode: &str, host_form, region: &str| {
-            let access_mode = access_mode.to_owned();
+        for (access_mode, host_form, region, expected) in [
+            (
+                "PUBLIC_ONLY",
+                HostForm::AmazonAws,
+                "eu-west-1",
+                ".c1.eu-west-1.airflow.amazonaws.com",
+            ),
+            (
+                "PRIVATE_ONLY",
+                HostForm::OnAws,
+                "eu-west-1",
+                "-vpce.c1.airflow.eu-west-1.on.aws",
+            ),
+        ] {
             let seed = Seed {
-                access_mode,
+                access_mode: access_mode.to_owned(),
                 host_form,
                 ..Seed::default()
             };
             let host = Environment::new(seed, region, 4, Duration::ZERO).host();
-            host.split_at(36).1.to_owned()
-        };
-        assert_eq!(
-            host("PUBLIC_ONLY", HostForm::AmazonAws, "eu-west-1"),
-            ".c1.eu-west-1.airflow.amazonaws.com"
-        );
-        assert_eq!(
-            host("PRIVATE_ONLY", HostForm::OnAws, "eu-west-1"),
-            "-vpce.c1.airflow.eu-west-1.on.aws"
-        );
-        assert_eq!(
-            host("PUBLIC_ONLY", HostForm::AmazonAws, "cn-north-1"),
-            ".c1.cn-north-1.airflow.amazonaws.com.cn"
-        );
+            assert_eq!(host.get(UUID..), Some(expected));
+        }
     }
 
     #[test]

@@ -34,21 +34,23 @@ impl FaultRule {
     /// names or the kinds if one of them is unknown.
     pub fn new(name: &str, kind: &str, times: Option<usize>) -> Result<Self, String> {
         let target = find_target(name)?;
-        let (kind, argument) = kind.split_once(':').unwrap_or((kind, ""));
-        let effect = match target {
-            Target::Aws(find) => {
-                aws_fault(kind, argument)?.map(|fault| Effect::Aws(find, fault))
+        let (word, argument) = kind.split_once(':').unwrap_or((kind, ""));
+        let effect = match (target, word) {
+            (Target::Aws(find), "Slow") => {
+                Effect::Aws(find, ControlFault::Slow(delay(argument)?))
             }
-            Target::Web(find) => {
-                web_fault(kind, argument)?.map(|fault| Effect::Web(find, fault))
+            (Target::Web(find), "Slow") => Effect::Web(find, WebFault::Slow(delay(argument)?)),
+            (Target::Web(find), "Status") => {
+                let status = argument.parse().ok();
+                let status = status.filter(|status| (400..600).contains(status));
+                let form = "write it as Status:CODE with a code from 400 to 599";
+                Effect::Web(find, WebFault::html(status.ok_or(form)?))
+            }
+            (Target::Aws(find), _) => Effect::Aws(find, fault(name, kind, &AWS, "")?),
+            (Target::Web(find), _) => {
+                Effect::Web(find, fault(name, kind, &WEB, ", Status:CODE")?)
             }
         };
-        let effect = effect.ok_or_else(|| {
-            format!(
-                "the kinds of faults of {name} are {}",
-                kinds(target).join(", ")
-            )
-        })?;
         Ok(Self { effect, times })
     }
 
@@ -61,8 +63,8 @@ impl FaultRule {
     /// Switches the fault on; the fault of this name that was there ends.
     pub fn apply(self, script: &Script) {
         match self.effect {
-            Effect::Aws(find, fault) => set(find(script), fault, self.times),
-            Effect::Web(find, fault) => set(find(script), fault, self.times),
+            Effect::Aws(find, fault) => find(script).set(fault, self.times),
+            Effect::Web(find, fault) => find(script).set(fault, self.times),
         }
     }
 }
@@ -81,15 +83,20 @@ pub(crate) fn clear_all(script: &Script) {
 
 /// The faults that are on: name, kind, and the times that are left.
 pub(crate) fn active(script: &Script) -> Vec<(&'static str, String, Option<usize>)> {
-    let found = NAMES.into_iter().filter_map(|(name, target)| match target {
-        Target::Aws(find) => {
-            let (fault, times) = find(script).peek()?;
-            Some((name, name_aws(&fault), times))
-        }
-        Target::Web(find) => {
-            let (fault, times) = find(script).peek()?;
-            Some((name, name_web(&fault), times))
-        }
+    let slow = |delay| format!("Slow:{}", humantime::format_duration(delay));
+    let found = NAMES.into_iter().filter_map(|(name, target)| {
+        let (kind, times) = match target {
+            Target::Aws(find) => match find(script).peek()? {
+                (ControlFault::Slow(delay), times) => (slow(delay), times),
+                (fault, times) => (word(&fault, &AWS), times),
+            },
+            Target::Web(find) => match find(script).peek()? {
+                (WebFault::Slow(delay), times) => (slow(delay), times),
+                (WebFault::Status { status, .. }, times) => (format!("Status:{status}"), times),
+                (fault, times) => (word(&fault, &WEB), times),
+            },
+        };
+        Some((name, kind, times))
     });
     found.collect()
 }
@@ -103,98 +110,39 @@ impl Target {
     }
 }
 
-fn set<T: Clone>(switch: &Switch<T>, value: T, times: Option<usize>) {
-    match times {
-        Some(times) => switch.next(times, value),
-        None => switch.always(value),
-    }
-}
-
 fn find_target(name: &str) -> Result<Target, String> {
     let found = NAMES.into_iter().find(|(known, _)| *known == name);
-    found.map(|(_, target)| target).ok_or_else(|| {
+    let names = NAMES.map(|(name, _)| name).join(", ");
+    let target = found.map(|(_, target)| target);
+    target.ok_or_else(|| format!("the names of faults are {names}"))
+}
+
+/// The fault that a word names. Fails with a text that lists the kinds, `more` among them.
+fn fault<T: Clone>(
+    name: &str,
+    kind: &str,
+    known: &[(&str, T)],
+    more: &str,
+) -> Result<T, String> {
+    let found = known.iter().find(|(word, _)| *word == kind);
+    let words: Vec<&str> = known.iter().map(|(word, _)| *word).collect();
+    found.map(|(_, fault)| fault.clone()).ok_or_else(|| {
         format!(
-            "the names of faults are {}",
-            NAMES.map(|(name, _)| name).join(", ")
+            "the kinds of faults of {name} are {}, Slow:TIME{more}",
+            words.join(", ")
         )
     })
 }
 
-/// Returns the fault of this kind, or `None` if calls to AWS have no such fault.
-fn aws_fault(kind: &str, argument: &str) -> Result<Option<ControlFault>, String> {
-    if kind == SLOW {
-        return Ok(Some(ControlFault::Slow(delay(argument)?)));
-    }
-    let found = AWS_KINDS.into_iter().find(|(name, _)| *name == kind);
-    Ok(found
-        .filter(|_| argument.is_empty())
-        .map(|(_, fault)| fault))
-}
-
-/// Returns the fault of this kind, or `None` if requests to a web server have no such fault.
-fn web_fault(kind: &str, argument: &str) -> Result<Option<WebFault>, String> {
-    if kind == SLOW {
-        return Ok(Some(WebFault::Slow(delay(argument)?)));
-    }
-    if kind == STATUS {
-        let status = argument
-            .parse()
-            .ok()
-            .filter(|status| (400..600).contains(status));
-        let status = status.ok_or("write it as Status:CODE with a code from 400 to 599")?;
-        return Ok(Some(WebFault::html(status)));
-    }
-    let found = WEB_KINDS.into_iter().find(|(name, _)| *name == kind);
-    Ok(found
-        .filter(|_| argument.is_empty())
-        .map(|(_, fault)| fault))
+/// The word for a fault.
+fn word<T: PartialEq>(fault: &T, known: &[(&str, T)]) -> String {
+    let found = known.iter().find(|(_, known)| known == fault);
+    found.map_or("Other", |(word, _)| word).to_owned()
 }
 
 fn delay(argument: &str) -> Result<Duration, String> {
     humantime::parse_duration(argument)
         .map_err(|_unclear| "write it as Slow:TIME, for example Slow:5s".to_owned())
-}
-
-fn slow_kind(delay: Duration) -> String {
-    format!("{SLOW}:{}", humantime::format_duration(delay))
-}
-
-fn name_aws(fault: &ControlFault) -> String {
-    if let ControlFault::Slow(delay) = fault {
-        return slow_kind(*delay);
-    }
-    let found = AWS_KINDS.into_iter().find(|(_, known)| known == fault);
-    found.map_or("Other", |(name, _)| name).to_owned()
-}
-
-fn name_web(fault: &WebFault) -> String {
-    match fault {
-        WebFault::Slow(delay) => slow_kind(*delay),
-        WebFault::Status { status, .. } => format!("{STATUS}:{status}"),
-        _ => {
-            let found = WEB_KINDS.into_iter().find(|(_, known)| known == fault);
-            found.map_or("Other", |(name, _)| name).to_owned()
-        }
-    }
-}
-
-/// The kinds of faults of a target, as they are written.
-fn kinds(target: Target) -> Vec<&'static str> {
-    match target {
-        Target::Aws(_) => AWS_KINDS
-            .into_iter()
-            .map(|(name, _)| name)
-            .chain(["Slow:TIME"])
-            .collect(),
-        Target::Web(_) => {
-            let more = ["Slow:TIME", "Status:CODE"];
-            WEB_KINDS
-                .into_iter()
-                .map(|(name, _)| name)
-                .chain(more)
-                .collect()
-        }
-    }
 }
 
 /// What can fail: an operation of AWS, a route of the web servers, or all requests to them.
@@ -220,7 +168,8 @@ const NAMES: [(&str, Target); 7] = [
     ("web", Target::Web(|script| &script.web_fault)),
 ];
 
-const AWS_KINDS: [(&str, ControlFault); 11] = [
+/// The faults of calls to AWS that a word names.
+const AWS: [(&str, ControlFault); 11] = [
     ("AccessDenied", ControlFault::AccessDenied),
     ("BareTooManyRequests", ControlFault::BareTooManyRequests),
     ("Drop", ControlFault::Drop),
@@ -234,7 +183,8 @@ const AWS_KINDS: [(&str, ControlFault); 11] = [
     ("Validation", ControlFault::Validation),
 ];
 
-const WEB_KINDS: [(&str, WebFault); 6] = [
+/// The faults of requests to the web servers that a word names.
+const WEB: [(&str, WebFault); 6] = [
     ("BadBase64", WebFault::BadBase64),
     ("CutBody", WebFault::CutBody),
     ("Drop", WebFault::Drop),
@@ -242,6 +192,3 @@ const WEB_KINDS: [(&str, WebFault); 6] = [
     ("NotJson", WebFault::NotJson),
     ("Reset", WebFault::Reset),
 ];
-
-const SLOW: &str = "Slow";
-const STATUS: &str = "Status";

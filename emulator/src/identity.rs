@@ -123,10 +123,12 @@ mod tests {
 
     #[test]
     fn airflow_s_name_for_a_principal_has_no_session() {
+        let long = format!("user/{}", "x".repeat(80));
         for (iam_identity, expected) in [
             ("assumed-role/Admin/emulator", "assumed-role/Admin"),
             ("assumed-role/A/b/c", "assumed-role/A"),
             ("user/ann", "user/ann"),
+            (&long, long.split_at(64).0),
         ] {
             let credential = Credential {
                 iam_identity: iam_identity.to_owned(),
@@ -134,18 +136,5 @@ mod tests {
             };
             assert_eq!(credential.airflow_identity(), expected);
         }
-        let long = Credential {
-            iam_identity: format!("user/{}", "x".repeat(80)),
-            ..Credential::default()
-        };
-        assert_eq!(long.airflow_identity().len(), 64);
-    }
-
-    #[test]
-    fn a_role_is_read_as_it_is_written() {
-        for role in Role::ALL {
-            assert_eq!(role.to_string().parse(), Ok(role));
-        }
-        assert!("admin".parse::<Role>().is_err());
     }
 }

@@ -6,7 +6,6 @@ mod airflow;
 mod answers;
 mod certificates;
 mod cli;
-mod clock;
 mod command_line;
 mod commands;
 mod control_api;
@@ -35,7 +34,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 pub use answers::{Answer, AnswerError};
@@ -50,7 +49,7 @@ pub use settings::{
 };
 
 use certificates::Certificates;
-use environment::{Environment, Place, valid_name};
+use environment::{Environment, valid_name};
 use token::Tokens;
 
 /// A running fake MWAA. Dropping it stops everything it started.
@@ -93,29 +92,9 @@ impl Emulator {
             None => None,
         };
 
-        let created = script.clock.since_epoch();
-        let mut names = HashSet::new();
-        let mut environments = Vec::new();
-        for seed in &settings.environments {
-            if !valid_name(&seed.name) || !names.insert(&seed.name) {
-                return Err(StartError::Environment(seed.name.clone()));
-            }
-            let (region, slots) = (&settings.region, settings.cli_slots);
-            let mut seed = seed.clone();
-            let own_port = seed
-                .web_host
-                .as_deref()
-                .and_then(|host| host.strip_suffix(":0"));
-            if let Some(name) = own_port {
-                seed.web_host = Some(format!("{name}:{}", web.port()));
-            }
-            environments.push(Environment::new(seed, region, slots, created));
-        }
-        let mut hosts: Vec<String> = environments
-            .iter()
-            .flat_map(Environment::certified)
-            .collect();
-        hosts.push("localhost".to_owned());
+        let environments = environments(&settings, web, script.clock.since_epoch())?;
+        let hosts = environments.iter().flat_map(Environment::certified);
+        let hosts: Vec<String> = hosts.chain(["localhost".to_owned()]).collect();
         let certificates = Certificates::make(&hosts, settings.certificate)?;
         let credentials = if settings.credentials.is_empty() {
             Role::ALL.map(made_up::credential).to_vec()
@@ -140,18 +119,11 @@ impl Emulator {
                 let _ = shared.tokens.key().await;
             }
         });
-        let answer_aws = control_plane::answer;
-        servers.spawn(control_plane::serve(
-            aws_listener,
-            Arc::clone(&shared),
-            answer_aws,
-        ));
+        let (owned, answer) = (Arc::clone(&shared), control_plane::answer);
+        servers.spawn(control_plane::serve(aws_listener, owned, answer));
         let control = control.map(|(listener, address)| {
-            servers.spawn(control_plane::serve(
-                listener,
-                Arc::clone(&shared),
-                control_api::answer,
-            ));
+            let owned = Arc::clone(&shared);
+            servers.spawn(control_plane::serve(listener, owned, control_api::answer));
             address
         });
         let tls = certificates.server;
@@ -204,18 +176,14 @@ impl Emulator {
 
     /// The first access key id that may sign.
     pub fn access_key_id(&self) -> &str {
-        self.shared
-            .credentials
-            .first()
-            .map_or("", |credential| &credential.access_key_id)
+        let first = self.credentials().first();
+        first.map_or("", |credential| &credential.access_key_id)
     }
 
     /// The secret that belongs to [`access_key_id`](Self::access_key_id).
     pub fn secret_access_key(&self) -> &str {
-        self.shared
-            .credentials
-            .first()
-            .map_or("", |credential| &credential.secret_access_key)
+        let first = self.credentials().first();
+        first.map_or("", |credential| &credential.secret_access_key)
     }
 
     /// The region signatures must be made for.
@@ -225,8 +193,7 @@ impl Emulator {
 
     /// The web server host of an environment, in MWAA's shape.
     pub fn host(&self, environment: &str) -> Option<String> {
-        self.environment(environment)
-            .map(|environment| environment.host().to_string())
+        Some(self.environment(environment)?.host().to_string())
     }
 
     /// Deletes an environment and makes it anew under its old name, with another host and no
@@ -238,38 +205,34 @@ impl Emulator {
 
     /// Changes the status that GetEnvironment reports; false if there is no such environment.
     pub fn set_status(&self, environment: &str, status: &str) -> bool {
-        self.environment(environment)
-            .map(|environment| environment.set_status(status))
-            .is_some()
+        let found = self.environment(environment);
+        found.map(|found| found.set_status(status)).is_some()
     }
 
     /// A gateway configuration for these environments; the CA must be written to `ca_file`.
     pub fn config_toml(&self, ca_file: &Path) -> String {
         let quoted = |text: &str| toml::Value::String(text.to_owned()).to_string();
-        let mut text = format!(
-            "[aws]\nregion = {}\nendpoint_url = {}\n",
-            quoted(self.region()),
-            quoted(&self.endpoint_url())
+        let (region, endpoint) = (quoted(self.region()), quoted(&self.endpoint_url()));
+        let (web, ca_file) = (
+            quoted(&self.web.to_string()),
+            quoted(&ca_file.to_string_lossy()),
         );
+        let mut text = format!("[aws]\nregion = {region}\nendpoint_url = {endpoint}\n");
         let several = self.shared.environments.len() > 1;
-        let mut first = true;
-        for environment in &self.shared.environments {
+        for (index, environment) in self.shared.environments.iter().enumerate() {
             let name = &environment.seed.name; // letters, digits, - and _: a bare key
             // writing to a string can't fail
             let _ = write!(
                 text,
-                "\n[environments.{name}]\nname = {}\nconnect_to = {}\nca_file = {}\n",
-                quoted(name),
-                quoted(&self.web.to_string()),
-                quoted(&ca_file.to_string_lossy())
+                "\n[environments.{name}]\nname = {}\nconnect_to = {web}\nca_file = {ca_file}\n",
+                quoted(name)
             );
             if let Some(domain) = &environment.seed.custom_domain {
                 let _ = writeln!(text, "custom_domain = {}", quoted(domain));
             }
-            if several && first {
+            if several && index == 0 {
                 text.push_str("default = true\n");
             }
-            first = false;
         }
         text
     }
@@ -285,10 +248,8 @@ impl Emulator {
     }
 
     fn environment(&self, name: &str) -> Option<&Environment> {
-        self.shared
-            .environments
-            .iter()
-            .find(|environment| environment.seed.name == name)
+        let mut environments = self.shared.environments.iter();
+        environments.find(|environment| environment.seed.name == name)
     }
 }
 
@@ -304,19 +265,39 @@ impl Drop for Emulator {
 }
 
 impl Shared {
-    fn place(&self) -> Place<'_> {
-        Place {
-            region: &self.settings.region,
-            account: &self.settings.account,
-        }
-    }
-
     /// Runs work to its end, whatever becomes of the request that asked for it.
     fn run(&self, command: impl Future<Output = ()> + Send + 'static) {
         let mut commands = self.commands.lock().unwrap_or_else(PoisonError::into_inner);
         while commands.try_join_next().is_some() {}
         commands.spawn(command);
     }
+}
+
+/// Makes the environments. Fails if the name of one is not valid or is used twice.
+fn environments(
+    settings: &Settings,
+    web: SocketAddr,
+    created: Duration,
+) -> Result<Vec<Environment>, StartError> {
+    let mut names = HashSet::new();
+    let environments = settings.environments.iter().map(|seed| {
+        if !valid_name(&seed.name) || !names.insert(&seed.name) {
+            return Err(StartError::Environment(seed.name.clone()));
+        }
+        let mut seed = seed.clone();
+        let host = seed.web_host.take();
+        seed.web_host = host.map(|host| match host.strip_suffix(":0") {
+            Some(name) => format!("{name}:{}", web.port()),
+            None => host,
+        });
+        Ok(Environment::new(
+            seed,
+            &settings.region,
+            settings.cli_slots,
+            created,
+        ))
+    });
+    environments.collect()
 }
 
 async fn bind(
@@ -333,8 +314,23 @@ async fn bind(
     Ok((listener, address))
 }
 
-/// How long to wait when the system has no socket to give.
-const ACCEPT_BACK_OFF: Duration = Duration::from_millis(50);
+/// Accepts connections for ever, and drops them all when it is dropped.
+async fn accept<C>(listener: TcpListener, connection: impl Fn(TcpStream) -> C)
+where
+    C: Future<Output = ()> + Send + 'static,
+{
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => drop(connections.spawn(connection(stream))),
+                // the system has no socket to give
+                Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+            },
+            Some(_) = connections.join_next() => {}
+        }
+    }
+}
 
 #[cfg(test)]
 mod tests;

@@ -1,12 +1,9 @@
 //! `POST /aws_mwaa/login` and `POST /pluginsv2/aws_mwaa/login`: a web token becomes a session.
 
-use bytes::Bytes;
-use http::request::Parts;
 use http::{HeaderValue, header};
 
 use super::identity::Holder;
 use super::settings::LoginForm;
-use super::token::Refusal;
 use super::web::{Reply, Visit};
 
 /// Answers the login route of the built-in Airflow.
@@ -32,7 +29,7 @@ pub(crate) async fn admit(visit: Visit<'_>) -> Result<Holder, Reply> {
             .with(header::ALLOW, HeaderValue::from_static("POST")));
     }
     shared.script.login_delay.pause().await;
-    let token = token_field(visit.head, visit.body);
+    let token = visit.field("token");
     let (name, once) = (
         &visit.environment.seed.name,
         shared.settings.single_use_web_tokens,
@@ -40,7 +37,7 @@ pub(crate) async fn admit(visit: Visit<'_>) -> Result<Holder, Reply> {
     shared
         .tokens
         .redeem(token.as_deref(), name, once, &shared.script)
-        .map_err(|refusal: Refusal| Reply::page(403, refusal.text()))
+        .map_err(|refusal| Reply::page(403, refusal))
 }
 
 /// The answer that carries the cookies of a new session, in the form the settings ask for.
@@ -58,15 +55,4 @@ pub(crate) fn welcome(visit: Visit<'_>, cookies: Vec<HeaderValue>) -> Reply {
         }
     }
     reply.with(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))
-}
-
-/// The `token` field of a login form, whatever else the request is.
-pub(crate) fn token_field(head: &Parts, body: &Bytes) -> Option<String> {
-    let content_type = head.headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
-    if !content_type.starts_with("application/x-www-form-urlencoded") {
-        return None;
-    }
-    form_urlencoded::parse(body)
-        .find(|(name, _)| name == "token")
-        .map(|(_, value)| value.into_owned())
 }

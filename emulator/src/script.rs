@@ -1,14 +1,12 @@
 //! Faults on demand. Every switch can be set while the emulator runs.
 
-use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::watch;
 
 use super::answers::{Answer, Answers};
-use super::clock::Clock;
 use super::fault::{ControlFault, DeadForm, HandshakeFault, Noise, WebFault};
 use super::settings::{FailureForm, LoginForm};
 
@@ -122,6 +120,16 @@ impl Script {
         self.answers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The fault and the delay of both token calls.
+    pub(crate) fn of_tokens(&self) -> (&Switch<ControlFault>, &Switch<Duration>) {
+        (&self.mint_fault, &self.mint_delay)
+    }
+
+    /// The fault and the delay of GetEnvironment and ListEnvironments.
+    pub(crate) fn of_descriptions(&self) -> (&Switch<ControlFault>, &Switch<Duration>) {
+        (&self.describe_fault, &self.describe_delay)
+    }
+
     pub(crate) fn cuts(&self) -> watch::Receiver<u64> {
         self.cut_connections.subscribe()
     }
@@ -136,35 +144,43 @@ impl Script {
 }
 
 /// A value that is off, on, or on for the next few uses.
+#[derive(Debug)]
 pub struct Switch<T> {
-    plan: Mutex<Plan<T>>,
+    /// The value, and for how many uses it is on; `None` until it is switched off.
+    plan: Mutex<Option<(T, Option<usize>)>>,
     changes: watch::Sender<()>,
 }
 
-enum Plan<T> {
-    Off,
-    Next(usize, T),
-    Always(T),
+impl<T> Default for Switch<T> {
+    fn default() -> Self {
+        Self {
+            plan: Mutex::new(None),
+            changes: watch::Sender::default(),
+        }
+    }
 }
 
 impl<T: Clone> Switch<T> {
     /// On until [`off`](Self::off).
     pub fn always(&self, value: T) {
-        self.set(Plan::Always(value));
+        self.set(value, None);
     }
 
     /// On for the next `times` uses, then off.
     pub fn next(&self, times: usize, value: T) {
-        self.set(if times == 0 {
-            Plan::Off
-        } else {
-            Plan::Next(times, value)
-        });
+        self.set(value, Some(times));
     }
 
     /// Off.
     pub fn off(&self) {
-        self.set(Plan::Off);
+        *self.plan() = None;
+        self.changes.send_replace(());
+    }
+
+    /// On for the next `times` uses, or until [`off`](Self::off).
+    pub(crate) fn set(&self, value: T, times: Option<usize>) {
+        *self.plan() = (times != Some(0)).then_some((value, times));
+        self.changes.send_replace(());
     }
 
     /// The value for this use, if the switch is on.
@@ -174,39 +190,25 @@ impl<T: Clone> Switch<T> {
 
     /// Uses the switch once if its value fits.
     pub(crate) fn take_if(&self, fits: impl Fn(&T) -> bool) -> Option<T> {
-        let mut plan = self.plan.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Plan::Next(_, value) | Plan::Always(value) = &*plan
-            && !fits(value)
-        {
-            return None;
-        }
-        match std::mem::replace(&mut *plan, Plan::Off) {
-            Plan::Off => None,
-            Plan::Next(times, value) => {
-                if times > 1 {
-                    *plan = Plan::Next(times - 1, value.clone());
-                }
-                Some(value)
-            }
-            Plan::Always(value) => {
-                *plan = Plan::Always(value.clone());
-                Some(value)
+        let mut plan = self.plan();
+        let (value, times) = plan.as_mut().filter(|(value, _)| fits(value))?;
+        let value = value.clone();
+        if let Some(times) = times {
+            *times -= 1;
+            if *times == 0 {
+                *plan = None;
             }
         }
+        Some(value)
     }
 
     /// Returns the value and how many uses are left, without using the switch.
     pub(crate) fn peek(&self) -> Option<(T, Option<usize>)> {
-        match &*self.plan.lock().unwrap_or_else(PoisonError::into_inner) {
-            Plan::Off => None,
-            Plan::Next(times, value) => Some((value.clone(), Some(*times))),
-            Plan::Always(value) => Some((value.clone(), None)),
-        }
+        self.plan().clone()
     }
 
-    fn set(&self, plan: Plan<T>) {
-        *self.plan.lock().unwrap_or_else(PoisonError::into_inner) = plan;
-        self.changes.send_replace(());
+    fn plan(&self) -> MutexGuard<'_, Option<(T, Option<usize>)>> {
+        self.plan.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -224,24 +226,39 @@ impl Switch<Duration> {
     }
 }
 
-impl<T> Default for Switch<T> {
-    fn default() -> Self {
-        Self {
-            plan: Mutex::new(Plan::Off),
-            changes: watch::Sender::default(),
-        }
-    }
+/// The system's time plus an offset.
+#[derive(Debug, Default)]
+pub(crate) struct Clock {
+    offset_ms: AtomicI64,
 }
 
-impl<T: fmt::Debug> fmt::Debug for Switch<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &*self.plan.lock().unwrap_or_else(PoisonError::into_inner) {
-            Plan::Off => f.write_str("Off"),
-            Plan::Next(times, value) => {
-                f.debug_tuple("Next").field(times).field(value).finish()
-            }
-            Plan::Always(value) => f.debug_tuple("Always").field(value).finish(),
+impl Clock {
+    /// The time as the emulator sees it.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the emulator is an independent witness, so it may not ask the gateway's clock"
+    )]
+    pub(crate) fn now(&self) -> SystemTime {
+        let now = SystemTime::now();
+        let offset = self.offset_ms.load(Ordering::SeqCst);
+        let distance = Duration::from_millis(offset.unsigned_abs());
+        if offset < 0 {
+            now - distance
+        } else {
+            now + distance
         }
+    }
+
+    /// The time since 1970.
+    pub(crate) fn since_epoch(&self) -> Duration {
+        self.now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default()
+    }
+
+    /// Moves the clock, forward or (negative) back.
+    pub(crate) fn shift_ms(&self, by: i64) {
+        self.offset_ms.fetch_add(by, Ordering::SeqCst);
     }
 }
 

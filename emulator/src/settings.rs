@@ -1,7 +1,5 @@
 //! The settings of an emulator, and why it may not start.
 
-use std::error::Error;
-use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -80,6 +78,16 @@ impl Default for Settings {
     }
 }
 
+impl Settings {
+    /// An ARN of the Airflow service.
+    pub(crate) fn arn(&self, resource: &str) -> String {
+        format!(
+            "arn:aws:airflow:{}:{}:{resource}",
+            self.region, self.account
+        )
+    }
+}
+
 /// An environment, as it is when the emulator starts.
 #[derive(Clone, Debug)]
 pub struct Seed {
@@ -99,9 +107,6 @@ pub struct Seed {
     pub web_host: Option<String>,
     /// A custom domain that the certificate covers too, as behind a load balancer.
     pub custom_domain: Option<String>,
-    /// Whether a plugin needs a package that is missing on the web server. On 1.10.12 and 2.0.2
-    /// every command that parses DAGs fails then.
-    pub plugins_need_packages: bool,
     /// A real `airflow` program that runs the commands, instead of the built-in Airflow.
     pub airflow_bin: Option<PathBuf>,
     /// A real Airflow that serves pages and REST calls, instead of the built-in one.
@@ -130,7 +135,6 @@ impl Seed {
             host_form: HostForm::default(),
             web_host: None,
             custom_domain: None,
-            plugins_need_packages: false,
             airflow_bin: None,
             airflow: None,
             past_days: 0,
@@ -188,10 +192,11 @@ pub enum CertificateForm {
 }
 
 /// Why an emulator did not start.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
     /// The emulator cannot listen on an address.
+    #[error("the emulator's {side} side cannot listen on {address}")]
     Bind {
         /// The side whose address it is: `AWS`, `web` or `control`.
         side: &'static str,
@@ -201,40 +206,15 @@ pub enum StartError {
         source: io::Error,
     },
     /// The CA or the certificate of the web servers cannot be created.
-    Certificate(rcgen::Error),
+    #[error("cannot create the emulator's certificates")]
+    Certificate(#[source] rcgen::Error),
     /// The control address is not on loopback.
+    #[error("the control address {0} is not on loopback")]
     Control(SocketAddr),
     /// The name of an environment is not valid in MWAA, or is used twice.
+    #[error("environment name {0:?} is not valid or is used twice")]
     Environment(String),
     /// rustls rejects the certificate.
-    Tls(rustls::Error),
-}
-
-impl fmt::Display for StartError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Bind { side, address, .. } => {
-                write!(f, "the emulator's {side} side cannot listen on {address}")
-            }
-            Self::Control(address) => {
-                write!(f, "the control address {address} is not on loopback")
-            }
-            Self::Certificate(_) => f.write_str("cannot create the emulator's certificates"),
-            Self::Environment(name) => {
-                write!(f, "environment name {name:?} is not valid or is used twice")
-            }
-            Self::Tls(_) => f.write_str("cannot set up TLS for the emulator"),
-        }
-    }
-}
-
-impl Error for StartError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match self {
-            Self::Bind { source, .. } => Some(source),
-            Self::Certificate(source) => Some(source),
-            Self::Control(_) | Self::Environment(_) => None,
-            Self::Tls(source) => Some(source),
-        }
-    }
+    #[error("cannot set up TLS for the emulator")]
+    Tls(#[source] rustls::Error),
 }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use http::{HeaderValue, header};
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::BodyExt as _;
 use hyper::body::Frame;
 
 use super::super::session::Dialect;
@@ -35,7 +35,11 @@ pub(super) fn compress(visit: Visit<'_>, reply: Reply) -> Reply {
     }
     let mut reply = reply.with(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     let plain = std::mem::replace(&mut reply.body, Content::Whole(Bytes::new()));
-    reply.with_body(Content::Stream(Gzip::of(plain).boxed_unsync()))
+    let gzip = Gzip {
+        plain: plain.into_body(),
+        encoder: Some(GzEncoder::new(Vec::new(), Compression::default())),
+    };
+    reply.with_body(Content::Stream(gzip.boxed_unsync()))
 }
 
 /// A body that is compressed piece by piece: what has gone in comes out at once.
@@ -43,22 +47,6 @@ pub(super) fn compress(visit: Visit<'_>, reply: Reply) -> Reply {
 struct Gzip {
     plain: Body,
     encoder: Option<GzEncoder<Vec<u8>>>,
-}
-
-impl Gzip {
-    fn of(plain: Content) -> Self {
-        let plain = match plain {
-            Content::Stream(body) => body,
-            Content::Whole(bytes) => Full::new(bytes)
-                .map_err(|never| match never {})
-                .boxed_unsync(),
-        };
-        let encoder = GzEncoder::new(Vec::new(), Compression::default());
-        Self {
-            plain,
-            encoder: Some(encoder),
-        }
-    }
 }
 
 impl hyper::body::Body for Gzip {

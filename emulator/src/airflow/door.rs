@@ -33,37 +33,14 @@ impl Area {
     }
 }
 
-/// What only some roles may do.
+/// Returns the session if its role is at least this one, else the answer that refuses the request.
 ///
-/// Source: measured on Airflow 2.10.5, 3.0.6 and 3.3.2, with the same outcome.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Right {
-    /// See DAGs, runs, tasks, logs, and the page that shows them.
-    Look,
-    /// Pause DAGs and trigger runs.
-    Run,
-    /// See connections and variables.
-    Configure,
-    /// See users.
-    Administer,
-}
-
-impl Right {
-    fn is_given_to(self, role: Role) -> bool {
-        let lowest = match self {
-            Self::Look => Role::Viewer,
-            Self::Run => Role::User,
-            Self::Configure => Role::Op,
-            Self::Administer => Role::Admin,
-        };
-        role <= lowest // the most powerful comes first
-    }
-}
-
-/// Returns the session if its role has this right, else the answer that refuses the request.
-pub(super) fn demand(guest: Guest<'_>, right: Right) -> Result<&Session, Reply> {
+/// Viewers see DAGs, runs and logs, Users pause and trigger, Ops see connections and variables,
+/// Admins see users: measured on Airflow 2.10.5, 3.0.6 and 3.3.2, with the same outcome.
+pub(super) fn demand(guest: Guest<'_>, lowest: Role) -> Result<&Session, Reply> {
     let session = signed_in(guest)?;
-    if right.is_given_to(session.holder.role) {
+    // the most powerful comes first
+    if session.holder.role <= lowest {
         Ok(session)
     } else {
         Err(in_form(guest, DeadForm::Forbidden, Dead::Absent))

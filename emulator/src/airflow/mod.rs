@@ -59,7 +59,10 @@ fn cookies(guest: Guest<'_>, reply: Reply) -> Reply {
         (Dialect::Two, _) => None,
         (dialect, Ok(session)) if area != Area::Auth => {
             let asked = visit.shared.script.reissue_token.take();
-            asked.map(|()| sessions.reissue(session, dialect, &visit.shared.script))
+            asked.map(|()| {
+                sessions.end(session);
+                sessions.token_for(session, dialect, &visit.shared.script)
+            })
         }
         (Dialect::Three, Err(Dead::Expired | Dead::Invalid))
             if visit.cookies("_token").next().is_some() =>

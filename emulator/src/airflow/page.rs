@@ -3,9 +3,10 @@
 use http::{HeaderValue, header};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
+use super::super::identity::Role;
 use super::super::session::{Dialect, Session};
 use super::super::web::{Reply, Visit};
-use super::door::{self, Right, demand};
+use super::door::{self, demand};
 use super::{Guest, assets, sign_in};
 
 /// Answers everything that is neither login nor REST nor a static file.
@@ -21,17 +22,18 @@ pub(super) fn answer(guest: Guest<'_>) -> Reply {
 fn two(guest: Guest<'_>) -> Result<Reply, Reply> {
     let visit = guest.visit;
     match (visit.method(), visit.path()) {
-        ("GET", "/home") => Ok(page(visit, Some(demand(guest, Right::Look)?))),
+        ("GET", "/home") => Ok(page(visit, Some(demand(guest, Role::Viewer)?))),
         ("GET", "/users/list/") => {
-            demand(guest, Right::Administer)?;
+            demand(guest, Role::Admin)?;
             Ok(users(visit))
         }
         ("POST", "/paused") => {
             sign_in::check_csrf(guest)?;
-            demand(guest, Right::Run)?;
+            demand(guest, Role::User)?;
             let paused = visit.query("is_paused").as_deref() == Some("true");
             let dag_id = visit.query("dag_id").unwrap_or_default();
-            if visit.environment.world.set_paused(&dag_id, paused) {
+            let world = &visit.environment.world;
+            if world.now(|state| state.set_paused(&dag_id, paused)) {
                 Ok(Reply::text(200, "OK"))
             } else {
                 Err(Reply::page(404, "there is no such DAG"))
@@ -59,7 +61,7 @@ fn three(guest: Guest<'_>) -> Result<Reply, Reply> {
         }
         // of Flask AppBuilder, which finds the session by its own cookie
         "/auth/users/list/" => {
-            demand(guest, Right::Administer)?;
+            demand(guest, Role::Admin)?;
             Ok(users(visit))
         }
         _ if path.starts_with("/ui/") => Err(door::detail(404, "Not Found")),

@@ -133,15 +133,11 @@ pub(super) fn to_login_page(visit: Visit<'_>) -> Reply {
 pub(crate) fn to_aws(visit: Visit<'_>) -> Reply {
     let region = &visit.shared.settings.region;
     let name = &visit.environment.seed.name;
-    let console = if region.starts_with("cn-") {
-        "console.amazonaws.cn"
-    } else {
-        "console.aws.amazon.com"
-    };
     Reply::redirect(
         302,
         &format!(
-            "https://{region}.{console}/mwaa/home?region={region}#/environments/{name}/sso"
+            "https://{region}.console.aws.amazon.com/mwaa/home?region={region}\
+             #/environments/{name}/sso"
         ),
     )
 }

@@ -1,6 +1,7 @@
 //! A login at the real Airflow: who a web token says somebody is becomes a genuine session.
 
 use bytes::Bytes;
+use cookie::Cookie;
 use http::{HeaderValue, Request, Response, header};
 use http_body_util::Empty;
 use hyper::body::Incoming;
@@ -9,9 +10,8 @@ use super::super::identity::Holder;
 use super::super::login::{admit, welcome};
 use super::super::session::Dialect;
 use super::super::web::{Reply, Visit};
-use super::forward::send;
-use super::headers::claim;
-use super::url::RealAirflow;
+use super::RealAirflow;
+use super::forward::{claim, send};
 
 /// Answers the login route.
 pub(crate) async fn answer(visit: Visit<'_>, airflow: &RealAirflow) -> Reply {
@@ -42,20 +42,16 @@ async fn begin(
     let dialect = visit.dialect();
     // no cookies: a request that is already signed in keeps its old user
     let mut request = get(visit, page(dialect));
-    let roles = holder.role.name();
-    claim(
-        &mut request,
-        &holder.identity,
-        Some(roles),
-        airflow.secret.as_deref(),
-    );
+    let (roles, secret) = (holder.role.name(), airflow.secret.as_deref());
+    claim(&mut request, &holder.identity, Some(roles), secret);
     let response = ask(visit, airflow, request).await?;
     if !response.status().is_redirection() {
         return Err(
             "Airflow does not take the emulator's word: is the secret the same on both sides?",
         );
     }
-    let mut cookies = Cookies::of(&response);
+    let mut cookies = Cookies::default();
+    cookies.add(&response);
     if dialect == Dialect::ThreeZero && cookies.get("_token").is_none() {
         // FAB 2.4 signs in first and gives the token with the page after it
         let session = cookies.get("session").ok_or(NO_SESSION)?;
@@ -93,58 +89,33 @@ async fn ask(
     answer.map_err(|_unreachable| "the Airflow web server does not answer")
 }
 
-/// The cookies that Airflow has set, each with its attributes; a later value takes the place of
-/// an earlier one.
-struct Cookies(Vec<(String, String, String)>);
+/// The cookies that Airflow has set; a later value takes the place of an earlier one.
+#[derive(Default)]
+struct Cookies(Vec<Cookie<'static>>);
 
 impl Cookies {
-    fn of<B>(response: &Response<B>) -> Self {
-        let mut cookies = Self(Vec::new());
-        cookies.add(response);
-        cookies
-    }
-
     fn add<B>(&mut self, response: &Response<B>) {
-        for header in response.headers().get_all(header::SET_COOKIE) {
-            let text = header.to_str().unwrap_or_default();
-            let (pair, attributes) = text.split_once(';').unwrap_or((text, ""));
-            if let Some((name, value)) = pair.split_once('=') {
-                self.0.retain(|(known, ..)| known != name);
-                let cookie = (
-                    name.to_owned(),
-                    value.to_owned(),
-                    attributes.trim().to_owned(),
-                );
-                self.0.push(cookie);
-            }
+        let headers = response.headers().get_all(header::SET_COOKIE).into_iter();
+        let texts = headers.filter_map(|value| value.to_str().ok());
+        for cookie in texts.filter_map(|text| Cookie::parse(text.to_owned()).ok()) {
+            self.0.retain(|known| known.name() != cookie.name());
+            self.0.push(cookie);
         }
     }
 
     /// A cookie's value, unless it is there to take the cookie away.
     fn get(&self, name: &str) -> Option<&str> {
-        let (_, value, _) = self.0.iter().find(|(known, ..)| known == name)?;
-        (!value.is_empty() && value != "\"\"").then_some(value)
+        let cookie = self.0.iter().find(|cookie| cookie.name() == name)?;
+        Some(cookie.value_trimmed()).filter(|value| !value.is_empty())
     }
 
     /// As `Set-Cookie` values. Airflow leaves `Secure` out when it does not see TLS itself; a
     /// script may read the `_token` of 3.0, whose pages depend on it, and no other.
-    fn headers(&self, dialect: Dialect) -> Vec<HeaderValue> {
-        let written = self.0.iter().filter_map(|(name, value, attributes)| {
-            let mut attributes: Vec<&str> = attributes
-                .split(';')
-                .map(str::trim)
-                .filter(|attribute| {
-                    let own = ["Secure", "HttpOnly"];
-                    !attribute.is_empty()
-                        && !own.iter().any(|own| own.eq_ignore_ascii_case(attribute))
-                })
-                .collect();
-            attributes.push("Secure");
-            if name != "_token" || dialect == Dialect::Three {
-                attributes.push("HttpOnly");
-            }
-            let attributes = attributes.join("; ");
-            HeaderValue::from_str(&format!("{name}={value}; {attributes}")).ok()
+    fn headers(self, dialect: Dialect) -> Vec<HeaderValue> {
+        let written = self.0.into_iter().filter_map(|mut cookie| {
+            cookie.set_secure(true);
+            cookie.set_http_only(cookie.name() != "_token" || dialect == Dialect::Three);
+            HeaderValue::from_str(&cookie.to_string()).ok()
         });
         written.collect()
     }
@@ -157,39 +128,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_token_is_script_readable_in_3_0_alone() {
-        let response = |cookies: &[&str]| {
-            let mut response = Response::new(());
-            for cookie in cookies {
-                let value = HeaderValue::from_str(cookie).unwrap();
-                response.headers_mut().append(header::SET_COOKIE, value);
+    fn a_script_can_read_the_token_of_3_0_only() {
+        for (dialect, token) in [
+            (Dialect::ThreeZero, "_token=t; Secure; Path=/"),
+            (Dialect::Three, "_token=t; HttpOnly; Secure; Path=/"),
+        ] {
+            let mut cookies = Cookies::default();
+            for text in [
+                "session=a",
+                "_token=t; Path=/",
+                "session=b",
+                "gone=\"\"; Max-Age=0",
+            ] {
+                let response = Response::builder().header(header::SET_COOKIE, text);
+                cookies.add(&response.body(()).unwrap());
             }
-            response
-        };
-        let mut cookies =
-            Cookies::of(&response(&["session=a; HttpOnly; Path=/; SameSite=Lax"]));
-        cookies.add(&response(&[
-            "_token=t; Path=/",
-            "session=b; HttpOnly; Path=/",
-        ]));
-        assert_eq!(cookies.get("session"), Some("b"));
-        let text = |dialect| {
-            cookies
-                .headers(dialect)
-                .into_iter()
-                .map(|value| value.to_str().unwrap().to_owned())
-        };
-        let three_zero: Vec<_> = text(Dialect::ThreeZero).collect();
-        assert_eq!(
-            three_zero,
-            [
-                "_token=t; Path=/; Secure",
-                "session=b; Path=/; Secure; HttpOnly"
-            ]
-        );
-        let three: Vec<_> = text(Dialect::Three).collect();
-        assert_eq!(three[0], "_token=t; Path=/; Secure; HttpOnly");
-        let gone = Cookies::of(&response(&["_token=\"\"; Max-Age=0"]));
-        assert_eq!(gone.get("_token"), None);
+            assert_eq!(
+                (cookies.get("session"), cookies.get("gone")),
+                (Some("b"), None)
+            );
+            let headers = cookies.headers(dialect);
+            assert_eq!(headers[0], token);
+            assert_eq!(headers[1], "session=b; HttpOnly; Secure");
+        }
     }
 }

@@ -1,20 +1,60 @@
 //! The sessions of one environment: Airflow's cookies and tokens, kept in memory.
 
-mod cookie;
-mod dialect;
 mod token;
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use http::HeaderValue;
 
 use super::identity::Holder;
 use super::script::Script;
 use super::{Shared, made_up};
-pub(crate) use dialect::Dialect;
 use token::Signer;
+
+/// Airflow's way with sessions.
+///
+/// Source: the Airflow sources named in the variants, and measurements of 2.10.5, 3.0.6, 3.3.2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    /// Airflow 1 and 2: a Flask cookie for pages and REST.
+    Two,
+    /// Airflow 3.0: a script-readable `_token`, which REST takes as a Bearer only.
+    ThreeZero,
+    /// Airflow 3.1 and later: an HttpOnly `_token`, which REST takes as cookie or Bearer.
+    Three,
+}
+
+impl Dialect {
+    /// The dialect of a version such as `2.10.3`.
+    pub(crate) fn of(version: &str) -> Self {
+        let mut parts = version.split('.').map(|part| part.parse().unwrap_or(0));
+        let major: u32 = parts.next().unwrap_or(0);
+        let minor: u32 = parts.next().unwrap_or(0);
+        match (major, minor) {
+            (0..=2, _) => Self::Two,
+            (3, 0) => Self::ThreeZero,
+            _ => Self::Three,
+        }
+    }
+
+    /// Where a web token is posted to; the other major's path does not exist.
+    pub(crate) fn login_path(self) -> &'static str {
+        match self {
+            Self::Two => "/aws_mwaa/login",
+            Self::ThreeZero | Self::Three => "/pluginsv2/aws_mwaa/login",
+        }
+    }
+
+    /// The page a browser is sent to after it has signed in.
+    pub(crate) fn home(self) -> &'static str {
+        match self {
+            Self::Two => "/home",
+            Self::ThreeZero | Self::Three => "/",
+        }
+    }
+}
 
 /// Everybody who is signed in to an environment.
 #[derive(Debug, Default)]
@@ -25,10 +65,8 @@ pub(crate) struct Sessions {
 
 #[derive(Debug, Default)]
 struct Kept {
-    /// By the value of the `session` cookie.
-    flask: HashMap<String, Session>,
-    /// By the `jti` of the `_token`.
-    tokens: HashMap<String, Session>,
+    /// By the value of the `session` cookie or the `jti` of the `_token`.
+    sessions: HashMap<String, Session>,
     /// Who has ever signed in; a place in this list is a user id.
     users: Vec<String>,
 }
@@ -76,8 +114,8 @@ impl Sessions {
         let mut kept = self.kept();
         kept.forget(now);
         let flask = session(made_up::flask_id());
-        let mut cookies = vec![cookie::flask(&flask.id, flask.expires)];
-        kept.flask.insert(flask.id.clone(), flask);
+        let mut cookies = vec![flask_cookie(&flask.id, flask.expires)];
+        kept.sessions.insert(flask.id.clone(), flask);
         if dialect != Dialect::Two {
             let token = session(made_up::uuid());
             cookies.push(self.write_token(&mut kept, token, dialect, now));
@@ -94,7 +132,7 @@ impl Sessions {
         let mut outcome = Err(Dead::Absent);
         let kept = self.kept();
         for value in values {
-            outcome = kept.flask.get(value).ok_or(Dead::Invalid);
+            outcome = kept.sessions.get(value).ok_or(Dead::Invalid);
             if outcome.is_ok() {
                 break;
             }
@@ -109,24 +147,13 @@ impl Sessions {
             return Err(Dead::Expired);
         }
         let kept = self.kept();
-        let session = kept.tokens.get(&claims.jti).ok_or(Dead::Invalid)?;
+        let session = kept.sessions.get(&claims.jti).ok_or(Dead::Invalid)?;
         session.alive(script)
     }
 
     /// Whether this is the secret of a session, living or not.
     pub(crate) fn knows(&self, secret: &str) -> bool {
-        self.signer.read(secret).is_some() || self.kept().flask.contains_key(secret)
-    }
-
-    /// Gives a token's session another token; the old one is worth nothing from now on.
-    pub(crate) fn reissue(
-        &self,
-        session: &Session,
-        dialect: Dialect,
-        script: &Script,
-    ) -> HeaderValue {
-        self.kept().tokens.remove(&session.id);
-        self.token_for(session, dialect, script)
+        self.signer.read(secret).is_some() || self.kept().sessions.contains_key(secret)
     }
 
     /// Another token for who is signed in by whatever session.
@@ -146,27 +173,23 @@ impl Sessions {
 
     /// The same cookie again, as Airflow 2 sends it with every page.
     pub(crate) fn again(session: &Session) -> HeaderValue {
-        cookie::flask(&session.id, session.expires)
+        flask_cookie(&session.id, session.expires)
     }
 
     /// A new cookie for somebody who is not signed in: Airflow 2 keeps a session for everyone.
     pub(crate) fn anonymous(shared: &Shared) -> HeaderValue {
         let end = shared.script.clock.since_epoch() + shared.settings.session_life;
-        cookie::flask(&made_up::flask_id(), end)
+        flask_cookie(&made_up::flask_id(), end)
     }
 
     /// Signs out: neither cookie nor token of this id is known any more.
     pub(crate) fn end(&self, session: &Session) {
-        let mut kept = self.kept();
-        kept.flask.remove(&session.id);
-        kept.tokens.remove(&session.id);
+        self.kept().sessions.remove(&session.id);
     }
 
     /// Forgets everybody.
     pub(crate) fn clear(&self) {
-        let mut kept = self.kept();
-        kept.flask.clear();
-        kept.tokens.clear();
+        self.kept().sessions.clear();
     }
 
     fn write_token(
@@ -178,8 +201,8 @@ impl Sessions {
     ) -> HeaderValue {
         let user = kept.user(&session.holder.identity);
         let token = self.signer.write(user, &session.id, now, session.expires);
-        let cookie = cookie::token(&token, dialect);
-        kept.tokens.insert(session.id.clone(), session);
+        let cookie = token_cookie(&token, dialect);
+        kept.sessions.insert(session.id.clone(), session);
         cookie
     }
 
@@ -201,10 +224,8 @@ impl Kept {
 
     /// Drops what has long run out, once there is much.
     fn forget(&mut self, now: Duration) {
-        for sessions in [&mut self.flask, &mut self.tokens] {
-            if sessions.len() >= REMEMBERED {
-                sessions.retain(|_, session| session.expires > now);
-            }
+        if self.sessions.len() >= REMEMBERED {
+            self.sessions.retain(|_, session| session.expires > now);
         }
     }
 }
@@ -221,5 +242,29 @@ impl Session {
     }
 }
 
-/// How many sessions of a kind are kept before those that ran out are dropped.
+/// Flask's cookie, with the end of the session as its own.
+fn flask_cookie(id: &str, expires: Duration) -> HeaderValue {
+    let date = httpdate::fmt_http_date(UNIX_EPOCH + expires);
+    value(&format!(
+        "session={id}; Expires={date}; Secure; HttpOnly; Path=/; SameSite=Lax"
+    ))
+}
+
+/// The cookie of Airflow 3: a script may read it in 3.0 only.
+fn token_cookie(token: &str, dialect: Dialect) -> HeaderValue {
+    let http_only = match dialect {
+        Dialect::Three => "; HttpOnly",
+        Dialect::ThreeZero | Dialect::Two => "",
+    };
+    value(&format!(
+        "_token={token}; Path=/; Secure{http_only}; SameSite=Lax"
+    ))
+}
+
+/// A header of what the emulator made up itself, which is ASCII without control characters.
+fn value(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static(""))
+}
+
+/// How many sessions are kept before those that ran out are dropped.
 const REMEMBERED: usize = 4096;

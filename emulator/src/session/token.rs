@@ -77,23 +77,3 @@ impl Signer {
 }
 
 const AUDIENCE: &str = "apache-airflow";
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_our_own_tokens_are_read() {
-        let (now, end) = (Duration::from_secs(1_000), Duration::from_secs(2_000));
-        let signer = Signer::default();
-        let token = signer.write(7, "id", now, end);
-        let claims = signer.read(&token).unwrap();
-        assert_eq!((claims.sub.as_str(), claims.exp), ("7", 2_000));
-        assert_eq!(
-            jsonwebtoken::decode_header(&token).unwrap().alg,
-            Algorithm::HS512
-        );
-        assert!(Signer::default().read(&token).is_none());
-        assert!(signer.read("x.y.z").is_none());
-    }
-}

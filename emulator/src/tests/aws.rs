@@ -2,64 +2,54 @@
 
 use std::time::Duration;
 
-use super::super::{ControlFault, Credential, Seed, Settings, TokenKind};
-use super::client::{Signing, call, dial, exchange, start};
+use super::super::identity::{Credential, Role};
+use super::super::{Seed, Settings, TokenKind};
+use super::client::{
+    Answer, Signing, aws, call, dial, exchange, request, start, with_environments,
+};
+
+/// The status and the error type of an answer.
+fn outcome(answer: &Answer) -> (u16, Option<&str>) {
+    (answer.status, answer.header("x-amzn-errortype"))
+}
 
 #[tokio::test]
 async fn signatures_are_verified() {
     let emulator = start(Settings::default()).await;
-    let refusals = [
+    type Spoil = fn(&mut Signing<'_>);
+    let spoils: [(Spoil, &str); 5] = [
         (
-            Signing {
-                secret: Some("wrong"),
-                ..Signing::default()
-            },
+            |signing| signing.secret = Some("wrong"),
             "InvalidSignatureException",
         ),
+        (|signing| signing.service = "mwaa", "SignatureDoesNotMatch"),
         (
-            Signing {
-                service: "mwaa",
-                ..Signing::default()
-            },
+            |signing| signing.region = "us-east-1",
             "SignatureDoesNotMatch",
         ),
         (
-            Signing {
-                region: "us-east-1",
-                ..Signing::default()
-            },
-            "SignatureDoesNotMatch",
-        ),
-        (
-            Signing {
-                age: Duration::from_mins(16),
-                ..Signing::default()
-            },
+            |signing| signing.age = Duration::from_mins(16),
             "RequestExpired",
         ),
         (
-            Signing {
-                session_token: Some("x"),
-                ..Signing::default()
-            },
+            |signing| signing.session_token = Some("x"),
             "UnrecognizedClientException",
         ),
     ];
-    for (signing, code) in refusals {
-        let answer = call(&emulator, "POST", "/clitoken/demo", signing).await;
-        assert_eq!(
-            (answer.status, answer.header("x-amzn-errortype")),
-            (403, Some(code))
-        );
+    for (spoil, code) in spoils {
+        let mut signing = Signing::default();
+        spoil(&mut signing);
+        let answer = call(&emulator, "POST /clitoken/demo", signing).await;
+        assert_eq!(outcome(&answer), (403, Some(code)));
         assert!(answer.json()["message"].is_string());
     }
-    let unsigned = "POST /clitoken/demo HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n";
-    let answer = exchange(&mut dial(emulator.aws_addr()).await, unsigned)
+    let unsigned = request("POST /clitoken/demo", "x", &[], "");
+    let answer = exchange(&mut dial(emulator.aws_addr()).await, &unsigned)
         .await
         .unwrap();
     assert_eq!(
-        answer.header("x-amzn-errortype"),
-        Some("MissingAuthenticationTokenException")
+        outcome(&answer),
+        (403, Some("MissingAuthenticationTokenException"))
     );
     assert_eq!(emulator.journal().mints(TokenKind::Cli), 0);
     let young = Signing {
@@ -67,192 +57,96 @@ async fn signatures_are_verified() {
         ..Signing::default()
     };
     assert_eq!(
-        call(&emulator, "POST", "/clitoken/demo", young)
-            .await
-            .status,
+        call(&emulator, "POST /clitoken/demo", young).await.status,
         200
     );
 }
 
 #[tokio::test]
-async fn a_session_token_must_be_the_known_one() {
-    let credential = Credential {
-        access_key_id: "ASIAEXAMPLE".to_owned(),
-        secret_access_key: "secret".to_owned(),
-        session_token: Some("session".to_owned()),
-        ..Credential::default()
-    };
-    let emulator = start(Settings {
-        credentials: vec![credential],
-        ..Settings::default()
-    })
-    .await;
-    let with = Signing {
-        session_token: Some("session"),
-        ..Signing::default()
-    };
-    assert_eq!(
-        call(&emulator, "POST", "/clitoken/demo", with).await.status,
-        200
-    );
-    assert_eq!(
-        call(&emulator, "POST", "/clitoken/demo", Signing::default())
-            .await
-            .status,
-        403
-    );
-}
-
-#[tokio::test]
-async fn the_modelled_operations_and_errors_answer() {
-    let seeds = (0..30)
-        .map(|index| Seed::new(&format!("env-{index:02}"), "3.0.6"))
-        .collect();
-    let emulator = start(Settings {
-        environments: seeds,
-        ..Settings::default()
-    })
-    .await;
-    let get = async |path: &str| call(&emulator, "GET", path, Signing::default()).await;
-    let described = get("/environments/env-07").await.json();
-    assert_eq!(described["Environment"]["AirflowVersion"], "3.0.6");
-    assert_eq!(
-        described["Environment"]["WebserverUrl"].as_str(),
-        emulator.host("env-07").as_deref()
-    );
-    assert!(emulator.set_status("env-07", "UPDATING"));
-    assert_eq!(
-        get("/environments/env-07").await.json()["Environment"]["Status"],
-        "UPDATING"
-    );
+async fn the_operations_and_their_errors_follow_the_model() {
+    let seeds = (0..30).map(|index| Seed::new(&format!("env-{index:02}"), "3.0.6"));
+    let emulator = start(with_environments(seeds.collect())).await;
+    let get = async |path: &str| aws(&emulator, &format!("GET {path}")).await.json();
     for (status, outcome) in [
         ("AVAILABLE", "SUCCESS"),
         ("MAINTENANCE", "PENDING"),
         ("UPDATE_FAILED", "FAILED"),
     ] {
-        emulator.set_status("env-07", status);
-        let update = &get("/environments/env-07").await.json()["Environment"]["LastUpdate"];
-        assert_eq!(update["Status"], outcome);
-        assert_eq!(update.get("Error").is_some(), outcome == "FAILED");
+        assert!(emulator.set_status("env-07", status));
+        let described = &get("/environments/env-07").await["Environment"];
+        assert_eq!(described["Status"], status);
+        assert_eq!(described["LastUpdate"]["Status"], outcome);
+        assert_eq!(described["AirflowVersion"], "3.0.6");
+        assert_eq!(
+            described["WebserverUrl"].as_str(),
+            emulator.host("env-07").as_deref()
+        );
     }
 
-    let first = get("/environments").await.json();
+    let first = get("/environments").await;
     assert_eq!(first["Environments"].as_array().unwrap().len(), 25);
     let next = first["NextToken"].as_str().unwrap();
-    let rest = get(&format!("/environments?MaxResults=5&NextToken={next}"))
-        .await
-        .json();
+    let rest = get(&format!("/environments?MaxResults=5&NextToken={next}")).await;
     assert_eq!(rest["Environments"][0], "env-25");
-    assert_eq!(rest["Environments"].as_array().unwrap().len(), 5);
     assert!(rest.get("NextToken").is_none());
 
-    let web = call(&emulator, "POST", "/webtoken/env-00", Signing::default())
-        .await
-        .json();
-    let members: Vec<&str> = web
-        .as_object()
-        .unwrap()
-        .keys()
-        .map(String::as_str)
-        .collect();
-    assert_eq!(
-        members,
-        [
-            "AirflowIdentity",
-            "IamIdentity",
-            "WebServerHostname",
-            "WebToken"
-        ]
-    );
-
-    for (method, path, status, code) in [
+    for (line, status, code) in [
         (
-            "GET",
-            "/environments?MaxResults=26",
+            "GET /environments?MaxResults=26",
             400,
             "ValidationException",
         ),
+        ("GET /environments?NextToken=x", 400, "ValidationException"),
+        ("GET /environments/nosuch", 404, "ResourceNotFoundException"),
+        ("POST /clitoken/nosuch", 404, "ResourceNotFoundException"),
+        ("POST /clitoken/1nvalid", 400, "ValidationException"),
+        ("POST /clitoken/a%2Fb", 400, "ValidationException"),
         (
-            "GET",
-            "/environments/nobody",
-            404,
-            "ResourceNotFoundException",
-        ),
-        ("POST", "/clitoken/nobody", 404, "ResourceNotFoundException"),
-        ("POST", "/clitoken/1nvalid", 400, "ValidationException"),
-        ("POST", "/clitoken/a%2Fb", 400, "ValidationException"),
-        (
-            "DELETE",
-            "/environments/env-07",
+            "DELETE /environments/env-07",
             404,
             "UnknownOperationException",
         ),
     ] {
-        let answer = call(&emulator, method, path, Signing::default()).await;
-        assert_eq!(
-            (answer.status, answer.header("x-amzn-errortype")),
-            (status, Some(code)),
-            "{path}"
-        );
+        let answer = aws(&emulator, line).await;
+        assert_eq!(outcome(&answer), (status, Some(code)), "{line}");
         assert!(answer.header("x-amzn-requestid").is_some());
     }
-    emulator.script().web_login_denied.always(());
-    let denied = call(&emulator, "POST", "/webtoken/env-00", Signing::default()).await;
-    assert_eq!(denied.json()["Message"], "No Airflow role granted in IAM.");
 }
 
 #[tokio::test]
-async fn scripted_control_faults_come_as_written_and_as_often() {
-    let emulator = start(Settings::default()).await;
-    let fault = &emulator.script().mint_fault;
-    let mint = async || call(&emulator, "POST", "/clitoken/demo", Signing::default()).await;
-    for (spoilt, status, code) in [
-        (ControlFault::Throttling, 400, Some("ThrottlingException")),
-        (
-            ControlFault::TooManyRequests,
-            429,
-            Some("TooManyRequestsException"),
-        ),
-        (ControlFault::BareTooManyRequests, 429, None),
-        (
-            ControlFault::ExpiredToken,
-            403,
-            Some("ExpiredTokenException"),
-        ),
-        (
-            ControlFault::InternalServer,
-            500,
-            Some("InternalServerException"),
-        ),
-        (ControlFault::HtmlServiceUnavailable, 503, None),
-        (
-            ControlFault::NotFound,
-            404,
-            Some("ResourceNotFoundException"),
-        ),
-    ] {
-        fault.next(1, spoilt);
-        let answer = mint().await;
-        assert_eq!(
-            (answer.status, answer.header("x-amzn-errortype")),
-            (status, code)
-        );
+async fn a_web_login_token_is_for_the_role_of_the_caller() {
+    let mut seen = Vec::new();
+    for role in Role::ALL.map(Some).into_iter().chain([None]) {
+        let credential = Credential {
+            access_key_id: "ASIAEXAMPLE".to_owned(),
+            secret_access_key: "secret".to_owned(),
+            session_token: Some("session".to_owned()),
+            iam_identity: "assumed-role/some/one".to_owned(),
+            role,
+        };
+        let emulator = start(Settings {
+            credentials: vec![credential],
+            ..Settings::default()
+        })
+        .await;
+        let signing = || Signing {
+            session_token: Some("session"),
+            ..Signing::default()
+        };
+        let web = call(&emulator, "POST /webtoken/demo", signing()).await;
+        seen.push((web.status, web.json()));
+        let cli = call(&emulator, "POST /clitoken/demo", signing()).await;
+        assert_eq!(cli.status, 200, "{role:?}");
+        assert_eq!(aws(&emulator, "POST /clitoken/demo").await.status, 403);
     }
-    fault.next(1, ControlFault::AccessDenied);
+    let (status, denied) = seen.pop().unwrap();
     assert_eq!(
-        mint().await.json()["message"],
-        "User: arn:aws:sts::123456789012:assumed-role/emulator/session is not authorized to \
-         perform: airflow:CreateCliToken on resource: \
-         arn:aws:airflow:eu-west-1:123456789012:environment/demo"
+        (status, &denied["Message"]),
+        (403, &"No Airflow role granted in IAM.".into())
     );
-    fault.next(1, ControlFault::HostileToken);
-    assert!(mint().await.body.contains(r"\r\n"));
-    fault.next(1, ControlFault::ForeignHost("evil.example".to_owned()));
-    assert_eq!(mint().await.json()["WebServerHostname"], "evil.example");
-    assert_eq!(
-        mint().await.json()["WebServerHostname"].as_str(),
-        emulator.host("demo").as_deref()
-    );
-    fault.next(1, ControlFault::HugeError(100_000));
-    assert!(mint().await.body.len() > 100_000);
+    for (status, body) in seen {
+        assert_eq!((status, body.as_object().unwrap().len()), (200, 4));
+        assert_eq!(body["IamIdentity"], "assumed-role/some/one");
+        assert_eq!(body["AirflowIdentity"], "assumed-role/some");
+    }
 }

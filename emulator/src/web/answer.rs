@@ -16,7 +16,7 @@ use super::super::journal::WebRequest;
 use super::super::login;
 use super::super::wire::Spoil;
 use super::super::{Shared, airflow, front};
-use super::visit::{bearer, cookies};
+use super::visit::{bearer, cookies, field};
 use super::{Body, Peer, Reply, Visit};
 
 /// Answers a request.
@@ -64,16 +64,12 @@ pub(super) async fn answer(
         None => route(&head, &body, environment, shared).await?,
     };
     let mut reply = match fault {
-        Some(WebFault::BadBase64) => {
-            Reply::json(r#"{"stderr": "", "stdout": "%%%"}"#.to_owned())
-        }
+        Some(WebFault::BadBase64) => Reply::json(r#"{"stderr": "", "stdout": "%%%"}"#),
         Some(WebFault::CutBody) => Reply {
             spoil: Some(Spoil::CutBody(3)),
             ..reply
         },
-        Some(WebFault::NotJson) => {
-            Reply::html(200, "<html>Airflow is starting</html>".to_owned())
-        }
+        Some(WebFault::NotJson) => Reply::html(200, "<html>Airflow is starting</html>"),
         Some(WebFault::ResetAfterExecution) => Reply::spoilt(Spoil::Reset),
         _ => reply,
     };
@@ -93,8 +89,7 @@ fn arrival(
     environment: Option<&Environment>,
     shared: &Shared,
 ) -> WebRequest {
-    let field = || login::token_field(head, body);
-    let token = bearer(head).map(str::to_owned).or_else(field);
+    let token = token(head, body);
     WebRequest {
         id: 0, // given by the journal
         connection: peer.id,
@@ -229,21 +224,23 @@ fn environment<'a>(
 
 /// The environment of the token or the session that a request carries.
 fn by_secret<'a>(head: &Parts, body: &Bytes, shared: &'a Shared) -> Option<&'a Environment> {
-    let bearer = bearer(head);
-    let token = bearer
-        .map(str::to_owned)
-        .or_else(|| login::token_field(head, body));
-    if let Some(name) = token.and_then(|token| shared.tokens.environment(&token)) {
+    if let Some(name) = token(head, body).and_then(|token| shared.tokens.environment(&token)) {
         let mut environments = shared.environments.iter();
         return environments.find(|environment| environment.seed.name == name);
     }
 
     let cookies = ["session", "_token"].map(|name| cookies(head, name));
-    let mut secrets = cookies.into_iter().flatten().chain(bearer);
+    let mut secrets = cookies.into_iter().flatten().chain(bearer(head));
     secrets.find_map(|secret| {
         let mut environments = shared.environments.iter();
         environments.find(|environment| environment.sessions.knows(secret))
     })
+}
+
+/// The token of a command or a login.
+fn token(head: &Parts, body: &Bytes) -> Option<String> {
+    let token = bearer(head).map(str::to_owned);
+    token.or_else(|| field(head, body, "token"))
 }
 
 /// Where commands are sent.

@@ -2,7 +2,6 @@
 
 mod answer;
 mod reply;
-mod stream;
 mod visit;
 
 use std::sync::Arc;
@@ -13,7 +12,6 @@ use hyper_util::rt::TokioIo;
 use rustls::ServerConfig;
 use rustls::server::Acceptor;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
 use tokio_rustls::LazyConfigAcceptor;
 
 use super::Shared;
@@ -25,19 +23,11 @@ pub(crate) use visit::Visit;
 
 /// Serves all environments' web servers for ever.
 pub(crate) async fn serve(listener: TcpListener, tls: Arc<ServerConfig>, shared: Arc<Shared>) {
-    let mut connections = JoinSet::new();
-    loop {
-        tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => {
-                    let id = shared.journal.connected();
-                    connections.spawn(connection(stream, Arc::clone(&tls), id, Arc::clone(&shared)));
-                }
-                Err(_) => tokio::time::sleep(super::ACCEPT_BACK_OFF).await,
-            },
-            Some(_) = connections.join_next() => {}
-        }
-    }
+    let connection = |stream| {
+        let id = shared.journal.connected();
+        connection(stream, Arc::clone(&tls), id, Arc::clone(&shared))
+    };
+    super::accept(listener, connection).await;
 }
 
 async fn connection(stream: TcpStream, tls: Arc<ServerConfig>, id: u64, shared: Arc<Shared>) {

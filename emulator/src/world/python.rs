@@ -1,4 +1,4 @@
-//! Values as Python prints them: `repr`, `str` and `json.dumps`.
+//! Values as Python prints and reads them: `repr`, `str`, `json.dumps` and `json.loads`.
 
 use std::fmt::Write as _;
 
@@ -36,27 +36,16 @@ pub(super) fn repr(value: &Value) -> String {
 
 /// A string literal: single quotes, unless the text holds one and no double quote.
 pub(super) fn quoted(text: &str) -> String {
-    let quote = if text.contains('\'') && !text.contains('"') {
-        '"'
-    } else {
-        '\''
-    };
-    let mut out = String::from(quote);
-    for letter in text.chars() {
-        match letter {
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            '\\' => out.push_str("\\\\"),
-            letter if letter == quote => {
-                out.push('\\');
-                out.push(letter);
-            }
-            letter => out.push(letter),
-        }
-    }
-    out.push(quote);
-    out
+    let double = text.contains('\'') && !text.contains('"');
+    let quote = if double { "\"" } else { "'" };
+    let text = text
+        .replace('\\', "\\\\")
+        .replace('\n', "\\n")
+        .replace('\r', "\\r");
+    let text = text
+        .replace('\t', "\\t")
+        .replace(quote, &format!("\\{quote}"));
+    format!("{quote}{text}{quote}")
 }
 
 /// Renders like `json.dumps(value)`: a space after each comma and colon, ASCII only.
@@ -95,27 +84,46 @@ fn json_string(text: &str) -> String {
     out
 }
 
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    #[test]
-    fn repr_is_python() {
-        let value = json!({"a": [1, null, true], "b": "it's", "c": "say \"x\""});
-        assert_eq!(
-            super::repr(&value),
-            r#"{'a': [1, None, True], 'b': "it's", 'c': 'say "x"'}"#
-        );
-        assert_eq!(super::str(&json!("plain")), "plain");
-        assert_eq!(super::quoted("a'\"\n"), r#"'a\'"\n'"#);
-    }
-
-    #[test]
-    fn json_has_spaces_and_is_ascii() {
-        let value = json!({"a": [1, 2], "b": "é😀"});
-        assert_eq!(
-            super::json_dumps(&value),
-            r#"{"a": [1, 2], "b": "\u00e9\ud83d\ude00"}"#
-        );
-    }
+/// Parses a document. Fails with the message of `json.loads`.
+///
+/// The position is serde's. The messages cover the common cases: no value, a key without double
+/// quotes, something after the end.
+pub(super) fn json_loads(text: &str) -> Result<Value, String> {
+    serde_json::from_str(text).map_err(|error| {
+        let said = error.to_string();
+        // serde counts columns in bytes, of the character it stopped at
+        let before: usize = text
+            .split_inclusive('\n')
+            .take(error.line().saturating_sub(1))
+            .map(str::len)
+            .sum();
+        let mut at = (before + error.column().saturating_sub(1)).min(text.len());
+        // Python counts from the beginning of a word that is no value
+        let is_word = |byte: &u8| byte.is_ascii_alphanumeric();
+        while !text.is_char_boundary(at)
+            || said.starts_with("expected ident")
+                && at > 0
+                && text.as_bytes().get(at - 1).is_some_and(is_word)
+        {
+            at -= 1;
+        }
+        let kinds = [
+            (
+                "key must be a string",
+                "Expecting property name enclosed in double quotes",
+            ),
+            ("trailing characters", "Extra data"),
+            ("expected `:`", "Expecting ':' delimiter"),
+            ("expected `,`", "Expecting ',' delimiter"),
+            ("EOF while parsing a string", "Unterminated string"),
+        ];
+        let kind = kinds.iter().find(|(begin, _)| said.starts_with(begin));
+        let what = kind.map_or("Expecting value", |(_, what)| what);
+        let column = text.get(before..at).map_or(0, |line| line.chars().count()) + 1;
+        let letters = text.get(..at).map_or(0, |head| head.chars().count());
+        format!(
+            "{what}: line {} column {column} (char {letters})",
+            error.line()
+        )
+    })
 }

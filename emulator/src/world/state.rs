@@ -6,80 +6,94 @@ use super::super::made_up;
 use super::clock::{DAY, Moment};
 use super::connections::Connection;
 use super::texts::Release;
-use super::trigger::{Clash, Wanted};
 
 /// How long a task runs, in seconds.
 const TASK_SECONDS: i64 = 2;
 
 /// Everything that lasts from one command to the next.
 #[derive(Debug)]
-pub(super) struct State {
-    pub(super) version: String,
+pub(crate) struct State {
+    pub(crate) version: String,
     /// None for 1.10.
-    pub(super) release: Option<Release>,
+    pub(crate) release: Option<Release>,
     /// The time of the command being run.
-    pub(super) now: Moment,
+    pub(crate) now: Moment,
     /// In the order in which they were added.
-    pub(super) dags: Vec<Dag>,
-    pub(super) runs: Vec<Run>,
-    pub(super) variables: Vec<(String, String)>,
-    pub(super) connections: Vec<Connection>,
+    pub(crate) dags: Vec<Dag>,
+    pub(crate) runs: Vec<Run>,
+    pub(crate) variables: Vec<(String, String)>,
+    pub(crate) connections: Vec<Connection>,
 }
 
 /// A DAG and what the metadata database holds of it.
 #[derive(Debug, Clone)]
-pub(super) struct Dag {
-    pub(super) id: String,
-    pub(super) file: String,
-    pub(super) owner: &'static str,
-    pub(super) tags: &'static [&'static str],
-    pub(super) description: Option<&'static str>,
+pub(crate) struct Dag {
+    pub(crate) id: String,
+    pub(crate) file: String,
+    pub(crate) owner: &'static str,
+    pub(crate) tags: &'static [&'static str],
+    pub(crate) description: Option<&'static str>,
     /// The second of the day at which a daily interval ends; none for a DAG that is only triggered.
-    pub(super) daily_at: Option<i64>,
-    pub(super) tasks: &'static [Task],
-    pub(super) paused: bool,
-    pub(super) unpaused_at: Moment,
+    pub(crate) daily_at: Option<i64>,
+    pub(crate) tasks: &'static [Task],
+    pub(crate) paused: bool,
+    pub(crate) unpaused_at: Moment,
 }
 
 /// A task; each depends on the one before it.
 #[derive(Debug)]
-pub(super) struct Task {
-    pub(super) id: &'static str,
-    pub(super) operator: &'static str,
+pub(crate) struct Task {
+    pub(crate) id: &'static str,
+    pub(crate) operator: &'static str,
     /// What a run of it prints.
-    pub(super) prints: &'static str,
+    pub(crate) prints: &'static str,
 }
 
 /// One run of a DAG.
 #[derive(Debug, Clone)]
 #[expect(clippy::struct_field_names, reason = "the names of Airflow's columns")]
-pub(super) struct Run {
-    pub(super) dag_id: String,
-    pub(super) run_id: String,
-    pub(super) run_type: &'static str,
-    pub(super) state: &'static str,
-    pub(super) conf: Map<String, Value>,
-    pub(super) queued_at: Moment,
+pub(crate) struct Run {
+    pub(crate) dag_id: String,
+    pub(crate) run_id: String,
+    pub(crate) run_type: &'static str,
+    pub(crate) state: &'static str,
+    pub(crate) conf: Map<String, Value>,
+    pub(crate) queued_at: Moment,
     /// The logical date; a manual run has none in Airflow 3 unless it was given.
-    pub(super) logical: Option<Moment>,
-    pub(super) interval: Option<(Moment, Moment)>,
-    pub(super) start: Option<Moment>,
-    pub(super) end: Option<Moment>,
-    pub(super) tasks: Vec<TaskInstance>,
+    pub(crate) logical: Option<Moment>,
+    pub(crate) interval: Option<(Moment, Moment)>,
+    pub(crate) start: Option<Moment>,
+    pub(crate) end: Option<Moment>,
+    pub(crate) tasks: Vec<TaskInstance>,
 }
 
 /// One task within a run.
 #[derive(Debug, Clone)]
-pub(super) struct TaskInstance {
-    pub(super) task_id: &'static str,
-    pub(super) state: Option<&'static str>,
-    pub(super) start: Option<Moment>,
-    pub(super) end: Option<Moment>,
+pub(crate) struct TaskInstance {
+    pub(crate) task_id: &'static str,
+    pub(crate) state: Option<&'static str>,
+    pub(crate) start: Option<Moment>,
+    pub(crate) end: Option<Moment>,
+}
+
+/// What a trigger asks for.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Wanted {
+    pub(crate) run_id: Option<String>,
+    pub(crate) conf: Map<String, Value>,
+    pub(crate) date: Option<Moment>,
+}
+
+/// Why there is no new run.
+#[derive(Debug)]
+pub(crate) enum Clash {
+    RunId(String),
+    LogicalDate,
 }
 
 impl Run {
     /// A queued run of a DAG, with an instance of each task.
-    pub(super) fn new(dag: &Dag, run_id: String, run_type: &'static str) -> Self {
+    pub(crate) fn new(dag: &Dag, run_id: String, run_type: &'static str) -> Self {
         let instance = |task: &Task| TaskInstance {
             task_id: task.id,
             state: None,
@@ -126,7 +140,7 @@ impl Run {
 
 impl State {
     /// The state at the start.
-    pub(super) fn new(version: &str, dags: Vec<Dag>, now: Moment) -> Self {
+    pub(crate) fn new(version: &str, dags: Vec<Dag>, now: Moment) -> Self {
         Self {
             version: version.to_owned(),
             release: Release::parse(version),
@@ -143,30 +157,30 @@ impl State {
     }
 
     /// The DAG of this ID.
-    pub(super) fn dag(&self, dag_id: &str) -> Option<&Dag> {
+    pub(crate) fn dag(&self, dag_id: &str) -> Option<&Dag> {
         self.dags.iter().find(|dag| dag.id == dag_id)
     }
 
     /// Pauses or unpauses a DAG; false if there is none of this ID.
-    pub(super) fn set_paused(&mut self, dag_id: &str, paused: bool, now: Moment) -> bool {
+    pub(crate) fn set_paused(&mut self, dag_id: &str, paused: bool) -> bool {
         let Some(dag) = self.dags.iter_mut().find(|dag| dag.id == dag_id) else {
             return false;
         };
         if dag.paused && !paused {
-            dag.unpaused_at = now;
+            dag.unpaused_at = self.now;
         }
         dag.paused = paused;
         true
     }
 
     /// One of the texts with which commands of this release fail.
-    pub(super) fn failure(&self, name: &str, values: &[(&str, &str)]) -> String {
+    pub(crate) fn failure(&self, name: &str, values: &[(&str, &str)]) -> String {
         let release = self.release.unwrap_or(Release::Two);
         release.failure(name, values)
     }
 
     /// The ID of a manual run of now, or of its logical date before Airflow 3.
-    pub(super) fn manual_run_id(&self, date: Option<Moment>) -> String {
+    pub(crate) fn manual_run_id(&self, date: Option<Moment>) -> String {
         match self.release {
             Some(Release::Three) if date.is_none() => {
                 format!("manual__{}_{}", self.now.iso(), made_up::letters(8))
@@ -177,7 +191,7 @@ impl State {
     }
 
     /// What keeps a run from being created, if anything does.
-    pub(super) fn clash(&self, dag_id: &str, wanted: &Wanted) -> Option<Clash> {
+    pub(crate) fn clash(&self, dag_id: &str, wanted: &Wanted) -> Option<Clash> {
         let three = self.release > Some(Release::Two);
         let run_id = wanted.run_id.clone();
         let run_id = run_id.unwrap_or_else(|| self.manual_run_id(wanted.date));
@@ -192,7 +206,7 @@ impl State {
     }
 
     /// Adds a manual run that clashes with no other, and returns it.
-    pub(super) fn add_run(&mut self, dag_id: &str, wanted: Wanted) -> Option<Run> {
+    pub(crate) fn add_run(&mut self, dag_id: &str, wanted: Wanted) -> Option<Run> {
         let run_id = wanted.run_id;
         let run_id = run_id.unwrap_or_else(|| self.manual_run_id(wanted.date));
         let dag = self.dag(dag_id)?;
@@ -213,27 +227,23 @@ impl State {
 
     /// Does what the scheduler did since the last command: it adds scheduled runs, and open runs
     /// make progress.
-    pub(super) fn settle(&mut self, now: Moment) {
+    pub(crate) fn settle(&mut self, now: Moment) {
         self.now = now;
         for dag in self.dags.iter().filter(|dag| !dag.paused) {
-            if let Some((start, end)) = dag.last_interval(now) {
-                let run_id = format!("scheduled__{}", start.iso());
-                let known = |run: &Run| run.dag_id == dag.id && run.run_id == run_id;
-                if !self.runs.iter().any(known) {
-                    let mut run = Run::new(dag, run_id, "scheduled");
-                    run.queued_at = end;
-                    run.logical = Some(start);
-                    run.interval = Some((start, end));
-                    self.runs.push(run);
-                }
-            }
+            let run = dag
+                .last_interval(now)
+                .map(|(start, _)| dag.scheduled_run(start));
+            let known = |new: &Run| {
+                let mut runs = self.runs.iter();
+                runs.any(|run| run.dag_id == new.dag_id && run.run_id == new.run_id)
+            };
+            self.runs.extend(run.filter(|run| !known(run)));
             let open = |run: &&mut Run| {
                 run.dag_id == dag.id && matches!(run.state, "queued" | "running")
             };
             for run in self.runs.iter_mut().filter(open) {
-                let begin = run
-                    .start
-                    .unwrap_or_else(|| run.queued_at.max(dag.unpaused_at).plus(1));
+                let queued = run.queued_at.max(dag.unpaused_at).plus(1);
+                let begin = run.start.unwrap_or(queued);
                 if now >= begin {
                     run.advance(begin, now);
                 }
@@ -241,8 +251,43 @@ impl State {
         }
     }
 
+    /// Adds runs of so many days before the last one to every scheduled DAG, so that the UI has
+    /// something to show. One in seven failed in its last task.
+    pub(crate) fn remember(&mut self, days: u16) {
+        for dag in &self.dags {
+            let Some((last, _)) = dag.last_interval(self.now) else {
+                continue;
+            };
+            for back in 1..=i64::from(days) {
+                let mut run = dag.scheduled_run(last.plus(-back * DAY));
+                run.advance(run.queued_at.plus(1), self.now);
+                let day = run.queued_at.seconds().div_euclid(DAY);
+                let seed: i64 = dag.id.bytes().map(i64::from).sum();
+                if (day + seed) % 7 == 3
+                    && let Some(task) = run.tasks.last_mut()
+                {
+                    (run.state, task.state) = ("failed", Some("failed"));
+                }
+                self.runs.push(run);
+            }
+        }
+    }
+
+    /// The DAGs, by ID.
+    pub(crate) fn dags_by_id(&self) -> Vec<&Dag> {
+        let mut dags: Vec<&Dag> = self.dags.iter().collect();
+        dags.sort_by_key(|dag| &dag.id);
+        dags
+    }
+
+    /// The run of a DAG with this ID.
+    pub(crate) fn run(&self, dag_id: &str, run_id: &str) -> Option<&Run> {
+        let mut runs = self.runs.iter();
+        runs.find(|run| run.dag_id == dag_id && run.run_id == run_id)
+    }
+
     /// The runs of a DAG, newest first.
-    pub(super) fn runs_of(&self, dag_id: &str) -> Vec<&Run> {
+    pub(crate) fn runs_of(&self, dag_id: &str) -> Vec<&Run> {
         let mut runs: Vec<&Run> = self
             .runs
             .iter()
@@ -256,26 +301,35 @@ impl State {
 }
 
 impl Dag {
+    /// The queued run of the daily interval that begins at `start`.
+    fn scheduled_run(&self, start: Moment) -> Run {
+        let mut run = Run::new(self, format!("scheduled__{}", start.iso()), "scheduled");
+        run.queued_at = start.plus(DAY);
+        run.logical = Some(start);
+        run.interval = Some((start, run.queued_at));
+        run
+    }
+
     /// The path of the file that defines the DAG.
-    pub(super) fn fileloc(&self) -> String {
+    pub(crate) fn fileloc(&self) -> String {
         format!("/usr/local/airflow/dags/{}", self.file)
     }
 
     /// The schedule as a cron expression.
-    pub(super) fn schedule(&self) -> Option<String> {
+    pub(crate) fn schedule(&self) -> Option<String> {
         let at = self.daily_at?;
         Some(format!("{} {} * * *", at % 3600 / 60, at / 3600))
     }
 
     /// The last daily interval that has ended.
-    pub(super) fn last_interval(&self, now: Moment) -> Option<(Moment, Moment)> {
+    pub(crate) fn last_interval(&self, now: Moment) -> Option<(Moment, Moment)> {
         let at = self.daily_at?;
         let end = (now.seconds() - at).div_euclid(DAY) * DAY + at;
         Some((Moment::from_seconds(end - DAY), Moment::from_seconds(end)))
     }
 
     /// The task of this name.
-    pub(super) fn task(&self, task_id: &str) -> Option<&'static Task> {
+    pub(crate) fn task(&self, task_id: &str) -> Option<&'static Task> {
         self.tasks.iter().find(|task| task.id == task_id)
     }
 }

@@ -1,5 +1,7 @@
 //! The layout of tables: Airflow's boxed one (rich) and its plain one (tabulate).
 
+use std::fmt::Write as _;
+
 use serde_json::Value;
 
 use super::python;
@@ -10,72 +12,57 @@ const WIDTH: usize = 200;
 /// Draws a table with ` | ` between columns and `=+=` under the header.
 ///
 /// A table wider than 200 columns is wrapped the way rich does it: the widest columns shrink first.
-pub(super) fn boxed(columns: &[&str], rows: &[Vec<String>]) -> String {
-    let count = columns.len();
+pub(super) fn boxed(columns: &[&str], rows: &[Vec<Value>]) -> String {
+    let bars = columns.len().saturating_sub(1);
+    let cells = rows.iter().map(|row| row.iter().map(python::str).collect());
+    let cells: Vec<Vec<String>> = cells.collect();
     // the padding belongs to a column's width, the bar does not
-    let padding = |at: usize| usize::from(at > 0) + usize::from(at + 1 < count);
-    let mut widths: Vec<usize> = Vec::with_capacity(count);
+    let padding = |at: usize| usize::from(at > 0) + usize::from(at < bars);
+    let mut widths: Vec<usize> = Vec::new();
     for (at, column) in columns.iter().enumerate() {
-        let cells = rows
-            .iter()
-            .filter_map(|row| row.get(at))
-            .flat_map(|cell| cell.lines());
-        let widest = cells.map(length).fold(length(column), usize::max);
-        widths.push(widest + padding(at));
+        let cells = cells.iter().filter_map(|row| row.get(at));
+        let lengths = cells.flat_map(|cell| cell.lines()).map(length);
+        widths.push(lengths.fold(length(column), usize::max) + padding(at));
     }
-    shrink(&mut widths, WIDTH.saturating_sub(count.saturating_sub(1)));
+    shrink(&mut widths, WIDTH.saturating_sub(bars));
 
-    let inner: Vec<usize> = widths
-        .iter()
-        .enumerate()
-        .map(|(at, width)| width.saturating_sub(padding(at)).max(1))
-        .collect();
-    let mut out = String::new();
-    let header: Vec<Vec<String>> = columns
-        .iter()
-        .zip(&inner)
-        .map(|(column, width)| wrap(column, *width))
-        .collect();
-    draw(&mut out, &header, &inner, true);
-    let rule: Vec<String> = inner
-        .iter()
-        .enumerate()
+    let inner = widths.iter().enumerate();
+    let inner = inner.map(|(at, width)| width.saturating_sub(padding(at)).max(1));
+    let inner: Vec<usize> = inner.collect();
+    let rule = inner.iter().enumerate();
+    let rule: Vec<String> = rule
         .map(|(at, width)| "=".repeat(width + padding(at)))
         .collect();
-    out.push_str(&rule.join("+"));
+    let rule = rule.join("+");
+    let mut out = draw(columns.iter().copied(), &inner, true);
+    out.push_str(&rule);
     out.push('\n');
-    for row in rows {
-        let cells: Vec<Vec<String>> = row
-            .iter()
-            .zip(&inner)
-            .map(|(cell, width)| wrap(cell, *width))
-            .collect();
-        draw(&mut out, &cells, &inner, false);
+    for row in &cells {
+        out.push_str(&draw(row.iter().map(String::as_str), &inner, false));
     }
     // the caption: one blank line as wide as the table
-    out.push_str(
-        &" ".repeat(rule.iter().map(String::len).sum::<usize>() + rule.len().saturating_sub(1)),
-    );
+    out.push_str(&" ".repeat(rule.len()));
     out.push('\n');
     out
 }
 
 /// Draws one row of cells, each of one or more lines; a header is at the bottom of its row.
-fn draw(out: &mut String, cells: &[Vec<String>], widths: &[usize], bottom: bool) {
+fn draw<'a>(cells: impl Iterator<Item = &'a str>, widths: &[usize], bottom: bool) -> String {
+    let cells = cells.zip(widths).map(|(cell, width)| wrap(cell, *width));
+    let cells: Vec<Vec<String>> = cells.collect();
     let height = cells.iter().map(Vec::len).max().unwrap_or(1);
+    let mut out = String::new();
     for line in 0..height {
-        let parts: Vec<String> = cells
-            .iter()
-            .zip(widths)
-            .map(|(cell, width)| {
-                let skipped = if bottom { height - cell.len() } else { 0 };
-                let text = line.checked_sub(skipped).and_then(|at| cell.get(at));
-                pad(text.map_or("", String::as_str), *width)
-            })
-            .collect();
+        let parts = cells.iter().zip(widths).map(|(cell, width)| {
+            let skipped = if bottom { height - cell.len() } else { 0 };
+            let text = line.checked_sub(skipped).and_then(|at| cell.get(at));
+            format!("{:width$}", text.map_or("", String::as_str))
+        });
+        let parts: Vec<String> = parts.collect();
         out.push_str(&parts.join(" | "));
         out.push('\n');
     }
+    out
 }
 
 /// Takes width from the widest columns until the sum fits.
@@ -83,13 +70,9 @@ fn shrink(widths: &mut [usize], limit: usize) {
     loop {
         let excess = widths.iter().sum::<usize>().saturating_sub(limit);
         let widest = widths.iter().copied().max().unwrap_or(0);
-        let second = widths
-            .iter()
-            .copied()
-            .filter(|width| *width != widest)
-            .max()
-            .unwrap_or(0);
-        if excess == 0 || widest <= 1 || widest == second {
+        let others = widths.iter().copied().filter(|width| *width != widest);
+        let second = others.max().unwrap_or(0);
+        if excess == 0 || widest <= 1 {
             return;
         }
         let step = excess.min(widest - second);
@@ -107,11 +90,8 @@ fn shrink(widths: &mut [usize], limit: usize) {
 /// `round(total / parts)` as Python rounds: halves to the even neighbour.
 const fn round_half_even(total: usize, parts: usize) -> usize {
     let (whole, rest) = (total / parts, total % parts);
-    if rest * 2 > parts || (rest * 2 == parts && whole % 2 == 1) {
-        whole + 1
-    } else {
-        whole
-    }
+    let up = rest * 2 > parts || (rest * 2 == parts && whole % 2 == 1);
+    whole + up as usize
 }
 
 /// Breaks a text into lines no wider than `width`: between words, within a word only if it must.
@@ -136,8 +116,8 @@ pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
         }
         lines.push(line);
     }
+    let lines = lines.into_iter();
     lines
-        .into_iter()
         .map(|line| line.chars().take(width).collect())
         .collect()
 }
@@ -148,51 +128,41 @@ pub(super) fn plain(columns: &[&str], rows: &[Vec<Value>]) -> String {
         Value::Null => String::new(),
         other => python::str(other),
     };
-    let layout: Vec<(usize, bool)> = columns
-        .iter()
-        .enumerate()
-        .map(|(at, column)| {
-            let cells: Vec<String> = rows
-                .iter()
-                .filter_map(|row| row.get(at))
-                .map(cell)
-                .collect();
-            let filled = || cells.iter().filter(|text| !text.is_empty());
-            let numeric =
-                filled().count() > 0 && filled().all(|text| text.parse::<i64>().is_ok());
-            // tabulate gives every header two columns to spare
-            let width = cells
-                .iter()
-                .map(|text| length(text))
-                .fold(length(column) + 2, usize::max);
-            (width, numeric)
-        })
-        .collect();
     let header = columns.iter().map(|column| (*column).to_owned()).collect();
     let body = rows.iter().map(|row| row.iter().map(cell).collect());
-    let mut out = String::new();
-    for line in std::iter::once::<Vec<String>>(header).chain(body) {
-        let parts: Vec<String> = line
+    let lines: Vec<Vec<String>> = std::iter::once(header).chain(body).collect();
+    let mut out = vec![String::new(); lines.len()];
+    for (at, column) in columns.iter().enumerate() {
+        let cells: Vec<&str> = lines
             .iter()
-            .zip(&layout)
-            .map(|(text, (width, numeric))| {
-                if *numeric {
-                    format!("{}{text}", " ".repeat(width.saturating_sub(length(text))))
-                } else {
-                    pad(text, *width)
-                }
-            })
+            .filter_map(|line| line.get(at))
+            .map(String::as_str)
             .collect();
-        out.push_str(parts.join("  ").trim_end());
-        out.push('\n');
+        let mut filled = cells
+            .iter()
+            .skip(1)
+            .filter(|text| !text.is_empty())
+            .peekable();
+        let numeric = filled.peek().is_some() && filled.all(|text| text.parse::<i64>().is_ok());
+        // tabulate gives every header two columns to spare
+        let width = cells
+            .iter()
+            .map(|text| length(text))
+            .fold(length(column) + 2, usize::max);
+        for (line, text) in out.iter_mut().zip(cells) {
+            let gap = if at == 0 { "" } else { "  " };
+            // writing to a string can't fail
+            let _ = if numeric {
+                write!(line, "{gap}{text:>width$}")
+            } else {
+                write!(line, "{gap}{text:width$}")
+            };
+        }
     }
-    out
+    let lines = out.iter().map(|line| line.trim_end());
+    lines.flat_map(|line| [line, "\n"]).collect()
 }
 
 fn length(text: &str) -> usize {
     text.chars().count()
-}
-
-fn pad(text: &str, width: usize) -> String {
-    format!("{text}{}", " ".repeat(width.saturating_sub(length(text))))
 }

@@ -6,7 +6,7 @@
 
 /// A release of Airflow, as far as its command line differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Release {
+pub(crate) enum Release {
     /// 2.x, like 2.10.5.
     Two,
     /// 3.0 and 3.1, like 3.0.6.

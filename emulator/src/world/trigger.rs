@@ -6,24 +6,9 @@ use super::super::answers::Answer;
 use super::arguments::Arguments;
 use super::clock::Moment;
 use super::output::Rows;
-use super::state::{Run, State};
+use super::state::{Clash, Run, State, Wanted};
 use super::texts::Release;
-use super::{Outcome, json};
-
-/// What a trigger asks for.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Wanted {
-    pub(super) run_id: Option<String>,
-    pub(super) conf: Map<String, Value>,
-    pub(super) date: Option<Moment>,
-}
-
-/// Why there is no new run.
-#[derive(Debug)]
-pub(super) enum Clash {
-    RunId(String),
-    LogicalDate,
-}
+use super::{Outcome, python};
 
 pub(super) fn run(state: &mut State, given: &Arguments) -> Outcome {
     let dag_id = given.text("dag_id");
@@ -83,8 +68,8 @@ fn create(
     }
 
     let conf = if conf.is_empty() { "{}" } else { conf };
-    let conf =
-        json::parse(conf).map_err(|text| (failure("conf not JSON", "", &text), false))?;
+    let conf = python::json_loads(conf)
+        .map_err(|text| (failure("conf not JSON", "", &text), false))?;
     let (early, double_dots) = (release == Release::ThreeTwo, run_id.contains(".."));
     if early && !conf.is_object() {
         return Err((failure("conf not an object", "", ""), false));
@@ -131,39 +116,29 @@ fn log_line(state: &State, wanted: &Wanted, began: bool) -> String {
 fn rows(state: &State, run: &Run) -> Rows {
     let text = |moment: Option<Moment>| json!(moment.map(|moment| moment.to_string()));
     let (two, three_two) = (Some(Release::Two), Some(Release::ThreeTwo));
-    let cells = [
-        ("conf", json!(run.conf), true),
-        ("dag_id", json!(run.dag_id), true),
-        ("dag_run_id", json!(run.run_id), true),
-        (
-            "data_interval_start",
-            text(run.interval.map(|(start, _)| start)),
-            true,
-        ),
-        (
-            "data_interval_end",
-            text(run.interval.map(|(_, end)| end)),
-            true,
-        ),
-        ("end_date", Value::Null, true),
-        ("external_trigger", json!(true), state.release == two),
-        ("last_scheduling_decision", Value::Null, true),
-        ("logical_date", text(run.logical), true),
-        ("run_type", json!(run.run_type), true),
-        ("start_date", Value::Null, true),
-        ("state", json!(run.state), true),
-        (
-            "triggering_user_name",
-            json!("root"),
-            state.release == three_two,
-        ),
+    let (start, end) = run.interval.unzip();
+    let mut cells = vec![
+        ("conf", json!(run.conf)),
+        ("dag_id", json!(run.dag_id)),
+        ("dag_run_id", json!(run.run_id)),
+        ("data_interval_start", text(start)),
+        ("data_interval_end", text(end)),
+        ("end_date", Value::Null),
+        ("external_trigger", json!(true)),
+        ("last_scheduling_decision", Value::Null),
+        ("logical_date", text(run.logical)),
+        ("run_type", json!(run.run_type)),
+        ("start_date", Value::Null),
+        ("state", json!(run.state)),
+        ("triggering_user_name", json!("root")),
     ];
-    let (columns, row): (Vec<&str>, Vec<Value>) = cells
-        .into_iter()
-        .filter(|(.., shown)| *shown)
-        .map(|(name, value, _)| (name, value))
-        .unzip();
-    let mut rows = Rows::new(&columns);
+    cells.retain(|(name, _)| match *name {
+        "external_trigger" => state.release == two,
+        "triggering_user_name" => state.release == three_two,
+        _ => true,
+    });
+    let (columns, row): (Vec<&str>, Vec<Value>) = cells.into_iter().unzip();
+    let mut rows = Rows::new(&columns.join(","));
     rows.push(row);
     rows
 }

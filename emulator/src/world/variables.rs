@@ -7,7 +7,7 @@ use super::arguments::Arguments;
 use super::output::Rows;
 use super::state::State;
 use super::texts::Release;
-use super::{Outcome, json, python};
+use super::{Outcome, python};
 
 pub(super) fn delete(state: &mut State, key: &str) -> Answer {
     state.variables.retain(|(known, _)| known != key);
@@ -30,7 +30,7 @@ pub(super) fn get(state: &State, given: &Arguments) -> Outcome {
     if !given.has("json") {
         return Ok(Answer::stdout(format!("{value}\n")));
     }
-    match json::parse(value) {
+    match python::json_loads(value) {
         Ok(value) => Ok(Answer::stdout(format!("{}\n", python::str(&value)))),
         Err(message) => Err(Answer::failed(format!("{message}\n"))),
     }
@@ -46,7 +46,7 @@ pub(super) fn list(state: &State, given: &Arguments) -> Outcome {
     if state.release == Some(Release::ThreeTwo) {
         variables.sort();
     }
-    let mut rows = Rows::new(if values { &["key", "value"] } else { &["key"] });
+    let mut rows = Rows::new(if values { "key,value" } else { "key" });
     for (key, value) in variables {
         let shown = if given.has("hide-sensitive") {
             "***"

@@ -2,18 +2,18 @@
 
 mod logs;
 mod read;
-mod shape;
 mod write;
 
 use http::{HeaderValue, header};
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
+use super::super::identity::Role;
 use super::super::session::Dialect;
 use super::super::web::Reply;
 use super::super::world::World;
 use super::Guest;
-use super::door::{self, Right, demand};
+use super::door::{self, demand};
 
 /// A request, and the dialect in which it is answered.
 #[derive(Clone, Copy, Debug)]
@@ -75,12 +75,12 @@ fn route(call: Call<'_>, rest: &str) -> Outcome {
         .collect();
     let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
     let method = call.guest.visit.method();
-    let right = match (method, parts.first().copied()) {
-        (_, Some("connections" | "variables")) => Right::Configure,
-        ("GET", _) => Right::Look,
-        _ => Right::Run,
+    let lowest = match (method, parts.first().copied()) {
+        (_, Some("connections" | "variables")) => Role::Op,
+        ("GET", _) => Role::Viewer,
+        _ => Role::User,
     };
-    demand(call.guest, right)?;
+    demand(call.guest, lowest)?;
     match (method, parts.as_slice()) {
         ("GET", ["dags"]) => Ok(read::dags(call)),
         ("GET", ["dags", id]) => read::dag(call, id),
@@ -142,13 +142,14 @@ impl<'a> Call<'a> {
         reply.with(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))
     }
 
-    /// `limit` and `offset` of a list; 100 and 0 unless the query says otherwise.
-    fn page<T>(self, all: Vec<T>) -> (usize, Vec<T>) {
+    /// A page of a list. `limit` is 100 and `offset` is 0 unless the query says otherwise.
+    fn list(self, name: &str, all: Vec<Value>) -> Reply {
         let number = |name| self.guest.visit.query(name)?.parse::<usize>().ok();
         let total = all.len();
         let offset = number("offset").unwrap_or(0);
         let limit = number("limit").unwrap_or(LIMIT).min(LIMIT);
-        (total, all.into_iter().skip(offset).take(limit).collect())
+        let page: Vec<Value> = all.into_iter().skip(offset).take(limit).collect();
+        self.json(&json!({ name: page, "total_entries": total }))
     }
 }
 

@@ -4,20 +4,19 @@ use http::header;
 use serde_json::{Map, Value, json};
 
 use super::super::super::web::Reply;
-use super::super::super::world::{NotTriggered, TriggerRequest};
-use super::read::find;
-use super::{Call, Outcome, shape};
+use super::super::super::world::{Moment, Wanted};
+use super::read::{self, run_json, with_dag};
+use super::{Call, Outcome};
 
 /// Pauses or resumes a DAG.
 pub(super) fn patch(call: Call<'_>, dag_id: &str) -> Outcome {
     let body = object(call)?;
-    find(call, dag_id)?;
+    with_dag(call, dag_id, |_, _| ())?;
     let Some(paused) = body.get("is_paused").and_then(Value::as_bool) else {
         return Err(unfit(call, "is_paused"));
     };
-    call.world().set_paused(dag_id, paused);
-    let dag = find(call, dag_id)?;
-    Ok(call.json(&shape::dag(&dag, call.three)))
+    call.world().now(|state| state.set_paused(dag_id, paused));
+    read::dag(call, dag_id)
 }
 
 /// Triggers a run.
@@ -27,27 +26,38 @@ pub(super) fn trigger(call: Call<'_>, dag_id: &str) -> Outcome {
     if call.three && !body.contains_key("logical_date") {
         return Err(unfit(call, "logical_date"));
     }
-    let text = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
-    let asked = TriggerRequest {
-        run_id: text("dag_run_id"),
-        logical_date: text("logical_date").or_else(|| text("execution_date")),
-        conf: match body.remove("conf") {
-            Some(Value::Object(conf)) => conf,
-            None | Some(Value::Null) => Map::new(),
-            Some(_) => return Err(unfit(call, "conf")),
-        },
+    let conf = match body.remove("conf") {
+        Some(Value::Object(conf)) => conf,
+        None | Some(Value::Null) => Map::new(),
+        Some(_) => return Err(unfit(call, "conf")),
     };
-    match call.world().trigger(dag_id, &asked) {
-        Ok(run) => Ok(call.json(&shape::run(&run, call.three))),
-        Err(NotTriggered::NoSuchDag) => Err(call.no_dag(dag_id)),
-        Err(NotTriggered::Date) => Err(unfit(call, "logical_date")),
-        Err(NotTriggered::Exists(run_id)) => {
+    let text = |name: &str| body.get(name).and_then(Value::as_str);
+    let date = text("logical_date").or_else(|| text("execution_date"));
+    let date = date.map(|date| Moment::parse(date).ok_or_else(|| unfit(call, "logical_date")));
+    let mut wanted = Wanted {
+        run_id: text("dag_run_id").map(str::to_owned),
+        conf,
+        date: date.transpose()?,
+    };
+    with_dag(call, dag_id, |_, _| ())?;
+
+    call.world().now(|state| {
+        if !call.three {
+            wanted.date.get_or_insert(state.now);
+        }
+        if state.clash(dag_id, &wanted).is_some() {
+            let run_id = wanted
+                .run_id
+                .unwrap_or_else(|| state.manual_run_id(wanted.date));
             let text = format!(
                 "DAGRun with DAG ID: '{dag_id}' and DAGRun ID: '{run_id}' already exists"
             );
-            Err(call.error(409, "Conflict", Some(&text)))
+            return Err(call.error(409, "Conflict", Some(&text)));
         }
-    }
+        let run = state.add_run(dag_id, wanted);
+        let run = run.ok_or_else(|| call.no_dag(dag_id))?;
+        Ok(call.json(&run_json(call, &run)))
+    })
 }
 
 /// Returns the body as a JSON object. Airflow 2 wants its content type too.
