@@ -4,7 +4,7 @@ mod cli;
 
 use cli::serve::{ServeArgs, block_on, print_addresses};
 use cli::{CliArgs, Command, RunResult, Signals, Terminal};
-use mwaa_gateway::app::{self, Gateway, StartError};
+use mwaa_app::{Gateway, StartError};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -33,8 +33,8 @@ fn serve(args: &ServeArgs, terminal: &Terminal) -> RunResult {
     let warnings = args.warnings(&config);
 
     // before the first credential is in memory, and the first socket is open
-    app::harden();
-    app::raise_descriptor_limit();
+    mwaa_app::harden();
+    mwaa_app::raise_descriptor_limit();
 
     Ok(block_on(terminal, async {
         // Before the sockets: a signal ends the process at once until it is listened to, and a

@@ -1,6 +1,6 @@
 //! The state of a running gateway, as its management address shows it.
 
-use super::build::SocketSet;
+use super::gateway::SocketSet;
 use super::local_urls::LocalUrls;
 use http::request::Parts;
 use mwaa_auth::aws::Discovery;

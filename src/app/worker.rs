@@ -3,7 +3,7 @@
 //! which calls [`Gateway::serve`], runs the calls to AWS and the management address; only a first
 //! query for a version runs where its request waits for it.
 
-use super::build::load_version;
+use super::gateway::load_version;
 use super::status::GatewayStatus;
 use super::{Gateway, StartError, settings};
 use mwaa_config::Config;

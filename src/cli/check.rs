@@ -7,8 +7,8 @@ use super::serve::block_on;
 use super::terminal::{GREEN, RED, Terminal, YELLOW, wrap_text};
 use super::{ExitStatus, RunResult};
 use clap::Args;
+use mwaa_app::{CheckLevel, CheckResult};
 use mwaa_config::Diagnostics;
-use mwaa_gateway::app::{self, CheckLevel, CheckResult};
 use mwaa_model::error_chain;
 
 /// The options of `check`.
@@ -79,7 +79,7 @@ fn run_checks(
     let inputs = load_external_inputs(terminal)?;
 
     // files before AWS: their problems need no credentials to be found
-    let results = app::check_files(&config).unwrap_or_else(|error| {
+    let results = mwaa_app::check_files(&config).unwrap_or_else(|error| {
         let text = error_chain(&error);
         vec![CheckResult::new(CheckLevel::Fail, CONFIGURATION, text)]
     });
@@ -94,7 +94,7 @@ fn run_checks(
         return Ok(ExitStatus::Success);
     }
     Ok(block_on(terminal, async {
-        app::check_environments(&config, &inputs, |result| report.add(result)).await?;
+        mwaa_app::check_environments(&config, &inputs, |result| report.add(result)).await?;
         Ok(match report.worst() {
             CheckLevel::Fail => ExitStatus::Unavailable,
             CheckLevel::Ok | CheckLevel::Warn => ExitStatus::Success,

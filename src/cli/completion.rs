@@ -8,7 +8,7 @@ use super::running::{EnvironmentSet, run_blocking};
 use super::terminal::Terminal;
 use clap::{Args, CommandFactory as _, Parser};
 use clap_complete::{ArgValueCandidates, CompletionCandidate, Shell, engine};
-use mwaa_gateway::app::LocalEnvironment;
+use mwaa_app::LocalEnvironment;
 use mwaa_model::AirflowVersion;
 use mwaa_policy::{SupportStatus, list_commands};
 use std::collections::BTreeSet;

@@ -7,10 +7,10 @@ use super::signals::Signals;
 use super::terminal::Terminal;
 use super::{ExitStatus, RunResult, create_temp_dir};
 use clap::{Args, ValueEnum};
+use mwaa_app::StartError;
 use mwaa_emulator::{
     Answer, Credential, Emulator, FailureForm, FaultRule, LoginForm, Role, Seed, Settings,
 };
-use mwaa_gateway::app::StartError;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -6,8 +6,8 @@ use super::serve::block_on;
 use super::terminal::{Terminal, wrap_message};
 use super::{ExitStatus, RunResult};
 use clap::Args;
+use mwaa_app::EnvironmentListEntry;
 use mwaa_auth::aws::AwsErrorKind;
-use mwaa_gateway::app::{self, EnvironmentListEntry};
 use mwaa_model::EnvironmentInfo;
 use serde_json::{Value, json};
 
@@ -32,7 +32,7 @@ pub(super) fn run(args: &EnvironmentsArgs, terminal: &Terminal) -> RunResult {
     let config = args.config.load(terminal)?;
     let inputs = load_external_inputs(terminal)?;
     Ok(block_on(terminal, async {
-        let list = app::list_environments(&config, &inputs).await?;
+        let list = mwaa_app::list_environments(&config, &inputs).await?;
         match args.print.output {
             OutputFormat::Table => terminal.print(format_rows(&list.environments)),
             OutputFormat::Json => {

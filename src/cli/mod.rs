@@ -33,7 +33,7 @@ pub(crate) use signals::Signals;
 pub(crate) use terminal::Terminal;
 
 use arguments::OtherCommand;
-use mwaa_gateway::app::StartError;
+use mwaa_app::StartError;
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::ExitCode;

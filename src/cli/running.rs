@@ -4,8 +4,8 @@
 use super::client::{ConnectError, Connection, Endpoint};
 use http::{Method, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
+use mwaa_app::LocalEnvironment;
 use mwaa_config::{Address, Config};
-use mwaa_gateway::app::{self, LocalEnvironment};
 use mwaa_runtime::{RuntimeTimer, Timer as _};
 use serde::Deserialize;
 use std::io;
@@ -71,8 +71,8 @@ impl EnvironmentSet {
     /// Returns those of the configuration.
     pub(super) fn from_config(config: &Config) -> Self {
         Self {
-            environments: app::configured_environments(config),
-            overview: app::main_url(config),
+            environments: mwaa_app::configured_environments(config),
+            overview: mwaa_app::main_url(config),
         }
     }
 

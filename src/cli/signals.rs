@@ -1,7 +1,7 @@
 //! SIGTERM and SIGINT: the first drains the gateway, the second ends the process at once.
 
 use super::ExitStatus;
-use mwaa_gateway::app::{Gateway, ShutdownStatus, StartError};
+use mwaa_app::{Gateway, ShutdownStatus, StartError};
 use std::io;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;

@@ -62,9 +62,11 @@ fn make_dispatch<W>(filter: Targets, format: Format, colour: bool, writer: W) ->
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
+    // the filter alone would do, but this level switches events off before it is asked
+    let levels = filter.iter().map(|(_, level)| level);
+    let max_level = levels.max().unwrap_or(LevelFilter::OFF);
     let builder = tracing_subscriber::fmt()
-        // the filter decides alone
-        .with_max_level(LevelFilter::TRACE)
+        .with_max_level(max_level)
         .with_writer(writer)
         // the library would write them to stderr, and panic if that fails
         .log_internal_errors(false)

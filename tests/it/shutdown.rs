@@ -1,8 +1,8 @@
 //! The end: what runs is finished, the rest is cut, nothing new begins.
 
 use crate::support::{Client, HELD, Harness, all, eventually};
+use mwaa_app::ShutdownStatus;
 use mwaa_emulator::WebFault;
-use mwaa_gateway::app::ShutdownStatus;
 
 const GRACE: &str = r#"limits.drain = "20s""#;
 

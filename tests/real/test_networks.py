@@ -226,7 +226,7 @@ def test_connect_over_http_and_https(world, tmp_path, user_file):
     with Gateway(world, tmp_path, proxy=url, proxy_user_file=user_file) as gateway:
         gateway.works(f"through {url}")
     with Gateway(world, tmp_path, proxy=url) as gateway:
-        gateway.fails("upstream.proxy", f'the proxy {url} answered "407', world.host, "user_file")
+        gateway.fails("upstream.proxy", f'the proxy {url} returned "407', world.host, "user_file")
     wrong = tmp_path / "wrong"
     wrong.write_text("me:wrong")
     wrong.chmod(0o600)

@@ -299,4 +299,4 @@ def test_the_ui_can_be_browsed_and_changes_and_secrets_are_refused_in_it(place, 
 
 def test_handover_is_refused(place):
     status, why, text = place.reader.ask("GET", "/aws_mwaa/aws-console-sso?handover=1")
-    assert status == 403 and "handed over" in why, text
+    assert status == 403 and "redirected to AWS" in why, text

@@ -16,7 +16,7 @@ use super::{ExitStatus, RunError, RunResult};
 use clap::Args;
 use http::StatusCode;
 use import::{ImportError, ImportOptions, ImportRequest};
-use mwaa_gateway::app::StartError;
+use mwaa_app::StartError;
 use mwaa_model::{AirflowVersion, Fault as _};
 use mwaa_output::{CliOutput, CommandFacts, SuccessStatus};
 use mwaa_policy::Command;

@@ -17,8 +17,8 @@ use super::config_args::load_external_inputs;
 use super::running::EnvironmentSet;
 use super::terminal::Terminal;
 use super::{ExitStatus, RunError, create_temp_dir};
+use mwaa_app::Gateway;
 use mwaa_config::{Address, Config};
-use mwaa_gateway::app::{self, Gateway};
 use mwaa_model::error_chain;
 use mwaa_policy::Command;
 use mwaa_runtime::BackgroundTasks;
@@ -226,7 +226,7 @@ impl PrivateGateway {
         config.limits.threads = 1;
 
         // as `serve` does, because it holds the same tokens
-        app::harden();
+        mwaa_app::harden();
         let gateway = Gateway::bind(config, &inputs).await?;
         let (stop, stop_receiver) = oneshot::channel::<()>();
         let (stopped_sender, stopped) = oneshot::channel();

@@ -1,10 +1,10 @@
 //! A whole world: an emulator on a runtime of its own, and the gateway on its threads.
 
 use super::{Client, Response, eventually, soon};
+use mwaa_app::{ExternalInputs, ShutdownStatus};
 use mwaa_auth::aws::StaticKey;
 use mwaa_config::{Config, Overrides, SearchPath};
 use mwaa_emulator::{Emulator, Journal, Script, Settings, TokenKind};
-use mwaa_gateway::app::{self, ExternalInputs, ShutdownStatus};
 use mwaa_model::Secret;
 use mwaa_runtime::ClockShift;
 use serde_json::Value;
@@ -236,7 +236,7 @@ impl Gateway {
         let clock = ClockShift::default();
         let followed = clock.clone();
         let serve = async move {
-            let gateway = app::Gateway::bind(config, &inputs).await.unwrap();
+            let gateway = mwaa_app::Gateway::bind(config, &inputs).await.unwrap();
             let urls = (gateway.urls(), gateway.management_url());
             bound_sender.send(urls).unwrap();
             let status = gateway.serve(async { drop(stopped.await) }).await.unwrap();

@@ -2,7 +2,7 @@
 
 use super::{Secured, shake};
 use crate::support::{Client, soon};
-use mwaa_gateway::app::ShutdownStatus;
+use mwaa_app::ShutdownStatus;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt as _;

@@ -2,21 +2,21 @@
 //! [`Gateway::serve`] runs it until the shutdown. Beside it are the questions about a configuration
 //! that need no running gateway.
 
-mod build;
 mod check;
 mod environments;
+mod gateway;
 mod local_urls;
 mod process;
 mod settings;
 mod status;
 mod worker;
 
-pub use build::{ExternalInputs, Gateway, StartError};
 pub use check::{CheckLevel, CheckResult, check_environments, check_files};
 pub use environments::{
     EnvironmentList, EnvironmentListEntry, ListError, LocalEnvironment,
     configured_environments, list_environments,
 };
+pub use gateway::{ExternalInputs, Gateway, StartError};
 pub use local_urls::main_url;
 pub use process::{harden, raise_descriptor_limit};
 pub use worker::ShutdownStatus;
