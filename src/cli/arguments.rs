@@ -90,12 +90,12 @@ pub(crate) enum Command {
 /// A command other than `serve`.
 #[derive(Subcommand)]
 pub(crate) enum OtherCommand {
-    #[cfg(feature = "emulator")]
     /// Run the gateway with an emulator of MWAA: needs no AWS account and no installation
+    #[cfg(feature = "emulator")]
     #[command(after_help = "Example: mwaa-gateway demo --airflow-version 3.0.6")]
     Demo(demo::DemoArgs),
-    #[cfg(feature = "emulator")]
     /// Run only the emulator of MWAA, for tests
+    #[cfg(feature = "emulator")]
     #[command(
         after_help = "Example: mwaa-gateway emulator --aws 127.0.0.1:4566 --web 127.0.0.1:8443"
     )]
@@ -173,7 +173,8 @@ fn print_parse_error(mut error: clap::Error, terminal: &Terminal) -> ExitStatus 
             error.insert(ContextKind::Suggested, tips);
         }
         ErrorKind::InvalidSubcommand if needs_emulator(&error) => {
-            let tip = "this build has no emulator; build it with `cargo build --release`";
+            let tip =
+                "this build has no emulator; use the default build: `cargo build --release`";
             let tips = ContextValue::StyledStrs(vec![tip.into()]);
             error.insert(ContextKind::Suggested, tips);
         }

@@ -44,8 +44,8 @@ impl Terminal {
         self.quiet.set(true);
     }
 
-    #[cfg(feature = "emulator")]
     /// Returns true if a person sees both streams.
+    #[cfg(feature = "emulator")]
     pub(super) fn is_interactive() -> bool {
         io::stdout().is_terminal() && io::stderr().is_terminal()
     }

@@ -12,6 +12,8 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
+import boto3
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 LAB = ROOT / "tests" / ".lab"
@@ -150,6 +152,20 @@ class Emulator(Program):
             local: table.get("name", local)
             for local, table in self.config["environments"].items()
         }
+
+    def host(self):
+        """The host of the first environment's web server, as AWS names it."""
+        mwaa = boto3.client(
+            "mwaa",
+            region_name=self.region,
+            endpoint_url=self.endpoint,
+            aws_access_key_id=self.key,
+            aws_secret_access_key=self.secret,
+            config=boto3.session.Config(inject_host_prefix=False),
+        )
+        name = next(iter(self.names.values()))
+        url = mwaa.get_environment(Name=name)["Environment"]["WebserverUrl"]
+        return url.removeprefix("https://")
 
     def credentials(self):
         return {"AWS_ACCESS_KEY_ID": self.key, "AWS_SECRET_ACCESS_KEY": self.secret}

@@ -6,7 +6,6 @@ import ssl
 import subprocess
 import threading
 
-import boto3
 import pytest
 from browser import Tab, chromium
 from programs import Emulator, Gateway, curl
@@ -85,17 +84,7 @@ class WebServer:
 def stand(tmp_path_factory):
     folder = tmp_path_factory.mktemp("broken")
     with Emulator(folder) as emulator:
-        local = next(iter(emulator.config["environments"]))
-        mwaa = boto3.client(
-            "mwaa",
-            region_name=emulator.region,
-            endpoint_url=emulator.endpoint,
-            aws_access_key_id=emulator.key,
-            aws_secret_access_key=emulator.secret,
-            config=boto3.session.Config(inject_host_prefix=False),
-        )
-        url = mwaa.get_environment(Name=emulator.names[local])["Environment"]["WebserverUrl"]
-        server = WebServer(folder, url.removeprefix("https://"))
+        server = WebServer(folder, emulator.host())
         config = emulator.config_for_one(connect_to=server.address, ca_file=str(server.ca_file))
         with Gateway(folder, config, **emulator.credentials()) as gateway, chromium() as browser:
             yield server, gateway, browser

@@ -15,7 +15,6 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
-import boto3
 import pytest
 from programs import LAB, Emulator, Gateway, Program, curl, environment, eventually
 
@@ -248,16 +247,7 @@ class Stand:
     """A gateway whose environment has this web server."""
 
     def __init__(self, emulator, folder, kind, version):
-        mwaa = boto3.client(
-            "mwaa",
-            region_name=emulator.region,
-            endpoint_url=emulator.endpoint,
-            aws_access_key_id=emulator.key,
-            aws_secret_access_key=emulator.secret,
-            config=boto3.session.Config(inject_host_prefix=False),
-        )
-        name = next(iter(emulator.names.values()))
-        host = mwaa.get_environment(Name=name)["Environment"]["WebserverUrl"].removeprefix("https://")
+        host = emulator.host()
         ca_file, pair = make_certificates(folder, host)
         self.server = kind(folder, host, version, pair)
         try:

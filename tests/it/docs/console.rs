@@ -2,7 +2,7 @@
 //!
 //! - `<!-- test: demo -->` starts a shell with the demo behind it, for the commands below it.
 //!   `<!-- test: environments NAME=VERSION … -->` starts one with an emulator that plays AWS.
-//! - In `console` blocks `$ ` begins a command and the other lines are its output: `…` stands for
+//! - In `console` blocks `$ ` begins a command and the other lines are its output: `…` matches
 //!   anything within a line, and alone for any lines. A command that prints nothing must succeed.
 //! - The commands in `sh` blocks must succeed, whatever they print.
 //! - A block that begins with `# file: NAME` or `# script: NAME` is a file for the commands.
@@ -246,7 +246,7 @@ pub(super) fn lines(text: &str) -> Vec<&str> {
     text.trim_end().lines().map(str::trim_end).collect()
 }
 
-/// Returns true if the lines are those expected; `…` stands for anything within a line, and alone
+/// Returns true if the lines are those expected; `…` matches anything within a line, and alone
 /// for any number of lines.
 pub(super) fn matches(expected: &[&str], lines: &[&str]) -> bool {
     match expected.split_first() {

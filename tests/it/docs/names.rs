@@ -109,7 +109,7 @@ fn commands_and_options_exist() {
         if let Some(command) = word.strip_prefix("mwaa-gateway ") {
             let name = command.split(' ').next().unwrap_or_default();
             let is_hidden = ["complete", "tunnel-guard"].contains(&name);
-            // COMMAND stands for any
+            // COMMAND means any
             let is_command = name.starts_with(|c: char| c.is_ascii_lowercase());
             if is_command && !is_hidden && !commands.contains(&name) {
                 problems.push(format!("{document}: there is no command `{word}`"));

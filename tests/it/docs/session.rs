@@ -1,5 +1,5 @@
 //! A page's shell: one folder, one `bash` that keeps its variables, and the programs that run
-//! behind its commands. The page's ports stand for the real ones.
+//! behind its commands. The page's ports replace the real ones in the output.
 
 use super::certificates;
 use super::console::{ANYTHING, lines, matches};
@@ -287,7 +287,7 @@ impl Session {
         }
     }
 
-    /// Lets the page's port stand for the one at the end of a line.
+    /// Replaces the port at the end of a line by the page's.
     fn map(&mut self, documented: &str, line: &str) {
         let real = line.rsplit(':').next().unwrap_or_default().to_owned();
         self.ports.retain(|(known, _)| known != documented);
