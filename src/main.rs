@@ -1,14 +1,11 @@
 //! The life of the process: arguments, log, configuration, sockets, service, drain, exit code.
 
-mod cli;
-
-use cli::serve::{ServeArgs, block_on, print_addresses};
-use cli::{CliArgs, Command, RunResult, Signals, Terminal};
 use mwaa_app::{Gateway, StartError};
+use mwaa_cli::{CliArgs, RunResult, ServeArgs, Signals, Terminal, block_on, print_addresses};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let terminal = Terminal::new();
+    let terminal = Terminal::detect();
     let exit = run(&terminal).unwrap_or_else(|printed| printed);
     // output that could not be written turns success into failure
     terminal.finish(exit).into()
@@ -21,10 +18,7 @@ fn run(terminal: &Terminal) -> RunResult {
     // lives to the end: its last lines are written when it is dropped
     let _log = args.start_log(terminal)?;
 
-    match args.command {
-        Command::Serve(args) => serve(&args, terminal),
-        Command::Other(command) => cli::run(command, terminal),
-    }
+    mwaa_cli::run(args, terminal, serve)
 }
 
 /// Runs the gateway from its configuration to its last response.

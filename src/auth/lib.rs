@@ -300,7 +300,7 @@ async fn create_handover(
 ) -> Result<HeaderValue, AwsError> {
     let (minted, _host_field) = session::request_web_token(api, entry).await?;
 
-    // the gateway must not keep on acting as somebody that AWS no longer takes it for
+    // the gateway must not act with an identity that AWS no longer gives it
     if cached
         .get(Timestamp::now())
         .is_some_and(|live| live.is_of_another(&minted))
@@ -312,8 +312,8 @@ async fn create_handover(
     session::build_handover_url(&minted)
 }
 
-/// Returns the error of a web server that refuses what it has just given; `response` is its
-/// answer in words.
+/// Returns the error of a web server that refuses the session that it has just issued; `response`
+/// describes its response.
 pub fn login_loop(response: &str) -> AuthError {
     let response = response.to_owned();
     AuthError::mint(&Arc::new(LoginError::Loop { response }.into()), None)

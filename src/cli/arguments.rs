@@ -1,22 +1,23 @@
 //! The arguments of the program, and the manual that is made from them. The help of every command
 //! ends with an example.
 
-use super::config_args::path_parser;
-use super::terminal::Terminal;
-use super::{
+use crate::config_args::path_parser;
+use crate::terminal::Terminal;
+use crate::{
     ExitStatus, RunResult, airflow, check, commands, completion, config, environments, explain,
     login, open, serve, status, tunnel_guard,
 };
 #[cfg(feature = "emulator")]
-use super::{demo, emulator};
+use crate::{demo, emulator};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use mwaa_config::env;
 use mwaa_telemetry::{Format, LogError, LogGuard};
+use std::fmt;
 use std::path::PathBuf;
 
-/// Reach Amazon MWAA (managed Apache Airflow) through localhost, without tokens
+/// Use Amazon MWAA (managed Apache Airflow) through localhost, without tokens
 #[derive(Parser)]
 #[command(
     name = "mwaa-gateway",
@@ -24,7 +25,7 @@ use std::path::PathBuf;
     max_term_width = 100,
     after_help = FIRST_STEPS
 )]
-pub(crate) struct CliArgs {
+pub struct CliArgs {
     /// Print only errors to stderr
     #[arg(short, long, global = true, display_order = 900)]
     quiet: bool,
@@ -34,9 +35,19 @@ pub(crate) struct CliArgs {
     pub(crate) command: Command,
 }
 
+// an Airflow command line may hold a password
+impl fmt::Debug for CliArgs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CliArgs")
+            .field("quiet", &self.quiet)
+            .field("log", &self.log)
+            .finish_non_exhaustive()
+    }
+}
+
 impl CliArgs {
     /// Reads the process's arguments; or prints the help, the version or the mistake.
-    pub(crate) fn read(terminal: &Terminal) -> Result<Self, ExitStatus> {
+    pub fn read(terminal: &Terminal) -> Result<Self, ExitStatus> {
         let args = Self::try_parse().map_err(|error| print_parse_error(error, terminal))?;
         if args.quiet {
             terminal.set_quiet();
@@ -45,7 +56,7 @@ impl CliArgs {
     }
 
     /// Starts the log, or prints why it can't be started.
-    pub(crate) fn start_log(&self, terminal: &Terminal) -> Result<LogGuard, ExitStatus> {
+    pub fn start_log(&self, terminal: &Terminal) -> Result<LogGuard, ExitStatus> {
         // a service logs its work, a single command prints only its result
         let default_filter = match &self.command {
             Command::Other(OtherCommand::Complete(_) | OtherCommand::TunnelGuard(_)) => "off",
@@ -94,7 +105,7 @@ pub(crate) enum OtherCommand {
     #[cfg(feature = "emulator")]
     #[command(after_help = "Example: mwaa-gateway demo --airflow-version 3.0.6")]
     Demo(demo::DemoArgs),
-    /// Run only the emulator of MWAA, for tests
+    /// Run only the emulator of MWAA, for tests of scripts and programs
     #[cfg(feature = "emulator")]
     #[command(
         after_help = "Example: mwaa-gateway emulator --aws 127.0.0.1:4566 --web 127.0.0.1:8443"
@@ -118,12 +129,12 @@ pub(crate) enum OtherCommand {
     /// Open an environment's UI in the browser, signed in
     #[command(after_help = "Example: mwaa-gateway open analytics-prod /home")]
     Open(open::OpenArgs),
-    /// List the Airflow commands that are allowed or refused, and why
+    /// List the Airflow commands, whether each passes or is refused, and why
     #[command(
         after_help = "Example: mwaa-gateway commands --airflow-version 2.10.3 --output json"
     )]
     Commands(commands::CommandsArgs),
-    /// Show how a command line is parsed, and whether it is allowed; nothing is sent
+    /// Show how a command line is parsed, and whether it passes; nothing is sent
     #[command(after_help = "Example: mwaa-gateway explain -e prod 'dags trigger my_dag'")]
     Explain(explain::ExplainArgs),
     /// Show the status of a running gateway
@@ -249,7 +260,7 @@ pub(crate) struct ManArgs {
 }
 
 /// Prints the manual page of the program, or writes all pages into a folder.
-pub(super) fn write_manual(args: &ManArgs, terminal: &Terminal) -> RunResult {
+pub(crate) fn write_manual(args: &ManArgs, terminal: &Terminal) -> RunResult {
     // the manual leaves out the descriptions that the short help leaves out
     let command = CliArgs::command().mut_args(|arg| arg.hide_short_help(false));
     let Some(folder) = &args.dir else {

@@ -10,7 +10,7 @@ use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 /// Opens a URL in the browser, without waiting for its end.
-pub(super) fn open(url: &str) -> io::Result<()> {
+pub(crate) fn open(url: &str) -> io::Result<()> {
     match env::browser() {
         None => open::that_detached(url),
         Some(commands) => open_with(&commands.to_string_lossy(), url),
@@ -53,11 +53,11 @@ fn build_command(text: &str, url: &str) -> Option<Command> {
 
 /// The look-ups of names, in the background.
 #[derive(Debug)]
-pub(super) struct NameLookup(Vec<(String, Receiver<bool>)>);
+pub(crate) struct NameLookup(Vec<(String, Receiver<bool>)>);
 
 impl NameLookup {
     /// Starts the look-ups of names, each below `localhost`.
-    pub(super) fn start<'a>(locals: impl IntoIterator<Item = &'a str>) -> Self {
+    pub(crate) fn start<'a>(locals: impl IntoIterator<Item = &'a str>) -> Self {
         let names = locals.into_iter().map(|local| {
             let name = format!("{local}.localhost");
             (name.clone(), resolver::start_lookup(name))
@@ -66,7 +66,7 @@ impl NameLookup {
     }
 
     /// Starts the look-up of the name in a URL, if it is below `localhost`.
-    pub(super) fn start_for_url(url: &str) -> Self {
+    pub(crate) fn start_for_url(url: &str) -> Self {
         // a URL that is none has no name to ask for
         let uri = url.parse::<http::Uri>().unwrap_or_default();
         Self::start(uri.host().and_then(|host| host.strip_suffix(".localhost")))
@@ -75,7 +75,7 @@ impl NameLookup {
     /// Returns the advice for names that the resolver does not know. `None` means that it knows
     /// all of them, or did not answer in time. `is_configured` says that the environments have
     /// tables in a configuration, which may give them listeners.
-    pub(super) fn wait_for_advice(
+    pub(crate) fn wait_for_advice(
         self,
         config: &Config,
         timeout: Duration,
@@ -113,7 +113,7 @@ fn loopback_address(config: &Config) -> IpAddr {
 }
 
 /// The time that a command gives the resolver. One that asks the network in vain gives no advice.
-pub(super) const LOOKUP_TIMEOUT: Duration = Duration::from_secs(1);
+pub(crate) const LOOKUP_TIMEOUT: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {

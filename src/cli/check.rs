@@ -1,11 +1,11 @@
 //! `check`: prints one line for each result, `ok`, `warn` or `fail`; or all of them as JSON.
 
-use super::config_args::{ConfigArgs, config_flags, load_external_inputs};
-use super::output::{OutputArgs, OutputFormat};
-use super::sanitize::sanitize;
-use super::serve::block_on;
-use super::terminal::{GREEN, RED, Terminal, YELLOW, wrap_text};
-use super::{ExitStatus, RunResult};
+use crate::config_args::{ConfigArgs, config_flags, load_external_inputs};
+use crate::output::{OutputArgs, OutputFormat};
+use crate::sanitize::sanitize;
+use crate::serve::block_on;
+use crate::terminal::{GREEN, RED, Terminal, YELLOW, wrap_text};
+use crate::{ExitStatus, RunResult};
 use clap::Args;
 use mwaa_app::{CheckLevel, CheckResult};
 use mwaa_config::Diagnostics;
@@ -32,7 +32,7 @@ config_flags! {
     Management: "Check this management address instead of the file's; it is not opened",
 }
 
-pub(super) fn run(args: &CheckArgs, terminal: &Terminal) -> RunResult {
+pub(crate) fn run(args: &CheckArgs, terminal: &Terminal) -> RunResult {
     let mut report = CheckReport {
         format: args.print.output,
         results: Vec::new(),
@@ -55,7 +55,7 @@ fn run_checks(
     })?;
 
     let source = config.source.as_ref().map_or_else(
-        || "no file: defaults and options".to_owned(),
+        || "no file; defaults and options apply".to_owned(),
         |file| file.display().to_string(),
     );
     report.add(CheckResult::new(CheckLevel::Ok, CONFIGURATION, source));

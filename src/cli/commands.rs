@@ -1,9 +1,9 @@
 //! `commands`: lists which Airflow commands pass, which do not and why, and the arguments of each.
 
-use super::explain::{self, RulesArgs};
-use super::output::{OutputArgs, OutputFormat, format_table, format_with_headings};
-use super::terminal::Terminal;
-use super::{ExitStatus, RunResult};
+use crate::explain::{self, RulesArgs};
+use crate::output::{OutputArgs, OutputFormat, format_table, format_with_headings};
+use crate::terminal::Terminal;
+use crate::{ExitStatus, RunResult};
 use clap::Args;
 use mwaa_model::AirflowVersion;
 use mwaa_policy::{ArgumentInfo, CommandInfo, Signature, SupportStatus, ValueKind};
@@ -24,7 +24,7 @@ pub(crate) struct CommandsArgs {
     print: OutputArgs,
 }
 
-pub(super) fn run(args: &CommandsArgs, terminal: &Terminal) -> RunResult {
+pub(crate) fn run(args: &CommandsArgs, terminal: &Terminal) -> RunResult {
     let context = args.rules.load(terminal)?;
     let version = context.version;
     let format = args.print.output;
@@ -66,7 +66,7 @@ fn format_rows(rows: &[CommandInfo]) -> String {
         let verdict = format!("{:8}", verdict_word(row.verdict));
         [row.command.to_owned(), verdict, format_reason(row)]
     });
-    format_with_headings(["COMMAND", "VERDICT", "WHY"], lines)
+    format_with_headings(["COMMAND", "RESULT", "WHY"], lines)
 }
 
 /// Formats a command, and a line for each of its arguments.
@@ -76,7 +76,7 @@ fn format_signature(signature: &Signature) -> String {
     let reason = format_reason(row);
     let lines: Vec<_> = signature.arguments.iter().map(format_argument).collect();
     let table = format_table(&lines);
-    format!("{}: {verdict}: {reason}\n{table}", row.command)
+    format!("{}: {verdict}, {reason}\n{table}", row.command)
 }
 
 fn format_argument(argument: &ArgumentInfo) -> [String; 5] {

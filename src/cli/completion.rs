@@ -1,11 +1,11 @@
 //! Shell completion: the scripts that `completions` prints, and `complete`, which they call for the
 //! words at the cursor. It asks the running gateway or reads the configuration, and never calls AWS.
 
-use super::ExitStatus;
-use super::arguments::CliArgs;
-use super::config_args::{ConfigArgs, config_flags};
-use super::running::{EnvironmentSet, run_blocking};
-use super::terminal::Terminal;
+use crate::ExitStatus;
+use crate::arguments::CliArgs;
+use crate::config_args::{ConfigArgs, config_flags};
+use crate::running::{EnvironmentSet, run_blocking};
+use crate::terminal::Terminal;
 use clap::{Args, CommandFactory as _, Parser};
 use clap_complete::{ArgValueCandidates, CompletionCandidate, Shell, engine};
 use mwaa_app::LocalEnvironment;
@@ -16,7 +16,7 @@ use std::ffi::OsString;
 use std::time::Duration;
 
 /// Prints a shell's script.
-pub(super) fn print_script(shell: Shell, terminal: &Terminal) -> ExitStatus {
+pub(crate) fn print_script(shell: Shell, terminal: &Terminal) -> ExitStatus {
     match shell {
         Shell::Bash => terminal.print(BASH),
         Shell::Fish => terminal.print(FISH),
@@ -51,7 +51,7 @@ pub(crate) struct CompleteArgs {
 
 /// Prints the words that may be at the cursor, a line each: the word, and after a tab its help. No
 /// lines mean that the shell should offer files.
-pub(super) fn run(args: &CompleteArgs, terminal: &Terminal) -> ExitStatus {
+pub(crate) fn run(args: &CompleteArgs, terminal: &Terminal) -> ExitStatus {
     for candidate in find_candidates(&args.line, load_names) {
         let word = candidate.get_value().display();
         let help = candidate.get_help().map(ToString::to_string);

@@ -1,9 +1,9 @@
 //! `config`: writes a starter file, prints the configuration in effect, prints the JSON Schema of the
 //! file.
 
-use super::config_args::{ConfigArgs, config_flags, path_parser};
-use super::terminal::Terminal;
-use super::{ExitStatus, RunResult};
+use crate::config_args::{ConfigArgs, config_flags, path_parser};
+use crate::terminal::Terminal;
+use crate::{ExitStatus, RunResult};
 use clap::{Args, Subcommand};
 use mwaa_config::env;
 use std::fs::File;
@@ -58,7 +58,7 @@ config_flags! {
     Management: "The address of health, metrics and status",
 }
 
-pub(super) fn run(args: &ConfigCommandArgs, terminal: &Terminal) -> RunResult {
+pub(crate) fn run(args: &ConfigCommandArgs, terminal: &Terminal) -> RunResult {
     match &args.command {
         ConfigCommand::Init(args) => write_file(args, terminal)?,
         // a path may hold any characters

@@ -1,8 +1,8 @@
 //! The options that choose the configuration, and those that override it. Each command takes those
 //! that mean something to it, and has its own help for them.
 
-use super::ExitStatus;
-use super::terminal::Terminal;
+use crate::ExitStatus;
+use crate::terminal::Terminal;
 use clap::builder::{OsStringValueParser, TypedValueParser as _, ValueParser};
 use clap::{Arg, ArgAction, ArgMatches, Args, FromArgMatches, parser::ValueSource};
 use mwaa_app::ExternalInputs;
@@ -14,7 +14,7 @@ use std::path::PathBuf;
 
 /// An option beside `--config`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Flag {
+pub(crate) enum Flag {
     /// Any number of environments, by the flag alone: the variable is for single commands.
     Environments,
     /// One environment.
@@ -56,7 +56,7 @@ impl Flag {
 }
 
 /// The flags of a command.
-pub(super) trait ConfigFlags {
+pub(crate) trait ConfigFlags {
     /// Each flag with its help.
     const FLAGS: &'static [(Flag, &'static str)];
 }
@@ -67,17 +67,17 @@ macro_rules! config_flags {
         #[derive(Debug)]
         struct $name;
 
-        impl $crate::cli::config_args::ConfigFlags for $name {
-            const FLAGS: &'static [($crate::cli::config_args::Flag, &'static str)] =
-                &[$(($crate::cli::config_args::Flag::$flag, $help)),+];
+        impl $crate::config_args::ConfigFlags for $name {
+            const FLAGS: &'static [($crate::config_args::Flag, &'static str)] =
+                &[$(($crate::config_args::Flag::$flag, $help)),+];
         }
     };
 }
-pub(super) use config_flags;
+pub(crate) use config_flags;
 
 /// The configuration file of a command, and the values that override it.
 #[derive(Debug)]
-pub(super) struct ConfigArgs<F> {
+pub(crate) struct ConfigArgs<F> {
     file: Option<PathBuf>,
     overrides: Overrides,
     flags: PhantomData<F>,
@@ -147,20 +147,20 @@ impl<F: ConfigFlags> FromArgMatches for ConfigArgs<F> {
 
 impl<F> ConfigArgs<F> {
     /// Returns the environment that is named, as it is written.
-    pub(super) fn environment(&self) -> Option<String> {
+    pub(crate) fn environment(&self) -> Option<String> {
         let given = self.overrides.environments.first()?;
         Some(given.value.clone())
     }
 
     /// Returns the profile that is given, not that of the file.
-    pub(super) fn profile(&self) -> Option<&str> {
+    pub(crate) fn profile(&self) -> Option<&str> {
         let given = self.overrides.profile.as_ref()?;
         Some(&given.value)
     }
 
     /// Returns the management address of the gateway to ask: the one that is given, so that the
     /// configuration need not be right, else the configuration's.
-    pub(super) fn management_address(
+    pub(crate) fn management_address(
         &self,
         terminal: &Terminal,
     ) -> Result<SocketAddr, ExitStatus> {
@@ -176,7 +176,7 @@ impl<F> ConfigArgs<F> {
     }
 
     /// Returns a warning for a person whose variable seems to choose what is served.
-    pub(super) fn find_unused_variable(&self) -> Option<String> {
+    pub(crate) fn find_unused_variable(&self) -> Option<String> {
         // a flag shows that the person knows
         let name = env::environment().filter(|_| self.overrides.environments.is_empty())?;
         let (variable, name) = (env::ENVIRONMENT, name.escape_debug());
@@ -187,19 +187,19 @@ impl<F> ConfigArgs<F> {
     }
 
     /// Reads the configuration.
-    pub(super) fn read(&self) -> Result<Config, Diagnostics> {
+    pub(crate) fn read(&self) -> Result<Config, Diagnostics> {
         let search = SearchPath::from_environment();
         mwaa_config::load(self.file.as_deref(), &self.overrides, &search)
     }
 
     /// Reads the configuration, or prints all its problems.
-    pub(super) fn load(&self, terminal: &Terminal) -> Result<Config, ExitStatus> {
+    pub(crate) fn load(&self, terminal: &Terminal) -> Result<Config, ExitStatus> {
         self.read()
             .map_err(|problems| print_problems(&problems, terminal))
     }
 
     /// Reads every key with its value and the value's source, or prints all problems.
-    pub(super) fn load_effective(
+    pub(crate) fn load_effective(
         &self,
         terminal: &Terminal,
     ) -> Result<EffectiveConfig, ExitStatus> {
@@ -223,14 +223,14 @@ struct AddressError {
 }
 
 /// Returns a parser of paths, of which no shell may have replaced `~/`.
-pub(super) fn path_parser() -> ValueParser {
+pub(crate) fn path_parser() -> ValueParser {
     OsStringValueParser::new()
         .try_map(mwaa_config::parse_path)
         .into()
 }
 
 /// Reads the environment variables that add to the configuration.
-pub(super) fn load_external_inputs(terminal: &Terminal) -> Result<ExternalInputs, ExitStatus> {
+pub(crate) fn load_external_inputs(terminal: &Terminal) -> Result<ExternalInputs, ExitStatus> {
     let read_bundle = |file: PathBuf| {
         std::fs::read(&file).map_err(|error| {
             let file = file.display();

@@ -1,10 +1,10 @@
 //! `demo`: emulator and gateway in one process; no AWS, nothing to install.
 
-use super::browser::{self, NameLookup};
-use super::serve::{block_on, print_addresses};
-use super::signals::Signals;
-use super::terminal::Terminal;
-use super::{ExitStatus, create_temp_dir};
+use crate::browser::{self, NameLookup};
+use crate::serve::{block_on, print_addresses};
+use crate::signals::Signals;
+use crate::terminal::Terminal;
+use crate::{ExitStatus, create_temp_dir};
 use clap::Args;
 use mwaa_app::{ExternalInputs, Gateway, StartError};
 use mwaa_auth::aws::StaticKey;
@@ -35,7 +35,7 @@ pub(crate) struct DemoArgs {
     airflow_version: AirflowVersion,
 }
 
-pub(super) fn run(args: &DemoArgs, terminal: &Terminal) -> ExitStatus {
+pub(crate) fn run(args: &DemoArgs, terminal: &Terminal) -> ExitStatus {
     block_on(terminal, async {
         let signals = Signals::listen().map_err(StartError::Thread)?;
         let folder = create_temp_dir(terminal)?;
@@ -81,7 +81,8 @@ pub(super) fn run(args: &DemoArgs, terminal: &Terminal) -> ExitStatus {
     })
 }
 
-/// Returns an environment whose scheduled DAGs have run for two weeks, so that there is something to
+/// Returns an environment whose scheduled DAGs have run for two weeks, so that there is something
+/// to
 /// see.
 fn build_seed(name: &str, airflow_version: &str) -> Seed {
     Seed {
@@ -131,7 +132,8 @@ fn find_management_address() -> SocketAddr {
     }
 }
 
-/// Opens the overview where there is a person and a desktop; over ssh and in a container the printed
+/// Opens the overview where there is a person and a desktop; over ssh and in a container the
+/// printed
 /// addresses must do.
 fn open_overview(url: &str, args: &DemoArgs, terminal: &Terminal) {
     let Some(port) = find_port(url) else { return };
@@ -200,7 +202,7 @@ fn format_commands(url: &str, version: AirflowVersion) -> String {
         .collect();
 
     format!(
-        "\nAn Airflow {version} as on MWAA, without a token. In another terminal:\n\n\
+        "\nTo send requests to Airflow {version}, paste these into another terminal; no token is needed:\n\n\
          {}Press Ctrl-C to stop the demo.\n",
         commands.concat()
     )

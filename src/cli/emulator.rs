@@ -1,11 +1,11 @@
 //! `emulator`: the fake MWAA alone.
 
-use super::config_args::path_parser;
-use super::emulator_environments::EnvironmentArgs;
-use super::serve::block_on;
-use super::signals::Signals;
-use super::terminal::Terminal;
-use super::{ExitStatus, RunResult, create_temp_dir};
+use crate::config_args::path_parser;
+use crate::emulator_environments::EnvironmentArgs;
+use crate::serve::block_on;
+use crate::signals::Signals;
+use crate::terminal::Terminal;
+use crate::{ExitStatus, RunResult, create_temp_dir};
 use clap::{Args, ValueEnum};
 use mwaa_app::StartError;
 use mwaa_emulator::{
@@ -29,7 +29,7 @@ pub(crate) struct EmulatorArgs {
     control: Option<SocketAddr>,
     #[command(flatten)]
     environments: EnvironmentArgs,
-    /// Print this file as the output of a command (may be given several times)
+    /// Use this file as the output of a command (repeatable)
     #[arg(long, value_name = "COMMAND=FILE", value_parser = Answer::read_option)]
     answer: Vec<(String, Answer)>,
     /// The region that request signatures must have
@@ -44,10 +44,10 @@ pub(crate) struct EmulatorArgs {
     /// The lifetime of a session
     #[arg(long, value_name = "TIME", default_value = "12h", value_parser = humantime::parse_duration)]
     session_life: Duration,
-    /// The response of the login path
+    /// The response to a login
     #[arg(long, value_enum, default_value_t)]
     login: LoginMode,
-    /// Accept each web login token only once
+    /// Accept each web token only once
     #[arg(long)]
     single_use_web_tokens: bool,
     /// Days of past runs of the scheduled DAGs
@@ -59,7 +59,7 @@ pub(crate) struct EmulatorArgs {
     /// The response to a failed command
     #[arg(long, value_enum, default_value_t)]
     failures: FailureMode,
-    /// Let an operation fail, for example `CreateCliToken=Throttling` (may be given several times)
+    /// Make an operation fail, for example `CreateCliToken=Throttling` (repeatable)
     #[arg(long, value_name = "NAME=KIND", value_parser = FaultRule::read_option)]
     fault: Vec<FaultRule>,
     /// Delay each token by this time
@@ -85,7 +85,7 @@ enum LoginMode {
     Redirect,
 }
 
-pub(super) fn run(args: EmulatorArgs, terminal: &Terminal) -> RunResult {
+pub(crate) fn run(args: EmulatorArgs, terminal: &Terminal) -> RunResult {
     let seeds = args
         .environments
         .build_seeds(args.past_days)
@@ -170,7 +170,7 @@ fn format_instructions(emulator: &Emulator, ca_file: &Path) -> String {
          {control}CA file: {ca}\n\
          export AWS_ACCESS_KEY_ID={id}\n\
          export AWS_SECRET_ACCESS_KEY={secret}\n\
-         {roles}# for boto3 and the AWS CLI: the endpoint takes no env. and api. host prefixes\n\
+         {roles}# for boto3 and the AWS CLI: do not put env. or api. before the endpoint's host\n\
          export AWS_DISABLE_HOST_PREFIX_INJECTION=true\n\
          {scripts}# --- mwaa-gateway.toml\n{snippet}# --- end\n",
         endpoint = emulator.endpoint_url(),

@@ -1,6 +1,6 @@
 //! The environments of `emulator`: their versions, and the real Airflow behind each.
 
-use super::config_args::path_parser;
+use crate::config_args::path_parser;
 use clap::Args;
 use mwaa_emulator::{AirflowUrl, RealAirflow, Seed};
 use mwaa_model::AirflowVersion;
@@ -12,25 +12,27 @@ use std::str::FromStr;
 
 /// The options that can be given once for each environment.
 #[derive(Debug, Args)]
-pub(super) struct EnvironmentArgs {
-    /// The Airflow version of the first environment, or with NAME= of another
+pub(crate) struct EnvironmentArgs {
+    /// The Airflow version of the first environment, or of the environment NAME, which is added if
+    /// it does not exist
     #[arg(
         long = "airflow-version",
         value_name = "[NAME=]VERSION",
         default_value = "2.10.3"
     )]
     version: Vec<NamedValue<AirflowVersion>>,
-    /// The web server's host in answers of AWS, in all environments or the one named, so that
-    /// scripts reach it without changes to DNS; for example localhost:8443
+    /// The web server's host in the responses of the AWS side, for all environments or for NAME.
+    /// Scripts can then reach it without changes to DNS. Example: localhost:8443
     #[arg(long = "web-host", value_name = "[NAME=]HOST:PORT")]
     web_host: Vec<NamedValue<WebHost>>,
-    /// The DAGs of the built-in Airflow, in all environments (may be given several times)
+    /// A DAG of the built-in Airflow, in all environments; replaces the built-in DAGs (repeatable,
+    /// or separated by commas)
     #[arg(long = "dag", value_name = "ID", value_delimiter = ',', value_parser = parse_dag_id)]
     dags: Vec<String>,
     /// Put this real Airflow behind the first environment, or the one named
     #[arg(long = "airflow-url", value_name = "[NAME=]URL")]
     url: Vec<NamedValue<AirflowUrl>>,
-    /// Run this real `airflow` for each command, in all environments or the one named
+    /// Run this real `airflow` for each command, for all environments or for NAME
     #[arg(long = "airflow-bin", value_name = "[NAME=]PATH")]
     bin: Vec<NamedValue<PathBuf>>,
     /// The secret that the emulator sends to these real Airflows
@@ -104,7 +106,7 @@ impl<T: FromStr<Err: fmt::Display>> FromStr for NamedValue<T> {
 
 /// The options make no environments.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum SeedError {
+pub(crate) enum SeedError {
     /// An option names an environment that has no version.
     #[error("there is no environment called {0}")]
     Unknown(String),
@@ -114,7 +116,7 @@ pub(super) enum SeedError {
 }
 
 impl SeedError {
-    pub(super) const fn hint(&self) -> &'static str {
+    pub(crate) const fn hint(&self) -> &'static str {
         match self {
             Self::Unknown(_) => "add its version, with --airflow-version NAME=VERSION",
             Self::Secret(..) => {
@@ -127,7 +129,7 @@ impl SeedError {
 impl EnvironmentArgs {
     /// Returns the environments: `demo`, `archive` of the other major version, and those that are
     /// named. Fails if an option names an unknown one, or the secret can't be read.
-    pub(super) fn build_seeds(&self, past_days: u16) -> Result<Vec<Seed>, SeedError> {
+    pub(crate) fn build_seeds(&self, past_days: u16) -> Result<Vec<Seed>, SeedError> {
         let mut seeds = self.build_versions();
         let secret = self.secret_file.as_ref().map(|file| {
             let text = std::fs::read_to_string(file);

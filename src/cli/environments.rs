@@ -1,10 +1,10 @@
 //! `environments`: lists the environments, their status and their local URLs.
 
-use super::config_args::{ConfigArgs, config_flags, load_external_inputs};
-use super::output::{OutputArgs, OutputFormat, format_with_headings};
-use super::serve::block_on;
-use super::terminal::{Terminal, wrap_message};
-use super::{ExitStatus, RunResult};
+use crate::config_args::{ConfigArgs, config_flags, load_external_inputs};
+use crate::output::{OutputArgs, OutputFormat, format_with_headings};
+use crate::serve::block_on;
+use crate::terminal::{Terminal, wrap_message};
+use crate::{ExitStatus, RunResult};
 use clap::Args;
 use mwaa_app::EnvironmentListEntry;
 use mwaa_auth::aws::AwsErrorKind;
@@ -28,7 +28,7 @@ config_flags! {
     Listen: "The gateway's address, for the URLs",
 }
 
-pub(super) fn run(args: &EnvironmentsArgs, terminal: &Terminal) -> RunResult {
+pub(crate) fn run(args: &EnvironmentsArgs, terminal: &Terminal) -> RunResult {
     let config = args.config.load(terminal)?;
     let inputs = load_external_inputs(terminal)?;
     Ok(block_on(terminal, async {

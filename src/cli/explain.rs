@@ -1,9 +1,9 @@
 //! `explain`: shows how a command line is read, and whether it would pass. Sends nothing.
 
-use super::config_args::{ConfigArgs, config_flags};
-use super::output::{OutputArgs, OutputFormat};
-use super::terminal::Terminal;
-use super::{ExitStatus, RunResult};
+use crate::config_args::{ConfigArgs, config_flags};
+use crate::output::{OutputArgs, OutputFormat};
+use crate::terminal::Terminal;
+use crate::{ExitStatus, RunResult};
 use clap::Args;
 use mwaa_config::{Config, EnvironmentEntry};
 use mwaa_model::{AirflowVersion, EnvName, Environment, Fault as _, ListenerRules};
@@ -24,7 +24,7 @@ pub(crate) struct ExplainArgs {
 
 /// The options that choose the rules: those of the configuration, where there is one.
 #[derive(Debug, Args)]
-pub(super) struct RulesArgs {
+pub(crate) struct RulesArgs {
     #[command(flatten)]
     config: ConfigArgs<RulesFlags>,
     /// Apply the list for this Airflow version [default: the environment's in the
@@ -35,14 +35,13 @@ pub(super) struct RulesArgs {
 
 config_flags! {
     struct RulesFlags;
-    Environment: "Apply this environment's rules [default: the default environment's, else \
-                  MWAA's list]",
+    Environment: "Apply this environment's policy",
 }
 
 /// The rules of an environment, and the Airflow version that they are applied to.
 #[derive(Debug)]
-pub(super) struct PolicyContext {
-    pub(super) version: AirflowVersion,
+pub(crate) struct PolicyContext {
+    pub(crate) version: AirflowVersion,
     environment: Environment,
     /// The rules of the first listener.
     listener: ListenerRules,
@@ -52,7 +51,7 @@ pub(super) struct PolicyContext {
 
 impl PolicyContext {
     /// Returns the rules of the first listener and of the environment.
-    pub(super) fn rules(&self) -> CommandPolicy<'_> {
+    pub(crate) fn rules(&self) -> CommandPolicy<'_> {
         self.rules_at(&self.listener)
     }
 
@@ -63,7 +62,7 @@ impl PolicyContext {
 
 impl RulesArgs {
     /// Reads the configuration, and prints which rules of it are used where that is not plain.
-    pub(super) fn load(&self, terminal: &Terminal) -> Result<PolicyContext, ExitStatus> {
+    pub(crate) fn load(&self, terminal: &Terminal) -> Result<PolicyContext, ExitStatus> {
         let config = self.config.load(terminal)?;
         let entry = find_environment(&config);
         let environment = match entry {
@@ -143,13 +142,13 @@ fn format_rules_note(entry: &EnvironmentEntry, version: Option<AirflowVersion>) 
     }
 }
 
-pub(super) fn run(args: &ExplainArgs, terminal: &Terminal) -> RunResult {
+pub(crate) fn run(args: &ExplainArgs, terminal: &Terminal) -> RunResult {
     let context = args.rules.load(terminal)?;
     explain_lines(&args.line, &context, args.print.output, terminal)
 }
 
 /// Explains a line, or with `-` each line of stdin. Fails if a line would be refused.
-pub(super) fn explain_lines(
+pub(crate) fn explain_lines(
     line: &str,
     context: &PolicyContext,
     format: OutputFormat,

@@ -1,10 +1,10 @@
 //! `login`: runs the sign-in to AWS that an environment needs, as the hints name it.
 
-use super::config_args::{ConfigArgs, config_flags};
-use super::serve::block_on;
-use super::signals::{INTERRUPT, Signals};
-use super::terminal::Terminal;
-use super::{ExitStatus, RunResult};
+use crate::config_args::{ConfigArgs, config_flags};
+use crate::serve::block_on;
+use crate::signals::{INTERRUPT, Signals};
+use crate::terminal::Terminal;
+use crate::{ExitStatus, RunResult};
 use clap::Args;
 use mwaa_app::StartError;
 use mwaa_auth::aws::{CredentialOrigin, CredentialSource, LoginCommand};
@@ -30,7 +30,7 @@ config_flags! {
     Profile: "The AWS profile to use, if the file has none or several",
 }
 
-pub(super) fn run(args: &LoginArgs, terminal: &Terminal) -> RunResult {
+pub(crate) fn run(args: &LoginArgs, terminal: &Terminal) -> RunResult {
     let config = args.config.load(terminal)?;
     let profile =
         find_profile(&config, args.config.profile()).map_err(|error| error.print(terminal))?;

@@ -1,10 +1,10 @@
 //! `open`: shows an environment's UI in the browser, or prints its URL.
 
-use super::browser::{self, LOOKUP_TIMEOUT, NameLookup};
-use super::config_args::{ConfigArgs, config_flags};
-use super::running::{EnvironmentSet, run_blocking};
-use super::terminal::Terminal;
-use super::{ExitStatus, RunResult};
+use crate::browser::{self, LOOKUP_TIMEOUT, NameLookup};
+use crate::config_args::{ConfigArgs, config_flags};
+use crate::running::{EnvironmentSet, run_blocking};
+use crate::terminal::Terminal;
+use crate::{ExitStatus, RunResult};
 use clap::Args;
 use mwaa_config::env;
 use std::net::SocketAddr;
@@ -33,7 +33,7 @@ config_flags! {
     Management: "The management address of the running gateway",
 }
 
-pub(super) fn run(args: &OpenArgs, terminal: &Terminal) -> RunResult {
+pub(crate) fn run(args: &OpenArgs, terminal: &Terminal) -> RunResult {
     let fail = |error: OpenError| terminal.fail(error.exit(), &error, Some(error.hint()));
     let config = args.config.load(terminal)?;
     let variable = env::environment();
@@ -98,6 +98,9 @@ fn build_url(
     name: Option<&str>,
     path: Option<&str>,
 ) -> Result<String, OpenError> {
+    if list.environments.is_empty() && (name.is_some() || path.is_some()) {
+        return Err(OpenError::Empty);
+    }
     let environment = match name {
         Some(name) => Some(list.find(name).ok_or_else(|| OpenError::Unknown {
             name: name.to_owned(),
@@ -137,13 +140,15 @@ fn check_path(text: &str) -> Result<String, OpenError> {
 enum OpenError {
     #[error("PATH must begin with one / and be a valid URL path, such as /home")]
     Path,
+    #[error("there are no environments")]
+    Empty,
     #[error("no gateway is running at {0}")]
     NotRunning(SocketAddr),
     #[error("it listens on {0}, which no browser can open")]
     Socket(String),
-    #[error("there is no environment {name:?}; the environments are: {}", join_names(.known))]
+    #[error("there is no environment {name:?}; the environments are: {}", known.join(", "))]
     Unknown { name: String, known: Vec<String> },
-    #[error("choose an environment: {}", join_names(.0))]
+    #[error("choose an environment: {}", .0.join(", "))]
     Unnamed(Vec<String>),
 }
 
@@ -152,6 +157,7 @@ impl OpenError {
         match self {
             Self::Path => ExitStatus::Usage,
             Self::NotRunning(_) => ExitStatus::Unavailable,
+            Self::Empty => ExitStatus::Configuration,
             Self::Socket(_) | Self::Unknown { .. } | Self::Unnamed(_) => ExitStatus::Failure,
         }
     }
@@ -159,6 +165,10 @@ impl OpenError {
     const fn hint(&self) -> &'static str {
         match self {
             Self::Path => "for example: `mwaa-gateway open prod /home`",
+            Self::Empty => {
+                "add [environments.NAME] to the configuration file; with aws.discover = true only a \
+                 running gateway knows the environments"
+            }
             Self::NotRunning(_) => {
                 "start one with `mwaa-gateway serve`, or set its address with --management; \
                  --print shows the URL without one"
@@ -168,13 +178,6 @@ impl OpenError {
             }
             Self::Unknown { .. } | Self::Unnamed(_) => "`mwaa-gateway environments` lists them",
         }
-    }
-}
-
-fn join_names(names: &[String]) -> String {
-    match names {
-        [] => "none".to_owned(),
-        names => names.join(", "),
     }
 }
 

@@ -5,15 +5,15 @@ use std::fmt::Write as _;
 
 /// The option, the same for every command.
 #[derive(Debug, Args)]
-pub(super) struct OutputArgs {
+pub(crate) struct OutputArgs {
     /// The output format
     #[arg(short, long, value_enum, default_value_t)]
-    pub(super) output: OutputFormat,
+    pub(crate) output: OutputFormat,
 }
 
 /// A form of output.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub(super) enum OutputFormat {
+pub(crate) enum OutputFormat {
     /// Text for people
     #[default]
     Table,
@@ -22,7 +22,7 @@ pub(super) enum OutputFormat {
 }
 
 /// Formats rows as lines below their headings.
-pub(super) fn format_with_headings<const N: usize>(
+pub(crate) fn format_with_headings<const N: usize>(
     headings: [&str; N],
     rows: impl Iterator<Item = [String; N]>,
 ) -> String {
@@ -31,7 +31,7 @@ pub(super) fn format_with_headings<const N: usize>(
 }
 
 /// Formats rows as lines; each column is as wide as its widest cell.
-pub(super) fn format_table<const N: usize>(rows: &[[String; N]]) -> String {
+pub(crate) fn format_table<const N: usize>(rows: &[[String; N]]) -> String {
     let mut widths = [0; N];
     for row in rows {
         for (width, cell) in widths.iter_mut().zip(row) {

@@ -1,7 +1,7 @@
 //! The gateway that runs already: the HTTP calls to its management address, and the environments
 //! that it serves.
 
-use super::client::{ConnectError, Connection, Endpoint};
+use crate::client::{ConnectError, Connection, Endpoint};
 use http::{Method, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
 use mwaa_app::LocalEnvironment;
@@ -14,7 +14,7 @@ use std::time::Duration;
 
 /// Sends a GET request to a management address, and returns the status and the body. Fails if that
 /// takes longer than `timeout`, however slowly the other side sends.
-pub(super) async fn get(
+pub(crate) async fn get(
     address: SocketAddr,
     path: &str,
     timeout: Duration,
@@ -38,7 +38,7 @@ pub(super) async fn get(
 
 /// Returns true if a gateway answers at this address: its listener, or its management address.
 /// Must run outside of any runtime.
-pub(super) fn is_gateway(address: SocketAddr) -> bool {
+pub(crate) fn is_gateway(address: SocketAddr) -> bool {
     run_blocking(async {
         let endpoint = Endpoint::new(Address::Tcp(address));
         // its listener, by the header of its responses
@@ -51,7 +51,7 @@ pub(super) fn is_gateway(address: SocketAddr) -> bool {
 }
 
 /// Runs a future that calls a gateway to its end. Must run outside of any runtime.
-pub(super) fn run_blocking<T>(future: impl Future<Output = T>) -> io::Result<T> {
+pub(crate) fn run_blocking<T>(future: impl Future<Output = T>) -> io::Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -60,16 +60,16 @@ pub(super) fn run_blocking<T>(future: impl Future<Output = T>) -> io::Result<T> 
 
 /// The environments that a command may name. It can be read from the status of a gateway.
 #[derive(Debug, Deserialize)]
-pub(super) struct EnvironmentSet {
-    pub(super) environments: Vec<LocalEnvironment>,
+pub(crate) struct EnvironmentSet {
+    pub(crate) environments: Vec<LocalEnvironment>,
     /// The URL of the page that shows all of them.
     #[serde(rename = "url")]
-    pub(super) overview: Option<String>,
+    pub(crate) overview: Option<String>,
 }
 
 impl EnvironmentSet {
     /// Returns those of the configuration.
-    pub(super) fn from_config(config: &Config) -> Self {
+    pub(crate) fn from_config(config: &Config) -> Self {
         Self {
             environments: mwaa_app::configured_environments(config),
             overview: mwaa_app::main_url(config),
@@ -78,7 +78,7 @@ impl EnvironmentSet {
 
     /// Returns those of the gateway at the management address; `None` means that none answers in
     /// time.
-    pub(super) async fn load(config: &Config, timeout: Duration) -> Option<Self> {
+    pub(crate) async fn load(config: &Config, timeout: Duration) -> Option<Self> {
         let address = config.management.address;
         let (status, body) = get(address, "/status", timeout).await.ok()?;
         // another program's 404 says nothing about environments
@@ -89,7 +89,7 @@ impl EnvironmentSet {
     }
 
     /// Finds an environment by its local name, or by MWAA's name if only one has that.
-    pub(super) fn find(&self, name: &str) -> Option<&LocalEnvironment> {
+    pub(crate) fn find(&self, name: &str) -> Option<&LocalEnvironment> {
         // local names are unique, MWAA names only within a region
         let local = self.environments.iter().find(|one| one.local == name);
         let mut named = self.environments.iter().filter(|one| one.name == name);
@@ -100,7 +100,7 @@ impl EnvironmentSet {
     }
 
     /// Returns the local names.
-    pub(super) fn local_names(&self) -> Vec<String> {
+    pub(crate) fn local_names(&self) -> Vec<String> {
         let environments = self.environments.iter();
         environments.map(|one| one.local.clone()).collect()
     }

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 /// Returns the text as a terminal may show it. Line ends and tabs stay; colours (`ESC [ … m`) are
 /// left out; every other control character, and every one that is invisible or turns the writing
 /// direction, is shown as `^[` or `<U+202E>`, as `less` does.
-pub(super) fn sanitize(text: &str) -> Cow<'_, str> {
+pub(crate) fn sanitize(text: &str) -> Cow<'_, str> {
     if text.chars().all(is_plain) {
         return Cow::Borrowed(text);
     }

@@ -1,8 +1,8 @@
 //! The options of `serve`, and the parts of `main.rs` that `demo` and other commands share.
 
-use super::config_args::{ConfigArgs, config_flags, load_external_inputs};
-use super::terminal::Terminal;
-use super::{ExitStatus, RunError, running};
+use crate::config_args::{ConfigArgs, config_flags, load_external_inputs};
+use crate::terminal::Terminal;
+use crate::{ExitStatus, RunError, running};
 use clap::Args;
 use mwaa_app::{ExternalInputs, Gateway, StartError};
 use mwaa_config::Config;
@@ -12,7 +12,7 @@ use std::net::SocketAddr;
 
 /// The options of `serve`.
 #[derive(Debug, Args)]
-pub(crate) struct ServeArgs {
+pub struct ServeArgs {
     #[command(flatten)]
     config: ConfigArgs<ServeFlags>,
 }
@@ -28,17 +28,14 @@ config_flags! {
 
 impl ServeArgs {
     /// Reads the configuration and the environment variables. An error has been printed.
-    pub(crate) fn load(
-        &self,
-        terminal: &Terminal,
-    ) -> Result<(Config, ExternalInputs), ExitStatus> {
+    pub fn load(&self, terminal: &Terminal) -> Result<(Config, ExternalInputs), ExitStatus> {
         let config = self.config.load(terminal)?;
         let inputs = load_external_inputs(terminal)?;
         Ok((config, inputs))
     }
 
     /// Returns the problems that do not keep the gateway from running.
-    pub(crate) fn warnings(&self, config: &Config) -> Vec<String> {
+    pub fn warnings(&self, config: &Config) -> Vec<String> {
         let mut warnings = config.warnings();
         warnings.extend(self.config.find_unused_variable());
         warnings
@@ -47,7 +44,7 @@ impl ServeArgs {
 
 /// Runs the future on the control runtime: one thread for the calls to AWS and the management
 /// address. An error is printed with a hint.
-pub(crate) fn block_on(
+pub fn block_on(
     terminal: &Terminal,
     future: impl Future<Output = Result<ExitStatus, RunError>>,
 ) -> ExitStatus {
@@ -74,7 +71,7 @@ pub(crate) fn block_on(
 }
 
 /// Prints the gateway's addresses.
-pub(crate) fn print_addresses(gateway: &Gateway, terminal: &Terminal) {
+pub fn print_addresses(gateway: &Gateway, terminal: &Terminal) {
     for listener in gateway.listener_lines() {
         terminal.info(format_args!("listening on {listener}"));
     }

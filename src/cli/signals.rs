@@ -1,20 +1,21 @@
 //! SIGTERM and SIGINT: the first drains the gateway, the second ends the process at once.
 
-use super::ExitStatus;
+use crate::ExitStatus;
 use mwaa_app::{Gateway, ShutdownStatus, StartError};
 use std::io;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
 /// Both signals. From its creation on they no longer end the process by themselves.
-pub(crate) struct Signals {
+#[derive(Debug)]
+pub struct Signals {
     terminate: Signal,
     interrupt: Signal,
 }
 
 impl Signals {
     /// Starts to listen. Fails if the system refuses a handler.
-    pub(crate) fn listen() -> io::Result<Self> {
+    pub fn listen() -> io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
@@ -22,7 +23,7 @@ impl Signals {
     }
 
     /// Waits for the next signal and returns its number.
-    pub(super) async fn next(&mut self) -> u8 {
+    pub(crate) async fn next(&mut self) -> u8 {
         tokio::select! {
             _ = self.terminate.recv() => TERMINATE,
             _ = self.interrupt.recv() => INTERRUPT,
@@ -30,7 +31,7 @@ impl Signals {
     }
 
     /// Serves until the first signal, drains, and returns the exit code.
-    pub(crate) async fn serve(mut self, gateway: Gateway) -> Result<ExitStatus, StartError> {
+    pub async fn serve(mut self, gateway: Gateway) -> Result<ExitStatus, StartError> {
         let (sender, receiver) = oneshot::channel::<()>();
         let shutdown = async {
             // a dropped sender is the request to shut down
@@ -63,4 +64,4 @@ fn to_exit(status: ShutdownStatus, signal: u8) -> ExitStatus {
 /// SIGTERM's number (signal(7)).
 const TERMINATE: u8 = 15;
 /// SIGINT's number (signal(7)).
-pub(super) const INTERRUPT: u8 = 2;
+pub(crate) const INTERRUPT: u8 = 2;

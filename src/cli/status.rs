@@ -1,12 +1,12 @@
 //! `status` and `wait`: ask the management address of a running gateway.
 
-use super::client::ConnectError;
-use super::config_args::{ConfigArgs, config_flags};
-use super::output::{OutputArgs, OutputFormat, format_with_headings};
-use super::running::{self, run_blocking};
-use super::sanitize::sanitize;
-use super::terminal::Terminal;
-use super::{ExitStatus, RunResult};
+use crate::client::ConnectError;
+use crate::config_args::{ConfigArgs, config_flags};
+use crate::output::{OutputArgs, OutputFormat, format_with_headings};
+use crate::running::{self, run_blocking};
+use crate::sanitize::sanitize;
+use crate::terminal::Terminal;
+use crate::{ExitStatus, RunResult};
 use clap::Args;
 use http::StatusCode;
 use mwaa_runtime::Timestamp;
@@ -39,7 +39,7 @@ config_flags! {
 }
 
 /// Prints the status of the running gateway.
-pub(super) fn run(args: &StatusArgs, terminal: &Terminal) -> RunResult {
+pub(crate) fn run(args: &StatusArgs, terminal: &Terminal) -> RunResult {
     let address = args.config.management_address(terminal)?;
     let (body, status) = load_status(address).map_err(|error| {
         let hint = "start one with `mwaa-gateway serve`, or set its address with --management";
@@ -69,7 +69,7 @@ fn load_status(address: SocketAddr) -> Result<(String, Value), StatusError> {
 }
 
 /// Waits until the gateway is ready.
-pub(super) fn wait(args: &WaitArgs, terminal: &Terminal) -> RunResult {
+pub(crate) fn wait(args: &WaitArgs, terminal: &Terminal) -> RunResult {
     let address = args.config.management_address(terminal)?;
     let ready = run_blocking(wait_until_ready(address, args.timeout))
         .unwrap_or_else(|error| Err(error.to_string()));

@@ -1,7 +1,7 @@
 //! The only printer: data to stdout, messages for people to stderr.
 
-use super::ExitStatus;
-use super::sanitize::sanitize;
+use crate::ExitStatus;
+use crate::sanitize::sanitize;
 use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
 use mwaa_config::env;
@@ -17,7 +17,7 @@ use std::sync::OnceLock;
 
 /// Both streams of the process, with colour only where a person reads.
 #[derive(Debug)]
-pub(crate) struct Terminal {
+pub struct Terminal {
     color: ColorChoice,
     quiet: Cell<bool>,
     stdout_error: OnceLock<io::Error>,
@@ -25,7 +25,7 @@ pub(crate) struct Terminal {
 
 impl Terminal {
     /// Creates the printer, without colour where `NO_COLOR` is set.
-    pub(crate) fn new() -> Self {
+    pub fn detect() -> Self {
         // anstream itself would let CLICOLOR_FORCE beat it
         let color = if env::no_color() {
             ColorChoice::Never
@@ -40,23 +40,23 @@ impl Terminal {
     }
 
     /// Prints only errors from now on.
-    pub(super) fn set_quiet(&self) {
+    pub(crate) fn set_quiet(&self) {
         self.quiet.set(true);
     }
 
     /// Returns true if a person sees both streams.
     #[cfg(feature = "emulator")]
-    pub(super) fn is_interactive() -> bool {
+    pub(crate) fn is_interactive() -> bool {
         io::stdout().is_terminal() && io::stderr().is_terminal()
     }
 
     /// Returns true if messages may be coloured.
-    pub(super) fn has_stderr_color(&self) -> bool {
+    pub(crate) fn has_stderr_color(&self) -> bool {
         self.color != ColorChoice::Never && io::stderr().is_terminal()
     }
 
     /// Returns the kind of progress that stderr can show.
-    pub(super) fn stderr_mode(&self) -> StderrMode {
+    pub(crate) fn stderr_mode(&self) -> StderrMode {
         if self.quiet.get() || !io::stderr().is_terminal() {
             StderrMode::Piped
         } else if self.color == ColorChoice::Never || env::is_dumb_terminal() {
@@ -67,14 +67,14 @@ impl Terminal {
     }
 
     /// Prints data. A reader that has gone away is no error, as with `| head`.
-    pub(super) fn print(&self, text: impl Display) {
+    pub(crate) fn print(&self, text: impl Display) {
         // colour is part of the text, and taken out here where no person reads
         let mut stdout = AutoStream::new(io::stdout(), self.color);
         self.check_written(write!(stdout, "{text}").and_then(|()| stdout.flush()));
     }
 
     /// Prints data as indented JSON.
-    pub(super) fn print_json(&self, data: &impl Serialize) -> Result<(), ExitStatus> {
+    pub(crate) fn print_json(&self, data: &impl Serialize) -> Result<(), ExitStatus> {
         let json = serde_json::to_string_pretty(data)
             .map_err(|error| self.fail(ExitStatus::Failure, &error, None))?;
         self.print(format_args!("{json}\n"));
@@ -83,12 +83,12 @@ impl Terminal {
 
     /// Prints text that others have written: byte for byte into a pipe or file, and sanitized on
     /// a terminal.
-    pub(super) fn print_untrusted(&self, text: impl Display) {
+    pub(crate) fn print_untrusted(&self, text: impl Display) {
         self.print_untrusted_bytes(text.to_string().as_bytes());
     }
 
     /// Prints bytes that others have written, which may be no text.
-    pub(super) fn print_untrusted_bytes(&self, bytes: &[u8]) {
+    pub(crate) fn print_untrusted_bytes(&self, bytes: &[u8]) {
         let mut stdout = io::stdout();
         // a program behind a pipe gets every byte
         let written = if stdout.is_terminal() {
@@ -100,7 +100,7 @@ impl Terminal {
     }
 
     /// Prints a message that others have written to stderr.
-    pub(super) fn print_untrusted_message(text: &str) {
+    pub(crate) fn print_untrusted_message(text: &str) {
         let mut stderr = io::stderr();
         // who can't read stderr misses nothing that stdout or the exit status does not say
         drop(if stderr.is_terminal() {
@@ -113,26 +113,26 @@ impl Terminal {
     }
 
     /// Returns the width of the terminal that stdout is; `None` means that it is none.
-    pub(super) fn stdout_width() -> Option<usize> {
+    pub(crate) fn stdout_width() -> Option<usize> {
         terminal_width(&io::stdout())
     }
 
     /// Prints a message that `--quiet` leaves out.
-    pub(crate) fn info(&self, text: impl Display) {
+    pub fn info(&self, text: impl Display) {
         if !self.quiet.get() {
             self.error(text);
         }
     }
 
     /// Prints a message that a person must see.
-    pub(super) fn error(&self, text: impl Display) {
+    pub(crate) fn error(&self, text: impl Display) {
         let mut stderr = AutoStream::new(io::stderr(), self.color);
         // in one piece: the log's thread writes to stderr as well
         drop(stderr.write_all(format!("{text}\n").as_bytes()));
     }
 
     /// Prints an error, its causes and a hint, and returns the exit status.
-    pub(super) fn fail(
+    pub(crate) fn fail(
         &self,
         exit: ExitStatus,
         error: &dyn Error,
@@ -168,7 +168,7 @@ impl Terminal {
     }
 
     /// Returns the exit status of the program: data that could not be written makes it fail.
-    pub(crate) fn finish(&self, exit: ExitStatus) -> ExitStatus {
+    pub fn finish(&self, exit: ExitStatus) -> ExitStatus {
         match self.stdout_error.get() {
             Some(error) if exit == ExitStatus::Success => {
                 self.error(format_args!(
@@ -192,7 +192,7 @@ impl Terminal {
 
 /// The kind of progress that stderr can show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum StderrMode {
+pub(crate) enum StderrMode {
     /// None: a program reads, or a person later.
     Piped,
     /// Lines only, to a person.
@@ -203,7 +203,7 @@ pub(super) enum StderrMode {
 
 /// Returns the message, sanitized because it may quote others also where it is read later. On a
 /// terminal its lines fit the width; `before` is printed in front of it.
-pub(super) fn wrap_message<'a>(text: &'a str, before: &str) -> Cow<'a, str> {
+pub(crate) fn wrap_message<'a>(text: &'a str, before: &str) -> Cow<'a, str> {
     // the line may be a copy of what AWS, a web server or a file said
     let text = sanitize(text);
     match terminal_width(&io::stderr()) {
@@ -215,7 +215,7 @@ pub(super) fn wrap_message<'a>(text: &'a str, before: &str) -> Cow<'a, str> {
 /// Breaks a text into lines of at most `width` columns where its words allow that. `before` columns
 /// are in use before its first line; new lines begin with two spaces, and lines that are there
 /// keep their own indent. Text between backticks stays in one piece, to be copied.
-pub(super) fn wrap_text(text: &str, before: usize, width: usize) -> String {
+pub(crate) fn wrap_text(text: &str, before: usize, width: usize) -> String {
     let mut out = String::with_capacity(text.len() + 16);
     let mut column = before;
     for (index, line) in text.split('\n').enumerate() {
@@ -267,11 +267,11 @@ fn terminal_width(stream: &(impl IsTerminal + AsFd)) -> Option<usize> {
 }
 
 /// The word `ok`.
-pub(super) const GREEN: Style = AnsiColor::Green.on_default();
+pub(crate) const GREEN: Style = AnsiColor::Green.on_default();
 /// The word `warn`.
-pub(super) const YELLOW: Style = AnsiColor::Yellow.on_default().bold();
+pub(crate) const YELLOW: Style = AnsiColor::Yellow.on_default().bold();
 /// The words `error` and `fail`.
-pub(super) const RED: Style = AnsiColor::Red.on_default().bold();
+pub(crate) const RED: Style = AnsiColor::Red.on_default().bold();
 /// The word `hint`.
 const CYAN: Style = AnsiColor::Cyan.on_default().bold();
 

@@ -1,9 +1,9 @@
 //! `tunnel-guard`, which only the gateway runs: starts a tunnel's program and ends it when the
 //! gateway is gone.
 
-use super::signals::Signals;
-use super::terminal::Terminal;
-use super::{ExitStatus, RunResult};
+use crate::signals::Signals;
+use crate::terminal::Terminal;
+use crate::{ExitStatus, RunResult};
 use clap::Args;
 use mwaa_egress::TunnelGuard;
 
@@ -18,7 +18,7 @@ pub(crate) struct TunnelGuardArgs {
     command: Vec<String>,
 }
 
-pub(super) fn run(args: &TunnelGuardArgs, terminal: &Terminal) -> RunResult {
+pub(crate) fn run(args: &TunnelGuardArgs, terminal: &Terminal) -> RunResult {
     if args.becomes {
         // it returns only if the program could not be started
         terminal.error(TunnelGuard::exec(&args.command));

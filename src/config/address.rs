@@ -1,4 +1,4 @@
-//! Addresses to listen on: a TCP address or a unix socket.
+//! Addresses to listen on: a TCP address or a Unix socket.
 
 use super::diagnostics::ValueError;
 use super::values;
@@ -13,7 +13,7 @@ use std::str::FromStr;
 pub enum Address {
     /// A TCP address; port 0 takes any free one.
     Tcp(SocketAddr),
-    /// The path of a unix socket.
+    /// The path of a Unix socket.
     Unix(PathBuf),
 }
 
@@ -127,7 +127,7 @@ fn parse_socket_path(path: &str) -> Result<PathBuf, ValueError> {
 
     let path = values::expand_home(path)?;
     if path.as_os_str().len() > LONGEST_SOCKET_PATH {
-        let error = ValueError::new("has a longer path than a unix socket can have");
+        let error = ValueError::new("has a longer path than a Unix socket can have");
         return Err(error.with_hint(format!("use at most {LONGEST_SOCKET_PATH} bytes")));
     }
     Ok(path)

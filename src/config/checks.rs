@@ -89,7 +89,7 @@ fn check_addresses(reader: &mut Reader<'_>, config: &Config) {
                 "is not a loopback address: anyone who can reach it acts with your AWS rights",
             )
             .with_hint(
-                "listen on 127.0.0.1 or on a unix socket; or use [listener.tls] with client_ca \
+                "listen on 127.0.0.1 or on a Unix socket; or use [listener.tls] with client_ca \
                  or a secret_file; or, to accept the risk, set dangerous_non_loopback = true \
                  in [listener]. List the clients in networks",
             );

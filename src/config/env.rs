@@ -26,14 +26,17 @@ pub const VARIABLES: &[Variable] = &[
     Variable::new(CONFIG, "The configuration file, as `--config`."),
     Variable::new(
         ENVIRONMENT,
-        "The environment of `airflow`, `open`, `explain` and `commands`, as `-e`. It does not change what `serve` serves.",
+        "The environment of `airflow`, `login`, `open`, `explain` and `commands`, as `-e`. It does not change what `serve` serves.",
     ),
     Variable::new(REGION, "The AWS region, as `--region`."),
     Variable::new(PROFILE, "The AWS profile, as `--profile`."),
     Variable::new(LISTEN, "The address to listen on, as `--listen`."),
     Variable::new(MANAGEMENT, "The management address, as `--management`."),
     Variable::new(LOG, "The log filter, as in `info` or `mwaa_gateway=debug`."),
-    Variable::new(NO_COLOR, "No colour if set to any value (no-color.org)."),
+    Variable::new(
+        NO_COLOR,
+        "If set to any value, output has no colour (no-color.org).",
+    ),
     Variable::new(
         TERM,
         "If `dumb` or not set, progress is printed line by line.",
@@ -49,21 +52,21 @@ pub const VARIABLES: &[Variable] = &[
     ),
     Variable::new(
         HTTPS_PROXY,
-        "The proxy to AWS and to the web servers, unless `proxy.url` is set. Its URL may contain user and password. `https_proxy` likewise.",
+        "The proxy to AWS and to the web servers, unless `proxy.url` is set. Its URL may contain user and password. `https_proxy` has the same meaning, and applies if both are set.",
     ),
     Variable::new(
         ALL_PROXY,
-        "The same, if HTTPS_PROXY is not set; `all_proxy` likewise.",
+        "The same, if HTTPS_PROXY is not set; `all_proxy` applies if both are set.",
     ),
     Variable::new(
         NO_PROXY,
         "Hosts that are reached without the proxy, separated by commas: names and their \
-         subdomains, addresses, networks, or `*`; `no_proxy` likewise.",
+         subdomains, addresses, networks, or `*`; `no_proxy` applies if both are set.",
     ),
     Variable::new(BROWSER, "The program that `open` and `demo` start."),
     Variable::new(
         DISPLAY,
-        "If set, `demo` can open a browser on this desktop; `WAYLAND_DISPLAY` likewise.",
+        "If this or `WAYLAND_DISPLAY` is set, `demo` can open a browser on this desktop.",
     ),
     Variable::new(
         XDG_CONFIG_HOME,

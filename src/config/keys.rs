@@ -106,7 +106,7 @@ impl Key {
         match self.default {
             Value(_) => None,
             Inherited(text, _) | Absent(text, _) => Some(text),
-            Required(_) => Some("the table needs one"),
+            Required(_) => Some("required in this table"),
         }
     }
 }
@@ -213,7 +213,7 @@ table! {
 
     /// The address to listen on: "IP:port" or "unix:/path".
     address: Address, Value("'127.0.0.1:8080'");
-    /// The permissions of a unix socket, in octal.
+    /// The permissions of a Unix socket, in octal.
     socket_mode: Text, Value("'0600'");
     /// More host names for the gateway, as clients use them in URLs, such as
     /// "airflow.corp.example:8080".
@@ -232,24 +232,24 @@ table! {
     /// Required to listen on an address other than loopback without TLS and a secret or client
     /// certificates: anyone who can reach the address acts with your AWS rights.
     dangerous_non_loopback: Flag, Value("false");
-    /// The policy of this listener. A request must pass it and the environment's rules; "all"
+    /// The policy of this listener. A request must pass this policy and the environment's; "all"
     /// adds no limit. It also applies to environments.NAME.listen.
     policy: Choice(&POLICIES), Value("'all'");
-    /// CLI commands and options that this listener allows besides its policy; never more than
-    /// the environment allows.
+    /// CLI commands and options that this listener allows in addition to its policy, but never more
+    /// than the environment allows.
     allow: List, Value("[]");
     /// CLI commands that this listener forbids.
     deny: List, Value("[]");
 }
 
 table! {
-    /// With this table every TCP listener uses TLS only; unix sockets do not use it.
+    /// With this table, all TCP listeners accept only TLS. Unix sockets do not use TLS.
     TLS = "listener.tls";
 
     /// A PEM file with the server's certificate, followed by the intermediate certificates.
     certificate: Path, Required("'certs/gateway.pem'");
-    /// A PEM file with the certificate's private key, unencrypted. Only you may be able to read
-    /// it.
+    /// A PEM file with the certificate's private key, not encrypted. No other user may be able to
+    /// read it.
     key: Path, Required("'certs/gateway.key'");
     /// A PEM file with the certificate authorities that sign client certificates. With it,
     /// clients must present a certificate (mutual TLS).
@@ -263,21 +263,21 @@ table! {
 
     /// The address to listen on: "IP:port" or "unix:/path".
     address: Address, Required("'unix:/run/mwaa-gateway/agents.sock'");
-    /// The permissions of its unix socket, in octal.
+    /// The permissions of its Unix socket, in octal.
     socket_mode: Text, Inherited("listener.socket_mode", "'0660'");
     // for tools that can't choose a Host, as environments.*.listen is
-    /// The local name of the only environment that it serves, for any Host.
+    /// The local name of the environment that it serves, for every Host. Without it, it serves all.
     environment: Text, Absent("it serves all environments", "'prod'");
     /// The networks that its clients may connect from.
     networks: List, Inherited("listener.networks", "['127.0.0.0/8']");
     /// A file with the listener's own secret. Its clients must send the content in the header
     /// Mwaa-Gateway-Secret.
     secret_file: Path, Inherited("listener.secret_file", "'/run/secrets/agents'");
-    /// The policy of this listener. A request must pass it and the environment's rules: "all"
+    /// The policy of this listener. A request must pass this policy and the environment's: "all"
     /// adds no limit, "read-only" allows only reads, and no secrets.
     policy: Choice(&POLICIES), Value("'all'");
-    /// CLI commands and options that this listener allows besides its policy; never more than
-    /// the environment allows.
+    /// CLI commands and options that this listener allows in addition to its policy, but never more
+    /// than the environment allows.
     allow: List, Value("[]");
     /// CLI commands that this listener forbids.
     deny: List, Value("[]");
@@ -325,7 +325,7 @@ table! {
     /// Another endpoint of the MWAA API: https, or http on loopback. It is used unchanged,
     /// without the prefixes env. and api.
     endpoint_url: Text, Absent("AWS's own endpoint", "'http://127.0.0.1:4566'");
-    /// Serve all environments of the account and region, besides those that are configured.
+    /// Serve all environments of the account and region, in addition to those that are configured.
     discover: Flag, Absent("true if no environment is configured, or if discover_in is set", "true");
     /// The regions to search for environments: "REGION" or "PROFILE@REGION". If empty, the
     /// region and profile above.
@@ -350,7 +350,7 @@ limits! {
     LIMITS = "limits";
 
     // slow heads are the cheapest attack: one byte now and then holds a connection
-    /// A request's head must be complete this long after its first byte.
+    /// Longest time from the first byte of a request to the end of its head.
     head_timeout: Duration(millis(100)..=mins(5)), Value("'10s'");
     /// An idle client connection is closed after this time. A client that reads a response at
     /// less than 16 KiB a second is disconnected after it too.
@@ -444,9 +444,9 @@ table! {
     region: Text, Inherited("aws.region", "'eu-west-1'");
     /// The AWS profile for it.
     profile: Text, Inherited("aws.profile", "'analytics'");
-    /// The role assumed for it.
+    /// The role to assume for it.
     role_arn: Text, Inherited("aws.role_arn", "'arn:aws:iam::123456789012:role/mwaa-gateway'");
-    /// The place of the MWAA API for it.
+    /// The endpoint of the MWAA API for it.
     endpoint_url: Text, Inherited("aws.endpoint_url", "'http://127.0.0.1:4566'");
     /// Its Airflow version. If set, the gateway does not need GetEnvironment for it.
     airflow_version: Text, Absent("from GetEnvironment", "'2.10.3'");
@@ -473,16 +473,17 @@ table! {
     /// the real host.
     browser: Choice(&["proxy", "redirect"]), Value("'proxy'");
     /// The policy: "supported" (the commands that MWAA supports), "read-only" (no changes and
-    /// no secrets, in the REST API and the UI too), "operator" (commands that read, run or
-    /// pause) or "all".
+    /// no secrets, in the REST API and the UI too), "operator" (commands that read, start, pause or
+    /// clear work) or "all".
     policy: Choice(&POLICIES), Value("'supported'");
-    /// CLI commands allowed besides the policy, such as "pools set", and options, such as "dags
-    /// list --subdir".
+    /// CLI commands allowed in addition to the policy, such as "pools set", and options, such as
+    /// "dags list --subdir".
     allow: List, Value("[]");
     /// CLI commands that are forbidden, such as "dags delete".
     deny: List, Value("[]");
     // AWS asks clients to wait until the previous command is done
-    /// Commands that run at once; the others wait in the queue. MWAA runs about 4 at once.
+    /// Maximum number of commands that run at once; further commands wait in the queue. MWAA runs
+    /// about 4 at once.
     cli_concurrency: Count(1..=64), Value("1");
     /// Serve requests that name no environment.
     default: Flag, Value("false");

@@ -94,9 +94,7 @@ impl RawValue<'_> {
             return Err(ReadError::Type);
         };
         let time = values::parse_duration(self.text()?)?;
-        check_range(Some(time), range, |time| {
-            humantime::format_duration(time).to_string()
-        })
+        check_range(Some(time), range, values::format_duration)
     }
 
     /// Returns the address; a relative socket path starts at the file's folder.

@@ -4,7 +4,7 @@
 use super::effective::to_toml;
 use super::env::{VARIABLES, Variable};
 use super::keys::{self, DefaultValue, Key, Kind, TABLES, Table};
-use super::values::format_size;
+use super::values::{format_duration, format_size};
 use serde_json::{Map, Value, json};
 use toml::de::DeValue;
 
@@ -175,8 +175,8 @@ fn range(kind: &Kind) -> Option<String> {
     let (least, most) = match kind {
         Kind::Count(range) => (range.start().to_string(), range.end().to_string()),
         Kind::Duration(range) => (
-            humantime::format_duration(*range.start()).to_string(),
-            humantime::format_duration(*range.end()).to_string(),
+            format_duration(*range.start()),
+            format_duration(*range.end()),
         ),
         Kind::Size(range) => (format_size(*range.start()), format_size(*range.end())),
         Kind::Text
@@ -209,8 +209,8 @@ const HEAD: &str = "\
 # mwaa-gateway: every key, with its default.
 #
 # One file is read: --config or MWAA_GATEWAY_CONFIG, else the first that exists of
-# ./mwaa-gateway.toml, ~/.config/mwaa-gateway/config.toml, /etc/mwaa-gateway/config.toml. Flags and
-# environment variables take precedence over it. Relative paths are resolved against its folder.
+# ./mwaa-gateway.toml, ~/.config/mwaa-gateway/config.toml, /etc/mwaa-gateway/config.toml. Options
+# and environment variables take precedence over it. Relative paths are resolved against its folder.
 # `mwaa-gateway check` lists the problems of a file.
 ";
 

@@ -23,6 +23,12 @@ pub(super) fn parse_duration(text: &str) -> Result<Duration, ValueError> {
     })
 }
 
+/// Returns the duration in the units of configuration files, as `7d`.
+pub(super) fn format_duration(time: Duration) -> String {
+    let text = humantime::format_duration(time).to_string();
+    text.replace("days", "d").replace("day", "d")
+}
+
 /// Parses a size such as `64KiB`, in bytes.
 pub(super) fn parse_size(text: &str) -> Result<usize, ValueError> {
     let bad = |what: &str| {
@@ -302,6 +308,11 @@ mod tests {
         for bad in ["", "s", "ten s", "-1s", "99999999999999999999s"] {
             assert!(parse_duration(bad).is_err(), "{bad:?}");
         }
+        for text in ["500ms", "90s", "1h", "1d", "7d"] {
+            let time = parse_duration(text).expect("duration");
+            assert_eq!(parse_duration(&format_duration(time)), Ok(time));
+        }
+        assert_eq!(format_duration(Duration::from_hours(7 * 24)), "7d");
     }
 
     #[test]

@@ -42,7 +42,7 @@ codes! {
     // 421 (RFC 9110 section 15.5.20): the client has reached a server that is not meant
     FOREIGN_HOST = "guard.foreign_host", MISDIRECTED_REQUEST, Caller,
         "the Host is not one of the gateway's names",
-        "call the gateway by the address it listens on, or add the name to listener.hosts";
+        "use the address that the gateway listens on as the host, or add the name to listener.hosts";
     FOREIGN_ORIGIN = "guard.foreign_origin", FORBIDDEN, Caller,
         "web pages may not send this request",
         "run commands from a script, not from a browser; to allow a page's origin, add it to \
@@ -94,20 +94,20 @@ codes! {
         "MWAA does not support this command on this Airflow version",
         "`mwaa-gateway commands` lists the supported commands";
     FORBIDDEN_COMMAND = "policy.forbidden_command", FORBIDDEN, Caller,
-        "this environment's policy forbids the command",
-        "to allow the command, add it to the environment's allow list";
+        "the policy of the environment or the listener forbids the command",
+        "to allow the command, add it to the allow list of that environment or listener";
     FORBIDDEN_OPTION = "policy.forbidden_option", FORBIDDEN, Caller,
         "the option acts on the web server itself",
         "remove the option: it acts on files or processes of the web server";
     NEEDS_CONFIRMATION = "policy.needs_confirmation", FORBIDDEN, Caller,
-        "the command asks for a confirmation, which cannot be given",
+        "the command asks for a confirmation, and there is no terminal to give it",
         "add --yes if you are sure";
     READ_ONLY = "policy.read_only", FORBIDDEN, Caller,
         "read-only: changes and secrets are blocked",
-        "change the environment's policy, or use an environment whose policy allows it";
+        "change the policy of the environment or the listener, or use one whose policy allows it";
     FORBIDDEN_PATH = "policy.forbidden_path", FORBIDDEN, Caller,
         "the gateway blocks this path",
-        "use the gateway's own URL: it needs no token";
+        "open the environment's URL at the gateway instead: no login is needed";
     HANDOVER_OFF = "policy.handover_off", FORBIDDEN, Caller,
         "browsers are not redirected to this environment's own host",
         "open the UI through the gateway, or set browser = \"redirect\" for the environment";
@@ -163,24 +163,24 @@ codes! {
          request to retry it";
     UPSTREAM_UNREACHABLE = "upstream.unreachable", BAD_GATEWAY, Upstream,
         "the web server cannot be reached",
-        "check the network path; a private web server needs a VPN, a proxy, a tunnel or connect_to";
+        "check the network; a private web server needs a VPN, a proxy, a tunnel or connect_to";
     UPSTREAM_PROXY = "upstream.proxy", BAD_GATEWAY, Upstream,
         "the proxy did not connect",
         "check the proxy's address, user and rules: [proxy], environments.NAME.proxy or HTTPS_PROXY";
     UPSTREAM_TUNNEL = "upstream.tunnel", BAD_GATEWAY, Upstream,
         "the tunnel did not connect",
-        "run the tunnel's program yourself to see its error; with `--log debug` the gateway \
+        "run the tunnel's program by hand to see its error; with `--log debug` the gateway \
          logs all of its output";
     UPSTREAM_TLS = "upstream.tls", BAD_GATEWAY, Upstream,
         "no trusted TLS connection to the web server",
-        "check the route (connect_to, proxy, tunnel), ca_file and custom_domain";
+        "check connect_to, the proxy or the tunnel, ca_file and custom_domain";
     UPSTREAM_BROKEN = "upstream.broken", BAD_GATEWAY, Upstream,
         "the web server's response is broken",
         "look at the environment's web server log; the command may have run, or the request \
          may have taken effect";
     UPSTREAM_TIMEOUT = "upstream.timeout", GATEWAY_TIMEOUT, Upstream,
         "the web server was too slow",
-        "it may still be running; if it needs more time, raise limits.cli_first_byte \
+        "the command may still be running, or the request may have taken effect; if it needs more time, raise limits.cli_first_byte \
          (commands) or limits.upstream_first_byte (REST API, UI)";
     UPSTREAM_UNAVAILABLE = "upstream.unavailable", SERVICE_UNAVAILABLE, Upstream,
         "no web server accepted the command",

@@ -45,7 +45,7 @@ impl Default for Metrics {
 
         registry.register(
             "requests",
-            "Requests, counted when the response ends; kind fault and status 502 if it broke off",
+            "Requests, counted when the response ends. If the response broke, kind is fault and status 502",
             metrics.requests.clone(),
         );
         registry.register(
@@ -70,7 +70,7 @@ impl Default for Metrics {
         );
         registry.register_with_unit(
             "token_age",
-            "Age of the live CLI token; absent without one",
+            "Age of the CLI token in use; absent if there is none",
             Unit::Seconds,
             metrics.token_age.clone(),
         );
@@ -229,7 +229,7 @@ impl QueueFamilies {
         );
         registry.register_with_unit(
             "queue_longest_wait",
-            "Time that the oldest command in the queue has waited",
+            "Longest time that a command in the queue has waited",
             Unit::Seconds,
             families.longest.clone(),
         );

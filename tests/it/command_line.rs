@@ -74,7 +74,7 @@ async fn the_short_help_explains_options_for_each_command() {
             "log-format",
         ),
         ("open", "for the URL if no gateway is running", "region"),
-        ("explain", "Apply this environment's rules", "listen"),
+        ("explain", "Apply this environment's policy", "listen"),
         ("status", "The management address of the gateway", "listen"),
     ] {
         let help = run(&[command, "-h"]).await.stdout;

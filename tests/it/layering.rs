@@ -6,6 +6,9 @@ use std::collections::BTreeMap;
 
 /// Each crate and the crates of ours that it may depend on, the lowest first.
 const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
+    // an independent witness: if it shared code with the gateway, tests against it would prove
+    // nothing
+    ("emulator", &[]),
     ("model", &[]),
     ("pages", &["model"]),
     ("policy", &["model"]),
@@ -44,9 +47,21 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
             "config",
         ],
     ),
-    // an independent witness: if it shared code with the gateway, tests against it would prove
-    // nothing
-    ("emulator", &[]),
+    (
+        "cli",
+        &[
+            "model",
+            "runtime",
+            "telemetry",
+            "egress",
+            "output",
+            "policy",
+            "auth",
+            "config",
+            "app",
+            "emulator",
+        ],
+    ),
 ];
 
 /// Crates without I/O, clock and logging, and the crates that would give them some.
@@ -93,12 +108,12 @@ fn crates_depend_on_lower_crates_only() {
 }
 
 #[test]
-fn every_folder_of_the_source_is_a_crate_or_part_of_the_program() {
+fn every_folder_of_the_source_is_a_crate() {
     for name in tree::names("src") {
         let known = MAY_DEPEND_ON
             .iter()
             .any(|(crate_name, _)| *crate_name == name)
-            || matches!(&*name, "cli" | "main.rs");
+            || name == "main.rs";
         assert!(known, "src/{name} has no place in the table");
     }
 }

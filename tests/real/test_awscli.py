@@ -1,4 +1,4 @@
-"""The real AWS CLI against the emulator, set up as the README says."""
+"""The real AWS CLI against the emulator, set up as docs/guide/emulator.md says."""
 
 import json
 import subprocess

@@ -1,11 +1,11 @@
-"""Airflow's sign-in while it stands behind the emulator, which is its identity provider.
+"""Airflow's login behind the emulator, which is its identity provider.
 
 The emulator asks for a session with one request and no cookies, `GET /login/` (Airflow 2) or
 `GET /auth/login/` (Airflow 3), with the headers
 
-    X-Emulator-User    user name; the user is made at first sight
+    X-Emulator-User    user name; the user is created at the first login
     X-Emulator-Roles   comma-separated role names; they replace the user's roles at each sign-in
-    X-Emulator-Secret  what stands in the file `front-secret` of Airflow's home; else: 403
+    X-Emulator-Secret  the content of the file `front-secret` of Airflow's home; else: 403
 
 Works with the FAB provider 1.5 (Airflow 2.10), 2.4 (3.0) and 3.10 (3.3).
 """

@@ -3,16 +3,16 @@
 mod import;
 mod watch;
 
-use super::client::{
+use crate::client::{
     CommandError, CommandOptions, CommandOutput, CommandResult, GatewayClient, ProblemDetails,
     ResultFormat,
 };
-use super::config_args::{ConfigArgs, config_flags};
-use super::sanitize::sanitize;
-use super::serve::block_on;
-use super::signals::Signals;
-use super::terminal::Terminal;
-use super::{ExitStatus, RunError, RunResult};
+use crate::config_args::{ConfigArgs, config_flags};
+use crate::sanitize::sanitize;
+use crate::serve::block_on;
+use crate::signals::Signals;
+use crate::terminal::Terminal;
+use crate::{ExitStatus, RunError, RunResult};
 use clap::Args;
 use http::StatusCode;
 use import::{ImportError, ImportOptions, ImportRequest};

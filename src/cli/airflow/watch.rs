@@ -1,10 +1,10 @@
 //! Runs a command until it ends or a signal comes, and shows its progress.
 
-use crate::cli::client::{
+use crate::client::{
     CommandError, CommandEvent, CommandOptions, CommandResult, GatewayClient, ResultFormat,
 };
-use crate::cli::signals::Signals;
-use crate::cli::terminal::{StderrMode, Terminal};
+use crate::signals::Signals;
+use crate::terminal::{StderrMode, Terminal};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use mwaa_policy::Command;
 use mwaa_runtime::Timestamp;
@@ -155,7 +155,8 @@ async fn wait_cancelled(signal: &mut Option<(u8, Pin<Box<Sleep>>)>) -> u8 {
     }
 }
 
-/// A line on the terminal about a command that takes its time. It is cleared before anything else is
+/// A line on the terminal about a command that takes its time. It is cleared before anything else
+/// is
 /// printed.
 pub(super) struct StatusLine<'a> {
     terminal: &'a Terminal,

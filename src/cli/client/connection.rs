@@ -23,7 +23,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 
 /// An open connection.
-pub(in crate::cli) struct Connection {
+pub(crate) struct Connection {
     sender: SendRequest<Full<Bytes>>,
     endpoint: Endpoint,
     cancel: CancelHandle,
@@ -31,7 +31,7 @@ pub(in crate::cli) struct Connection {
 
 /// No gateway answers at an endpoint. Neither a command nor a secret was sent to it.
 #[derive(Debug, thiserror::Error)]
-pub(in crate::cli) enum ConnectError {
+pub(crate) enum ConnectError {
     /// It can't be connected to.
     #[error(transparent)]
     Unreachable(#[from] io::Error),
@@ -58,16 +58,16 @@ impl ConnectError {
 
 /// The options of a command's request.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(in crate::cli) struct CommandOptions {
+pub(crate) struct CommandOptions {
     /// The form of the result.
-    pub(in crate::cli) format: ResultFormat,
+    pub(crate) format: ResultFormat,
     /// Lets the gateway write the command once more if its outcome is unknown.
-    pub(in crate::cli) repeatable: bool,
+    pub(crate) repeatable: bool,
 }
 
 /// The gateway went away before the end of a command.
 #[derive(Debug, thiserror::Error)]
-pub(in crate::cli) enum CommandError {
+pub(crate) enum CommandError {
     /// Before the command was handed over.
     #[error("the gateway closed the connection; nothing was sent")]
     NotSent(#[source] BoxError),
@@ -90,12 +90,12 @@ impl CommandError {
 
 /// Cancels the command of a connection.
 #[derive(Clone)]
-pub(in crate::cli) struct CancelHandle(Arc<OwnedFd>);
+pub(crate) struct CancelHandle(Arc<OwnedFd>);
 
 impl CancelHandle {
     /// Closes our half of the connection. The gateway then takes a command that still waits out of
     /// the queue, and ends the connection: what is read until then shows if the command was sent.
-    pub(in crate::cli) fn cancel(&self) {
+    pub(crate) fn cancel(&self) {
         // a connection that has ended needs no ending
         let _ended = rustix::net::shutdown(&self.0, rustix::net::Shutdown::Write);
     }
@@ -103,7 +103,7 @@ impl CancelHandle {
 
 impl Connection {
     /// Connects and checks that a gateway answers. Must run inside a tokio runtime.
-    pub(in crate::cli) async fn open(endpoint: &Endpoint) -> Result<Self, ConnectError> {
+    pub(crate) async fn open(endpoint: &Endpoint) -> Result<Self, ConnectError> {
         let checked = async {
             let mut connection = Self::connect(endpoint).await?;
             // the secret is not sent before it is clear who gets it: a gateway that requires it
@@ -122,7 +122,7 @@ impl Connection {
     }
 
     /// Connects. Over TLS the other side has then shown the configuration's certificate.
-    pub(in crate::cli) async fn connect(endpoint: &Endpoint) -> Result<Self, ConnectError> {
+    pub(crate) async fn connect(endpoint: &Endpoint) -> Result<Self, ConnectError> {
         let (stream, socket) = dial(endpoint).await?;
         let (sender, connection) = http1::handshake(TokioIo::new(stream))
             .await
@@ -143,7 +143,7 @@ impl Connection {
     }
 
     /// Sends a request without a body.
-    pub(in crate::cli) async fn send(
+    pub(crate) async fn send(
         &mut self,
         method: Method,
         path: &str,

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 /// A listener or a management address of a gateway.
 #[derive(Debug, Clone)]
-pub(in crate::cli) struct Endpoint {
+pub(crate) struct Endpoint {
     pub(super) address: Address,
     /// The TLS settings, which accept only the configuration's own certificate.
     pub(super) tls: Option<Arc<ClientConfig>>,
@@ -48,7 +48,7 @@ impl fmt::Display for Endpoint {
 
 impl Endpoint {
     /// Returns the endpoint at an address, without TLS and secret.
-    pub(in crate::cli) fn new(address: Address) -> Self {
+    pub(crate) fn new(address: Address) -> Self {
         Self {
             address,
             tls: None,

@@ -13,10 +13,10 @@ pub(super) use response::{
     CommandEvent, CommandOutput, CommandResult, ProblemDetails, ResultFormat,
 };
 
-use super::config_args::load_external_inputs;
-use super::running::EnvironmentSet;
-use super::terminal::Terminal;
-use super::{ExitStatus, RunError, create_temp_dir};
+use crate::config_args::load_external_inputs;
+use crate::running::EnvironmentSet;
+use crate::terminal::Terminal;
+use crate::{ExitStatus, RunError, create_temp_dir};
 use mwaa_app::Gateway;
 use mwaa_config::{Address, Config};
 use mwaa_model::error_chain;

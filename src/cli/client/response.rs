@@ -13,7 +13,7 @@ use std::time::Duration;
 
 /// The form of a command's result.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
-pub(in crate::cli) enum ResultFormat {
+pub(crate) enum ResultFormat {
     /// Both streams, as the command printed them.
     #[default]
     #[value(skip)]
@@ -26,7 +26,7 @@ pub(in crate::cli) enum ResultFormat {
 
 /// A step of a command that is still running.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::cli) enum CommandEvent {
+pub(crate) enum CommandEvent {
     /// The gateway has accepted it, under this request id.
     Accepted(String),
     /// It waits in the queue, at this place; the next one is at 1.
@@ -36,7 +36,7 @@ pub(in crate::cli) enum CommandEvent {
 }
 
 /// The end of a command.
-pub(in crate::cli) enum CommandResult {
+pub(crate) enum CommandResult {
     /// It ran.
     Output(Box<CommandOutput>),
     /// The web server's response is no command's output: its status and text.
@@ -49,18 +49,18 @@ pub(in crate::cli) enum CommandResult {
 
 /// The full result: `application/vnd.mwaa-gateway.cli+json; detail=full`.
 #[derive(Deserialize)]
-pub(in crate::cli) struct CommandOutput {
-    pub(in crate::cli) stdout: String,
-    pub(in crate::cli) stderr: String,
+pub(crate) struct CommandOutput {
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
     /// `None` means that the gateway can't know it.
     #[serde(deserialize_with = "read_succeeded")]
-    pub(in crate::cli) succeeded: Option<bool>,
+    pub(crate) succeeded: Option<bool>,
     /// The gateway's reason for that.
     #[serde(default)]
-    pub(in crate::cli) reason: Option<String>,
+    pub(crate) reason: Option<String>,
     /// The result as it came.
     #[serde(skip)]
-    pub(in crate::cli) json: Value,
+    pub(crate) json: Value,
 }
 
 /// Reads a boolean; any other value means that it is not known.
@@ -71,17 +71,17 @@ fn read_succeeded<'de, D: Deserializer<'de>>(value: D) -> Result<Option<bool>, D
 /// A fault of the gateway (RFC 9457).
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
-pub(in crate::cli) struct ProblemDetails {
-    pub(in crate::cli) code: String,
-    pub(in crate::cli) title: String,
-    pub(in crate::cli) detail: Option<String>,
-    pub(in crate::cli) hint: Option<String>,
-    pub(in crate::cli) request_id: Option<String>,
+pub(crate) struct ProblemDetails {
+    pub(crate) code: String,
+    pub(crate) title: String,
+    pub(crate) detail: Option<String>,
+    pub(crate) hint: Option<String>,
+    pub(crate) request_id: Option<String>,
 }
 
 impl ProblemDetails {
     /// Returns true if the command may have run, or has, so that repeating it may do harm.
-    pub(in crate::cli) fn may_have_run(&self) -> bool {
+    pub(crate) fn may_have_run(&self) -> bool {
         matches!(
             self.code.as_str(),
             "upstream.broken" | "upstream.output_too_large" | "upstream.timeout"

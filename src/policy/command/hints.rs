@@ -180,9 +180,9 @@ pub(super) fn unlisted_reason(kind: &str) -> &'static str {
         "file-io" => "it reads or writes files on the web server",
         "identity" => "MWAA takes users and roles from IAM",
         "kubernetes" => "MWAA does not use the Kubernetes executor",
-        "pools" => "it is not on MWAA's list, though some environments run it",
+        "pools" => "it is not on MWAA's list, but some environments run it",
         "removed" => "MWAA has never supported it",
-        "secrets-or-config" => "it shows secrets or configuration",
+        "secrets-or-config" => "it shows secrets or the configuration",
         "service" => "MWAA runs Airflow's services itself",
         _ => "it is not on MWAA's list",
     }

@@ -141,7 +141,7 @@ fn the_hint_says_whether_the_successor_is_allowed() {
             "pool -s a 1 b",
             &Rules::default(),
             "on Airflow 2 it is `pools set NAME SLOTS DESCRIPTION`, which is refused too: it is not on MWAA's \
-             list, though some environments run it; if your environment runs it, set allow = \
+             list, but some environments run it; if your environment runs it, set allow = \
              [\"pools set\"]",
         ),
         (

@@ -1,4 +1,4 @@
-//! The exit codes, as the README's table tells them.
+//! The exit codes, as docs/reference/exit-codes.md lists them.
 
 use super::{Stand, nobody, printed, through};
 use crate::program::{Running, command, end, run};

@@ -133,7 +133,7 @@ async fn a_role_that_may_not_be_assumed_is_named() {
     assert!(said.contains("sts:AssumeRole"), "{said}");
 }
 
-/// The README says so: the SDK knows no second factor.
+/// The SDK supports no second factor.
 #[tokio::test]
 async fn mfa_serial_is_not_sent_to_sts() {
     let world = World::new().await;

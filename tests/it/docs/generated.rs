@@ -121,8 +121,8 @@ fn metrics() -> String {
 
 /// Returns the table of exit codes: the docs of the program's enum.
 fn exit_codes() -> String {
-    let source = tree::read("src/cli/mod.rs");
-    let (_, rest) = source.split_once("pub(crate) enum ExitStatus {\n").unwrap();
+    let source = tree::read("src/cli/lib.rs");
+    let (_, rest) = source.split_once("pub enum ExitStatus {\n").unwrap();
     let (body, _) = rest.split_once("\n}").unwrap();
     let mut rows = String::new();
     let mut doc = String::new();

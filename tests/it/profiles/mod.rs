@@ -50,7 +50,7 @@ const REQUESTS: [(Does, &str); 25] = [
     (Does::Secret, "GET /rendered-templates?dag_id=x"),
 ];
 
-/// Whether a policy lets it pass: what the README says.
+/// Whether a policy lets it pass: as docs/guide/policies.md says.
 fn passes(policy: &str, does: Does, is_command: bool) -> bool {
     match (policy, does) {
         ("supported" | "all", _) | (_, Does::Read) => true,

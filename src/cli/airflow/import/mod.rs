@@ -10,13 +10,13 @@ pub(super) use request::{ImportError, ImportRequest};
 
 use super::watch::{ImportProgress, InterruptInfo, WatchError, run_watched};
 use super::{NoOutputError, print_command_error, print_fault, print_output, print_unexpected};
-use crate::cli::client::{
+use crate::client::{
     CommandError, CommandOptions, CommandOutput, CommandResult, GatewayClient, ResultFormat,
 };
-use crate::cli::sanitize::sanitize;
-use crate::cli::signals::Signals;
-use crate::cli::terminal::Terminal;
-use crate::cli::{ExitStatus, RunResult};
+use crate::sanitize::sanitize;
+use crate::signals::Signals;
+use crate::terminal::Terminal;
+use crate::{ExitStatus, RunResult};
 use indexmap::IndexMap;
 use journal::Journal;
 use json::Json;

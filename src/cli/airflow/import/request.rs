@@ -45,7 +45,7 @@ impl ExistingAction {
 
 /// The arguments of an import.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::cli::airflow) struct ImportRequest {
+pub(in crate::airflow) struct ImportRequest {
     pub(super) kind: ImportKind,
     pub(super) existing: ExistingAction,
     file: PathBuf,
@@ -53,7 +53,7 @@ pub(in crate::cli::airflow) struct ImportRequest {
 
 /// An import is not possible.
 #[derive(Debug, thiserror::Error)]
-pub(in crate::cli::airflow) enum ImportError {
+pub(in crate::airflow) enum ImportError {
     #[error("{0}")]
     Arguments(String),
     #[error("{} cannot be read", .0.display())]
@@ -65,9 +65,7 @@ pub(in crate::cli::airflow) enum ImportError {
 impl ImportRequest {
     /// Parses the words as Airflow's own command does. `None` means that they are another command,
     /// or ask for help.
-    pub(in crate::cli::airflow) fn parse(
-        words: &[String],
-    ) -> Option<Result<Self, ImportError>> {
+    pub(in crate::airflow) fn parse(words: &[String]) -> Option<Result<Self, ImportError>> {
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let words = words.strip_prefix(&["airflow"]).unwrap_or(&words);
         let (kind, rest) = match words {
@@ -136,7 +134,7 @@ impl ImportRequest {
     }
 
     /// Reads the file, or with `-` stdin.
-    pub(in crate::cli::airflow) fn read_text(&self) -> Result<String, ImportError> {
+    pub(in crate::airflow) fn read_text(&self) -> Result<String, ImportError> {
         let bytes = if self.file.as_os_str() == "-" {
             read_limited(std::io::stdin())
         } else {

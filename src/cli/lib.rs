@@ -22,17 +22,18 @@ mod open;
 mod output;
 mod running;
 mod sanitize;
-pub(crate) mod serve;
+mod serve;
 mod signals;
 mod status;
 mod terminal;
 mod tunnel_guard;
 
-pub(crate) use arguments::{CliArgs, Command};
-pub(crate) use signals::Signals;
-pub(crate) use terminal::Terminal;
+pub use arguments::CliArgs;
+pub use serve::{ServeArgs, block_on, print_addresses};
+pub use signals::Signals;
+pub use terminal::Terminal;
 
-use arguments::OtherCommand;
+use arguments::{Command, OtherCommand};
 use mwaa_app::StartError;
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
@@ -41,10 +42,10 @@ use tempfile::TempDir;
 
 /// The exit status of the program; the documents' table is made of these comments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ExitStatus {
+pub enum ExitStatus {
     /// 0: done.
     Success,
-    /// 1: the thing asked for failed or was refused.
+    /// 1: it failed or was refused.
     Failure,
     /// 2: bad arguments.
     Usage,
@@ -55,7 +56,7 @@ pub(crate) enum ExitStatus {
     Configuration,
     /// Another program's own.
     Other(u8),
-    /// 128 and the signal's number: it ended the program before everything was answered.
+    /// 128 plus the signal's number: a signal ended the program before it had finished.
     Signal(u8),
 }
 
@@ -74,11 +75,11 @@ impl From<ExitStatus> for ExitCode {
 }
 
 /// The end of a command. The error of an `Err` has been printed.
-pub(crate) type RunResult = Result<ExitStatus, ExitStatus>;
+pub type RunResult = Result<ExitStatus, ExitStatus>;
 
 /// A command that runs a gateway, or calls AWS, ended early.
 #[derive(Debug)]
-pub(crate) enum RunError {
+pub enum RunError {
     /// Its error has been printed.
     Printed(ExitStatus),
     /// The gateway could not be built.
@@ -97,8 +98,19 @@ impl From<StartError> for RunError {
     }
 }
 
-/// Runs a command other than `serve`.
-pub(crate) fn run(command: OtherCommand, terminal: &Terminal) -> RunResult {
+/// Runs the command of the arguments. `serve` is the gateway itself, which `main.rs` has.
+pub fn run(
+    args: CliArgs,
+    terminal: &Terminal,
+    serve: impl FnOnce(&ServeArgs, &Terminal) -> RunResult,
+) -> RunResult {
+    match args.command {
+        Command::Serve(args) => serve(&args, terminal),
+        Command::Other(command) => run_other(command, terminal),
+    }
+}
+
+fn run_other(command: OtherCommand, terminal: &Terminal) -> RunResult {
     match command {
         #[cfg(feature = "emulator")]
         OtherCommand::Demo(args) => Ok(demo::run(&args, terminal)),
@@ -123,7 +135,8 @@ pub(crate) fn run(command: OtherCommand, terminal: &Terminal) -> RunResult {
     }
 }
 
-/// Creates a temporary folder that only this user can enter, and that is removed when it is dropped.
+/// Creates a temporary folder that only this user can enter, and that is removed when it is
+/// dropped.
 fn create_temp_dir(terminal: &Terminal) -> Result<TempDir, ExitStatus> {
     let created = tempfile::Builder::new()
         .prefix("mwaa-gateway-")
