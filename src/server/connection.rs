@@ -130,6 +130,7 @@ impl<H: RequestHandler> Connection<H> {
         let response = self.server.handle.call(request, guard);
 
         let tracker = Rc::clone(tracker);
+        let server = Rc::clone(&self.server);
         async move {
             let mut response = response.await;
 
@@ -139,10 +140,12 @@ impl<H: RequestHandler> Connection<H> {
             }
             // What is left of the body would be read as the next request. The header makes the
             // client send that one elsewhere.
-            if rest.is_unread() {
+            let is_unread = rest.is_unread();
+            tracker.has_unread_body.set(is_unread);
+            // `serve` may hear of the shutdown only after hyper has written this response
+            if is_unread || *server.shutdown.borrow() {
                 let close = HeaderValue::from_static("close");
                 response.headers_mut().insert(CONNECTION, close);
-                tracker.has_unread_body.set(true);
             }
 
             Ok(response)

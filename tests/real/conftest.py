@@ -21,6 +21,13 @@ def pytest_sessionstart():
             pytest.exit(f"{needed} is missing: {how} makes it", returncode=2)
 
 
+def pytest_collection_modifyitems(items):
+    """Tests that share real Airflows run in one process, and so do those of one file."""
+    for item in items:
+        shared = [name for name in ("fleet", "airflows") if name in item.fixturenames]
+        item.add_marker(pytest.mark.xdist_group(shared[0] if shared else item.path.stem))
+
+
 @pytest.fixture(scope="module")
 def emulator(tmp_path_factory):
     """An emulator with its own small world of DAGs."""
