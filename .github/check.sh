@@ -10,6 +10,8 @@ check_lints() { cargo clippy --locked --workspace --all-targets -- -D warnings; 
 check_docs() { RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --document-private-items; }
 check_tests() {
   rm -rf target/tmp/provoked # tests/it notes the fault codes that it provokes there
+  # half of their time they wait
+  export RUST_TEST_THREADS=${RUST_TEST_THREADS:-$(($(getconf _NPROCESSORS_ONLN) * 2))}
   without_leaks cargo test --locked --workspace --exclude mwaa-gateway-fuzz --no-fail-fast
   without_leaks cargo test --locked --test provoked
 }

@@ -21,6 +21,7 @@ def pytest_sessionstart():
             pytest.exit(f"{needed} is missing: {how} makes it", returncode=2)
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items):
     """Tests that share real Airflows run in one process, and so do those of one file."""
     for item in items:

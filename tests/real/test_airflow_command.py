@@ -1,14 +1,14 @@
 """`mwaa-gateway airflow` and real Airflows: through a gateway that runs and without one."""
 
 import json
-import secrets
+import sqlite3
 import subprocess
 
 import pytest
-from airflows import VERSIONS, Airflow
+from outcomes.record import VERSIONS, Warm
 from programs import BINARY, PATIENCE, Emulator, Gateway, environment, toml
 
-# No web server or scheduler is needed: commands are programs of their own.
+# No web server or scheduler is needed.
 NAMES = ["airflow2", "airflow332"]
 
 
@@ -17,9 +17,7 @@ class Lab:
 
     def __init__(self, folder):
         self.folder = folder
-        self.airflows = {
-            name: Airflow(name, folder, secrets.token_hex(16)) for name in NAMES
-        }
+        self.airflows = {name: Warm(name, folder) for name in NAMES}
         options = []
         for name, airflow in self.airflows.items():
             options += ["--airflow-version", f"{name}={VERSIONS[name]}"]
@@ -31,6 +29,8 @@ class Lab:
             table.pop("default", None)
         self.config = {**self.emulator.config, "environments": environments}
         self.gateway = Gateway(folder, self.config, **self.emulator.credentials())
+        for airflow in self.airflows.values():
+            airflow.wait()
 
     def run(self, *words, alone=False, **more):
         """Runs the program to its end, as a person would."""
@@ -51,9 +51,14 @@ class Lab:
             capture_output=True, encoding="utf-8", timeout=4 * PATIENCE, check=False,
         )
 
+    def has_run(self, name, run_id):
+        with sqlite3.connect(self.airflows[name].home / "airflow.db", timeout=30) as database:
+            question = "select count(*) from dag_run where run_id = ?"
+            return database.execute(question, [run_id]).fetchone() == (1,)
+
     def stop(self):
-        self.gateway.stop()
-        self.emulator.stop()
+        for program in (self.gateway, self.emulator, *self.airflows.values()):
+            program.stop()
 
 
 @pytest.fixture(scope="module")
@@ -95,8 +100,7 @@ def test_a_run_is_triggered_with_exactly_these_words(lab, name, alone):
     words = ["dags", "trigger", "lab_hello", "--run-id", run_id, "--conf", json.dumps(conf)]
     done = lab.run("-e", name, "--", *words, "-o", "json", alone=alone)
     assert done.returncode == 0, (done.stdout, done.stderr)
-    found = lab.airflows[name].query("select run_id from dag_run where run_id = ?", run_id)
-    assert found == [run_id]
+    assert lab.has_run(name, run_id)
     again = lab.run("-e", name, "--", *words, alone=alone)
     assert again.returncode == 1, again
 

@@ -95,8 +95,11 @@ class Warm:
     def __enter__(self):
         return self
 
-    def __exit__(self, *_):
+    def stop(self):
         self.program.stop()
+
+    def __exit__(self, *_):
+        self.stop()
 
 
 def exit_texts(name):
