@@ -39,18 +39,21 @@ impl Answer {
         }
     }
 
-    /// Reads the content of an answer file: a JSON object of `stdout`, `stderr` and `exit_code`
-    /// alone is all three, and any other text is the standard output of a command that works.
-    pub(crate) fn parse(text: &str) -> Self {
-        let object = match serde_json::from_str(text) {
-            Ok(Value::Object(keys)) if !keys.is_empty() => Self::deserialize(keys).ok(),
-            _ => None,
-        };
-        object.unwrap_or_else(|| Self::stdout(text))
+    /// Reads the content of an answer file: a JSON object with `stdout`, `stderr` or `exit_code`
+    /// is all three, and any other text is the standard output of a command that works. Fails if
+    /// such an object has other keys too, or a value of another type.
+    pub(crate) fn parse(text: &str) -> Result<Self, serde_json::Error> {
+        let keys = ["stdout", "stderr", "exit_code"];
+        match serde_json::from_str(text) {
+            Ok(Value::Object(object)) if keys.iter().any(|key| object.contains_key(*key)) => {
+                Self::deserialize(object)
+            }
+            _ => Ok(Self::stdout(text)),
+        }
     }
 
     /// Reads `COMMAND=FILE`, as in `dags report=report.txt`. Fails without `=`, if the command
-    /// is empty or cannot be split into words, or if the file cannot be read.
+    /// is empty or cannot be split into words, or if the file cannot be read or is not an answer.
     pub fn read_option(text: &str) -> Result<(String, Self), AnswerError> {
         let form = || AnswerError::Form(text.to_owned());
         let (command, file) = text.split_once('=').ok_or_else(form)?;
@@ -59,7 +62,9 @@ impl Answer {
         }
         let text = fs::read_to_string(file);
         let text = text.map_err(|source| AnswerError::File(file.into(), source))?;
-        Ok((command.to_owned(), Self::parse(&text)))
+        let answer = Self::parse(&text);
+        let answer = answer.map_err(|source| AnswerError::File(file.into(), source.into()))?;
+        Ok((command.to_owned(), answer))
     }
 }
 
@@ -70,9 +75,9 @@ pub enum AnswerError {
     /// The text is not `COMMAND=FILE`.
     #[error("{0:?} is not COMMAND=FILE; an example is 'dags report=report.txt'")]
     Form(String),
-    /// The file cannot be read as UTF-8.
-    #[error("cannot read the answer file {}", .0.display())]
-    File(PathBuf, #[source] io::Error),
+    /// The file cannot be read as an answer in UTF-8.
+    #[error("cannot read the answer file {}: {}", .0.display(), .1)]
+    File(PathBuf, io::Error),
 }
 
 /// The answers by the leading words of their commands.
@@ -120,19 +125,15 @@ mod tests {
 
     #[test]
     fn an_answer_is_plain_text_or_an_object_of_three_keys() {
-        for text in [
-            "plain\n",
-            "[{\"dag_id\": \"x\"}]\n",
-            "{\"stdout\": \"a\", \"other\": 1}",
-        ] {
-            assert_eq!(Answer::parse(text), Answer::stdout(text));
+        for text in ["plain\n", r#"[{"dag_id": "x"}]"#, "{}", r#"{"other": 1}"#] {
+            assert_eq!(Answer::parse(text).unwrap(), Answer::stdout(text));
         }
         let failed = Answer {
             exit_code: 2,
             ..Answer::failed("no")
         };
         assert_eq!(
-            Answer::parse("{\n  \"stderr\": \"no\", \"exit_code\": 2}\n"),
+            Answer::parse("{\n  \"stderr\": \"no\", \"exit_code\": 2}\n").unwrap(),
             failed
         );
     }
@@ -142,7 +143,10 @@ mod tests {
         for (text, expected) in [
             ("dags report", "is not COMMAND=FILE"),
             ("=file", "is not COMMAND=FILE"),
-            ("dags report=/nosuch", "cannot read the answer file /nosuch"),
+            (
+                "dags report=/nosuch",
+                "cannot read the answer file /nosuch: No such file",
+            ),
         ] {
             let error = Answer::read_option(text).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");

@@ -57,10 +57,10 @@ pub(crate) async fn answer(
     let (line, owned) = (line.to_owned(), Arc::clone(shared));
     // a task of its own: neither a timeout nor a lost client stops the command
     shared.run(async move {
-        owned.journal.command_started(line);
-        let output = command.run(&owned).await;
-        owned.journal.command_ended();
-        drop(slot);
+        owned.journal.command_started(&line);
+        let running = Running(owned);
+        let output = command.run(&running.0).await;
+        drop((running, slot));
         // the client may have disconnected; the command ran all the same
         drop(sender.send(output));
     });
@@ -68,6 +68,15 @@ pub(crate) async fn answer(
         Ok(Ok(output)) => reply(output, shared),
         Ok(Err(_)) => Reply::page(502, "the command was cut off"),
         Err(_) => Reply::page(504, "the command takes too long"),
+    }
+}
+
+/// Notes the end of a command when it is dropped, also by a panic.
+struct Running(Arc<Shared>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.journal.command_ended();
     }
 }
 

@@ -2,19 +2,21 @@
 //! language. JSON in and out; only for programs on this machine.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
-use http_body_util::{BodyExt as _, Full, Limited};
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use percent_encoding::percent_decode_str;
+use regex_lite::Regex;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::answers::Answer;
+use super::commands::is_supported;
 use super::environment::name_of_authority;
 use super::fault_rule::{self, FaultRule};
 use super::journal::{ControlCall, WebRequest};
@@ -27,9 +29,8 @@ pub(crate) async fn answer(
     shared: Arc<Shared>,
 ) -> io::Result<Response<Full<Bytes>>> {
     let (head, body) = request.into_parts();
-    let body = Limited::new(body, BODY_LIMIT).collect().await;
-    let body = body.map_err(io::Error::other)?.to_bytes();
-    let outcome = check_origin(&head.headers).and_then(|()| route(&head, &body, &shared));
+    let body = read_body(body).await?;
+    let outcome = check_origin(&head.headers).and_then(|()| route(&head, &body?, &shared));
 
     let (status, body) = match outcome {
         Ok(body) => (StatusCode::OK, body),
@@ -39,11 +40,33 @@ pub(crate) async fn answer(
             hint,
         }) => (status, json!({ "error": error, "hint": hint })),
     };
-    let mut response = Response::new(Full::from(format!("{body}\n")));
+    let text = format!("{body}\n");
+    let mut response = Response::new(Full::from(TOKEN.replace_all(&text, "…").into_owned()));
     *response.status_mut() = status;
     let json = HeaderValue::from_static("application/json");
     response.headers_mut().insert(header::CONTENT_TYPE, json);
     Ok(response)
+}
+
+/// Reads a body. Fails if the connection breaks; the inner error is for a body over the limit.
+async fn read_body(mut body: Incoming) -> io::Result<Result<Bytes, Problem>> {
+    match Limited::new(&mut body, BODY_LIMIT).collect().await {
+        Ok(body) => Ok(Ok(body.to_bytes())),
+        Err(error) if error.is::<LengthLimitError>() => {
+            // clients read the response only after they have sent the rest
+            while body
+                .frame()
+                .await
+                .transpose()
+                .map_err(io::Error::other)?
+                .is_some()
+            {}
+            let error = "the body is too long";
+            let status = StatusCode::PAYLOAD_TOO_LARGE;
+            Ok(Err(Problem::new(status, error, "the limit is 8 MiB")))
+        }
+        Err(error) => Err(io::Error::other(error)),
+    }
 }
 
 /// Why a request is refused, and what to do instead.
@@ -71,7 +94,8 @@ impl Problem {
 /// machine (DNS rebinding), and those of another origin.
 fn check_origin(headers: &HeaderMap) -> Result<(), Problem> {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-    let host = name_of_authority(text(header::HOST).unwrap_or_default());
+    let host = text(header::HOST).unwrap_or_default().to_ascii_lowercase();
+    let host = name_of_authority(&host);
     let address: Option<std::net::IpAddr> = host.parse().ok();
     let local = host == "localhost"
         || host.ends_with(".localhost")
@@ -106,12 +130,15 @@ fn route(head: &Parts, body: &Bytes, shared: &Shared) -> Result<Value, Problem> 
         ("DELETE", "faults", name) => fault_rule::clear(name, script).map_err(|hint| {
             Problem::new(StatusCode::NOT_FOUND, "there is no such fault", hint)
         })?,
-        ("PUT", "answers", command) => put_answer(command, body, script)?,
+        ("PUT", "answers", command) => put_answer(command, body, shared)?,
         ("PUT", "clock", "") => {
             let asked: ClockBody = read(body, CLOCK_HINT)?;
             let by = humantime::parse_duration(&asked.advance);
-            script.advance_clock(by.map_err(|_unclear| Problem::body(CLOCK_HINT))?);
+            if !script.advance_clock(by.map_err(|_unclear| Problem::body(CLOCK_HINT))?) {
+                return Err(Problem::body("the clock can be 100 years ahead at most"));
+            }
         }
+        ("DELETE", "clock", "") => script.clock.reset(),
         ("DELETE", "tokens", "") => script.revoke_tokens(),
         ("DELETE", "sessions", "") => script.kill_sessions(),
         _ => {
@@ -133,15 +160,23 @@ fn put_fault(name: &str, body: &Bytes, script: &Script) -> Result<(), Problem> {
     Ok(())
 }
 
-fn put_answer(command: &str, body: &Bytes, script: &Script) -> Result<(), Problem> {
+fn put_answer(command: &str, body: &Bytes, shared: &Shared) -> Result<(), Problem> {
     let words = command_line::split(command).unwrap_or_default();
     if words.is_empty() {
         let hint = "name the command, for example PUT /answers/dags%20list";
         return Err(Problem::body(hint));
     }
+    let mut environments = shared.environments.iter();
+    if !environments.any(|one| is_supported(&one.seed.airflow_version, &words)) {
+        let hint = "MWAA refuses this command in the Airflow versions of all environments";
+        return Err(Problem::body(hint));
+    }
+
     let text = std::str::from_utf8(body)
         .map_err(|_invalid| Problem::body("send the output of the command as UTF-8"))?;
-    script.answer(command, Answer::parse(text));
+    let answer = Answer::parse(text);
+    let answer = answer.map_err(|error| Problem::body(format!("{error}; {ANSWER_HINT}")))?;
+    shared.script.answer(command, answer);
     Ok(())
 }
 
@@ -231,10 +266,18 @@ fn web_entry(request: &WebRequest) -> Value {
     })
 }
 
+/// A JWT: three parts in base64, with dots between them.
+static TOKEN: LazyLock<Regex> = LazyLock::new(|| {
+    let part = "[A-Za-z0-9_-]+";
+    let pattern = format!(r"eyJ{part}(\.|%2[Ee]){part}(\.|%2[Ee]){part}");
+    Regex::new(&pattern).expect("a valid pattern")
+});
+
 /// Longer than the output of any command.
 const BODY_LIMIT: usize = 8 * 1024 * 1024;
 
 const FAULT_HINT: &str = r#"an example is {"kind": "Throttling", "times": 2}"#;
 const CLOCK_HINT: &str = r#"an example is {"advance": "61s"}"#;
+const ANSWER_HINT: &str = r#"an example is {"stdout": "", "stderr": "no\n", "exit_code": 1}"#;
 const ROUTES: &str = "the routes are GET and DELETE /journal, GET and DELETE /faults, PUT and DELETE \
-    /faults/NAME, PUT /answers/COMMAND, PUT /clock, DELETE /tokens and DELETE /sessions";
+    /faults/NAME, PUT /answers/COMMAND, PUT and DELETE /clock, DELETE /tokens and DELETE /sessions";

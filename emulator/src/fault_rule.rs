@@ -48,7 +48,9 @@ impl FaultRule {
             }
             (Target::Aws(find), _) => Effect::Aws(find, fault(name, kind, &AWS, "")?),
             (Target::Web(find), _) => {
-                Effect::Web(find, fault(name, kind, &WEB, ", Status:CODE")?)
+                // the faults of a command's output do nothing to a login
+                let known = if name == "login" { &WEB[..3] } else { &WEB };
+                Effect::Web(find, fault(name, kind, known, ", Status:CODE")?)
             }
         };
         Ok(Self { effect, times })
@@ -183,12 +185,13 @@ const AWS: [(&str, ControlFault); 11] = [
     ("Validation", ControlFault::Validation),
 ];
 
-/// The faults of requests to the web servers that a word names.
+/// The faults of requests to the web servers that a word names. The first three are for all
+/// requests, the others for the output of a command.
 const WEB: [(&str, WebFault); 6] = [
-    ("BadBase64", WebFault::BadBase64),
-    ("CutBody", WebFault::CutBody),
     ("Drop", WebFault::Drop),
     ("Hang", WebFault::Hang),
-    ("NotJson", WebFault::NotJson),
     ("Reset", WebFault::Reset),
+    ("BadBase64", WebFault::BadBase64),
+    ("CutBody", WebFault::CutBody),
+    ("NotJson", WebFault::NotJson),
 ];

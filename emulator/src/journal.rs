@@ -43,7 +43,7 @@ pub struct WebRequest {
     pub target: String,
     /// The headers, names in lower case, values as bytes.
     pub headers: Vec<(String, Bytes)>,
-    /// The body.
+    /// The first 64 KiB of the body.
     pub body: Bytes,
     /// The `jti` of the token it carried, if that was one of ours.
     pub token: Option<String>,
@@ -155,7 +155,7 @@ impl Journal {
         self.read().web_count
     }
 
-    /// The command lines that were run, as received.
+    /// The first 64 KiB of each command line that was run.
     pub fn commands(&self) -> Vec<String> {
         self.read().commands.iter().cloned().collect()
     }
@@ -246,7 +246,7 @@ impl Journal {
     pub(crate) fn receive(&self, connection: u64, bytes: &[u8]) {
         self.write(|pages| {
             let received = pages.received.entry(connection).or_default();
-            let room = RECEIVED_BYTES.saturating_sub(received.len());
+            let room = KEPT_BYTES.saturating_sub(received.len());
             received.extend(bytes.iter().take(room));
             if pages.received.len() > RECEIVED_CONNECTIONS {
                 pages.received.pop_first();
@@ -254,7 +254,9 @@ impl Journal {
         });
     }
 
-    pub(crate) fn begin_web(&self, request: WebRequest) -> u64 {
+    pub(crate) fn begin_web(&self, mut request: WebRequest) -> u64 {
+        // a slice would keep the rest in memory
+        request.body = Bytes::copy_from_slice(beginning(&request.body));
         self.write(|pages| {
             let id = pages.id();
             pages.web_count += 1;
@@ -276,7 +278,8 @@ impl Journal {
         });
     }
 
-    pub(crate) fn command_started(&self, command: String) {
+    pub(crate) fn command_started(&self, command: &str) {
+        let command = String::from_utf8_lossy(beginning(command.as_bytes())).into_owned();
         self.write(|pages| {
             push(&mut pages.commands, command, pages.limit);
             pages.running += 1;
@@ -326,8 +329,13 @@ fn push<T>(entries: &mut VecDeque<T>, entry: T, limit: usize) {
     entries.push_back(entry);
 }
 
-/// How much of each connection is kept: a head and a command line.
-const RECEIVED_BYTES: usize = 64 * 1024;
+/// The bytes that are kept.
+fn beginning(bytes: &[u8]) -> &[u8] {
+    bytes.get(..KEPT_BYTES).unwrap_or(bytes)
+}
+
+/// How much of each connection, body and command is kept.
+const KEPT_BYTES: usize = 64 * 1024;
 /// How many connections' bytes are kept: as many as the largest stampede a test makes.
 const RECEIVED_CONNECTIONS: usize = 1000;
 

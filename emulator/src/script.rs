@@ -89,16 +89,16 @@ impl Script {
     }
 
     /// Moves the emulator's clock forward. It dates tokens, sessions, signatures and `Date`
-    /// headers.
-    pub fn advance_clock(&self, by: Duration) {
+    /// headers. Returns false, and does nothing, beyond 100 years from the system's time.
+    pub fn advance_clock(&self, by: Duration) -> bool {
         self.clock
-            .shift_ms(i64::try_from(by.as_millis()).unwrap_or(i64::MAX));
+            .shift_ms(i64::try_from(by.as_millis()).unwrap_or(i64::MAX))
     }
 
-    /// Moves the emulator's clock back.
-    pub fn rewind_clock(&self, by: Duration) {
+    /// Moves the emulator's clock back, within the same limit.
+    pub fn rewind_clock(&self, by: Duration) -> bool {
         self.clock
-            .shift_ms(i64::try_from(by.as_millis()).map_or(i64::MIN, |ms| -ms));
+            .shift_ms(i64::try_from(by.as_millis()).map_or(i64::MIN, |ms| -ms))
     }
 
     /// Closes every open web connection, as a restart of the web server does.
@@ -256,11 +256,24 @@ impl Clock {
             .unwrap_or_default()
     }
 
-    /// Moves the clock, forward or (negative) back.
-    pub(crate) fn shift_ms(&self, by: i64) {
-        self.offset_ms.fetch_add(by, Ordering::SeqCst);
+    /// Moves the clock, forward or (negative) back. Returns false beyond the limit.
+    fn shift_ms(&self, by: i64) -> bool {
+        let shift = |offset: i64| {
+            let shifted = offset.checked_add(by);
+            shifted.filter(|offset| offset.unsigned_abs() <= CENTURY_MS)
+        };
+        let order = Ordering::SeqCst;
+        self.offset_ms.fetch_update(order, order, shift).is_ok()
+    }
+
+    /// Sets the clock to the system's time.
+    pub(crate) fn reset(&self) {
+        self.offset_ms.store(0, Ordering::SeqCst);
     }
 }
+
+/// 100 years, far from the last year of the formats of dates.
+const CENTURY_MS: u64 = 100 * 366 * 86_400_000;
 
 #[cfg(test)]
 mod tests {

@@ -102,10 +102,11 @@ fn list(call: &Call<'_>) -> Result<Reply, Reply> {
     names.sort_unstable();
     let page: Vec<&str> = names.iter().skip(start).take(size).copied().collect();
     let reply = Reply::ok(json!({ "Environments": page }));
-    if start + size >= names.len() {
+    let next = start.saturating_add(size);
+    if next >= names.len() {
         return Ok(reply);
     }
-    let token = URL_SAFE_NO_PAD.encode(format!("page:{}", start + size));
+    let token = URL_SAFE_NO_PAD.encode(format!("page:{next}"));
     Ok(reply.with("NextToken", &token))
 }
 

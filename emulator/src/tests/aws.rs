@@ -89,6 +89,9 @@ async fn the_operations_and_their_errors_follow_the_model() {
     let rest = get(&format!("/environments?MaxResults=5&NextToken={next}")).await;
     assert_eq!(rest["Environments"][0], "env-25");
     assert!(rest.get("NextToken").is_none());
+    // page:18446744073709551615
+    let last = get("/environments?NextToken=cGFnZToxODQ0Njc0NDA3MzcwOTU1MTYxNQ").await;
+    assert_eq!(last, serde_json::json!({ "Environments": [] }));
 
     for (line, status, code) in [
         (

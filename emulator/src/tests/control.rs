@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::super::identity::Role;
-use super::super::{Emulator, Settings, TokenKind};
+use super::super::{Emulator, Journal, Settings, TokenKind};
 use super::client::{
     Answer, ask, aws, cli_token, dial, exchange, post_token, request, run, sign_in, start,
     web_token,
@@ -126,6 +126,10 @@ async fn what_is_slow_has_begun_and_is_not_answered() {
                 journal.running_commands() == 1 && journal.mints(TokenKind::Cli) == 2
             }) => {}
         }
+        // cut off, as by a panic
+        emulator.shared.commands.lock().unwrap().abort_all();
+        let ended = |journal: &Journal| journal.running_commands() == 0;
+        emulator.journal().wait_for(ended).await;
     });
     slow.await.unwrap();
 }
@@ -139,15 +143,31 @@ async fn the_journal_follows_a_token_and_shows_no_secret() {
         .unwrap();
     let leaked = format!("GET /home?token={token}");
     ask(&emulator, "demo", &leaked, &[], "").await;
+    // in places where no token of ours belongs
+    ask(&emulator, "demo", "GET /eyJh.eyJi%2Esig/x", &[], "").await;
+    aws(&emulator, &format!("POST /clitoken/{token}")).await;
+    let long = format!("variables set k {token} {}", "x".repeat(1 << 17));
+    run(&emulator, "demo", Some(&token), &long).await.unwrap();
     let text = control(&emulator, "GET /journal", "127.0.0.1", &[], "").await;
-    for secret in [&token, emulator.secret_access_key()] {
+    for secret in [&token, "eyJ", emulator.secret_access_key()] {
         assert!(!text.body.contains(secret), "{}", text.body);
     }
     let text = text.json();
     let entries = text["entries"].as_array().unwrap();
-    let [minted, sent, page] = entries.as_slice() else {
+    let [minted, sent, page, foreign, named, stored] = entries.as_slice() else {
         panic!("{entries:?}");
     };
+    assert_eq!(
+        (&foreign["target"], &named["environment"]),
+        (&json!("/…/x"), &json!("…"))
+    );
+    let stored = stored["command"].as_str().unwrap();
+    assert!(stored.starts_with("variables set k … xxx"), "{stored}");
+    let kept = [
+        emulator.journal().web_requests()[3].body.len(),
+        emulator.journal().commands()[1].len(),
+    ];
+    assert_eq!(kept, [1 << 16; 2]);
     assert_eq!(
         (&minted["kind"], &minted["operation"], &minted["status"]),
         (&json!("aws"), &json!("CreateCliToken"), &json!(200))
@@ -160,7 +180,7 @@ async fn the_journal_follows_a_token_and_shows_no_secret() {
     assert_eq!(minted["token_id"], sent["token_id"]);
     assert_eq!(page["target"], "/home");
 
-    for (kind, count) in [("aws", 1), ("web", 2)] {
+    for (kind, count) in [("aws", 2), ("web", 4)] {
         let found = done(&emulator, &format!("GET /journal?kind={kind}"), "").await;
         assert_eq!(found["entries"].as_array().unwrap().len(), count, "{kind}");
     }
@@ -186,6 +206,11 @@ async fn tokens_and_sessions_end_on_request() {
     assert_eq!(status(&emulator, &token).await, 200);
     done(&emulator, "DELETE /tokens", "").await;
     assert_eq!(status(&emulator, &token).await, 403);
+    let token = cli_token(&emulator, "demo").await;
+    done(&emulator, "PUT /clock", r#"{"advance": "100y"}"#).await;
+    assert_eq!(status(&emulator, &token).await, 403);
+    done(&emulator, "DELETE /clock", "").await;
+    assert_eq!(status(&emulator, &token).await, 200);
 
     let login = sign_in(&emulator, "demo", Role::Admin).await;
     let cookie = format!("session={}", login.cookie("session").unwrap());
@@ -221,9 +246,10 @@ async fn a_command_answers_what_was_put() {
 async fn what_cannot_be_done_is_refused_with_a_hint() {
     let emulator = controlled().await;
     let put = "PUT /faults/CreateCliToken";
+    let long = "x".repeat(9 << 20);
     for (line, body, status, hint) in [
         ("GET /", "", 404, "GET and DELETE /journal"),
-        ("POST /journal", "", 404, "PUT /clock"),
+        ("POST /journal", "", 404, "PUT and DELETE /clock"),
         ("GET /journal?kind=x", "", 400, "aws or web"),
         (
             "PUT /faults/Nothing",
@@ -250,13 +276,40 @@ async fn what_cannot_be_done_is_refused_with_a_hint() {
             400,
             "Status:CODE",
         ),
+        (
+            "PUT /faults/login",
+            r#"{"kind": "NotJson"}"#,
+            400,
+            "login are Drop, Hang, Reset, Slow:TIME, Status:CODE",
+        ),
         ("PUT /answers/", "x", 400, "PUT /answers/dags%20list"),
+        ("PUT /answers/users%20list", "x", 400, "MWAA refuses"),
+        (
+            "PUT /answers/version",
+            r#"{"stdout": "a", "exitcode": 1}"#,
+            400,
+            "unknown field `exitcode`",
+        ),
+        (
+            "PUT /answers/version",
+            r#"{"exit_code": "1"}"#,
+            400,
+            "expected i32",
+        ),
+        ("PUT /answers/version", &long, 413, "8 MiB"),
         ("PUT /clock", r#"{"advance": "soon"}"#, 400, "61s"),
+        ("PUT /clock", r#"{"advance": "101y"}"#, 400, "100 years"),
+        (
+            "PUT /clock",
+            r#"{"advance": "500000000000y"}"#,
+            400,
+            "100 years",
+        ),
     ] {
         let refused = control(&emulator, line, "localhost", &[], body).await;
-        assert_eq!(refused.status, status, "{line} {body}");
+        assert_eq!(refused.status, status, "{line}");
         let found = refused.json()["hint"].as_str().unwrap().to_owned();
-        assert!(found.contains(hint), "{line} {body}: {found}");
+        assert!(found.contains(hint), "{line}: {found}");
     }
     assert_eq!(done(&emulator, "GET /faults", "").await, json!({}));
 }
@@ -266,7 +319,7 @@ async fn a_page_in_a_browser_cannot_use_it() {
     let emulator = controlled().await;
     for (host, more, status) in [
         ("localhost", None, 200),
-        ("a.localhost:1", None, 200),
+        ("a.LOCALHOST:1", None, 200),
         ("127.0.0.9:1", None, 200),
         ("[::1]:1", None, 200),
         ("evil.example", None, 403),

@@ -43,7 +43,8 @@ impl Moment {
         Self(self.0.saturating_add(seconds.saturating_mul(1_000_000)))
     }
 
-    /// Reads an ISO 8601 date, or date and time, with or without an offset (UTC if none).
+    /// Reads an ISO 8601 date, or date and time, with or without an offset (UTC if none). Returns
+    /// nothing for a moment after the year 9999 in UTC, which cannot be formatted.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         let (date, time) = match text.split_once(['T', ' ']) {
@@ -61,7 +62,8 @@ impl Moment {
         };
         let parsed = humantime::parse_rfc3339_weak(&format!("{date}T{time}{seconds}")).ok()?;
         let micros = parsed.duration_since(UNIX_EPOCH).ok()?.as_micros();
-        Some(Self(i64::try_from(micros).ok()?).plus(-offset_seconds(offset)?))
+        let moment = Self(i64::try_from(micros).ok()?).plus(-offset_seconds(offset)?);
+        (moment <= LAST).then_some(moment)
     }
 
     fn format(self, separator: &str) -> String {
@@ -101,6 +103,9 @@ impl Moment {
     }
 }
 
+/// 9999-12-31T23:59:59.999999.
+const LAST: Moment = Moment(253_402_300_799_999_999);
+
 /// Formats like Python's `str()`: `2026-11-22 02:30:00+00:00`.
 impl fmt::Display for Moment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -115,9 +120,13 @@ fn offset_seconds(offset: &str) -> Option<i64> {
         Some(("-", rest)) => (-1, rest.replace(':', "")),
         Some((_, rest)) => (1, rest.replace(':', "")),
     };
-    let (hours, minutes) = digits.split_at_checked(2)?;
-    let minutes = if minutes.is_empty() { "0" } else { minutes };
-    let (hours, minutes): (i64, i64) = (hours.parse().ok()?, minutes.parse().ok()?);
+    let (hours, minutes) = match digits.len() {
+        2 => (digits.as_str(), "00"),
+        4 => digits.split_at_checked(2)?,
+        _ => return None,
+    };
+    let (hours, minutes): (u8, u8) = (hours.parse().ok()?, minutes.parse().ok()?);
+    let (hours, minutes) = (i64::from(hours), i64::from(minutes));
     Some(sign * (hours * 3600 + minutes * 60))
 }
 
@@ -138,7 +147,15 @@ mod tests {
             let moment = Moment::parse(text).expect(text);
             assert_eq!(moment.iso(), "2026-11-22T00:00:00+00:00", "{text}");
         }
-        for text in ["", "nope", "2026-13-01", "2026-11-22T25:00:00", "1é2-é"] {
+        for text in [
+            "",
+            "nope",
+            "2026-13-01",
+            "2026-11-22T25:00:00",
+            "1é2-é",
+            "2026-11-22T00:00:00+029223372036854775807",
+            "9999-12-31T23:59:59-05:00",
+        ] {
             assert_eq!(Moment::parse(text), None, "{text}");
         }
     }

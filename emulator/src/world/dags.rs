@@ -106,8 +106,11 @@ pub(super) fn set_paused(state: &mut State, given: &Arguments, paused: bool) -> 
     let dag_id = given.text("dag_id");
     let regex = if given.has("treat-dag-id-as-regex") {
         let invalid =
-            |_| Answer::failed(state.failure("regex not valid", &[("dag_id", dag_id)]));
-        Some(Regex::new(dag_id).map_err(invalid)?)
+            || Answer::failed(state.failure("regex not valid", &[("dag_id", dag_id)]));
+        // no DAG has a longer id, and a very long pattern would use up the memory
+        let pattern = Some(dag_id).filter(|pattern| pattern.len() <= 250);
+        let regex = pattern.and_then(|pattern| Regex::new(pattern).ok());
+        Some(regex.ok_or_else(invalid)?)
     } else {
         None
     };

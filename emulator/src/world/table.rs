@@ -1,7 +1,5 @@
 //! The layout of tables: Airflow's boxed one (rich) and its plain one (tabulate).
 
-use std::fmt::Write as _;
-
 use serde_json::Value;
 
 use super::python;
@@ -151,12 +149,10 @@ pub(super) fn plain(columns: &[&str], rows: &[Vec<Value>]) -> String {
             .fold(length(column) + 2, usize::max);
         for (line, text) in out.iter_mut().zip(cells) {
             let gap = if at == 0 { "" } else { "  " };
-            // writing to a string can't fail
-            let _ = if numeric {
-                write!(line, "{gap}{text:>width$}")
-            } else {
-                write!(line, "{gap}{text:width$}")
-            };
+            // not by the formatter, whose widths end at 65535
+            let pad = " ".repeat(width - length(text));
+            let (before, after) = if numeric { (&*pad, "") } else { ("", &*pad) };
+            line.extend([gap, before, text, after]);
         }
     }
     let lines = out.iter().map(|line| line.trim_end());

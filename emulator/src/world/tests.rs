@@ -316,7 +316,7 @@ fn versions_behave_like_the_recorded_one_before_them() {
 }
 
 #[test]
-fn dags_can_be_named() {
+fn dags_can_be_named_and_words_can_be_long() {
     let world = World::new("2.10.5", &["one".to_owned(), "two".to_owned()]);
     let run = |line: &str| {
         let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
@@ -327,4 +327,14 @@ fn dags_can_be_named() {
         "[{\"dag_id\": \"one\"}, {\"dag_id\": \"two\"}]\n"
     );
     assert_eq!(run("tasks list two"), "greet\nsay\n");
+    // nor does a long word do harm
+    let pattern = "(a|b)*".repeat(20_000);
+    assert_eq!(
+        run(&format!("dags pause {pattern} --treat-dag-id-as-regex -y")),
+        ""
+    );
+    let key = "x".repeat(70_000);
+    run(&format!("variables set {key} v"));
+    let listed = format!("key\n{key}\n");
+    assert!(run("variables list -o plain").ends_with(&listed));
 }
