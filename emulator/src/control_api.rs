@@ -7,7 +7,7 @@ use std::sync::{Arc, LazyLock};
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
-use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
 use percent_encoding::percent_decode_str;
 use regex_lite::Regex;
@@ -28,17 +28,22 @@ pub(crate) async fn answer(
     request: Request<Incoming>,
     shared: Arc<Shared>,
 ) -> io::Result<Response<Full<Bytes>>> {
-    let (head, body) = request.into_parts();
-    let body = read_body(body).await?;
-    let outcome = check_origin(&head.headers).and_then(|()| route(&head, &body?, &shared));
+    let (head, mut body) = request.into_parts();
+    let outcome = if let Ok(body) = Limited::new(&mut body, BODY_LIMIT).collect().await {
+        check_origin(&head.headers).and_then(|()| route(&head, &body.to_bytes(), &shared))
+    } else {
+        // a client reads the response only after it has sent the rest
+        while let Some(Ok(_rest)) = body.frame().await {}
+        let (status, error) = (StatusCode::PAYLOAD_TOO_LARGE, "the body is too long");
+        Err(Problem::new(status, error, "the limit is 8 MiB"))
+    };
 
     let (status, body) = match outcome {
         Ok(body) => (StatusCode::OK, body),
-        Err(Problem {
-            status,
-            error,
-            hint,
-        }) => (status, json!({ "error": error, "hint": hint })),
+        Err(problem) => {
+            let body = json!({ "error": problem.error, "hint": problem.hint });
+            (problem.status, body)
+        }
     };
     let text = format!("{body}\n");
     let mut response = Response::new(Full::from(TOKEN.replace_all(&text, "…").into_owned()));
@@ -46,27 +51,6 @@ pub(crate) async fn answer(
     let json = HeaderValue::from_static("application/json");
     response.headers_mut().insert(header::CONTENT_TYPE, json);
     Ok(response)
-}
-
-/// Reads a body. Fails if the connection breaks; the inner error is for a body over the limit.
-async fn read_body(mut body: Incoming) -> io::Result<Result<Bytes, Problem>> {
-    match Limited::new(&mut body, BODY_LIMIT).collect().await {
-        Ok(body) => Ok(Ok(body.to_bytes())),
-        Err(error) if error.is::<LengthLimitError>() => {
-            // clients read the response only after they have sent the rest
-            while body
-                .frame()
-                .await
-                .transpose()
-                .map_err(io::Error::other)?
-                .is_some()
-            {}
-            let error = "the body is too long";
-            let status = StatusCode::PAYLOAD_TOO_LARGE;
-            Ok(Err(Problem::new(status, error, "the limit is 8 MiB")))
-        }
-        Err(error) => Err(io::Error::other(error)),
-    }
 }
 
 /// Why a request is refused, and what to do instead.
@@ -267,11 +251,8 @@ fn web_entry(request: &WebRequest) -> Value {
 }
 
 /// A JWT: three parts in base64, with dots between them.
-static TOKEN: LazyLock<Regex> = LazyLock::new(|| {
-    let part = "[A-Za-z0-9_-]+";
-    let pattern = format!(r"eyJ{part}(\.|%2[Ee]){part}(\.|%2[Ee]){part}");
-    Regex::new(&pattern).expect("a valid pattern")
-});
+static TOKEN: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"eyJ[\w-]+((\.|%2[Ee])[\w-]+){2}").expect("a valid pattern"));
 
 /// Longer than the output of any command.
 const BODY_LIMIT: usize = 8 * 1024 * 1024;

@@ -258,10 +258,8 @@ impl Clock {
 
     /// Moves the clock, forward or (negative) back. Returns false beyond the limit.
     fn shift_ms(&self, by: i64) -> bool {
-        let shift = |offset: i64| {
-            let shifted = offset.checked_add(by);
-            shifted.filter(|offset| offset.unsigned_abs() <= CENTURY_MS)
-        };
+        let fits = |offset: &i64| offset.unsigned_abs() <= CENTURY_MS;
+        let shift = |offset: i64| offset.checked_add(by).filter(fits);
         let order = Ordering::SeqCst;
         self.offset_ms.fetch_update(order, order, shift).is_ok()
     }
