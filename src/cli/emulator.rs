@@ -6,12 +6,13 @@ use crate::serve::block_on;
 use crate::signals::Signals;
 use crate::terminal::Terminal;
 use crate::{ExitStatus, RunResult, create_temp_dir};
-use clap::{Args, ValueEnum};
+use clap::{Args, ValueEnum, value_parser};
 use mwaa_app::StartError;
 use mwaa_emulator::{
     Answer, Credential, Emulator, FailureForm, FaultRule, LoginForm, Role, Seed, Settings,
+    StartError as EmulatorError,
 };
-use std::net::SocketAddr;
+use std::net::{AddrParseError, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -25,7 +26,7 @@ pub(crate) struct EmulatorArgs {
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8443")]
     web: SocketAddr,
     /// The address of the control API: faults, answers, clock and journal over HTTP (loopback only)
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = parse_control)]
     control: Option<SocketAddr>,
     #[command(flatten)]
     environments: EnvironmentArgs,
@@ -33,16 +34,16 @@ pub(crate) struct EmulatorArgs {
     #[arg(long, value_name = "COMMAND=FILE", value_parser = Answer::read_option)]
     answer: Vec<(String, Answer)>,
     /// The region that request signatures must have
-    #[arg(long, value_name = "REGION", default_value = "eu-west-1")]
+    #[arg(long, value_name = "REGION", default_value = "eu-west-1", value_parser = parse_region)]
     region: String,
     /// The file for the CA's certificate [default: one in a temporary folder]
     #[arg(long, value_name = "FILE", value_parser = path_parser())]
     ca_file: Option<PathBuf>,
     /// The lifetime of a token
-    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = parse_life)]
     token_life: Duration,
     /// The lifetime of a session
-    #[arg(long, value_name = "TIME", default_value = "12h", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "12h", value_parser = parse_life)]
     session_life: Duration,
     /// The response to a login
     #[arg(long, value_enum, default_value_t)]
@@ -54,8 +55,8 @@ pub(crate) struct EmulatorArgs {
     #[arg(long, value_name = "DAYS", default_value_t = 14)]
     past_days: u16,
     /// The number of commands that one environment runs at once
-    #[arg(long, value_name = "N", default_value_t = 4)]
-    cli_slots: usize,
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = value_parser!(u16).range(1..=1000))]
+    cli_slots: u16,
     /// The response to a failed command
     #[arg(long, value_enum, default_value_t)]
     failures: FailureMode,
@@ -85,6 +86,34 @@ enum LoginMode {
     Redirect,
 }
 
+/// Reads a loopback address. Fails for others.
+fn parse_control(text: &str) -> Result<SocketAddr, String> {
+    let address: SocketAddr = text
+        .parse()
+        .map_err(|error: AddrParseError| error.to_string())?;
+    let is_loopback = address.ip().is_loopback();
+    let form = "choose a loopback address, for example 127.0.0.1:4567";
+    is_loopback
+        .then_some(address)
+        .ok_or_else(|| form.to_owned())
+}
+
+/// Reads a region, which is a part of host names.
+fn parse_region(text: &str) -> Result<String, &'static str> {
+    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let is_region = !text.is_empty() && text.chars().all(fits);
+    let form = "a region has lower-case letters, digits and hyphens, for example eu-west-1";
+    is_region.then(|| text.to_owned()).ok_or(form)
+}
+
+/// Reads a lifetime of up to a year.
+fn parse_life(text: &str) -> Result<Duration, String> {
+    let life = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    let fits = life <= Duration::from_hours(366 * 24);
+    fits.then_some(life)
+        .ok_or_else(|| "choose a year at most".to_owned())
+}
+
 pub(crate) fn run(args: EmulatorArgs, terminal: &Terminal) -> RunResult {
     let seeds = args
         .environments
@@ -99,7 +128,8 @@ pub(crate) fn run(args: EmulatorArgs, terminal: &Terminal) -> RunResult {
             .await
             .map_err(|error| {
                 let hint = "choose other addresses with --aws, --web and --control";
-                terminal.fail(ExitStatus::Failure, &error, Some(hint))
+                let hint = matches!(error, EmulatorError::Bind { .. }).then_some(hint);
+                terminal.fail(ExitStatus::Failure, &error, hint)
             })?;
         args.set_faults(&emulator);
 
@@ -137,7 +167,7 @@ impl EmulatorArgs {
                 LoginMode::Redirect => LoginForm::Redirect,
             },
             token_life: self.token_life,
-            cli_slots: self.cli_slots,
+            cli_slots: self.cli_slots.into(),
             failure_form: match self.failures {
                 FailureMode::BadRequest => FailureForm::BadRequest,
                 FailureMode::Ok => FailureForm::Ok,
@@ -199,8 +229,18 @@ fn format_script_variables(emulator: &Emulator, ca_file: &Path) -> String {
          # a gateway needs an emulator without --web-host\n",
         endpoint = emulator.endpoint_url(),
         region = emulator.region(),
-        ca = ca_file.display(),
+        ca = quote(&ca_file.display().to_string()),
     )
+}
+
+/// Returns a word for a shell: in single quotes if it has special characters.
+fn quote(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_./:@%+=-".contains(c);
+    if word.chars().all(is_plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
 }
 
 /// Formats the keys of further roles, as comments.

@@ -4,6 +4,7 @@ use crate::config_args::path_parser;
 use clap::Args;
 use mwaa_emulator::{AirflowUrl, RealAirflow, Seed};
 use mwaa_model::AirflowVersion;
+use std::collections::HashSet;
 use std::fmt;
 use std::io;
 use std::net::Ipv6Addr;
@@ -34,7 +35,7 @@ pub(crate) struct EnvironmentArgs {
     url: Vec<NamedValue<AirflowUrl>>,
     /// Run this real `airflow` for each command, for all environments or for NAME
     #[arg(long = "airflow-bin", value_name = "[NAME=]PATH")]
-    bin: Vec<NamedValue<PathBuf>>,
+    bin: Vec<NamedValue<Program>>,
     /// The secret that the emulator sends to these real Airflows
     #[arg(long = "airflow-secret-file", value_name = "FILE", requires = "url", value_parser = path_parser())]
     secret_file: Option<PathBuf>,
@@ -68,6 +69,24 @@ impl FromStr for WebHost {
     }
 }
 
+/// The path of a file, or a name that is looked up in `PATH`.
+#[derive(Debug, Clone)]
+struct Program(PathBuf);
+
+impl FromStr for Program {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let path = PathBuf::from(text);
+        let is_name = !text.is_empty() && !text.contains('/');
+        if is_name || path.is_file() {
+            Ok(Self(path))
+        } else {
+            Err("there is no such program; name the file of an `airflow`")
+        }
+    }
+}
+
 /// Checks the id of a DAG as Airflow does.
 fn parse_dag_id(text: &str) -> Result<String, &'static str> {
     let fits = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
@@ -96,9 +115,16 @@ impl<T: FromStr<Err: fmt::Display>> FromStr for NamedValue<T> {
         };
         // a path or an address may hold an equals sign too, but not after a mere name
         let (name, value) = match text.split_once('=') {
-            Some((name, value)) if is_name(name) => (Some(name.to_owned()), value),
+            Some((name, value)) if is_name(name) => {
+                if !name.starts_with(|c: char| c.is_ascii_alphabetic()) || name.len() > 80 {
+                    let form = "starts with a letter and has 80 characters at most";
+                    return Err(format!("the name of an environment {form}"));
+                }
+                (Some(name.to_owned()), value)
+            }
             _ => (None, text),
         };
+
         let value = value.parse().map_err(|error: T::Err| error.to_string())?;
         Ok(Self { name, value })
     }
@@ -110,6 +136,9 @@ pub(crate) enum SeedError {
     /// An option names an environment that has no version.
     #[error("there is no environment called {0}")]
     Unknown(String),
+    /// An option has two values for the same environments.
+    #[error("{0} has two values {1}")]
+    Twice(&'static str, String),
     /// The secret can't be read.
     #[error("cannot read {}", .0.display())]
     Secret(PathBuf, #[source] io::Error),
@@ -119,6 +148,7 @@ impl SeedError {
     pub(crate) const fn hint(&self) -> &'static str {
         match self {
             Self::Unknown(_) => "add its version, with --airflow-version NAME=VERSION",
+            Self::Twice(..) => "one value can be without a name, and one for each NAME",
             Self::Secret(..) => {
                 "--airflow-secret-file names a file with the secret alone in it"
             }
@@ -128,15 +158,17 @@ impl SeedError {
 
 impl EnvironmentArgs {
     /// Returns the environments: `demo`, `archive` of the other major version, and those that are
-    /// named. Fails if an option names an unknown one, or the secret can't be read.
+    /// named. Fails if an option names an unknown one or has two values for one, or the secret
+    /// can't be read.
     pub(crate) fn build_seeds(&self, past_days: u16) -> Result<Vec<Seed>, SeedError> {
+        sort("--airflow-version", &self.version)?;
         let mut seeds = self.build_versions();
         let secret = self.secret_file.as_ref().map(|file| {
             let text = std::fs::read_to_string(file);
             text.map_err(|error| SeedError::Secret(file.clone(), error))
         });
         let secret = secret.transpose()?.map(|text| text.trim().to_owned());
-        for NamedValue { name, value } in &self.url {
+        for NamedValue { name, value } in sort("--airflow-url", &self.url)? {
             let seed = find_seed(&mut seeds, name.as_deref().unwrap_or(FIRST))?;
             seed.airflow = Some(RealAirflow {
                 url: *value,
@@ -144,19 +176,22 @@ impl EnvironmentArgs {
             });
         }
 
-        for NamedValue { name, value } in &self.bin {
+        for NamedValue { name, value } in sort("--airflow-bin", &self.bin)? {
             for seed in find_seeds(&mut seeds, name.as_deref())? {
-                seed.airflow_bin = Some(value.clone());
+                seed.airflow_bin = Some(value.0.clone());
             }
         }
-        for NamedValue { name, value } in &self.web_host {
+        for NamedValue { name, value } in sort("--web-host", &self.web_host)? {
             for seed in find_seeds(&mut seeds, name.as_deref())? {
                 seed.web_host = Some(value.0.clone());
             }
         }
+        let mut dags = self.dags.clone();
+        let mut ids = HashSet::new();
+        dags.retain(|id| ids.insert(id.clone()));
         for seed in &mut seeds {
             seed.past_days = past_days;
-            seed.dags.clone_from(&self.dags);
+            seed.dags.clone_from(&dags);
         }
         Ok(seeds)
     }
@@ -183,6 +218,26 @@ impl EnvironmentArgs {
             }
         }
         seeds
+    }
+}
+
+/// Returns the values of an option: those without a name first, so that the others replace them.
+/// Fails if two have the same name, or none.
+fn sort<'a, T>(
+    option: &'static str,
+    values: &'a [NamedValue<T>],
+) -> Result<Vec<&'a NamedValue<T>>, SeedError> {
+    let mut values: Vec<_> = values.iter().collect();
+    values.sort_by_key(|value| &value.name);
+    let mut pairs = values.iter().zip(values.iter().skip(1));
+    match pairs.find(|(one, next)| one.name == next.name) {
+        Some((twice, _)) => {
+            let name = twice.name.as_ref();
+            let which =
+                name.map_or_else(|| "without a name".to_owned(), |name| format!("for {name}"));
+            Err(SeedError::Twice(option, which))
+        }
+        None => Ok(values),
     }
 }
 
@@ -223,10 +278,13 @@ mod tests {
 
     #[test]
     fn without_a_name_an_option_is_for_the_first_environment() {
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("a=b");
+        std::fs::write(&program, "").unwrap();
         let seeds = seeds(&[
             "--airflow-version=3.0.6",
             "--airflow-url=http://127.0.0.1:8080",
-            "--airflow-bin=/a=b/airflow",
+            &format!("--airflow-bin={}", program.display()),
         ])
         .unwrap();
         let found: Vec<_> = seeds
@@ -243,7 +301,6 @@ mod tests {
             found,
             [("demo", "3.0.6", true), ("archive", "2.10.3", false)]
         );
-        let program = PathBuf::from("/a=b/airflow");
         assert!(
             seeds
                 .iter()
@@ -258,7 +315,7 @@ mod tests {
             "--airflow-version=a3=3.3.2",
             "--airflow-url=a2=http://127.0.0.1:8082",
             "--airflow-url=a3=http://127.0.0.1:8083",
-            "--airflow-bin=a3=/airflow",
+            "--airflow-bin=a3=airflow",
         ])
         .unwrap();
         let names: Vec<_> = seeds.iter().map(|seed| seed.name.as_str()).collect();
@@ -273,20 +330,24 @@ mod tests {
         assert_eq!(url(2).as_deref(), Some("http://127.0.0.1:8082"));
         assert_eq!(url(3).as_deref(), Some("http://127.0.0.1:8083"));
         assert_eq!(seeds[2].airflow_bin, None);
-        assert_eq!(seeds[3].airflow_bin, Some("/airflow".into()));
+        assert_eq!(seeds[3].airflow_bin, Some("airflow".into()));
     }
 
     #[test]
     fn hosts_and_dags_are_for_all_environments_or_the_one_named() {
         let seeds = seeds(&[
-            "--web-host=localhost:8443",
             "--web-host=archive=[::1]:8443",
+            "--web-host=localhost:8443",
+            "--airflow-bin=demo=one",
+            "--airflow-bin=other",
             "--dag=etl,report.daily",
-            "--dag=hello",
+            "--dag=hello,etl",
         ])
         .unwrap();
         let hosts: Vec<_> = seeds.iter().map(|seed| seed.web_host.as_deref()).collect();
         assert_eq!(hosts, [Some("localhost:8443"), Some("[::1]:8443")]);
+        let programs: Vec<_> = seeds.iter().map(|seed| seed.airflow_bin.clone()).collect();
+        assert_eq!(programs, [Some("one".into()), Some("other".into())]);
         for seed in seeds {
             assert_eq!(seed.dags, ["etl", "report.daily", "hello"]);
         }
@@ -298,15 +359,31 @@ mod tests {
             "--web-host=a..b:1",
             "--dag=a b",
             "--dag=a,,b",
+            "--airflow-bin=",
+            "--airflow-bin=/nonexistent",
+            "--airflow-bin=demo=/",
+            "--airflow-version=1x=2.10.3",
         ] {
             assert!(Line::try_parse_from(["emulator", word]).is_err(), "{word}");
         }
     }
 
     #[test]
-    fn an_option_for_an_unknown_environment_is_an_error() {
+    fn options_that_do_not_fit_are_errors() {
         let error = seeds(&["--airflow-url=a9=http://127.0.0.1:1"]).unwrap_err();
         assert_eq!(error.to_string(), "there is no environment called a9");
+        for words in [
+            ["--web-host=a:1", "--web-host=b:1"],
+            ["--airflow-bin=demo=a", "--airflow-bin=demo=b"],
+            ["--airflow-version=2.10.3", "--airflow-version=3.0.6"],
+            [
+                "--airflow-url=http://[::1]:1",
+                "--airflow-url=http://[::1]:2",
+            ],
+        ] {
+            let error = seeds(&words).unwrap_err();
+            assert!(matches!(error, SeedError::Twice(..)), "{words:?}");
+        }
         let words = [
             "--airflow-url=http://127.0.0.1:1",
             "--airflow-secret-file=/nonexistent",

@@ -111,6 +111,20 @@ async fn mistakes_in_the_arguments_are_usage_errors() {
             &["emulator", "--fault", "CreateCliToken=Bored"],
             "Throttling",
         ),
+        (&["emulator", "--cli-slots=0"], "--cli-slots"),
+        (&["emulator", "--cli-slots=9000000"], "--cli-slots"),
+        (&["emulator", "--session-life=9000y"], "--session-life"),
+        (&["emulator", "--token-life=2y"], "--token-life"),
+        (&["emulator", "--region=$(id)"], "--region"),
+        (&["emulator", "--control=0.0.0.0:0"], "--control"),
+        (
+            &["emulator", "--airflow-version=1x=2.10.3"],
+            "--airflow-version",
+        ),
+        (
+            &["emulator", "--web-host=a:1", "--web-host=b:1"],
+            "--web-host",
+        ),
         (&["completions", "cobol"], "bash"),
         (&["commands", "--log", "x=y=z"], "mwaa_gateway=debug"),
         (
@@ -770,13 +784,17 @@ async fn demo_and_emulator_print_usage_examples() {
     let pasted = format!("curl -sS {url}/aws_mwaa/cli -H 'Content-Type: text/plain'");
     assert_eq!(ended.stdout.matches(&pasted).count(), 3, "{}", ended.stdout);
 
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::Builder::new()
+        .prefix("it's $(id) ")
+        .tempdir()
+        .unwrap();
     let mut emulator = command(&[
         "emulator",
         "--aws=127.0.0.1:0",
         "--web=127.0.0.1:0",
         "--web-host=localhost:0",
         "--control=127.0.0.1:0",
+        "--ca-file=ca.pem",
     ]);
     emulator.current_dir(folder.path());
     let mut emulator = Running::start(emulator);
@@ -787,10 +805,18 @@ async fn demo_and_emulator_print_usage_examples() {
         "control http://127.0.0.1:",
         "export AWS_ENDPOINT_URL_MWAA=http://127.0.0.1:",
         "export AWS_DEFAULT_REGION=eu-west-1",
-        "export REQUESTS_CA_BUNDLE=/",
     ] {
         assert!(ended.stdout.contains(printed), "{}", ended.stdout);
     }
+    let export = ended
+        .stdout
+        .lines()
+        .find(|line| line.contains("_CA_BUNDLE"));
+    let shell = format!("{}; cat \"$REQUESTS_CA_BUNDLE\"", export.unwrap());
+    let read = std::process::Command::new("sh")
+        .args(["-c", &shell])
+        .output();
+    assert!(read.unwrap().stdout.starts_with(b"-----BEGIN"), "{shell}");
     let snippet = ended.stdout.split("# ---").nth(1).unwrap();
     let snippet = snippet.split_once('\n').unwrap().1;
     assert!(

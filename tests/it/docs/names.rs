@@ -75,7 +75,13 @@ fn files_exist() {
 }
 
 /// Options of other programs that the documents name: curl's, airflowctl's and those of an MCP server.
-const FOREIGN_OPTIONS: &[&str] = &["--http2", "--cacert", "--api-url", "--mcp-host"];
+const FOREIGN_OPTIONS: &[&str] = &[
+    "--http2",
+    "--cacert",
+    "--data-binary",
+    "--api-url",
+    "--mcp-host",
+];
 
 /// What looks like an option is one of the program, or of Airflow's commands.
 #[test]
