@@ -11,6 +11,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{FileTypeExt, MetadataExt as _};
 use std::os::unix::net::{UnixListener as StdUnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use tokio::net::TcpSocket;
 
 /// The address of a listener.
@@ -194,12 +195,7 @@ fn bind_unix(path: &Path, mode: u32, count: usize) -> io::Result<(Vec<Socket>, S
     }
     remove_stale(path)?;
 
-    // the mode must hold from the first moment, so it is set through the umask before the
-    // bind, never by a later chmod
-    let before = rustix::process::umask(platform::to_mode(!mode));
-    let listener = StdUnixListener::bind(path);
-    rustix::process::umask(before);
-    let listener = listener?;
+    let listener = bind_with_mode(path, mode)?;
 
     let file = SocketFile::new(path)?;
     // tokio requires it of a socket that it takes over
@@ -208,6 +204,19 @@ fn bind_unix(path: &Path, mode: u32, count: usize) -> io::Result<(Vec<Socket>, S
         .map(|_| listener.try_clone().map(Socket::Unix))
         .collect::<io::Result<Vec<_>>>()?;
     Ok((sockets, file))
+}
+
+/// Binds a socket whose file has the mode from its first moment: by the umask, never by a later
+/// chmod.
+fn bind_with_mode(path: &Path, mode: u32) -> io::Result<StdUnixListener> {
+    // the umask is the whole process's: two threads must not change it at once
+    static UMASK: Mutex<()> = Mutex::new(());
+    let _alone = UMASK.lock().unwrap_or_else(PoisonError::into_inner);
+
+    let before = rustix::process::umask(platform::to_mode(!mode));
+    let listener = StdUnixListener::bind(path);
+    rustix::process::umask(before);
+    listener
 }
 
 /// Removes the socket that an earlier process left. Fails if the file is no socket, or if a process

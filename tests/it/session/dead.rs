@@ -299,8 +299,10 @@ async fn a_redirect_of_a_plugin_to_aws_does_not_end_the_session() {
         "https://eu-west-1.console.aws.amazon.com/cloudwatch/home?region=eu-west-1",
         "https://docs.aws.amazon.com/mwaa/latest/userguide/",
     ] {
-        let raw =
-            format!("HTTP/1.1 302 Found\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n");
+        let raw = format!(
+            "HTTP/1.1 302 Found\r\nLocation: {location}\r\nContent-Length: 0\r\n\
+                Connection: close\r\n\r\n"
+        );
         let before = harness.reached().len();
         harness
             .script()
