@@ -1,7 +1,9 @@
 """A headless Chromium that remembers all that its pages ask for."""
 
+import atexit
 import re
 from contextlib import contextmanager
+from functools import cache
 from urllib.parse import urlsplit
 
 from playwright.sync_api import sync_playwright
@@ -22,14 +24,21 @@ FLAGS = [
 PATIENCE = 30_000
 
 
+@cache
+def playwright():
+    """The one of this process, which can have no second one."""
+    started = sync_playwright().start()
+    atexit.register(started.stop)
+    return started
+
+
 @contextmanager
 def chromium(*flags):
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path="/usr/bin/chromium", args=[*FLAGS, *flags]
-        )
-        yield browser
-        browser.close()
+    browser = playwright().chromium.launch(
+        executable_path="/usr/bin/chromium", args=[*FLAGS, *flags]
+    )
+    yield browser
+    browser.close()
 
 
 class Tab:

@@ -333,6 +333,7 @@ def kill(pid, number=signal.SIGKILL):
 
 def test_a_tunnel_starts_on_first_need_and_ends_with_the_gateway(world, tmp_path):
     words = ssh(world, "-N", "-L", "{local_port}:{host}:443")
+    eventually(lambda: not tunnel_processes(world), "the tunnels of other tests end")
     with Gateway(world, tmp_path, tunnel=words) as gateway:
         assert tunnel_processes(world) == []
         assert tunnel_of(gateway) == "not needed"
