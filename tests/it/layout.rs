@@ -24,6 +24,7 @@ const TOP: &[&str] = &[
 /// Names that begin with a dot: settings of tools, and what tools leave behind.
 const DOTTED: &[&str] = &[
     ".ci",
+    ".cargo",
     ".clippy.toml",
     ".deny.toml",
     ".dockerignore",
