@@ -3,9 +3,9 @@
 
 use super::settings;
 use super::status::GatewayStatus;
-use mwaa_auth::CredentialCache;
 use mwaa_auth::aws::discovery::DiscoverySettings;
 use mwaa_auth::aws::{AwsClient, Discovery, StaticKey, VersionResolver};
+use mwaa_auth::{CredentialCache, LocalTokens};
 use mwaa_config::Config;
 use mwaa_egress::{Connector, ProxyEnv};
 use mwaa_model::{
@@ -314,6 +314,7 @@ impl Parts<'_> {
             registry,
             versions,
             login_visits: LoginVisits::default(),
+            local_tokens: LocalTokens::generate(),
             reachability: Reachability::default(),
             refusals: RecentRefusals::default(),
             resolver: Resolver::default(),

@@ -7,14 +7,17 @@ mod cli_token;
 mod error;
 mod host;
 mod lifetime;
+mod local_token;
 mod session;
 mod single_flight;
 
 pub use cli_token::CliToken;
 pub use error::{AuthError, LoginError, MintError};
+pub use local_token::{LocalTokenError, LocalTokenUse, LocalTokens};
 pub use session::{Identity, LoginClient, LoginFuture, LoginResponse, Session};
 
 use crate::aws::{AwsError, MwaaApi};
+use bytes::Bytes;
 use cache_entry::CacheEntry;
 use cli_token::CliTokenSource;
 use http::{HeaderMap, HeaderValue};
@@ -240,8 +243,28 @@ impl CredentialCache {
         let task = async move { create_handover(api.as_ref(), &entry, &cached).await };
 
         let url = run_in_background(&self.background, task.instrument(span));
-        match tokio::time::timeout(self.settings.mint_wait, url).await {
-            Ok(Some(Ok(url))) => Ok(url),
+        self.wait(url).await
+    }
+
+    /// Returns `GetEnvironment`'s document about the environment, as AWS sends it. AWS is asked each
+    /// time.
+    pub async fn describe(&self, entry: &Arc<Entry>) -> Result<Bytes, AuthError> {
+        let span = tracing::debug_span!("describe", environment = %entry.environment.local);
+        let api = Arc::clone(&self.api);
+        let entry = Arc::clone(entry);
+        let task = async move { api.describe_environment(&entry.environment).await };
+
+        let document = run_in_background(&self.background, task.instrument(span));
+        self.wait(document).await
+    }
+
+    /// Waits for a call of AWS's API that runs in the background.
+    async fn wait<T>(
+        &self,
+        call: impl Future<Output = Option<Result<T, AwsError>>>,
+    ) -> Result<T, AuthError> {
+        match tokio::time::timeout(self.settings.mint_wait, call).await {
+            Ok(Some(Ok(response))) => Ok(response),
             Ok(Some(Err(error))) => Err(AuthError::mint(&Arc::new(error.into()), None)),
             Ok(None) => Err(AuthError::Gone),
             Err(_elapsed) => Err(AuthError::Slow),

@@ -4,8 +4,8 @@
 use crate::config_args::path_parser;
 use crate::terminal::Terminal;
 use crate::{
-    ExitStatus, RunResult, airflow, check, commands, completion, config, environments, explain,
-    login, open, serve, status, tunnel_guard,
+    ExitStatus, RunResult, airflow, check, commands, completion, config, environments, exec,
+    explain, login, open, serve, status, tunnel_guard,
 };
 #[cfg(feature = "emulator")]
 use crate::{demo, emulator};
@@ -60,7 +60,7 @@ impl CliArgs {
         // a service logs its work, a single command prints only its result
         let default_filter = match &self.command {
             Command::Other(OtherCommand::Complete(_) | OtherCommand::TunnelGuard(_)) => "off",
-            Command::Other(OtherCommand::Airflow(_)) => "error",
+            Command::Other(OtherCommand::Airflow(_) | OtherCommand::Exec(_)) => "error",
             _ if self.quiet => "error",
             Command::Serve(_) | Command::Other(_) => "info",
         };
@@ -123,6 +123,9 @@ pub(crate) enum OtherCommand {
     /// Run an Airflow command, with or without a running gateway
     #[command(after_help = "Example: mwaa-gateway airflow -e prod -- dags list -o json")]
     Airflow(airflow::AirflowArgs),
+    /// Run a program with a gateway of its own, and the variables that clients read
+    #[command(after_help = "Example: mwaa-gateway exec -e prod --policy read-only -- pytest")]
+    Exec(exec::ExecArgs),
     /// Sign in to AWS for an environment's profile, with `aws login` or `aws sso login`
     #[command(after_help = "Example: mwaa-gateway login -e prod")]
     Login(login::LoginArgs),
@@ -219,7 +222,7 @@ fn is_for_command(error: &clap::Error, command: &str) -> bool {
 #[derive(Debug, Args)]
 struct LogArgs {
     /// The log filter for stderr: `off`, `error`, `warn`, `info`, `debug`, `trace`, or a filter
-    /// such as `mwaa_gateway=debug` [default: info; for `airflow` and with --quiet: error]
+    /// such as `mwaa_gateway=debug` [default: info; for `airflow`, `exec` and with --quiet: error]
     #[arg(
         long = "log",
         global = true,

@@ -16,6 +16,7 @@ mod emulator;
 #[cfg(feature = "emulator")]
 mod emulator_environments;
 mod environments;
+mod exec;
 mod explain;
 mod login;
 mod open;
@@ -122,6 +123,7 @@ fn run_other(command: OtherCommand, terminal: &Terminal) -> RunResult {
         OtherCommand::Explain(args) => explain::run(&args, terminal),
         OtherCommand::Status(args) => status::run(&args, terminal),
         OtherCommand::Environments(args) => environments::run(&args, terminal),
+        OtherCommand::Exec(args) => exec::run(&args, terminal),
         OtherCommand::Airflow(args) => airflow::run(&args, terminal),
         OtherCommand::Login(args) => login::run(&args, terminal),
         OtherCommand::Open(args) => open::run(&args, terminal),

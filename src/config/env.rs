@@ -26,7 +26,7 @@ pub const VARIABLES: &[Variable] = &[
     Variable::new(CONFIG, "The configuration file, as `--config`."),
     Variable::new(
         ENVIRONMENT,
-        "The environment of `airflow`, `login`, `open`, `explain` and `commands`, as `-e`. It does not change what `serve` serves.",
+        "The environment of `airflow`, `exec`, `login`, `open`, `explain` and `commands`, as `-e`. It does not change what `serve` serves.",
     ),
     Variable::new(REGION, "The AWS region, as `--region`."),
     Variable::new(PROFILE, "The AWS profile, as `--profile`."),
@@ -168,6 +168,11 @@ fn first(names: [&'static str; 2]) -> Option<(&'static str, String)> {
     // a value that is not UTF-8 becomes a bad URL: a proxy that is ignored in silence would be
     // bypassed
     set.find_map(|name| Some((name, read(name)?.to_string_lossy().into_owned())))
+}
+
+/// Returns the AWS region of the environment, as SDKs read it.
+pub fn aws_region() -> Option<String> {
+    text(read("AWS_REGION")).or_else(|| text(read("AWS_DEFAULT_REGION")))
 }
 
 /// Returns the program that shows a web page.

@@ -60,9 +60,16 @@ codes! {
     SECRET = "guard.secret", UNAUTHORIZED, Caller,
         "the gateway's secret is missing or wrong",
         "send the content of listener.secret_file in the Mwaa-Gateway-Secret header";
+    LOCAL_TOKEN = "guard.local_token", FORBIDDEN, Caller,
+        "the gateway's own token is not accepted",
+        "get a new one with CreateCliToken or CreateWebLoginToken at this listener; it is valid \
+         for 60 s, for one environment, and until the gateway stops";
     MALFORMED = "request.malformed", BAD_REQUEST, Caller,
         "the request is malformed or ambiguous",
         "the detail says what is wrong; send plain HTTP/1.1, each header once, and only close or keep-alive in Connection";
+    AWS_PARAMETER = "request.aws_parameter", BAD_REQUEST, Caller,
+        "a parameter of the AWS call is not valid",
+        "correct it as the detail says";
     METHOD = "request.method", METHOD_NOT_ALLOWED, Caller,
         "this method is not allowed here",
         "use a method that the path supports";
@@ -111,6 +118,9 @@ codes! {
     HANDOVER_OFF = "policy.handover_off", FORBIDDEN, Caller,
         "browsers are not redirected to this environment's own host",
         "open the UI through the gateway, or set browser = \"redirect\" for the environment";
+    AWS_OPERATION = "policy.aws_operation", FORBIDDEN, Caller,
+        "the gateway does not offer this operation of the MWAA API",
+        "call AWS itself for it: without AWS_ENDPOINT_URL_MWAA, and with credentials of your own";
     UNREADABLE_COMMAND = "policy.unreadable_command", BAD_REQUEST, Caller,
         "the command cannot be parsed",
         "send one command line, UTF-8, quoted as for a POSIX shell";

@@ -42,7 +42,7 @@ impl Fault for ReadError {
 
     fn hint(&self) -> Cow<'static, str> {
         Cow::Borrowed(match self {
-            Self::LongLogin { .. } => "send only a user name and a password",
+            Self::LongLogin { .. } => "send only the fields of the login",
             Self::Broken | Self::Timeout | Self::TooLarge { .. } => self.code().advice,
         })
     }

@@ -1,6 +1,6 @@
 //! What travels beside a request from its arrival to the end of its response.
 
-use crate::admission::UserAgent;
+use crate::admission::{AwsCall, UserAgent};
 use crate::command_record::CommandRecord;
 use crate::response::{self, Response};
 use crate::state::{ProxyState, ReverseProxy};
@@ -11,7 +11,7 @@ use mwaa_model::{Client, EnvName, Fault, ListenerPolicy, RequestId, code, debug_
 use mwaa_runtime::{Timestamp, boot_clock};
 use mwaa_server::IncomingRequest;
 use mwaa_telemetry::RefusedRequest;
-use std::cell::{Cell, OnceCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 use tracing::Span;
@@ -31,8 +31,22 @@ struct Inner {
     host: Option<HeaderValue>,
     arrived: Duration,
     kind: Cell<&'static str>,
+    /// The environment of a fault.
+    scope: RefCell<Scope>,
     command: OnceCell<CommandRecord>,
     span: Span,
+}
+
+/// The environment that a request is for, as far as its faults are concerned.
+#[derive(Default)]
+enum Scope {
+    /// The listener's, else the one that the Host names, else the default one.
+    #[default]
+    Called,
+    /// The one that a token or a call of the MWAA API names.
+    Environment(EnvName),
+    /// None: a call of the MWAA API that names none.
+    Nothing,
 }
 
 debug_fields!(Inner: id, client, secure, method);
@@ -54,6 +68,7 @@ impl RequestContext {
             uri: head.uri.clone(),
             arrived: boot_clock(),
             kind: Cell::new(FAULT),
+            scope: RefCell::default(),
             command: OnceCell::new(),
             span: tracing::debug_span!(
                 "request",
@@ -132,6 +147,16 @@ impl RequestContext {
         }
     }
 
+    /// Sets the environment of the request's faults; `None` means that it is for none.
+    pub(crate) fn set_environment(&self, environment: Option<EnvName>) {
+        *self.0.scope.borrow_mut() = environment.map_or(Scope::Nothing, Scope::Environment);
+    }
+
+    /// Returns true if the path is one of the MWAA API's, before anything is known about the request.
+    pub(crate) fn is_aws_path(&self) -> bool {
+        AwsCall::is_path(self.0.uri.path()) && !self.0.user_agent.wants_page
+    }
+
     pub(crate) fn method(&self) -> &Method {
         &self.0.method
     }
@@ -154,13 +179,18 @@ impl RequestContext {
 
     /// Records a fault and returns the response for it: a page if a person reads it.
     pub(crate) fn respond_with_fault(&self, fault: &dyn Fault) -> Response {
-        self.0.kind.set(FAULT);
-        self.record_fault(fault);
+        self.fail(fault);
         if self.0.user_agent.wants_page {
             response::render_fault_page(fault, self.0.id, self.overview_url(fault).as_deref())
         } else {
             response::from_fault(fault, self.0.id)
         }
+    }
+
+    /// Records a fault that is the end of the request.
+    pub(crate) fn fail(&self, fault: &dyn Fault) {
+        self.0.kind.set(FAULT);
+        self.record_fault(fault);
     }
 
     /// Counts and logs a fault, and keeps it for the overview and the audit log.
@@ -190,6 +220,12 @@ impl RequestContext {
     /// Returns the environment that the request was for: the listener's, else the one that the
     /// Host names, else the default one.
     fn environment(&self, state: &ProxyState, fault: &dyn Fault) -> Option<EnvName> {
+        match &*self.0.scope.borrow() {
+            Scope::Called => {}
+            Scope::Nothing => return None,
+            Scope::Environment(name) => return Some(name.clone()),
+        }
+
         if let Some(only) = &self.listener().environment {
             return Some(only.clone());
         }
@@ -228,7 +264,7 @@ impl RequestContext {
     }
 
     /// The Host as the client wrote it; empty before admission if there is none.
-    fn host(&self) -> &str {
+    pub(crate) fn host(&self) -> &str {
         let host = self.0.host.as_ref();
         host.and_then(|host| host.to_str().ok()).unwrap_or_default()
     }

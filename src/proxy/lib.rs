@@ -7,6 +7,7 @@
 //! which [`upstream`] sends nothing. Token, slot and [`RequestContext`] travel beside the permit.
 
 pub mod admission;
+mod aws_api;
 mod body;
 mod command;
 mod command_record;
@@ -14,6 +15,7 @@ mod context;
 mod error;
 mod health;
 mod local_pages;
+mod local_tokens;
 mod login_pages;
 pub mod queue;
 mod rejected_head;
@@ -35,6 +37,7 @@ pub use response::ResponseBody;
 pub use state::{Limits, ListenerUrl, ListenerUrls, ProxyState, ReverseProxy};
 pub use status::EnvironmentStatus;
 
+use mwaa_model::{Fault, code};
 use mwaa_server::{BusyGuard, IncomingRequest};
 use response::Response;
 use routing::{Destination, RequestKind, RoutingError};
@@ -54,10 +57,25 @@ pub async fn handle(
     let span = ctx.span().clone();
     let response = match process(&proxy, incoming, &ctx).instrument(span).await {
         Ok(response) => response,
-        Err(error) => ctx.respond_with_fault(error.fault()),
+        Err(error) => respond_with_fault(error.fault(), &ctx),
     };
     let status = response.status().as_u16();
     response.map(|body| body.report(ctx, status, guard))
+}
+
+/// Returns the response for a fault, in the form that the client expects.
+fn respond_with_fault(fault: &dyn Fault, ctx: &RequestContext) -> Response {
+    let mut response = if ctx.is_aws_path() {
+        ctx.fail(fault);
+        response::from_aws_fault(fault, false, ctx.id())
+    } else {
+        ctx.respond_with_fault(fault)
+    };
+    // a browser would send a bad cookie with every request
+    if *fault.code() == code::LOCAL_TOKEN {
+        response::clear_local_cookies(&mut response);
+    }
+    response
 }
 
 /// Takes a request through its steps. A request that fails before its policy check opens no
@@ -74,25 +92,39 @@ async fn process(
     // 1. Admission: the client, the form of the request, the Host, the secret, the browser's rules.
     let request = admission::validate(incoming, ctx.user_agent(), &proxy.state.admission)?;
 
-    // 2. Discovery: an unknown name may belong to an environment that was created a moment ago.
-    if routing::is_unknown(&request, ctx, &proxy.state.registry.snapshot()) {
+    // 2. A token that the gateway has issued names its environment.
+    let named = local_tokens::find_environment(proxy, &request, ctx)?;
+    if named.is_some() {
+        ctx.set_environment(named.clone());
+    }
+    let named = named.as_ref();
+
+    // 3. Discovery: an unknown name may belong to an environment that was created a moment ago.
+    if routing::is_unknown(&request, named, ctx, &proxy.state.registry.snapshot()) {
         // boxed, so that not every request has room for it
         Box::pin(discover(proxy)).await;
     }
 
-    // 3. Routing: the environment and the kind of the request, or one of our own pages.
-    let routed = match routing::route(request, ctx, &proxy.state.registry.snapshot()) {
+    // 4. Routing: the environment and the kind of the request, or what the gateway itself answers.
+    let routed = match routing::route(request, named, ctx, &proxy.state.registry.snapshot()) {
         Ok(Destination::Environment(routed)) => routed,
         Ok(Destination::LocalPage(page)) => {
             ctx.set_kind(LOCAL_PAGE, None);
             return Ok(local_pages::respond(proxy, &page, ctx).await);
+        }
+        // boxed, like every rare future, so that not every request has room for it
+        Ok(Destination::AwsCall(request, call)) => {
+            return Ok(Box::pin(aws_api::respond(proxy, request, &call, ctx)).await);
+        }
+        Ok(Destination::LocalLogin(request)) => {
+            return Box::pin(local_tokens::login(proxy, request, ctx)).await;
         }
         Err(error) => return Err(unroutable(proxy, error)),
     };
     let entry = Arc::clone(&routed.entry);
     ctx.set_kind(routed.kind.as_str(), Some(&entry.environment.local));
 
-    // 4. The rest depends on the kind: policy, queue or session, the web server, the response.
+    // 5. The rest depends on the kind: policy, queue or session, the web server, the response.
     let result = match routed.kind {
         RequestKind::Cli => command::run(proxy, routed, ctx).await,
         RequestKind::Handover => login_pages::hand_over(proxy, &routed, ctx).await,
@@ -106,7 +138,7 @@ async fn process(
         RequestKind::Rest | RequestKind::Ui => Box::pin(web::forward(proxy, routed, ctx)).await,
     };
 
-    // 5. After a fault of the web server AWS may know more about the environment.
+    // 6. After a fault of the web server AWS may know more about the environment.
     match result {
         Ok(response) => Ok(response),
         Err(error) => Err(Box::pin(health::explain(proxy, &entry, error)).await),

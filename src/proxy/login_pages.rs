@@ -5,6 +5,7 @@ use crate::admission::ValidatedRequest;
 use crate::body::{self, ReadError};
 use crate::context::RequestContext;
 use crate::error::ProxyError;
+use crate::local_tokens;
 use crate::response::{self, Response};
 use crate::routing::{RoutedRequest, RoutingError};
 use crate::state::ReverseProxy;
@@ -56,6 +57,7 @@ pub(crate) async fn logout(
     let request = routed.request;
     let credentials = &proxy.state.credentials;
     let permit = permit_logout(&entry, request.method(), request.target())?;
+    let has_cookie = local_tokens::has_cookie(request.headers());
 
     // without a session there is nothing that Airflow could end
     if credentials.session_state(&entry).age.is_some() {
@@ -73,10 +75,11 @@ pub(crate) async fn logout(
     }
 
     credentials.sign_out(&entry);
-    Ok(response::see_other(
-        HeaderValue::from_static(SIGNED_OUT),
-        ctx.id(),
-    ))
+    let mut response = response::see_other(HeaderValue::from_static(SIGNED_OUT), ctx.id());
+    if has_cookie {
+        response::clear_local_cookies(&mut response);
+    }
+    Ok(response)
 }
 
 /// Returns true for a person's visit to the UI of an environment in redirect mode.

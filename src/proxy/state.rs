@@ -5,8 +5,8 @@ use crate::health::Reachability;
 use crate::login_pages::LoginVisits;
 use crate::queue::CommandQueues;
 use crate::upstream::UpstreamClient;
-use mwaa_auth::CredentialCache;
 use mwaa_auth::aws::{Discovery, VersionResolver};
+use mwaa_auth::{CredentialCache, LocalTokens};
 use mwaa_model::{EnvName, ListenerPolicy, Registry};
 use mwaa_runtime::resolver::Resolver;
 use mwaa_runtime::{CoarseTimer, LocalTasks, PaceLimit};
@@ -42,6 +42,8 @@ pub struct ProxyState {
     pub queues: CommandQueues,
     /// The environments' tokens and sessions.
     pub credentials: Arc<CredentialCache>,
+    /// The gateway's own tokens.
+    pub local_tokens: LocalTokens,
     /// Recent visits to login pages.
     pub login_visits: LoginVisits,
     /// The web servers that could not be reached.

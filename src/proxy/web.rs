@@ -12,11 +12,13 @@ use crate::upstream::{OutgoingBody, Upload, UpstreamError, UpstreamResponse};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use http_body::Body as _;
+use http_body_util::{BodyExt as _, Collected, Limited};
 use mwaa_auth::{Session, login_loop};
 use mwaa_model::{Code, Fault, code};
 use mwaa_output::is_load_balancer_status;
 use mwaa_policy::{WebPermit, permit_web};
 use mwaa_runtime::{RequestBody, boot_clock};
+use mwaa_server::BoxError;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -60,6 +62,34 @@ pub(crate) async fn forward(
         }
         Err(failure) => Err(failure.error),
     }
+}
+
+/// Sends a request of ours to the REST API, on behalf of a client, with its JSON body. Returns the
+/// status and the whole body.
+pub(crate) async fn call_rest_api(
+    proxy: &ReverseProxy,
+    permit: &WebPermit,
+    headers: &HeaderMap,
+    body: Bytes,
+    ctx: &RequestContext,
+) -> Result<(StatusCode, Result<Bytes, BoxError>), ProxyError> {
+    let exchange = WebExchange {
+        proxy,
+        ctx,
+        permit,
+        headers,
+        is_rest: true,
+    };
+    let session = proxy.state.credentials.session(permit.entry()).await?;
+    let answered = exchange.run(session, OutgoingBody::Whole(body)).await;
+    let (session, upstream) = answered.map_err(|failure| failure.error)?;
+
+    let response = response::from_web(upstream, permit, session.host(), ctx);
+    let status = response.status();
+    let body = Limited::new(response.into_body(), MAX_DOCUMENT)
+        .collect()
+        .await;
+    Ok((status, body.map(Collected::to_bytes)))
 }
 
 /// Returns true if a person requests a page of the UI other than the first.
@@ -334,6 +364,8 @@ impl Fault for SessionExpired {
     }
 }
 
+/// The longest document of [`call_rest_api`], in bytes: ten times MWAA's own limit.
+pub(crate) const MAX_DOCUMENT: usize = 60 * 1024 * 1024;
 /// The client's longest wait for AWS's answer about the host.
 const HOST_WAIT: Duration = Duration::from_secs(1);
 /// The bodies of forms and of most REST calls are shorter, in bytes.

@@ -9,6 +9,7 @@
 mod airflow;
 mod asking;
 mod audit;
+mod aws_api;
 mod command_line;
 mod commands;
 mod config_command;
@@ -20,6 +21,7 @@ mod discovery;
 mod docs;
 mod environments;
 mod events;
+mod exec;
 mod floors;
 mod guard;
 mod journey;

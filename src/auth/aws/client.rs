@@ -3,15 +3,19 @@
 
 use super::connect::{AwsIdentity, SdkClient, Settings};
 use super::error::CallContext;
-use super::http_client::{CallRecord, build_tls_config, clock_offset, http_client};
+use super::http_client::{
+    CallRecord, DocumentRecord, build_tls_config, clock_offset, http_client,
+};
 use super::{
     ApiFuture, AwsError, AwsErrorKind, CredentialOrigin, CredentialSource, MintedCliToken,
     MintedWebToken, MwaaApi,
 };
+use crate::LocalTokens;
 use crate::lifetime::parse_jwt_expiry;
 use aws_sdk_mwaa::config::http::HttpResponse;
 use aws_sdk_mwaa::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use bytes::Bytes;
 use mwaa_model::{Environment, EnvironmentInfo, Fault as _, ProxyChoice, Secret};
 use mwaa_runtime::boot_clock;
 use rustls::ClientConfig;
@@ -230,6 +234,9 @@ impl MwaaApi for AwsClient {
 
             match (response.cli_token, response.web_server_hostname) {
                 // an empty token would be sent as a header that says nothing
+                (Some(token), _) if LocalTokens::is_local(&token) => {
+                    Err(new_gateway_error(&call))
+                }
                 (Some(token), Some(host)) if !token.is_empty() => Ok(MintedCliToken {
                     life: read_stated_life(&token, call.record.date()),
                     clock_offset: clock_offset(call.record.date()),
@@ -258,6 +265,9 @@ impl MwaaApi for AwsClient {
             let response = self.send(&call, request.send()).await?;
 
             match (response.web_token, response.web_server_hostname) {
+                (Some(token), _) if LocalTokens::is_local(&token) => {
+                    Err(new_gateway_error(&call))
+                }
                 (Some(token), Some(host)) if !token.is_empty() => Ok(MintedWebToken {
                     token: Secret::new(token),
                     host,
@@ -332,6 +342,26 @@ impl MwaaApi for AwsClient {
         })
     }
 
+    fn describe_environment<'a>(
+        &'a self,
+        environment: &'a Environment,
+    ) -> ApiFuture<'a, Bytes> {
+        Box::pin(async move {
+            let call = self.call("GetEnvironment", environment).await?;
+            let document = DocumentRecord::default();
+            let request = call
+                .client
+                .mwaa
+                .get_environment()
+                .name(environment.name.as_ref())
+                .customize()
+                .interceptor(call.record.clone())
+                .interceptor(document.clone());
+            self.send(&call, request.send()).await?;
+            Ok(document.document())
+        })
+    }
+
     fn region<'a>(&'a self, environment: &'a Environment) -> ApiFuture<'a, String> {
         Box::pin(async move { Ok(self.sdk_client(environment).await?.region.clone()) })
     }
@@ -342,6 +372,15 @@ impl MwaaApi for AwsClient {
 fn read_stated_life(token: &str, date: Option<SystemTime>) -> Option<Duration> {
     let issued = date?.duration_since(UNIX_EPOCH).ok()?;
     parse_jwt_expiry(token)?.checked_sub(issued)
+}
+
+/// The error of a gateway that was led to a gateway, perhaps to itself.
+fn new_gateway_error(call: &Call<'_>) -> AwsError {
+    AwsError::new(
+        AwsErrorKind::Unavailable,
+        &format!("{} was answered by a gateway, not by AWS", call.operation),
+        "unset AWS_ENDPOINT_URL_MWAA where the gateway starts, or correct endpoint_url",
+    )
 }
 
 /// Returns the error of a response that lacks what the call is made for.

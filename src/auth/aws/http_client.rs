@@ -2,7 +2,8 @@
 //! interceptors that see its calls.
 
 use aws_sdk_mwaa::config::interceptors::{
-    BeforeDeserializationInterceptorContextRef, BeforeTransmitInterceptorContextRef,
+    AfterDeserializationInterceptorContextRef, BeforeDeserializationInterceptorContextRef,
+    BeforeTransmitInterceptorContextRef,
 };
 use aws_sdk_mwaa::config::{ConfigBag, Intercept};
 use aws_sdk_mwaa::error::BoxError;
@@ -17,6 +18,7 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use aws_types::endpoint_config::EndpointUrl;
+use bytes::Bytes;
 use http::Uri;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::client::legacy::Client;
@@ -28,6 +30,7 @@ use mwaa_runtime::{RuntimeTimer, Timer as _, Timestamp};
 use rustls::ClientConfig;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
+use std::fmt;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
@@ -299,6 +302,43 @@ impl Intercept for CallRecord {
         {
             // the first response's date is kept; there is one attempt a call
             let _first = self.date.set(date);
+        }
+        Ok(())
+    }
+}
+
+/// Keeps the document of a successful response as AWS sends it. Not for tokens.
+#[derive(Clone, Default)]
+pub(super) struct DocumentRecord(Arc<OnceLock<Bytes>>);
+
+impl fmt::Debug for DocumentRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DocumentRecord").finish_non_exhaustive()
+    }
+}
+
+impl DocumentRecord {
+    /// Returns the document; empty before a response came.
+    pub(super) fn document(&self) -> Bytes {
+        self.0.get().cloned().unwrap_or_default()
+    }
+}
+
+#[dyn_dispatch_hint]
+impl Intercept for DocumentRecord {
+    fn name(&self) -> &'static str {
+        "DocumentRecord"
+    }
+
+    // the body is in memory only now
+    fn read_after_deserialization(
+        &self,
+        context: &AfterDeserializationInterceptorContextRef<'_>,
+        _components: &RuntimeComponents,
+        _config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        if let Some(document) = context.response().body().bytes() {
+            let _first = self.0.set(Bytes::copy_from_slice(document));
         }
         Ok(())
     }

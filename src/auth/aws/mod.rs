@@ -24,6 +24,7 @@ pub use versions::{VersionError, VersionResolver};
 
 pub(crate) use error::with_environment_state;
 
+use bytes::Bytes;
 use mwaa_model::{Environment, EnvironmentInfo, Secret};
 use std::fmt::Debug;
 use std::future::Future;
@@ -56,6 +57,10 @@ pub trait MwaaApi: Debug + Send + Sync {
         &'a self,
         environment: &'a Environment,
     ) -> ApiFuture<'a, EnvironmentInfo>;
+
+    /// `GetEnvironment`: the document as AWS sends it.
+    fn describe_environment<'a>(&'a self, environment: &'a Environment)
+    -> ApiFuture<'a, Bytes>;
 
     /// Returns the region that calls for this environment are sent to: its own, else the AWS
     /// chain's. Not a call of the API.

@@ -68,6 +68,12 @@ pub fn permit_web(
     Ok(create_permit(entry, method, target, hidden))
 }
 
+/// Returns true if clients of this listener may read secrets of the environment: its policy and the
+/// listener's are not read-only.
+pub fn may_read_secrets(entry: &Entry, listener: &ListenerPolicy) -> bool {
+    find_read_only(entry, listener).is_none()
+}
+
 /// Checks a request that signs out: a read-only client may sign out too.
 pub fn permit_logout(
     entry: &Arc<Entry>,

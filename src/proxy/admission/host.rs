@@ -73,6 +73,12 @@ impl HostFilter {
         }
     }
 
+    /// Returns true if the configuration has this very name, whatever its port.
+    pub(crate) fn is_configured(&self, host: &str) -> bool {
+        let (name, _) = split_host(host);
+        self.extra.iter().any(|extra| split_host(extra).0 == name)
+    }
+
     fn find_name(&self, host: &str, peer: PeerAddress, secure: bool) -> Option<HostName> {
         let (name, port) = split_host(host);
         let port = port.unwrap_or(if secure { HTTPS_PORT } else { HTTP_PORT });
@@ -92,9 +98,16 @@ impl HostFilter {
             PeerAddress::Tcp(_) => {
                 let mut addresses = self.addresses.iter();
                 let mut extra = self.extra.iter();
+                let prefixed = name
+                    .strip_prefix("env.")
+                    .or_else(|| name.strip_prefix("api."));
                 (name == "localhost" && self.is_our_port(port, peer))
                     || addresses.any(|address| address.matches(name, port))
-                    || extra.any(|extra| self.is_extra(extra, name, port, peer))
+                    || extra.any(|extra| {
+                        self.is_extra(extra, name, port, peer)
+                            || prefixed
+                                .is_some_and(|name| self.is_extra(extra, name, port, peer))
+                    })
             }
         };
         is_plain.then_some(HostName::Plain)
@@ -268,6 +281,8 @@ mod tests {
             "airflow.corp.example:443",
             "box:8080",
             "env.localhost:8080",
+            "api.airflow.corp.example:443",
+            "env.box:8080",
         ] {
             assert_eq!(check("/", &[host]), Ok(HostName::Plain), "{host}");
         }

@@ -2,12 +2,14 @@
 //! Pure: no I/O, no clock, no logging.
 #![deny(clippy::wildcard_enum_match_arm)]
 
+mod aws_call;
 mod client;
 mod error;
 mod framing;
 mod host;
 mod origin;
 
+pub use aws_call::AwsCall;
 pub use client::{AccessRules, NetworkFilter, SharedSecret, UserAgent};
 pub use error::AdmissionError;
 pub(crate) use host::split_host;
@@ -54,6 +56,7 @@ pub struct ValidatedRequest {
     host_name: HostName,
     method: Method,
     target: Target,
+    aws_call: Option<Box<AwsCall>>,
     headers: HeaderMap,
     body: RequestBody,
 }
@@ -74,6 +77,11 @@ impl ValidatedRequest {
     /// The request target, strictly parsed.
     pub fn target(&self) -> &Target {
         &self.target
+    }
+
+    /// The call of the MWAA API, on a host that names no environment.
+    pub fn aws_call(&self) -> Option<&AwsCall> {
+        self.aws_call.as_deref()
     }
 
     /// The header section, less the fields that `Connection` nominates.
@@ -131,12 +139,26 @@ pub fn validate(
 
     // 5. The target, and the requests that a browser may send to it.
     let target = Target::parse(&head.uri, settings.target_size)?;
-    origin::check(&head, &target, user_agent.fetch, &settings.trusted_origins)?;
+    // an environment's own host has only Airflow's paths
+    let is_plain = host_name == HostName::Plain && target.reserved().is_none();
+    let aws_call = is_plain
+        .then(|| AwsCall::find(&head.method, &target))
+        .flatten()
+        .map(Box::new);
+    let trusted = &settings.trusted_origins;
+    origin::check(
+        &head,
+        &target,
+        aws_call.is_some(),
+        user_agent.fetch,
+        trusted,
+    )?;
 
     Ok(ValidatedRequest {
         host_name,
         method: head.method,
         target,
+        aws_call,
         headers: head.headers,
         body,
     })

@@ -1,5 +1,6 @@
 //! The requests that a browser may send. A web page can post text to loopback without a preflight,
-//! so the CLI route is closed to every request with a field that only browsers send.
+//! so the CLI route and the MWAA API are closed to every request with a field that only browsers
+//! send.
 
 use super::AdmissionError;
 use http::header::{CONTENT_TYPE, ORIGIN};
@@ -12,6 +13,7 @@ use mwaa_model::{FetchMetadata, RequestSource, ReservedPath, Target};
 pub(super) fn check(
     head: &Parts,
     target: &Target,
+    is_aws_call: bool,
     fetch: FetchMetadata,
     trusted: &[String],
 ) -> Result<(), AdmissionError> {
@@ -29,8 +31,9 @@ pub(super) fn check(
     }
 
     match target.reserved() {
+        _ if is_aws_call => check_closed(&head.headers, fetch, trusted),
         Some(ReservedPath::Cli) => {
-            check_cli(&head.headers, fetch, trusted)?;
+            check_closed(&head.headers, fetch, trusted)?;
             if head.method == Method::POST && !is_plain_text(&head.headers) {
                 return Err(AdmissionError::ContentType);
             }
@@ -43,7 +46,7 @@ pub(super) fn check(
 }
 
 /// Fails for a browser, unless its origin is trusted.
-fn check_cli(
+fn check_closed(
     headers: &HeaderMap,
     fetch: FetchMetadata,
     trusted: &[String],
@@ -59,7 +62,7 @@ fn check_cli(
             Ok(())
         }
         _ => Err(AdmissionError::ForeignOrigin(
-            "the CLI route is closed to browsers",
+            "this route is closed to browsers",
         )),
     }
 }
@@ -122,6 +125,7 @@ fn is_plain_text(headers: &HeaderMap) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::AwsCall;
     use super::*;
     use http::Request;
 
@@ -149,7 +153,9 @@ mod tests {
         let head = request.body(()).unwrap().into_parts().0;
         let target = Target::parse(&head.uri, 8192).unwrap();
         let fetch = FetchMetadata::from_headers(&head.headers, secure);
-        check(&head, &target, fetch, &["https://tools.example".to_owned()])
+        let is_aws_call = AwsCall::find(&head.method, &target).is_some();
+        let trusted = ["https://tools.example".to_owned()];
+        check(&head, &target, is_aws_call, fetch, &trusted)
     }
 
     const TEXT: (&str, &str) = ("content-type", "text/plain");

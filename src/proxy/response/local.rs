@@ -7,9 +7,10 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, REFERRER_POLICY,
-    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    SET_COOKIE, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use mwaa_auth::LocalTokenUse;
 use mwaa_model::RequestId;
 use mwaa_pages::StaticFile;
 use std::time::Duration;
@@ -107,6 +108,32 @@ pub fn create_token(method: &Method, now: Duration, id: RequestId) -> Response {
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     set_request_id(headers, id);
     response
+}
+
+/// Returns the response to a login with a local token: a cookie of this name, which means nothing
+/// elsewhere. A script cannot read it, and no page of another site can send it (RFC 6265bis).
+pub fn set_local_cookie(name: &str, value: &str, secure: bool, id: RequestId) -> Response {
+    let mut response = Response::new(ResponseBody::empty());
+    let headers = response.headers_mut();
+    let max_age = LocalTokenUse::Session.lifetime().as_secs();
+    let suffix = if secure { "; Secure" } else { "" };
+    let cookie =
+        format!("{name}={value}; Path=/; Max-Age={max_age}; HttpOnly; SameSite=Lax{suffix}");
+    if let Ok(cookie) = HeaderValue::try_from(cookie) {
+        headers.insert(SET_COOKIE, cookie);
+    }
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    set_request_id(headers, id);
+    response
+}
+
+/// Removes the cookies of local logins from the client.
+pub fn clear_local_cookies(response: &mut Response) {
+    for cookie in ["session=; Path=/; Max-Age=0", "_token=; Path=/; Max-Age=0"] {
+        response
+            .headers_mut()
+            .append(SET_COOKIE, HeaderValue::from_static(cookie));
+    }
 }
 
 /// Returns a token in the form of a JWT (RFC 7519), because clients read its `exp`. It grants

@@ -2,6 +2,7 @@
 //! rewritten, those to commands, and our own.
 #![deny(clippy::wildcard_enum_match_arm)]
 
+mod aws;
 mod body;
 mod command;
 mod events;
@@ -10,11 +11,15 @@ mod local;
 mod problem;
 mod redact;
 
+pub use aws::{from_aws, from_aws_exception, from_aws_fault};
 pub use body::ResponseBody;
 pub use command::{OutputFormat, from_command, get_success, read_result};
 pub use events::{Event, EventStream, LastEvent, from_events};
 pub use links::{LinkRewriter, is_login_redirect};
-pub use local::{create_token, from_asset, from_page, handover, redirect, see_other};
+pub use local::{
+    clear_local_cookies, create_token, from_asset, from_page, handover, redirect, see_other,
+    set_local_cookie,
+};
 pub use mwaa_output::{CliOutput, CliResult, CommandFacts, OutputError, SuccessStatus};
 pub use problem::{encode_fault, from_fault, render_fault_page};
 pub use redact::RedactedBody;

@@ -133,4 +133,4 @@ pub(super) fn get_retry_after(fault: &dyn Fault) -> Option<u64> {
 }
 
 /// The fault's code, only on responses that the gateway itself made.
-const FAULT: HeaderName = HeaderName::from_static("mwaa-gateway-fault");
+pub(super) const FAULT: HeaderName = HeaderName::from_static("mwaa-gateway-fault");

@@ -1,8 +1,19 @@
-//! The paths where clients log in with a user name and password. No password may reach a web
-//! server, so a request to any path that could be such a login ends here.
+//! The paths where clients log in. No password may reach a web server, so a request to any path that
+//! could be a login with one ends here. MWAA's own login takes a web token, and clients of the
+//! gateway have only local ones.
 
 use super::RoutingError;
 use http::Method;
+use mwaa_model::{ReservedPath, Target};
+
+/// Returns true for MWAA's login with a web token (User Guide, "Using the Apache Airflow REST API").
+pub(super) fn is_mwaa_login(target: &Target) -> bool {
+    target.reserved() == Some(ReservedPath::Mwaa)
+        && matches!(
+            target.path(),
+            "/aws_mwaa/login" | "/pluginsv2/aws_mwaa/login"
+        )
+}
 
 /// Returns true if the request is a login for a token, which the gateway answers itself. Fails for
 /// any other login: its body must not be forwarded, even if no Airflow serves the path.

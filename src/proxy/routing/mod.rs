@@ -7,25 +7,27 @@ mod login;
 
 pub use local_page::{LocalPage, LocalPageRequest};
 
-use crate::admission::{HostName, ValidatedRequest};
+use crate::admission::{AwsCall, HostName, ValidatedRequest};
 use crate::context::RequestContext;
 use http::Method;
-use mwaa_model::{Code, Directory, Entry, Fault, ReservedPath, code, is_opaque};
+use mwaa_model::{
+    Code, Directory, Entry, EnvName, Fault, ReservedPath, Target, code, is_opaque,
+};
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
 /// The destination of a request.
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "nearly every request has an environment, and the value is taken apart at once"
-)]
 pub enum Destination {
     /// An environment.
     Environment(RoutedRequest),
     /// A page of our own.
     LocalPage(LocalPageRequest),
+    /// The MWAA API.
+    AwsCall(ValidatedRequest, AwsCall),
+    /// A login with a token of the gateway's.
+    LocalLogin(ValidatedRequest),
 }
 
 /// A request that has an environment.
@@ -183,10 +185,15 @@ impl Fault for RoutingError {
 /// looking for new ones. A request that names none qualifies only while there is none at all.
 pub fn is_unknown(
     request: &ValidatedRequest,
+    named: Option<&EnvName>,
     ctx: &RequestContext,
     directory: &Directory,
 ) -> bool {
-    match find_environment_name(request, ctx) {
+    // these know for themselves when they need another environment
+    if request.aws_call().is_some() {
+        return false;
+    }
+    match find_environment_name(request, named, ctx) {
         Some(name) => directory.find(name).is_none(),
         // one of our own pages needs no environment
         None => {
@@ -197,15 +204,26 @@ pub fn is_unknown(
 }
 
 /// Returns the destination. The environment is the listener's own, else the one that the Host names,
-/// else the only or default one; the kind depends on the path and method alone. Our own pages come
-/// first. Fails if there is no such environment or path, or if the client may not use it.
+/// else that of a local token (`named`), else the only or default one; the kind depends on the path
+/// and method alone. What the gateway itself answers comes first. Fails if there is no such environment or path, or if the client may not use it.
 pub fn route(
     request: ValidatedRequest,
+    named: Option<&EnvName>,
     ctx: &RequestContext,
     directory: &Directory,
 ) -> Result<Destination, RoutingError> {
+    if let Some(call) = request.aws_call().cloned() {
+        return Ok(Destination::AwsCall(request, call));
+    }
+    if login::is_mwaa_login(request.target()) {
+        return match *request.method() {
+            Method::POST => Ok(Destination::LocalLogin(request)),
+            _ => Err(RoutingError::Method { allow: "POST" }),
+        };
+    }
+
     // without a name it is the only environment, or the configured default
-    let name = find_environment_name(&request, ctx);
+    let name = find_environment_name(&request, named, ctx);
     let found = match name {
         Some(name) => directory.find(name),
         None => directory.default_entry(),
@@ -262,8 +280,7 @@ fn find_kind(
             Err(RoutingError::NotForScripts)
         }
         Some(ReservedPath::Handover) => Ok(RequestKind::Handover),
-        // the login route accepts web tokens, which only the gateway has; our own pages were found
-        // before
+        // our own pages and the login were found before
         Some(ReservedPath::Mwaa | ReservedPath::Own) => Err(RoutingError::UnknownPath {
             path: path.to_owned(),
         }),
@@ -275,6 +292,15 @@ fn find_kind(
         }
         None => Ok(find_airflow_kind(path)),
     }
+}
+
+/// Returns true for the path of a REST API that may be forwarded. Fails for a login.
+pub fn is_rest_api(target: &Target, method: &Method) -> Result<bool, RoutingError> {
+    let is_ours = target.reserved().is_some()
+        || target.is_logout()
+        || target.readings().any(login::is_login_page)
+        || login::is_token_login(target.readings(), method)?;
+    Ok(!is_ours && find_airflow_kind(target.path()) == RequestKind::Rest)
 }
 
 /// Returns the kind of a path that is Airflow's: the REST API, or else the UI.
@@ -290,12 +316,13 @@ fn find_airflow_kind(path: &str) -> RequestKind {
 /// of its requests.
 fn find_environment_name<'a>(
     request: &'a ValidatedRequest,
+    named: Option<&'a EnvName>,
     ctx: &'a RequestContext,
 ) -> Option<&'a str> {
     match (&ctx.listener().environment, request.host_name()) {
         (Some(only), _) => Some(only.as_str()),
         (None, HostName::Environment(name)) => Some(name.as_str()),
-        (None, HostName::Plain) => None,
+        (None, HostName::Plain) => named.map(EnvName::as_str),
     }
 }
 

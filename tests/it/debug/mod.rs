@@ -11,7 +11,7 @@ use http_body_util::{BodyExt as _, Full};
 use mwaa_auth::aws::{
     ApiFuture, AwsError, AwsErrorKind, MintedCliToken, MintedWebToken, MwaaApi, VersionResolver,
 };
-use mwaa_auth::{CredentialCache, LoginClient, LoginFuture, LoginResponse};
+use mwaa_auth::{CredentialCache, LocalTokens, LoginClient, LoginFuture, LoginResponse};
 use mwaa_egress::{Connector, ProxyEnv, ProxyTable};
 use mwaa_model::{
     AirflowVersion, Directory, Entry, EntryId, EnvName, Environment, EnvironmentInfo,
@@ -101,6 +101,10 @@ impl MwaaApi for Cloud {
         denied()
     }
 
+    fn describe_environment<'a>(&'a self, _: &'a Environment) -> ApiFuture<'a, Bytes> {
+        denied()
+    }
+
     fn get_environment<'a>(&'a self, _: &'a Environment) -> ApiFuture<'a, EnvironmentInfo> {
         denied()
     }
@@ -161,7 +165,8 @@ impl Rooms {
         let validated =
             admission::validate(incoming, ctx.user_agent(), &state.admission).unwrap();
         self.see(&validated);
-        let destination = routing::route(validated, &ctx, &state.registry.snapshot()).unwrap();
+        let destination =
+            routing::route(validated, None, &ctx, &state.registry.snapshot()).unwrap();
         self.see(&destination);
         let Destination::Environment(routed) = destination else {
             panic!("{destination:?}");
@@ -297,6 +302,7 @@ fn rooms(server: &Puppet, tasks: &LocalTasks) -> Rooms {
             Arc::clone(&metrics),
         ),
         login_visits: LoginVisits::default(),
+        local_tokens: LocalTokens::generate(),
         reachability: Reachability::default(),
         metrics,
         audit: None,

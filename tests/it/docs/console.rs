@@ -20,6 +20,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 const NOT_RUN: &[(&str, &str)] = &[
     ("tests/run", "these tests are a part of it"),
     (
+        "mwaa-gateway exec -e prod --policy read-only -- pytest",
+        "tests/it/exec.rs runs other programs",
+    ),
+    (
         "cargo install --locked --path .",
         "cargo built the program already",
     ),

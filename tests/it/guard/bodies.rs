@@ -10,7 +10,7 @@ async fn an_unread_body_is_not_parsed_as_the_next_request() {
     let inner = harness.request("version");
     let body = inner.repeat(1024 * 1024 / inner.len());
     for (name, request, status) in [
-        ("D-18 unknown path", post("/aws_mwaa/login", ""), 404),
+        ("D-18 unknown path", post("/aws_mwaa/other", ""), 404),
         (
             "D-18 form type",
             cli("").replace("text/plain", "text/html"),

@@ -38,9 +38,9 @@ async fn ambiguous_targets_are_refused_and_not_normalized() {
         ("a trailing slash", "/aws_mwaa/cli/"),
         ("below the route", "/aws_mwaa/cli/x"),
         ("C-20", "/pluginsv2/aws_mwaa/cli"),
-        ("C-20 login", "/pluginsv2/aws_mwaa/login"),
-        ("login", "/aws_mwaa/login"),
-        ("C-22", "/aws_mwaa/login?next=/aws_mwaa/cli"),
+        ("C-20 login", "/pluginsv2/aws_mwaa/login/"),
+        ("login", "/aws_mwaa/login/"),
+        ("C-22", "/aws_mwaa/other?next=/aws_mwaa/cli"),
         ("our own prefix", "/-/x"),
     ] {
         refusals.push((name, post(target, ""), &[404], nothing));

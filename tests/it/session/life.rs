@@ -71,7 +71,7 @@ async fn an_idle_session_is_not_renewed() {
     harness.advance(Duration::from_secs(101));
     // neither health nor a refusal is a use of it
     assert_eq!(harness.manage("/readyz").await.status, 200);
-    assert_eq!(harness.get("/aws_mwaa/login").await.status, 404);
+    assert_eq!(harness.get("/aws_mwaa/other").await.status, 404);
     assert_eq!(harness.journal().control_count(), 1, "renewed without use");
     assert_eq!(harness.get("/api/v2/dags").await.status, 200);
     assert_eq!(harness.logins().len(), 2);

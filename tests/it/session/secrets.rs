@@ -184,7 +184,7 @@ async fn no_log_or_response_contains_a_session_secret() {
     let mut stand = Stand::start(folder.path()).await;
     let codes = stand.every_flow().await;
     for code in [
-        "route.unknown_path",
+        "guard.local_token",
         "session.expired",
         "session.login_failed",
         "session.login_loop",

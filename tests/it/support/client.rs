@@ -227,6 +227,11 @@ impl Response {
             );
             return Some(code);
         }
+        if let Some(exception) = self.header("x-amzn-errortype") {
+            assert!(exception.ends_with("Exception"), "{self}");
+            assert!(self.text().contains(&format!("({code})")), "{self}");
+            return Some(code);
+        }
         assert_eq!(
             self.header("content-type"),
             Some("application/problem+json")

@@ -86,18 +86,23 @@ async fn a_base_url_with_a_trailing_slash_is_reported() {
     assert_eq!(harness.journal().web_connections(), 0);
 }
 
-/// C-20: a web token is nobody's business but the gateway's.
+/// C-20: MWAA's web tokens are for the gateway only. A login with a local token is in `aws_api`.
 #[tokio::test]
 async fn the_login_is_never_proxied() {
     for version in VERSIONS {
         let harness = Harness::airflow(version).await;
         assert_eq!(harness.get("/health").await.fault(), None);
         let before = harness.journal().web_count();
-        for target in [
+        let logins = [
             "/aws_mwaa/login",
-            "/aws_mwaa/login/",
             "/aws_mwaa/login?token=x",
             "/pluginsv2/aws_mwaa/login",
+        ];
+        for target in [
+            logins[0],
+            "/aws_mwaa/login/",
+            logins[1],
+            logins[2],
             "/pluginsv2/aws_mwaa/login/",
             "/pluginsv2/aws_mwaa/cli",
             "/aws_mwaa/",
@@ -112,10 +117,15 @@ async fn the_login_is_never_proxied() {
                     "token=x",
                 ),
             ] {
+                let refusal = match (target, request.starts_with("GET")) {
+                    (login, true) if logins.contains(&login) => (405, "request.method"),
+                    (login, false) if logins.contains(&login) => (403, "guard.local_token"),
+                    _ => (404, "route.unknown_path"),
+                };
                 let reply = harness.connect().await.exchange(request).await;
                 assert_eq!(
                     (reply.status, reply.fault()),
-                    (404, Some("route.unknown_path")),
+                    (refusal.0, Some(refusal.1)),
                     "{version} {target}: {reply}"
                 );
             }

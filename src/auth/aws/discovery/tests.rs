@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::aws::{ApiFuture, AwsErrorKind, MintedCliToken, MintedWebToken};
+use bytes::Bytes;
 use mwaa_model::{Directory, EntryId, EnvironmentInfo};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -67,6 +68,10 @@ impl MwaaApi for Cloud {
                 None => refused().await,
             }
         })
+    }
+
+    fn describe_environment<'a>(&'a self, _: &'a Environment) -> ApiFuture<'a, Bytes> {
+        refused()
     }
 
     fn get_environment<'a>(&'a self, _: &'a Environment) -> ApiFuture<'a, EnvironmentInfo> {

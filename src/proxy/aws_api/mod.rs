@@ -1,0 +1,350 @@
+//! The MWAA API on a listener, for AWS SDKs and the AWS CLI. Their signatures are not checked and not
+//! forwarded; a token that they get is a local one, which is good for nothing but this gateway.
+
+mod rest_api;
+
+use crate::admission::{AwsCall, ValidatedRequest, split_host};
+use crate::context::RequestContext;
+use crate::discover;
+use crate::error::ProxyError;
+use crate::response::{self, Response};
+use crate::state::ReverseProxy;
+use crate::web::MAX_DOCUMENT;
+use bytes::Bytes;
+use mwaa_auth::LocalTokenUse;
+use mwaa_model::{Code, Directory, Entry, Fault, code};
+use mwaa_policy::may_read_secrets;
+use mwaa_runtime::Timestamp;
+use serde_json::json;
+use std::borrow::Cow;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// Answers a call. An error has the form that AWS gives it, so that an SDK makes its typed exception
+/// of it.
+pub(crate) async fn respond(
+    proxy: &ReverseProxy,
+    mut request: ValidatedRequest,
+    call: &AwsCall,
+    ctx: &RequestContext,
+) -> Response {
+    ctx.set_kind(AWS_CALL, None);
+    ctx.set_environment(None);
+
+    match answer(proxy, &mut request, call, ctx).await {
+        Ok((document, None)) => response::from_aws(document, ctx.id()),
+        Ok((document, Some(exception))) => {
+            response::from_aws_exception(exception, document, ctx.id())
+        }
+        Err(failure) => {
+            let fault = failure.error.fault();
+            ctx.fail(fault);
+            response::from_aws_fault(fault, failure.may_have_acted, ctx.id())
+        }
+    }
+}
+
+/// Returns the document of a call, and the exception that it is, if it is one.
+async fn answer(
+    proxy: &ReverseProxy,
+    request: &mut ValidatedRequest,
+    call: &AwsCall,
+    ctx: &RequestContext,
+) -> Result<(Bytes, Option<&'static str>), Failure> {
+    let document = match call {
+        AwsCall::Other(operation) => return Err(AwsCallError::NotOffered(operation).into()),
+        AwsCall::ListEnvironments => list_environments(proxy, request, ctx).await?,
+        AwsCall::GetEnvironment(name) => {
+            let entry = find_environment(proxy, name, ctx).await?;
+            let document = proxy.state.credentials.describe(&entry).await?;
+            let shows_all = may_read_secrets(&entry, ctx.listener());
+            let document = if shows_all {
+                document
+            } else {
+                hide_options(&document)?
+            };
+            return Ok((document, None));
+        }
+        AwsCall::InvokeRestApi(name) => {
+            let entry = find_environment(proxy, name, ctx).await?;
+            return rest_api::invoke(proxy, &entry, request, ctx).await;
+        }
+        AwsCall::CreateCliToken(name) => {
+            let entry = find_environment(proxy, name, ctx).await?;
+            json!({
+                "CliToken": issue(proxy, &entry, LocalTokenUse::Cli, ctx),
+                "WebServerHostname": called_host(proxy, ctx),
+            })
+        }
+        AwsCall::CreateWebLoginToken(name) => {
+            let entry = find_environment(proxy, name, ctx).await?;
+            json!({
+                "WebToken": issue(proxy, &entry, LocalTokenUse::Web, ctx),
+                "WebServerHostname": ui_host(proxy, &entry, ctx),
+            })
+        }
+    };
+
+    Ok((Bytes::from(document.to_string()), None))
+}
+
+/// A call without a document.
+struct Failure {
+    error: ProxyError,
+    /// Airflow may have acted.
+    may_have_acted: bool,
+}
+
+impl<E: Into<ProxyError>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self {
+            error: error.into(),
+            may_have_acted: false,
+        }
+    }
+}
+
+/// Hides the values of Airflow's configuration options from a read-only client: passwords are among
+/// them. Fails if the document cannot be read.
+fn hide_options(document: &[u8]) -> Result<Bytes, AwsCallError> {
+    let unreadable = |error: serde_json::Error| AwsCallError::Broken(error.to_string());
+    let mut document: serde_json::Value =
+        serde_json::from_slice(document).map_err(unreadable)?;
+    let options = document.pointer_mut("/Environment/AirflowConfigurationOptions");
+    for (_, value) in options
+        .and_then(|options| options.as_object_mut())
+        .into_iter()
+        .flatten()
+    {
+        *value = "***".into();
+    }
+    Ok(Bytes::from(document.to_string()))
+}
+
+fn issue(
+    proxy: &ReverseProxy,
+    entry: &Entry,
+    purpose: LocalTokenUse,
+    ctx: &RequestContext,
+) -> String {
+    let now = Timestamp::now().wall();
+    let name = &entry.environment.local;
+    let tokens = &proxy.state.local_tokens;
+    tokens.issue(purpose, name, &ctx.listener().name, now)
+}
+
+/// Returns the environment with this name of MWAA's, or else with this local name. Several may have
+/// the same name, in several regions: the default one is meant, or else the first. Fails if there is
+/// none on this listener.
+async fn find_environment(
+    proxy: &ReverseProxy,
+    name: &str,
+    ctx: &RequestContext,
+) -> Result<Arc<Entry>, AwsCallError> {
+    if !is_environment_name(name) {
+        return Err(AwsCallError::Name(name.to_owned()));
+    }
+    let find = || {
+        let directory = Arc::clone(&proxy.state.registry.snapshot());
+        let default = directory.default_entry().into_iter();
+        let mut entries = default
+            .chain(served(&directory, ctx))
+            .filter(|entry| serves(ctx, entry));
+        let by_name = entries.find(|entry| *entry.environment.name == *name);
+        let local = || directory.find(name).filter(|entry| serves(ctx, entry));
+        by_name.or_else(local).map(Arc::clone)
+    };
+
+    let mut found = find();
+    if found.is_none() {
+        // it may have been created a moment ago
+        discover(proxy).await;
+        found = find();
+    }
+    let entry = found.ok_or_else(|| AwsCallError::Unknown(name.to_owned()))?;
+    ctx.set_environment(Some(entry.environment.local.clone()));
+    Ok(entry)
+}
+
+/// Returns the page of names that `MaxResults` and `NextToken` ask for, as AWS does: 25 at most.
+async fn list_environments(
+    proxy: &ReverseProxy,
+    request: &ValidatedRequest,
+    ctx: &RequestContext,
+) -> Result<serde_json::Value, AwsCallError> {
+    let query = request.target().query().unwrap_or_default();
+    let (mut size, mut start) = (MAX_PAGE, 0);
+    for (key, value) in form_urlencoded::parse(query.as_bytes()) {
+        match &*key {
+            "MaxResults" => {
+                let asked = value.parse().ok();
+                let fits = asked.filter(|size| (1..=MAX_PAGE).contains(size));
+                size = fits.ok_or(AwsCallError::MaxResults)?;
+            }
+            "NextToken" if value.is_empty() => {}
+            "NextToken" => start = value.parse().map_err(|_text| AwsCallError::NextToken)?,
+            _ => {}
+        }
+    }
+
+    if proxy.state.registry.snapshot().entries().is_empty() {
+        discover(proxy).await;
+    }
+    let directory = Arc::clone(&proxy.state.registry.snapshot());
+    let mut names: Vec<&str> = served(&directory, ctx)
+        .map(|entry| &*entry.environment.name)
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+
+    let page: Vec<&str> = names.iter().skip(start).take(size).copied().collect();
+    let next = start.saturating_add(size);
+    Ok(if next < names.len() {
+        json!({ "Environments": page, "NextToken": next.to_string() })
+    } else {
+        json!({ "Environments": page })
+    })
+}
+
+/// Returns the environments that this listener serves.
+fn served<'a>(
+    directory: &'a Directory,
+    ctx: &RequestContext,
+) -> impl Iterator<Item = &'a Arc<Entry>> {
+    directory
+        .entries()
+        .iter()
+        .filter(|entry| serves(ctx, entry))
+}
+
+fn serves(ctx: &RequestContext, entry: &Entry) -> bool {
+    let only = ctx.listener().environment.as_ref();
+    only.is_none_or(|only| *only == entry.environment.local)
+}
+
+/// Returns the host that the client called, less the prefix that an SDK puts before it. A request
+/// with the token reaches its environment there, whatever the default one is.
+fn called_host(proxy: &ReverseProxy, ctx: &RequestContext) -> String {
+    let host = ctx.host().to_ascii_lowercase();
+    if proxy.state.admission.hosts.is_configured(&host) {
+        return host;
+    }
+    let plain = host
+        .strip_prefix("env.")
+        .or_else(|| host.strip_prefix("api."));
+    plain.map_or_else(|| host.clone(), str::to_owned)
+}
+
+/// Returns the host of the environment's UI. A browser does not show a token's fragment to a server,
+/// so the host has to name the environment, unless the called one can mean no other or the name
+/// cannot be resolved here.
+fn ui_host(proxy: &ReverseProxy, entry: &Entry, ctx: &RequestContext) -> String {
+    let called = called_host(proxy, ctx);
+    let (name, port) = split_host(&called);
+    let directory = proxy.state.registry.snapshot();
+    let default = directory.default_entry();
+    let is_only = ctx.listener().environment.is_some()
+        || default.is_some_and(|default| default.id == entry.id);
+    let inner = name.trim_start_matches('[').trim_end_matches(']');
+    let is_loopback = name == "localhost"
+        || inner
+            .parse::<IpAddr>()
+            .is_ok_and(|address| address.is_loopback());
+    if is_only || !is_loopback {
+        return called;
+    }
+
+    let own = format!("{}.localhost", entry.environment.local);
+    if proxy.state.resolver.is_local(&own) == Some(false) {
+        return called;
+    }
+    match port {
+        Some(port) => format!("{own}:{port}"),
+        None => own,
+    }
+}
+
+/// Returns true for a name of MWAA's (API reference, `CreateEnvironment`).
+fn is_environment_name(name: &str) -> bool {
+    name.len() <= 80
+        && name.starts_with(|c: char| c.is_ascii_alphabetic())
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+}
+
+/// A call that is not answered as asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+enum AwsCallError {
+    #[error("the response broke: {0}")]
+    Broken(String),
+    #[error("the call's document is not valid: {0}")]
+    Document(String),
+    #[error("MaxResults must be a number from 1 to {MAX_PAGE}")]
+    MaxResults,
+    #[error("{0:?} is not the name of an environment")]
+    Name(String),
+    #[error("NextToken is not one of this gateway's")]
+    NextToken,
+    #[error("the gateway does not offer {0} of the MWAA API")]
+    NotOffered(&'static str),
+    #[error("Airflow's response is longer than {} MiB", MAX_DOCUMENT >> 20)]
+    TooLong,
+    #[error("there is no environment {0:?} on this listener")]
+    Unknown(String),
+}
+
+impl Fault for AwsCallError {
+    fn code(&self) -> &'static Code {
+        match self {
+            Self::Broken(_) => &code::UPSTREAM_BROKEN,
+            Self::Document(_)
+            | Self::MaxResults
+            | Self::Name(_)
+            | Self::NextToken
+            | Self::TooLong => &code::AWS_PARAMETER,
+            Self::NotOffered(_) => &code::AWS_OPERATION,
+            Self::Unknown(_) => &code::UNKNOWN_ENVIRONMENT,
+        }
+    }
+
+    fn hint(&self) -> Cow<'static, str> {
+        match self {
+            Self::Unknown(_) => {
+                "`mwaa-gateway environments` lists the names; add others to the configuration"
+                    .into()
+            }
+            Self::TooLong => {
+                "ask for less with `limit`, or use /api/… of the gateway, which has no limit"
+                    .into()
+            }
+            Self::Broken(_)
+            | Self::Document(_)
+            | Self::MaxResults
+            | Self::Name(_)
+            | Self::NextToken
+            | Self::NotOffered(_) => self.code().advice.into(),
+        }
+    }
+}
+
+/// The kind of these calls in metrics and logs.
+const AWS_CALL: &str = "aws";
+/// The longest page of `ListEnvironments`.
+const MAX_PAGE: usize = 25;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_read_only_client_sees_the_names_of_options_only() {
+        let document = br#"{"Environment": {"Name": "x", "AirflowConfigurationOptions": {"smtp.smtp_password": "canary"}}}"#;
+        let hidden = hide_options(document).unwrap();
+        let hidden = String::from_utf8(hidden.to_vec()).unwrap();
+        assert!(hidden.contains("smtp.smtp_password") && !hidden.contains("canary"));
+        assert!(hide_options(b"canary").is_err());
+        let none = hide_options(br#"{"Environment": {}}"#).unwrap();
+        assert_eq!(none, r#"{"Environment":{}}"#);
+    }
+}

@@ -1,0 +1,240 @@
+//! `InvokeRestApi`: a call of Airflow's REST API in a JSON document, answered through the
+//! environment's session. MWAA's limits (10 s, 6 MB, 10 a second, 64 characters) do not hold here.
+
+use super::{AwsCallError, Failure};
+use crate::admission::ValidatedRequest;
+use crate::body;
+use crate::context::RequestContext;
+use crate::error::ProxyError;
+use crate::routing::{self, RoutingError};
+use crate::state::ReverseProxy;
+use crate::web;
+use bytes::Bytes;
+use form_urlencoded::Serializer;
+use http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
+use http_body_util::LengthLimitError;
+use mwaa_model::{Code, Entry, Target, code};
+use mwaa_policy::permit_web;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value, json};
+use std::sync::Arc;
+
+/// The members of the request (API reference, `InvokeRestApi`). The body stays as it is.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Call<'a> {
+    path: String,
+    method: String,
+    query_parameters: Option<Value>,
+    #[serde(borrow)]
+    body: Option<&'a RawValue>,
+}
+
+impl<'a> Call<'a> {
+    fn parse(document: &'a [u8]) -> Result<Self, AwsCallError> {
+        serde_json::from_slice(document).map_err(|error| {
+            // serde's own message repeats a part of the document
+            invalid(format!(
+                "it must be an object with Path, Method and, if needed, QueryParameters and \
+                 Body (line {}, column {})",
+                error.line(),
+                error.column()
+            ))
+        })
+    }
+}
+
+/// Answers a call: returns the document of Airflow's response, and the exception for a status from
+/// 400 on.
+pub(super) async fn invoke(
+    proxy: &ReverseProxy,
+    entry: &Arc<Entry>,
+    request: &mut ValidatedRequest,
+    ctx: &RequestContext,
+) -> Result<(Bytes, Option<&'static str>), Failure> {
+    // 1. Read the call, and make a request of it: it has to satisfy the same rules as any other.
+    let limits = &proxy.state.limits;
+    let body = request.body_mut();
+    let document =
+        body::read(body, limits.request_body, limits.body_pace, &proxy.timer).await?;
+    let call = Call::parse(&document)?;
+    let method = find_method(&call.method)?;
+    let version = proxy.state.versions.resolve(entry).await?;
+    let base = if version.major < 3 {
+        "/api/v1"
+    } else {
+        "/api/v2"
+    };
+    let target = build_target(base, &call, proxy.state.admission.target_size)?;
+    if !routing::is_rest_api(&target, &method)? {
+        let path = target.path().to_owned();
+        return Err(RoutingError::UnknownPath { path }.into());
+    }
+    let permit = permit_web(entry, ctx.listener(), &method, &target)?;
+
+    // 2. Send it within the session.
+    // a body of GET has no meaning, and a web server may read it as another request
+    let body = call
+        .body
+        .filter(|_| method != Method::GET)
+        .map(|body| Bytes::copy_from_slice(body.get().as_bytes()));
+    let headers = build_headers(request.headers(), body.is_some());
+    let body = body.unwrap_or_default();
+    let failed = |error: ProxyError| Failure {
+        may_have_acted: !method.is_safe() && is_outcome_unknown(error.fault().code()),
+        error,
+    };
+    let answered = web::call_rest_api(proxy, &permit, &headers, body, ctx).await;
+    let (status, response) = answered.map_err(failed)?;
+
+    // 3. Wrap the response as MWAA does.
+    match response {
+        Ok(body) => Ok(wrap(status, &body)),
+        Err(error) => Err(Failure {
+            may_have_acted: !method.is_safe(),
+            error: match error.downcast_ref::<LengthLimitError>() {
+                Some(_) => AwsCallError::TooLong.into(),
+                None => AwsCallError::Broken(error.to_string()).into(),
+            },
+        }),
+    }
+}
+
+/// Returns Airflow's response as MWAA's document, and the exception for its status.
+fn wrap(status: StatusCode, body: &Bytes) -> (Bytes, Option<&'static str>) {
+    let document = json!({
+        "RestApiStatusCode": status.as_u16(),
+        "RestApiResponse": to_document(body),
+    });
+    let exception = match status.as_u16() {
+        500.. => Some("RestApiServerException"),
+        400.. => Some("RestApiClientException"),
+        _ => None,
+    };
+    (Bytes::from(document.to_string()), exception)
+}
+
+/// Returns true for a fault after which the request may have taken effect.
+fn is_outcome_unknown(fault: &Code) -> bool {
+    matches!(*fault, code::UPSTREAM_BROKEN | code::UPSTREAM_TIMEOUT)
+}
+
+fn find_method(name: &str) -> Result<Method, AwsCallError> {
+    let known = [
+        Method::GET,
+        Method::PUT,
+        Method::POST,
+        Method::PATCH,
+        Method::DELETE,
+    ];
+    let found = known.into_iter().find(|method| method.as_str() == name);
+    found.ok_or_else(|| invalid("Method must be GET, PUT, POST, PATCH or DELETE"))
+}
+
+/// Returns the target of the request. Fails for a path that no request here may have.
+fn build_target(base: &str, call: &Call<'_>, limit: usize) -> Result<Target, AwsCallError> {
+    if !call.path.starts_with('/') || call.path.contains(['?', '#']) {
+        return Err(invalid("Path must begin with / and have no query"));
+    }
+    let mut uri = format!("{base}{}", call.path);
+    if let Some(parameters) = &call.query_parameters {
+        let Value::Object(parameters) = parameters else {
+            return Err(invalid("QueryParameters must be an object"));
+        };
+        let query = build_query(parameters);
+        if !query.is_empty() {
+            uri = format!("{uri}?{query}");
+        }
+    }
+    let uri: Uri = uri
+        .parse()
+        .map_err(|_syntax| invalid("Path has characters that must be percent-encoded"))?;
+    Target::parse(&uri, limit).map_err(invalid)
+}
+
+/// Returns the parameters as a query; each element of a list is one.
+fn build_query(parameters: &Map<String, Value>) -> String {
+    let mut query = Serializer::new(String::new());
+    for (name, value) in parameters {
+        let values = match value {
+            Value::Array(values) => values.as_slice(),
+            value => std::slice::from_ref(value),
+        };
+        for value in values {
+            match value {
+                Value::Null => {}
+                Value::String(text) => drop(query.append_pair(name, text)),
+                value => drop(query.append_pair(name, &value.to_string())),
+            }
+        }
+    }
+    query.finish()
+}
+
+fn build_headers(client: &HeaderMap, has_body: bool) -> HeaderMap {
+    let json = HeaderValue::from_static("application/json");
+    let mut headers = HeaderMap::new();
+    headers.insert(ACCEPT, json.clone());
+    if has_body {
+        headers.insert(CONTENT_TYPE, json);
+    }
+    if let Some(agent) = client.get(USER_AGENT) {
+        headers.insert(USER_AGENT, agent.clone());
+    }
+    headers
+}
+
+/// Returns Airflow's response as a document. MWAA is reported to drop members that are null; that is
+/// one project's word. A response that is not JSON becomes `{"detail": TEXT}`.
+fn to_document(response: &Bytes) -> Value {
+    if response.is_empty() {
+        return json!({});
+    }
+    match serde_json::from_slice(response) {
+        Ok(mut document) => {
+            drop_nulls(&mut document);
+            document
+        }
+        Err(_) => json!({ "detail": String::from_utf8_lossy(response) }),
+    }
+}
+
+/// Drops the members that are null, at every depth; elements of lists stay.
+fn drop_nulls(document: &mut Value) {
+    match document {
+        Value::Object(members) => {
+            members.retain(|_, value| !value.is_null());
+            members.values_mut().for_each(drop_nulls);
+        }
+        Value::Array(elements) => elements.iter_mut().for_each(drop_nulls),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "so that it converts errors without a closure"
+)]
+fn invalid(reason: impl ToString) -> AwsCallError {
+    AwsCallError::Document(reason.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_become_a_query_and_nulls_are_dropped() {
+        let parameters = json!({"limit": 2, "tags": ["a b", "c&d"], "only": true, "no": null});
+        assert_eq!(
+            build_query(parameters.as_object().unwrap()),
+            "limit=2&only=true&tags=a+b&tags=c%26d"
+        );
+        let response = Bytes::from(r#"{"a": null, "b": [null, {"c": null, "d": 1.0}]}"#);
+        assert_eq!(to_document(&response), json!({"b": [null, {"d": 1.0}]}));
+        assert_eq!(to_document(&Bytes::from("<p>")), json!({"detail": "<p>"}));
+        assert_eq!(to_document(&Bytes::new()), json!({}));
+    }
+}
