@@ -205,7 +205,8 @@ pub fn is_unknown(
 
 /// Returns the destination. The environment is the listener's own, else the one that the Host names,
 /// else that of a local token (`named`), else the only or default one; the kind depends on the path
-/// and method alone. What the gateway itself answers comes first. Fails if there is no such environment or path, or if the client may not use it.
+/// and method alone. What the gateway itself answers comes first. Fails if there is no such
+/// environment or path, or if the client may not use it.
 pub fn route(
     request: ValidatedRequest,
     named: Option<&EnvName>,
