@@ -77,7 +77,8 @@ pub enum LocalTokenError {
 }
 
 impl LocalTokens {
-    /// Creates them with a new key. Panics if the system has no randomness, without which there is no TLS either.
+    /// Creates them with a new key. Panics if the system has no randomness, without which there is
+    /// no TLS either.
     pub fn generate() -> Self {
         let key = hmac::Key::generate(HMAC_SHA256, &SystemRandom::new());
         Self {
@@ -116,8 +117,7 @@ impl LocalTokens {
 
     /// Returns true if a text holds the beginning of a local token.
     pub fn is_within(text: &[u8]) -> bool {
-        let header = HEADER.as_bytes();
-        text.windows(header.len()).any(|part| part == header)
+        memchr::memmem::find(text, HEADER.as_bytes()).is_some()
     }
 
     /// Returns the environment that the token is for. Fails if it is not valid for this use on this

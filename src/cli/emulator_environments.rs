@@ -229,9 +229,9 @@ fn sort<'a, T>(
 ) -> Result<Vec<&'a NamedValue<T>>, SeedError> {
     let mut values: Vec<_> = values.iter().collect();
     values.sort_by_key(|value| &value.name);
-    let mut pairs = values.iter().zip(values.iter().skip(1));
-    match pairs.find(|(one, next)| one.name == next.name) {
-        Some((twice, _)) => {
+    let mut pairs = values.array_windows();
+    match pairs.find(|[one, next]| one.name == next.name) {
+        Some([twice, _]) => {
             let name = twice.name.as_ref();
             let which =
                 name.map_or_else(|| "without a name".to_owned(), |name| format!("for {name}"));

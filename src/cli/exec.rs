@@ -1,7 +1,9 @@
 //! `exec`: runs a program with a gateway of its own, which ends with it.
 
+use crate::client::{ConnectError, ProblemDetails, listen_only_on};
 use crate::config_args::{ConfigArgs, config_flags, load_external_inputs};
 use crate::running::get;
+use crate::sanitize::sanitize;
 use crate::serve::block_on;
 use crate::signals::{INTERRUPT, Signals};
 use crate::terminal::Terminal;
@@ -14,8 +16,9 @@ use mwaa_config::{Address, Config, env};
 use mwaa_model::Policy;
 use rustix::process::{Pid, Signal, kill_process};
 use serde::Deserialize;
+use std::borrow::Cow;
 use std::io::{self, IsTerminal as _};
-use std::net::SocketAddr;
+use std::net::AddrParseError;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process;
 use std::time::Duration;
@@ -72,7 +75,7 @@ pub(crate) fn run(args: &ExecArgs, terminal: &Terminal) -> RunResult {
                 number = signals.next() => return Ok(ExitStatus::Signal(number)),
             };
             let login = login.map_err(|error| {
-                terminal.fail(ExitStatus::Unavailable, &error, Some(&error.hint))
+                terminal.fail(ExitStatus::Unavailable, &error, Some(&error.hint()))
             })?;
             let variables = list_variables(&url, &region, &login);
             run_program(&args.program, variables, &mut signals, terminal).await
@@ -91,27 +94,15 @@ pub(crate) fn run(args: &ExecArgs, terminal: &Terminal) -> RunResult {
     }))
 }
 
-/// Makes the configuration that of a gateway for one program: a free port, and nothing that another
-/// gateway may have.
+/// Makes the configuration that of a gateway for one program.
 fn restrict(config: &mut Config, args: &ExecArgs) {
-    let listener = &mut config.listener;
-    listener.address = Address::Tcp(FREE.into());
-    listener.tls = None;
-    // the program cannot know it
-    listener.secret_file = None;
+    listen_only_on(config, Address::Tcp(([127, 0, 0, 1], 0).into()));
     if let Some(policy) = args.policy {
-        listener.rules.policy = policy;
-    }
-    config.listeners.clear();
-    for entry in &mut config.environments {
-        entry.listen = None;
+        config.listener.rules.policy = policy;
     }
     if args.config.environment().is_some() {
         config.aws.discover = Some(false);
     }
-    config.management.address = FREE.into();
-    config.management.probes = None;
-
     // the program has ended by then, and reads no response
     config.limits.drain = DRAIN;
 }
@@ -139,29 +130,27 @@ enum Login {
 
 impl Login {
     /// Asks the gateway, which asks AWS for the version unless it is configured.
-    async fn find(url: &str) -> Result<Self, NotReadyError> {
-        let address: SocketAddr = url
-            .trim_start_matches("http://")
-            .parse()
-            .map_err(|_malformed| NotReadyError::new("the gateway has no address"))?;
-        let (status, body) = get(address, "/auth/token", VERSION_TIMEOUT)
-            .await
-            .map_err(|error| NotReadyError::new(error.to_string()))?;
+    async fn find(url: &str) -> Result<Self, LoginError> {
+        let address = url.trim_start_matches("http://").parse()?;
+        let (status, body) = get(address, "/auth/token", VERSION_TIMEOUT).await?;
         if status == StatusCode::OK {
-            let token: Token = serde_json::from_str(&body)
-                .map_err(|error| NotReadyError::new(error.to_string()))?;
+            let token: Token = serde_json::from_str(&body)?;
             return Ok(Self::Three(token.access_token));
         }
 
-        let problem: Problem = serde_json::from_str(&body)
-            .map_err(|error| NotReadyError::new(error.to_string()))?;
+        let problem: ProblemDetails = serde_json::from_str(&body)?;
         match &*problem.code {
             "route.unknown_path" => Ok(Self::Two),
-            "route.unknown_environment" if problem.names_none() => Ok(Self::Unknown),
-            _ => Err(NotReadyError {
-                detail: problem.detail,
-                hint: problem.hint,
-            }),
+            "route.unknown_environment" => {
+                let (_, body) = get(address, "/environments", VERSION_TIMEOUT).await?;
+                let list: EnvironmentList = serde_json::from_str(&body)?;
+                if list.environments.is_empty() {
+                    Err(problem.into())
+                } else {
+                    Ok(Self::Unknown)
+                }
+            }
+            _ => Err(problem.into()),
         }
     }
 }
@@ -172,32 +161,31 @@ struct Token {
 }
 
 #[derive(Deserialize)]
-struct Problem {
-    code: String,
-    detail: String,
-    hint: String,
-}
-
-impl Problem {
-    /// Returns true if there are environments to choose from.
-    fn names_none(&self) -> bool {
-        !self.detail.contains("has no environments")
-    }
+struct EnvironmentList {
+    #[serde(rename = "Environments")]
+    environments: Vec<String>,
 }
 
 /// The gateway could not find out about the environment.
 #[derive(Debug, thiserror::Error)]
-#[error("{detail}")]
-struct NotReadyError {
-    detail: String,
-    hint: String,
+enum LoginError {
+    #[error("the gateway has no TCP address")]
+    Address(#[from] AddrParseError),
+    #[error("the gateway does not answer")]
+    Connect(#[from] ConnectError),
+    #[error(transparent)]
+    Fault(#[from] ProblemDetails),
+    #[error("the gateway's response cannot be read")]
+    Malformed(#[from] serde_json::Error),
 }
 
-impl NotReadyError {
-    fn new(detail: impl Into<String>) -> Self {
-        Self {
-            detail: detail.into(),
-            hint: "`mwaa-gateway check` finds the reason".to_owned(),
+impl LoginError {
+    fn hint(&self) -> Cow<'_, str> {
+        match self {
+            Self::Fault(ProblemDetails {
+                hint: Some(hint), ..
+            }) => sanitize(hint),
+            _ => "`mwaa-gateway check` finds the reason".into(),
         }
     }
 }
@@ -258,23 +246,21 @@ async fn run_program(
         command.env_remove(name);
     }
     let mut child = command.kill_on_drop(true).spawn().map_err(|error| {
-        let exit = ExitStatus::Other(if error.kind() == io::ErrorKind::NotFound {
-            NOT_FOUND
-        } else {
-            NOT_EXECUTABLE
-        });
-        let hint = match exit {
-            ExitStatus::Other(NOT_FOUND) => "check its name and the PATH",
-            _ => "it must be an executable file",
+        let (code, hint) = match error.kind() {
+            io::ErrorKind::NotFound => (NOT_FOUND, "check its name and the PATH"),
+            _ => (NOT_EXECUTABLE, "it must be an executable file"),
         };
-        let error = StartProgramError(program.clone(), error);
-        terminal.fail(exit, &error, Some(hint))
+        let error = RunProgramError(program.clone(), error);
+        terminal.fail(ExitStatus::Other(code), &error, Some(hint))
     })?;
 
     loop {
         tokio::select! {
             status = child.wait() => {
-                return status.map(to_exit).map_err(|error| StartError::Thread(error).into());
+                return status.map(to_exit).map_err(|error| {
+                    let error = RunProgramError(program.clone(), error);
+                    terminal.fail(ExitStatus::Failure, &error, None).into()
+                });
             }
             number = signals.next() => pass_on(number, &child),
         }
@@ -283,7 +269,7 @@ async fn run_program(
 
 #[derive(Debug, thiserror::Error)]
 #[error("cannot run {0}")]
-struct StartProgramError(String, #[source] io::Error);
+struct RunProgramError(String, #[source] io::Error);
 
 /// Sends a signal on to the program. A terminal has sent its Ctrl-C to the program too.
 fn pass_on(number: u8, child: &Child) {
@@ -337,8 +323,6 @@ const URL_VARIABLES: [&str; 7] = [
 ];
 /// The variables of AWS identities, which the program does not need.
 const REMOVED: [&str; 3] = ["AWS_DEFAULT_PROFILE", "AWS_PROFILE", "AWS_SESSION_TOKEN"];
-/// A loopback address with a port that the system chooses.
-const FREE: ([u8; 4], u16) = ([127, 0, 0, 1], 0);
 /// The longest wait for AWS to name the version.
 const VERSION_TIMEOUT: Duration = Duration::from_secs(30);
 /// The longest wait for requests after the program's end.

@@ -167,20 +167,20 @@ fn check(
 /// Returns the local token of `Authorization: Bearer`. Fails if a field has one in another form, or if
 /// there is another field.
 fn find_bearer(headers: &HeaderMap) -> Result<Option<&str>, LocalTokenFault> {
-    let mut fields = headers.get_all(AUTHORIZATION).iter();
-    let Some(first) = fields.next() else {
-        return Ok(None);
-    };
-    let others = fields.next();
+    let fields = headers.get_all(AUTHORIZATION);
     let has_token = |value: &HeaderValue| LocalTokens::is_within(value.as_bytes());
-    if !has_token(first) && !headers.get_all(AUTHORIZATION).iter().any(has_token) {
+    if !fields.iter().any(has_token) {
         return Ok(None);
     }
 
-    let parts = first.to_str().ok().and_then(|value| value.split_once(' '));
-    match parts {
+    let mut values = fields.iter().map(HeaderValue::to_str);
+    let (first, second) = (values.next(), values.next());
+    match first
+        .and_then(Result::ok)
+        .and_then(|value| value.split_once(' '))
+    {
         Some((scheme, token))
-            if others.is_none()
+            if second.is_none()
                 && scheme.eq_ignore_ascii_case("bearer")
                 && LocalTokens::is_local(token) =>
         {

@@ -25,7 +25,6 @@ impl World {
         };
         let ca_file = world.folder.path().join("ca.pem");
         std::fs::write(&ca_file, world.emulator.ca_pem()).unwrap();
-        // busy addresses, which `exec` must not use
         let config = world.emulator.config_toml(&ca_file);
         std::fs::write(world.folder.path().join("g.toml"), config).unwrap();
         world

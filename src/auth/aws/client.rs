@@ -14,6 +14,7 @@ use crate::LocalTokens;
 use crate::lifetime::parse_jwt_expiry;
 use aws_sdk_mwaa::config::http::HttpResponse;
 use aws_sdk_mwaa::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_mwaa::operation::get_environment::GetEnvironmentOutput;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use bytes::Bytes;
 use mwaa_model::{Environment, EnvironmentInfo, Fault as _, ProxyChoice, Secret};
@@ -153,6 +154,25 @@ impl AwsClient {
         }
     }
 
+    /// Calls `GetEnvironment`. Returns the response, and the document that it was read from.
+    async fn call_get_environment(
+        &self,
+        environment: &Environment,
+    ) -> Result<(GetEnvironmentOutput, Bytes), AwsError> {
+        let call = self.call("GetEnvironment", environment).await?;
+        let record = DocumentRecord::default();
+        let request = call
+            .client
+            .mwaa
+            .get_environment()
+            .name(environment.name.as_ref())
+            .customize()
+            .interceptor(call.record.clone())
+            .interceptor(record.clone());
+        let response = self.send(&call, request.send()).await?;
+        Ok((response, record.document()))
+    }
+
     /// Returns the error of a failed call, and drops the client if its credentials were the
     /// cause.
     ///
@@ -233,10 +253,10 @@ impl MwaaApi for AwsClient {
             let response = self.send(&call, request.send()).await?;
 
             match (response.cli_token, response.web_server_hostname) {
-                // an empty token would be sent as a header that says nothing
                 (Some(token), _) if LocalTokens::is_local(&token) => {
                     Err(new_gateway_error(&call))
                 }
+                // an empty token would be sent as a header that says nothing
                 (Some(token), Some(host)) if !token.is_empty() => Ok(MintedCliToken {
                     life: read_stated_life(&token, call.record.date()),
                     clock_offset: clock_offset(call.record.date()),
@@ -313,16 +333,7 @@ impl MwaaApi for AwsClient {
         environment: &'a Environment,
     ) -> ApiFuture<'a, EnvironmentInfo> {
         Box::pin(async move {
-            let call = self.call("GetEnvironment", environment).await?;
-            let request = call
-                .client
-                .mwaa
-                .get_environment()
-                .name(environment.name.as_ref())
-                .customize()
-                .interceptor(call.record.clone());
-            let response = self.send(&call, request.send()).await?;
-
+            let (response, _document) = self.call_get_environment(environment).await?;
             let found = response.environment.as_ref();
             Ok(EnvironmentInfo {
                 airflow_version: found.and_then(|e| e.airflow_version()?.parse().ok()),
@@ -346,20 +357,7 @@ impl MwaaApi for AwsClient {
         &'a self,
         environment: &'a Environment,
     ) -> ApiFuture<'a, Bytes> {
-        Box::pin(async move {
-            let call = self.call("GetEnvironment", environment).await?;
-            let document = DocumentRecord::default();
-            let request = call
-                .client
-                .mwaa
-                .get_environment()
-                .name(environment.name.as_ref())
-                .customize()
-                .interceptor(call.record.clone())
-                .interceptor(document.clone());
-            self.send(&call, request.send()).await?;
-            Ok(document.document())
-        })
+        Box::pin(async move { Ok(self.call_get_environment(environment).await?.1) })
     }
 
     fn region<'a>(&'a self, environment: &'a Environment) -> ApiFuture<'a, String> {
@@ -374,7 +372,7 @@ fn read_stated_life(token: &str, date: Option<SystemTime>) -> Option<Duration> {
     parse_jwt_expiry(token)?.checked_sub(issued)
 }
 
-/// The error of a gateway that was led to a gateway, perhaps to itself.
+/// Returns the error of a call that reached a gateway, perhaps this one.
 fn new_gateway_error(call: &Call<'_>) -> AwsError {
     AwsError::new(
         AwsErrorKind::Unavailable,

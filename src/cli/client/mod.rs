@@ -209,20 +209,9 @@ impl PrivateGateway {
         let folder = create_temp_dir(terminal)?;
         let address = Address::Unix(folder.path().join("gateway.sock"));
 
-        // one socket and nothing else: no other program may use it, or find its port taken
-        let listener = &mut config.listener;
-        listener.address = address.clone();
-        listener.socket_mode = 0o600;
-        listener.tls = None;
         // the folder keeps others out
-        listener.secret_file = None;
-        config.listeners.clear();
-        for entry in &mut config.environments {
-            entry.listen = None;
-        }
-        // the configured one may be a running gateway's
-        config.management.address = ([127, 0, 0, 1], 0).into();
-        config.management.probes = None;
+        listen_only_on(&mut config, address.clone());
+        config.listener.socket_mode = 0o600;
         config.limits.threads = 1;
 
         // as `serve` does, because it holds the same tokens
@@ -256,6 +245,22 @@ impl PrivateGateway {
         drop(self.stop);
         drop(self.stopped.await);
     }
+}
+
+/// Makes the configuration that of a gateway with one address and without a secret: no other program
+/// may find its address taken.
+pub(super) fn listen_only_on(config: &mut Config, address: Address) {
+    let listener = &mut config.listener;
+    listener.address = address;
+    listener.tls = None;
+    listener.secret_file = None;
+    config.listeners.clear();
+    for entry in &mut config.environments {
+        entry.listen = None;
+    }
+    // the configured one may be a running gateway's
+    config.management.address = ([127, 0, 0, 1], 0).into();
+    config.management.probes = None;
 }
 
 /// Returns the time that the gateway may be silent: the sum of its own limits, and a margin.

@@ -73,10 +73,14 @@ impl HostFilter {
         }
     }
 
-    /// Returns true if the configuration has this very name, whatever its port.
-    pub(crate) fn is_configured(&self, host: &str) -> bool {
+    /// Returns a host that the client called, without the prefix of an SDK. A configured name that
+    /// begins so keeps its beginning.
+    pub(crate) fn without_prefix<'a>(&self, host: &'a str) -> &'a str {
         let (name, _) = split_host(host);
-        self.extra.iter().any(|extra| split_host(extra).0 == name)
+        if self.extra.iter().any(|extra| split_host(extra).0 == name) {
+            return host;
+        }
+        strip_sdk_prefix(host).unwrap_or(host)
     }
 
     fn find_name(&self, host: &str, peer: PeerAddress, secure: bool) -> Option<HostName> {
@@ -98,9 +102,7 @@ impl HostFilter {
             PeerAddress::Tcp(_) => {
                 let mut addresses = self.addresses.iter();
                 let mut extra = self.extra.iter();
-                let prefixed = name
-                    .strip_prefix("env.")
-                    .or_else(|| name.strip_prefix("api."));
+                let prefixed = strip_sdk_prefix(name);
                 (name == "localhost" && self.is_our_port(port, peer))
                     || addresses.any(|address| address.matches(name, port))
                     || extra.any(|extra| {
@@ -199,6 +201,13 @@ fn is_host(host: &str) -> bool {
         }
     };
     is_name && is_port
+}
+
+/// Returns a name without the prefix that AWS SDKs put before an endpoint's host; `None` if it has
+/// none.
+fn strip_sdk_prefix(name: &str) -> Option<&str> {
+    name.strip_prefix("env.")
+        .or_else(|| name.strip_prefix("api."))
 }
 
 /// Returns the name and the port of a Host.

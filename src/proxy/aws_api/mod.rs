@@ -12,7 +12,7 @@ use crate::state::ReverseProxy;
 use crate::web::MAX_DOCUMENT;
 use bytes::Bytes;
 use mwaa_auth::LocalTokenUse;
-use mwaa_model::{Code, Directory, Entry, Fault, code};
+use mwaa_model::{Code, Entry, Fault, code};
 use mwaa_policy::may_read_secrets;
 use mwaa_runtime::Timestamp;
 use serde_json::json;
@@ -148,7 +148,7 @@ async fn find_environment(
         let directory = Arc::clone(&proxy.state.registry.snapshot());
         let default = directory.default_entry().into_iter();
         let mut entries = default
-            .chain(served(&directory, ctx))
+            .chain(directory.entries())
             .filter(|entry| serves(ctx, entry));
         let by_name = entries.find(|entry| *entry.environment.name == *name);
         let local = || directory.find(name).filter(|entry| serves(ctx, entry));
@@ -191,9 +191,11 @@ async fn list_environments(
         discover(proxy).await;
     }
     let directory = Arc::clone(&proxy.state.registry.snapshot());
-    let mut names: Vec<&str> = served(&directory, ctx)
-        .map(|entry| &*entry.environment.name)
-        .collect();
+    let served = directory
+        .entries()
+        .iter()
+        .filter(|entry| serves(ctx, entry));
+    let mut names: Vec<&str> = served.map(|entry| &*entry.environment.name).collect();
     names.sort_unstable();
     names.dedup();
 
@@ -206,17 +208,7 @@ async fn list_environments(
     })
 }
 
-/// Returns the environments that this listener serves.
-fn served<'a>(
-    directory: &'a Directory,
-    ctx: &RequestContext,
-) -> impl Iterator<Item = &'a Arc<Entry>> {
-    directory
-        .entries()
-        .iter()
-        .filter(|entry| serves(ctx, entry))
-}
-
+/// Returns true if this listener serves the environment.
 fn serves(ctx: &RequestContext, entry: &Entry) -> bool {
     let only = ctx.listener().environment.as_ref();
     only.is_none_or(|only| *only == entry.environment.local)
@@ -226,13 +218,8 @@ fn serves(ctx: &RequestContext, entry: &Entry) -> bool {
 /// with the token reaches its environment there, whatever the default one is.
 fn called_host(proxy: &ReverseProxy, ctx: &RequestContext) -> String {
     let host = ctx.host().to_ascii_lowercase();
-    if proxy.state.admission.hosts.is_configured(&host) {
-        return host;
-    }
-    let plain = host
-        .strip_prefix("env.")
-        .or_else(|| host.strip_prefix("api."));
-    plain.map_or_else(|| host.clone(), str::to_owned)
+    let hosts = &proxy.state.admission.hosts;
+    hosts.without_prefix(&host).to_owned()
 }
 
 /// Returns the host of the environment's UI. A browser does not show a token's fragment to a server,

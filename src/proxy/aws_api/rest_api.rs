@@ -36,7 +36,7 @@ impl<'a> Call<'a> {
     fn parse(document: &'a [u8]) -> Result<Self, AwsCallError> {
         serde_json::from_slice(document).map_err(|error| {
             // serde's own message repeats a part of the document
-            invalid(format!(
+            invalid(&format!(
                 "it must be an object with Path, Method and, if needed, QueryParameters and \
                  Body (line {}, column {})",
                 error.line(),
@@ -151,7 +151,7 @@ fn build_target(base: &str, call: &Call<'_>, limit: usize) -> Result<Target, Aws
     let uri: Uri = uri
         .parse()
         .map_err(|_syntax| invalid("Path has characters that must be percent-encoded"))?;
-    Target::parse(&uri, limit).map_err(invalid)
+    Target::parse(&uri, limit).map_err(|error| invalid(&error.to_string()))
 }
 
 /// Returns the parameters as a query; each element of a list is one.
@@ -213,12 +213,8 @@ fn drop_nulls(document: &mut Value) {
     }
 }
 
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "so that it converts errors without a closure"
-)]
-fn invalid(reason: impl ToString) -> AwsCallError {
-    AwsCallError::Document(reason.to_string())
+fn invalid(reason: &str) -> AwsCallError {
+    AwsCallError::Document(reason.to_owned())
 }
 
 #[cfg(test)]
