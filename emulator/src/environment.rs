@@ -165,7 +165,7 @@ impl Environment {
                 "CloudWatchLogGroupArn": format!("arn:aws:logs:{region}:{account}:{group}"),
             })
         };
-        json!({
+        let mut document = json!({
             "AirflowConfigurationOptions": {},
             "AirflowVersion": self.seed.airflow_version,
             "Arn": settings.arn(&format!("environment/{name}")),
@@ -204,7 +204,10 @@ impl Environment {
             "WebserverUrl": self.public_host(),
             "WebserverVpcEndpointService": service("0a1b2c3d4e5f60718"),
             "WeeklyMaintenanceWindowStart": "SUN:03:30",
-        })
+        });
+        let extra = self.seed.extra.clone();
+        document.as_object_mut().expect("an object").extend(extra);
+        document
     }
 }
 

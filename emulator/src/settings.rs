@@ -99,6 +99,8 @@ pub struct Seed {
     pub status: String,
     /// `PUBLIC_ONLY`, `PRIVATE_ONLY` (whose host has `-vpce` in it) or `PUBLIC_AND_PRIVATE`.
     pub access_mode: String,
+    /// Members of `GetEnvironment`'s document besides the emulator's own.
+    pub extra: serde_json::Map<String, serde_json::Value>,
     /// The form of the host name of the web server.
     pub host_form: HostForm,
     /// The host and port that AWS names as the web server instead of a name in MWAA's form, for
@@ -132,6 +134,7 @@ impl Seed {
             airflow_version: airflow_version.to_owned(),
             status: "AVAILABLE".to_owned(),
             access_mode: "PUBLIC_ONLY".to_owned(),
+            extra: serde_json::Map::new(),
             host_form: HostForm::default(),
             web_host: None,
             custom_domain: None,

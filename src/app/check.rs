@@ -8,6 +8,7 @@ use mwaa_auth::aws::{AwsClient, AwsError, AwsErrorKind, MwaaApi as _, format_clo
 use mwaa_config::{Address, Config, EnvironmentEntry};
 use mwaa_egress::{Connector, Route};
 use mwaa_model::{Entry, EnvironmentInfo, Fault, split_port, strip_brackets};
+use mwaa_policy::explain_release;
 use mwaa_proxy::upstream::{Trust, check_connection};
 use mwaa_runtime::{BackgroundTasks, CoarseTimer, LocalTasks, Timestamp, local_set};
 use mwaa_server::{CertificateStatus, TlsConfig};
@@ -295,6 +296,14 @@ impl CheckContext<'_> {
             },
             Err(error) => CheckResult::from_fault(local, error),
         });
+        if let Some(users) = info.as_ref().ok().and_then(EnvironmentInfo::explain_users) {
+            report(CheckResult::new(CheckLevel::Ok, local, users));
+        }
+        let described = info.as_ref().ok().and_then(|info| info.airflow_version);
+        let version = environment.airflow_version.or(described);
+        if let Some(text) = version.and_then(explain_release) {
+            report(CheckResult::new(CheckLevel::Warn, local, text));
+        }
 
         // an untrusted host gets no connection here either
         let minted = match self.aws.create_cli_token(environment).await {

@@ -1,9 +1,9 @@
 //! Errors of tokens and sessions: the login's, the mint's, and what a request gets of them.
 #![deny(clippy::wildcard_enum_match_arm)]
 
-use crate::aws::AwsError;
+use crate::aws::{AwsError, AwsErrorKind};
 use http::StatusCode;
-use mwaa_model::{Code, Fault, code};
+use mwaa_model::{Code, Entry, Fault, code};
 use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
@@ -89,13 +89,35 @@ pub enum MintError {
     Aws(#[from] AwsError),
     /// The login at the web server failed.
     Login(#[from] LoginError),
+    /// The same, where users log in with IAM Identity Center.
+    IdentityCenter(Box<Self>),
 }
 
 impl MintError {
+    /// Returns the same error, explained where the users of the environment log in with IAM Identity
+    /// Center and AWS or the web server has refused.
+    pub(super) fn with_identity_center(self, entry: &Entry) -> Self {
+        let is_refusal = match &self {
+            Self::Aws(error) => error.kind == AwsErrorKind::Denied,
+            Self::Login(error) => matches!(
+                error,
+                LoginError::Refused { .. } | LoginError::NoCookie { .. }
+            ),
+            Self::IdentityCenter(_) => false,
+        };
+        let latest = entry.latest_info();
+        if is_refusal && latest.is_some_and(|latest| latest.info.identity_center.is_some()) {
+            Self::IdentityCenter(Box::new(self))
+        } else {
+            self
+        }
+    }
+
     /// Returns true if the same may succeed in a moment, with nothing changed on our side.
     pub(super) fn is_transient(&self) -> bool {
         match self {
             Self::Aws(error) => error.is_transient(),
+            Self::IdentityCenter(error) => error.is_transient(),
             // a load balancer answers so while the web server restarts
             Self::Login(LoginError::Refused { status, .. }) => status.is_server_error(),
             // the network: nothing was decided
@@ -114,6 +136,7 @@ impl Fault for MintError {
     fn code(&self) -> &'static Code {
         match self {
             Self::Aws(error) => error.code(),
+            Self::IdentityCenter(error) => error.code(),
             Self::Login(error) => error.code(),
         }
     }
@@ -121,6 +144,9 @@ impl Fault for MintError {
     fn hint(&self) -> Cow<'static, str> {
         match self {
             Self::Aws(error) => error.hint(),
+            Self::IdentityCenter(error) => {
+                format!("{IDENTITY_CENTER}; {}", error.hint()).into()
+            }
             Self::Login(error) => error.hint(),
         }
     }
@@ -129,10 +155,15 @@ impl Fault for MintError {
         match self {
             // the cache holds a failed call back itself
             Self::Aws(_) => None,
+            Self::IdentityCenter(error) => error.retry_after(),
             Self::Login(error) => error.retry_after(),
         }
     }
 }
+
+/// What a failed login may be about where users do not log in with IAM.
+const IDENTITY_CENTER: &str = "the environment's users log in with IAM Identity Center, and AWS does not document whether a \
+     web token is accepted then; rest_via = \"invoke\" serves the REST API without a login";
 
 /// A login that gave no session.
 #[derive(Debug, Clone, thiserror::Error)]

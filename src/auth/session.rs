@@ -1,7 +1,7 @@
 //! Sessions at an environment's Airflow: the login with a web token of AWS, the cookies that it
 //! gives, and how long they are used.
 
-use super::error::LoginError;
+use super::error::{LoginError, MintError};
 use super::host::check_host;
 use super::lifetime::{Expiring, Lifetime, limit_use, parse_jwt_expiry};
 use super::single_flight::{MintFuture, Source};
@@ -229,52 +229,60 @@ pub(super) struct SessionSource {
     pub(super) longest: Duration,
 }
 
+impl SessionSource {
+    /// Requests a web token and posts it to the environment's login route.
+    async fn log_in(&self, entry: &Entry) -> Result<Session, MintError> {
+        let (minted, host_field) = request_web_token(self.api.as_ref(), entry).await?;
+        let form = build_login_form(&minted)?;
+
+        // the session's life may begin as soon as the form is sent
+        let requested = Timestamp::now();
+        // requests are sent only once the version is known; without one it counts as Airflow 2
+        let is_airflow_3 = entry
+            .airflow_version()
+            .is_some_and(|version| version.major >= 3);
+        let path = if is_airflow_3 { AIRFLOW_3 } else { AIRFLOW_2 };
+        let response = self
+            .client
+            .sign_in(entry, &minted.host, path, &form)
+            .await
+            .map_err(LoginError::Wire)?;
+        tracing::debug!(
+            host = minted.host,
+            path,
+            status = response.status.as_u16(),
+            "login sent"
+        );
+
+        // the login route may redirect to the UI, which is not followed
+        if !response.status.is_success() && !response.status.is_redirection() {
+            return Err(LoginError::Refused {
+                host: minted.host,
+                path,
+                status: response.status,
+            }
+            .into());
+        }
+        let longest = self.longest;
+        Session::new(
+            &minted,
+            host_field,
+            &response,
+            is_airflow_3,
+            requested,
+            longest,
+        )
+        .map_err(Into::into)
+    }
+}
+
 impl Source for SessionSource {
     type Item = Session;
 
     fn make<'a>(&'a self, entry: &'a Entry) -> MintFuture<'a, Session> {
         Box::pin(async move {
-            let (minted, host_field) = request_web_token(self.api.as_ref(), entry).await?;
-            let form = build_login_form(&minted)?;
-
-            // the session's life may begin as soon as the form is sent
-            let requested = Timestamp::now();
-            // requests are sent only once the version is known; without one it counts as Airflow 2
-            let is_airflow_3 = entry
-                .airflow_version()
-                .is_some_and(|version| version.major >= 3);
-            let path = if is_airflow_3 { AIRFLOW_3 } else { AIRFLOW_2 };
-            let response = self
-                .client
-                .sign_in(entry, &minted.host, path, &form)
-                .await
-                .map_err(LoginError::Wire)?;
-            tracing::debug!(
-                host = minted.host,
-                path,
-                status = response.status.as_u16(),
-                "login sent"
-            );
-
-            // the login route may redirect to the UI, which is not followed
-            if !response.status.is_success() && !response.status.is_redirection() {
-                return Err(LoginError::Refused {
-                    host: minted.host,
-                    path,
-                    status: response.status,
-                }
-                .into());
-            }
-            let longest = self.longest;
-            Session::new(
-                &minted,
-                host_field,
-                &response,
-                is_airflow_3,
-                requested,
-                longest,
-            )
-            .map_err(Into::into)
+            let made = self.log_in(entry).await;
+            made.map_err(|error| error.with_identity_center(entry))
         })
     }
 

@@ -134,10 +134,12 @@ fn format_status(status: &Value) -> String {
     let environments = to_slice(&status["environments"]).iter();
     let rows = environments.clone().map(environment_row);
     let refusals = to_slice(&status["refusals"]).iter().map(refusal_row);
-    let ways = environments.filter_map(format_ways);
+    let ways = environments.clone().filter_map(format_ways);
+    let notes = environments.flat_map(format_notes);
     for (count, part) in [
         (rows.len(), format_with_headings(ENVIRONMENT_HEADINGS, rows)),
         (1, ways.collect()),
+        (1, notes.collect()),
         (1, format_troubles(status)),
         (
             refusals.len(),
@@ -194,6 +196,15 @@ fn format_ways(one: &Value) -> Option<String> {
     let both: Vec<_> = web.into_iter().chain(aws).collect();
     let local = format_value(&one["local"]);
     (!both.is_empty()).then(|| format!("{local}: {}\n", both.join(", ")))
+}
+
+/// Formats a line for each note about an environment.
+fn format_notes(one: &Value) -> Vec<String> {
+    let local = format_value(&one["local"]);
+    let notes = to_slice(&one["notes"]).iter().filter_map(Value::as_str);
+    notes
+        .map(|note| format!("{local}: {}\n", sanitize(note)))
+        .collect()
 }
 
 /// Formats a line for each environment, and each search for environments, that has trouble.

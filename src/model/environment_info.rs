@@ -17,6 +17,10 @@ pub struct EnvironmentInfo {
     pub access_mode: Option<String>,
     /// The web server's host name.
     pub webserver_host: Option<String>,
+    /// The start URL of IAM Identity Center, if the users of the UI log in with it.
+    pub identity_center: Option<String>,
+    /// The teams of Airflow's multi-team mode, sorted; each is a group of Identity Center.
+    pub teams: Vec<String>,
 }
 
 impl EnvironmentInfo {
@@ -35,6 +39,18 @@ impl EnvironmentInfo {
     pub fn explain_status(&self) -> Option<String> {
         self.status_meaning()
             .map(|meaning| format!("the environment's status is {}: {meaning}", self.status))
+    }
+
+    /// Returns how the users of the environment log in, if that is not with IAM.
+    pub fn explain_users(&self) -> Option<String> {
+        let center = self
+            .identity_center
+            .as_ref()
+            .map(|url| format!("its users log in with IAM Identity Center ({url})"));
+        let teams = (!self.teams.is_empty())
+            .then(|| format!("its teams are {}", self.teams.join(", ")));
+        let both: Vec<_> = center.into_iter().chain(teams).collect();
+        (!both.is_empty()).then(|| both.join("; "))
     }
 
     /// Returns why the web server may be unreachable, as far as AWS says.
@@ -193,7 +209,28 @@ mod tests {
             status: status.to_owned(),
             access_mode: Some(access_mode.to_owned()),
             webserver_host: None,
+            identity_center: None,
+            teams: Vec::new(),
         }
+    }
+
+    #[test]
+    fn identity_center_and_teams_are_explained() {
+        let mut info = info("AVAILABLE", "PUBLIC_ONLY");
+        assert_eq!(info.explain_users(), None);
+        info.teams = vec!["ml".to_owned(), "web".to_owned()];
+        assert_eq!(
+            info.explain_users().as_deref(),
+            Some("its teams are ml, web")
+        );
+        info.identity_center = Some("https://x.example/start".to_owned());
+        assert_eq!(
+            info.explain_users().as_deref(),
+            Some(
+                "its users log in with IAM Identity Center (https://x.example/start); its teams \
+                 are ml, web"
+            )
+        );
     }
 
     #[test]

@@ -26,6 +26,8 @@ pub struct EnvironmentCard {
     pub is_default: bool,
     /// Its status on AWS, once known.
     pub status: Option<Status>,
+    /// How it differs from most: its users' login, a version that the gateway does not know.
+    pub notes: Vec<String>,
     /// The reason why it could not serve a request now.
     pub not_ready: Option<NotReadyReason>,
     /// The gateway's identity there, once known.
@@ -177,6 +179,7 @@ pub(super) fn render_card(card: &EnvironmentCard) -> Markup {
             @if let Some(meaning) = card.status.as_ref().and_then(|status| status.meaning.as_ref()) {
                 p.note { (meaning) }
             }
+            @for note in &card.notes { p.note { (format_sentence(note)) } }
             @if let Some(reason) = &card.not_ready { (render_reason(reason)) }
             @if let Some(name) = &card.unresolved_name { (render_unresolved_name(card, name)) }
 

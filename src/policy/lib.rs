@@ -28,5 +28,5 @@ pub use command::permit::{CommandPermit, permit_command};
 pub use error::{PolicyError, ReadOnlyReason};
 pub use tables::arguments::ValueKind;
 pub use tables::commands::{CommandClass, command_names};
-pub use tables::commands::{Release, find_release};
+pub use tables::commands::{Release, explain_release, find_release};
 pub use web::{WebPermit, check_handover, may_read_secrets, permit_logout, permit_web};

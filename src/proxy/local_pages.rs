@@ -130,6 +130,7 @@ fn card(status: EnvironmentStatus, links: &Links<'_>) -> EnvironmentCard {
             word: latest.info.status.clone(),
             meaning: latest.info.status_meaning().map(str::to_owned),
         }),
+        notes: status.notes,
         not_ready: status.issue.map(|issue| NotReadyReason {
             code: issue.code,
             detail: issue.what,

@@ -5,6 +5,7 @@ use crate::queue::QueueSummary;
 use crate::state::ProxyState;
 use mwaa_auth::{SessionState, TokenState};
 use mwaa_model::{Directory, Entry, InfoRecord};
+use mwaa_policy::explain_release;
 use std::sync::Arc;
 
 /// The state of one environment. It holds no token and no cookie.
@@ -16,6 +17,8 @@ pub struct EnvironmentStatus {
     pub is_default: bool,
     /// AWS's last description of it; `None` before the first.
     pub info: Option<Arc<InfoRecord>>,
+    /// How it differs from most, for people: its users' login, a version without a list.
+    pub notes: Vec<String>,
     /// The CLI token.
     pub token: TokenState,
     /// The session.
@@ -51,7 +54,11 @@ impl ProxyState {
                     .map(Into::into)
             });
 
+        let users = info.as_ref().and_then(|info| info.info.explain_users());
+        let release = entry.airflow_version().and_then(explain_release);
+
         EnvironmentStatus {
+            notes: users.into_iter().chain(release).collect(),
             is_default: directory.default_entry().map(|entry| entry.id) == Some(entry.id),
             issue: self.health_issue(entry, &token, &session),
             queue: self.queues.summary(entry),

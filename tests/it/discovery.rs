@@ -219,13 +219,23 @@ async fn one_name_in_two_regions_gets_the_region_appended() {
 
 #[tokio::test]
 async fn check_lists_what_serve_would_find() {
-    let emulator = Emulator::start(Settings::default()).await.unwrap();
+    let center = serde_json::json!({ "StartUrl": "https://x.example/start" });
+    let mut seed = Seed::new("demo", "3.4.0");
+    seed.extra
+        .insert("IdentityCenterConfiguration".to_owned(), center);
+    let settings = Settings {
+        environments: vec![seed],
+        ..Settings::default()
+    };
+    let emulator = Emulator::start(settings).await.unwrap();
     let ended = end(program(&emulator, &["check"])).await;
     // the web server's name does not resolve here: the last line says so, and the code
     assert_eq!(ended.code, Some(69), "{}", ended.stdout);
     for line in [
         "ok    environments: demo",
-        "ok    demo: AVAILABLE, Airflow 2.10.3",
+        "ok    demo: AVAILABLE, Airflow 3.4.0",
+        "ok    demo: its users log in with IAM Identity Center (https://x.example/start)",
+        "warn  demo: the gateway has no list of commands for Airflow 3.4.0; it checks them as in 3.3.1",
         "ok    demo: a CLI token for",
     ] {
         assert!(ended.stdout.contains(line), "{line}: {}", ended.stdout);

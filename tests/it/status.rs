@@ -2,7 +2,8 @@
 
 use crate::program::run;
 use crate::support::{CLOSED, Harness};
-use mwaa_emulator::{Seed, Settings};
+use mwaa_emulator::{ControlFault, Seed, Settings, WebFault};
+use serde_json::json;
 
 fn private() -> Settings {
     Settings {
@@ -50,6 +51,84 @@ async fn an_available_environment_has_no_status_meaning() {
     );
 }
 
+/// An environment as AWS offers them since 2026, and with a version that is newer than the gateway.
+fn with_identity_center() -> Settings {
+    let extra = json!({
+        "IdentityCenterConfiguration": {
+            "StartUrl": "https://d-1.awsapps.example/start",
+            "IdentityStoreId": "d-1",
+        },
+        "Teams": { "web": "s3://bucket/web", "ml": "s3://bucket/ml" },
+    });
+    Settings {
+        environments: vec![Seed {
+            extra: extra.as_object().unwrap().clone(),
+            ..Seed::new("demo", "3.4.0")
+        }],
+        ..Settings::default()
+    }
+}
+
+#[tokio::test]
+async fn identity_center_teams_and_an_unknown_version_are_shown() {
+    let harness = Harness::with(with_identity_center(), "").await;
+    assert_eq!(harness.command("version").await.status, 200);
+    assert_eq!(harness.get("/api/v2/dags").await.status, 200);
+    let status = harness.manage("/status").await.json();
+    let demo = &status["environments"][0];
+    assert_eq!(demo["airflow_version"], "3.4.0");
+    assert_eq!(demo["identity_center"], "https://d-1.awsapps.example/start");
+    assert_eq!(demo["teams"], json!(["ml", "web"]));
+    let notes = [
+        "its users log in with IAM Identity Center (https://d-1.awsapps.example/start); its teams \
+         are ml, web",
+        "the gateway has no list of commands for Airflow 3.4.0; it checks them as in 3.3.1",
+    ];
+    assert_eq!(demo["notes"], json!(notes));
+
+    let management = format!("--management={}", harness.management());
+    let table = run(&["status", &management]).await;
+    let page = harness.get("/-/").await.text();
+    for note in notes {
+        assert!(
+            table.stdout.contains(&format!("demo: {note}\n")),
+            "{table:?}"
+        );
+        let sentence = &note[1..];
+        assert!(page.contains(sentence), "{note}: {page}");
+    }
+}
+
+#[tokio::test]
+async fn a_failed_login_mentions_identity_center() {
+    type Fault = fn(&mwaa_emulator::Script);
+    let causes: [(Fault, &str); 2] = [
+        (
+            |s| s.login_fault.always(WebFault::html(403)),
+            "session.login_failed",
+        ),
+        (
+            |s| s.web_login_fault.always(ControlFault::AccessDenied),
+            "aws.denied",
+        ),
+    ];
+    for (cause, code) in causes {
+        let harness = Harness::scripted(with_identity_center(), "", cause).await;
+        let reply = harness.get("/api/v2/dags").await;
+        assert_eq!(reply.fault(), Some(code), "{reply}");
+        assert!(reply.complaint().contains("IAM Identity Center"), "{reply}");
+    }
+
+    // where nothing was refused, the reason is another
+    let harness = Harness::scripted(with_identity_center(), "", |script| {
+        script.login_fault.always(WebFault::Drop);
+    })
+    .await;
+    let reply = harness.get("/api/v2/dags").await;
+    assert_eq!(reply.fault(), Some("upstream.broken"), "{reply}");
+    assert!(!reply.complaint().contains("Identity Center"), "{reply}");
+}
+
 /// With the version configured AWS has not been asked; the fault is the occasion to.
 #[tokio::test]
 async fn an_unreachable_web_server_is_explained_by_the_status() {
@@ -81,7 +160,7 @@ async fn a_failed_status_query_does_not_change_the_fault() {
     let harness = Harness::scripted(private(), &extra, |script| {
         script
             .describe_fault
-            .always(mwaa_emulator::ControlFault::Hang);
+            .always(ControlFault::Hang);
     })
     .await;
     let reply = harness.command("version").await;

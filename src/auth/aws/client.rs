@@ -20,7 +20,9 @@ use bytes::Bytes;
 use mwaa_model::{Environment, EnvironmentInfo, Fault as _, ProxyChoice, Secret};
 use mwaa_runtime::boot_clock;
 use rustls::ClientConfig;
-use std::collections::HashMap;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use std::collections::{BTreeMap, HashMap};
 use std::error::Error;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -333,8 +335,10 @@ impl MwaaApi for AwsClient {
         environment: &'a Environment,
     ) -> ApiFuture<'a, EnvironmentInfo> {
         Box::pin(async move {
-            let (response, _document) = self.call_get_environment(environment).await?;
+            let (response, document) = self.call_get_environment(environment).await?;
             let found = response.environment.as_ref();
+            let users: UserDocument = serde_json::from_slice(&document).unwrap_or_default();
+            let users = users.environment;
             Ok(EnvironmentInfo {
                 airflow_version: found.and_then(|e| e.airflow_version()?.parse().ok()),
                 status: found
@@ -349,6 +353,8 @@ impl MwaaApi for AwsClient {
                         .trim_end_matches('/')
                         .to_owned()
                 }),
+                identity_center: users.identity_center.and_then(|center| center.start_url),
+                teams: users.teams.into_keys().collect(),
             })
         })
     }
@@ -363,6 +369,28 @@ impl MwaaApi for AwsClient {
     fn region<'a>(&'a self, environment: &'a Environment) -> ApiFuture<'a, String> {
         Box::pin(async move { Ok(self.sdk_client(environment).await?.region.clone()) })
     }
+}
+
+/// The members of `GetEnvironment`'s document that the SDK does not know yet.
+#[derive(Debug, Default, Deserialize)]
+struct UserDocument {
+    #[serde(rename = "Environment", default)]
+    environment: UserSettings,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct UserSettings {
+    #[serde(rename = "IdentityCenterConfiguration")]
+    identity_center: Option<IdentityCenter>,
+    /// The S3 location of each team.
+    #[serde(rename = "Teams", default)]
+    teams: BTreeMap<String, IgnoredAny>,
+}
+
+#[derive(Debug, Deserialize)]
+struct IdentityCenter {
+    #[serde(rename = "StartUrl")]
+    start_url: Option<String>,
 }
 
 /// Returns the life that the token states, on AWS's own clock: from the response's date to the

@@ -31,6 +31,7 @@ fn card(local: &str) -> EnvironmentCard {
         role: None,
         is_default: false,
         status: None,
+        notes: Vec::new(),
         not_ready: None,
         identity: None,
         token: TokenState::None,

@@ -319,6 +319,19 @@ pub fn find_release(version: AirflowVersion) -> &'static Release {
     found.max_by_key(|release| release.version).unwrap_or(first)
 }
 
+/// Returns what to say about a version that is in no list of MWAA's: its commands are checked as in
+/// another release. `None` if the list has the version, or another patch of it.
+pub fn explain_release(version: AirflowVersion) -> Option<String> {
+    let release = find_release(version).version;
+    let is_listed = (release.major, release.minor) == (version.major, version.minor);
+    (!is_listed).then(|| {
+        format!(
+            "the gateway has no list of commands for Airflow {version}; it checks them as in \
+             {release}"
+        )
+    })
+}
+
 /// All releases, oldest first (MWAA User Guide, "Apache Airflow versions").
 static RELEASES: [Release; 16] = [
     Release::new(1, 10, 12),
