@@ -31,6 +31,12 @@ pub const COPY_SCRIPT: StaticFile = StaticFile {
     text: include_str!("assets/copy.js"),
 };
 
+/// The script of the login with a web token, at `/-/login.js`.
+pub const LOGIN_SCRIPT: StaticFile = StaticFile {
+    media: "text/javascript; charset=utf-8",
+    text: include_str!("assets/login.js"),
+};
+
 /// Renders a page around its content. `home` is the address of the overview, if it can be reached
 /// from the host of the page.
 pub(super) fn render_page(title: &str, home: Option<&str>, content: &Markup) -> Bytes {

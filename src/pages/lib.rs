@@ -1,8 +1,8 @@
 //! The gateway's own pages: pure functions from plain values to HTML.
 //!
-//! Every value is escaped. A page requests nothing but one style sheet, one small script, which it
-//! works without, and an icon, all of them from the gateway that served it. The values contain no
-//! secret, so no page can show one.
+//! Every value is escaped. A page requests nothing but one style sheet, small scripts and an icon,
+//! all of them from the gateway that served it. All pages but the login with a token work without
+//! scripts. The values contain no secret, so no page can show one.
 // A new variant has to be decided on at every match: a wildcard arm would show it as another one.
 #![deny(clippy::wildcard_enum_match_arm)]
 
@@ -18,6 +18,8 @@ pub use card::{
     EnvironmentCard, Identity, NotReadyReason, QueueState, RunningCommand, SessionState,
     Status, TokenState, UnresolvedName,
 };
-pub use layout::{COPY_SCRIPT, ICON, STYLE_SHEET, StaticFile};
-pub use notices::{FaultPage, render_fault, render_handover, render_signed_out};
+pub use layout::{COPY_SCRIPT, ICON, LOGIN_SCRIPT, STYLE_SHEET, StaticFile};
+pub use notices::{
+    FaultPage, render_console_login, render_fault, render_handover, render_signed_out,
+};
 pub use overview::{Address, Overview, RefusedRequestInfo, render_overview};

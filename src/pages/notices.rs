@@ -113,3 +113,27 @@ pub fn render_signed_out(environment: &str) -> Bytes {
     };
     render_page("Signed out", Some("/-/"), &content)
 }
+
+/// Renders the page at which the URL of MWAA's console ends: its script logs in with the local web
+/// token in the URL's fragment, which no browser sends.
+pub fn render_console_login() -> Bytes {
+    let content = html! {
+        div.sheet {
+            p.eyebrow { "Signing in" }
+            div #waiting {
+                h1 { "Opening Airflow" }
+                noscript { p { "This page needs JavaScript: only a script can read the token in the URL." } }
+            }
+            div #refused hidden {
+                h2 { "The token is not valid here" }
+                p {
+                    "A token of this gateway is valid for 60 s, and only at the address that issued it. "
+                    "Request a new one, or open an environment without a token."
+                }
+            }
+            p.doors { a.button.main href="/-/" { "Gateway overview" } }
+            script src="/-/login.js" defer {}
+        }
+    };
+    render_page("Signing in", Some("/-/"), &content)
+}

@@ -49,9 +49,11 @@ pub(crate) async fn respond(
                 .map_or("Airflow", |entry| entry.environment.local.as_str());
             response::from_page(mwaa_pages::render_signed_out(name), id)
         }
+        LocalPage::ConsoleLogin => response::from_page(mwaa_pages::render_console_login(), id),
         LocalPage::Style => response::from_asset(mwaa_pages::STYLE_SHEET, id),
         LocalPage::Icon => response::from_asset(mwaa_pages::ICON, id),
         LocalPage::Script => response::from_asset(mwaa_pages::COPY_SCRIPT, id),
+        LocalPage::LoginScript => response::from_asset(mwaa_pages::LOGIN_SCRIPT, id),
     }
 }
 

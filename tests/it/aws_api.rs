@@ -114,6 +114,59 @@ async fn a_web_token_becomes_a_cookie_that_opens_the_rest_api() {
     }
 }
 
+/// As a browser does it: no server sees the fragment, so only a script can post the token.
+#[tokio::test]
+async fn the_console_url_opens_the_environment_of_its_token() {
+    const SCRIPT: &str = "Sec-Fetch-Site: same-origin\r\nSec-Fetch-Mode: cors\r\n\
+                          Sec-Fetch-Dest: empty\r\n";
+    let harness = two().await;
+    for name in ["alpha", "beta"] {
+        let (token, _host) = token(&harness, &format!("/webtoken/{name}")).await;
+        for path in ["/aws_mwaa", "/pluginsv2/aws_mwaa"] {
+            let target = format!("{path}/aws-console-sso?login=true");
+            let page = harness.get_with(&target, TYPED).await;
+            assert_eq!((page.status, page.fault()), (200, None), "{page}");
+            assert!(page.text().contains("src=\"/-/login.js\""), "{page}");
+        }
+
+        let headers = format!("{FORM}{SCRIPT}Origin: http://{}\r\n", harness.address());
+        let body = format!("token={token}");
+        let reply = send(&harness, "POST", "/aws_mwaa/login", &headers, &body).await;
+        assert_eq!((reply.status, reply.fault()), (200, None), "{reply}");
+        let cookie = reply
+            .header("set-cookie")
+            .unwrap()
+            .split(';')
+            .next()
+            .unwrap();
+        let ui = harness
+            .get_with("/", &format!("{TYPED}Cookie: {cookie}\r\n"))
+            .await;
+        assert_eq!(ui.fault(), None, "{ui}");
+        let sent = harness.journal().web_requests().pop().unwrap();
+        assert_eq!(sent.environment.as_deref(), Some(name));
+
+        // another site cannot log a browser in
+        let headers = FORM.to_owned()
+            + "Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: navigate\r\n\
+               Sec-Fetch-Dest: document\r\nOrigin: https://evil.example\r\n";
+        let reply = send(&harness, "POST", "/aws_mwaa/login", &headers, &body).await;
+        assert_eq!(reply.fault(), Some("guard.foreign_origin"), "{reply}");
+    }
+
+    // the host names the environment already
+    let request =
+        "GET /aws_mwaa/aws-console-sso?login=true HTTP/1.1\r\nHost: beta.localhost\r\n\r\n";
+    let port = harness.address().port();
+    let request = request.replace("beta.localhost", &format!("beta.localhost:{port}"));
+    let reply = harness.connect().await.exchange(request).await;
+    assert_eq!(
+        (reply.status, reply.header("location")),
+        (302, Some("/")),
+        "{reply}"
+    );
+}
+
 #[tokio::test]
 async fn a_token_is_accepted_for_60_s_where_it_belongs() {
     let harness = two().await;

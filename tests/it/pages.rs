@@ -187,6 +187,7 @@ async fn styles_icons_and_scripts_are_served_on_every_host() {
         ("/-/style.css", "text/css; charset=utf-8", "style"),
         ("/-/icon.svg", "image/svg+xml", "image"),
         ("/-/copy.js", "text/javascript; charset=utf-8", "script"),
+        ("/-/login.js", "text/javascript; charset=utf-8", "script"),
     ] {
         let used = format!(
             "Sec-Fetch-Site: same-origin\r\nSec-Fetch-Mode: no-cors\r\nSec-Fetch-Dest: {dest}\r\n"

@@ -158,9 +158,7 @@ async fn a_failed_status_query_does_not_change_the_fault() {
         "[environments.demo]\nairflow_version = \"2.10.3\"\nconnect_to = \"{CLOSED}\"\n"
     );
     let harness = Harness::scripted(private(), &extra, |script| {
-        script
-            .describe_fault
-            .always(ControlFault::Hang);
+        script.describe_fault.always(ControlFault::Hang);
     })
     .await;
     let reply = harness.command("version").await;

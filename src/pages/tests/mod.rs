@@ -201,5 +201,6 @@ fn a_fault() {
 #[test]
 fn signing_in_and_out() {
     insta::assert_snapshot!("handover", lines(&render_handover("prod")));
+    insta::assert_snapshot!("console-login", lines(&render_console_login()));
     insta::assert_snapshot!("signed-out", lines(&render_signed_out("prod")));
 }

@@ -119,6 +119,7 @@ fn pages_load_nothing_from_other_hosts() {
         render_fault(&fault_page("x", &links)),
         render_handover("prod"),
         render_signed_out("prod"),
+        render_console_login(),
     ];
     for page in &pages {
         let page = text(page);
@@ -144,7 +145,7 @@ fn pages_load_nothing_from_other_hosts() {
         );
         assert_eq!(page.matches("<h1>").count(), 1, "{page}");
     }
-    for asset in [STYLE_SHEET, COPY_SCRIPT] {
+    for asset in [STYLE_SHEET, COPY_SCRIPT, LOGIN_SCRIPT] {
         assert!(
             !asset.text.contains("http") && !asset.text.contains("url("),
             "{}",

@@ -1,7 +1,7 @@
 //! The gateway's own paths, below `/-/`, and the clients that may read them.
 
 use super::RoutingError;
-use crate::admission::ValidatedRequest;
+use crate::admission::{HostName, ValidatedRequest};
 use crate::context::RequestContext;
 use http::Method;
 use mwaa_model::{Dest, Entry, FetchMetadata, RequestSource, ReservedPath};
@@ -14,12 +14,16 @@ pub enum LocalPage {
     Overview,
     /// The page after signing out.
     SignedOut,
+    /// The login with the local web token in the URL's fragment.
+    ConsoleLogin,
     /// The style sheet.
     Style,
     /// The icon.
     Icon,
     /// The script of the copy buttons.
     Script,
+    /// The script of the login with a token.
+    LoginScript,
 }
 
 /// A request for one of our own pages.
@@ -63,6 +67,18 @@ pub(super) fn find(
     Ok(Some(page))
 }
 
+/// Returns true for the URL that AWS documents for browsers, where its token alone names the
+/// environment (User Guide, "Creating an Apache Airflow web login token").
+pub(super) fn is_console_login(request: &ValidatedRequest, ctx: &RequestContext) -> bool {
+    let query = request.target().query().unwrap_or_default();
+    request.target().reserved() == Some(ReservedPath::Handover)
+        && *request.method() == Method::GET
+        && query == "login=true"
+        && *request.host_name() == HostName::Plain
+        && ctx.listener().environment.is_none()
+        && is_for_people(ctx.user_agent().fetch)
+}
+
 /// Parses a path below `/-/`; `None` if there is no such page.
 fn parse_page(path: &str) -> Option<LocalPage> {
     match path {
@@ -71,6 +87,7 @@ fn parse_page(path: &str) -> Option<LocalPage> {
         "/-/style.css" => Some(LocalPage::Style),
         "/-/icon.svg" => Some(LocalPage::Icon),
         "/-/copy.js" => Some(LocalPage::Script),
+        "/-/login.js" => Some(LocalPage::LoginScript),
         _ => None,
     }
 }
@@ -80,10 +97,10 @@ fn parse_page(path: &str) -> Option<LocalPage> {
 /// used by them.
 fn is_readable(fetch: FetchMetadata, page: LocalPage) -> bool {
     let used_as = match page {
-        LocalPage::Overview | LocalPage::SignedOut => None,
+        LocalPage::Overview | LocalPage::SignedOut | LocalPage::ConsoleLogin => None,
         LocalPage::Style => Some(Dest::Style),
         LocalPage::Icon => Some(Dest::Image),
-        LocalPage::Script => Some(Dest::Script),
+        LocalPage::Script | LocalPage::LoginScript => Some(Dest::Script),
     };
     is_for_people(fetch) || (used_as.is_some() && fetch.dest == used_as)
 }

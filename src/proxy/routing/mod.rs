@@ -223,6 +223,14 @@ pub fn route(
         };
     }
 
+    // with one environment there is nothing to find out
+    if directory.entries().len() > 1 && local_page::is_console_login(&request, ctx) {
+        return Ok(Destination::LocalPage(LocalPageRequest {
+            page: LocalPage::ConsoleLogin,
+            scope: None,
+        }));
+    }
+
     // without a name it is the only environment, or the configured default
     let name = find_environment_name(&request, named, ctx);
     let found = match name {
@@ -246,7 +254,15 @@ pub fn route(
             // on a bare host it is about the default environment
             (LocalPage::SignedOut, None, found) => found.cloned(),
             (LocalPage::Overview, None, _)
-            | (LocalPage::Icon | LocalPage::Script | LocalPage::Style, _, _) => None,
+            | (
+                LocalPage::ConsoleLogin
+                | LocalPage::Icon
+                | LocalPage::LoginScript
+                | LocalPage::Script
+                | LocalPage::Style,
+                _,
+                _,
+            ) => None,
         };
         return Ok(Destination::LocalPage(LocalPageRequest { page, scope }));
     }
