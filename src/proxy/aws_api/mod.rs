@@ -78,9 +78,14 @@ async fn answer(
         }
         AwsCall::CreateWebLoginToken(name) => {
             let entry = find_environment(proxy, name, ctx).await?;
+            // known once the gateway has logged in there; AWS is not asked for it
+            let identity = proxy.state.credentials.session_state(&entry).identity;
+            let identity = identity.as_deref();
             json!({
                 "WebToken": issue(proxy, &entry, LocalTokenUse::Web, ctx),
                 "WebServerHostname": ui_host(proxy, &entry, ctx),
+                "IamIdentity": identity.and_then(|identity| identity.iam.as_deref()),
+                "AirflowIdentity": identity.and_then(|identity| identity.airflow.as_deref()),
             })
         }
     };
