@@ -161,7 +161,7 @@ impl Fault for MintError {
     }
 }
 
-/// What a failed login may be about where users do not log in with IAM.
+/// The hint of a failed login where users do not log in with IAM.
 const IDENTITY_CENTER: &str = "the environment's users log in with IAM Identity Center, and AWS does not document whether a \
      web token is accepted then; rest_via = \"invoke\" serves the REST API without a login";
 
