@@ -194,9 +194,9 @@ async fn the_journal_follows_a_token_and_shows_no_secret() {
 async fn tokens_and_sessions_end_on_request() {
     let emulator = controlled().await;
     let token = cli_token(&emulator, "demo").await;
-    done(&emulator, "PUT /clock", r#"{"advance": "59s"}"#).await;
+    done(&emulator, "PUT /clock", r#"{"advance": "30s"}"#).await;
     assert_eq!(status(&emulator, &token).await, 200);
-    done(&emulator, "PUT /clock", r#"{"advance": "2s"}"#).await;
+    done(&emulator, "PUT /clock", r#"{"advance": "31s"}"#).await;
     assert_eq!(status(&emulator, &token).await, 403);
     let token = cli_token(&emulator, "demo").await;
     assert_eq!(status(&emulator, &token).await, 200);
