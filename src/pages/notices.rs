@@ -124,6 +124,8 @@ pub fn render_console_login() -> Bytes {
                 h1 { "Opening Airflow" }
                 noscript { p { "This page needs JavaScript: only a script can read the token in the URL." } }
             }
+
+            // The script shows this if the gateway does not take the token.
             div #refused hidden {
                 h2 { "The token is not valid here" }
                 p {
