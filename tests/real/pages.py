@@ -19,25 +19,30 @@ class Page:
         """The blocks of a language, in their order."""
         return [text for found, text in BLOCK.findall(self.text) if found == language]
 
-    def script(self, folder, program="python3"):
-        """Writes the python blocks into files, and returns commands that run them and the bash
-        blocks, in the order of the page. A line `@N` is before the output of each."""
-        commands = []
-        for number, (language, text) in enumerate(BLOCK.findall(self.text)):
-            if language == "python":
-                (folder / f"block{number}.py").write_text(text)
-                text = f"{program} block{number}.py\n"
-            if language in ("python", "bash"):
-                commands.append(f"echo @{number}\n{text}")
-        return "".join(commands)
+    def steps(self):
+        """The bash and the python blocks, each with the output that the page shows. Python blocks
+        continue the one before, unless a bash block is between or the first line names a file."""
+        steps = []
+        for language, text in BLOCK.findall(self.text):
+            if language == "text":
+                steps[-1][2].append(text)
+            elif language == "python" and steps and steps[-1][0] == "python" and not text.startswith("# script:"):
+                steps[-1][1].append(text)
+            elif language in ("bash", "python"):
+                steps.append((language, [text], []))
+        return [(language, "".join(texts), "".join(shown)) for language, texts, shown in steps]
 
-    def check(self, printed):
-        """Fails if a block did not print what the text block after it shows; `…` is anything."""
-        outputs = re.split(r"^@(\d+)\n", printed, flags=re.M)
-        outputs = dict(zip(map(int, outputs[1::2]), outputs[2::2], strict=True))
-        found = BLOCK.findall(self.text)
-        shown = [number for number, (language, _) in enumerate(found) if language == "text"]
-        for number in shown:
-            expected = ".*".join(map(re.escape, found[number][1].split("…")))
-            assert re.fullmatch(expected, outputs[number - 1]), (found[number][1], outputs[number - 1])
-        return shown
+    def run(self, shell, **variables):
+        """Runs the steps in one shell. Fails if one does, or does not print what the page shows;
+        `…` is anything. Returns how many outputs were compared."""
+        commands, expected = "", ""
+        for number, (language, text, shown) in enumerate(self.steps()):
+            if language == "python":
+                (shell.folder / f"step{number}.py").write_text(text)
+                text = f"python3 step{number}.py\n"
+            commands += f"echo @{number}\n{text}"
+            expected += f"@{number}\n{shown or '…'}"
+        printed = shell.succeed(commands, **variables)
+        pattern = ".*".join(map(re.escape, expected.split("…")))
+        assert re.fullmatch(pattern, printed, re.S), f"{printed}\nis not\n{expected}"
+        return len(self.blocks("text"))
