@@ -9,6 +9,7 @@ import ssl
 import subprocess
 import threading
 
+from airflows import VERSIONS
 from programs import Gateway
 
 JWT = re.compile(rb"(eyJ[\w-]+)\.[\w-]+\.[\w-]+")
@@ -94,7 +95,7 @@ class Endpoint:
             "AWS_SECRET_ACCESS_KEY": "any",
         }
         if self.scheme == "https":
-            names = ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"]
+            names = ["AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"]
             found |= dict.fromkeys(names, self.authority)
         return found
 
@@ -103,12 +104,14 @@ class Endpoint:
         and all their sessions."""
         found = [*self.fleet.emulator.keys["Admin"], (self.fleet.folder / "front-secret").read_text()]
         for airflow in self.fleet.airflows.values():
-            found += airflow.query("select session_id from session where session_id is not null")
+            sessions = airflow.query("select session_id from session where session_id is not null")
+            found += [session.removeprefix("session:") for session in sessions]
         return found
 
     def check(self):
         """Fails if clients have received a canary, or a token that is not the gateway's own."""
         received, self.recorder.received = self.recorder.received, bytearray()
+        assert received, "no client has received anything"
         assert real_tokens(received) == []
         assert [canary for canary in self.canaries() if canary.encode() in received] == []
 
@@ -135,7 +138,9 @@ def certify(folder):
     uses the certificate, and of a client that trusts it."""
     new = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
     authority = ["-keyout", folder / "ca.key", "-out", folder / "ca.pem"]
-    names = "subjectAltName=DNS:localhost,DNS:*.localhost,IP:127.0.0.1"
+    # each by its name: OpenSSL and rustls do not accept *.localhost
+    hosts = ["localhost", *(f"{name}.localhost" for name in ["env", "api", *VERSIONS])]
+    names = "subjectAltName=IP:127.0.0.1," + ",".join(f"DNS:{host}" for host in hosts)
     files = [folder / "gateway.pem", folder / "gateway.key"]
     leaf = ["-CA", folder / "ca.pem", "-CAkey", folder / "ca.key", "-addext", names,
             "-addext", "basicConstraints=critical,CA:FALSE", "-out", files[0], "-keyout", files[1]]

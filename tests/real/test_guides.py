@@ -53,14 +53,18 @@ def test_the_hook(fleet, secure, shell):
         assert line in printed.splitlines(), printed
 
 
+def configure(fleet, shell, config):
+    """Writes a page's configuration, with airflow332 in the place of its environment `prod`."""
+    fleet.ready("airflow332")
+    emulated = fleet.emulator.config
+    prod = {**emulated["environments"]["airflow332"], **config["environments"]["prod"], "name": "airflow332"}
+    (shell.folder / "mwaa-gateway.toml").write_text(toml({"aws": emulated["aws"], "environments": {"prod": prod}}))
+
+
 def test_github_actions(fleet, shell):
     """The steps that are commands run in front of a real Airflow, all but the installation."""
-    fleet.ready("airflow332")
     page = Page("github-actions.md")
-    prod = tomllib.loads(*page.blocks("toml"))["environments"]["prod"]
-    emulated = fleet.emulator.config
-    prod = {**emulated["environments"]["airflow332"], **prod, "name": "airflow332"}
-    (shell.folder / "mwaa-gateway.toml").write_text(toml({"aws": emulated["aws"], "environments": {"prod": prod}}))
+    configure(fleet, shell, tomllib.loads(*page.blocks("toml")))
     (script,) = page.blocks("python")
     (shell.folder / re.match(r"# script: (\S+)\n", script)[1]).write_text(script)
 
@@ -122,6 +126,15 @@ def lists_dags(home, program, env):
     assert real_tokens(done.stdout.encode()) == []
 
 
+def test_terraform_in_ci(fleet, shell):
+    """The URL is in the variable that Terraform reads; a stub is in the place of Terraform."""
+    configure(fleet, shell, {"environments": {"prod": {}}})
+    (shell.programs / "terraform").write_text('#!/bin/sh\ncurl -sS "$TF_VAR_airflow/api/v2/version"\n')
+    (shell.programs / "terraform").chmod(0o755)
+    (command,) = Page("terraform.md").blocks("bash")
+    assert json.loads(shell.succeed(command, **fleet.emulator.credentials()))["version"] == "3.3.2"
+
+
 # What the provider sends beside the attributes of a resource.
 PATHS = {"airflow_variable": ("variables", "key"), "airflow_pool": ("pools", "name"),
          "airflow_connection": ("connections", "connection_id")}
@@ -135,7 +148,7 @@ def test_terraform(request, fleet, scheme, name):
     endpoint = request.getfixturevalue(scheme)
     page = Page("terraform.md", at_8080=endpoint.host)
     parse = "import hcl2, json, sys; print(json.dumps(hcl2.loads(sys.stdin.read())))"
-    done = subprocess.run([LAB / "hcl/bin/python", "-c", parse], input=page.blocks("terraform")[0],
+    done = subprocess.run([LAB / "hcl/bin/python", "-c", parse], input="".join(page.blocks("terraform")),
                           capture_output=True, encoding="utf-8", check=True)
     parsed = json.loads(done.stdout.replace('\\"', ""))
     (provider,) = parsed["provider"]

@@ -4,7 +4,6 @@ the endpoint are set, and the names that the guide asks to fill in."""
 import re
 
 import pytest
-from airflows import VERSIONS
 from programs import HERE
 
 DAG = "lab_params"
@@ -31,7 +30,7 @@ def runs(airflow):
 
 
 @pytest.mark.parametrize("file", ["cli-token.sh", "cli-token.py"])
-@pytest.mark.parametrize("name", VERSIONS)
+@pytest.mark.parametrize("name", ["airflow2", "airflow332"])
 def test_a_cli_token_triggers_a_run(fleet, sample, name, file):
     airflow = fleet.ready(name)
     before = runs(airflow)
@@ -40,14 +39,14 @@ def test_a_cli_token_triggers_a_run(fleet, sample, name, file):
     assert runs(airflow) == before + 1, printed
 
 
-@pytest.mark.parametrize("name", VERSIONS)
+@pytest.mark.parametrize("name", ["airflow2", "airflow332"])
 def test_the_rest_api_in_a_call(fleet, sample, name):
     airflow = fleet.ready(name)
     assert sample("invoke-rest-api.py", name) == "['lab_hello', 'lab_params']\nsample-key\n"
     assert airflow.query("delete from variable where key = 'sample-key' returning key") == ["sample-key"]
 
 
-@pytest.mark.parametrize("name", VERSIONS)
+@pytest.mark.parametrize("name", ["airflow2", "airflow332"])
 def test_a_session_triggers_a_run(fleet, sample, name):
     airflow = fleet.ready(name)
     status, run = sample(f"session{airflow.major}.py", name, "eu-west-1", name, DAG).split()
