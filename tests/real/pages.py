@@ -8,12 +8,12 @@ BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.M | re.S)
 
 
 class Page:
-    """A page of the guide. `addresses` are those that it names, with the real ones."""
+    """A page of the guide, with other texts in the place of some of its own."""
 
-    def __init__(self, name, **addresses):
+    def __init__(self, name, replace=()):
         self.text = (ROOT / "docs/guide" / name).read_text()
-        for port, address in addresses.items():
-            self.text = self.text.replace(f"127.0.0.1:{port.removeprefix('at_')}", address)
+        for own, other in dict(replace).items():
+            self.text = self.text.replace(own, other)
 
     def blocks(self, language):
         """The blocks of a language, in their order."""

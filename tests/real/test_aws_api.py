@@ -105,7 +105,8 @@ def test_errors_are_typed_exceptions(mwaa):
 
 def test_a_read_only_client_gets_typed_exceptions(fleet):
     config = Config(inject_host_prefix=False, signature_version=UNSIGNED)
-    mwaa = boto3.client("mwaa", endpoint_url=f"http://127.0.0.1:{fleet.reading}", region_name="eu-west-1", config=config)
+    url = f"http://127.0.0.1:{fleet.reading}"
+    mwaa = boto3.client("mwaa", endpoint_url=url, region_name="eu-west-1", config=config)
     fleet.ready("airflow332")
     call = {"Name": "airflow332", "Path": "/variables"}
     with pytest.raises(mwaa.exceptions.AccessDeniedException, match="policy.read_only"):

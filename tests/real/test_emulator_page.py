@@ -5,15 +5,10 @@ import re
 
 import pytest
 import yaml
-from programs import ROOT
+from pages import Page
 
-PAGE = (ROOT / "docs/guide/emulator.md").read_text()
+PAGE = Page("emulator.md")
 STOP = 'trap \'kill $(jobs -p)\' EXIT\n'
-
-
-def blocks(language):
-    """The code blocks of a language, in their order."""
-    return re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.M | re.S)
 
 
 def on_free_ports(commands):
@@ -28,7 +23,7 @@ def on_free_ports(commands):
 @pytest.fixture
 def page(shell):
     """A shell with the scripts of the page."""
-    for script in blocks("python"):
+    for script in PAGE.blocks("python"):
         name = re.match(r"# script: (\S+)\n", script)[1]
         (shell.folder / name).write_text(script)
 
@@ -39,7 +34,7 @@ def page(shell):
 
 
 def test_the_commands_of_the_page_work(page):
-    done = page(STOP + on_free_ports("".join(blocks("bash"))))
+    done = page(STOP + on_free_ports("".join(PAGE.blocks("bash"))))
     said = done.stdout + done.stderr
     assert done.returncode == 0, said
     # the script runs twice: once as it is, once with a fault
@@ -49,7 +44,7 @@ def test_the_commands_of_the_page_work(page):
 
 
 def test_the_workflow_runs_the_script(page, tmp_path):
-    (workflow,) = blocks("yaml")
+    (workflow,) = PAGE.blocks("yaml")
     steps = yaml.safe_load(workflow)["jobs"]["test"]["steps"]
     commands = [step["run"] for step in steps if "run" in step and "Install" not in step["name"]]
     assert len(commands) == 2
@@ -65,20 +60,20 @@ def test_the_workflow_runs_the_script(page, tmp_path):
 
 def test_every_option_in_the_page_exists(page):
     known = set(re.findall(r"--[a-z-]+", page("mwaa-gateway emulator --help").stdout))
-    options = set(re.findall(r"`(--[a-z-]+)", PAGE)) - {"--data-binary"}  # curl's
+    options = set(re.findall(r"`(--[a-z-]+)", PAGE.text)) - {"--data-binary"}  # curl's
     assert len(options) > 10
     assert options <= known
 
 
 def test_every_fault_in_the_page_exists(page):
     """The kinds in the tables are those that the emulator lists."""
-    commands = STOP + on_free_ports(blocks("bash")[0]) + (
+    commands = STOP + on_free_ports(PAGE.blocks("bash")[0]) + (
         "control=$(sed -n 's/^control //p' emulator.txt)\n"
         "for name in nothing CreateCliToken command; do\n"
         "curl -sS -X PUT $control/faults/$name -d '{\"kind\": \"nothing\"}'; done\n"
     )
     hints = re.findall(r'"hint":"[^"]* are ([^"]*)"', page(commands).stdout)
     assert len(hints) == 3
-    table = PAGE.split("| NAME |")[1].split("\n\n")[0]
+    table = PAGE.text.split("| NAME |")[1].split("\n\n")[0]
     named = set(re.findall(r"`([A-Za-z0-9:]+)`", table))
     assert {word for hint in hints for word in hint.split(", ")} == named

@@ -16,7 +16,7 @@ from programs import HERE, LAB, Gateway, environment, toml
 
 @pytest.mark.parametrize("name", ["boto3.md", "aws-cli.md"])
 def test_scripts_of_aws(plain, shell, name):
-    assert Page(name, at_8080=plain.host).run(shell)
+    assert Page(name, {"127.0.0.1:8080": plain.host}).run(shell)
 
 
 def test_the_script_for_node(plain, shell):
@@ -36,8 +36,7 @@ if __name__ == "__main__":
 def test_the_hook(fleet, secure, shell):
     """Runs in an Airflow 3.3.2 with a home of its own, and reaches another one."""
     fleet.ready("airflow332")
-    page = Page("mwaa-hook.md", at_8080=secure.host)
-    page.text = page.text.replace("http://", "https://").replace('"prod"', '"airflow332"')
+    page = Page("mwaa-hook.md", {"http://127.0.0.1:8080": secure.url, '"prod"': '"airflow332"'})
     home, dags = shell.folder / "airflow", shell.folder / "dags"
     shutil.copytree(LAB / "airflow332-home", home)
     dags.mkdir()
@@ -46,8 +45,9 @@ def test_the_hook(fleet, secure, shell):
     (shell.folder / "hook.py").write_text(hook)
     python = LAB / "airflow332/bin/python"
     printed = shell.succeed(
-        f"{connection}\n{python} dags/trigger_remote.py\n{python} hook.py", PYTHONPATH=LAB / "amazon", AIRFLOW_HOME=home,
-        AIRFLOW__CORE__DAGS_FOLDER=dags, AIRFLOW__CORE__LOAD_EXAMPLES="False", REQUESTS_CA_BUNDLE=secure.authority,
+        f"{connection}\n{python} dags/trigger_remote.py\n{python} hook.py",
+        PYTHONPATH=LAB / "amazon", AIRFLOW_HOME=home, AIRFLOW__CORE__DAGS_FOLDER=dags,
+        AIRFLOW__CORE__LOAD_EXAMPLES="False", REQUESTS_CA_BUNDLE=secure.authority,
     )
     for line in ["run: success", "2 DAGs", "200"]:
         assert line in printed.splitlines(), printed
@@ -99,7 +99,7 @@ def test_the_mcp_servers(fleet, tmp_path):
     config |= {"aws": emulated["aws"], "environments": {"prod": emulated["environments"]["airflow332"]}}
     with Gateway(tmp_path, config, **fleet.emulator.credentials()) as gateway:
         agents = gateway.line(r"^listening on http://(\S+) \(policy read-only\)$")[1]
-        page = Page("agents.md", at_8081=agents)
+        page = Page("agents.md", {"127.0.0.1:8081": agents})
         (written,) = map(json.loads, page.blocks("json"))
         first = written["mcpServers"]["airflow"]
         servers = [(first["args"], first["env"])]
@@ -146,14 +146,14 @@ def test_terraform(request, fleet, scheme, name):
     """Sends what the provider's source says that it sends: create and read, plan, change, destroy."""
     major = fleet.ready(name).major
     endpoint = request.getfixturevalue(scheme)
-    page = Page("terraform.md", at_8080=endpoint.host)
+    page = Page("terraform.md", {"http://127.0.0.1:8080": endpoint.url})
     parse = "import hcl2, json, sys; print(json.dumps(hcl2.loads(sys.stdin.read())))"
     done = subprocess.run([LAB / "hcl/bin/python", "-c", parse], input="".join(page.blocks("terraform")),
                           capture_output=True, encoding="utf-8", check=True)
     parsed = json.loads(done.stdout.replace('\\"', ""))
     (provider,) = parsed["provider"]
     assert provider["airflow"]["base_path"] == "/api/v2"
-    base = provider["airflow"]["base_endpoint"].replace("http://", f"{endpoint.scheme}://") + f"/api/v{major - 1}"
+    base = provider["airflow"]["base_endpoint"] + f"/api/v{major - 1}"
     with requests.Session() as session:
         session.trust_env, session.verify = False, str(endpoint.authority)
         session.headers.update({"User-Agent": "OpenAPI-Generator/1.0.0/go", "Accept": "application/json"})

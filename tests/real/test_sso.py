@@ -6,6 +6,7 @@ import pytest
 from airflows import VERSIONS
 from botocore.config import Config
 from browser import Tab, secrets_in
+from endpoint import real_tokens
 from flows import Three, Two
 from programs import eventually
 
@@ -35,6 +36,7 @@ def test_the_url_of_a_web_token_opens_the_ui(fleet, endpoints, browser, scheme, 
     (Two if airflow.major == 2 else Three)(tab, tab.page.url).list_dags()
     assert tab.failures() == []
 
-    # the cookie is no secret of Airflow's, and no script can read it
+    # no secret of Airflow's has reached the browser, and no script can read a token
+    assert real_tokens(str([reply.headers for reply in tab.replies]).encode()) == []
     assert secrets_in(str(tab.script_sees())) == []
     tab.close()
