@@ -6,8 +6,10 @@ from types import SimpleNamespace
 import pytest
 from airflows import VERSIONS, Fleet
 from browser import chromium
+from endpoint import Endpoint, real_tokens
 from outcomes.record import Warm
 from programs import AIRFLOW, BINARY, LAB, PRODUCTION, Emulator, Gateway
+from shell import Shell
 
 
 def pytest_sessionstart():
@@ -42,6 +44,38 @@ def fleet(tmp_path_factory):
     fleet = Fleet(tmp_path_factory.mktemp("fleet"))
     yield fleet
     fleet.stop()
+
+
+@pytest.fixture(scope="session")
+def endpoints(fleet, tmp_path_factory):
+    """Two more gateways to these Airflows, without and with TLS, and the default of each."""
+    with contextlib.ExitStack() as stack:
+        found = {}
+        for scheme, default in [("http", "airflow2"), ("https", "airflow332")]:
+            found[scheme] = Endpoint(fleet, tmp_path_factory.mktemp(scheme), scheme, default)
+            stack.callback(found[scheme].stop)
+        # a real token would be found
+        assert real_tokens(fleet.aws().create_cli_token(Name="demo")["CliToken"].encode())
+        yield found
+
+
+@pytest.fixture
+def secure(endpoints):
+    """The gateway with TLS. Whatever clients receive from it in this test has no secret."""
+    yield endpoints["https"]
+    endpoints["https"].check()
+
+
+@pytest.fixture
+def plain(endpoints):
+    """The gateway without TLS. Whatever clients receive from it in this test has no secret."""
+    yield endpoints["http"]
+    endpoints["http"].check()
+
+
+@pytest.fixture
+def shell(tmp_path):
+    return Shell(tmp_path)
 
 
 @pytest.fixture(scope="session")

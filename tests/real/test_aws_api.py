@@ -11,7 +11,7 @@ import requests
 from airflows import VERSIONS
 from botocore import UNSIGNED
 from botocore.config import Config
-from programs import BINARY, LAB, environment, toml
+from programs import BINARY, HERE, LAB, environment, toml
 
 # the login path, the name of the cookie and the base path of the REST API
 PLACES = {
@@ -34,6 +34,14 @@ def test_environments(mwaa):
     for name, version in VERSIONS.items():
         found = mwaa.get_environment(Name=name)["Environment"]
         assert (found["Name"], found["AirflowVersion"]) == (name, version)
+
+
+def test_environments_page_by_page(mwaa):
+    everything = mwaa.list_environments()["Environments"]
+    pages = list(mwaa.get_paginator("list_environments").paginate(PaginationConfig={"PageSize": 2}))
+    assert [name for page in pages for name in page["Environments"]] == everything
+    assert [len(page["Environments"]) for page in pages[:-1]] == [2] * (len(pages) - 1)
+    assert len(pages) > 1 and "NextToken" not in pages[-1]
 
 
 @pytest.mark.parametrize("name", VERSIONS)
@@ -88,9 +96,42 @@ def test_errors_are_typed_exceptions(mwaa):
         mwaa.create_cli_token(Name="nosuch")
     with pytest.raises(mwaa.exceptions.ResourceNotFoundException):
         mwaa.create_web_login_token(Name="nosuch")
+    with pytest.raises(mwaa.exceptions.ValidationException):
+        mwaa.list_environments(MaxResults=26)
     # these operations have no such exception in the model, so it has no class
     with pytest.raises(mwaa.exceptions.ClientError, match="AccessDeniedException.*policy.aws_operation"):
         mwaa.delete_environment(Name="airflow2")
+
+
+def test_a_read_only_client_gets_typed_exceptions(fleet):
+    config = Config(inject_host_prefix=False, signature_version=UNSIGNED)
+    url = f"http://127.0.0.1:{fleet.reading}"
+    mwaa = boto3.client("mwaa", endpoint_url=url, region_name="eu-west-1", config=config)
+    fleet.ready("airflow332")
+    call = {"Name": "airflow332", "Path": "/variables"}
+    with pytest.raises(mwaa.exceptions.AccessDeniedException, match="policy.read_only"):
+        mwaa.invoke_rest_api(**call, Method="POST", Body={"key": "k", "value": "v"})
+    with pytest.raises(mwaa.exceptions.AccessDeniedException, match="policy.read_only"):
+        mwaa.invoke_rest_api(**call, Method="GET")
+    assert mwaa.invoke_rest_api(Name="airflow332", Path="/dags", Method="GET")["RestApiStatusCode"] == 200
+
+
+@pytest.mark.parametrize(("scheme", "name"), [("plain", "airflow2"), ("secure", "airflow332")])
+def test_the_sdk_for_javascript(request, fleet, tmp_path, scheme, name):
+    fleet.ready(name)
+    login, cookie, _ = PLACES[VERSIONS[name][0]]
+    # Node looks for packages beside the script
+    (tmp_path / "node_modules").symlink_to(LAB / "javascript/node_modules")
+    script = tmp_path / "mwaa.mjs"
+    script.write_text((HERE / "clients/mwaa.mjs").read_text())
+    env = environment(tmp_path, **request.getfixturevalue(scheme).variables())
+    done = subprocess.run(
+        ["node", script, name, login], env=env, capture_output=True, encoding="utf-8", timeout=60, check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    names, *lines = done.stdout.splitlines()
+    assert set(VERSIONS) <= {page for (page,) in json.loads(names)}
+    assert lines == [VERSIONS[name], VERSIONS[name], cookie, "true 404"]
 
 
 def test_the_aws_cli(fleet, tmp_path):
@@ -107,6 +148,9 @@ def test_the_aws_cli(fleet, tmp_path):
 
     listed = aws("list-environments", "--page-size", "1")
     assert set(VERSIONS) <= set(listed["Environments"])
+    query = ["--query", "Environments[?starts_with(@, 'airflow')] | length(@)"]
+    assert aws("list-environments", *query) == len(VERSIONS)
+    assert aws("create-cli-token", "--name", "airflow332", "--query", "WebServerHostname") in fleet.gateway.url
     fleet.ready("airflow332")
     call = ["--name", "airflow332", "--method", "GET", "--path", "/version"]
     assert aws("invoke-rest-api", *call)["RestApiResponse"]["version"] == "3.3.2"

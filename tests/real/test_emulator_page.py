@@ -1,21 +1,14 @@
 """The guide's page about the emulator: its shell blocks and the steps of its workflow run as they are
 printed, with the script that AWS documents, unchanged."""
 
-import os
 import re
-import subprocess
 
 import pytest
 import yaml
-from programs import BINARY, LAB, ROOT, environment
+from pages import Page
 
-PAGE = (ROOT / "docs/guide/emulator.md").read_text()
+PAGE = Page("emulator.md")
 STOP = 'trap \'kill $(jobs -p)\' EXIT\n'
-
-
-def blocks(language):
-    """The code blocks of a language, in their order."""
-    return re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.M | re.S)
 
 
 def on_free_ports(commands):
@@ -28,30 +21,20 @@ def on_free_ports(commands):
 
 
 @pytest.fixture
-def shell(tmp_path):
-    """Runs commands where `mwaa-gateway`, and `python3` with boto3 and requests, are on the PATH."""
-    programs = tmp_path / "bin"
-    programs.mkdir()
-    (programs / "mwaa-gateway").symlink_to(BINARY)
-    python = LAB / "clients/bin/python3"
-    (programs / "python3").write_text(f'#!/bin/sh\nexec "{python}" "$@"\n')
-    (programs / "python3").chmod(0o755)
-    for script in blocks("python"):
+def page(shell):
+    """A shell with the scripts of the page."""
+    for script in PAGE.blocks("python"):
         name = re.match(r"# script: (\S+)\n", script)[1]
-        (tmp_path / name).write_text(script)
+        (shell.folder / name).write_text(script)
 
     def run(commands, **more):
-        env = environment(tmp_path, PATH=f"{programs}:{os.environ['PATH']}", NO_PROXY="*", **more)
-        return subprocess.run(
-            ["bash", "-e", "-o", "pipefail", "-c", commands], env=env, cwd=tmp_path,
-            stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8", timeout=120, check=False,
-        )
+        return shell.run(commands, "-e", "-o", "pipefail", **more)
 
     return run
 
 
-def test_the_commands_of_the_page_work(shell):
-    done = shell(STOP + on_free_ports("".join(blocks("bash"))))
+def test_the_commands_of_the_page_work(page):
+    done = page(STOP + on_free_ports("".join(PAGE.blocks("bash"))))
     said = done.stdout + done.stderr
     assert done.returncode == 0, said
     # the script runs twice: once as it is, once with a fault
@@ -60,37 +43,37 @@ def test_the_commands_of_the_page_work(shell):
     assert done.stdout.count('"error":"ThrottlingException"') == 2, said
 
 
-def test_the_workflow_runs_the_script(shell, tmp_path):
-    (workflow,) = blocks("yaml")
+def test_the_workflow_runs_the_script(page, tmp_path):
+    (workflow,) = PAGE.blocks("yaml")
     steps = yaml.safe_load(workflow)["jobs"]["test"]["steps"]
     commands = [step["run"] for step in steps if "run" in step and "Install" not in step["name"]]
     assert len(commands) == 2
     variables = tmp_path / "github-env"
     # each step sees what the steps before it wrote into the file, as on a runner
     both = f'{on_free_ports(commands[0])}\nset -a; . "{variables}"; set +a\n{commands[1]}'
-    done = shell(STOP + both, GITHUB_ENV=variables)
+    done = page(STOP + both, GITHUB_ENV=variables)
     said = done.stdout + done.stderr
     assert done.returncode == 0, said
     assert re.match(r"200\n", done.stdout), said
     assert "lab_hello" in done.stdout, said
 
 
-def test_every_option_in_the_page_exists(shell):
-    known = set(re.findall(r"--[a-z-]+", shell("mwaa-gateway emulator --help").stdout))
-    options = set(re.findall(r"`(--[a-z-]+)", PAGE)) - {"--data-binary"}  # curl's
+def test_every_option_in_the_page_exists(page):
+    known = set(re.findall(r"--[a-z-]+", page("mwaa-gateway emulator --help").stdout))
+    options = set(re.findall(r"`(--[a-z-]+)", PAGE.text)) - {"--data-binary"}  # curl's
     assert len(options) > 10
     assert options <= known
 
 
-def test_every_fault_in_the_page_exists(shell):
+def test_every_fault_in_the_page_exists(page):
     """The kinds in the tables are those that the emulator lists."""
-    commands = STOP + on_free_ports(blocks("bash")[0]) + (
+    commands = STOP + on_free_ports(PAGE.blocks("bash")[0]) + (
         "control=$(sed -n 's/^control //p' emulator.txt)\n"
         "for name in nothing CreateCliToken command; do\n"
         "curl -sS -X PUT $control/faults/$name -d '{\"kind\": \"nothing\"}'; done\n"
     )
-    hints = re.findall(r'"hint":"[^"]* are ([^"]*)"', shell(commands).stdout)
+    hints = re.findall(r'"hint":"[^"]* are ([^"]*)"', page(commands).stdout)
     assert len(hints) == 3
-    table = PAGE.split("| NAME |")[1].split("\n\n")[0]
+    table = PAGE.text.split("| NAME |")[1].split("\n\n")[0]
     named = set(re.findall(r"`([A-Za-z0-9:]+)`", table))
     assert {word for hint in hints for word in hint.split(", ")} == named
