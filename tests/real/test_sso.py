@@ -8,6 +8,7 @@ from botocore.config import Config
 from browser import Tab, secrets_in
 from endpoint import real_tokens
 from flows import Three, Two
+from playwright.sync_api import expect
 from programs import eventually
 
 
@@ -39,4 +40,15 @@ def test_the_url_of_a_web_token_opens_the_ui(fleet, endpoints, browser, scheme, 
     # no secret of Airflow's has reached the browser, and no script can read a token
     assert real_tokens(str([reply.headers for reply in tab.replies]).encode()) == []
     assert secrets_in(str(tab.script_sees())) == []
+    tab.close()
+
+
+def test_a_token_that_is_not_valid_is_refused_in_words(fleet, browser):
+    tab = Tab(browser, "sso-refused")
+    for fragment in ("", "#canary"):
+        tab.page.goto(f"{fleet.gateway.url}/aws_mwaa/aws-console-sso?login=true{fragment}")
+        expect(tab.page.get_by_text("The token is not valid here")).to_be_visible()
+        assert "canary" not in tab.page.url
+        # the next address differs by its fragment alone, which would load nothing
+        tab.page.goto("about:blank")
     tab.close()
