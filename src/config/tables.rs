@@ -11,8 +11,8 @@ use super::{
     checks, hosts, keys, suggest, values,
 };
 use mwaa_model::{
-    BrowserMode, EnvName, Environment, ListenerRules, Policy, ProxyChoice, ProxyConfig,
-    TunnelCommand,
+    AwsTokens, BrowserMode, EnvName, Environment, ListenerRules, Policy, ProxyChoice,
+    ProxyConfig, RestVia, TunnelCommand,
 };
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -279,6 +279,15 @@ fn read_environment(
             browser: match table.choice("browser") {
                 "redirect" => BrowserMode::Redirect,
                 _ => BrowserMode::Proxy,
+            },
+            rest_via: match table.choice("rest_via") {
+                "auto" => RestVia::Auto,
+                "invoke" => RestVia::Invoke,
+                _ => RestVia::Direct,
+            },
+            aws_tokens: match table.choice("aws_tokens") {
+                "real" => AwsTokens::Real,
+                _ => AwsTokens::Local,
             },
             // last: a table with a bad name is read as well
             local: local?,

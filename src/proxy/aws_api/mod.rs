@@ -1,6 +1,7 @@
 //! The MWAA API on a listener, for AWS SDKs and the AWS CLI. Their signatures are not checked and not
 //! forwarded; a token that they get is a local one, which is good for nothing but this gateway.
 
+mod real_token;
 mod rest_api;
 
 use crate::admission::{AwsCall, ValidatedRequest, split_host};
@@ -12,7 +13,7 @@ use crate::state::ReverseProxy;
 use crate::web::MAX_DOCUMENT;
 use bytes::Bytes;
 use mwaa_auth::LocalTokenUse;
-use mwaa_model::{Code, Entry, Fault, code};
+use mwaa_model::{AwsTokens, Code, Entry, Fault, code};
 use mwaa_policy::may_read_secrets;
 use mwaa_runtime::Timestamp;
 use serde_json::json;
@@ -71,6 +72,10 @@ async fn answer(
         }
         AwsCall::CreateCliToken(name) => {
             let entry = find_environment(proxy, name, ctx).await?;
+            if entry.environment.aws_tokens == AwsTokens::Real {
+                let document = real_token::cli(proxy, &entry, ctx).await?;
+                return Ok((Bytes::from(document.to_string()), None));
+            }
             json!({
                 "CliToken": issue(proxy, &entry, LocalTokenUse::Cli, ctx),
                 "WebServerHostname": called_host(proxy, ctx),
@@ -78,6 +83,10 @@ async fn answer(
         }
         AwsCall::CreateWebLoginToken(name) => {
             let entry = find_environment(proxy, name, ctx).await?;
+            if entry.environment.aws_tokens == AwsTokens::Real {
+                let document = real_token::web(proxy, &entry, ctx).await?;
+                return Ok((Bytes::from(document.to_string()), None));
+            }
             json!({
                 "WebToken": issue(proxy, &entry, LocalTokenUse::Web, ctx),
                 "WebServerHostname": ui_host(proxy, &entry, ctx),
@@ -265,6 +274,8 @@ fn is_environment_name(name: &str) -> bool {
 enum AwsCallError {
     #[error("the response broke: {0}")]
     Broken(String),
+    #[error("browsers get no token of AWS's")]
+    Browser,
     #[error("the call's document is not valid: {0}")]
     Document(String),
     #[error("MaxResults must be a number from 1 to {MAX_PAGE}")]
@@ -290,6 +301,7 @@ impl Fault for AwsCallError {
             | Self::Name(_)
             | Self::NextToken
             | Self::TooLong => &code::AWS_PARAMETER,
+            Self::Browser => &code::FOREIGN_ORIGIN,
             Self::NotOffered(_) => &code::AWS_OPERATION,
             Self::Unknown(_) => &code::UNKNOWN_ENVIRONMENT,
         }
@@ -306,6 +318,7 @@ impl Fault for AwsCallError {
                     .into()
             }
             Self::Broken(_)
+            | Self::Browser
             | Self::Document(_)
             | Self::MaxResults
             | Self::Name(_)
