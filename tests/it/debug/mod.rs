@@ -27,7 +27,8 @@ use mwaa_proxy::upstream::{
     self, ConnectionChoice, OutgoingBody, Trust, TrustStore, UpstreamClient,
 };
 use mwaa_proxy::{
-    Limits, ListenerUrls, LoginVisits, ProxyState, Reachability, RequestContext, ReverseProxy,
+    Limits, ListenerUrls, LoginVisits, ProxyState, Reachability, RequestContext, RestRoutes,
+    ReverseProxy,
 };
 use mwaa_runtime::resolver::Resolver;
 use mwaa_runtime::{BackgroundTasks, CoarseTimer, LocalTasks, PaceLimit};
@@ -313,6 +314,7 @@ fn rooms(server: &Puppet, tasks: &LocalTasks) -> Rooms {
         login_visits: LoginVisits::default(),
         local_tokens: LocalTokens::generate(),
         reachability: Reachability::default(),
+        rest_routes: RestRoutes::default(),
         metrics,
         audit: None,
         refusals: RecentRefusals::default(),
