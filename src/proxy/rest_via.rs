@@ -67,6 +67,15 @@ impl RestRoutes {
         Some(found)
     }
 
+    /// Returns true if AWS sends the environment's requests now.
+    pub(crate) fn is_invoked(&self, entry: &Entry) -> bool {
+        match entry.environment.rest_via {
+            RestVia::Direct => false,
+            RestVia::Invoke => true,
+            RestVia::Auto => self.lock().contains_key(&entry.id),
+        }
+    }
+
     /// Records that the web server cannot be reached, and returns how the request is sent instead.
     fn on_outage(&self, entry: &Entry, fault: &dyn Fault, now: Duration) -> Invocation {
         let reason: Arc<str> = fault.detail().into();

@@ -39,6 +39,7 @@ mod properties;
 mod queue;
 mod repeatable;
 mod reply;
+mod rest_via;
 mod secrets;
 mod session;
 mod shutdown;

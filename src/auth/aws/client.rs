@@ -209,8 +209,15 @@ impl AwsClient {
         // boxed: the SDK's future is large
         let sent = Box::pin(sent).await;
         // read from the bytes, also where the SDK cannot read them
-        let response = RestApiResponse::read(&record.document());
-        match (sent, response) {
+        let document = match &sent {
+            Ok(_document) => record.document(),
+            Err(error) => {
+                let response = error.raw_response();
+                let body = response.and_then(|response| response.body().bytes());
+                Bytes::copy_from_slice(body.unwrap_or_default())
+            }
+        };
+        match (sent, RestApiResponse::read(&document)) {
             (Ok(_document), Some(response)) => Ok(response),
             (Ok(_document), None) => Err(RestApiError::Unknown(AwsError::new(
                 AwsErrorKind::Unavailable,
@@ -448,14 +455,14 @@ impl MwaaApi for AwsClient {
     }
 }
 
-/// Returns true if the error carries a response of Airflow's, or could not be read by the SDK.
+/// Returns true if the error may carry a response of Airflow's: it is AWS's form of an error of Airflow,
+/// or a success that the SDK cannot read.
 fn is_airflow_error(error: &SdkError<InvokeRestApiError, HttpResponse>) -> bool {
-    match error.as_service_error() {
-        Some(error) => {
-            error.is_rest_api_client_exception() || error.is_rest_api_server_exception()
-        }
-        None => true,
-    }
+    let is_form = error.as_service_error().is_some_and(|error| {
+        error.is_rest_api_client_exception() || error.is_rest_api_server_exception()
+    });
+    let response = error.raw_response();
+    is_form || response.is_some_and(|response| response.status().is_success())
 }
 
 /// Returns the life that the token states, on AWS's own clock: from the response's date to the
