@@ -37,6 +37,7 @@ mod profiles;
 mod program;
 mod properties;
 mod queue;
+mod real_tokens;
 mod repeatable;
 mod reply;
 mod rest_via;
