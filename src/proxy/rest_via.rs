@@ -394,3 +394,121 @@ const MAX_PATH: usize = 64;
 const PAUSE: Duration = Duration::from_secs(30);
 const SLOW_OR_LARGE: &str = "InvokeRestApi allows 10 s and 6 MB a call: request less, or set \
                              rest_via = \"direct\"";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+    use http::header::CONTENT_TYPE;
+    use mwaa_model::{EnvName, Environment};
+    use proptest::prelude::*;
+
+    fn headers(name: http::HeaderName, value: &'static str) -> HeaderMap {
+        HeaderMap::from_iter([(name, HeaderValue::from_static(value))])
+    }
+
+    #[test]
+    fn only_a_client_that_takes_json_gets_it() {
+        assert!(accepts_json(&HeaderMap::new()));
+        for (accept, is_accepted) in [
+            ("*/*", true),
+            ("text/html, application/json;q=0.5", true),
+            ("application/*", true),
+            ("application/problem+json", true),
+            ("text/plain", false),
+            ("application/json;q=0, text/plain", false),
+            ("application/x-ndjson", false),
+        ] {
+            assert_eq!(
+                accepts_json(&headers(ACCEPT, accept)),
+                is_accepted,
+                "{accept}"
+            );
+        }
+    }
+
+    #[test]
+    fn one_request_of_many_tries_the_web_server_again() {
+        let environment = Environment {
+            rest_via: RestVia::Auto,
+            ..Environment::new(EnvName::new("prod").unwrap(), "prod")
+        };
+        let entry = Entry::new(EntryId(7), environment);
+        let (routes, start) = (RestRoutes::default(), Duration::from_secs(100));
+        assert_eq!(routes.find(&entry, start), None);
+        routes.on_outage(&entry, &InvokeError::Stopping { may_change: false }, start);
+        let is_due = |seconds| {
+            let found = routes
+                .find(&entry, start + Duration::from_secs(seconds))
+                .unwrap();
+            assert_eq!(found.reason.as_deref(), Some("the gateway is stopping"));
+            found.is_try_due
+        };
+        assert_eq!(
+            [0, 29, 30, 31, 59, 60].map(is_due),
+            [false, false, true, false, false, true]
+        );
+        routes.on_connection(&entry);
+        assert_eq!(routes.find(&entry, start), None);
+    }
+
+    proptest! {
+        #[test]
+        fn parameters_keep_every_pair(query in "[a-c%é&=+2C0]{0,24}|[^\u{0}]{0,16}") {
+            let pairs: Vec<_> = form_urlencoded::parse(query.as_bytes()).collect();
+            let is_text = !pairs.iter().any(|(name, value)| {
+                format!("{name}{value}").contains(char::REPLACEMENT_CHARACTER)
+            });
+            match to_parameters(&query) {
+                Ok(parameters) => {
+                    let read: BTreeMap<String, serde_json::Value> =
+                        serde_json::from_str(parameters.get()).unwrap();
+                    let values = |name: &str| -> Vec<&str> {
+                        let of = pairs.iter().filter(|(other, _)| other == name);
+                        of.map(|(_, value)| &**value).collect()
+                    };
+                    prop_assert!(pairs.iter().all(|(name, _)| read.contains_key(&**name)));
+                    for (name, value) in &read {
+                        let expected: serde_json::Value = match *values(name).as_slice() {
+                            [only] => only.into(),
+                            ref several => several.into(),
+                        };
+                        prop_assert_eq!(value, &expected);
+                    }
+                }
+                Err(error) => {
+                    prop_assert!(!is_text);
+                    prop_assert_eq!(error.fault().code(), &code::INVOKE_LIMIT);
+                }
+            }
+        }
+
+        #[test]
+        fn a_body_is_passed_on_byte_for_byte_or_not_at_all(
+            body in prop_oneof![
+                proptest::collection::vec(any::<u8>(), 0..24),
+                "[ \n]{0,2}\\{(\"[a-b]\": ?(1e400|-0|null|\\[\\]|\"\u{e9}\"),?)?\\}[ }]{0,2}"
+                    .prop_map(String::into_bytes),
+            ]
+        ) {
+            let json = headers(CONTENT_TYPE, "application/json; charset=utf-8");
+            let body = Bytes::from(body);
+            match read_object(&json, &body) {
+                Ok(None) => prop_assert!(body.is_empty()),
+                Ok(Some(object)) => {
+                    let trimmed = std::str::from_utf8(&body).unwrap().trim();
+                    prop_assert_eq!(object.get(), trimmed);
+                    let read = serde_json::from_str::<serde_json::Map<_, serde_json::Value>>;
+                    prop_assert!(read(trimmed).is_ok() || trimmed.contains("1e400"));
+                }
+                Err(error) => {
+                    prop_assert_eq!(error.fault().code(), &code::INVOKE_LIMIT);
+                    let is_object = serde_json::from_slice::<
+                        serde_json::Map<String, serde_json::Value>,
+                    >(&body);
+                    prop_assert!(is_object.is_err());
+                }
+            }
+        }
+    }
+}

@@ -237,7 +237,7 @@ mod tests {
                 r#"{"a": null, "b": [null, {"c": null, "d": 1.0}]}"#,
                 r#"{ "b": [null, { "d": 1.0}]}"#,
             ),
-            (r#"{"a" : 1 , "b" : null }"#, r#"{"a" : 1}"#),
+            (r#"{"a" : 1 , "b" : null }"#, r#"{"a" : 1 }"#),
             (r#"{"a":null,"b":null}"#, "{}"),
             (
                 r#"["null", ":null", {"x":"null"}]"#,

@@ -316,7 +316,27 @@ mod tests {
         }
     }
 
+    fn without_nulls(value: Value) -> Value {
+        match value {
+            Value::Array(items) => items.into_iter().map(without_nulls).collect(),
+            Value::Object(members) => {
+                let kept = members.into_iter().filter(|(_, value)| !value.is_null());
+                let kept = kept.map(|(key, value)| (key, without_nulls(value)));
+                Value::Object(kept.collect::<Map<_, _>>())
+            }
+            plain => plain,
+        }
+    }
+
     proptest! {
+        #[test]
+        fn dropping_nulls_agrees_with_a_json_parser(document in documents(), pretty: bool) {
+            let text = if pretty { format!("{document:#}") } else { document.to_string() };
+            let kept = drop_nulls(text.as_bytes()).unwrap();
+            let read: Value = serde_json::from_slice(&kept).unwrap();
+            prop_assert_eq!(read, without_nulls(document));
+        }
+
         #[test]
         fn redaction_agrees_with_a_json_parser(document in documents(), pretty: bool) {
             let text = if pretty { format!("{document:#}") } else { document.to_string() };
@@ -329,6 +349,7 @@ mod tests {
             let mut text = br#"{"rendered_fields":"#.to_vec();
             text.extend(bytes);
             drop(redact(&text, &[KEY]));
+            drop(drop_nulls(&text));
         }
     }
 }
