@@ -280,11 +280,7 @@ fn read_environment(
                 "redirect" => BrowserMode::Redirect,
                 _ => BrowserMode::Proxy,
             },
-            rest_via: match table.choice("rest_via") {
-                "auto" => RestVia::Auto,
-                "invoke" => RestVia::Invoke,
-                _ => RestVia::Direct,
-            },
+            rest_via: read_rest_via(table),
             aws_tokens: match table.choice("aws_tokens") {
                 "real" => AwsTokens::Real,
                 _ => AwsTokens::Local,
@@ -293,6 +289,14 @@ fn read_environment(
             local: local?,
         },
     })
+}
+
+fn read_rest_via(table: &mut TableReader<'_, '_>) -> RestVia {
+    match table.choice("rest_via") {
+        "auto" => RestVia::Auto,
+        "invoke" => RestVia::Invoke,
+        _ => RestVia::Direct,
+    }
 }
 
 /// Reads a tunnel, which must be the only way to the web server.

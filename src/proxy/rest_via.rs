@@ -50,6 +50,7 @@ impl RestRoutes {
             reason: None,
             is_try_due: false,
         };
+
         match entry.environment.rest_via {
             RestVia::Direct => return None,
             RestVia::Invoke => {}
@@ -141,11 +142,8 @@ pub(crate) async fn invoke(
         });
     }
 
+    ctx.set_kind(INVOKED, None);
     let result = send(proxy, permit, headers, body).await;
-    let outcome = result
-        .as_ref()
-        .map_or_else(|error| error.fault().code().text, |_| "ok");
-    proxy.state.metrics.count_rest_api_call(entry, outcome);
     match (result, route.reason) {
         (Ok(response), _) => Ok(response::from_rest_api(response, permit, ctx.id())),
         (Err(error), Some(reason)) => Err(DetourFault { error, reason }.into()),
@@ -172,6 +170,7 @@ async fn send(
         Some(Err(error)) => error,
         None => return Err(InvokeError::Stopping { may_change }.into()),
     };
+
     Err(match error {
         RestApiError::Invalid(words) if length > MAX_PATH => InvokeError::Limit(format!(
             "its path has {length} characters, AWS allows {MAX_PATH} ({words})"
@@ -267,6 +266,7 @@ fn to_parameters(query: &str) -> Result<Box<RawValue>, ProxyError> {
         }
         parameters.entry(name).or_default().push(value);
     }
+
     let parameters: BTreeMap<_, _> = parameters
         .into_iter()
         .map(|(name, mut values)| match values.as_mut_slice() {
@@ -388,6 +388,8 @@ impl Fault for DetourFault {
     }
 }
 
+/// The kind of these requests in metrics and logs.
+const INVOKED: &str = "invoke";
 /// The longest path of `InvokeRestApi`, in characters, by its model.
 const MAX_PATH: usize = 64;
 /// A web server that could not be reached is tried again after this, beside a request.

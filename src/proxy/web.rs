@@ -83,6 +83,7 @@ pub(crate) async fn call_rest_api(
     };
     let answered = exchange.answer(OutgoingBody::Whole(body)).await;
     let response = answered.map_err(|failure| failure.error)?;
+
     let status = response.status();
     let body = Limited::new(response.into_body(), MAX_DOCUMENT)
         .collect()
@@ -152,6 +153,7 @@ impl WebExchange<'_> {
     async fn answer_by_route(&self, body: Bytes) -> Result<Response, Failure> {
         let (permit, entry) = (self.permit, self.permit.entry());
         let routes = &self.proxy.state.rest_routes;
+
         let route = match routes.find(entry, boot_clock()) {
             Some(route) => route,
             None => match self

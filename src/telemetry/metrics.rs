@@ -22,7 +22,6 @@ pub struct Metrics {
     faults: Family<FaultLabels, Counter>,
     mints: Family<MintLabels, Counter>,
     sign_ins: Family<MintLabels, Counter>,
-    rest_api_calls: Family<MintLabels, Counter>,
     audit_lost: Counter,
     queues: QueueFamilies,
     token_age: Family<EnvironmentLabels, Gauge<f64, AtomicU64>>,
@@ -37,7 +36,6 @@ impl Default for Metrics {
             faults: Family::default(),
             mints: Family::default(),
             sign_ins: Family::default(),
-            rest_api_calls: Family::default(),
             audit_lost: Counter::default(),
             queues: QueueFamilies::register(&mut registry),
             token_age: Family::default(),
@@ -64,11 +62,6 @@ impl Default for Metrics {
             "sign_ins",
             "Airflow sessions opened; the outcome is ok, retried or a fault code",
             metrics.sign_ins.clone(),
-        );
-        registry.register(
-            "rest_api_calls",
-            "Requests sent by InvokeRestApi; the outcome is ok or a fault code",
-            metrics.rest_api_calls.clone(),
         );
         registry.register(
             "audit_lost",
@@ -120,13 +113,6 @@ impl Metrics {
     /// Counts one login to a web server.
     pub fn count_login(&self, entry: &Entry, outcome: &'static str) {
         self.sign_ins
-            .get_or_create(&MintLabels::new(entry, outcome))
-            .inc();
-    }
-
-    /// Counts one request that was to be sent by `InvokeRestApi`.
-    pub fn count_rest_api_call(&self, entry: &Entry, outcome: &'static str) {
-        self.rest_api_calls
             .get_or_create(&MintLabels::new(entry, outcome))
             .inc();
     }

@@ -179,7 +179,10 @@ async fn each_one_is_in_the_audit_log() {
             reply.header("mwaa-gateway-request-id")
         );
         let given = reply.json();
-        let secret = given.get("CliToken").or(given.get("WebToken")).unwrap();
+        let secret = given
+            .get("CliToken")
+            .or_else(|| given.get("WebToken"))
+            .unwrap();
         assert!(!log.contains(secret.as_str().unwrap()), "{log}");
     }
     // a refusal is none

@@ -43,7 +43,7 @@ impl Reply {
     }
 
     /// The same document as an error of this type.
-    pub(super) fn as_error(self, code: &str) -> Self {
+    pub(super) fn named(self, code: &str) -> Self {
         Self {
             status: 400,
             error: Some(code.to_owned()),

@@ -60,8 +60,8 @@ pub(super) async fn invoke(call: &Call<'_>, environment: &Environment) -> Result
     drop_nulls(&mut document);
     let body = json!({ "RestApiStatusCode": status, "RestApiResponse": document });
     Ok(match status {
-        500.. => Reply::ok(body).as_error("RestApiServerException"),
-        400.. => Reply::ok(body).as_error("RestApiClientException"),
+        500.. => Reply::ok(body).named("RestApiServerException"),
+        400.. => Reply::ok(body).named("RestApiClientException"),
         _ => Reply::ok(body),
     })
 }

@@ -60,9 +60,11 @@ async fn record(
     let environment = &entry.environment.local;
     let listener = &ctx.listener().name;
     tracing::info!(%environment, ?token, peer = %ctx.client().peer, listener, "a client gets a token of AWS's");
+
     let Some(audit) = &proxy.state.audit else {
         return Ok(());
     };
+
     let mut record = Record::new(ctx.id(), ctx.client());
     record.set_environment(entry);
     record.token = Some(token);

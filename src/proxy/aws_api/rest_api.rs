@@ -167,6 +167,7 @@ fn build_query(parameters: &RawValue) -> serde_json::Result<String> {
         } else {
             vec![value]
         };
+
         for value in values {
             match value.get() {
                 "null" => {}

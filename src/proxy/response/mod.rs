@@ -97,6 +97,7 @@ pub fn from_rest_api(response: RestApiResponse, permit: &WebPermit, id: RequestI
         // it was read as JSON, so this does not fail
         redact::redact(&response.body, permit.hidden()).unwrap_or_default()
     };
+
     // these have no body (RFC 9110 section 6.4.1), and AWS's document has an empty one
     let is_empty = matches!(
         response.status,
@@ -108,6 +109,7 @@ pub fn from_rest_api(response: RestApiResponse, permit: &WebPermit, id: RequestI
         ResponseBody::from_bytes(body)
     });
     *answer.status_mut() = response.status;
+
     let headers = answer.headers_mut();
     if !is_empty {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
