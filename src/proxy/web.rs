@@ -53,7 +53,12 @@ pub(crate) async fn forward(
         headers: &headers,
         is_rest,
     };
-    match exchange.answer(body).await {
+    let answered = if may_stream {
+        exchange.answer_in_session(body).await
+    } else {
+        exchange.answer(body).await
+    };
+    match answered {
         Ok(response) => Ok(response),
         // a person without the right to a page: Airflow says so on its first page
         Err(Failure { redirected, .. })

@@ -83,12 +83,15 @@ async fn ask(
         .uri(format!("{base}{}?{query}", asked.path))
         .header(header::HOST, environment.host().as_ref())
         .header(header::ACCEPT, "application/json")
-        .header(header::CONTENT_TYPE, "application/json")
         .body(())
         .map_err(|error| error.to_string())?;
 
-    let body = bytes::Bytes::from(body.unwrap_or_default());
     let mut head = request.into_parts().0;
+    if body.is_some() {
+        let json = HeaderValue::from_static("application/json");
+        head.headers.insert(header::CONTENT_TYPE, json);
+    }
+    let body = bytes::Bytes::from(body.unwrap_or_default());
     sign_in(call, environment, &mut head).await?;
     let reply = route(&head, &body, Some(environment), call.shared).await;
     let reply = reply.map_err(|error| error.to_string())?;
