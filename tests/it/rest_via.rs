@@ -488,3 +488,35 @@ async fn documents_keep_every_byte() {
     assert_eq!((reply.status, reply.body.len()), (204, 0), "{reply}");
     assert_eq!(reply.header("content-type"), None);
 }
+
+#[tokio::test]
+async fn a_read_only_client_does_not_see_secrets() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let extra = format!(
+        "aws.endpoint_url = \"http://{address}\"\nenvironments.demo.policy = \"read-only\"\n"
+    );
+    let harness = cut_off("3.0.6", "invoke", &extra).await;
+    let document = r#"{"RestApiStatusCode":200,"RestApiResponse":{"rendered_fields":{"sql":"canary"},"n":1}}"#;
+    let (reply, _call) = tokio::join!(
+        harness.get("/api/v2/dags/x/dagRuns/y/taskInstances/z"),
+        answer_once(&listener, document)
+    );
+    assert_eq!(reply.text(), r#"{"rendered_fields":{},"n":1}"#, "{reply}");
+}
+
+/// As with AWS_ENDPOINT_URL_MWAA in the environment of a second gateway, or of the gateway itself.
+#[tokio::test]
+async fn gateways_do_not_call_each_other_for_ever() {
+    let outer = cut_off("3.0.6", "direct", "").await;
+    let address = outer.address();
+    let extra = format!("aws.endpoint_url = \"http://{address}\"\n");
+    let inner = cut_off("3.0.6", "invoke", &extra).await;
+    let reply = inner.get("/api/v2/dags").await;
+    assert_eq!(reply.fault(), Some("aws.denied"), "{reply}");
+    assert!(
+        reply.complaint().contains("AWS_ENDPOINT_URL_MWAA"),
+        "{reply}"
+    );
+    assert_eq!(outer.journal().control_count(), 0);
+}

@@ -5,17 +5,18 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use form_urlencoded::Serializer;
-use http::{HeaderValue, Request, header};
+use http::{Request, header};
 use http_body_util::BodyExt as _;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::super::environment::Environment;
-use super::super::identity::Credential;
+use super::super::front;
+use super::super::identity::{Credential, Holder};
 use super::super::session::Dialect;
-use super::super::web::{Visit, route};
-use super::super::{front, web};
+use super::super::web::{Content, Visit, route};
 use super::Call;
 use super::reply::Reply;
 
@@ -32,12 +33,11 @@ struct Invocation {
 /// Answers a call. Fails if the caller has no role, or beyond one of AWS's limits.
 pub(super) async fn invoke(call: &Call<'_>, environment: &Environment) -> Result<Reply, Reply> {
     let invalid = |why: String| Reply::error(400, "ValidationException", &why);
-    if call.caller.and_then(Credential::holder).is_none() {
-        return Err(super::operations::no_role());
-    }
+    let holder = call.caller.and_then(Credential::holder);
+    let holder = holder.ok_or_else(super::operations::no_role)?;
     let asked: Invocation =
         serde_json::from_slice(call.body).map_err(|error| invalid(error.to_string()))?;
-    if !matches!(&*asked.method, "GET" | "PUT" | "POST" | "PATCH" | "DELETE") {
+    if !["GET", "PUT", "POST", "PATCH", "DELETE"].contains(&&*asked.method) {
         return Err(invalid("Method is not one of the enum's".to_owned()));
     }
     if !(1..=LONGEST_PATH).contains(&asked.path.chars().count()) {
@@ -48,7 +48,7 @@ pub(super) async fn invoke(call: &Call<'_>, environment: &Environment) -> Result
     }
 
     let late = |_elapsed| Reply::error(500, "InternalServerException", "Request timed out");
-    let answered = tokio::time::timeout(LONGEST_CALL, ask(call, environment, asked));
+    let answered = tokio::time::timeout(LONGEST_CALL, ask(call, environment, &holder, asked));
     let (status, body) = answered.await.map_err(late)?.map_err(invalid)?;
     if body.len() > LARGEST_RESPONSE {
         return Err(invalid("The response exceeds 6 MB".to_owned()));
@@ -66,38 +66,70 @@ pub(super) async fn invoke(call: &Call<'_>, environment: &Environment) -> Result
     })
 }
 
-/// Sends the request to the web server, signed in. Returns the status and the body.
+/// Sends the request to the web server, within a new session. Returns the status and the body.
 async fn ask(
     call: &Call<'_>,
     environment: &Environment,
+    holder: &Holder,
     asked: Invocation,
-) -> Result<(u16, bytes::Bytes), String> {
-    let query = build_query(asked.query_parameters.unwrap_or_default());
-    let base = match environment.dialect {
-        Dialect::Two => "/api/v1",
-        Dialect::ThreeZero | Dialect::Three => "/api/v2",
+) -> Result<(u16, Bytes), String> {
+    let (dialect, shared) = (environment.dialect, call.shared);
+    let visit = Visit {
+        head: &Request::new(()).into_parts().0,
+        body: &Bytes::new(),
+        environment,
+        shared,
     };
-    let body = asked.body.map(|body| Value::Object(body).to_string());
-    let request = Request::builder()
+    let life = shared.settings.session_life;
+    let cookies = match &environment.seed.airflow {
+        Some(airflow) => front::begin(visit, airflow, holder).await?,
+        None => environment
+            .sessions
+            .begin(holder, dialect, life, &shared.script),
+    };
+    let cookies = cookies.iter().filter_map(|cookie| cookie.to_str().ok());
+    let cookies: Vec<&str> = cookies
+        .filter_map(|cookie| cookie.split(';').next())
+        .collect();
+
+    let base = if dialect == Dialect::Two {
+        "/api/v1"
+    } else {
+        "/api/v2"
+    };
+    let query = build_query(asked.query_parameters.unwrap_or_default());
+    let mut request = Request::builder()
         .method(&*asked.method)
         .uri(format!("{base}{}?{query}", asked.path))
         .header(header::HOST, environment.host().as_ref())
         .header(header::ACCEPT, "application/json")
-        .body(())
-        .map_err(|error| error.to_string())?;
-
-    let mut head = request.into_parts().0;
-    if body.is_some() {
-        let json = HeaderValue::from_static("application/json");
-        head.headers.insert(header::CONTENT_TYPE, json);
+        .header(header::COOKIE, cookies.join("; "));
+    if let Some(token) = cookies
+        .iter()
+        .find_map(|cookie| cookie.strip_prefix("_token="))
+    {
+        request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
     }
-    let body = bytes::Bytes::from(body.unwrap_or_default());
-    sign_in(call, environment, &mut head).await?;
-    let reply = route(&head, &body, Some(environment), call.shared).await;
+    if asked.body.is_some() {
+        request = request.header(header::CONTENT_TYPE, "application/json");
+    }
+    let head = request
+        .body(())
+        .map_err(|error| error.to_string())?
+        .into_parts()
+        .0;
+    let body = asked
+        .body
+        .map(|body| Value::Object(body).to_string())
+        .unwrap_or_default();
+
+    let reply = route(&head, &body.into(), Some(environment), shared).await;
     let reply = reply.map_err(|error| error.to_string())?;
-    let status = reply.status;
-    let body = web::Content::into_body(reply.body).collect().await;
-    Ok((status, body.map_err(|error| error.to_string())?.to_bytes()))
+    let body = Content::into_body(reply.body).collect().await;
+    Ok((
+        reply.status,
+        body.map_err(|error| error.to_string())?.to_bytes(),
+    ))
 }
 
 /// The parameters as a query; each element of a list is one.
@@ -114,45 +146,6 @@ fn build_query(parameters: Map<String, Value>) -> String {
         }
     }
     query.finish()
-}
-
-/// Adds the cookies and the token of a new session.
-async fn sign_in(
-    call: &Call<'_>,
-    environment: &Environment,
-    head: &mut http::request::Parts,
-) -> Result<(), String> {
-    let holder = call.caller.and_then(Credential::holder).ok_or("no role")?;
-    let (dialect, settings) = (environment.dialect, &call.shared.settings);
-    let visit = Visit {
-        head,
-        body: &bytes::Bytes::new(),
-        environment,
-        shared: call.shared,
-    };
-    let cookies = match &environment.seed.airflow {
-        Some(airflow) => front::begin(visit, airflow, &holder).await?,
-        None => environment.sessions.begin(
-            &holder,
-            dialect,
-            settings.session_life,
-            &call.shared.script,
-        ),
-    };
-    for cookie in cookies {
-        let pair = cookie.to_str().unwrap_or_default().split(';').next();
-        let pair = pair.unwrap_or_default();
-        let mut add = |name, text: &str| {
-            let value = HeaderValue::from_str(text).map_err(|error| error.to_string())?;
-            head.headers.append(name, value);
-            Ok::<_, String>(())
-        };
-        add(header::COOKIE, pair)?;
-        if let Some(token) = pair.strip_prefix("_token=") {
-            add(header::AUTHORIZATION, &format!("Bearer {token}"))?;
-        }
-    }
-    Ok(())
 }
 
 /// Drops the members that are null; elements of lists stay.

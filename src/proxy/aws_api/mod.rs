@@ -278,6 +278,8 @@ enum AwsCallError {
     Browser,
     #[error("the call's document is not valid: {0}")]
     Document(String),
+    #[error("the call comes from a gateway, which is led to this one instead of AWS")]
+    Gateway,
     #[error("MaxResults must be a number from 1 to {MAX_PAGE}")]
     MaxResults,
     #[error("{0:?} is not the name of an environment")]
@@ -302,7 +304,7 @@ impl Fault for AwsCallError {
             | Self::NextToken
             | Self::TooLong => &code::AWS_PARAMETER,
             Self::Browser => &code::FOREIGN_ORIGIN,
-            Self::NotOffered(_) => &code::AWS_OPERATION,
+            Self::Gateway | Self::NotOffered(_) => &code::AWS_OPERATION,
             Self::Unknown(_) => &code::UNKNOWN_ENVIRONMENT,
         }
     }
@@ -311,6 +313,10 @@ impl Fault for AwsCallError {
         match self {
             Self::Unknown(_) => {
                 "`mwaa-gateway environments` lists the names; add others to the configuration"
+                    .into()
+            }
+            Self::Gateway => {
+                "unset AWS_ENDPOINT_URL_MWAA where that gateway starts, or correct endpoint_url"
                     .into()
             }
             Self::TooLong => {
