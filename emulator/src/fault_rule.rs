@@ -148,7 +148,7 @@ fn delay(argument: &str) -> Result<Duration, String> {
 }
 
 /// What can fail: an operation of AWS, a route of the web servers, or all requests to them.
-const NAMES: [(&str, Target); 7] = [
+const NAMES: [(&str, Target); 8] = [
     (
         "CreateCliToken",
         Target::Aws(|script| &script.cli_token_fault),
@@ -160,6 +160,10 @@ const NAMES: [(&str, Target); 7] = [
     (
         "GetEnvironment",
         Target::Aws(|script| &script.get_environment_fault),
+    ),
+    (
+        "InvokeRestApi",
+        Target::Aws(|script| &script.rest_api_fault),
     ),
     (
         "ListEnvironments",

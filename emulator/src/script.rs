@@ -29,14 +29,16 @@ pub struct Script {
     pub web_login_identity: Switch<String>,
     /// Refuses CreateWebLoginToken because the caller has no Airflow role.
     pub web_login_denied: Switch<()>,
-    /// How long GetEnvironment and ListEnvironments wait before their response.
+    /// How long GetEnvironment, ListEnvironments and InvokeRestApi wait before their response.
     pub describe_delay: Switch<Duration>,
-    /// The fault of GetEnvironment and ListEnvironments.
+    /// The fault of GetEnvironment, ListEnvironments and InvokeRestApi.
     pub describe_fault: Switch<ControlFault>,
     /// The fault of GetEnvironment only.
     pub get_environment_fault: Switch<ControlFault>,
     /// The fault of ListEnvironments only.
     pub list_environments_fault: Switch<ControlFault>,
+    /// The fault of InvokeRestApi only.
+    pub rest_api_fault: Switch<ControlFault>,
     /// The fault of new TLS connections.
     pub handshake_fault: Switch<HandshakeFault>,
     /// The fault of web requests.
@@ -125,7 +127,7 @@ impl Script {
         (&self.mint_fault, &self.mint_delay)
     }
 
-    /// The fault and the delay of GetEnvironment and ListEnvironments.
+    /// The fault and the delay of GetEnvironment, ListEnvironments and InvokeRestApi.
     pub(crate) fn of_descriptions(&self) -> (&Switch<ControlFault>, &Switch<Duration>) {
         (&self.describe_fault, &self.describe_delay)
     }

@@ -14,7 +14,9 @@ use mwaa_model::{
 use mwaa_policy::find_release;
 use mwaa_proxy::queue::CommandQueues;
 use mwaa_proxy::upstream::{Trust, TrustStore, WebLoginClient};
-use mwaa_proxy::{ListenerUrl, ListenerUrls, LoginVisits, ProxyState, Reachability};
+use mwaa_proxy::{
+    ListenerUrl, ListenerUrls, LoginVisits, ProxyState, Reachability, RestRoutes,
+};
 use mwaa_runtime::resolver::Resolver;
 use mwaa_runtime::{BackgroundTasks, Timestamp};
 use mwaa_server::management::ManagementServer;
@@ -316,6 +318,7 @@ impl Parts<'_> {
             login_visits: LoginVisits::default(),
             local_tokens: LocalTokens::generate(),
             reachability: Reachability::default(),
+            rest_routes: RestRoutes::default(),
             refusals: RecentRefusals::default(),
             resolver: Resolver::default(),
         })

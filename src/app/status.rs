@@ -88,6 +88,7 @@ impl GatewayStatus {
             "trouble": status.issue.as_ref().map(ToString::to_string),
             "cli_token": render_token(&status.token),
             "session": render_session(&status.session),
+            "rest_via": if status.is_rest_invoked { "invoke" } else { "direct" },
             "queue": render_queue(&status.queue),
         })
     }

@@ -68,6 +68,13 @@ impl CliToken {
         &self.authorization
     }
 
+    /// Returns the token itself, for a client that may have it.
+    pub fn reveal(&self) -> &str {
+        // it was made of visible ASCII, after this word
+        let value = self.authorization.to_str().unwrap_or_default();
+        value.trim_start_matches("Bearer ")
+    }
+
     /// Returns the web server that the token is for.
     pub fn host(&self) -> &Arc<str> {
         &self.host

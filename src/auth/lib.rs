@@ -16,7 +16,9 @@ pub use error::{AuthError, LoginError, MintError};
 pub use local_token::{LocalTokenError, LocalTokenUse, LocalTokens};
 pub use session::{Identity, LoginClient, LoginFuture, LoginResponse, Session};
 
-use crate::aws::{AwsError, MwaaApi};
+use crate::aws::{
+    AwsError, MintedWebToken, MwaaApi, RestApiError, RestApiRequest, RestApiResponse,
+};
 use bytes::Bytes;
 use cache_entry::CacheEntry;
 use cli_token::CliTokenSource;
@@ -246,6 +248,18 @@ impl CredentialCache {
         self.wait(url).await
     }
 
+    /// Returns a new web token, for a client that may have it.
+    pub async fn web_token(&self, entry: &Arc<Entry>) -> Result<MintedWebToken, AuthError> {
+        let span = tracing::debug_span!("web token", environment = %entry.environment.local);
+        let api = Arc::clone(&self.api);
+        let entry = Arc::clone(entry);
+        let task = async move { session::request_web_token(api.as_ref(), &entry).await };
+
+        let minted = run_in_background(&self.background, task.instrument(span));
+        let (minted, _host_field) = self.wait(minted).await?;
+        Ok(minted)
+    }
+
     /// Returns `GetEnvironment`'s document about the environment, as AWS sends it. AWS is asked each
     /// time.
     pub async fn describe(&self, entry: &Arc<Entry>) -> Result<Bytes, AuthError> {
@@ -256,6 +270,21 @@ impl CredentialCache {
 
         let document = run_in_background(&self.background, task.instrument(span));
         self.wait(document).await
+    }
+
+    /// Lets AWS send a request to the environment's REST API. It is sent once, and the call continues
+    /// if its caller is dropped. `None` if the gateway is stopping: then the outcome is unknown.
+    pub async fn invoke_rest_api(
+        &self,
+        entry: &Arc<Entry>,
+        request: RestApiRequest,
+    ) -> Option<Result<RestApiResponse, RestApiError>> {
+        let span = tracing::debug_span!("invoke", environment = %entry.environment.local);
+        let api = Arc::clone(&self.api);
+        let entry = Arc::clone(entry);
+        let task = async move { api.invoke_rest_api(&entry.environment, &request).await };
+        // the call has a limit of its own
+        run_in_background(&self.background, task.instrument(span)).await
     }
 
     /// Waits for a call of AWS's API that runs in the background.

@@ -3,7 +3,7 @@
 use super::diagnostics::{Origin, ValueError};
 use super::reader::Reader;
 use super::{Address, Config, files, keys, suggest};
-use mwaa_model::{ListenerRules, Policy};
+use mwaa_model::{AwsTokens, ListenerRules, Policy};
 use mwaa_policy::command_names;
 use std::path::Path;
 
@@ -181,6 +181,7 @@ impl Config {
         }
 
         warnings.extend(tls.and_then(|tls| files::check_key_mode(&tls.key)));
+        warnings.extend(find_real_tokens(self));
         warnings.extend(find_idle_allows(self));
         warnings.extend(find_unknown_commands(self));
         warnings.extend(
@@ -197,6 +198,26 @@ impl Config {
         let extra = self.listeners.iter().map(|listener| &listener.rules);
         extra.chain([&self.listener.rules])
     }
+}
+
+/// Returns a line for each environment whose real tokens leave the gateway, or would.
+fn find_real_tokens(config: &Config) -> impl Iterator<Item = String> {
+    let environments = config.environments.iter().map(|entry| &entry.environment);
+    let real = environments.filter(|environment| environment.aws_tokens == AwsTokens::Real);
+    real.map(|environment| {
+        let table = format!("environments.{}", environment.local);
+        if environment.policy == Policy::All && environment.deny.is_empty() {
+            format!(
+                "{table}.aws_tokens = \"real\": with AWS's own tokens clients need the gateway no \
+                 longer; no policy, queue or audit log of the gateway applies to their use"
+            )
+        } else {
+            format!(
+                "{table}.aws_tokens = \"real\" gives tokens to no client: set policy = \"all\" \
+                 without deny, or remove it"
+            )
+        }
+    })
 }
 
 /// Returns a line for each list that adds nothing because its policy takes nothing away.
@@ -260,6 +281,26 @@ fn is_known(rule: &[String]) -> bool {
 mod tests {
     use crate::Overrides;
     use crate::tests::read;
+
+    #[test]
+    fn real_tokens_cause_a_warning() {
+        let text = "[environments.a]\naws_tokens = \"real\"\npolicy = \"all\"\n\
+                    [environments.b]\naws_tokens = \"real\"\n\
+                    [environments.c]\naws_tokens = \"local\"\n";
+        let config = read(text.as_bytes(), &Overrides::default()).expect(text);
+        let warnings = config.warnings();
+        let [a, b] = warnings.as_slice() else {
+            panic!("{warnings:?}")
+        };
+        assert!(
+            a.starts_with("environments.a") && a.contains("no policy"),
+            "{a}"
+        );
+        assert!(
+            b.starts_with("environments.b") && b.contains("no client"),
+            "{b}"
+        );
+    }
 
     #[test]
     fn a_rule_that_matches_nothing_causes_a_warning() {

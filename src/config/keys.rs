@@ -472,6 +472,13 @@ table! {
     /// The UI for browsers: "proxy" shows it through the gateway, "redirect" redirects them to
     /// the real host.
     browser: Choice(&["proxy", "redirect"]), Value("'proxy'");
+    /// The route of requests to the REST API: "direct" is to the web server, "invoke" is by AWS's
+    /// InvokeRestApi, "auto" is direct, or by InvokeRestApi while the web server cannot be reached.
+    rest_via: Choice(&["direct", "auto", "invoke"]), Value("'direct'");
+    /// The tokens that CreateCliToken and CreateWebLoginToken return on the listener: "local" tokens
+    /// work at this gateway only, "real" ones are AWS's own. Clients get real ones only if the
+    /// policies of the environment and of the listener are "all", without deny.
+    aws_tokens: Choice(&["local", "real"]), Value("'local'");
     /// The policy: "supported" (the commands that MWAA supports), "read-only" (no changes and
     /// no secrets, in the REST API and the UI too), "operator" (commands that read, start, pause or
     /// clear work) or "all".

@@ -11,8 +11,8 @@ use super::{
     checks, hosts, keys, suggest, values,
 };
 use mwaa_model::{
-    BrowserMode, EnvName, Environment, ListenerRules, Policy, ProxyChoice, ProxyConfig,
-    TunnelCommand,
+    AwsTokens, BrowserMode, EnvName, Environment, ListenerRules, Policy, ProxyChoice,
+    ProxyConfig, RestVia, TunnelCommand,
 };
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -280,10 +280,23 @@ fn read_environment(
                 "redirect" => BrowserMode::Redirect,
                 _ => BrowserMode::Proxy,
             },
+            rest_via: read_rest_via(table),
+            aws_tokens: match table.choice("aws_tokens") {
+                "real" => AwsTokens::Real,
+                _ => AwsTokens::Local,
+            },
             // last: a table with a bad name is read as well
             local: local?,
         },
     })
+}
+
+fn read_rest_via(table: &mut TableReader<'_, '_>) -> RestVia {
+    match table.choice("rest_via") {
+        "auto" => RestVia::Auto,
+        "invoke" => RestVia::Invoke,
+        _ => RestVia::Direct,
+    }
 }
 
 /// Reads a tunnel, which must be the only way to the web server.

@@ -70,6 +70,10 @@ codes! {
     AWS_PARAMETER = "request.aws_parameter", BAD_REQUEST, Caller,
         "a parameter of the AWS call is not valid",
         "correct it as the detail says";
+    INVOKE_LIMIT = "request.invoke_limit", NOT_IMPLEMENTED, Caller,
+        "InvokeRestApi cannot send this request",
+        "InvokeRestApi takes and returns JSON, with a path of at most 64 characters after /api/vN, 10 s and \
+         6 MB a call; other requests need a route to the web server and rest_via = \"direct\"";
     METHOD = "request.method", METHOD_NOT_ALLOWED, Caller,
         "this method is not allowed here",
         "use a method that the path supports";

@@ -103,6 +103,28 @@ pub enum BrowserMode {
     Redirect,
 }
 
+/// The tokens that `CreateCliToken` and `CreateWebLoginToken` return on the listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum AwsTokens {
+    /// The gateway's own, which only the gateway accepts.
+    #[default]
+    Local,
+    /// AWS's.
+    Real,
+}
+
+/// The route of requests to the REST API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RestVia {
+    /// To the web server.
+    #[default]
+    Direct,
+    /// To the web server, or by `InvokeRestApi` if it cannot be reached.
+    Auto,
+    /// By `InvokeRestApi`.
+    Invoke,
+}
+
 /// The built-in command policies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Policy {
@@ -164,6 +186,10 @@ pub struct Environment {
     pub cli_concurrency: usize,
     /// The way in which browsers reach its UI.
     pub browser: BrowserMode,
+    /// The tokens of its AWS calls on the listener.
+    pub aws_tokens: AwsTokens,
+    /// The route of requests to its REST API.
+    pub rest_via: RestVia,
 }
 
 impl Environment {
@@ -191,6 +217,8 @@ impl Environment {
             deny: Vec::new(),
             cli_concurrency: 1,
             browser: BrowserMode::default(),
+            aws_tokens: AwsTokens::default(),
+            rest_via: RestVia::default(),
         }
     }
 

@@ -26,7 +26,9 @@ pub use airflow_version::{AirflowVersion, ParseVersionError};
 pub use client::{Client, ClientKey, PeerAddress, PeerIdentity};
 pub use code::Code;
 pub use directory::{Directory, Entry, EntryId, InfoRecord, Registry};
-pub use environment::{BrowserMode, EnvName, Environment, Policy, Region, partition};
+pub use environment::{
+    AwsTokens, BrowserMode, EnvName, Environment, Policy, Region, RestVia, partition,
+};
 pub use environment_info::{EnvironmentInfo, HostRecord, HostSource};
 pub use fault::{Blame, Fault, error_chain};
 pub use fetch::{Dest, FetchMetadata, Mode, RequestSource, Sender, Site};

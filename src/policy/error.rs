@@ -57,6 +57,12 @@ pub enum PolicyError {
         /// The change that would make it repeatable.
         hint: &'static str,
     },
+    /// The client may not have a token of AWS's.
+    #[error("a token of AWS's may do more than [{table}] allows")]
+    RealToken {
+        /// The table of the configuration that has the rules.
+        table: String,
+    },
     /// The environment, or the listener that the request was received by, is read-only.
     #[error("{reason}; {}", format_read_only(table.as_deref()))]
     ReadOnly {
@@ -99,6 +105,9 @@ pub enum ReadOnlyReason {
     /// The response may contain secrets.
     #[error("this reads secrets: variables, connections, configuration, rendered templates")]
     Secret,
+    /// A token of AWS's may do anything.
+    #[error("a token of AWS's can make changes")]
+    Token,
     /// The effect of the path is unknown.
     #[error("this path is not known to be read-only")]
     Unknown,
@@ -140,6 +149,7 @@ impl Fault for PolicyError {
             Self::HandoverOff => &code::HANDOVER_OFF,
             Self::NotRepeatable { .. } => &code::NOT_REPEATABLE,
             Self::ReadOnly { .. } => &code::READ_ONLY,
+            Self::RealToken { .. } => &code::AWS_OPERATION,
             Self::Unconfirmed { .. } => &code::NEEDS_CONFIRMATION,
             Self::AmbiguousValue | Self::Unreadable(_) => &code::UNREADABLE_COMMAND,
             Self::Unsupported { .. } => &code::UNSUPPORTED_COMMAND,
@@ -161,6 +171,10 @@ impl Fault for PolicyError {
             Self::ForbiddenCommand { hint, .. }
             | Self::ForbiddenOption { hint, .. }
             | Self::Unsupported { hint, .. } => hint.clone().into(),
+            Self::RealToken { table } => format!(
+                "set policy = \"all\" without deny in [{table}], or aws_tokens = \"local\""
+            )
+            .into(),
             Self::ReadOnly {
                 table: Some(table), ..
             } => format!("use another listener, or set another policy in [{table}]").into(),

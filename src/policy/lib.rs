@@ -29,4 +29,6 @@ pub use error::{PolicyError, ReadOnlyReason};
 pub use tables::arguments::ValueKind;
 pub use tables::commands::{CommandClass, command_names};
 pub use tables::commands::{Release, explain_release, find_release};
-pub use web::{WebPermit, check_handover, may_read_secrets, permit_logout, permit_web};
+pub use web::{
+    WebPermit, check_handover, check_real_token, may_read_secrets, permit_logout, permit_web,
+};

@@ -130,10 +130,7 @@ impl CommandRecord {
             return Ok(());
         };
         let written = audit.write_accepted(&entry.borrow());
-        match timer.within(LONGEST_WRITE, written).await {
-            Ok(true) => Ok(()),
-            Ok(false) | Err(_) => Err(AuditUnavailable),
-        }
+        require_written(written, timer).await
     }
 
     /// The command has entered the queue: from now on its end is worth a log line.
@@ -365,6 +362,17 @@ impl Drop for DisconnectGuard {
         {
             running.mark_abandoned();
         }
+    }
+}
+
+/// Waits until a line is on disk. Fails if it cannot be written.
+pub(crate) async fn require_written(
+    written: impl Future<Output = bool>,
+    timer: &CoarseTimer,
+) -> Result<(), AuditUnavailable> {
+    match timer.within(LONGEST_WRITE, written).await {
+        Ok(true) => Ok(()),
+        Ok(false) | Err(_) => Err(AuditUnavailable),
     }
 }
 

@@ -20,6 +20,7 @@ mod login_pages;
 pub mod queue;
 mod rejected_head;
 pub mod response;
+mod rest_via;
 pub mod routing;
 mod session_check;
 mod state;
@@ -34,6 +35,7 @@ pub use health::{HealthIssue, Reachability};
 pub use login_pages::LoginVisits;
 pub use rejected_head::reject_head;
 pub use response::ResponseBody;
+pub use rest_via::RestRoutes;
 pub use state::{Limits, ListenerUrl, ListenerUrls, ProxyState, ReverseProxy};
 pub use status::EnvironmentStatus;
 

@@ -4,6 +4,7 @@ use crate::admission;
 use crate::health::Reachability;
 use crate::login_pages::LoginVisits;
 use crate::queue::CommandQueues;
+use crate::rest_via::RestRoutes;
 use crate::upstream::UpstreamClient;
 use mwaa_auth::aws::{Discovery, VersionResolver};
 use mwaa_auth::{CredentialCache, LocalTokens};
@@ -48,6 +49,8 @@ pub struct ProxyState {
     pub login_visits: LoginVisits,
     /// The web servers that could not be reached.
     pub reachability: Reachability,
+    /// The routes to the REST APIs.
+    pub rest_routes: RestRoutes,
     /// The counters.
     pub metrics: Arc<Metrics>,
     /// The audit log, if there is one.

@@ -25,6 +25,8 @@ pub struct EnvironmentStatus {
     pub session: SessionState,
     /// The host of the web server, if it is known.
     pub web_server: Option<Arc<str>>,
+    /// True if AWS sends the requests for its REST API now.
+    pub is_rest_invoked: bool,
     /// The commands.
     pub queue: QueueSummary,
     /// The most important reason why it cannot serve a request now.
@@ -61,6 +63,7 @@ impl ProxyState {
             notes: users.into_iter().chain(release).collect(),
             is_default: directory.default_entry().map(|entry| entry.id) == Some(entry.id),
             issue: self.health_issue(entry, &token, &session),
+            is_rest_invoked: self.rest_routes.is_invoked(entry),
             queue: self.queues.summary(entry),
             entry: Arc::clone(entry),
             info,

@@ -5,6 +5,7 @@ use crate::body::{self, ReadError};
 use crate::context::RequestContext;
 use crate::error::ProxyError;
 use crate::response::{self, Response};
+use crate::rest_via;
 use crate::routing::{RequestKind, RoutedRequest};
 use crate::session_check::{self, SessionRefusal};
 use crate::state::ReverseProxy;
@@ -14,7 +15,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use http_body::Body as _;
 use http_body_util::{BodyExt as _, Collected, Limited};
 use mwaa_auth::{Session, login_loop};
-use mwaa_model::{Code, Fault, code};
+use mwaa_model::{Code, Fault, RestVia, code};
 use mwaa_output::is_load_balancer_status;
 use mwaa_policy::{WebPermit, permit_web};
 use mwaa_runtime::{RequestBody, boot_clock};
@@ -37,23 +38,28 @@ pub(crate) async fn forward(
     // 2. The version decides how Airflow recognises a session.
     proxy.state.versions.resolve(entry).await?;
 
-    // 3. Read a short body, so that it can be sent twice; a longer one streams.
+    // 3. Read a short body, so that it can be sent twice; a longer one streams. One that AWS may send
+    // is read whole.
+    let is_rest = routed.kind == RequestKind::Rest;
+    let may_stream = !is_rest || entry.environment.rest_via == RestVia::Direct;
     let (headers, body) = request.into_headers_and_body();
-    let body = prepare_body(proxy, permit.method(), body).await?;
+    let body = prepare_body(proxy, permit.method(), body, may_stream).await?;
 
-    // 4. Send it within the session.
+    // 4. Send it within the session, or by InvokeRestApi.
     let exchange = WebExchange {
         proxy,
         ctx,
         permit: &permit,
         headers: &headers,
-        is_rest: routed.kind == RequestKind::Rest,
+        is_rest,
     };
-    let session = proxy.state.credentials.session(entry).await?;
-    match exchange.run(session, body).await {
-        Ok((session, upstream)) => {
-            Ok(response::from_web(upstream, &permit, session.host(), ctx))
-        }
+    let answered = if may_stream {
+        exchange.answer_in_session(body).await
+    } else {
+        exchange.answer(body).await
+    };
+    match answered {
+        Ok(response) => Ok(response),
         // a person without the right to a page: Airflow says so on its first page
         Err(Failure { redirected, .. })
             if redirected && is_inner_page(&permit, routed.kind, ctx) =>
@@ -80,11 +86,9 @@ pub(crate) async fn call_rest_api(
         headers,
         is_rest: true,
     };
-    let session = proxy.state.credentials.session(permit.entry()).await?;
-    let answered = exchange.run(session, OutgoingBody::Whole(body)).await;
-    let (session, upstream) = answered.map_err(|failure| failure.error)?;
+    let answered = exchange.answer(OutgoingBody::Whole(body)).await;
+    let response = answered.map_err(|failure| failure.error)?;
 
-    let response = response::from_web(upstream, permit, session.host(), ctx);
     let status = response.status();
     let body = Limited::new(response.into_body(), MAX_DOCUMENT)
         .collect()
@@ -129,6 +133,50 @@ impl<E: Into<ProxyError>> From<E> for Failure {
 type Answered = (Arc<Session>, UpstreamResponse);
 
 impl WebExchange<'_> {
+    /// Sends the request by the environment's route, and returns the response for the client.
+    async fn answer(&self, body: OutgoingBody) -> Result<Response, Failure> {
+        let rest_via = self.permit.entry().environment.rest_via;
+        match body {
+            OutgoingBody::Whole(body) if self.is_rest && rest_via != RestVia::Direct => {
+                // boxed, so that not every request has room for it
+                Box::pin(self.answer_by_route(body)).await
+            }
+            body => self.answer_in_session(body).await,
+        }
+    }
+
+    async fn answer_in_session(&self, body: OutgoingBody) -> Result<Response, Failure> {
+        let credentials = &self.proxy.state.credentials;
+        let session = credentials.session(self.permit.entry()).await?;
+        let (session, upstream) = self.run(session, body).await?;
+        let host = session.host();
+        Ok(response::from_web(upstream, self.permit, host, self.ctx))
+    }
+
+    /// Sends the request by InvokeRestApi, or to the web server if that is the route and it can be
+    /// reached.
+    async fn answer_by_route(&self, body: Bytes) -> Result<Response, Failure> {
+        let (permit, entry) = (self.permit, self.permit.entry());
+        let routes = &self.proxy.state.rest_routes;
+
+        let route = match routes.find(entry, boot_clock()) {
+            Some(route) => route,
+            None => match self
+                .answer_in_session(OutgoingBody::Whole(body.clone()))
+                .await
+            {
+                Ok(response) => return Ok(response),
+                Err(failure) => {
+                    match rest_via::find_detour(self.proxy, entry, &failure.error) {
+                        Some(route) => route,
+                        None => return Err(failure),
+                    }
+                }
+            },
+        };
+        Ok(rest_via::invoke(permit, self.headers, &body, route, self.ctx).await?)
+    }
+
     /// Sends the request, and a second time with another session where that is safe: after the
     /// session turned out to be dead, which Airflow checks before it does anything, and after its
     /// host turned out to be no longer the environment's.
@@ -317,6 +365,7 @@ pub(crate) async fn prepare_body(
     proxy: &ReverseProxy,
     method: &Method,
     mut body: RequestBody,
+    may_stream: bool,
 ) -> Result<OutgoingBody, ReadError> {
     let limits = &proxy.state.limits;
     let timer = &proxy.timer;
@@ -329,6 +378,10 @@ pub(crate) async fn prepare_body(
         return Ok(empty);
     }
 
+    if !may_stream {
+        let read = body::read(&mut body, limits.request_body, limits.body_pace, timer);
+        return read.await.map(OutgoingBody::Whole);
+    }
     let hint = body.size_hint();
     if hint.upper().is_some_and(|upper| upper <= SHORT_BODY as u64) {
         return body::read(&mut body, SHORT_BODY, limits.body_pace, timer)

@@ -180,13 +180,13 @@ class Fleet:
         """The address of the gateway's listener of this kind."""
         return self.gateway.line(rf"^listening on http://(\S+) \({what}\)$")[1]
 
-    def aws(self, role="Admin"):
-        """An MWAA client of boto3 for the emulator, for somebody of this role."""
+    def aws(self, role="Admin", endpoint=None):
+        """An MWAA client of boto3 for the emulator or another endpoint, for somebody of this role."""
         key, secret = self.emulator.keys[role]
         return boto3.client(
             "mwaa",
             region_name=self.emulator.region,
-            endpoint_url=self.emulator.endpoint,
+            endpoint_url=endpoint or self.emulator.endpoint,
             aws_access_key_id=key,
             aws_secret_access_key=secret,
             config=boto3.session.Config(inject_host_prefix=False, retries={"max_attempts": 1}),

@@ -1,9 +1,11 @@
-//! The AWS side: CreateCliToken, CreateWebLoginToken, GetEnvironment, ListEnvironments.
+//! The AWS side: CreateCliToken, CreateWebLoginToken, GetEnvironment, InvokeRestApi,
+//! ListEnvironments.
 //!
 //! Source: the MWAA service model `mwaa-2020-07-01` (restJson1, SigV4, service `airflow`).
 
 mod operations;
 mod reply;
+mod rest_api;
 
 use std::io;
 use std::sync::Arc;
@@ -57,6 +59,7 @@ enum Operation {
     CreateCliToken,
     CreateWebLoginToken,
     GetEnvironment,
+    InvokeRestApi,
     ListEnvironments,
     Unknown,
 }
@@ -67,6 +70,7 @@ impl Operation {
             Self::CreateCliToken => "CreateCliToken",
             Self::CreateWebLoginToken => "CreateWebLoginToken",
             Self::GetEnvironment => "GetEnvironment",
+            Self::InvokeRestApi => "InvokeRestApi",
             Self::ListEnvironments => "ListEnvironments",
             Self::Unknown => "Unknown",
         }
@@ -79,19 +83,21 @@ struct Call<'a> {
     /// The name of the environment in the path, decoded.
     name: Option<String>,
     query: &'a str,
+    body: &'a Bytes,
     /// The credential that signed.
     caller: Option<&'a Credential>,
-    shared: &'a Shared,
+    shared: &'a Arc<Shared>,
 }
 
 impl<'a> Call<'a> {
-    fn new(head: &'a http::request::Parts, shared: &'a Shared) -> Self {
+    fn new(head: &'a http::request::Parts, body: &'a Bytes, shared: &'a Arc<Shared>) -> Self {
         let path = head.uri.path();
         let path = path.strip_prefix('/').unwrap_or(path);
         let (first, rest) = path.split_once('/').unwrap_or((path, ""));
         let operation = match (head.method.as_str(), first, rest) {
             ("POST", "clitoken", _) => Operation::CreateCliToken,
             ("POST", "webtoken", _) => Operation::CreateWebLoginToken,
+            ("POST", "restapi", _) => Operation::InvokeRestApi,
             ("GET", "environments", "") => Operation::ListEnvironments,
             ("GET", "environments", _) => Operation::GetEnvironment,
             _ => Operation::Unknown,
@@ -103,6 +109,7 @@ impl<'a> Call<'a> {
             operation,
             name: named.then(|| percent_decode_str(rest).decode_utf8_lossy().into_owned()),
             query: head.uri.query().unwrap_or_default(),
+            body,
             caller: credentials.find(|known| Some(&*known.access_key_id) == claimed),
             shared,
         }
@@ -138,11 +145,11 @@ pub(crate) async fn answer(
     request: Request<Incoming>,
     shared: Arc<Shared>,
 ) -> io::Result<Response<Full<Bytes>>> {
-    let shared = &*shared;
+    let shared = &shared;
     let (head, body) = request.into_parts();
     let body = Limited::new(body, BODY_LIMIT).collect().await;
     let body = body.map_err(io::Error::other)?.to_bytes();
-    let call = Call::new(&head, shared);
+    let call = Call::new(&head, &body, shared);
     let host = head.headers.get(header::HOST);
     let host = host.and_then(|host| host.to_str().ok());
     let entry = shared.journal.begin_control(ControlCall {
@@ -174,6 +181,7 @@ async fn perform(call: &Call<'_>) -> io::Result<Reply> {
         Operation::CreateCliToken => (&script.cli_token_fault, script.of_tokens()),
         Operation::CreateWebLoginToken => (&script.web_login_fault, script.of_tokens()),
         Operation::GetEnvironment => (&script.get_environment_fault, script.of_descriptions()),
+        Operation::InvokeRestApi => (&script.rest_api_fault, script.of_descriptions()),
         Operation::ListEnvironments => {
             (&script.list_environments_fault, script.of_descriptions())
         }

@@ -22,6 +22,9 @@ pub(super) async fn succeed(call: &Call<'_>, environment: Option<&Environment>) 
             let described = environment.describe(&call.shared.settings);
             Ok(Reply::ok(json!({ "Environment": described })))
         }
+        (Operation::InvokeRestApi, Some(environment)) => {
+            super::rest_api::invoke(call, environment).await
+        }
         (Operation::ListEnvironments, _) => list(call),
         _ => Err(Reply::error(
             404,
@@ -49,10 +52,7 @@ async fn web_login(call: &Call<'_>, environment: &Environment) -> Result<Reply, 
         caller.iam_identity = identity;
     }
     let granted = caller.and_then(|caller| Some((caller.holder()?, caller.iam_identity)));
-    let (holder, iam_identity) = granted.ok_or_else(|| {
-        let text = "No Airflow role granted in IAM.";
-        Reply::error(403, "AccessDeniedException", text).capitalised()
-    })?;
+    let (holder, iam_identity) = granted.ok_or_else(no_role)?;
     let token = mint(call, Some(&holder), environment).await?;
     let body = json!({
         "WebToken": token,
@@ -61,6 +61,11 @@ async fn web_login(call: &Call<'_>, environment: &Environment) -> Result<Reply, 
         "AirflowIdentity": holder.identity,
     });
     Ok(Reply::ok(body).with_token(&token, call.shared))
+}
+
+pub(super) fn no_role() -> Reply {
+    let text = "No Airflow role granted in IAM.";
+    Reply::error(403, "AccessDeniedException", text).capitalised()
 }
 
 async fn mint(
@@ -178,7 +183,9 @@ fn access_denied(call: &Call<'_>) -> Reply {
         call.name.as_deref().unwrap_or_default(),
     );
     let resource = match call.operation {
-        Operation::CreateWebLoginToken => settings.arn(&format!("role/{name}/Admin")),
+        Operation::CreateWebLoginToken | Operation::InvokeRestApi => {
+            settings.arn(&format!("role/{name}/Admin"))
+        }
         Operation::ListEnvironments => "*".to_owned(),
         _ => settings.arn(&format!("environment/{name}")),
     };

@@ -42,6 +42,15 @@ impl Reply {
         }
     }
 
+    /// The same document as an error of this type.
+    pub(super) fn named(self, code: &str) -> Self {
+        Self {
+            status: 400,
+            error: Some(code.to_owned()),
+            ..self
+        }
+    }
+
     /// An error that does not say which.
     pub(super) fn bare(status: u16, message: &str) -> Self {
         Self::new(status, "application/json", json!({ "message": message }))

@@ -20,7 +20,7 @@ use super::Shared;
 use super::airflow;
 use super::environment::Environment;
 use super::web::{Reply, Visit};
-pub(crate) use sign_in::answer as login;
+pub(crate) use sign_in::{answer as login, begin};
 
 /// An environment's real Airflow.
 #[derive(Clone, PartialEq, Eq)]

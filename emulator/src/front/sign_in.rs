@@ -34,7 +34,7 @@ pub(super) fn page(dialect: Dialect) -> &'static str {
 }
 
 /// The cookies of a new session, with the attributes that browsers get on MWAA.
-async fn begin(
+pub(crate) async fn begin(
     visit: Visit<'_>,
     airflow: &RealAirflow,
     holder: &Holder,

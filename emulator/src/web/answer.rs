@@ -156,7 +156,8 @@ fn path_of(head: &Parts) -> &str {
     path.strip_suffix('/').unwrap_or(path)
 }
 
-async fn route(
+/// Answers a request that has been read to its end.
+pub(crate) async fn route(
     head: &Parts,
     body: &Bytes,
     environment: Option<&Environment>,

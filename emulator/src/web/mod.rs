@@ -18,6 +18,7 @@ use super::Shared;
 use super::fault::{FormerHost, HandshakeFault};
 use super::wire::{Control, Wire};
 use answer::answer;
+pub(crate) use answer::route;
 pub(crate) use reply::{Body, Content, Reply};
 pub(crate) use visit::Visit;
 

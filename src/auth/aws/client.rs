@@ -6,15 +6,20 @@ use super::error::CallContext;
 use super::http_client::{
     CallRecord, DocumentRecord, build_tls_config, clock_offset, http_client,
 };
+use super::rest_api::{CALL_LIMIT, RequestDocument, is_unsent};
+use super::service_error::truncate_message;
 use super::{
     ApiFuture, AwsError, AwsErrorKind, CredentialOrigin, CredentialSource, MintedCliToken,
-    MintedWebToken, MwaaApi,
+    MintedWebToken, MwaaApi, RestApiError, RestApiFuture, RestApiRequest, RestApiResponse,
 };
 use crate::LocalTokens;
 use crate::lifetime::parse_jwt_expiry;
+use aws_sdk_mwaa::Config;
 use aws_sdk_mwaa::config::http::HttpResponse;
+use aws_sdk_mwaa::config::timeout::TimeoutConfig;
 use aws_sdk_mwaa::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_mwaa::operation::get_environment::GetEnvironmentOutput;
+use aws_sdk_mwaa::operation::invoke_rest_api::InvokeRestApiError;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use bytes::Bytes;
 use mwaa_model::{Environment, EnvironmentInfo, Fault as _, ProxyChoice, Secret};
@@ -173,6 +178,83 @@ impl AwsClient {
             .interceptor(record.clone());
         let response = self.send(&call, request.send()).await?;
         Ok((response, record.document()))
+    }
+
+    /// Calls `InvokeRestApi`. Fails unless AWS returns a response of Airflow's.
+    async fn call_rest_api(
+        &self,
+        environment: &Environment,
+        request: &RestApiRequest,
+    ) -> Result<RestApiResponse, RestApiError> {
+        let call = self.call("InvokeRestApi", environment).await;
+        let call = call.map_err(RestApiError::Refused)?;
+        // text, and JSON that was read before: this does not fail
+        let document = serde_json::to_vec(request).unwrap_or_default();
+        let timeouts = TimeoutConfig::builder()
+            .operation_timeout(CALL_LIMIT)
+            .build();
+        let record = DocumentRecord::default();
+        let sent = call
+            .client
+            .mwaa
+            .invoke_rest_api()
+            .name(environment.name.as_ref())
+            .path(&request.path)
+            .method(request.method.as_str().into())
+            .customize()
+            .config_override(Config::builder().timeout_config(timeouts))
+            .interceptor(RequestDocument(document.into()))
+            .interceptor(call.record.clone())
+            .interceptor(record.clone())
+            .send();
+
+        // boxed: the SDK's future is large
+        let sent = Box::pin(sent).await;
+        // read from the bytes, also where the SDK cannot read them
+        let document = match &sent {
+            Ok(_document) => record.document(),
+            Err(error) => {
+                let response = error.raw_response();
+                let body = response.and_then(|response| response.body().bytes());
+                Bytes::copy_from_slice(body.unwrap_or_default())
+            }
+        };
+        match (sent, RestApiResponse::read(&document)) {
+            (Ok(_document), Some(response)) => Ok(response),
+            (Ok(_document), None) => Err(RestApiError::Unknown(AwsError::new(
+                AwsErrorKind::Unavailable,
+                "InvokeRestApi returned no response of Airflow's",
+                "something between the gateway and AWS changes the responses; check endpoint_url \
+                 and proxies",
+            ))),
+            (Err(error), Some(response)) if is_airflow_error(&error) => Ok(response),
+            (Err(error), _) => Err(self.convert_rest_api_error(&call, &error).await),
+        }
+    }
+
+    async fn convert_rest_api_error(
+        &self,
+        call: &Call<'_>,
+        error: &SdkError<InvokeRestApiError, HttpResponse>,
+    ) -> RestApiError {
+        if let Some(service) = error.as_service_error()
+            && service.is_validation_exception()
+        {
+            let words = service.message().unwrap_or("ValidationException");
+            return RestApiError::Invalid(truncate_message(words));
+        }
+
+        // with a client error AWS has not asked Airflow
+        let is_refused = error.raw_response().map_or_else(
+            || !call.record.was_sent() || is_unsent(error),
+            |response| response.status().is_client_error(),
+        );
+        let error = self.convert_error(call, error).await;
+        if is_refused {
+            RestApiError::Refused(error)
+        } else {
+            RestApiError::Unknown(error)
+        }
     }
 
     /// Returns the error of a failed call, and drops the client if its credentials were the
@@ -366,6 +448,14 @@ impl MwaaApi for AwsClient {
         Box::pin(async move { Ok(self.call_get_environment(environment).await?.1) })
     }
 
+    fn invoke_rest_api<'a>(
+        &'a self,
+        environment: &'a Environment,
+        request: &'a RestApiRequest,
+    ) -> RestApiFuture<'a> {
+        Box::pin(self.call_rest_api(environment, request))
+    }
+
     fn region<'a>(&'a self, environment: &'a Environment) -> ApiFuture<'a, String> {
         Box::pin(async move { Ok(self.sdk_client(environment).await?.region.clone()) })
     }
@@ -391,6 +481,16 @@ struct UserSettings {
 struct IdentityCenter {
     #[serde(rename = "StartUrl")]
     start_url: Option<String>,
+}
+
+/// Returns true if the error may carry a response of Airflow's: it is AWS's form of an error of Airflow,
+/// or a success that the SDK cannot read.
+fn is_airflow_error(error: &SdkError<InvokeRestApiError, HttpResponse>) -> bool {
+    let is_form = error.as_service_error().is_some_and(|error| {
+        error.is_rest_api_client_exception() || error.is_rest_api_server_exception()
+    });
+    let response = error.raw_response();
+    is_form || response.is_some_and(|response| response.status().is_success())
 }
 
 /// Returns the life that the token states, on AWS's own clock: from the response's date to the

@@ -59,8 +59,13 @@ fn not_found_hint(context: &CallContext<'_>) -> String {
              name, the region or the account (`{list}` lists the environments)"
         )
     } else {
+        let failed = if context.operation == "InvokeRestApi" {
+            "cannot reach"
+        } else {
+            "returns no token for"
+        };
         format!(
-            "AWS returns no token for {name:?} in {region}: it does not exist for these \
+            "AWS {failed} {name:?} in {region}: it does not exist for these \
              credentials, or is not AVAILABLE (`{list}` lists the environments)"
         )
     }
@@ -88,7 +93,7 @@ fn denied_hint(error: &CallError, context: &CallContext<'_>) -> String {
         |resource: &str| format!("arn:{}:airflow:{region}:*:{resource}", partition(region));
     let resource = match context.operation {
         "ListEnvironments" | "GetCallerIdentity" => "*".to_owned(),
-        "CreateWebLoginToken" => arn(&format!(
+        "CreateWebLoginToken" | "InvokeRestApi" => arn(&format!(
             "role/{name}/ROLE (ROLE: Admin, Op, User, Viewer or Public)"
         )),
         _ => arn(&format!("environment/{name}")),

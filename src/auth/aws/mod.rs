@@ -10,6 +10,7 @@ mod hint;
 mod http_client;
 mod login_command;
 mod regions;
+mod rest_api;
 mod service_error;
 mod versions;
 
@@ -20,6 +21,7 @@ pub use discovery::Discovery;
 pub use error::{AwsError, AwsErrorKind};
 pub use http_client::format_clock_offset;
 pub use login_command::LoginCommand;
+pub use rest_api::{INVOKED_BY_GATEWAY, RestApiError, RestApiRequest, RestApiResponse};
 pub use versions::{VersionError, VersionResolver};
 
 pub(crate) use error::with_environment_state;
@@ -33,6 +35,10 @@ use std::time::Duration;
 
 /// The response to a call of the API.
 pub type ApiFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, AwsError>> + Send + 'a>>;
+
+/// The response to a call of `InvokeRestApi`.
+pub type RestApiFuture<'a> =
+    Pin<Box<dyn Future<Output = Result<RestApiResponse, RestApiError>> + Send + 'a>>;
 
 /// The MWAA API, as far as the gateway calls it.
 pub trait MwaaApi: Debug + Send + Sync {
@@ -61,6 +67,14 @@ pub trait MwaaApi: Debug + Send + Sync {
     /// `GetEnvironment`: the document as AWS sends it.
     fn describe_environment<'a>(&'a self, environment: &'a Environment)
     -> ApiFuture<'a, Bytes>;
+
+    /// `InvokeRestApi`, which is called once: it may change something. Needs `airflow:InvokeRestApi`
+    /// on a role of the environment.
+    fn invoke_rest_api<'a>(
+        &'a self,
+        environment: &'a Environment,
+        request: &'a RestApiRequest,
+    ) -> RestApiFuture<'a>;
 
     /// Returns the region that calls for this environment are sent to: its own, else the AWS
     /// chain's. Not a call of the API.

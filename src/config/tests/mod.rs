@@ -100,6 +100,8 @@ fn environments_inherit_and_keep_their_order() {
         region = "us-east-1"
         policy = "read-only"
         browser = "redirect"
+        rest_via = "auto"
+        aws_tokens = "real"
         deny = ["dags  delete"]
     "#;
     let config = read(text.as_bytes(), &Overrides::default()).expect("config");
@@ -118,6 +120,10 @@ fn environments_inherit_and_keep_their_order() {
     assert_eq!(alpha.profile.as_deref(), Some("team"));
     assert_eq!(alpha.policy, Policy::ReadOnly);
     assert_eq!(alpha.browser, mwaa_model::BrowserMode::Redirect);
+    assert_eq!(alpha.rest_via, mwaa_model::RestVia::Auto);
+    assert_eq!(alpha.aws_tokens, mwaa_model::AwsTokens::Real);
+    assert_eq!(zeta.rest_via, mwaa_model::RestVia::Direct);
+    assert_eq!(zeta.aws_tokens, mwaa_model::AwsTokens::Local);
     assert_eq!(alpha.deny, [["dags".to_owned(), "delete".to_owned()]]);
 }
 

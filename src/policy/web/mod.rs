@@ -98,6 +98,26 @@ pub fn check_handover(entry: &Entry, listener: &ListenerPolicy) -> Result<(), Po
     Ok(())
 }
 
+/// Checks whether a client may have a token of AWS's, with which it needs the gateway no longer.
+///
+/// Fails unless both sets of rules allow everything: with a CLI token every command runs that MWAA
+/// supports, and with a web login token everything that the Airflow role may do.
+pub fn check_real_token(entry: &Entry, listener: &ListenerPolicy) -> Result<(), PolicyError> {
+    if let Some(owner) = find_read_only(entry, listener) {
+        return Err(read_only_error(ReadOnlyReason::Token, owner));
+    }
+    let environment = &entry.environment;
+    let table = if environment.policy != Policy::All || !environment.deny.is_empty() {
+        format!("environments.{}", environment.local)
+    } else if let Some(rules) = &listener.rules {
+        // a listener that allows everything has no rules
+        rules.table.clone()
+    } else {
+        return Ok(());
+    };
+    Err(PolicyError::RealToken { table })
+}
+
 /// Fails for the path that no policy allows.
 fn check_forbidden(target: &Target) -> Result<(), PolicyError> {
     // By any reading of the path: a web server could decode it once more than the gateway.

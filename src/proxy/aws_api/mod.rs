@@ -1,6 +1,7 @@
 //! The MWAA API on a listener, for AWS SDKs and the AWS CLI. Their signatures are not checked and not
 //! forwarded; a token that they get is a local one, which is good for nothing but this gateway.
 
+mod real_token;
 mod rest_api;
 
 use crate::admission::{AwsCall, ValidatedRequest, split_host};
@@ -12,7 +13,7 @@ use crate::state::ReverseProxy;
 use crate::web::MAX_DOCUMENT;
 use bytes::Bytes;
 use mwaa_auth::LocalTokenUse;
-use mwaa_model::{Code, Entry, Fault, code};
+use mwaa_model::{AwsTokens, Code, Entry, Fault, code};
 use mwaa_policy::may_read_secrets;
 use mwaa_runtime::Timestamp;
 use serde_json::json;
@@ -71,6 +72,10 @@ async fn answer(
         }
         AwsCall::CreateCliToken(name) => {
             let entry = find_environment(proxy, name, ctx).await?;
+            if entry.environment.aws_tokens == AwsTokens::Real {
+                let document = real_token::cli(proxy, &entry, ctx).await?;
+                return Ok((Bytes::from(document.to_string()), None));
+            }
             json!({
                 "CliToken": issue(proxy, &entry, LocalTokenUse::Cli, ctx),
                 "WebServerHostname": called_host(proxy, ctx),
@@ -78,6 +83,10 @@ async fn answer(
         }
         AwsCall::CreateWebLoginToken(name) => {
             let entry = find_environment(proxy, name, ctx).await?;
+            if entry.environment.aws_tokens == AwsTokens::Real {
+                let document = real_token::web(proxy, &entry, ctx).await?;
+                return Ok((Bytes::from(document.to_string()), None));
+            }
             // known once the gateway has logged in there; AWS is not asked for it
             let identity = proxy.state.credentials.session_state(&entry).identity;
             let identity = identity.as_deref();
@@ -270,8 +279,12 @@ fn is_environment_name(name: &str) -> bool {
 enum AwsCallError {
     #[error("the response broke: {0}")]
     Broken(String),
+    #[error("browsers get no token of AWS's")]
+    Browser,
     #[error("the call's document is not valid: {0}")]
     Document(String),
+    #[error("the call comes from a gateway, which is led to this one instead of AWS")]
+    Gateway,
     #[error("MaxResults must be a number from 1 to {MAX_PAGE}")]
     MaxResults,
     #[error("{0:?} is not the name of an environment")]
@@ -295,7 +308,8 @@ impl Fault for AwsCallError {
             | Self::Name(_)
             | Self::NextToken
             | Self::TooLong => &code::AWS_PARAMETER,
-            Self::NotOffered(_) => &code::AWS_OPERATION,
+            Self::Browser => &code::FOREIGN_ORIGIN,
+            Self::Gateway | Self::NotOffered(_) => &code::AWS_OPERATION,
             Self::Unknown(_) => &code::UNKNOWN_ENVIRONMENT,
         }
     }
@@ -306,11 +320,16 @@ impl Fault for AwsCallError {
                 "`mwaa-gateway environments` lists the names; add others to the configuration"
                     .into()
             }
+            Self::Gateway => {
+                "unset AWS_ENDPOINT_URL_MWAA where that gateway starts, or correct endpoint_url"
+                    .into()
+            }
             Self::TooLong => {
                 "ask for less with `limit`, or use /api/… of the gateway, which has no limit"
                     .into()
             }
             Self::Broken(_)
+            | Self::Browser
             | Self::Document(_)
             | Self::MaxResults
             | Self::Name(_)

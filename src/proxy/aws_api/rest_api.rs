@@ -1,11 +1,12 @@
-//! `InvokeRestApi`: a call of Airflow's REST API in a JSON document, answered through the
-//! environment's session. MWAA's limits (10 s, 6 MB, 10 a second, 64 characters) do not hold here.
+//! `InvokeRestApi`: a call of Airflow's REST API in a JSON document, answered by the environment's
+//! route. In its session MWAA's limits (10 s, 6 MB, 10 a second, 64 characters) do not hold.
 
 use super::{AwsCallError, Failure};
 use crate::admission::ValidatedRequest;
 use crate::body;
 use crate::context::RequestContext;
 use crate::error::ProxyError;
+use crate::response;
 use crate::routing::{self, RoutingError};
 use crate::state::ReverseProxy;
 use crate::web;
@@ -14,20 +15,24 @@ use form_urlencoded::Serializer;
 use http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use http_body_util::LengthLimitError;
+use mwaa_auth::aws::INVOKED_BY_GATEWAY;
 use mwaa_model::{Code, Entry, Target, code};
 use mwaa_policy::permit_web;
 use serde::Deserialize;
+use serde_json::json;
 use serde_json::value::RawValue;
-use serde_json::{Map, Value, json};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// The members of the request (API reference, `InvokeRestApi`). The body stays as it is.
+/// The members of the request (API reference, `InvokeRestApi`). Body and numbers stay as they are.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Call<'a> {
     path: String,
     method: String,
-    query_parameters: Option<Value>,
+    #[serde(borrow)]
+    query_parameters: Option<&'a RawValue>,
     #[serde(borrow)]
     body: Option<&'a RawValue>,
 }
@@ -54,6 +59,10 @@ pub(super) async fn invoke(
     request: &mut ValidatedRequest,
     ctx: &RequestContext,
 ) -> Result<(Bytes, Option<&'static str>), Failure> {
+    if request.headers().contains_key(INVOKED_BY_GATEWAY) {
+        return Err(AwsCallError::Gateway.into());
+    }
+
     // 1. Read the call, and make a request of it: it has to satisfy the same rules as any other.
     let limits = &proxy.state.limits;
     let body = request.body_mut();
@@ -74,7 +83,7 @@ pub(super) async fn invoke(
     }
     let permit = permit_web(entry, ctx.listener(), &method, &target)?;
 
-    // 2. Send it within the session.
+    // 2. Send it.
     // a body of GET has no meaning, and a web server may read it as another request
     let body = call
         .body
@@ -104,16 +113,17 @@ pub(super) async fn invoke(
 
 /// Returns Airflow's response as MWAA's document, and the exception for its status.
 fn wrap(status: StatusCode, body: &Bytes) -> (Bytes, Option<&'static str>) {
-    let document = json!({
-        "RestApiStatusCode": status.as_u16(),
-        "RestApiResponse": to_document(body),
-    });
+    let mut document = Vec::from(r#"{"RestApiResponse":"#);
+    document.extend_from_slice(&to_document(body));
+    document.extend_from_slice(br#","RestApiStatusCode":"#);
+    document.extend_from_slice(status.as_str().as_bytes());
+    document.push(b'}');
     let exception = match status.as_u16() {
         500.. => Some("RestApiServerException"),
         400.. => Some("RestApiClientException"),
         _ => None,
     };
-    (Bytes::from(document.to_string()), exception)
+    (Bytes::from(document), exception)
 }
 
 /// Returns true for a fault after which the request may have taken effect.
@@ -140,10 +150,8 @@ fn build_target(base: &str, call: &Call<'_>, limit: usize) -> Result<Target, Aws
     }
     let mut uri = format!("{base}{}", call.path);
     if let Some(parameters) = &call.query_parameters {
-        let Value::Object(parameters) = parameters else {
-            return Err(invalid("QueryParameters must be an object"));
-        };
-        let query = build_query(parameters);
+        let query = build_query(parameters)
+            .map_err(|_error| invalid("QueryParameters must be an object"))?;
         if !query.is_empty() {
             uri = format!("{uri}?{query}");
         }
@@ -154,23 +162,30 @@ fn build_target(base: &str, call: &Call<'_>, limit: usize) -> Result<Target, Aws
     Target::parse(&uri, limit).map_err(|error| invalid(&error.to_string()))
 }
 
-/// Returns the parameters as a query; each element of a list is one.
-fn build_query(parameters: &Map<String, Value>) -> String {
+/// Returns the parameters as a query; each element of a list is one. Fails unless they are an object.
+fn build_query(parameters: &RawValue) -> serde_json::Result<String> {
+    let parameters: BTreeMap<Cow<'_, str>, &RawValue> = serde_json::from_str(parameters.get())?;
     let mut query = Serializer::new(String::new());
     for (name, value) in parameters {
-        let values = match value {
-            Value::Array(values) => values.as_slice(),
-            value => std::slice::from_ref(value),
+        let values = if value.get().starts_with('[') {
+            serde_json::from_str(value.get())?
+        } else {
+            vec![value]
         };
+
         for value in values {
-            match value {
-                Value::Null => {}
-                Value::String(text) => drop(query.append_pair(name, text)),
-                value => drop(query.append_pair(name, &value.to_string())),
+            match value.get() {
+                "null" => {}
+                text if text.starts_with('"') => {
+                    query.append_pair(&name, &serde_json::from_str::<String>(text)?);
+                }
+                text => {
+                    query.append_pair(&name, text);
+                }
             }
         }
     }
-    query.finish()
+    Ok(query.finish())
 }
 
 fn build_headers(client: &HeaderMap, has_body: bool) -> HeaderMap {
@@ -188,29 +203,16 @@ fn build_headers(client: &HeaderMap, has_body: bool) -> HeaderMap {
 
 /// Returns Airflow's response as a document. MWAA is reported to drop members that are null; that is
 /// one project's word. A response that is not JSON becomes `{"detail": TEXT}`.
-fn to_document(response: &Bytes) -> Value {
+fn to_document(response: &Bytes) -> Bytes {
     if response.is_empty() {
-        return json!({});
+        return Bytes::from_static(b"{}");
     }
-    match serde_json::from_slice(response) {
-        Ok(mut document) => {
-            drop_nulls(&mut document);
-            document
-        }
-        Err(_) => json!({ "detail": String::from_utf8_lossy(response) }),
-    }
-}
-
-/// Drops the members that are null, at every depth; elements of lists stay.
-fn drop_nulls(document: &mut Value) {
-    match document {
-        Value::Object(members) => {
-            members.retain(|_, value| !value.is_null());
-            members.values_mut().for_each(drop_nulls);
-        }
-        Value::Array(elements) => elements.iter_mut().for_each(drop_nulls),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
-    }
+    let document = serde_json::from_slice(response).ok();
+    let kept = document.and_then(|json: &RawValue| response::drop_nulls(json.get().as_bytes()));
+    kept.unwrap_or_else(|| {
+        let text = String::from_utf8_lossy(response);
+        Bytes::from(json!({ "detail": text }).to_string())
+    })
 }
 
 fn invalid(reason: &str) -> AwsCallError {
@@ -222,15 +224,39 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parameters_become_a_query_and_nulls_are_dropped() {
-        let parameters = json!({"limit": 2, "tags": ["a b", "c&d"], "only": true, "no": null});
+    fn parameters_become_a_query() {
+        let query = |text: &str| build_query(serde_json::from_str(text).unwrap());
+        let text = r#"{"limit": 12345678901234567890123, "tags": ["a b", "c&d"], "only": true,
+            "no": null, "\u00e9": 1e400}"#;
+        let built = query(text).unwrap();
         assert_eq!(
-            build_query(parameters.as_object().unwrap()),
-            "limit=2&only=true&tags=a+b&tags=c%26d"
+            built,
+            "limit=12345678901234567890123&only=true&tags=a+b&tags=c%26d&%C3%A9=1e400"
         );
-        let response = Bytes::from(r#"{"a": null, "b": [null, {"c": null, "d": 1.0}]}"#);
-        assert_eq!(to_document(&response), json!({"b": [null, {"d": 1.0}]}));
-        assert_eq!(to_document(&Bytes::from("<p>")), json!({"detail": "<p>"}));
-        assert_eq!(to_document(&Bytes::new()), json!({}));
+        assert!(query("[]").is_err() && query(r#"{"a": "\ud800"}"#).is_err());
+    }
+
+    #[test]
+    fn a_document_keeps_every_byte_but_nulls() {
+        for (response, document) in [
+            (
+                r#"{"a": null, "b": [null, {"c": null, "d": 1.0}]}"#,
+                r#"{ "b": [null, { "d": 1.0}]}"#,
+            ),
+            (r#"{"a" : 1 , "b" : null }"#, r#"{"a" : 1 }"#),
+            (r#"{"a":null,"b":null}"#, "{}"),
+            (
+                r#"["null", ":null", {"x":"null"}]"#,
+                r#"["null", ":null", {"x":"null"}]"#,
+            ),
+            ("12345678901234567890123", "12345678901234567890123"),
+            (r#"{"a":1e400,"a":2}"#, r#"{"a":1e400,"a":2}"#),
+            ("<p>", r#"{"detail":"<p>"}"#),
+            ("", "{}"),
+        ] {
+            assert_eq!(to_document(&Bytes::from(response)), document, "{response}");
+        }
+        let deep = "[".repeat(100_000) + &"]".repeat(100_000);
+        assert_eq!(to_document(&Bytes::from(deep.clone())), deep);
     }
 }

@@ -22,15 +22,17 @@ pub use local::{
 };
 pub use mwaa_output::{CliOutput, CliResult, CommandFacts, OutputError, SuccessStatus};
 pub use problem::{encode_fault, from_fault, render_fault_page};
-pub use redact::RedactedBody;
+pub(crate) use redact::is_json;
+pub use redact::{RedactedBody, drop_nulls};
 
 use crate::context::RequestContext;
 use crate::upstream::UpstreamResponse;
 use http::header::{
-    ACCEPT_RANGES, CONNECTION, CONTENT_LENGTH, ETAG, HeaderName, HeaderValue, REFERRER_POLICY,
-    TRANSFER_ENCODING, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    ACCEPT_RANGES, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderName, HeaderValue,
+    REFERRER_POLICY, TRANSFER_ENCODING, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use http::{HeaderMap, Method, StatusCode};
+use mwaa_auth::aws::RestApiResponse;
 use mwaa_model::RequestId;
 use mwaa_policy::WebPermit;
 
@@ -62,7 +64,7 @@ pub fn from_web(
     set_request_id(&mut head.headers, ctx.id());
 
     // a read-only client must not see the secrets that Airflow shows in some JSON documents
-    if !permit.hidden().is_empty() && redact::is_json(&head.headers) {
+    if !permit.hidden().is_empty() && is_json(&head.headers) {
         tracing::debug!(members = ?permit.hidden(), "redacting the response");
         let body = RedactedBody::new(body, &head.headers, permit.hidden());
         remove_body_fields(&mut head.headers);
@@ -85,6 +87,36 @@ pub fn from_web(
     }
     let page = LinkRewriter::new(body, host, &origin);
     Response::from_parts(head, ResponseBody::rewritten(page))
+}
+
+/// Returns a response that came by `InvokeRestApi`.
+pub fn from_rest_api(response: RestApiResponse, permit: &WebPermit, id: RequestId) -> Response {
+    let body = if permit.hidden().is_empty() {
+        response.body
+    } else {
+        // it was read as JSON, so this does not fail
+        redact::redact(&response.body, permit.hidden()).unwrap_or_default()
+    };
+
+    // these have no body (RFC 9110 section 6.4.1), and AWS's document has an empty one
+    let is_empty = matches!(
+        response.status,
+        StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED
+    );
+    let mut answer = Response::new(if is_empty {
+        ResponseBody::empty()
+    } else {
+        ResponseBody::from_bytes(body)
+    });
+    *answer.status_mut() = response.status;
+
+    let headers = answer.headers_mut();
+    if !is_empty {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    }
+    add_security(headers);
+    set_request_id(headers, id);
+    answer
 }
 
 /// Removes hop-by-hop fields and those that `Connection` names (RFC 9110 section 7.6.1),

@@ -1,6 +1,6 @@
 //! Removes secrets from JSON documents that a read-only client may see otherwise: members of
 //! objects, such as the values that a task's templates had when it ran. They become empty; all
-//! other bytes remain.
+//! other bytes remain. Also removes members that are null.
 
 use crate::upstream::UpstreamBody;
 use bytes::{Bytes, BytesMut};
@@ -14,7 +14,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 /// Returns true if the response is a JSON document.
-pub(super) fn is_json(headers: &HeaderMap) -> bool {
+pub(crate) fn is_json(headers: &HeaderMap) -> bool {
     // as bytes: a parameter that is not ASCII must not hide the type
     let value = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
     let media_type = value.and_then(|value| value.split(|&b| b == b';').next());
@@ -100,7 +100,7 @@ fn fail<T>(
 
 /// Returns the document with an empty value for each member of these names: `{}` for an object, `""`
 /// for text, and so on. `None` means that it is no JSON.
-fn redact(document: &[u8], hidden: &[&str]) -> Option<Bytes> {
+pub(super) fn redact(document: &[u8], hidden: &[&str]) -> Option<Bytes> {
     let mut out = BytesMut::with_capacity(document.len());
     let mut rest = document;
 
@@ -125,6 +125,37 @@ fn redact(document: &[u8], hidden: &[&str]) -> Option<Bytes> {
             b'"' => b":\"\"",
             _ => b":null",
         });
+    }
+    out.extend_from_slice(rest);
+    Some(out.freeze())
+}
+
+/// Returns the document without the members that are null, at every depth; elements of lists stay, and
+/// so does every other byte. `None` means that it is no JSON.
+pub fn drop_nulls(document: &[u8]) -> Option<Bytes> {
+    let mut out = BytesMut::with_capacity(document.len());
+    let mut rest = document;
+    while let Some(at) = memchr::memchr(b'"', rest) {
+        let string = rest.get(at..)?;
+        let (text, after) = string.split_at(find_string_end(string)?);
+        let value = after.trim_ascii_start().strip_prefix(b":");
+        let Some(after_null) = value.and_then(|v| v.trim_ascii_start().strip_prefix(b"null"))
+        else {
+            out.extend_from_slice(rest.get(..at + text.len())?);
+            rest = after;
+            continue;
+        };
+
+        // with the comma after it, or else with the one before it
+        out.extend_from_slice(rest.get(..at)?);
+        rest = after_null.trim_ascii_start();
+        if let Some(next) = rest.strip_prefix(b",") {
+            rest = next;
+        } else {
+            let kept = out.trim_ascii_end();
+            let kept = kept.strip_suffix(b",").unwrap_or(kept).len();
+            out.truncate(kept);
+        }
     }
     out.extend_from_slice(rest);
     Some(out.freeze())
@@ -285,7 +316,29 @@ mod tests {
         }
     }
 
+    fn without_nulls(value: Value) -> Value {
+        match value {
+            Value::Array(items) => items.into_iter().map(without_nulls).collect(),
+            Value::Object(members) => {
+                let kept = members.into_iter().filter(|(_, value)| !value.is_null());
+                let kept = kept.map(|(key, value)| (key, without_nulls(value)));
+                Value::Object(kept.collect::<Map<_, _>>())
+            }
+            plain @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)) => {
+                plain
+            }
+        }
+    }
+
     proptest! {
+        #[test]
+        fn dropping_nulls_agrees_with_a_json_parser(document in documents(), pretty: bool) {
+            let text = if pretty { format!("{document:#}") } else { document.to_string() };
+            let kept = drop_nulls(text.as_bytes()).unwrap();
+            let read: Value = serde_json::from_slice(&kept).unwrap();
+            prop_assert_eq!(read, without_nulls(document));
+        }
+
         #[test]
         fn redaction_agrees_with_a_json_parser(document in documents(), pretty: bool) {
             let text = if pretty { format!("{document:#}") } else { document.to_string() };
@@ -298,6 +351,7 @@ mod tests {
             let mut text = br#"{"rendered_fields":"#.to_vec();
             text.extend(bytes);
             drop(redact(&text, &[KEY]));
+            drop(drop_nulls(&text));
         }
     }
 }

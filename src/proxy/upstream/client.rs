@@ -156,6 +156,21 @@ impl UpstreamClient {
             }
         }
     }
+
+    /// Connects to a web server, with TLS, and closes the connection.
+    pub(crate) async fn try_connect(
+        &self,
+        entry: &Entry,
+        host: &Arc<str>,
+    ) -> Result<(), UpstreamError> {
+        let exchange = Exchange {
+            entry,
+            host,
+            first_byte: self.0.settings.first_byte,
+            on_write: &|| (),
+        };
+        self.0.open(&exchange).await.map(drop)
+    }
 }
 
 impl Inner {

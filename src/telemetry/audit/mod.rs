@@ -1,4 +1,5 @@
-//! The audit log: one JSON line for each command that was requested, whatever its outcome.
+//! The audit log: one JSON line for each command that was requested, whatever its outcome, and one for
+//! each token of AWS's that a client gets.
 //!
 //! A thread writes the lines, so a slow disk holds up no request. Lines that cannot be written are
 //! counted, reported in the log, and recorded in the audit log itself once it works again.
@@ -6,7 +7,7 @@
 mod file;
 mod record;
 
-pub use record::Record;
+pub use record::{Record, TokenKind};
 
 use super::Metrics;
 use super::line_writer::{LineWriter, LossHandler};
@@ -67,8 +68,21 @@ impl Audit {
     /// Writes that a command is allowed and is about to run. The future returns true once the
     /// line is written.
     pub fn write_accepted(&self, record: &Record) -> impl Future<Output = bool> + use<> {
+        self.write(record, "accepted")
+    }
+
+    /// Writes that a client gets a token of AWS's. The future returns true once the line is written.
+    pub fn write_token(&self, record: &Record) -> impl Future<Output = bool> + use<> {
+        self.write(record, "token")
+    }
+
+    fn write(
+        &self,
+        record: &Record,
+        event: &'static str,
+    ) -> impl Future<Output = bool> + use<> {
         let (done, written) = oneshot::channel();
-        self.writer.send(record.to_line("accepted"), Some(done));
+        self.writer.send(record.to_line(event), Some(done));
         // a sender that was dropped has not written
         async move { written.await.unwrap_or(false) }
     }

@@ -6,7 +6,17 @@ use serde::Serialize;
 use std::fmt::Write as _;
 use std::time::{Duration, UNIX_EPOCH};
 
-/// One command: its client, its time, and its outcome. Only `arguments` has text that the client
+/// A token of AWS's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TokenKind {
+    /// A CLI token.
+    Cli,
+    /// A web login token.
+    Web,
+}
+
+/// One command: its client, its time, and its outcome; or one token that a client gets. Only `arguments` has text that the client
 /// wrote.
 #[derive(Clone, Serialize)]
 pub struct Record {
@@ -30,6 +40,9 @@ pub struct Record {
     /// The words that name the command, from the table; `other` if no table has it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub command: Option<&'static str>,
+    /// The kind of the token, never the token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token: Option<TokenKind>,
     /// The names of its options.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub options: Vec<&'static str>,
@@ -74,6 +87,7 @@ impl Record {
             mwaa_name: None,
             region: None,
             command: None,
+            token: None,
             options: Vec::new(),
             arguments: None,
             outcome: None,

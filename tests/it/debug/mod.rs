@@ -9,7 +9,8 @@ use http::header::SET_COOKIE;
 use http::{HeaderMap, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use mwaa_auth::aws::{
-    ApiFuture, AwsError, AwsErrorKind, MintedCliToken, MintedWebToken, MwaaApi, VersionResolver,
+    ApiFuture, AwsError, AwsErrorKind, MintedCliToken, MintedWebToken, MwaaApi, RestApiError,
+    RestApiFuture, RestApiRequest, VersionResolver,
 };
 use mwaa_auth::{CredentialCache, LocalTokens, LoginClient, LoginFuture, LoginResponse};
 use mwaa_egress::{Connector, ProxyEnv, ProxyTable};
@@ -26,7 +27,8 @@ use mwaa_proxy::upstream::{
     self, ConnectionChoice, OutgoingBody, Trust, TrustStore, UpstreamClient,
 };
 use mwaa_proxy::{
-    Limits, ListenerUrls, LoginVisits, ProxyState, Reachability, RequestContext, ReverseProxy,
+    Limits, ListenerUrls, LoginVisits, ProxyState, Reachability, RequestContext, RestRoutes,
+    ReverseProxy,
 };
 use mwaa_runtime::resolver::Resolver;
 use mwaa_runtime::{BackgroundTasks, CoarseTimer, LocalTasks, PaceLimit};
@@ -91,6 +93,14 @@ impl MwaaApi for Cloud {
             iam_identity: None,
             airflow_identity: None,
         })))
+    }
+
+    fn invoke_rest_api<'a>(
+        &'a self,
+        _: &'a Environment,
+        _: &'a RestApiRequest,
+    ) -> RestApiFuture<'a> {
+        Box::pin(async { denied().await.map_err(RestApiError::Refused) })
     }
 
     fn region<'a>(&'a self, _: &'a Environment) -> ApiFuture<'a, String> {
@@ -304,6 +314,7 @@ fn rooms(server: &Puppet, tasks: &LocalTasks) -> Rooms {
         login_visits: LoginVisits::default(),
         local_tokens: LocalTokens::generate(),
         reachability: Reachability::default(),
+        rest_routes: RestRoutes::default(),
         metrics,
         audit: None,
         refusals: RecentRefusals::default(),

@@ -1,7 +1,10 @@
 //! Several places, what comes and goes, and how often AWS is asked.
 
 use super::*;
-use crate::aws::{ApiFuture, AwsErrorKind, MintedCliToken, MintedWebToken};
+use crate::aws::{
+    ApiFuture, AwsErrorKind, MintedCliToken, MintedWebToken, RestApiError, RestApiFuture,
+    RestApiRequest,
+};
 use bytes::Bytes;
 use mwaa_model::{Directory, EntryId, EnvironmentInfo};
 use std::collections::BTreeMap;
@@ -50,6 +53,14 @@ impl MwaaApi for Cloud {
         _: &'a Environment,
     ) -> ApiFuture<'a, MintedWebToken> {
         refused()
+    }
+
+    fn invoke_rest_api<'a>(
+        &'a self,
+        _: &'a Environment,
+        _: &'a RestApiRequest,
+    ) -> RestApiFuture<'a> {
+        Box::pin(async { refused().await.map_err(RestApiError::Refused) })
     }
 
     fn region<'a>(&'a self, environment: &'a Environment) -> ApiFuture<'a, String> {

@@ -1,0 +1,171 @@
+//! `InvokeRestApi`: AWS sends a request to Airflow's REST API and returns the response in a document.
+//!
+//! The SDK's own documents would change numbers that have more than 64 bits, so both documents pass
+//! around it, byte for byte.
+
+use super::AwsError;
+use super::http_client::ConnectError;
+use aws_sdk_mwaa::config::http::HttpResponse;
+use aws_sdk_mwaa::config::interceptors::BeforeTransmitInterceptorContextMut;
+use aws_sdk_mwaa::config::{ConfigBag, Intercept};
+use aws_sdk_mwaa::error::{BoxError, SdkError};
+use aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::body::SdkBody;
+use aws_types::endpoint_config::EndpointUrl;
+use bytes::Bytes;
+use http::header::CONTENT_LENGTH;
+use http::{Method, StatusCode};
+use mwaa_model::debug_fields;
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::value::RawValue;
+use std::error::Error;
+use std::fmt;
+use std::time::Duration;
+
+/// A request to the REST API (API reference, `InvokeRestApi`).
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct RestApiRequest {
+    /// GET, PUT, POST, PATCH or DELETE.
+    #[serde(serialize_with = "write_method")]
+    pub method: Method,
+    /// The path below `/api/v1` or `/api/v2`, with a slash before it.
+    pub path: String,
+    /// The parameters: an object.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub query_parameters: Option<Box<RawValue>>,
+    /// The body: an object.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body: Option<Box<RawValue>>,
+}
+
+debug_fields!(RestApiRequest: method);
+
+/// Airflow's response: its status, and its body as JSON.
+pub struct RestApiResponse {
+    /// The status.
+    pub status: StatusCode,
+    /// The body.
+    pub body: Bytes,
+}
+
+debug_fields!(RestApiResponse: status);
+
+/// A call without a response of Airflow's.
+#[derive(Debug, Clone)]
+pub enum RestApiError {
+    /// AWS does not accept the call. Its words.
+    Invalid(String),
+    /// Nothing was sent to Airflow.
+    Refused(AwsError),
+    /// AWS may have sent the request to Airflow.
+    Unknown(AwsError),
+}
+
+/// The members of AWS's response, and of its exceptions for Airflow's errors.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Answer<'a> {
+    rest_api_status_code: u16,
+    #[serde(borrow)]
+    rest_api_response: Option<&'a RawValue>,
+}
+
+impl RestApiResponse {
+    /// Reads AWS's document. `None` if it has no response of Airflow's.
+    pub(super) fn read(document: &Bytes) -> Option<Self> {
+        let answer: Answer<'_> = serde_json::from_slice(document).ok()?;
+        let status = StatusCode::from_u16(answer.rest_api_status_code).ok()?;
+        let body = answer.rest_api_response.map_or("", RawValue::get);
+        // a status without a final response would hold up the client
+        (!status.is_informational()).then(|| Self {
+            status,
+            body: document.slice_ref(body.as_bytes()),
+        })
+    }
+}
+
+/// Returns true if nothing of the call can have reached AWS: there was no connection.
+pub(super) fn is_unsent<E: Error + 'static>(error: &SdkError<E, HttpResponse>) -> bool {
+    let mut next = error.source();
+    while let Some(cause) = next {
+        if cause.is::<ConnectError>() {
+            return true;
+        }
+        next = cause.source();
+    }
+    false
+}
+
+/// Puts a document in the place of the call's own, before it is signed.
+#[derive(Clone)]
+pub(super) struct RequestDocument(pub(super) Bytes);
+
+impl fmt::Debug for RequestDocument {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RequestDocument")
+    }
+}
+
+#[dyn_dispatch_hint]
+impl Intercept for RequestDocument {
+    fn name(&self) -> &'static str {
+        "RequestDocument"
+    }
+
+    fn modify_before_signing(
+        &self,
+        context: &mut BeforeTransmitInterceptorContextMut<'_>,
+        _components: &RuntimeComponents,
+        config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let request = context.request_mut();
+        let headers = request.headers_mut();
+        headers.try_insert(CONTENT_LENGTH.as_str(), self.0.len().to_string())?;
+        // another endpoint may be a gateway, even this one
+        if config.load::<EndpointUrl>().is_some() {
+            headers.try_insert(INVOKED_BY_GATEWAY, "1")?;
+        }
+        *request.body_mut() = SdkBody::from(self.0.clone());
+        Ok(())
+    }
+}
+
+fn write_method<S: Serializer>(method: &Method, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(method.as_str())
+}
+
+/// Marks a call of a gateway, so that no gateway sends it on: two could call each other for ever.
+pub const INVOKED_BY_GATEWAY: &str = "mwaa-gateway-invoke";
+/// The limit of a call: AWS's own is 10 s, and its response has to come.
+pub(super) const CALL_LIMIT: Duration = Duration::from_secs(15);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_response_is_read_byte_for_byte() {
+        let read = |text: &'static str| RestApiResponse::read(&Bytes::from(text));
+        let answer = read(r#"{"RestApiResponse": {"a":1e400, "a":2},"RestApiStatusCode":404}"#);
+        let answer = answer.unwrap();
+        assert_eq!(answer.status, StatusCode::NOT_FOUND);
+        assert_eq!(&*answer.body, br#"{"a":1e400, "a":2}"#);
+        assert!(
+            read(r#"{"RestApiStatusCode":204}"#)
+                .unwrap()
+                .body
+                .is_empty()
+        );
+        for bad in [
+            "",
+            "{}",
+            "[]",
+            r#"{"RestApiStatusCode":101}"#,
+            r#"{"RestApiStatusCode":99}"#,
+        ] {
+            assert!(read(bad).is_none(), "{bad}");
+        }
+    }
+}
