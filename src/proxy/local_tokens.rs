@@ -40,9 +40,14 @@ pub(crate) fn find_environment(
     if let Some(token) = find_bearer(headers)? {
         return check(proxy, token, purpose, request, ctx).map(Some);
     }
-    // a browser sends its cookies to every port and path; they decide only where nothing else does
     let is_named =
         ctx.listener().environment.is_some() || *request.host_name() != HostName::Plain;
+    // a script whose token was lost means one environment among several, perhaps not the default one
+    let has_several = || proxy.state.registry.snapshot().entries().len() > 1;
+    if !is_named && has_empty_bearer(headers) && has_several() {
+        return Err(LocalTokenFault::Empty);
+    }
+    // a browser sends its cookies to every port and path; they decide only where nothing else does
     if purpose == LocalTokenUse::Cli || is_named || target.is_logout() {
         return Ok(None);
     }
@@ -190,6 +195,17 @@ fn find_bearer(headers: &HeaderMap) -> Result<Option<&str>, LocalTokenFault> {
     }
 }
 
+/// Returns true for `Authorization: Bearer` without a token.
+fn has_empty_bearer(headers: &HeaderMap) -> bool {
+    let mut fields = headers.get_all(AUTHORIZATION).iter();
+    fields.any(|value| {
+        value
+            .as_bytes()
+            .trim_ascii()
+            .eq_ignore_ascii_case(b"bearer")
+    })
+}
+
 /// Returns true if the request has a cookie of a local login.
 pub(crate) fn has_cookie(headers: &HeaderMap) -> bool {
     find_cookies(headers).next().is_some()
@@ -217,6 +233,11 @@ pub(crate) enum LocalTokenFault {
     /// There are two, or one in a form that could be read in two ways.
     #[error("the request has several tokens, or one that is not written as `Bearer TOKEN`")]
     Ambiguous,
+    /// There is none where one would name the environment.
+    #[error(
+        "`Authorization: Bearer` has no token, so it does not say which environment is meant"
+    )]
+    Empty,
     /// The host or the listener is another environment's.
     #[error("the token is for the environment {token}, not for {called}")]
     Environment {

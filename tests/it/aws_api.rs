@@ -579,6 +579,39 @@ async fn a_token_that_could_be_read_in_two_ways_is_refused() {
     assert_eq!(harness.journal().commands().len(), 0);
 }
 
+/// AWS's own sample does it in bash, whose pipes lose variables: `Bearer $CLI_TOKEN` becomes `Bearer`.
+#[tokio::test]
+async fn a_lost_token_does_not_reach_the_default_environment() {
+    let settings = Settings {
+        environments: vec![Seed::new("alpha", "2.10.3"), Seed::new("beta", "3.0.6")],
+        ..Settings::default()
+    };
+    let config = TWO.replace("default = false", "default = true");
+    let harness = Harness::with(settings, &config).await;
+    for empty in ["Bearer", "Bearer ", "bearer  "] {
+        let field = format!("Authorization: {empty}\r\n");
+        let request = harness.request_with(&field, "version");
+        let reply = harness.connect().await.exchange(request).await;
+        assert_eq!(
+            reply.fault(),
+            Some("guard.local_token"),
+            "{empty:?}: {reply}"
+        );
+        let reply = harness.get_with("/api/v1/dags", &field).await;
+        assert_eq!(
+            reply.fault(),
+            Some("guard.local_token"),
+            "{empty:?}: {reply}"
+        );
+    }
+
+    // where nothing else can be meant, it does no harm
+    let only = Harness::new().await;
+    let request = only.request_with("Authorization: Bearer \r\n", "version");
+    let reply = only.connect().await.exchange(request).await;
+    assert_eq!((reply.status, reply.fault()), (200, None), "{reply}");
+}
+
 #[tokio::test]
 async fn a_stale_cookie_is_removed_and_decides_nothing_elsewhere() {
     let harness = two().await;

@@ -16,7 +16,7 @@ use mwaa_auth::LocalTokenUse;
 use mwaa_model::{AwsTokens, Code, Entry, Fault, code};
 use mwaa_policy::may_read_secrets;
 use mwaa_runtime::Timestamp;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -58,13 +58,11 @@ async fn answer(
         AwsCall::GetEnvironment(name) => {
             let entry = find_environment(proxy, name, ctx).await?;
             let document = proxy.state.credentials.describe(&entry).await?;
+            // the host that local tokens are for; clients take the URL of the REST API from here
+            let is_local = entry.environment.aws_tokens == AwsTokens::Local;
+            let host = is_local.then(|| ui_host(proxy, &entry, ctx));
             let shows_all = may_read_secrets(&entry, ctx.listener());
-            let document = if shows_all {
-                document
-            } else {
-                hide_options(&document)?
-            };
-            return Ok((document, None));
+            return Ok((adapt(&document, host, shows_all)?, None));
         }
         AwsCall::InvokeRestApi(name) => {
             let entry = find_environment(proxy, name, ctx).await?;
@@ -118,19 +116,27 @@ impl<E: Into<ProxyError>> From<E> for Failure {
     }
 }
 
-/// Hides the values of Airflow's configuration options from a read-only client: passwords are among
-/// them. Fails if the document cannot be read.
-fn hide_options(document: &[u8]) -> Result<Bytes, AwsCallError> {
+/// Returns AWS's description of an environment with another host of the web server, if there is one,
+/// and without the values of Airflow's configuration options unless the client may see secrets:
+/// passwords are among them. Fails if the document cannot be read.
+fn adapt(
+    document: &[u8],
+    host: Option<String>,
+    shows_all: bool,
+) -> Result<Bytes, AwsCallError> {
     let unreadable = |error: serde_json::Error| AwsCallError::Broken(error.to_string());
-    let mut document: serde_json::Value =
-        serde_json::from_slice(document).map_err(unreadable)?;
+    let mut document: Value = serde_json::from_slice(document).map_err(unreadable)?;
+
+    let url = document.pointer_mut("/Environment/WebserverUrl");
+    if let (Some(url), Some(host)) = (url, host) {
+        *url = host.into();
+    }
     let options = document.pointer_mut("/Environment/AirflowConfigurationOptions");
-    for (_, value) in options
-        .and_then(|options| options.as_object_mut())
-        .into_iter()
-        .flatten()
+    if let Some(options) = options
+        .and_then(Value::as_object_mut)
+        .filter(|_| !shows_all)
     {
-        *value = "***".into();
+        options.values_mut().for_each(|value| *value = "***".into());
     }
     Ok(Bytes::from(document.to_string()))
 }
@@ -185,7 +191,7 @@ async fn list_environments(
     proxy: &ReverseProxy,
     request: &ValidatedRequest,
     ctx: &RequestContext,
-) -> Result<serde_json::Value, AwsCallError> {
+) -> Result<Value, AwsCallError> {
     let query = request.target().query().unwrap_or_default();
     let (mut size, mut start) = (MAX_PAGE, 0);
     for (key, value) in form_urlencoded::parse(query.as_bytes()) {
@@ -349,13 +355,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_read_only_client_sees_the_names_of_options_only() {
-        let document = br#"{"Environment": {"Name": "x", "AirflowConfigurationOptions": {"smtp.smtp_password": "canary"}}}"#;
-        let hidden = hide_options(document).unwrap();
-        let hidden = String::from_utf8(hidden.to_vec()).unwrap();
-        assert!(hidden.contains("smtp.smtp_password") && !hidden.contains("canary"));
-        assert!(hide_options(b"canary").is_err());
-        let none = hide_options(br#"{"Environment": {}}"#).unwrap();
+    fn a_description_names_the_gateway_and_hides_secrets() {
+        let document = br#"{"Environment": {"WebserverUrl": "x.example", "AirflowConfigurationOptions": {"smtp.smtp_password": "canary"}}}"#;
+        let adapted = adapt(document, Some("localhost:8080".to_owned()), false).unwrap();
+        assert_eq!(
+            adapted,
+            r#"{"Environment":{"AirflowConfigurationOptions":{"smtp.smtp_password":"***"},"WebserverUrl":"localhost:8080"}}"#
+        );
+        let same = adapt(document, None, true).unwrap();
+        assert!(same.ends_with(br#"canary"},"WebserverUrl":"x.example"}}"#));
+        assert!(adapt(b"canary", None, false).is_err());
+        let none = adapt(br#"{"Environment": {}}"#, Some("x".to_owned()), false).unwrap();
         assert_eq!(none, r#"{"Environment":{}}"#);
     }
 }
