@@ -71,17 +71,15 @@ async fn answer(
         }
         AwsCall::CreateCliToken(name) => {
             let entry = find_environment(proxy, name, ctx).await?;
-            json!({
-                "CliToken": issue(proxy, &entry, LocalTokenUse::Cli, ctx),
-                "WebServerHostname": called_host(proxy, ctx),
-            })
+            let host = called_host(proxy, ctx);
+            let (token, host) = issue(proxy, &entry, LocalTokenUse::Cli, host, ctx);
+            json!({ "CliToken": token, "WebServerHostname": host })
         }
         AwsCall::CreateWebLoginToken(name) => {
             let entry = find_environment(proxy, name, ctx).await?;
-            json!({
-                "WebToken": issue(proxy, &entry, LocalTokenUse::Web, ctx),
-                "WebServerHostname": ui_host(proxy, &entry, ctx),
-            })
+            let host = ui_host(proxy, &entry, ctx);
+            let (token, host) = issue(proxy, &entry, LocalTokenUse::Web, host, ctx);
+            json!({ "WebToken": token, "WebServerHostname": host })
         }
     };
 
@@ -121,16 +119,30 @@ fn hide_options(document: &[u8]) -> Result<Bytes, AwsCallError> {
     Ok(Bytes::from(document.to_string()))
 }
 
+/// Returns a token and the host where it is valid. Clients write `https://` before the host, so it is
+/// that of a listener which serves the same requests over TLS, if this one is plain.
 fn issue(
     proxy: &ReverseProxy,
     entry: &Entry,
     purpose: LocalTokenUse,
+    host: String,
     ctx: &RequestContext,
-) -> String {
-    let now = Timestamp::now().wall();
+) -> (String, String) {
     let name = &entry.environment.local;
+    let (mut listener, mut host) = (ctx.listener().name.as_str(), host);
+    let (bare, port) = split_host(&host);
+    if ctx.scheme() == "http"
+        && (is_loopback(bare) || bare.ends_with(".localhost"))
+        && let urls = &proxy.state.urls
+        && let Some((twin, port)) = urls.find_tls_twin(listener, name, port.unwrap_or(80))
+    {
+        listener = twin;
+        host = format!("{bare}:{port}");
+    }
+
+    let now = Timestamp::now().wall();
     let tokens = &proxy.state.local_tokens;
-    tokens.issue(purpose, name, &ctx.listener().name, now)
+    (tokens.issue(purpose, name, listener, now), host)
 }
 
 /// Returns the environment with this name of MWAA's, or else with this local name. Several may have
@@ -232,12 +244,7 @@ fn ui_host(proxy: &ReverseProxy, entry: &Entry, ctx: &RequestContext) -> String 
     let default = directory.default_entry();
     let is_only = ctx.listener().environment.is_some()
         || default.is_some_and(|default| default.id == entry.id);
-    let inner = name.trim_start_matches('[').trim_end_matches(']');
-    let is_loopback = name == "localhost"
-        || inner
-            .parse::<IpAddr>()
-            .is_ok_and(|address| address.is_loopback());
-    if is_only || !is_loopback {
+    if is_only || !is_loopback(name) {
         return called;
     }
 
@@ -249,6 +256,13 @@ fn ui_host(proxy: &ReverseProxy, entry: &Entry, ctx: &RequestContext) -> String 
         Some(port) => format!("{own}:{port}"),
         None => own,
     }
+}
+
+/// Returns true for `localhost` and for addresses of this machine, without a port.
+fn is_loopback(host: &str) -> bool {
+    let inner = host.trim_start_matches('[').trim_end_matches(']');
+    let address = inner.parse::<IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
 /// Returns true for a name of MWAA's (API reference, `CreateEnvironment`).
