@@ -105,16 +105,16 @@ fn check_addresses(reader: &mut Reader<'_>, config: &Config) {
         let text = bound.address.to_string();
         if !bound.address.is_local() && !bound.is_guarded && !is_meant {
             // the table alone gives it no TLS if listeners are named
-            let tls = if config.listener.is_tls_named {
-                " and `tls = true` in the listener's own table [listeners.NAME]"
-            } else {
-                ""
+            let tls = match config.listener.is_tls_named {
+                false => "with",
+                true if bound.key.starts_with("listeners.") => "with `tls = true` here and",
+                true => "without `tls = true` in other listeners, and with",
             };
             let error = ValueError::new(
                 "is not a loopback address: anyone who can reach it acts with your AWS rights",
             )
             .with_hint(format!(
-                "listen on 127.0.0.1 or on a Unix socket; or use [listener.tls]{tls} with client_ca \
+                "listen on 127.0.0.1 or on a Unix socket; or use [listener.tls] {tls} client_ca \
                  or a secret_file; or, to accept the risk, set dangerous_non_loopback = true \
                  in [listener]. List the clients in networks",
             ));

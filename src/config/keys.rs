@@ -273,7 +273,7 @@ table! {
     environment: Text, Absent("it serves all environments", "'prod'");
     /// Use TLS, with the files of [listener.tls]. If a listener sets true, the TCP listeners that
     /// do not set it are plain.
-    tls: Flag, Absent("TLS if [listener.tls] is set and no listener sets tls = true", "true");
+    tls: Flag, Absent("TLS if [listener.tls] is set and no listener sets tls = true", "false");
     /// The networks that its clients may connect from.
     networks: List, Inherited("listener.networks", "['127.0.0.0/8']");
     /// A file with the listener's own secret. Its clients must send the content in the header

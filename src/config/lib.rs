@@ -222,7 +222,7 @@ pub struct ExtraListenerSettings {
     pub socket_mode: u32,
     /// The only environment that it serves.
     pub environment: Option<EnvName>,
-    /// Whether it uses TLS; `None` if its table does not say.
+    /// True if it uses TLS; `None` if its table does not say.
     pub tls: Option<bool>,
     /// The networks that clients may connect from.
     pub networks: Vec<IpNet>,

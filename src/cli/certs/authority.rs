@@ -172,6 +172,7 @@ fn verify(
             provider.signature_verification_algorithms.all,
         )
     });
+
     match verified {
         Ok(()) => Ok(()),
         Err(rustls::Error::InvalidCertificate(error)) => Err(error),
@@ -196,8 +197,8 @@ pub(super) fn read_key(pem: &[u8]) -> Option<KeyPair> {
     (key.algorithm() == &PKCS_ECDSA_P256_SHA256).then_some(key)
 }
 
-/// Apple's systems and browsers accept no longer one from a public CA.
-pub(super) const SERVER_LIFETIME: Duration = Duration::from_hours(397 * 24);
+/// A year: longer ones are against the rules that browsers and scanners apply.
+pub(super) const SERVER_LIFETIME: Duration = Duration::from_hours(365 * 24);
 /// Clients must trust the next one by hand.
 const CA_LIFETIME: Duration = Duration::from_hours(3650 * 24);
 /// The last moment at which certificates can be made: their dates have four digits for the year.

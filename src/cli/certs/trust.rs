@@ -2,7 +2,7 @@
 
 use super::{CERTIFICATE, KEY, Made, Names, NewCa, SERVER_LIFETIME};
 use crate::terminal::quote;
-use mwaa_config::Config;
+use mwaa_config::{Address, Config};
 use std::fmt::Write as _;
 use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
@@ -57,9 +57,10 @@ pub(super) fn advise(made: &Made, config: &Config) -> String {
     }
 
     let ca = quote(&made.ca.display().to_string());
+    let port = find_port(config).to_string();
     text.push_str("\nTrust the CA, only where you need it:\n\n");
     for (program, line) in WAYS {
-        let line = line.replace("CA_FILE", &ca);
+        let line = line.replace("PORT", &port).replace("CA_FILE", &ca);
         let _infallible = writeln!(text, "  {program:18}{line}");
     }
     text.push_str(
@@ -69,6 +70,17 @@ pub(super) fn advise(made: &Made, config: &Config) -> String {
     text.push_str(&ca);
     text.push_str(" > bundle.pem`");
     text
+}
+
+/// Returns the port of a listener that uses TLS, or will.
+fn find_port(config: &Config) -> u16 {
+    let mut further = config.listeners.iter();
+    let named = further.find(|listener| listener.tls == Some(true));
+    match named.map_or(&config.listener.address, |listener| &listener.address) {
+        Address::Tcp(address) => address.port(),
+        // it will be another address
+        Address::Unix(_) => 8080,
+    }
 }
 
 fn toml_string(text: &str) -> String {
@@ -82,7 +94,7 @@ fn toml_string(text: &str) -> String {
 
 /// Programs, and how each trusts the CA.
 const WAYS: [(&str, &str); 8] = [
-    ("curl", "curl --cacert CA_FILE https://localhost:8080/"),
+    ("curl", "curl --cacert CA_FILE https://localhost:PORT/-/"),
     ("boto3, AWS CLI", "export AWS_CA_BUNDLE=CA_FILE"),
     ("requests", "export REQUESTS_CA_BUNDLE=CA_FILE"),
     ("Node.js", "export NODE_EXTRA_CA_CERTS=CA_FILE"),
