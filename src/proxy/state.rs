@@ -120,6 +120,7 @@ impl ListenerUrls {
     ) -> Option<(&str, u16)> {
         let find = |name: &str| self.listeners.iter().find(|own| own.policy.name == *name);
         let own = find(name)?;
+
         // another port is forwarded to ours, and the twin's may not be
         if own.port() != Some(called) {
             return None;

@@ -91,6 +91,7 @@ impl TlsFiles {
     fn states(&self) -> FileStates {
         let nanos =
             |seconds: i64, rest: i64| i128::from(seconds) * 1_000_000_000 + i128::from(rest);
+
         let state = |path: &PathBuf| {
             // of a link's target: orchestrators replace the link
             let file = std::fs::metadata(path).ok()?;
@@ -131,12 +132,11 @@ impl TlsConfig {
     pub fn status_at(&self, now: Duration) -> CertificateStatus {
         let now = UnixTime::since_unix_epoch(now);
         let loaded = self.0.loaded.load();
-        let statuses = loaded
-            .chain
-            .iter()
-            .map(|certificate| check_dates(certificate, now));
-        let mut bad = statuses.filter(|status| *status != CertificateStatus::Valid);
-        bad.next().unwrap_or(CertificateStatus::Valid)
+        let chain = loaded.chain.iter();
+        chain
+            .map(|certificate| check_dates(certificate, now))
+            .find(|status| *status != CertificateStatus::Valid)
+            .unwrap_or(CertificateStatus::Valid)
     }
 
     /// Returns `true` if the certificate is for this host: a DNS name, or an IP address without

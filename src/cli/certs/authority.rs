@@ -88,20 +88,17 @@ impl Authority {
 
         // its own dates: the verifier does not read those of a root
         let mut roots = RootCertStore::empty();
-        match verify(&ca, &roots, now) {
-            Err(
-                CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. },
-            ) => {
-                return Some(Misfit::NotYet);
-            }
-            Err(_) | Ok(()) => {}
+        let error_at = |time| verify(&ca, &roots, time).err();
+        if let Some(
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. },
+        ) = error_at(now)
+        {
+            return Some(Misfit::NotYet);
         }
-        let end = now.saturating_add(SERVER_LIFETIME);
-        match verify(&ca, &roots, end) {
-            Err(CertificateError::Expired | CertificateError::ExpiredContext { .. }) => {
-                return Some(Misfit::Expiring);
-            }
-            Err(_) | Ok(()) => {}
+        if let Some(CertificateError::Expired | CertificateError::ExpiredContext { .. }) =
+            error_at(now.saturating_add(SERVER_LIFETIME))
+        {
+            return Some(Misfit::Expiring);
         }
 
         if roots.add(ca).is_err() {

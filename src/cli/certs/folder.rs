@@ -115,6 +115,7 @@ impl Folder {
                 .suffix(".key")
                 .permissions(Permissions::from_mode(mode))
                 .tempfile_in(&self.path)?;
+
             file.write_all(content.as_bytes())?;
             file.as_file().sync_all()?;
             file.persist(self.path_of(name))?;

@@ -81,6 +81,7 @@ impl Names {
             GeneralSubtree::DnsName("localhost".to_owned()),
             GeneralSubtree::IpAddress(local),
         ];
+
         // a name permits those below it
         let is_below = |host: &str, other: &str| {
             host.strip_suffix(other)
@@ -89,6 +90,7 @@ impl Names {
         let mut hosts = self.hosts.clone();
         hosts.retain(|host| !self.hosts.iter().any(|other| is_below(host, other)));
         subtrees.extend(hosts.into_iter().map(GeneralSubtree::DnsName));
+
         let others = self.addresses.iter().filter(|ip| match ip {
             IpAddr::V4(ip) => !ip.is_loopback(),
             IpAddr::V6(_) => true,

@@ -13,19 +13,19 @@ pub(super) fn describe(made: &Made, names: &Names, now: Duration) -> String {
     let end = humantime::format_rfc3339_seconds(UNIX_EPOCH + end).to_string();
     let date = end.split('T').next().unwrap_or_default();
     let names: Vec<_> = names.texts().collect();
+    let ca = match &made.new_ca {
+        None => "the same: programs that trust it need no change".to_owned(),
+        Some(NewCa::First) => "new: programs must trust it".to_owned(),
+        Some(NewCa::Instead(misfit)) => format!(
+            "new, because the previous one cannot be used: {misfit}. Programs must trust the new \
+             one; remove the previous one where it was trusted"
+        ),
+    };
+
     let mut text = format!(
-        "the certificate is valid until {date} for {}\n",
+        "the certificate is valid until {date} for {}\nthe CA is {ca}",
         names.join(", ")
     );
-
-    text.push_str(&match &made.new_ca {
-        None => "the CA is the same: programs that trust it need no change".to_owned(),
-        Some(NewCa::First) => "the CA is new: programs must trust it".to_owned(),
-        Some(NewCa::Instead(misfit)) => format!(
-            "the CA is new, because the previous one cannot be used: {misfit}. Programs must trust \
-             the new one; remove the previous one where it was trusted"
-        ),
-    });
     for key in &made.exposed {
         let key = key.display();
         let _infallible = write!(

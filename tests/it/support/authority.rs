@@ -1,5 +1,6 @@
 //! Certificates for the tests, made when they run, and TLS clients that trust them.
 
+use mwaa_runtime::Timestamp;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair,
     KeyUsagePurpose, date_time_ymd,
@@ -9,7 +10,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 /// A certificate authority.
 pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
@@ -56,7 +57,7 @@ impl Authority {
     /// A certificate for `localhost` that ends so many days from now, made by this program.
     pub(crate) fn pair_for_days(&self, days: u64, maker: &str) -> Pair {
         let mut params = CertificateParams::new(["localhost".to_owned()]).unwrap();
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        let now = Timestamp::now().wall();
         params.not_before = date_time_ymd(2020, 1, 1);
         params.not_after = date_time_ymd(1970, 1, 1) + now + Duration::from_hours(24 * days);
         params
