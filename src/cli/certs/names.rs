@@ -25,8 +25,8 @@ impl Names {
             hosts: Vec::new(),
             addresses: vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()],
         };
-        // One by one: for `*.localhost`, OpenSSL matches no name, and Firefox and rustls reject the
-        // whole certificate.
+        // One by one: for `*.localhost`, OpenSSL matches no name, and rustls rejects the whole
+        // certificate.
         let configured = config.environments.iter();
         let configured = configured.map(|entry| entry.environment.local.as_str());
         let prefixes = SDK_PREFIXES.map(|prefix| prefix.trim_end_matches('.'));
