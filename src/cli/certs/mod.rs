@@ -8,6 +8,7 @@ mod trust;
 
 use crate::config_args::{ConfigArgs, config_flags, path_parser};
 use crate::running::{EnvironmentSet, run_blocking};
+use crate::sanitize::sanitize;
 use crate::terminal::Terminal;
 use crate::{ExitStatus, RunResult};
 use authority::{Authority, LATEST, Misfit, SERVER_LIFETIME, create_key, is_ours, read_key};
@@ -57,8 +58,9 @@ pub(crate) fn run(args: &CertsArgs, terminal: &Terminal) -> RunResult {
         line.push(b'\n');
         terminal.print_untrusted_bytes(&line);
     }
-    terminal.info(trust::describe(&made, &names, now));
-    terminal.info(trust::advise(&made, &config));
+    // a folder's name may hold anything
+    terminal.info(sanitize(&trust::describe(&made, &names, now)));
+    terminal.info(sanitize(&trust::advise(&made, &config)));
     Ok(ExitStatus::Success)
 }
 
@@ -121,20 +123,20 @@ fn make_files(path: PathBuf, names: &Names, now: Duration) -> Result<Made, Certs
     if now > LATEST {
         return Err(CertsError::Clock);
     }
-    let folder = Folder::open(path)?;
-    let mut exposed = Vec::new();
-    for name in [CA_KEY, KEY] {
-        if folder.read(name)?.is_some() && folder.protect(name)? {
-            exposed.push(folder.path_of(name));
-        }
-    }
 
     // all that is there is read, and found to be ours, before anything is written
+    let folder = Folder::open(path)?;
     let ca_pem = read_ours(&folder, CA)?;
     let ca_key = read_own_key(&folder, CA_KEY)?;
     read_ours(&folder, CERTIFICATE)?;
     let server = read_own_key(&folder, KEY)?;
     folder.ignore_in_git()?;
+    let mut exposed = Vec::new();
+    for (name, key) in [(CA_KEY, &ca_key), (KEY, &server)] {
+        if key.is_some() && folder.protect(name)? {
+            exposed.push(folder.path_of(name));
+        }
+    }
 
     let is_new_key = server.is_none();
     let server = server.map_or_else(create_key, Ok)?;
@@ -167,7 +169,6 @@ fn sign(
     now: Duration,
 ) -> Result<(Authority, String, Option<NewCa>), CertsError> {
     let (reason, key) = match (ca_pem, ca_key) {
-        // the key of a run that was ended before it wrote the CA
         (None, key) => (NewCa::First, key),
         (Some(_), None) => (NewCa::Instead(Misfit::NoKey), None),
         (Some(pem), Some(key)) => {
@@ -176,6 +177,10 @@ fn sign(
             match authority.find_misfit(&certificate, now) {
                 None => return Ok((authority, certificate, None)),
                 Some(Misfit::NotYet) => return Err(CertsError::Clock),
+                // as a run leaves it that was ended between the key and the CA
+                Some(misfit @ Misfit::OtherKey) => {
+                    (NewCa::Instead(misfit), Some(authority.key))
+                }
                 Some(misfit) => (NewCa::Instead(misfit), None),
             }
         }
