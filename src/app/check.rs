@@ -5,7 +5,7 @@ use super::environments::find_environments;
 use super::{ExternalInputs, StartError, settings};
 use mwaa_auth::CliToken;
 use mwaa_auth::aws::{AwsClient, AwsError, AwsErrorKind, MwaaApi as _, format_clock_offset};
-use mwaa_config::{Address, Config, EnvironmentEntry};
+use mwaa_config::{Address, Config, EnvironmentEntry, Transport};
 use mwaa_egress::{Connector, Route};
 use mwaa_model::{Entry, EnvironmentInfo, Fault, split_port, strip_brackets};
 use mwaa_policy::explain_release;
@@ -94,16 +94,27 @@ pub fn check_files(config: &Config) -> Result<Vec<CheckResult>, StartError> {
     let Some(files) = settings::tls_files(config) else {
         return Ok(Vec::new());
     };
-    let tls = TlsConfig::load(&files)?;
+    let certificate = files.certificate.display().to_string();
+    let tls = TlsConfig::load(files)?;
 
-    let certificate = files.certificate.display();
+    let renew = if tls.contains(CERTIFICATE_MAKER) {
+        "run `mwaa-gateway certs` to renew it"
+    } else {
+        "renew it"
+    };
+    let now = Timestamp::now().wall();
     let mut results = Vec::new();
     let mut report = |level, text| results.push(CheckResult::new(level, "listener.tls", text));
-    match tls.status_at(Timestamp::now().wall()) {
-        CertificateStatus::Valid => {}
+    match tls.status_at(now) {
+        CertificateStatus::Valid => {
+            if tls.status_at(now.saturating_add(EXPIRY_NOTICE)) == CertificateStatus::Expired {
+                let text = format!("{certificate} expires in less than 30 days: {renew}");
+                report(CheckLevel::Warn, text);
+            }
+        }
         CertificateStatus::Expired => report(
             CheckLevel::Fail,
-            format!("{certificate} has expired; clients will reject it"),
+            format!("{certificate} has expired; clients will reject it: {renew}"),
         ),
         CertificateStatus::NotYet => report(
             CheckLevel::Fail,
@@ -129,28 +140,36 @@ pub fn check_files(config: &Config) -> Result<Vec<CheckResult>, StartError> {
     Ok(results)
 }
 
-/// Returns the names that clients may use for the TLS listeners.
+/// Returns the names that clients may use for the TLS listeners: DNS names, and IP addresses without
+/// brackets.
 fn find_listener_names(config: &Config) -> Vec<String> {
     let listener = &config.listener;
+    let own = config.environments.iter();
+    let own = own.filter_map(|entry| Some((entry.listen.as_ref()?, None)));
+    let further = config.listeners.iter();
+    let further = further.map(|further| (&further.address, further.tls));
+    let all = std::iter::once((&listener.address, None))
+        .chain(own)
+        .chain(further);
+    let addresses: Vec<_> = all
+        .filter(|(address, tls)| config.transport(address, *tls) != Transport::Plain)
+        .filter_map(|(address, _)| match address {
+            Address::Tcp(address) => Some(address.ip()),
+            Address::Unix(_) => None,
+        })
+        .collect();
+
     let mut names = Vec::new();
-    if matches!(listener.address, Address::Tcp(_)) {
+    if !addresses.is_empty() {
         let environments = config.environments.iter();
         let locals = environments.map(|entry| &entry.environment.local);
         names.push("localhost".to_owned());
         names.extend(locals.map(|local| format!("{local}.localhost")));
         names.extend(listener.hosts.iter().map(|host| strip_port(host)));
     }
-
     // a wildcard address is no name that a client could use
-    let own = config.environments.iter();
-    let own = own.filter_map(|entry| entry.listen.as_ref());
-    for address in std::iter::once(&listener.address).chain(own) {
-        if let Address::Tcp(address) = address
-            && !address.ip().is_unspecified()
-        {
-            names.push(address.ip().to_string());
-        }
-    }
+    let addresses = addresses.iter().filter(|ip| !ip.is_unspecified());
+    names.extend(addresses.map(ToString::to_string));
 
     // each once, in the order above, which is that of the text
     let mut seen = BTreeSet::new();
@@ -418,6 +437,10 @@ fn check_clock(subject: &str, offset: Option<i64>) -> CheckResult {
 
 /// A smaller offset is not worth a warning. AWS refuses signatures that are off by five minutes.
 const CLOCK_TOLERANCE: Duration = Duration::from_mins(1);
+/// `check` warns so long before a certificate expires.
+const EXPIRY_NOTICE: Duration = Duration::from_hours(30 * 24);
+/// The organization in the certificates that `mwaa-gateway certs` makes.
+pub const CERTIFICATE_MAKER: &str = "mwaa-gateway certs";
 
 #[cfg(test)]
 mod tests {

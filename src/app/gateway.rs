@@ -171,11 +171,11 @@ impl Gateway {
         listeners.map(|listener| listener.url.clone()).collect()
     }
 
-    /// Returns a line for every listener: its URL, and a summary of its rules if it has any.
+    /// Returns a line for every listener: its URL, and what is special about it.
     pub fn listener_lines(&self) -> Vec<String> {
         let listeners = self.state.urls.listeners.iter();
-        let lines = listeners.map(|listener| match listener.policy.summary() {
-            Some(rules) => format!("{} ({rules})", listener.url),
+        let lines = listeners.map(|listener| match listener.summary() {
+            Some(about) => format!("{} ({about})", listener.url),
             None => listener.url.clone(),
         });
         lines.collect()
@@ -260,15 +260,18 @@ impl SocketSet {
         tcp.collect()
     }
 
-    fn listener_urls(&self) -> ListenerUrls {
+    fn listener_urls(&self, config: &Config) -> ListenerUrls {
         let url = |bound: &BoundListener| match &bound.address {
-            Address::Tcp(address) if bound.tls.is_some() => format!("https://{address}"),
+            // where both are accepted, plain HTTP needs no certificate that clients trust
+            Address::Tcp(address) if !bound.accepts_plain => format!("https://{address}"),
             Address::Tcp(address) => format!("http://{address}"),
             Address::Unix(path, _) => format!("unix:{}", path.display()),
         };
         let listeners = self.listeners.iter().map(|bound| ListenerUrl {
             url: url(bound),
             policy: bound.listener.clone(),
+            has_optional_tls: bound.tls.is_some() && bound.accepts_plain,
+            tls_twins: settings::find_tls_twins(config, bound, &self.listeners),
         });
         ListenerUrls {
             listeners: listeners.collect(),
@@ -310,7 +313,7 @@ impl Parts<'_> {
             credentials: self.build_credentials(),
             queues: CommandQueues::new(settings::queue(self.config), Arc::clone(&self.metrics)),
             audit: self.start_audit()?,
-            urls: sockets.listener_urls(),
+            urls: sockets.listener_urls(self.config),
             limits: settings::proxy_limits(self.config),
             metrics: Arc::clone(&self.metrics),
             registry,
@@ -393,8 +396,8 @@ fn load_tls(config: &Config) -> Result<Option<TlsConfig>, StartError> {
     let Some(files) = settings::tls_files(config) else {
         return Ok(None);
     };
-    let tls = TlsConfig::load(&files)?;
-    let certificate = files.certificate.display();
+    let certificate = files.certificate.display().to_string();
+    let tls = TlsConfig::load(files)?;
     match tls.status_at(Timestamp::now().wall()) {
         CertificateStatus::Valid => {}
         CertificateStatus::Expired => {

@@ -11,7 +11,7 @@ mod settings;
 mod status;
 mod worker;
 
-pub use check::{CheckLevel, CheckResult, check_environments, check_files};
+pub use check::{CERTIFICATE_MAKER, CheckLevel, CheckResult, check_environments, check_files};
 pub use environments::{
     EnvironmentList, EnvironmentListEntry, ListError, LocalEnvironment,
     configured_environments, list_environments,

@@ -1,6 +1,6 @@
 //! The URLs by which an environment is reached on this machine.
 
-use mwaa_config::{Address, Config};
+use mwaa_config::{Address, Config, Transport};
 use mwaa_model::{EnvName, Environment};
 use mwaa_proxy::ListenerUrls;
 use std::net::SocketAddr;
@@ -21,11 +21,11 @@ impl LocalUrls {
     /// Creates the URLs of the configured listeners.
     pub(super) fn from_config(config: &Config) -> Self {
         let url = |address: &Address| match address {
-            Address::Tcp(address) if config.listener.tls.is_some() => {
-                format!("https://{address}")
-            }
-            Address::Tcp(address) => format!("http://{address}"),
             Address::Unix(path) => format!("unix:{}", path.display()),
+            Address::Tcp(tcp) => match config.transport(address, None) {
+                Transport::Tls => format!("https://{tcp}"),
+                Transport::Plain | Transport::Both => format!("http://{tcp}"),
+            },
         };
         let own = config.environments.iter().filter_map(|entry| {
             Some((entry.environment.local.clone(), url(entry.listen.as_ref()?)))

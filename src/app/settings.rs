@@ -3,7 +3,7 @@
 use super::{ExternalInputs, StartError};
 use ipnet::IpNet;
 use mwaa_auth::aws;
-use mwaa_config::{Address, Config};
+use mwaa_config::{Address, Config, Transport};
 use mwaa_egress::{Connector, ProxyTable};
 use mwaa_model::{
     Entry, EntryId, EnvName, Environment, FileError, ListenerPolicy, ListenerRules,
@@ -12,7 +12,7 @@ use mwaa_model::{
 use mwaa_proxy::admission::{self, AccessRules, NetworkFilter, SharedSecret};
 use mwaa_proxy::{queue, upstream};
 use mwaa_runtime::{BackgroundTasks, PaceLimit};
-use mwaa_server::{ListenerConfig, TlsConfig, TlsFiles};
+use mwaa_server::{BoundListener, ListenerConfig, TlsConfig, TlsFiles};
 use mwaa_telemetry::audit;
 use std::collections::HashMap;
 use std::io;
@@ -77,38 +77,45 @@ pub(super) fn listeners(config: &Config, tls: Option<&TlsConfig>) -> Vec<Listene
     let usual = &config.listener;
     // without rules a request is not compared with any
     let rules = |rules: &ListenerRules| rules.is_restrictive().then(|| rules.clone());
-    let main = ListenerConfig {
-        address: to_socket_address(&usual.address, usual.socket_mode),
-        listener: ListenerPolicy {
-            name: usual.rules.table.clone(),
-            environment: None,
-            rules: rules(&usual.rules),
-        },
-        tls: tls.cloned(),
+    let create = |address: &Address, mode, own_tls, listener| {
+        let transport = config.transport(address, own_tls);
+        ListenerConfig {
+            address: to_socket_address(address, mode),
+            listener,
+            tls: tls.filter(|_| transport != Transport::Plain).cloned(),
+            accepts_plain: transport != Transport::Tls,
+        }
     };
+    let policy = ListenerPolicy {
+        name: usual.rules.table.clone(),
+        environment: None,
+        rules: rules(&usual.rules),
+    };
+    let main = create(&usual.address, usual.socket_mode, None, policy);
 
     let of_environments = config.environments.iter().filter_map(|entry| {
-        Some(ListenerConfig {
-            address: to_socket_address(entry.listen.as_ref()?, usual.socket_mode),
-            listener: ListenerPolicy {
-                name: format!("environments.{}", entry.environment.local),
-                environment: Some(entry.environment.local.clone()),
-                // else an environment's own listener would be a way around them
-                rules: rules(&usual.rules),
-            },
-            tls: tls.cloned(),
-        })
+        let policy = ListenerPolicy {
+            name: format!("environments.{}", entry.environment.local),
+            environment: Some(entry.environment.local.clone()),
+            // else an environment's own listener would be a way around them
+            rules: rules(&usual.rules),
+        };
+        Some(create(
+            entry.listen.as_ref()?,
+            usual.socket_mode,
+            None,
+            policy,
+        ))
     });
 
     // their rules are their own: a listener for one team may be stricter than the main one
-    let further = config.listeners.iter().map(|own| ListenerConfig {
-        address: to_socket_address(&own.address, own.socket_mode),
-        listener: ListenerPolicy {
+    let further = config.listeners.iter().map(|own| {
+        let policy = ListenerPolicy {
             name: own.rules.table.clone(),
             environment: own.environment.clone(),
             rules: rules(&own.rules),
-        },
-        tls: tls.cloned(),
+        };
+        create(&own.address, own.socket_mode, own.tls, policy)
     });
 
     // the main one first: its URL is the one that is shown to people
@@ -116,6 +123,49 @@ pub(super) fn listeners(config: &Config, tls: Option<&TlsConfig>) -> Vec<Listene
         .chain(of_environments)
         .chain(further)
         .collect()
+}
+
+/// Returns the listeners over TLS that serve the same requests as this one, which has the same name
+/// for clients and asks them for the same: a client of this one may use them too.
+pub(super) fn find_tls_twins(
+    config: &Config,
+    listener: &BoundListener,
+    all: &[BoundListener],
+) -> Vec<String> {
+    let has_client_ca = config
+        .listener
+        .tls
+        .as_ref()
+        .is_some_and(|tls| tls.client_ca.is_some());
+    if listener.tls.is_some() || has_client_ca {
+        return Vec::new();
+    }
+
+    let ip = |bound: &BoundListener| match &bound.address {
+        mwaa_server::Address::Tcp(address) => Some(address.ip()),
+        mwaa_server::Address::Unix(..) => None,
+    };
+    let access = |bound: &BoundListener| {
+        let mut own = config.listeners.iter();
+        let own = own.find(|own| own.rules.table == bound.listener.name);
+        own.map_or(
+            (&config.listener.secret_file, &config.listener.networks),
+            |own| (&own.secret_file, &own.networks),
+        )
+    };
+    // whatever its name, a listener without rules allows all
+    let rules = |bound: &BoundListener| {
+        let rules = bound.listener.rules.clone();
+        rules.map(|rules| (rules.policy, rules.allow, rules.deny))
+    };
+    let is_twin = |other: &&BoundListener| {
+        other.tls.is_some()
+            && ip(other).is_some_and(|ip_of| Some(ip_of) == ip(listener))
+            && access(other) == access(listener)
+            && rules(other) == rules(listener)
+    };
+    let twins = all.iter().filter(is_twin);
+    twins.map(|twin| twin.listener.name.clone()).collect()
 }
 
 fn to_socket_address(address: &Address, mode: u32) -> mwaa_server::Address {

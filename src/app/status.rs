@@ -236,6 +236,7 @@ fn render_listener(listener: &ListenerUrl) -> Value {
     json!({
         "name": policy.name,
         "url": listener.url,
+        "optional_tls": listener.has_optional_tls,
         "environment": policy.environment.as_ref().map(EnvName::as_str),
         "policy": rules.map_or(Policy::All, |rules| rules.policy).as_str(),
         "allow": rules.map(|rules| lines(&rules.allow)).unwrap_or_default(),

@@ -4,8 +4,8 @@
 use crate::config_args::path_parser;
 use crate::terminal::Terminal;
 use crate::{
-    ExitStatus, RunResult, airflow, check, commands, completion, config, environments, exec,
-    explain, login, open, serve, status, tunnel_guard,
+    ExitStatus, RunResult, airflow, certs, check, commands, completion, config, environments,
+    exec, explain, login, open, serve, status, tunnel_guard,
 };
 #[cfg(feature = "emulator")]
 use crate::{demo, emulator};
@@ -114,6 +114,9 @@ pub(crate) enum OtherCommand {
     /// Check the configuration, and the connections to AWS and the web servers
     #[command(after_help = "Example: mwaa-gateway check --config mwaa-gateway.toml --offline")]
     Check(check::CheckArgs),
+    /// Make a local CA and a certificate for the TLS listener, or renew it
+    #[command(after_help = "Example: mwaa-gateway certs --dir certs")]
+    Certs(certs::CertsArgs),
     /// Write a starter file, print the effective configuration or its JSON Schema
     #[command(after_help = "Example: mwaa-gateway config show --config mwaa-gateway.toml")]
     Config(config::ConfigCommandArgs),

@@ -198,6 +198,24 @@ impl<F> ConfigArgs<F> {
             .map_err(|problems| print_problems(&problems, terminal))
     }
 
+    /// Reads the configuration without the files of the TLS listener, which the command makes; or
+    /// prints all its problems.
+    pub(crate) fn load_without_certificates(
+        &self,
+        terminal: &Terminal,
+    ) -> Result<Config, ExitStatus> {
+        let overrides = Overrides {
+            makes_certificates: true,
+            ..self.overrides.clone()
+        };
+        mwaa_config::load(
+            self.file.as_deref(),
+            &overrides,
+            &SearchPath::from_environment(),
+        )
+        .map_err(|problems| print_problems(&problems, terminal))
+    }
+
     /// Reads every key with its value and the value's source, or prints all problems.
     pub(crate) fn load_effective(
         &self,

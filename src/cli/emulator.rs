@@ -4,7 +4,7 @@ use crate::config_args::path_parser;
 use crate::emulator_environments::EnvironmentArgs;
 use crate::serve::block_on;
 use crate::signals::Signals;
-use crate::terminal::Terminal;
+use crate::terminal::{Terminal, quote};
 use crate::{ExitStatus, RunResult, create_temp_dir};
 use clap::{Args, ValueEnum, value_parser};
 use mwaa_app::StartError;
@@ -231,16 +231,6 @@ fn format_script_variables(emulator: &Emulator, ca_file: &Path) -> String {
         region = emulator.region(),
         ca = quote(&ca_file.display().to_string()),
     )
-}
-
-/// Returns a word for a shell: in single quotes if it has special characters.
-fn quote(word: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_./:@%+=-".contains(c);
-    if word.chars().all(is_plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
 }
 
 /// Formats the keys of further roles, as comments.

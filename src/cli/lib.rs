@@ -3,6 +3,7 @@
 mod airflow;
 mod arguments;
 mod browser;
+mod certs;
 mod check;
 mod client;
 mod commands;
@@ -117,6 +118,7 @@ fn run_other(command: OtherCommand, terminal: &Terminal) -> RunResult {
         OtherCommand::Demo(args) => Ok(demo::run(&args, terminal)),
         #[cfg(feature = "emulator")]
         OtherCommand::Emulator(args) => emulator::run(args, terminal),
+        OtherCommand::Certs(args) => certs::run(&args, terminal),
         OtherCommand::Check(args) => check::run(&args, terminal),
         OtherCommand::Config(args) => config::run(&args, terminal),
         OtherCommand::Commands(args) => commands::run(&args, terminal),

@@ -2,7 +2,7 @@
 
 use super::diagnostics::{Origin, ValueError};
 use super::reader::Reader;
-use super::{Address, Config, files, keys, suggest};
+use super::{Address, Config, Transport, files, keys, suggest};
 use mwaa_model::{AwsTokens, ListenerRules, Policy};
 use mwaa_policy::command_names;
 use std::path::Path;
@@ -10,6 +10,7 @@ use std::path::Path;
 /// Runs the checks; what they find is in the reader's diagnostics.
 pub(super) fn check(reader: &mut Reader<'_>, config: &Config) {
     check_addresses(reader, config);
+    check_optional_tls(reader, config);
     check_defaults(reader, config);
     check_limits(reader, config);
 }
@@ -30,10 +31,13 @@ fn find_bound_addresses(reader: &Reader<'_>, config: &Config) -> Vec<BoundAddres
     let has_client_ca = reader.is_written(client_ca) && !reader.is_broken(client_ca);
     let mut all: Vec<_> = get_listener_addresses(config)
         .into_iter()
-        .map(|(key, address, secret_file)| BoundAddress {
-            key,
-            address: address.clone(),
-            is_guarded: has_tls && (has_client_ca || secret_file.is_some()),
+        .map(|listener| BoundAddress {
+            // with `optional`, that is reported
+            is_guarded: has_tls
+                && config.wants_tls(listener.address, listener.tls)
+                && (has_client_ca || listener.secret_file.is_some()),
+            address: listener.address.clone(),
+            key: listener.key,
         })
         .collect();
 
@@ -54,28 +58,43 @@ fn find_bound_addresses(reader: &Reader<'_>, config: &Config) -> Vec<BoundAddres
     all
 }
 
-/// Returns the addresses that act with our AWS rights, with their keys and files of secrets.
-fn get_listener_addresses(config: &Config) -> Vec<(String, &Address, Option<&Path>)> {
+/// An address that acts with our AWS rights.
+struct ListenerAddress<'a> {
+    key: String,
+    address: &'a Address,
+    secret_file: Option<&'a Path>,
+    /// The key `tls` of its table.
+    tls: Option<bool>,
+}
+
+fn get_listener_addresses(config: &Config) -> Vec<ListenerAddress<'_>> {
     let listener = &config.listener;
     let secret_file = listener.secret_file.as_deref();
-    let mut all = vec![(
-        "listener.address".to_owned(),
-        &listener.address,
+    let mut all = vec![ListenerAddress {
+        key: "listener.address".to_owned(),
+        address: &listener.address,
         secret_file,
-    )];
+        tls: None,
+    }];
 
     // an environment's own listener asks for the same secret
     for entry in &config.environments {
         if let Some(address) = &entry.listen {
-            let key = format!("environments.{}.listen", entry.environment.local);
-            all.push((key, address, secret_file));
+            all.push(ListenerAddress {
+                key: format!("environments.{}.listen", entry.environment.local),
+                address,
+                secret_file,
+                tls: None,
+            });
         }
     }
 
-    for listener in &config.listeners {
-        let key = format!("{}.address", listener.rules.table);
-        all.push((key, &listener.address, listener.secret_file.as_deref()));
-    }
+    all.extend(config.listeners.iter().map(|listener| ListenerAddress {
+        key: format!("{}.address", listener.rules.table),
+        address: &listener.address,
+        secret_file: listener.secret_file.as_deref(),
+        tls: listener.tls,
+    }));
     all
 }
 
@@ -85,14 +104,20 @@ fn check_addresses(reader: &mut Reader<'_>, config: &Config) {
     for (index, bound) in all.iter().enumerate() {
         let text = bound.address.to_string();
         if !bound.address.is_local() && !bound.is_guarded && !is_meant {
+            // the table alone gives it no TLS if listeners are named
+            let tls = match config.listener.is_tls_named {
+                false => "with",
+                true if bound.key.starts_with("listeners.") => "with `tls = true` here and",
+                true => "without `tls = true` in other listeners, and with",
+            };
             let error = ValueError::new(
                 "is not a loopback address: anyone who can reach it acts with your AWS rights",
             )
-            .with_hint(
-                "listen on 127.0.0.1 or on a Unix socket; or use [listener.tls] with client_ca \
+            .with_hint(format!(
+                "listen on 127.0.0.1 or on a Unix socket; or use [listener.tls] {tls} client_ca \
                  or a secret_file; or, to accept the risk, set dangerous_non_loopback = true \
                  in [listener]. List the clients in networks",
-            );
+            ));
             reader.report(&bound.key, error.with_value(&bound.key, &text));
         }
 
@@ -107,6 +132,33 @@ fn check_addresses(reader: &mut Reader<'_>, config: &Config) {
             let error = ValueError::new(format!("is already taken by {other}"))
                 .with_hint("give each listener its own port or path");
             reader.report(key, error.with_value(key, &text));
+        }
+    }
+}
+
+/// Plain HTTP beside TLS would be a way around client certificates, and around TLS for clients on
+/// other machines.
+fn check_optional_tls(reader: &mut Reader<'_>, config: &Config) {
+    let Some(tls) = config.listener.tls.as_ref().filter(|tls| tls.optional) else {
+        return;
+    };
+    let key = "listener.tls.optional";
+    if tls.client_ca.is_some() {
+        let error = ValueError::new(
+            "does not go with client_ca: clients without a certificate could use plain HTTP",
+        );
+        reader.report(key, error.with_hint("remove one of the two keys"));
+    }
+
+    for listener in get_listener_addresses(config) {
+        let has_tls = config.wants_tls(listener.address, listener.tls);
+        if has_tls && !listener.address.is_local() && !reader.is_broken(&listener.key) {
+            let error = ValueError::new(format!(
+                "is only for loopback: {} = \"{}\" is not a loopback address",
+                listener.key, listener.address
+            ));
+            let hint = "remove the key, or listen on 127.0.0.1";
+            reader.report(key, error.with_hint(hint));
         }
     }
 }
@@ -165,15 +217,18 @@ impl Config {
         let mut warnings = Vec::new();
 
         // without dangerous_non_loopback these are errors
-        for (key, address, secret_file) in get_listener_addresses(self) {
-            let is_guarded = tls.is_some() && (has_client_ca || secret_file.is_some());
+        for listener in get_listener_addresses(self) {
+            let ListenerAddress { key, address, .. } = &listener;
+            let has_tls = self.transport(address, listener.tls) == Transport::Tls;
+            let has_secret = listener.secret_file.is_some();
+            let is_guarded = has_tls && (has_client_ca || has_secret);
             if address.is_local() || is_guarded {
                 continue;
             }
-            let lacks = match (tls, secret_file) {
-                (None, None) => "has neither TLS nor a secret",
-                (None, Some(_)) => "has no TLS",
-                (Some(_), _) => "has no secret",
+            let lacks = match (has_tls, has_secret) {
+                (false, false) => "has neither TLS nor a secret",
+                (false, true) => "has no TLS",
+                (true, _) => "has no secret",
             };
             warnings.push(format!(
                 "{key} = \"{address}\" is not a loopback address and {lacks}"

@@ -15,6 +15,9 @@ pub(super) enum Content {
     /// `user:password`.
     User,
     Key,
+    /// The listener's certificate.
+    Certificate,
+    /// Authorities.
     Certificates,
 }
 
@@ -47,7 +50,7 @@ pub(super) fn check_file(
 fn check_content(path: &Path, content: Content) -> Result<(), ValueError> {
     let name = match content {
         Content::Secret | Content::User => format_secret_path(path),
-        Content::Key | Content::Certificates => format_path(path),
+        Content::Key | Content::Certificate | Content::Certificates => format_path(path),
     };
     let unreadable = |error: std::io::Error| unreadable_error(error.kind(), &name, content);
 
@@ -62,7 +65,7 @@ fn check_content(path: &Path, content: Content) -> Result<(), ValueError> {
     match content {
         Content::Secret => check_secret(&metadata, &name, MAKE_SECRET),
         Content::User => check_secret(&metadata, &name, "write user:password into it"),
-        Content::Key | Content::Certificates => {
+        Content::Key | Content::Certificate | Content::Certificates => {
             let mut pem = Vec::new();
             file.take(LARGEST_BUNDLE)
                 .read_to_end(&mut pem)
@@ -81,7 +84,11 @@ fn unreadable_error(kind: ErrorKind, name: &str, content: Content) -> ValueError
         Content::Secret | Content::User => {
             "set the name of a file here, never the secret itself"
         }
-        Content::Key | Content::Certificates => {
+        Content::Key | Content::Certificate if kind == ErrorKind::NotFound => {
+            "run `mwaa-gateway certs` to make the files; relative paths are resolved against the \
+             configuration file's folder"
+        }
+        Content::Key | Content::Certificate | Content::Certificates => {
             "relative paths are resolved against the configuration file's folder"
         }
     };
@@ -104,13 +111,19 @@ fn check_pem(pem: &[u8], content: Content, name: &str) -> Result<(), ValueError>
             "contains no private key",
             "the file must be PEM, with -----BEGIN PRIVATE KEY-----",
         ),
-        Content::Certificates if !holds("-----BEGIN CERTIFICATE-----") => (
-            "contains no certificate",
-            "the file must be PEM, with -----BEGIN CERTIFICATE-----",
-        ),
-        Content::Key | Content::Certificates | Content::Secret | Content::User => {
-            return Ok(());
+        Content::Certificate | Content::Certificates
+            if !holds("-----BEGIN CERTIFICATE-----") =>
+        {
+            (
+                "contains no certificate",
+                "the file must be PEM, with -----BEGIN CERTIFICATE-----",
+            )
         }
+        Content::Key
+        | Content::Certificate
+        | Content::Certificates
+        | Content::Secret
+        | Content::User => return Ok(()),
     };
     Err(ValueError::new(format!("{message}: {name}")).with_hint(hint))
 }

@@ -243,7 +243,8 @@ table! {
 }
 
 table! {
-    /// With this table, all TCP listeners accept only TLS. Unix sockets do not use TLS.
+    /// With this table, all TCP listeners use TLS, unless a listener sets tls. Unix sockets never
+    /// use TLS. `mwaa-gateway certs` makes the files.
     TLS = "listener.tls";
 
     /// A PEM file with the server's certificate, followed by the intermediate certificates.
@@ -254,6 +255,8 @@ table! {
     /// A PEM file with the certificate authorities that sign client certificates. With it,
     /// clients must present a certificate (mutual TLS).
     client_ca: Path, Absent("clients present no certificate", "'certs/clients.pem'");
+    /// Accept plain HTTP too, on the same port. Only for loopback addresses, and not with client_ca.
+    optional: Flag, Value("false");
 }
 
 table! {
@@ -268,6 +271,9 @@ table! {
     // for tools that can't choose a Host, as environments.*.listen is
     /// The local name of the environment that it serves, for every Host. Without it, it serves all.
     environment: Text, Absent("it serves all environments", "'prod'");
+    /// Use TLS, with the files of [listener.tls]. If a listener sets true, the TCP listeners that
+    /// do not set it are plain.
+    tls: Flag, Absent("TLS if [listener.tls] is set and no listener sets tls = true", "false");
     /// The networks that its clients may connect from.
     networks: List, Inherited("listener.networks", "['127.0.0.0/8']");
     /// A file with the listener's own secret. Its clients must send the content in the header

@@ -105,6 +105,8 @@ pub struct Overrides {
     pub listen: Option<Override>,
     /// For `management.address`.
     pub management: Option<Override>,
+    /// True for the command that makes the certificate and the key: they need not exist yet.
+    pub makes_certificates: bool,
 }
 
 impl Overrides {
@@ -150,6 +152,36 @@ impl Config {
         let implied = self.environments.is_empty() || !self.aws.discover_in.is_empty();
         self.aws.discover.unwrap_or(implied)
     }
+
+    /// Returns the protocols of a listener at this address. `own` is the key `tls` of its table.
+    pub fn transport(&self, address: &Address, own: Option<bool>) -> Transport {
+        match &self.listener.tls {
+            Some(tls) if self.wants_tls(address, own) => {
+                if tls.optional {
+                    Transport::Both
+                } else {
+                    Transport::Tls
+                }
+            }
+            Some(_) | None => Transport::Plain,
+        }
+    }
+
+    /// Returns true if a listener is to use TLS, whether its files can be used or not.
+    fn wants_tls(&self, address: &Address, own: Option<bool>) -> bool {
+        matches!(address, Address::Tcp(_)) && own.unwrap_or(!self.listener.is_tls_named)
+    }
+}
+
+/// The protocols of a listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    /// Plain HTTP.
+    Plain,
+    /// TLS alone.
+    Tls,
+    /// TLS and plain HTTP on one port.
+    Both,
 }
 
 /// The first listener: where clients connect, and which of them may.
@@ -171,8 +203,10 @@ pub struct ListenerSettings {
     pub secret_file: Option<PathBuf>,
     /// True to allow addresses wider than loopback without TLS and a secret.
     pub dangerous_non_loopback: bool,
-    /// The files of TCP listeners with TLS; `None` means plain HTTP.
+    /// The files of listeners with TLS; `None` means that all are plain.
     pub tls: Option<TlsSettings>,
+    /// True if a listener sets `tls = true`: then only those that do use TLS.
+    pub is_tls_named: bool,
     /// The rules that a request must pass here, besides its environment's.
     pub rules: ListenerRules,
 }
@@ -188,6 +222,8 @@ pub struct ExtraListenerSettings {
     pub socket_mode: u32,
     /// The only environment that it serves.
     pub environment: Option<EnvName>,
+    /// True if it uses TLS; `None` if its table does not say.
+    pub tls: Option<bool>,
     /// The networks that clients may connect from.
     pub networks: Vec<IpNet>,
     /// The file whose content clients must send.
@@ -205,6 +241,8 @@ pub struct TlsSettings {
     pub key: PathBuf,
     /// The authorities of the certificates that clients must show.
     pub client_ca: Option<PathBuf>,
+    /// True if these listeners accept plain HTTP too.
+    pub optional: bool,
 }
 
 /// The addresses of health and metrics.

@@ -18,7 +18,7 @@ use toml::de::{DeTable, DeValue};
 /// Reads a configuration, table by table.
 pub(super) struct Reader<'a> {
     document: Option<&'a Document<'a>>,
-    overrides: &'a Overrides,
+    pub(super) overrides: &'a Overrides,
     /// The tables that were read, with their paths.
     tables: Vec<(&'static Table, String)>,
     /// The values that were read, as TOML, by the paths of their keys.

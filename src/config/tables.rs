@@ -44,7 +44,7 @@ pub(super) fn read(reader: &mut Reader<'_>, overrides: &Overrides) -> Config {
         environments,
         source: None,
     };
-    config.listeners = read_extra_listeners(reader, &config, &known);
+    read_extra_listeners(reader, &mut config, &known);
 
     // `config show` prints what the default comes to
     if config.aws.discover.is_none() {
@@ -67,6 +67,7 @@ fn read_listener(reader: &mut Reader<'_>) -> ListenerSettings {
         secret_file: read_file(&mut table, "secret_file", Content::Secret),
         dangerous_non_loopback: table.flag("dangerous_non_loopback"),
         tls: None,
+        is_tls_named: false,
         rules: read_rules(&mut table),
     };
 
@@ -82,14 +83,21 @@ fn read_listener(reader: &mut Reader<'_>) -> ListenerSettings {
 }
 
 fn read_tls(table: &mut TableReader<'_, '_>) -> Option<TlsSettings> {
-    let certificate = read_file(table, "certificate", Content::Certificates);
-    let key = read_file(table, "key", Content::Key);
+    let (certificate, key) = if table.reader.overrides.makes_certificates {
+        (table.file("certificate"), table.file("key"))
+    } else {
+        (
+            read_file(table, "certificate", Content::Certificate),
+            read_file(table, "key", Content::Key),
+        )
+    };
     let client_ca = read_file(table, "client_ca", Content::Certificates);
+    let optional = table.flag("optional");
 
     // half a TLS listener would be a plain one
     if table.entry.origin != Origin::Default && !table.reader.is_broken(&table.entry.path) {
-        let hint =
-            "name the PEM files of the certificate and the key, or remove [listener.tls]";
+        let hint = "name the PEM files of the certificate and the key (`mwaa-gateway certs` \
+                    makes them), or remove [listener.tls]";
         table.report_missing("certificate", hint);
         table.report_missing("key", hint);
     }
@@ -98,6 +106,7 @@ fn read_tls(table: &mut TableReader<'_, '_>) -> Option<TlsSettings> {
         certificate: certificate?,
         key: key?,
         client_ca,
+        optional,
     })
 }
 
@@ -418,34 +427,32 @@ fn create_environment(reader: &mut Reader<'_>, given: &Override) -> Option<Envir
     read_environment(&mut table, Some(local), text)
 }
 
-/// Reads the listeners besides the first.
+/// Adds the listeners besides the first.
 fn read_extra_listeners(
     reader: &mut Reader<'_>,
-    config: &Config,
+    config: &mut Config,
     known: &[EnvironmentEntry],
-) -> Vec<ExtraListenerSettings> {
+) {
     let homes = "[listener] or [listeners.NAME]";
-    let mut listeners = Vec::new();
-
     for entry in reader.named_tables(&keys::LISTENERS, "additional listener", homes) {
         let text = entry.name;
         let mut table = reader.open(&keys::LISTENERS, entry);
         if let Some(name) = EnvName::new(text) {
-            listeners.extend(read_extra_listener(&mut table, name, config, known));
+            let listener = read_extra_listener(&mut table, name, config, known);
+            config.listeners.extend(listener);
         } else {
             let error = ValueError::new("cannot be the name of a listener")
                 .with_hint("use 1 to 63 of a-z, 0-9 and -, not at either end");
             table.reject(error.with_value(&table.entry.path, text));
         }
     }
-    listeners
 }
 
 /// Reads a listener. `None` means that it has no address, or that its environment is not served.
 fn read_extra_listener(
     table: &mut TableReader<'_, '_>,
     name: EnvName,
-    config: &Config,
+    config: &mut Config,
     known: &[EnvironmentEntry],
 ) -> Option<ExtraListenerSettings> {
     let address = table.address("address");
@@ -469,6 +476,13 @@ fn read_extra_listener(
     let socket_mode = table.text("socket_mode", values::parse_mode);
     let rules = read_rules(table);
 
+    let tls = table.optional_flag("tls");
+    if tls == Some(true) {
+        check_tls(table, address.as_ref());
+        // also if flags leave this one out: they must not change what the others speak
+        config.listener.is_tls_named = true;
+    }
+
     // a listener of an environment that flags leave out goes with it
     let has = |list, only| find_by_local(list, only).is_some();
     let is_left_out = |only| has(known, only) && !has(&config.environments, only);
@@ -481,10 +495,25 @@ fn read_extra_listener(
         address: address?,
         socket_mode,
         environment,
+        tls,
         networks,
         secret_file,
         rules,
     })
+}
+
+/// Checks that a listener can use TLS, as its table wants.
+fn check_tls(table: &mut TableReader<'_, '_>, address: Option<&Address>) {
+    if matches!(address, Some(Address::Unix(_))) {
+        let error = ValueError::new("is for TCP: a Unix socket never uses TLS")
+            .with_hint("remove the key, or listen on a TCP address");
+        table.report("tls", error);
+    } else if !table.reader.has_table(&keys::TLS) {
+        let error = ValueError::new("needs the files of [listener.tls]").with_hint(
+            "add [listener.tls] with certificate and key (`mwaa-gateway certs` makes them)",
+        );
+        table.report("tls", error);
+    }
 }
 
 /// Checks that a listener's only environment exists: else every response would be a fault. AWS

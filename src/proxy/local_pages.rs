@@ -100,7 +100,7 @@ fn addresses(state: &ProxyState) -> Vec<Address> {
     listeners
         .map(|listening| Address {
             url: listening.url.clone(),
-            about: listening.policy.summary(),
+            about: listening.summary(),
         })
         .collect()
 }

@@ -92,9 +92,54 @@ pub struct ListenerUrl {
     pub url: String,
     /// The environment and the requests that it serves.
     pub policy: ListenerPolicy,
+    /// True if it accepts TLS beside plain HTTP, which the URL has.
+    pub has_optional_tls: bool,
+    /// The names of the listeners that serve the same requests over TLS, if this one cannot.
+    pub tls_twins: Vec<String>,
+}
+
+impl ListenerUrl {
+    /// Returns what is special about it, for people.
+    pub fn summary(&self) -> Option<String> {
+        let tls = self.has_optional_tls.then(|| "also https".to_owned());
+        let parts: Vec<_> = tls.into_iter().chain(self.policy.summary()).collect();
+        (!parts.is_empty()).then(|| parts.join(", "))
+    }
+
+    fn port(&self) -> Option<u16> {
+        self.url.rsplit_once(':')?.1.parse().ok()
+    }
 }
 
 impl ListenerUrls {
+    /// Returns the name and the port of a listener that serves the same requests over TLS as the
+    /// one with this name, if that one has only plain HTTP: for the environment, and for a client
+    /// that called this port.
+    pub(crate) fn find_tls_twin(
+        &self,
+        name: &str,
+        environment: &EnvName,
+        called: u16,
+    ) -> Option<(&str, u16)> {
+        let find = |name: &str| self.listeners.iter().find(|own| own.policy.name == *name);
+        let own = find(name)?;
+
+        // another port is forwarded to ours, and the twin's may not be
+        if own.port() != Some(called) {
+            return None;
+        }
+        let serves = |twin: &&ListenerUrl| {
+            let only = twin.policy.environment.as_ref();
+            only.is_none_or(|only| only == environment)
+        };
+        let twin = own
+            .tls_twins
+            .iter()
+            .filter_map(|twin| find(twin))
+            .find(serves)?;
+        Some((&twin.policy.name, twin.port()?))
+    }
+
     /// Returns the loopback address at which the main listener is reached.
     pub(crate) fn loopback(&self) -> IpAddr {
         let first = self.listeners.first().map_or("", |first| &first.url);

@@ -59,7 +59,10 @@ impl<H: RequestHandler> Server<H> {
             server: Rc::clone(self),
             listener: Listener::from_socket(socket)?,
             policy: Rc::new(bound.listener.clone()),
-            tls: bound.tls.as_ref().map(TlsConfig::acceptor),
+            tls: bound.tls.clone().map(|config| Tls {
+                config,
+                is_optional: bound.accepts_plain,
+            }),
         };
         self.tasks.spawn(tracing::Span::none(), accept_loop.run());
         Ok(())
@@ -105,7 +108,15 @@ struct AcceptLoop<H> {
     server: Rc<Server<H>>,
     listener: Listener,
     policy: Rc<ListenerPolicy>,
-    tls: Option<TlsAcceptor>,
+    tls: Option<Tls>,
+}
+
+/// The TLS of a listener.
+#[derive(Clone)]
+struct Tls {
+    config: TlsConfig,
+    /// Set if plain HTTP is accepted too.
+    is_optional: bool,
 }
 
 impl<H: RequestHandler> AcceptLoop<H> {
@@ -171,24 +182,23 @@ impl<H: RequestHandler> AcceptLoop<H> {
             listener = %self.policy.name,
         );
         let tls = self.tls.clone();
-        let connection = Connection {
-            server: Rc::clone(&self.server),
-            client,
-            is_tls: tls.is_some(),
-        };
+        let server = Rc::clone(&self.server);
 
         // The handshake is a part of this task: it takes several round trips, and the next client
         // must not wait for it.
         let task = async move {
             tracing::debug!("connection opened");
             let stream = match (stream, tls) {
-                (Stream::Tcp(stream), Some(tls)) => {
-                    tls_handshake(stream, &tls, &connection.server).await
-                }
+                (Stream::Tcp(stream), Some(tls)) => open_stream(stream, &tls, &server).await,
                 (stream, _) => Some(stream),
             };
 
             if let Some(stream) = stream {
+                let connection = Connection {
+                    server,
+                    client,
+                    is_tls: matches!(stream, Stream::Tls(_)),
+                };
                 connection.serve(stream).await;
             } else {
                 tracing::debug!(reason = "no TLS", "connection closed");
@@ -213,48 +223,65 @@ fn is_connection_error(error: &io::Error) -> bool {
     )
 }
 
-/// Begins TLS on a connection, within the limit for a request head and unless the gateway shuts
-/// down. Returns `None` if that failed; the connection is then closed.
-async fn tls_handshake<H>(
-    stream: TcpStream,
-    tls: &TlsAcceptor,
-    server: &Server<H>,
-) -> Option<Stream> {
+/// Begins TLS on a connection, unless it is plain and may be, or the gateway shuts down. Returns
+/// `None` if that failed; the connection is then closed.
+async fn open_stream<H>(stream: TcpStream, tls: &Tls, server: &Server<H>) -> Option<Stream> {
     let mut shutdown = server.shutdown.clone();
-    let handshake = server.timer.within(
-        server.settings.head_timeout,
-        accept_tls(stream, tls, server),
-    );
 
-    // A client in its handshake has sent no request yet, so the shutdown loses nothing.
+    // A client that has not come so far has sent no request yet, so the shutdown loses nothing.
     tokio::select! {
         biased;
-        stream = handshake => stream.unwrap_or_else(|_elapsed| {
-            tracing::debug!("the TLS handshake took too long; closing");
-            None
-        }),
+        stream = find_protocol(stream, tls, server) => stream,
         _ = shutdown.wait_for(|shutdown| *shutdown) => None,
     }
 }
 
-async fn accept_tls<H>(
-    stream: TcpStream,
-    tls: &TlsAcceptor,
-    server: &Server<H>,
-) -> Option<Stream> {
-    // A client that speaks plain HTTP gets an answer that it can read, and not a TLS alert.
+/// Waits for the first byte, which shows the protocol, and then for the end of a handshake.
+async fn find_protocol<H>(stream: TcpStream, tls: &Tls, server: &Server<H>) -> Option<Stream> {
+    let Settings {
+        head_timeout,
+        keep_alive,
+        ..
+    } = server.settings;
+    // browsers open plain connections before they need them
+    let silence = if tls.is_optional {
+        keep_alive
+    } else {
+        head_timeout
+    };
+
     let mut first = [0];
-    match stream.peek(&mut first).await {
-        Ok(0) | Err(_) => return None,
-        Ok(_) if first == [TLS_HANDSHAKE] => {}
-        Ok(_) => {
-            let response = (server.refuse)(BadHead::PlainOnTls);
-            send_and_drain(stream, &response).await;
+    let peeked = server.timer.within(silence, stream.peek(&mut first)).await;
+    let is_tls = match peeked {
+        Ok(Ok(1..)) => first == [TLS_HANDSHAKE],
+        Ok(Ok(0) | Err(_)) => return None,
+        Err(_elapsed) => {
+            tracing::debug!("the client was silent; closing");
             return None;
         }
+    };
+    if !is_tls && tls.is_optional {
+        return Some(Stream::Tcp(stream));
     }
 
-    match tls.accept(stream).await {
+    let rest = async {
+        if is_tls {
+            return accept_tls(stream, &tls.config.acceptor()).await;
+        }
+        // a client that speaks plain HTTP gets an answer that it can read, and not a TLS alert
+        let response = (server.refuse)(BadHead::PlainOnTls);
+        send_and_drain(stream, &response).await;
+        None
+    };
+    let opened = server.timer.within(head_timeout, rest).await;
+    opened.unwrap_or_else(|_elapsed| {
+        tracing::debug!("the TLS handshake took too long; closing");
+        None
+    })
+}
+
+async fn accept_tls(stream: TcpStream, acceptor: &TlsAcceptor) -> Option<Stream> {
+    match acceptor.accept(stream).await {
         Ok(stream) => Some(Stream::Tls(Box::new(stream))),
         Err(error) => {
             tracing::debug!(%error, "TLS handshake failed");

@@ -41,6 +41,8 @@ pub struct ListenerConfig {
     pub listener: ListenerPolicy,
     /// Its TLS, if it speaks TLS; a Unix socket never does.
     pub tls: Option<TlsConfig>,
+    /// True if it accepts plain HTTP beside TLS.
+    pub accepts_plain: bool,
 }
 
 /// A listening socket was not opened.
@@ -85,6 +87,8 @@ pub struct BoundListener {
     pub listener: ListenerPolicy,
     /// Its TLS, if it speaks TLS.
     pub tls: Option<TlsConfig>,
+    /// True if it accepts plain HTTP beside TLS.
+    pub accepts_plain: bool,
     sockets: Vec<Socket>,
     _file: Option<SocketFile>,
 }
@@ -113,6 +117,7 @@ impl ListenerConfig {
                     address: Address::Tcp(address),
                     listener: self.listener.clone(),
                     tls: self.tls.clone(),
+                    accepts_plain: self.accepts_plain,
                     sockets,
                     _file: None,
                 })
@@ -125,6 +130,7 @@ impl ListenerConfig {
                     listener: self.listener.clone(),
                     // the file's permissions decide who connects, and nothing leaves the machine
                     tls: None,
+                    accepts_plain: true,
                     sockets,
                     _file: Some(file),
                 })
@@ -291,6 +297,7 @@ mod tests {
                 rules: None,
             },
             tls: None,
+            accepts_plain: true,
         }
     }
 

@@ -1,18 +1,25 @@
-//! The TLS of a listener, read from files: its certificate, and the authorities of its clients.
-//! TLS 1.2 and later; HTTP/1.1 is the only protocol that is offered.
+//! The TLS of listeners, read from files: the certificate, and the authorities of clients. TLS 1.2
+//! and later; HTTP/1.1 is the only protocol that is offered.
+//!
+//! Files that have changed are read again when a TLS connection comes, so that a renewed certificate
+//! needs no restart, and an idle gateway does nothing.
 
-use mwaa_model::FileError;
+use arc_swap::ArcSwap;
+use mwaa_model::{FileError, error_chain};
+use mwaa_runtime::boot_clock;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::{ParsedCertificate, WebPkiClientVerifier};
 use rustls::{CertificateError, RootCertStore, ServerConfig};
 use std::fmt;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio_rustls::TlsAcceptor;
 
-/// The files of a TLS listener, all PEM.
+/// The files of TLS listeners, all PEM.
 #[derive(Debug, Clone)]
 pub struct TlsFiles {
     /// The server's certificate, followed by those that signed it.
@@ -51,28 +58,167 @@ pub enum CertificateStatus {
     NotYet,
 }
 
-/// The TLS settings of TCP listeners; clones share one store of resumable sessions.
+/// The TLS settings of TCP listeners, which clones share.
 #[derive(Clone)]
-pub struct TlsConfig {
+pub struct TlsConfig(Arc<SharedConfig>);
+
+struct SharedConfig {
+    files: TlsFiles,
+    /// The settings in use.
+    loaded: ArcSwap<Loaded>,
+    /// The state of the files when they were read last, even if they could not be used.
+    seen: ArcSwap<FileStates>,
+    /// The time of the last look at the files, in milliseconds of the boot clock.
+    checked: AtomicU64,
+}
+
+/// The content of the files.
+struct Loaded {
     config: Arc<ServerConfig>,
     chain: Vec<CertificateDer<'static>>,
 }
 
+/// Device, number, size and times of each file. All are `None` for a file that is not there.
+type FileStates = Vec<Option<[i128; 5]>>;
+
 impl fmt::Debug for TlsConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TlsConfig")
-            .field("chain", &self.chain.len())
-            .finish_non_exhaustive()
+        f.debug_tuple("TlsConfig").field(&self.0.files).finish()
+    }
+}
+
+impl TlsFiles {
+    fn states(&self) -> FileStates {
+        let nanos =
+            |seconds: i64, rest: i64| i128::from(seconds) * 1_000_000_000 + i128::from(rest);
+
+        let state = |path: &PathBuf| {
+            // of a link's target: orchestrators replace the link
+            let file = std::fs::metadata(path).ok()?;
+            Some([
+                file.dev().into(),
+                file.ino().into(),
+                file.len().into(),
+                nanos(file.mtime(), file.mtime_nsec()),
+                nanos(file.ctime(), file.ctime_nsec()),
+            ])
+        };
+        let files = [
+            Some(&self.certificate),
+            Some(&self.key),
+            self.client_ca.as_ref(),
+        ];
+        files.into_iter().flatten().map(state).collect()
     }
 }
 
 impl TlsConfig {
     /// Reads the files. Fails if one cannot be read or does not fit the others; the error names
     /// the file that is to blame.
+    pub fn load(files: TlsFiles) -> Result<Self, FileError> {
+        // before they are read: a later change then shows
+        let seen = files.states();
+        let loaded = Loaded::read(&files)?;
+        Ok(Self(Arc::new(SharedConfig {
+            files,
+            loaded: ArcSwap::from_pointee(loaded),
+            seen: ArcSwap::from_pointee(seen),
+            checked: AtomicU64::new(now_millis()),
+        })))
+    }
+
+    /// Returns the status of the first certificate of the file that is not valid at this time,
+    /// since 1970; `Valid` if all are.
+    pub fn status_at(&self, now: Duration) -> CertificateStatus {
+        let now = UnixTime::since_unix_epoch(now);
+        let loaded = self.0.loaded.load();
+        let chain = loaded.chain.iter();
+        chain
+            .map(|certificate| check_dates(certificate, now))
+            .find(|status| *status != CertificateStatus::Valid)
+            .unwrap_or(CertificateStatus::Valid)
+    }
+
+    /// Returns `true` if the certificate is for this host: a DNS name, or an IP address without
+    /// brackets (RFC 9525).
+    pub fn is_valid_for(&self, host: &str) -> bool {
+        let Ok(name) = ServerName::try_from(host) else {
+            return false;
+        };
+
+        // the server's own certificate is the first; the others only sign
+        let loaded = self.0.loaded.load();
+        let parsed = loaded.chain.first().map(ParsedCertificate::try_from);
+        parsed.is_some_and(|parsed| {
+            parsed.is_ok_and(|leaf| rustls::client::verify_server_name(&leaf, &name).is_ok())
+        })
+    }
+
+    /// Returns `true` if the certificate holds this text, as in the name of its issuer.
+    pub fn contains(&self, text: &str) -> bool {
+        let loaded = self.0.loaded.load();
+        let first = loaded.chain.first();
+        first.is_some_and(|leaf| {
+            let mut windows = leaf.windows(text.len());
+            windows.any(|window| window == text.as_bytes())
+        })
+    }
+
+    /// Returns the settings for a new connection, from the files as they were at most
+    /// [`CHECK_INTERVAL`] ago. If these cannot be used, the last good ones remain.
+    pub(super) fn acceptor(&self) -> TlsAcceptor {
+        let shared = &self.0;
+        let now = now_millis();
+        let checked = shared.checked.load(Ordering::Relaxed);
+        let is_due = now.saturating_sub(checked) >= CHECK_INTERVAL;
+        // one thread looks, and the others take what there is
+        if is_due
+            && shared
+                .checked
+                .compare_exchange(checked, now, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
+        {
+            shared.reload_if_changed();
+        }
+        TlsAcceptor::from(Arc::clone(&shared.loaded.load().config))
+    }
+}
+
+impl SharedConfig {
+    /// Reads the files again if one has changed. Three small files are read faster than another
+    /// thread could be asked to.
+    fn reload_if_changed(&self) {
+        let states = self.files.states();
+        if **self.seen.load() == states {
+            return;
+        }
+        self.seen.store(Arc::new(states));
+
+        let certificate = self.files.certificate.display();
+        match Loaded::read(&self.files) {
+            Ok(loaded) => {
+                // its sessions start anew: an old one may be of a client that is trusted no longer
+                self.loaded.store(Arc::new(loaded));
+                tracing::info!(%certificate, "the listener's certificate was loaded again");
+            }
+            Err(error) => {
+                let error = error_chain(&error);
+                tracing::warn!(%certificate, %error, "the listener's certificate has changed and cannot be used; the previous one remains in use");
+            }
+        }
+    }
+}
+
+fn now_millis() -> u64 {
+    u64::try_from(boot_clock().as_millis()).unwrap_or(u64::MAX)
+}
+
+impl Loaded {
+    /// Reads the files.
     ///
     /// # Panics
     /// Never: the crypto provider has both versions of TLS.
-    pub fn load(files: &TlsFiles) -> Result<Self, FileError> {
+    fn read(files: &TlsFiles) -> Result<Self, FileError> {
         let chain = read_certificates(&files.certificate)?;
         let key = PrivateKeyDer::from_pem_file(&files.key)
             .map_err(|error| FileError::new(&files.key, error))?;
@@ -109,35 +255,6 @@ impl TlsConfig {
             config: Arc::new(config),
             chain,
         })
-    }
-
-    /// Returns the status of the first certificate of the file that is not valid at this time,
-    /// since 1970; `Valid` if all are.
-    pub fn status_at(&self, now: Duration) -> CertificateStatus {
-        let now = UnixTime::since_unix_epoch(now);
-        self.chain
-            .iter()
-            .map(|certificate| check_dates(certificate, now))
-            .find(|status| *status != CertificateStatus::Valid)
-            .unwrap_or(CertificateStatus::Valid)
-    }
-
-    /// Returns `true` if the certificate is for this host: a DNS name, or an IP address without
-    /// brackets (RFC 9525).
-    pub fn is_valid_for(&self, host: &str) -> bool {
-        let Ok(name) = ServerName::try_from(host) else {
-            return false;
-        };
-
-        // the server's own certificate is the first; the others only sign
-        let parsed = self.chain.first().map(ParsedCertificate::try_from);
-        parsed.is_some_and(|parsed| {
-            parsed.is_ok_and(|leaf| rustls::client::verify_server_name(&leaf, &name).is_ok())
-        })
-    }
-
-    pub(super) fn acceptor(&self) -> TlsAcceptor {
-        TlsAcceptor::from(Arc::clone(&self.config))
     }
 }
 
@@ -177,3 +294,6 @@ fn check_dates(certificate: &CertificateDer<'_>, now: UnixTime) -> CertificateSt
         Ok(()) | Err(_) => CertificateStatus::Valid,
     }
 }
+
+/// The files are looked at no more often than this, in milliseconds.
+const CHECK_INTERVAL: u64 = 1000;

@@ -99,6 +99,11 @@ impl Running {
         after(&mut self.stdout, beginning).await
     }
 
+    /// What it has printed to stderr so far.
+    pub(crate) fn stderr(&self) -> String {
+        self.stderr.borrow().clone()
+    }
+
     /// Asks the program to stop (SIGTERM) and waits for its end.
     pub(crate) async fn stop(self) -> Ended {
         self.end_by(Signal::TERM).await

@@ -1,11 +1,12 @@
 //! The address of a gateway, and the certificate and the secret that belong to it.
 
-use mwaa_config::{Address, Config};
+use mwaa_config::{Address, Config, Transport};
 use mwaa_model::Secret;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, ServerName, SubjectPublicKeyInfoDer, UnixTime};
+use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, SignatureScheme};
 use std::error::Error;
 use std::fmt;
@@ -77,7 +78,9 @@ impl Endpoint {
         let tls = tls.map(|files| pin_certificate(&files.certificate));
         let tls = tls.transpose()?;
         let endpoints = addresses.into_iter().map(|address| Self {
-            tls: tls.clone().filter(|_| matches!(address, Address::Tcp(_))),
+            tls: tls
+                .clone()
+                .filter(|_| config.transport(&address, None) != Transport::Plain),
             secret: secret.clone(),
             address,
         });
@@ -120,14 +123,16 @@ fn read_secret(file: &Path) -> Result<Arc<Secret<String>>, EndpointError> {
     Ok(Arc::new(Secret::concat(&[content.reveal().trim()])))
 }
 
-/// Returns TLS settings that accept the first certificate of a PEM file, with any names and dates,
-/// and no other.
+/// Returns TLS settings that accept certificates with the key of the first one of a PEM file, with any
+/// names and dates, and no others. A renewed certificate may be in the file before it is in use.
 fn pin_certificate(file: &Path) -> Result<Arc<ClientConfig>, EndpointError> {
     let certificate =
         CertificateDer::from_pem_file(file).map_err(|error| EndpointError::new(file, error))?;
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let parsed = ParsedCertificate::try_from(&certificate)
+        .map_err(|error| EndpointError::new(file, error))?;
     let verifier = PinnedVerifier {
-        certificate,
+        public_key: parsed.subject_public_key_info(),
         provider: Arc::clone(&provider),
     };
 
@@ -141,11 +146,11 @@ fn pin_certificate(file: &Path) -> Result<Arc<ClientConfig>, EndpointError> {
     Ok(Arc::new(config))
 }
 
-/// Accepts one certificate. The handshake's signature proves as usual that the other side has its
-/// key.
+/// Accepts the certificates of one key. The handshake's signature proves as usual that the other side
+/// has it.
 #[derive(Debug)]
 struct PinnedVerifier {
-    certificate: CertificateDer<'static>,
+    public_key: SubjectPublicKeyInfoDer<'static>,
     provider: Arc<CryptoProvider>,
 }
 
@@ -158,7 +163,8 @@ impl ServerCertVerifier for PinnedVerifier {
         _ocsp_response: &[u8],
         _now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        if *end_entity == self.certificate {
+        let shown = ParsedCertificate::try_from(end_entity)?;
+        if shown.subject_public_key_info() == self.public_key {
             Ok(ServerCertVerified::assertion())
         } else {
             Err(CertificateError::ApplicationVerificationFailure.into())

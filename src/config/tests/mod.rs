@@ -225,6 +225,37 @@ fn a_listener_may_name_an_environment_that_discovery_can_find() {
     }
 }
 
+/// A flag leaves out the listener of an environment, and must not turn TLS on elsewhere.
+#[test]
+fn flags_do_not_change_what_other_listeners_speak() {
+    let folder = tempfile::tempdir().expect("folder");
+    let pem = folder.path().join("pem");
+    fs::write(
+        &pem,
+        "-----BEGIN CERTIFICATE-----\n-----BEGIN PRIVATE KEY-----\n",
+    )
+    .expect("file");
+    let text = format!(
+        "[listener.tls]\ncertificate = {pem:?}\nkey = {pem:?}\n\
+         [listeners.secure]\naddress = \"127.0.0.1:8443\"\nenvironment = \"one\"\ntls = true\n\
+         [environments.one]\n[environments.two]\n"
+    );
+    for only in [None, Some("one"), Some("two")] {
+        let overrides = Overrides {
+            environments: only
+                .map(|name| Override::new("-e", name))
+                .into_iter()
+                .collect(),
+            ..Overrides::default()
+        };
+        let config = read(text.as_bytes(), &overrides).expect(&text);
+        assert_eq!(config.listeners.len(), usize::from(only != Some("two")));
+        let main = &config.listener.address;
+        assert_eq!(config.transport(main, None), Transport::Plain, "{only:?}");
+        assert_eq!(config.transport(main, Some(true)), Transport::Tls);
+    }
+}
+
 /// A secret of its own and TLS let a listener stand wider than loopback, and only this one.
 #[test]
 fn a_secret_allows_only_its_own_listener_to_be_wide() {

@@ -60,7 +60,10 @@ async fn answer(
             let document = proxy.state.credentials.describe(&entry).await?;
             // the host that local tokens are for; clients take the URL of the REST API from here
             let is_local = entry.environment.aws_tokens == AwsTokens::Local;
-            let host = is_local.then(|| ui_host(proxy, &entry, ctx));
+            let host = is_local.then(|| {
+                let host = ui_host(proxy, &entry, ctx);
+                find_tls_twin(proxy, &entry, host, ctx).1
+            });
             let shows_all = may_read_secrets(&entry, ctx.listener());
             return Ok((adapt(&document, host, shows_all)?, None));
         }
@@ -74,10 +77,9 @@ async fn answer(
                 let document = real_token::cli(proxy, &entry, ctx).await?;
                 return Ok((Bytes::from(document.to_string()), None));
             }
-            json!({
-                "CliToken": issue(proxy, &entry, LocalTokenUse::Cli, ctx),
-                "WebServerHostname": called_host(proxy, ctx),
-            })
+            let host = called_host(proxy, ctx);
+            let (token, host) = issue(proxy, &entry, LocalTokenUse::Cli, host, ctx);
+            json!({ "CliToken": token, "WebServerHostname": host })
         }
         AwsCall::CreateWebLoginToken(name) => {
             let entry = find_environment(proxy, name, ctx).await?;
@@ -85,12 +87,14 @@ async fn answer(
                 let document = real_token::web(proxy, &entry, ctx).await?;
                 return Ok((Bytes::from(document.to_string()), None));
             }
+            let host = ui_host(proxy, &entry, ctx);
+            let (token, host) = issue(proxy, &entry, LocalTokenUse::Web, host, ctx);
             // known once the gateway has logged in there; AWS is not asked for it
             let identity = proxy.state.credentials.session_state(&entry).identity;
             let identity = identity.as_deref();
             json!({
-                "WebToken": issue(proxy, &entry, LocalTokenUse::Web, ctx),
-                "WebServerHostname": ui_host(proxy, &entry, ctx),
+                "WebToken": token,
+                "WebServerHostname": host,
                 "IamIdentity": identity.and_then(|identity| identity.iam.as_deref()),
                 "AirflowIdentity": identity.and_then(|identity| identity.airflow.as_deref()),
             })
@@ -141,16 +145,40 @@ fn adapt(
     Ok(Bytes::from(document.to_string()))
 }
 
+/// Returns a token and the host where it is valid: `host`, or that of the listener's twin.
 fn issue(
     proxy: &ReverseProxy,
     entry: &Entry,
     purpose: LocalTokenUse,
+    host: String,
     ctx: &RequestContext,
-) -> String {
+) -> (String, String) {
+    let (listener, host) = find_tls_twin(proxy, entry, host, ctx);
     let now = Timestamp::now().wall();
     let name = &entry.environment.local;
     let tokens = &proxy.state.local_tokens;
-    tokens.issue(purpose, name, &ctx.listener().name, now)
+    (tokens.issue(purpose, name, listener, now), host)
+}
+
+/// Returns the name of a listener and its host: clients write `https://` before it, so they are those
+/// of a listener which serves the same requests over TLS, if this one is plain and there is another.
+fn find_tls_twin<'a>(
+    proxy: &'a ReverseProxy,
+    entry: &Entry,
+    host: String,
+    ctx: &'a RequestContext,
+) -> (&'a str, String) {
+    let listener = ctx.listener().name.as_str();
+    let (bare, port) = split_host(&host);
+    if ctx.scheme() == "http"
+        && (is_loopback(bare) || bare.ends_with(".localhost"))
+        && let urls = &proxy.state.urls
+        && let name = &entry.environment.local
+        && let Some((twin, port)) = urls.find_tls_twin(listener, name, port.unwrap_or(80))
+    {
+        return (twin, format!("{bare}:{port}"));
+    }
+    (listener, host)
 }
 
 /// Returns the environment with this name of MWAA's, or else with this local name. Several may have
@@ -252,12 +280,7 @@ fn ui_host(proxy: &ReverseProxy, entry: &Entry, ctx: &RequestContext) -> String 
     let default = directory.default_entry();
     let is_only = ctx.listener().environment.is_some()
         || default.is_some_and(|default| default.id == entry.id);
-    let inner = name.trim_start_matches('[').trim_end_matches(']');
-    let is_loopback = name == "localhost"
-        || inner
-            .parse::<IpAddr>()
-            .is_ok_and(|address| address.is_loopback());
-    if is_only || !is_loopback {
+    if is_only || !is_loopback(name) {
         return called;
     }
 
@@ -269,6 +292,13 @@ fn ui_host(proxy: &ReverseProxy, entry: &Entry, ctx: &RequestContext) -> String 
         Some(port) => format!("{own}:{port}"),
         None => own,
     }
+}
+
+/// Returns true for `localhost` and for addresses of this machine, without a port.
+fn is_loopback(host: &str) -> bool {
+    let inner = host.trim_start_matches('[').trim_end_matches(']');
+    let address = inner.parse::<IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
 /// Returns true for a name of MWAA's (API reference, `CreateEnvironment`).

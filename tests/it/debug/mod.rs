@@ -433,6 +433,7 @@ async fn walk_all() {
             rules: None,
         },
         tls: None,
+        accepts_plain: true,
     };
     let mut bound = listener.bind(1).unwrap();
     let Address::Tcp(address) = bound.address else {

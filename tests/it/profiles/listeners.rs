@@ -215,14 +215,15 @@ async fn the_status_lists_listeners_and_their_rules() {
     let open = |name: &str, door: usize, environment: Option<&str>| {
         serde_json::json!({
             "name": name, "url": harness.urls()[door], "environment": environment,
-            "policy": "all", "allow": [], "deny": [],
+            "optional_tls": false, "policy": "all", "allow": [], "deny": [],
         })
     };
     assert_eq!(listeners[0], open("listener", 0, None));
     assert_eq!(listeners[1], open("environments.demo", 1, Some("demo")));
     let readers = serde_json::json!({
         "name": "listeners.readers", "url": harness.urls()[2], "environment": "demo",
-        "policy": "read-only", "allow": ["dags trigger"], "deny": ["dags list", "tasks"],
+        "optional_tls": false, "policy": "read-only", "allow": ["dags trigger"],
+        "deny": ["dags list", "tasks"],
     });
     assert_eq!(listeners[2], readers);
     assert_eq!(status["environments"][0]["policy"], "operator");

@@ -1,14 +1,16 @@
 //! Certificates for the tests, made when they run, and TLS clients that trust them.
 
+use mwaa_runtime::Timestamp;
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, KeyUsagePurpose,
-    date_time_ymd,
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair,
+    KeyUsagePurpose, date_time_ymd,
 };
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A certificate authority.
 pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
@@ -49,6 +51,22 @@ impl Authority {
         let mut params = CertificateParams::new(names).unwrap();
         params.not_before = date_time_ymd(first, 1, 1);
         params.not_after = date_time_ymd(last, 1, 1);
+        self.sign(&params)
+    }
+
+    /// A certificate for `localhost` that ends so many days from now, made by this program.
+    pub(crate) fn pair_for_days(&self, days: u64, maker: &str) -> Pair {
+        let mut params = CertificateParams::new(["localhost".to_owned()]).unwrap();
+        let now = Timestamp::now().wall();
+        params.not_before = date_time_ymd(2020, 1, 1);
+        params.not_after = date_time_ymd(1970, 1, 1) + now + Duration::from_hours(24 * days);
+        params
+            .distinguished_name
+            .push(DnType::OrganizationName, maker);
+        self.sign(&params)
+    }
+
+    fn sign(&self, params: &CertificateParams) -> Pair {
         let key = KeyPair::generate().unwrap();
         Pair {
             certificate: params.signed_by(&key, &*self.0).unwrap().pem(),

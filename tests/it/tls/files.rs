@@ -39,7 +39,7 @@ async fn check_names_the_hosts_of_the_certificate() {
 #[tokio::test]
 async fn check_fails_for_an_expired_or_future_certificate() {
     for (first, last, complaint) in [
-        (2020, 2021, "has expired"),
+        (2020, 2021, "has expired; clients will reject it: renew it"),
         (2098, 2099, "is not valid yet"),
     ] {
         let folder = tempfile::tempdir().unwrap();
@@ -52,6 +52,26 @@ async fn check_fails_for_an_expired_or_future_certificate() {
             line.contains("gateway.pem") && line.contains(complaint),
             "{ended:?}"
         );
+    }
+}
+
+#[tokio::test]
+async fn check_warns_a_month_before_the_certificate_expires() {
+    let certs = "mwaa-gateway certs";
+    for (days, maker, warning) in [
+        (29, certs, Some("run `mwaa-gateway certs` to renew it")),
+        (29, "others", Some(": renew it")),
+        (31, certs, None),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let pair = Authority::new().pair_for_days(days, maker);
+        let ended = says(folder.path(), &pair, &["check", "--offline"]).await;
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        let mut lines = ended.stdout.lines();
+        let line = lines.find(|line| line.contains("expires in less than 30 days"));
+        assert_eq!(line.is_some(), warning.is_some(), "{ended:?}");
+        let line = line.unwrap_or_default();
+        assert!(line.ends_with(warning.unwrap_or_default()), "{line}");
     }
 }
 

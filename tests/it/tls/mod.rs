@@ -1,9 +1,12 @@
 //! The TLS listener: what it serves, whom it refuses, and what it costs nobody.
 
+mod certs;
 mod clients;
 mod files;
 mod handshake;
 mod large;
+mod optional;
+mod reload;
 
 use crate::support::{Authority, Client, Harness};
 use rustls::ClientConfig;
@@ -20,7 +23,7 @@ use tokio_rustls::client::TlsStream;
 struct Secured {
     harness: Harness,
     authority: Authority,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Secured {
@@ -40,7 +43,7 @@ impl Secured {
         Self {
             harness: Harness::configured(&config).await,
             authority,
-            _folder: folder,
+            folder,
         }
     }
 

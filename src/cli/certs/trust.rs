@@ -1,0 +1,114 @@
+//! What `certs` says: what is new, and how programs trust the CA. Each line was tried with its program.
+
+use super::{CERTIFICATE, KEY, Made, Names, NewCa, SERVER_LIFETIME};
+use crate::terminal::quote;
+use mwaa_config::{Address, Config};
+use std::fmt::Write as _;
+use std::path::Path;
+use std::time::{Duration, UNIX_EPOCH};
+
+/// Returns what was made, for people.
+pub(super) fn describe(made: &Made, names: &Names, now: Duration) -> String {
+    let end = now.saturating_sub(Duration::from_hours(24)) + SERVER_LIFETIME;
+    let end = humantime::format_rfc3339_seconds(UNIX_EPOCH + end).to_string();
+    let date = end.split('T').next().unwrap_or_default();
+    let names: Vec<_> = names.texts().collect();
+    let ca = match &made.new_ca {
+        None => "the same: programs that trust it need no change".to_owned(),
+        Some(NewCa::First) => "new: programs must trust it".to_owned(),
+        Some(NewCa::Instead(misfit)) => format!(
+            "new, because the previous one cannot be used: {misfit}. Programs must trust the new \
+             one; remove the previous one where it was trusted"
+        ),
+    };
+
+    let mut text = format!(
+        "the certificate is valid until {date} for {}\nthe CA is {ca}",
+        names.join(", ")
+    );
+    for key in &made.exposed {
+        let key = key.display();
+        let _infallible = write!(
+            text,
+            "\nwarning: other users could read {key} until now; if one may have done so, delete it and \
+             run this command again"
+        );
+    }
+    text
+}
+
+/// Returns the lines that the configuration still needs, and the ways to trust the CA.
+pub(super) fn advise(made: &Made, config: &Config) -> String {
+    let mut text = String::new();
+    let is_configured = config.listener.tls.as_ref().is_some_and(|tls| {
+        let is_same =
+            |one: &Path, other: &Path| std::path::absolute(one).is_ok_and(|one| one == other);
+        is_same(&tls.certificate, &made.certificate) && is_same(&tls.key, &made.key)
+    });
+    if !is_configured {
+        let toml = |path: &Path| toml_string(&path.display().to_string());
+        let _infallible = write!(
+            text,
+            "\nConfigure the gateway ({CERTIFICATE} and {KEY} are read again when they change):\n\n  \
+             [listener.tls]\n  certificate = {}\n  key = {}\n  optional = true  # plain HTTP too\n",
+            toml(&made.certificate),
+            toml(&made.key)
+        );
+    }
+
+    let ca = quote(&made.ca.display().to_string());
+    let port = find_port(config).to_string();
+    text.push_str("\nTrust the CA, only where you need it:\n\n");
+    for (program, line) in WAYS {
+        let line = line.replace("PORT", &port).replace("CA_FILE", &ca);
+        let _infallible = writeln!(text, "  {program:18}{line}");
+    }
+    text.push_str(
+        "\nThe variables of boto3, requests and Go replace the list of public CAs. If the program calls \
+         other\nservers too, name a file that holds both: `cat /etc/ssl/certs/ca-certificates.crt ",
+    );
+    text.push_str(&ca);
+    text.push_str(" > bundle.pem`");
+    text
+}
+
+/// Returns the port of a listener that uses TLS, or will.
+fn find_port(config: &Config) -> u16 {
+    let mut further = config.listeners.iter();
+    let named = further.find(|listener| listener.tls == Some(true));
+    match named.map_or(&config.listener.address, |listener| &listener.address) {
+        Address::Tcp(address) => address.port(),
+        // it will be another address
+        Address::Unix(_) => 8080,
+    }
+}
+
+fn toml_string(text: &str) -> String {
+    // a literal string has no escapes
+    if text.contains(['\'', '\n']) || text.chars().any(char::is_control) {
+        format!("{text:?}")
+    } else {
+        format!("'{text}'")
+    }
+}
+
+/// Programs, and how each trusts the CA.
+const WAYS: [(&str, &str); 8] = [
+    ("curl", "curl --cacert CA_FILE https://localhost:PORT/-/"),
+    ("boto3, AWS CLI", "export AWS_CA_BUNDLE=CA_FILE"),
+    ("requests", "export REQUESTS_CA_BUNDLE=CA_FILE"),
+    ("Node.js", "export NODE_EXTRA_CA_CERTS=CA_FILE"),
+    (
+        "Java",
+        "keytool -importcert -cacerts -noprompt -storepass changeit -alias mwaa-gateway -file CA_FILE",
+    ),
+    ("Go", "export SSL_CERT_FILE=CA_FILE"),
+    (
+        "Chromium (Linux)",
+        "certutil -d sql:$HOME/.pki/nssdb -A -t C,, -n mwaa-gateway -i CA_FILE",
+    ),
+    (
+        "Debian, container",
+        "cp CA_FILE /usr/local/share/ca-certificates/mwaa-gateway.crt && update-ca-certificates",
+    ),
+];
