@@ -26,7 +26,7 @@ pub struct EnvironmentCard {
     pub is_default: bool,
     /// Its status on AWS, once known.
     pub status: Option<Status>,
-    /// How it differs from most: its users' login, a version that the gateway does not know.
+    /// Differences from most environments: its users' login, a version that the gateway does not know.
     pub notes: Vec<String>,
     /// The reason why it could not serve a request now.
     pub not_ready: Option<NotReadyReason>,

@@ -17,7 +17,7 @@ pub struct EnvironmentStatus {
     pub is_default: bool,
     /// AWS's last description of it; `None` before the first.
     pub info: Option<Arc<InfoRecord>>,
-    /// How it differs from most, for people: its users' login, a version without a list.
+    /// Differences from most environments, for people: its users' login, a version without a list.
     pub notes: Vec<String>,
     /// The CLI token.
     pub token: TokenState,

@@ -26,7 +26,6 @@ use mwaa_model::{Environment, EnvironmentInfo, Fault as _, ProxyChoice, Secret};
 use mwaa_runtime::boot_clock;
 use rustls::ClientConfig;
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 use std::collections::{BTreeMap, HashMap};
 use std::error::Error;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -474,7 +473,7 @@ struct UserSettings {
     identity_center: Option<IdentityCenter>,
     /// The S3 location of each team.
     #[serde(rename = "Teams", default)]
-    teams: BTreeMap<String, IgnoredAny>,
+    teams: BTreeMap<String, serde_json::Value>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -243,27 +243,7 @@ pub fn route(
     };
 
     if let Some(page) = local_page::find(&request, ctx, name.is_some() || found.is_some())? {
-        // a page on an environment's own host shows that environment alone
-        let scope = match (page, name, found) {
-            (LocalPage::Overview | LocalPage::SignedOut, Some(_), None) => {
-                return Err(unknown());
-            }
-            (LocalPage::Overview | LocalPage::SignedOut, Some(_), Some(entry)) => {
-                Some(Arc::clone(entry))
-            }
-            // on a bare host it is about the default environment
-            (LocalPage::SignedOut, None, found) => found.cloned(),
-            (LocalPage::Overview, None, _)
-            | (
-                LocalPage::ConsoleLogin
-                | LocalPage::Icon
-                | LocalPage::LoginScript
-                | LocalPage::Script
-                | LocalPage::Style,
-                _,
-                _,
-            ) => None,
-        };
+        let scope = find_scope(page, name, found).map_err(|Missing| unknown())?;
         return Ok(Destination::LocalPage(LocalPageRequest { page, scope }));
     }
 
@@ -275,6 +255,36 @@ pub fn route(
         entry,
         kind,
     }))
+}
+
+/// There is no environment where a page needs one.
+struct Missing;
+
+/// Returns the environment that a page is about; `None` if it is about all, or about none. `name` is
+/// that of the host, and `found` its environment, or else the default one. Fails if the host names an
+/// environment that does not exist.
+fn find_scope(
+    page: LocalPage,
+    name: Option<&str>,
+    found: Option<&Arc<Entry>>,
+) -> Result<Option<Arc<Entry>>, Missing> {
+    match (page, name) {
+        // a page on an environment's own host shows that environment alone
+        (LocalPage::Overview | LocalPage::SignedOut, Some(_)) => {
+            found.cloned().map(Some).ok_or(Missing)
+        }
+        // on a bare host it is about the default environment
+        (LocalPage::SignedOut, None) => Ok(found.cloned()),
+        (LocalPage::Overview, None)
+        | (
+            LocalPage::ConsoleLogin
+            | LocalPage::Icon
+            | LocalPage::LoginScript
+            | LocalPage::Script
+            | LocalPage::Style,
+            _,
+        ) => Ok(None),
+    }
 }
 
 /// Returns the kind of a request. Fails if the path has no such method, or if the client may not use
