@@ -329,7 +329,9 @@ async fn links_pipes_and_folders_are_refused() {
         assert!(place.fail().await.contains("it is not a regular file"));
         fs::remove_dir(place.file(name)).unwrap();
         let pipe = place.file(name);
-        rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, 0o600.into()).unwrap();
+        // rustix has no call for it on macOS
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+        assert!(made.unwrap().success());
         assert!(place.fail().await.contains("it is not a regular file"));
     }
 }
