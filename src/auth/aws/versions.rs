@@ -93,6 +93,8 @@ impl VersionResolver {
         }
 
         let lookup = self.lookup(entry.id);
+        // before the version: an answer that comes in between is then known to be new
+        let before = lookup.answered_at();
         match entry.airflow_version() {
             Some(version) => {
                 if lookup.is_old() && lookup.is_free() {
@@ -102,7 +104,7 @@ impl VersionResolver {
                 Ok(version)
             }
             // once in a process: boxed, so that not every request has room for it
-            None => Box::pin(self.query(entry, &lookup)).await,
+            None => Box::pin(self.query(entry, &lookup, before)).await,
         }
     }
 
@@ -162,19 +164,20 @@ impl VersionResolver {
         let entry = Arc::clone(entry);
         let task = async move {
             // the old answer stays if there is no new one
-            let _kept = resolver.query(&entry, &lookup).await;
+            let before = lookup.answered_at();
+            let _kept = resolver.query(&entry, &lookup, before).await;
         };
         task.instrument(span)
     }
 
-    /// Asks AWS, once for all callers that wait here, unless a failure is held.
+    /// Asks AWS, once for all callers that wait here, unless a failure is held. An answer after
+    /// `before` is as good as its own.
     async fn query(
         &self,
         entry: &Entry,
         lookup: &VersionLookup,
+        before: Option<Timestamp>,
     ) -> Result<AirflowVersion, VersionError> {
-        // an answer that comes while this waits for the lock is as good as its own
-        let before = lookup.answered_at();
         let mut backoff = lookup.asking.lock().await;
         // the one that held the lock may have got the answer
         if let Some(version) = entry.airflow_version()
