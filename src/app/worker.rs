@@ -10,8 +10,10 @@ use mwaa_config::Config;
 use mwaa_egress::Connector;
 use mwaa_proxy::upstream::{TrustStore, UpstreamClient};
 use mwaa_proxy::{ProxyState, ReverseProxy};
-use mwaa_runtime::{ClockShift, CoarseTimer, LocalTasks, local_set};
-use mwaa_server::{BoundListener, Server, ShutdownReceiver};
+use mwaa_runtime::{
+    ClockShift, CoarseTimer, LocalTasks, Shutdown, end_turn, keep_time_for_a_turn,
+};
+use mwaa_server::{BoundListener, Server};
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
 use std::rc::Rc;
@@ -19,6 +21,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
+use tokio::runtime::LocalOptions;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tracing::Instrument as _;
 
@@ -180,7 +183,7 @@ struct WorkerContext {
 /// One worker thread.
 struct Worker {
     context: WorkerContext,
-    stop: ShutdownReceiver,
+    stop: watch::Receiver<bool>,
     cut: watch::Receiver<bool>,
 }
 
@@ -215,8 +218,8 @@ impl Worker {
             settings: settings::connections(&config),
             permits,
             tasks: tasks.clone(),
+            shutdown: Shutdown::watch(self.stop, &timer, &tasks),
             timer,
-            shutdown: self.stop,
             handle: move |request, guard| mwaa_proxy::handle(Rc::clone(&proxy), request, guard),
             refuse: Box::new(move |bad_head| mwaa_proxy::reject_head(&state, bad_head)),
         });
@@ -240,10 +243,14 @@ impl Worker {
 
 /// Runs a worker's future on a runtime of this thread, which ends with it.
 fn block_on<T>(future: impl Future<Output = T>) -> io::Result<T> {
+    // its tasks need not be `Send`, and it is one scheduler where a `LocalSet` would be a second
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .build()?;
-    let output = local_set().block_on(&runtime, future);
+        // the thread has slept: the time is another
+        .on_thread_unpark(end_turn)
+        .build_local(LocalOptions::default())?;
+    keep_time_for_a_turn();
+    let output = runtime.block_on(future);
     // a look-up of a name may hang in the C library; the end does not wait for it
     runtime.shutdown_background();
     Ok(output)

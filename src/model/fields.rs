@@ -8,7 +8,7 @@ use http::header::{
 };
 
 /// Forwarded with every request: the client's name, and its trace (W3C Trace Context).
-pub const ALWAYS_FORWARDED: [HeaderName; 3] = [
+pub static ALWAYS_FORWARDED: [HeaderName; 3] = [
     USER_AGENT,
     HeaderName::from_static("traceparent"),
     HeaderName::from_static("tracestate"),
@@ -16,7 +16,7 @@ pub const ALWAYS_FORWARDED: [HeaderName; 3] = [
 
 /// Forwarded to the UI and the REST API too: content, negotiation, conditions, ranges, and the
 /// fields of Airflow's own scripts (`X-CSRFToken`, `X-Requested-With`).
-pub const FORWARDED: [HeaderName; 17] = [
+pub static FORWARDED: [HeaderName; 17] = [
     ACCEPT,
     ACCEPT_ENCODING,
     ACCEPT_LANGUAGE,

@@ -236,16 +236,17 @@ fn check_segments(path: &str) -> Result<(), PathError> {
 /// Fails if a decoding of a path with opaque names has dot segments, or is one of MWAA's own
 /// routes. Parameters after a semicolon do not hide that.
 fn check_opaque(path: &str, decodings: &[String]) -> Result<(), PathError> {
-    let segments = |text| str::split(text, ['/', '\\']);
     let count_mwaa = |text| {
-        segments(text)
+        split_segments(text)
             .filter(|segment| segment.eq_ignore_ascii_case("aws_mwaa"))
             .count()
     };
-    let is_dots = |segment: &str| matches!(segment.split(';').next(), Some("." | ".."));
 
-    for text in decodings.iter().map(String::as_str).chain([path]) {
-        if segments(text).any(is_dots) {
+    if has_dots(path) {
+        return Err(PathError::Dots);
+    }
+    for text in decodings.iter().map(String::as_str) {
+        if has_dots(text) {
             return Err(PathError::Dots);
         }
         // a DAG may have that name; an escape that spells it means something else
@@ -254,6 +255,19 @@ fn check_opaque(path: &str, decodings: &[String]) -> Result<(), PathError> {
         }
     }
     Ok(())
+}
+
+/// Returns true if a segment is a dot or two dots, with parameters or without.
+fn has_dots(text: &str) -> bool {
+    // most paths have no dot at all
+    text.bytes().any(|byte| byte == b'.')
+        && split_segments(text)
+            .any(|segment| matches!(segment.split(';').next(), Some("." | "..")))
+}
+
+/// Splits a path as a server does that takes backslashes for slashes.
+fn split_segments(text: &str) -> impl Iterator<Item = &str> {
+    text.split(['/', '\\'])
 }
 
 /// Returns what a path means to the gateway.

@@ -52,7 +52,7 @@ use tracing::Instrument as _;
 /// keeps the guard of the connection until then.
 pub async fn handle(
     proxy: Rc<ReverseProxy>,
-    incoming: IncomingRequest,
+    incoming: Box<IncomingRequest>,
     guard: BusyGuard,
 ) -> http::Response<ResponseBody> {
     let ctx = RequestContext::new(&incoming, &proxy);
@@ -88,7 +88,7 @@ fn respond_with_fault(fault: &dyn Fault, ctx: &RequestContext) -> Response {
 /// written. Only an exchange that has begun continues, see `command::send_in_slot`.
 async fn process(
     proxy: &Rc<ReverseProxy>,
-    incoming: IncomingRequest,
+    incoming: Box<IncomingRequest>,
     ctx: &RequestContext,
 ) -> Result<Response, ProxyError> {
     // 1. Admission: the client, the form of the request, the Host, the secret, the browser's rules.

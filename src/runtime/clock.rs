@@ -2,7 +2,7 @@
 
 use super::platform;
 use rustix::time::clock_gettime;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -18,19 +18,9 @@ pub struct Timestamp {
 }
 
 impl Timestamp {
-    /// Reads both clocks.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the one home of reading the time"
-    )]
+    /// Reads both clocks; on a worker thread at most once in a turn of its runtime.
     pub fn now() -> Self {
-        let boot = boot_clock();
-        // a clock that was never set may be before 1970
-        let wall = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or(Duration::ZERO)
-            + ClockShift::of_this_thread();
-        Self { boot, wall }
+        TURN.with(Turn::now)
     }
 
     /// Returns the time since the machine started; for intervals.
@@ -58,15 +48,81 @@ impl Timestamp {
 }
 
 /// Returns the time since the machine started, sleep included: for limits and durations, which a
-/// change of the wall clock must not affect.
+/// change of the wall clock must not affect. On a worker thread it is read at most once in a turn.
 pub fn boot_clock() -> Duration {
+    Timestamp::now().boot
+}
+
+/// Makes this thread read its clocks once in a turn: [`end_turn`] has to be called between turns.
+pub fn keep_time_for_a_turn() {
+    TURN.with(|turn| turn.is_kept.set(true));
+}
+
+/// Ends a turn: the next question for the time reads the clocks again.
+pub fn end_turn() {
+    TURN.with(|turn| turn.uses_left.set(0));
+}
+
+/// The last reading of a thread's clocks.
+struct Turn {
+    /// True on the threads that say when a turn ends.
+    is_kept: Cell<bool>,
+    /// The number of times that the last reading may still be used: a thread that is never idle has no
+    /// end of a turn.
+    uses_left: Cell<u32>,
+    last: Cell<Timestamp>,
+}
+
+impl Turn {
+    fn now(&self) -> Timestamp {
+        let uses_left = self.uses_left.get();
+        if uses_left > 0 {
+            self.uses_left.set(uses_left - 1);
+            return self.last.get();
+        }
+
+        let now = read_clocks();
+        if self.is_kept.get() {
+            self.uses_left.set(MAX_USES);
+            self.last.set(now);
+        }
+        now
+    }
+}
+
+thread_local! {
+    static TURN: Turn = const {
+        Turn {
+            is_kept: Cell::new(false),
+            uses_left: Cell::new(0),
+            last: Cell::new(Timestamp::from_clocks(Duration::ZERO, Duration::ZERO)),
+        }
+    };
+}
+
+/// A reading is used for some ten requests at most.
+const MAX_USES: u32 = 64;
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one home of reading the time"
+)]
+fn read_clocks() -> Timestamp {
     // this clock is never negative
     let boot = clock_gettime(platform::CLOCK);
     let boot = Duration::new(
         u64::try_from(boot.tv_sec).unwrap_or(0),
         u32::try_from(boot.tv_nsec).unwrap_or(0),
     );
-    boot + ClockShift::of_this_thread()
+    // a clock that was never set may be before 1970
+    let wall = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or(Duration::ZERO);
+    let shift = ClockShift::of_this_thread();
+    Timestamp {
+        boot: boot + shift,
+        wall: wall + shift,
+    }
 }
 
 /// The distance by which the clocks of some threads are ahead, so that a test sets the time and does

@@ -164,6 +164,17 @@ impl CoarseTimer {
         .await
     }
 
+    /// Wakes every task that waits for a deadline; none expires.
+    pub(super) fn wake_all(&self) {
+        let wakers: Vec<_> = {
+            let entries = self.0.entries.borrow();
+            let wakers = entries.iter().filter_map(|(_, entry)| entry.waker.clone());
+            wakers.collect()
+        };
+        // after the borrow: a task that wakes may arm another deadline
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
     /// Expires the deadlines that are due, wakes their tasks and sets the next tick.
     fn expire_due(&self, now: Duration) {
         let mut wakers = Vec::new();

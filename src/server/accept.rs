@@ -8,18 +8,15 @@ use super::{BadHead, RequestHandler, TlsConfig};
 use bytes::Bytes;
 use mwaa_model::{Client, ListenerPolicy, PeerAddress, PeerIdentity};
 use mwaa_runtime::platform::{self, TcpPeerResolver};
-use mwaa_runtime::{CoarseTimer, LocalTasks};
+use mwaa_runtime::{CoarseTimer, LocalTasks, Shutdown};
 use std::fmt;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream, UnixListener};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_rustls::TlsAcceptor;
-
-/// Becomes `true` when the gateway shuts down: accept no more, and finish what runs.
-pub type ShutdownReceiver = watch::Receiver<bool>;
 
 /// All that the listeners and connections of one worker thread share.
 pub struct Server<H> {
@@ -31,8 +28,8 @@ pub struct Server<H> {
     pub tasks: LocalTasks,
     /// The thread's time limits.
     pub timer: CoarseTimer,
-    /// Announces the shutdown.
-    pub shutdown: ShutdownReceiver,
+    /// Announces the shutdown: accept no more, and finish what runs.
+    pub shutdown: Shutdown,
     /// Answers a request.
     pub handle: H,
     /// Returns the whole response to a head that could not become a request, and records it.
@@ -122,12 +119,11 @@ struct Tls {
 impl<H: RequestHandler> AcceptLoop<H> {
     /// Accepts until the shutdown.
     async fn run(self) {
-        let mut shutdown = self.server.shutdown.clone();
         // The shutdown races the whole loop, not only `accept`: a worker waits for this task, and
         // the loop may be waiting for a permit or in a pause after an error.
         tokio::select! {
             biased;
-            _ = shutdown.wait_for(|shutdown| *shutdown) => {}
+            () = self.server.shutdown.wait() => {}
             () = self.accept_all() => {}
         }
     }
@@ -226,13 +222,11 @@ fn is_connection_error(error: &io::Error) -> bool {
 /// Begins TLS on a connection, unless it is plain and may be, or the gateway shuts down. Returns
 /// `None` if that failed; the connection is then closed.
 async fn open_stream<H>(stream: TcpStream, tls: &Tls, server: &Server<H>) -> Option<Stream> {
-    let mut shutdown = server.shutdown.clone();
-
     // A client that has not come so far has sent no request yet, so the shutdown loses nothing.
     tokio::select! {
         biased;
         stream = find_protocol(stream, tls, server) => stream,
-        _ = shutdown.wait_for(|shutdown| *shutdown) => None,
+        () = server.shutdown.wait() => None,
     }
 }
 

@@ -28,6 +28,7 @@ use mwaa_runtime::{Deadline, RequestBody, boot_clock};
 use std::cell::Cell;
 use std::convert::Infallible;
 use std::error::Error;
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -80,26 +81,34 @@ impl<H: RequestHandler> Connection<H> {
         }
         let mut http = builder.serve_connection(io, service);
 
-        let mut shutdown = self.server.shutdown.clone();
         let mut is_last_request = false;
-        let outcome = loop {
-            tokio::select! {
-                // in this order: bytes that have come count before a deadline that has passed
-                biased;
-                outcome = &mut http => break outcome,
-                () = &tracker.deadline => {
-                    let state = tracker.state.get();
-                    let requests = tracker.requests.get();
-                    let reason = "the client was silent or too slow";
-                    tracing::debug!(reason, ?state, requests, "connection closed");
-                    return;
-                }
-                // a request that has begun is answered; an idle connection ends at once
-                _ = shutdown.wait_for(|shutdown| *shutdown), if !is_last_request => {
-                    is_last_request = true;
-                    Pin::new(&mut http).graceful_shutdown();
+        // one future and no `select!`: this is polled several times for each request
+        let outcome = poll_fn(|cx| {
+            // bytes that have come count before a deadline that has passed
+            if let Poll::Ready(outcome) = Pin::new(&mut http).poll(cx) {
+                return Poll::Ready(Some(outcome));
+            }
+            // the deadline also wakes this task at the shutdown
+            if tracker.deadline.poll_expired(cx).is_ready() {
+                return Poll::Ready(None);
+            }
+            // a request that has begun is answered; an idle connection ends at once
+            if self.server.shutdown.has_begun() && !is_last_request {
+                is_last_request = true;
+                Pin::new(&mut http).graceful_shutdown();
+                if let Poll::Ready(outcome) = Pin::new(&mut http).poll(cx) {
+                    return Poll::Ready(Some(outcome));
                 }
             }
+            Poll::Pending
+        })
+        .await;
+        let Some(outcome) = outcome else {
+            let state = tracker.state.get();
+            let requests = tracker.requests.get();
+            let reason = "the client was silent or too slow";
+            tracing::debug!(reason, ?state, requests, "connection closed");
+            return;
         };
 
         let stream = http.into_parts().io.into_inner().stream;
@@ -117,13 +126,13 @@ impl<H: RequestHandler> Connection<H> {
         let (body, mut rest) = RequestBody::new(body);
         // a client that waits for `100 Continue` does not send its body after a refusal
         let is_waiting = head.headers.contains_key(EXPECT);
-        let request = IncomingRequest {
+        let request = Box::new(IncomingRequest {
             id: RequestId::next(),
             client: self.client.clone(),
             secure: self.is_tls,
             head,
             body,
-        };
+        });
         // A client that disconnects, even by half-closing, ends hyper's connection, which drops the
         // handler's future. All guards of a request rest on that.
         let guard = BusyGuard(Rc::clone(tracker));
@@ -143,7 +152,7 @@ impl<H: RequestHandler> Connection<H> {
             let is_unread = rest.is_unread();
             tracker.has_unread_body.set(is_unread);
             // `serve` may hear of the shutdown only after hyper has written this response
-            if is_unread || *server.shutdown.borrow() {
+            if is_unread || server.shutdown.has_begun() {
                 let close = HeaderValue::from_static("close");
                 response.headers_mut().insert(CONNECTION, close);
             }
@@ -462,7 +471,7 @@ pub enum BadHead {
     TooLarge,
 }
 
-/// A function that answers a request, `Fn(IncomingRequest, BusyGuard) -> impl Future<Output =
+/// A function that answers a request, `Fn(Box<IncomingRequest>, BusyGuard) -> impl Future<Output =
 /// Response<_>>`. It keeps the guard as long as the connection is busy with the request, best in the
 /// body of the response.
 ///
@@ -475,19 +484,19 @@ pub trait RequestHandler: 'static {
     type Future: Future<Output = Response<Self::Body>> + 'static;
 
     /// Starts to answer the request.
-    fn call(&self, request: IncomingRequest, guard: BusyGuard) -> Self::Future;
+    fn call(&self, request: Box<IncomingRequest>, guard: BusyGuard) -> Self::Future;
 }
 
 impl<H, F, B> RequestHandler for H
 where
-    H: Fn(IncomingRequest, BusyGuard) -> F + 'static,
+    H: Fn(Box<IncomingRequest>, BusyGuard) -> F + 'static,
     F: Future<Output = Response<B>> + 'static,
     B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Unpin + 'static,
 {
     type Body = B;
     type Future = F;
 
-    fn call(&self, request: IncomingRequest, guard: BusyGuard) -> F {
+    fn call(&self, request: Box<IncomingRequest>, guard: BusyGuard) -> F {
         self(request, guard)
     }
 }

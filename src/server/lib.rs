@@ -9,7 +9,7 @@ mod stream;
 mod timeouts;
 mod tls;
 
-pub use accept::{Server, ShutdownReceiver};
+pub use accept::Server;
 pub use bind::{Address, BindError, BoundListener, ListenerConfig};
 pub use connection::{
     BadHead, Body, BoxError, BusyGuard, IncomingRequest, RequestHandler, Settings,

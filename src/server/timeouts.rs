@@ -61,7 +61,7 @@ mod tests {
     use bytes::Bytes;
     use http_body_util::{BodyExt as _, Full};
     use mwaa_model::{Client, ListenerPolicy, PeerAddress, PeerIdentity};
-    use mwaa_runtime::{CoarseTimer, LocalTasks};
+    use mwaa_runtime::{CoarseTimer, LocalTasks, Shutdown};
     use std::net::SocketAddr;
     use std::rc::Rc;
     use std::sync::Arc;
@@ -107,8 +107,9 @@ mod tests {
     /// Returns the bytes of a long response that a client gets which takes a little now and then.
     async fn trickle(keep_alive: Duration, pause: Duration, enough: usize) -> usize {
         let tasks = LocalTasks::default();
+        let timer = CoarseTimer::start(&tasks);
         let (_running, shutdown) = watch::channel(false);
-        let handle = async |_: IncomingRequest, guard: BusyGuard| {
+        let handle = async |_: Box<IncomingRequest>, guard: BusyGuard| {
             let body = Full::new(Bytes::from(vec![b'x'; 8 << 20]));
             http::Response::new(body.map_frame(move |frame| {
                 let _busy = &guard;
@@ -124,8 +125,8 @@ mod tests {
             },
             permits: Arc::new(Semaphore::new(1)),
             tasks: tasks.clone(),
-            timer: CoarseTimer::start(&tasks),
-            shutdown,
+            shutdown: Shutdown::watch(shutdown, &timer, &tasks),
+            timer,
             handle,
             refuse: Box::new(|_| Bytes::new()),
         });

@@ -51,52 +51,55 @@ impl Settings {
 }
 
 /// A request whose sender, framing, host and target have been checked. Only [`validate`] makes
-/// one.
+/// one. Its parts are boxed: it is moved from step to step.
 pub struct ValidatedRequest {
-    host_name: HostName,
-    method: Method,
-    target: Target,
-    aws_call: Option<Box<AwsCall>>,
-    headers: HeaderMap,
-    body: RequestBody,
+    incoming: Box<IncomingRequest>,
+    checked: Box<Checked>,
 }
 
-debug_fields!(ValidatedRequest: method, target);
+/// The parts of a request that the checks have parsed.
+struct Checked {
+    host_name: HostName,
+    target: Target,
+    aws_call: Option<AwsCall>,
+}
+
+debug_fields!(ValidatedRequest: incoming);
 
 impl ValidatedRequest {
     /// The name by which the client called the gateway.
     pub fn host_name(&self) -> &HostName {
-        &self.host_name
+        &self.checked.host_name
     }
 
     /// The request method.
     pub fn method(&self) -> &Method {
-        &self.method
+        &self.incoming.head.method
     }
 
     /// The request target, strictly parsed.
     pub fn target(&self) -> &Target {
-        &self.target
+        &self.checked.target
     }
 
     /// The call of the MWAA API, on a host that names no environment.
     pub fn aws_call(&self) -> Option<&AwsCall> {
-        self.aws_call.as_deref()
+        self.checked.aws_call.as_ref()
     }
 
     /// The header section, less the fields that `Connection` nominates.
     pub fn headers(&self) -> &HeaderMap {
-        &self.headers
+        &self.incoming.head.headers
     }
 
     /// The body, to be read.
     pub fn body_mut(&mut self) -> &mut RequestBody {
-        &mut self.body
+        &mut self.incoming.body
     }
 
     /// Returns the header section and the body.
     pub fn into_headers_and_body(self) -> (HeaderMap, RequestBody) {
-        (self.headers, self.body)
+        (self.incoming.head.headers, self.incoming.body)
     }
 }
 
@@ -105,32 +108,30 @@ impl ValidatedRequest {
 ///
 /// `user_agent` was read from the same head.
 pub fn validate(
-    incoming: IncomingRequest,
+    mut incoming: Box<IncomingRequest>,
     user_agent: UserAgent,
     settings: &Settings,
 ) -> Result<ValidatedRequest, AdmissionError> {
-    let IncomingRequest {
-        client,
-        secure,
-        mut head,
-        body,
-        ..
-    } = incoming;
+    let client = &incoming.client;
 
     // 1. The client's address.
     let rules = settings.find_rules(&client.listener);
     rules.networks.check(client.peer)?;
 
     // 2. The form of the request: two parsers must not read it differently.
+    let head = &mut incoming.head;
     if head.headers.len() > settings.header_count {
         return Err(AdmissionError::Headers {
             limit: settings.header_count,
         });
     }
-    framing::check(&mut head, settings)?;
+    framing::check(head, settings)?;
 
     // 3. The Host, before the secret: a page that DNS rebinding brought here gets nothing to try.
-    let host_name = settings.hosts.check(&head, client.peer, secure)?;
+    let head = &incoming.head;
+    let host_name = settings
+        .hosts
+        .check(head, incoming.client.peer, incoming.secure)?;
 
     // 4. The shared secret.
     if let Some(secret) = &rules.secret {
@@ -143,23 +144,14 @@ pub fn validate(
     let is_plain = host_name == HostName::Plain && target.reserved().is_none();
     let aws_call = is_plain
         .then(|| AwsCall::find(&head.method, &target))
-        .flatten()
-        .map(Box::new);
+        .flatten();
     let trusted = &settings.trusted_origins;
-    origin::check(
-        &head,
-        &target,
-        aws_call.is_some(),
-        user_agent.fetch,
-        trusted,
-    )?;
+    origin::check(head, &target, aws_call.is_some(), user_agent.fetch, trusted)?;
 
-    Ok(ValidatedRequest {
+    let checked = Box::new(Checked {
         host_name,
-        method: head.method,
         target,
         aws_call,
-        headers: head.headers,
-        body,
-    })
+    });
+    Ok(ValidatedRequest { incoming, checked })
 }

@@ -89,8 +89,8 @@ impl ResponseBody {
         Self::new(BodySource::Redacted(Box::new(document)))
     }
 
-    pub(super) fn from_upstream(body: UpstreamBody) -> Self {
-        Self::new(BodySource::Upstream(Box::new(body)))
+    pub(super) fn from_upstream(body: Box<UpstreamBody>) -> Self {
+        Self::new(BodySource::Upstream(body))
     }
 
     fn new(source: BodySource) -> Self {

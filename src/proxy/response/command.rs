@@ -121,7 +121,7 @@ pub fn get_success(response: &Response) -> Option<SuccessStatus> {
 /// Reads the whole response, and parses the command's output in it if there is any.
 async fn read_output(
     status: StatusCode,
-    body: UpstreamBody,
+    body: Box<UpstreamBody>,
     facts: &CommandFacts,
     limit: usize,
 ) -> Result<(Bytes, Result<CliOutput, OutputError>), OutputError> {
@@ -146,7 +146,7 @@ async fn read_output(
 
 /// Reads a whole response that may hold `limit` bytes of decoded output. Fails if it is much
 /// longer; the exact size is known only after decoding.
-async fn collect_body(mut body: UpstreamBody, limit: usize) -> Result<Bytes, OutputError> {
+async fn collect_body(mut body: Box<UpstreamBody>, limit: usize) -> Result<Bytes, OutputError> {
     // base64 and JSON around it take a third more
     let max_size = limit.saturating_add(limit / 2).saturating_add(1024);
     let mut raw = BytesMut::new();

@@ -14,10 +14,17 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 /// Rewrites `Location` (RFC 9110 section 10.2.2) and `Content-Location` (section 8.7). The web
-/// server is `host`, the gateway `origin`. Links to other hosts lose user info and tokens.
-pub(super) fn rewrite_locations(headers: &mut HeaderMap, host: &str, origin: &str) {
+/// server is `host`; `origin` returns the
+/// gateway's. Links to other hosts lose user info and tokens.
+pub(super) fn rewrite_locations(
+    headers: &mut HeaderMap,
+    host: &str,
+    origin: impl Fn() -> String,
+) {
     for name in [LOCATION, CONTENT_LOCATION] {
-        rewrite_location(headers, &name, host, origin);
+        if headers.contains_key(&name) {
+            rewrite_location(headers, &name, host, &origin());
+        }
     }
 }
 
@@ -79,7 +86,7 @@ pub(super) fn may_have_links(headers: &HeaderMap) -> bool {
 
 /// The body of a page, whose links to the web server's origin become links to the gateway.
 pub struct LinkRewriter {
-    body: UpstreamBody,
+    body: Box<UpstreamBody>,
     replacer: TextReplacer,
 }
 
@@ -87,7 +94,7 @@ debug_fields!(LinkRewriter: body);
 
 impl LinkRewriter {
     /// Creates a body in which `https://HOST` becomes `origin`.
-    pub(super) fn new(body: UpstreamBody, host: &str, origin: &str) -> Self {
+    pub(super) fn new(body: Box<UpstreamBody>, host: &str, origin: &str) -> Self {
         Self {
             body,
             replacer: TextReplacer::new(&format!("https://{host}"), origin),
@@ -321,7 +328,7 @@ mod tests {
     fn rewritten(location: &str) -> String {
         let mut headers = HeaderMap::new();
         headers.insert(LOCATION, location.parse().unwrap());
-        rewrite_locations(&mut headers, HOST, "http://localhost:8080");
+        rewrite_locations(&mut headers, HOST, || "http://localhost:8080".to_owned());
         headers[LOCATION].to_str().unwrap().to_owned()
     }
 

@@ -25,7 +25,7 @@ pub(crate) fn is_json(headers: &HeaderMap) -> bool {
 
 /// The body of a JSON document, read whole before the first byte is passed on.
 pub struct RedactedBody {
-    body: UpstreamBody,
+    body: Box<UpstreamBody>,
     /// `None` after the document was passed on.
     document: Option<BytesMut>,
     is_compressed: bool,
@@ -38,7 +38,7 @@ debug_fields!(RedactedBody: body, is_compressed, hidden);
 impl RedactedBody {
     /// Creates a body without the values of the members that are `hidden`.
     pub(super) fn new(
-        body: UpstreamBody,
+        body: Box<UpstreamBody>,
         headers: &HeaderMap,
         hidden: &'static [&'static str],
     ) -> Self {

@@ -56,6 +56,11 @@ pub enum ConnectionChoice {
 struct Exchange<'a> {
     entry: &'a Entry,
     host: &'a Arc<str>,
+    /// Builds the request around its body, once for each connection that it is written to.
+    build: &'a dyn Fn(OutgoingBody) -> Request<OutgoingBody>,
+    /// True if the request may be sent twice: it is safe and has no body (RFC 9110 section 9.2.2,
+    /// RFC 9112 section 9.3.1).
+    is_repeatable: bool,
     /// From the last byte of the request to the head of the response; a request in memory counts
     /// as sent at once.
     first_byte: Duration,
@@ -66,8 +71,8 @@ struct Exchange<'a> {
 /// The result of one attempt on one connection.
 enum Attempt {
     Response(http::Response<hyper::body::Incoming>),
-    /// The connection closed before anything was written.
-    Unsent(Request<OutgoingBody>, hyper::Error),
+    /// The connection closed before anything was written of the request, whose body this is.
+    Unsent(OutgoingBody, hyper::Error),
 }
 
 impl UpstreamClient {
@@ -105,11 +110,13 @@ impl UpstreamClient {
         let exchange = Exchange {
             entry: permit.entry(),
             host: token.host(),
+            build: &|body| request::command(token, headers, body),
+            is_repeatable: false,
             first_byte: self.0.settings.cli_first_byte,
             on_write,
         };
-        let request = request::command(permit, token, headers);
-        self.0.send(request, &exchange, connection).await
+        let body = OutgoingBody::Whole(permit.line().clone());
+        self.0.send(body, &exchange, connection).await
     }
 
     /// Sends a permitted request for the REST API or the UI and waits for the head of the
@@ -125,15 +132,14 @@ impl UpstreamClient {
         let exchange = Exchange {
             entry: permit.entry(),
             host: session.host(),
+            build: &|body| request::web(permit, session, headers, ctx, body),
+            is_repeatable: matches!(*permit.method(), Method::GET | Method::HEAD)
+                && body.is_empty(),
             first_byte: self.0.settings.first_byte,
             on_write: &|| (),
         };
         let progress = body.progress();
-        let request = request::web(permit, session, headers, ctx, body);
-        let sent = self
-            .0
-            .send(request, &exchange, ConnectionChoice::Pooled)
-            .await;
+        let sent = self.0.send(body, &exchange, ConnectionChoice::Pooled).await;
 
         let upload = progress.map(|progress| progress.state());
         match (sent, upload) {
@@ -163,13 +169,7 @@ impl UpstreamClient {
         entry: &Entry,
         host: &Arc<str>,
     ) -> Result<(), UpstreamError> {
-        let exchange = Exchange {
-            entry,
-            host,
-            first_byte: self.0.settings.first_byte,
-            on_write: &|| (),
-        };
-        self.0.open(&exchange).await.map(drop)
+        self.0.open(entry, host).await.map(drop)
     }
 }
 
@@ -177,16 +177,15 @@ impl Inner {
     /// Sends a request, on another connection where that cannot make it happen twice.
     async fn send(
         &self,
-        mut request: Request<OutgoingBody>,
+        mut body: OutgoingBody,
         exchange: &Exchange<'_>,
         mut choice: ConnectionChoice,
     ) -> Result<UpstreamResponse, UpstreamError> {
         let describe_host = || self.describe(exchange);
-        let mut retry_head = retry_head(&request);
         loop {
             let (mut connection, reused) = self.checkout(exchange, choice).await?;
             match self
-                .attempt(&mut connection, request, exchange, &describe_host)
+                .attempt(&mut connection, body, exchange, &describe_host)
                 .await
             {
                 Ok(Attempt::Response(response)) => {
@@ -206,7 +205,7 @@ impl Inner {
                 // nothing was written, so any request may try again; the pool runs empty
                 Ok(Attempt::Unsent(unsent, error)) if reused => {
                     tracing::debug!(host = %exchange.host, %error, "retrying: a reused connection was closed");
-                    request = unsent;
+                    body = unsent;
                 }
 
                 // a new connection that closes at once: the outcome is known, nothing was sent
@@ -217,13 +216,10 @@ impl Inner {
 
                 // a safe request may run twice; once, and on a new connection, because the
                 // request itself may be the reason
-                Err(error @ UpstreamError::Broken { .. }) if reused => {
-                    let Some(head) = retry_head.take() else {
-                        return Err(error);
-                    };
+                Err(UpstreamError::Broken { .. }) if reused && exchange.is_repeatable => {
                     tracing::debug!(host = %exchange.host, "retrying: a reused connection broke");
                     choice = ConnectionChoice::New;
-                    request = head.map(|()| OutgoingBody::Whole(Bytes::new()));
+                    body = OutgoingBody::Whole(Bytes::new());
                 }
                 Err(error) => return Err(error),
             }
@@ -235,7 +231,7 @@ impl Inner {
         &self,
         exchange: &Exchange<'_>,
         choice: ConnectionChoice,
-    ) -> Result<(Connection, bool), UpstreamError> {
+    ) -> Result<(Box<Connection>, bool), UpstreamError> {
         let id = exchange.entry.id;
         if choice == ConnectionChoice::Pooled
             && let Some(connection) = self.pool.checkout(id, exchange.host)
@@ -243,7 +239,8 @@ impl Inner {
             return Ok((connection, true));
         }
         // rare and large: boxed, so that not every exchange has room for it
-        Ok((Box::pin(self.open(exchange)).await?, false))
+        let opened = Box::pin(self.open(exchange.entry, exchange.host)).await?;
+        Ok((opened, false))
     }
 
     /// Returns the web server's name for an error, with the route to it.
@@ -252,50 +249,56 @@ impl Inner {
         self.connector.describe(environment, exchange.host)
     }
 
-    async fn open(&self, exchange: &Exchange<'_>) -> Result<Connection, UpstreamError> {
+    async fn open(
+        &self,
+        entry: &Entry,
+        host: &Arc<str>,
+    ) -> Result<Box<Connection>, UpstreamError> {
         let sender = connect(
-            exchange.host,
-            &exchange.entry.environment,
+            host,
+            &entry.environment,
             &self.connector,
-            self.trust.get(exchange.entry.id),
+            self.trust.get(entry.id),
             &self.settings,
             &self.timer,
             &self.tasks,
         )
         .await?;
 
-        tracing::debug!(host = %exchange.host, "opened an upstream connection");
+        tracing::debug!(%host, "opened an upstream connection");
         let now = Timestamp::now();
-        Ok(Connection {
+        Ok(Box::new(Connection {
             sender,
-            host: Arc::clone(exchange.host),
+            host: Arc::clone(host),
             opened: now,
             last_used: now,
-        })
+        }))
     }
 
     /// Sends the request on one connection, within the exchange's limit.
     async fn attempt(
         &self,
         connection: &mut Connection,
-        request: Request<OutgoingBody>,
+        body: OutgoingBody,
         exchange: &Exchange<'_>,
         host: &dyn Fn() -> String,
     ) -> Result<Attempt, UpstreamError> {
         let limit = exchange.first_byte;
-        let progress = request.body().progress();
+        let progress = body.progress();
         let sender = &mut connection.sender;
         let sending = async {
             // a connection just released may need a turn of its task to be ready
             if let Err(error) = sender.ready().await {
-                return Ok(Attempt::Unsent(request, error));
+                return Ok(Attempt::Unsent(body, error));
             }
             (exchange.on_write)();
-            match sender.try_send_request(request).await {
+            match sender.try_send_request((exchange.build)(body)).await {
                 Ok(response) => Ok(Attempt::Response(response)),
                 // hyper returns the request if it has written none of it
                 Err(mut error) => match error.take_message() {
-                    Some(request) => Ok(Attempt::Unsent(request, error.into_error())),
+                    Some(request) => {
+                        Ok(Attempt::Unsent(request.into_body(), error.into_error()))
+                    }
                     None => Err(error.into_error()),
                 },
             }
@@ -357,19 +360,5 @@ fn closed_early(address: String) -> UpstreamError {
             io::ErrorKind::ConnectionAborted,
             "the connection closed before the request was sent",
         ),
-    })
-}
-
-/// Returns a copy of the head if the request may be sent twice: it is safe and has no body (RFC
-/// 9110 section 9.2.2, RFC 9112 section 9.3.1).
-fn retry_head(request: &Request<OutgoingBody>) -> Option<Request<()>> {
-    let safe = matches!(*request.method(), Method::GET | Method::HEAD);
-    let empty = matches!(request.body(), OutgoingBody::Whole(bytes) if bytes.is_empty());
-    (safe && empty).then(|| {
-        let mut head = Request::new(());
-        *head.method_mut() = request.method().clone();
-        *head.uri_mut() = request.uri().clone();
-        *head.headers_mut() = request.headers().clone();
-        head
     })
 }

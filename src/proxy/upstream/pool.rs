@@ -21,7 +21,11 @@ use tokio_rustls::client::TlsStream;
 
 /// Idle connections by environment and host: environments share none.
 pub(super) struct Pool {
-    idle: RefCell<HashMap<EntryId, Vec<Connection>>>,
+    #[expect(
+        clippy::vec_box,
+        reason = "a connection leaves and returns with each request"
+    )]
+    idle: RefCell<HashMap<EntryId, Vec<Box<Connection>>>>,
     max_idle_time: Duration,
     max_age: Duration,
     /// The next eviction; one for all connections.
@@ -29,7 +33,7 @@ pub(super) struct Pool {
     eviction_armed: Cell<bool>,
 }
 
-/// An open connection.
+/// An open connection. Boxed wherever it is kept: it is moved with each request.
 pub(super) struct Connection {
     pub(super) sender: SendRequest<OutgoingBody>,
     pub(super) host: Arc<str>,
@@ -40,7 +44,7 @@ pub(super) struct Connection {
 /// A connection out of the pool, which carries an exchange. [`release`](Self::release) returns it to the pool once
 /// the response is complete; dropping it before that closes the connection.
 pub(super) struct LeasedConnection {
-    connection: Connection,
+    connection: Box<Connection>,
     environment: EntryId,
     pool: Weak<Pool>,
     /// Set if the connection must not be used for another request.
@@ -94,7 +98,11 @@ impl Pool {
 
     /// Returns the most recently used connection that is still good, and closes the stale ones
     /// that it finds on the way. `None` means that a new one is needed.
-    pub(super) fn checkout(&self, environment: EntryId, host: &Arc<str>) -> Option<Connection> {
+    pub(super) fn checkout(
+        &self,
+        environment: EntryId,
+        host: &Arc<str>,
+    ) -> Option<Box<Connection>> {
         let mut idle = self.idle.borrow_mut();
         let connections = idle.get_mut(&environment)?;
         let now = Timestamp::now();
@@ -112,7 +120,7 @@ impl Pool {
     pub(super) fn lease(
         self: &Rc<Self>,
         environment: EntryId,
-        connection: Connection,
+        connection: Box<Connection>,
     ) -> LeasedConnection {
         LeasedConnection {
             connection,
@@ -146,7 +154,7 @@ impl Pool {
         }
     }
 
-    fn insert(&self, environment: EntryId, mut connection: Connection) {
+    fn insert(&self, environment: EntryId, mut connection: Box<Connection>) {
         connection.last_used = Timestamp::now();
         if !self.eviction_armed.replace(true) {
             self.eviction.arm(self.max_idle_time.min(self.max_age));

@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Uri};
 use http_body::{Body, Frame, SizeHint};
 use mwaa_auth::{CliToken, Session};
 use mwaa_model::{ALWAYS_FORWARDED, Dest, FORWARDED};
-use mwaa_policy::{CommandPermit, WebPermit};
+use mwaa_policy::WebPermit;
 use mwaa_runtime::{CoarseTimer, Deadline, PaceLimit, RequestBody, boot_clock};
 use std::cell::Cell;
 use std::fmt;
@@ -20,20 +20,24 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-/// Builds the request for `/aws_mwaa/cli`: our canonical command, one length, one Host, one token.
-/// `client` are the client's headers.
+/// Builds the request for `/aws_mwaa/cli` around the canonical command: one length, one Host, one
+/// token. `client` are the client's headers.
 pub(super) fn command(
-    permit: &CommandPermit,
     token: &CliToken,
     client: &HeaderMap,
+    line: OutgoingBody,
 ) -> Request<OutgoingBody> {
-    let mut request = Request::new(OutgoingBody::Whole(permit.line().clone()));
+    let mut request = Request::new(line);
     *request.method_mut() = Method::POST;
     *request.uri_mut() = Uri::from_static("/aws_mwaa/cli");
 
     let headers = request.headers_mut();
     *headers = HeaderMap::with_capacity(COMMAND_FIELDS);
-    copy(client, headers, &ALWAYS_FORWARDED);
+    for (name, value) in client {
+        if ALWAYS_FORWARDED.contains(name) {
+            headers.append(name, value.clone());
+        }
+    }
     headers.entry(USER_AGENT).or_insert(OUR_USER_AGENT);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
     headers.insert(HOST, token.host_field().clone());
@@ -54,42 +58,24 @@ pub(super) fn web(
     *request.method_mut() = permit.method().clone();
     *request.uri_mut() = Uri::from(permit.target().clone());
 
+    let filter = WebFields::new(permit, client, ctx);
     let headers = request.headers_mut();
-    *headers = HeaderMap::with_capacity(WEB_FIELDS);
-    copy(client, headers, &ALWAYS_FORWARDED);
-    copy(client, headers, &FORWARDED);
-
-    // the body of such a request has no meaning and is not forwarded (RFC 9110 section 9.3.1)
-    if matches!(
-        *permit.method(),
-        Method::GET | Method::HEAD | Method::OPTIONS
-    ) {
-        for name in [CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_TYPE] {
-            headers.remove(name);
+    *headers = HeaderMap::with_capacity(client.len().min(WEB_FIELDS) + OUR_FIELDS);
+    // one pass over what the client sent, which is less than what it may send
+    for (name, value) in client {
+        if filter.forwards(name) {
+            headers.append(name, value.clone());
+        } else if (*name == ORIGIN || *name == REFERER)
+            && let Some(theirs) = to_web_server(value, &ctx.origin(), session.host())
+        {
+            headers.entry(name).or_insert(theirs);
         }
     }
 
-    // a response that is rewritten or searched on its way back must not be compressed, and one
-    // that is searched must be whole
-    let is_searched = !permit.hidden().is_empty();
-    if is_searched || is_document(client, ctx) {
+    if filter.must_be_plain {
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     }
-    if is_searched {
-        headers.remove(RANGE);
-        headers.remove(IF_RANGE);
-    }
-
     headers.entry(USER_AGENT).or_insert(OUR_USER_AGENT);
-    for name in [ORIGIN, REFERER] {
-        let ours = client.get(&name);
-        if let Some(theirs) =
-            ours.and_then(|ours| to_web_server(ours, &ctx.origin(), session.host()))
-        {
-            headers.insert(name, theirs);
-        }
-    }
-
     headers.insert(HOST, session.host_field().clone());
     headers.insert(COOKIE, session.cookies().clone());
     // the FAB provider's own pages look at their cookie only
@@ -101,11 +87,39 @@ pub(super) fn web(
     request
 }
 
-fn copy(from: &HeaderMap, to: &mut HeaderMap, names: &[HeaderName]) {
-    for name in names {
-        for value in from.get_all(name) {
-            to.append(name, value.clone());
+/// The fields of a client that its request to the web server keeps.
+struct WebFields {
+    /// The request has a body with a meaning.
+    has_body: bool,
+    /// The response is searched, so it must be whole.
+    is_searched: bool,
+    /// The response is rewritten or searched on its way back, so it must not be compressed.
+    must_be_plain: bool,
+}
+
+impl WebFields {
+    fn new(permit: &WebPermit, client: &HeaderMap, ctx: &RequestContext) -> Self {
+        let is_searched = !permit.hidden().is_empty();
+        Self {
+            // the body of other requests has no meaning and is not forwarded (RFC 9110 section
+            // 9.3.1)
+            has_body: !matches!(
+                *permit.method(),
+                Method::GET | Method::HEAD | Method::OPTIONS
+            ),
+            is_searched,
+            must_be_plain: is_searched || is_document(client, ctx),
         }
+    }
+
+    fn forwards(&self, name: &HeaderName) -> bool {
+        if !(ALWAYS_FORWARDED.contains(name) || FORWARDED.contains(name)) {
+            return false;
+        }
+        let is_left_out = (!self.has_body
+            && [CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_TYPE].contains(name))
+            || (self.is_searched && [RANGE, IF_RANGE].contains(name));
+        !is_left_out
     }
 }
 
@@ -130,8 +144,10 @@ fn to_web_server(value: &HeaderValue, origin: &str, host: &str) -> Option<Header
 
 /// The forwarded fields, ours, and hyper's length: the map never grows.
 const COMMAND_FIELDS: usize = 3 + 4;
-/// The same for the web, with room for fields that are sent twice.
+/// The most fields of a client for which there is room from the start.
 const WEB_FIELDS: usize = 3 + 17 + 8;
+/// Our fields: host, session, user agent, coding, and hyper's length.
+const OUR_FIELDS: usize = 6;
 
 /// For clients that do not say who they are.
 pub(super) const OUR_USER_AGENT: HeaderValue =
@@ -162,6 +178,11 @@ impl OutgoingBody {
             Self::Stream(_) => None,
             Self::Whole(bytes) => Some(Self::Whole(bytes.clone())),
         }
+    }
+
+    /// Returns true for no body at all.
+    pub fn is_empty(&self) -> bool {
+        matches!(self, Self::Whole(bytes) if bytes.is_empty())
     }
 
     /// Returns the progress of an upload; `None` for a body in memory.

@@ -21,7 +21,8 @@ use std::time::Duration;
 /// A response of the web server.
 pub struct UpstreamResponse {
     head: Parts,
-    body: UpstreamBody,
+    /// Boxed: it is moved until it is the body of our response.
+    body: Box<UpstreamBody>,
 }
 
 impl fmt::Debug for UpstreamResponse {
@@ -57,7 +58,7 @@ impl UpstreamResponse {
         head.extensions.clear();
         hide_cookies(&mut head.headers);
 
-        let mut body = UpstreamBody {
+        let mut body = Box::new(UpstreamBody {
             front: None,
             incoming,
             idle: body_idle,
@@ -65,7 +66,7 @@ impl UpstreamResponse {
             timer: timer.clone(),
             connection: Some(connection),
             slot: None,
-        };
+        });
         match poll_fn(|cx| Poll::Ready(body.poll_first(cx))).await {
             Ok(()) => Ok(Self { head, body }),
             Err(source) => Err(UpstreamError::Broken {
@@ -110,7 +111,7 @@ impl UpstreamResponse {
     }
 
     /// Returns the head and the body.
-    pub fn into_parts(self) -> (Parts, UpstreamBody) {
+    pub fn into_parts(self) -> (Parts, Box<UpstreamBody>) {
         (self.head, self.body)
     }
 }

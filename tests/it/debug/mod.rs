@@ -31,7 +31,7 @@ use mwaa_proxy::{
     ReverseProxy,
 };
 use mwaa_runtime::resolver::Resolver;
-use mwaa_runtime::{BackgroundTasks, CoarseTimer, LocalTasks, PaceLimit};
+use mwaa_runtime::{BackgroundTasks, CoarseTimer, LocalTasks, PaceLimit, Shutdown};
 use mwaa_server::{Address, IncomingRequest, ListenerConfig, Server};
 use mwaa_telemetry::audit::Record;
 use mwaa_telemetry::{Metrics, RecentRefusals};
@@ -162,8 +162,8 @@ impl Rooms {
         }
     }
 
-    async fn walk(&self, incoming: IncomingRequest) {
-        self.see(&incoming);
+    async fn walk(&self, incoming: Box<IncomingRequest>) {
+        self.see(&*incoming);
         let mut record = Record::new(incoming.id, &incoming.client);
         record.arguments = Some(CANARY.to_owned());
         self.see(&record);
@@ -451,7 +451,7 @@ async fn walk_all() {
         permits: Arc::new(Semaphore::new(8)),
         tasks: tasks.clone(),
         timer: rooms.proxy.timer.clone(),
-        shutdown,
+        shutdown: Shutdown::watch(shutdown, &rooms.proxy.timer, &tasks),
         handle: move |incoming, guard| {
             let rooms = Rc::clone(&walking);
             async move {

@@ -142,11 +142,9 @@ fn exit_codes() -> String {
 }
 
 fn forwarded_headers() -> String {
-    let always = ALWAYS_FORWARDED
-        .into_iter()
-        .map(|name| (name, "every request"));
+    let always = ALWAYS_FORWARDED.iter().map(|name| (name, "every request"));
     let others = FORWARDED
-        .into_iter()
+        .iter()
         .map(|name| (name, "requests for the UI and the REST API"));
     let rows = always.chain(others);
     let rows = rows.map(|(name, with)| format!("| `{name}` | {with} |\n"));
@@ -160,7 +158,7 @@ fn removed_headers() -> String {
 }
 
 fn added_headers() -> String {
-    let rows = ADDED_TO_PAGES.into_iter().map(|(name, value)| {
+    let rows = ADDED_TO_PAGES.iter().map(|(name, value)| {
         let value = value.to_str().unwrap();
         format!("| `{name}` | `{value}` |\n")
     });
