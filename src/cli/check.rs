@@ -121,7 +121,7 @@ impl CheckReport<'_> {
             };
             let text = match Terminal::stdout_width() {
                 Some(width) => wrap_result(&result, width),
-                None => result.to_string(),
+                None => sanitize(&result.to_string()).into_owned(),
             };
             self.terminal
                 .print(format_args!("{style}{word:4}{style:#}  {text}\n"));

@@ -43,12 +43,19 @@ impl EnvironmentInfo {
 
     /// Returns how the users of the environment log in, if that is not with IAM.
     pub fn explain_users(&self) -> Option<String> {
-        let center = self
-            .identity_center
-            .as_ref()
-            .map(|url| format!("its users log in with IAM Identity Center ({url})"));
-        let teams = (!self.teams.is_empty())
-            .then(|| format!("its teams are {}", self.teams.join(", ")));
+        // what AWS says is not ours, and may hold anything
+        let center = self.identity_center.as_ref().map(|url| {
+            let url = url.escape_debug();
+            format!("its users log in with IAM Identity Center ({url})")
+        });
+        let teams = (!self.teams.is_empty()).then(|| {
+            let teams = self
+                .teams
+                .iter()
+                .map(|team| team.escape_debug().to_string());
+            format!("its teams are {}", teams.collect::<Vec<_>>().join(", "))
+        });
+
         let both: Vec<_> = center.into_iter().chain(teams).collect();
         (!both.is_empty()).then(|| both.join("; "))
     }

@@ -33,6 +33,7 @@ pub(crate) fn find_environment(
     let target = request.target();
     let purpose = match target.reserved() {
         Some(ReservedPath::Cli) => LocalTokenUse::Cli,
+        Some(ReservedPath::Handover) => LocalTokenUse::Session,
         None if request.aws_call().is_none() => LocalTokenUse::Session,
         _ => return Ok(None),
     };
@@ -55,7 +56,8 @@ pub(crate) fn find_environment(
 }
 
 /// Returns the environment of the request's cookie. Below `/api/v1` and `/api/v2` the cookie of that
-/// version counts; elsewhere two cookies must be for the same environment.
+/// version counts; elsewhere two valid cookies must be for the same environment. Fails if none is
+/// valid.
 fn find_by_cookie(
     proxy: &ReverseProxy,
     request: &ValidatedRequest,
@@ -63,6 +65,7 @@ fn find_by_cookie(
 ) -> Result<Option<EnvName>, LocalTokenFault> {
     let path = request.target().path();
     let mut found = None;
+    let mut failure = None;
     for (cookie, token) in find_cookies(request.headers()) {
         let is_other = match cookie {
             "session" => path.starts_with("/api/v2/"),
@@ -75,14 +78,18 @@ fn find_by_cookie(
         match check(proxy, token, LocalTokenUse::Session, request, ctx) {
             // cookies do not know about ports: it is from another listener of this machine
             Err(LocalTokenFault::Invalid(LocalTokenError::Listener)) => {}
-            Err(error) => return Err(error),
+            Err(error) => failure = Some(error),
             Ok(name) if found.as_ref().is_some_and(|found| *found != name) => {
                 return Err(LocalTokenFault::Ambiguous);
             }
             Ok(name) => found = Some(name),
         }
     }
-    Ok(found)
+
+    match (found, failure) {
+        (None, Some(failure)) => Err(failure),
+        (found, _) => Ok(found),
+    }
 }
 
 /// Answers `POST /aws_mwaa/login`, also below `/pluginsv2` (Airflow 3): exchanges a local web token
@@ -126,17 +133,18 @@ pub(crate) async fn login(
         .state
         .local_tokens
         .issue(LocalTokenUse::Session, &name, listener, now);
-    let cookie = if version.major < 3 {
-        "session"
+    let (cookie, other) = if version.major < 3 {
+        ("session", "_token")
     } else {
-        "_token"
+        ("_token", "session")
     };
-    Ok(response::set_local_cookie(
-        cookie,
-        &session,
-        ctx.scheme() == "https",
-        ctx.id(),
-    ))
+    let is_secure = ctx.scheme() == "https";
+    let mut response = response::set_local_cookie(cookie, &session, is_secure, ctx.id());
+    // an earlier login to an environment of the other version would mean that one still
+    if find_cookies(request.headers()).any(|(name, _)| name == other) {
+        response::clear_local_cookie(&mut response, other);
+    }
+    Ok(response)
 }
 
 /// Returns the environment of a token. Fails if the token is not valid for this use on this listener
@@ -151,9 +159,16 @@ fn check(
     let listener = ctx.listener();
     let now = Timestamp::now().wall();
     let tokens = &proxy.state.local_tokens;
-    let name = tokens
-        .check(token, purpose, &listener.name, now)
-        .map_err(LocalTokenFault::Invalid)?;
+    let check = |listener: &str| tokens.check(token, purpose, listener, now);
+    let name = check(&listener.name).or_else(|error| {
+        // the token may be for the listener that serves the same requests over TLS
+        let own = proxy.state.urls.find(&listener.name);
+        let mut twins = own.iter().flat_map(|own| &own.tls_twins);
+        let found = (error == LocalTokenError::Listener)
+            .then(|| twins.find_map(|twin| check(twin).ok()))
+            .flatten();
+        found.ok_or(LocalTokenFault::Invalid(error))
+    })?;
 
     let called = match (&listener.environment, request.host_name()) {
         (Some(only), _) => Some(only),
@@ -195,14 +210,15 @@ fn find_bearer(headers: &HeaderMap) -> Result<Option<&str>, LocalTokenFault> {
     }
 }
 
-/// Returns true for `Authorization: Bearer` without a token.
+/// Returns true for `Authorization: Bearer` without a token, or with the word that a language has for
+/// a missing value.
 fn has_empty_bearer(headers: &HeaderMap) -> bool {
-    let mut fields = headers.get_all(AUTHORIZATION).iter();
-    fields.any(|value| {
-        value
-            .as_bytes()
-            .trim_ascii()
-            .eq_ignore_ascii_case(b"bearer")
+    let fields = headers.get_all(AUTHORIZATION).iter();
+    let mut values = fields.filter_map(|value| value.to_str().ok());
+    values.any(|value| {
+        let value = value.trim();
+        let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
+        scheme.eq_ignore_ascii_case("bearer") && MISSING.contains(&token.trim())
     })
 }
 
@@ -254,6 +270,8 @@ impl Fault for LocalTokenFault {
     }
 }
 
+/// Texts of a token that a script did not get: of a shell, jq, Python and JavaScript.
+const MISSING: [&str; 5] = ["", "\"\"", "null", "None", "undefined"];
 /// The kind of a login with a local token in metrics and logs.
 const LOCAL_LOGIN: &str = "local_login";
 /// A form with a token is shorter, in bytes.

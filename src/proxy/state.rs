@@ -106,23 +106,22 @@ impl ListenerUrl {
         (!parts.is_empty()).then(|| parts.join(", "))
     }
 
-    fn port(&self) -> Option<u16> {
+    /// Returns its port; `None` for a Unix socket.
+    pub(crate) fn port(&self) -> Option<u16> {
         self.url.rsplit_once(':')?.1.parse().ok()
     }
 }
 
 impl ListenerUrls {
-    /// Returns the name and the port of a listener that serves the same requests over TLS as the
-    /// one with this name, if that one has only plain HTTP: for the environment, and for a client
-    /// that called this port.
+    /// Returns a listener that serves the same requests over TLS as the one with this name, if that
+    /// one has only plain HTTP: for the environment, and for a client that called this port.
     pub(crate) fn find_tls_twin(
         &self,
         name: &str,
         environment: &EnvName,
         called: u16,
-    ) -> Option<(&str, u16)> {
-        let find = |name: &str| self.listeners.iter().find(|own| own.policy.name == *name);
-        let own = find(name)?;
+    ) -> Option<&ListenerUrl> {
+        let own = self.find(name)?;
 
         // another port is forwarded to ours, and the twin's may not be
         if own.port() != Some(called) {
@@ -132,12 +131,13 @@ impl ListenerUrls {
             let only = twin.policy.environment.as_ref();
             only.is_none_or(|only| only == environment)
         };
-        let twin = own
-            .tls_twins
-            .iter()
-            .filter_map(|twin| find(twin))
-            .find(serves)?;
-        Some((&twin.policy.name, twin.port()?))
+        let mut twins = own.tls_twins.iter().filter_map(|twin| self.find(twin));
+        twins.find(serves)
+    }
+
+    /// Returns the listener with this name.
+    pub(crate) fn find(&self, name: &str) -> Option<&ListenerUrl> {
+        self.listeners.iter().find(|own| own.policy.name == *name)
     }
 
     /// Returns the loopback address at which the main listener is reached.

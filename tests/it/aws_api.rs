@@ -172,6 +172,40 @@ async fn the_console_url_opens_the_environment_of_its_token() {
     );
 }
 
+/// Logs in with a local web token, and these header fields; returns the response and its first cookie.
+async fn log_in(harness: &Harness, name: &str, headers: &str) -> (Response, String) {
+    let (token, _host) = token(harness, &format!("/webtoken/{name}")).await;
+    let headers = format!("{FORM}{headers}");
+    let body = format!("token={token}");
+    let reply = send(harness, "POST", "/aws_mwaa/login", &headers, &body).await;
+    assert_eq!((reply.status, reply.fault()), (200, None), "{reply}");
+    let text = reply.to_string();
+    let (_, cookie) = text.split_once("\"set-cookie\", \"").unwrap();
+    let cookie = cookie.split(';').next().unwrap().to_owned();
+    (reply, cookie)
+}
+
+#[tokio::test]
+async fn the_last_login_of_a_browser_counts() {
+    let harness = two().await;
+    let (_, alpha) = log_in(&harness, "alpha", "").await;
+    let (reply, beta) = log_in(&harness, "beta", &format!("Cookie: {alpha}\r\n")).await;
+    let cleared = "session=; Path=/; Max-Age=0";
+    assert!(reply.to_string().contains(cleared), "{reply}");
+
+    // two valid ones could mean either
+    let both = format!("{TYPED}Cookie: {alpha}; {beta}\r\n");
+    let reply = harness.get_with("/", &both).await;
+    assert_eq!(reply.fault(), Some("guard.local_token"), "{reply}");
+    // one that was a gateway's before this one means nothing
+    let (_, stale) = log_in(&two().await, "alpha", "").await;
+    let both = format!("{TYPED}Cookie: {stale}; {beta}\r\n");
+    let reply = harness.get_with("/", &both).await;
+    assert_eq!(reply.fault(), None, "{reply}");
+    let sent = harness.journal().web_requests().pop().unwrap();
+    assert_eq!(sent.environment.as_deref(), Some("beta"));
+}
+
 #[tokio::test]
 async fn a_token_is_accepted_for_60_s_where_it_belongs() {
     let harness = two().await;
@@ -552,7 +586,11 @@ async fn a_gateway_that_is_led_to_a_gateway_says_so() {
         assert!(complaint.contains("answered by a gateway"), "{complaint}");
         assert!(complaint.contains("AWS_ENDPOINT_URL_MWAA"), "{complaint}");
     }
+    // nor does the other gateway describe the environment, which would ask it in turn
+    let reply = send(&inner, "GET", "/environments/alpha", "", "").await;
+    assert!(reply.text().contains("answered by a gateway"), "{reply}");
     assert_eq!(inner.journal().web_connections(), 0);
+    assert_eq!(outer.journal().control_count(), 0);
 }
 
 #[tokio::test]
@@ -588,7 +626,13 @@ async fn a_lost_token_does_not_reach_the_default_environment() {
     };
     let config = TWO.replace("default = false", "default = true");
     let harness = Harness::with(settings, &config).await;
-    for empty in ["Bearer", "Bearer ", "bearer  "] {
+    for empty in [
+        "Bearer",
+        "Bearer ",
+        "bearer  ",
+        "Bearer null",
+        "Bearer \"\"",
+    ] {
         let field = format!("Authorization: {empty}\r\n");
         let request = harness.request_with(&field, "version");
         let reply = harness.connect().await.exchange(request).await;

@@ -25,8 +25,8 @@ use bytes::Bytes;
 use mwaa_model::{Environment, EnvironmentInfo, Fault as _, ProxyChoice, Secret};
 use mwaa_runtime::boot_clock;
 use rustls::ClientConfig;
-use serde::Deserialize;
-use std::collections::{BTreeMap, HashMap};
+use serde_json::Value;
+use std::collections::HashMap;
 use std::error::Error;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -269,6 +269,10 @@ impl AwsClient {
     where
         E: ProvideErrorMetadata + Error + 'static,
     {
+        if call.record.is_from_gateway() {
+            return new_gateway_error(call);
+        }
+
         let region = call.client.region.as_str();
         // the files are read again for each failure: the hint is about what they say now
         let context = CallContext {
@@ -418,8 +422,10 @@ impl MwaaApi for AwsClient {
         Box::pin(async move {
             let (response, document) = self.call_get_environment(environment).await?;
             let found = response.environment.as_ref();
-            let users: UserDocument = serde_json::from_slice(&document).unwrap_or_default();
-            let users = users.environment;
+            // the SDK does not know these members yet
+            let raw: Value = serde_json::from_slice(&document).unwrap_or_default();
+            let center = raw.pointer("/Environment/IdentityCenterConfiguration/StartUrl");
+            let teams = raw.pointer("/Environment/Teams").and_then(Value::as_object);
             Ok(EnvironmentInfo {
                 airflow_version: found.and_then(|e| e.airflow_version()?.parse().ok()),
                 status: found
@@ -434,8 +440,10 @@ impl MwaaApi for AwsClient {
                         .trim_end_matches('/')
                         .to_owned()
                 }),
-                identity_center: users.identity_center.and_then(|center| center.start_url),
-                teams: users.teams.into_keys().collect(),
+                identity_center: center.and_then(Value::as_str).map(str::to_owned),
+                teams: teams
+                    .map(|teams| teams.keys().cloned().collect())
+                    .unwrap_or_default(),
             })
         })
     }
@@ -458,28 +466,6 @@ impl MwaaApi for AwsClient {
     fn region<'a>(&'a self, environment: &'a Environment) -> ApiFuture<'a, String> {
         Box::pin(async move { Ok(self.sdk_client(environment).await?.region.clone()) })
     }
-}
-
-/// The members of `GetEnvironment`'s document that the SDK does not know yet.
-#[derive(Debug, Default, Deserialize)]
-struct UserDocument {
-    #[serde(rename = "Environment", default)]
-    environment: UserSettings,
-}
-
-#[derive(Debug, Default, Deserialize)]
-struct UserSettings {
-    #[serde(rename = "IdentityCenterConfiguration")]
-    identity_center: Option<IdentityCenter>,
-    /// The S3 location of each team.
-    #[serde(rename = "Teams", default)]
-    teams: BTreeMap<String, serde_json::Value>,
-}
-
-#[derive(Debug, Deserialize)]
-struct IdentityCenter {
-    #[serde(rename = "StartUrl")]
-    start_url: Option<String>,
 }
 
 /// Returns true if the error may carry a response of Airflow's: it is AWS's form of an error of Airflow,

@@ -3,7 +3,7 @@
 
 use aws_sdk_mwaa::config::interceptors::{
     AfterDeserializationInterceptorContextRef, BeforeDeserializationInterceptorContextRef,
-    BeforeTransmitInterceptorContextRef,
+    BeforeTransmitInterceptorContextMut, BeforeTransmitInterceptorContextRef,
 };
 use aws_sdk_mwaa::config::{ConfigBag, Intercept};
 use aws_sdk_mwaa::error::BoxError;
@@ -260,12 +260,19 @@ impl Write for AwsStream {
 pub(super) struct CallRecord {
     sent: Arc<OnceLock<()>>,
     date: Arc<OnceLock<SystemTime>>,
+    /// Set if a gateway has responded, and not AWS.
+    gateway: Arc<OnceLock<()>>,
 }
 
 impl CallRecord {
     /// Returns true if the call had its keys and was sent.
     pub(super) fn was_sent(&self) -> bool {
         self.sent.get().is_some()
+    }
+
+    /// Returns true if the response is a gateway's.
+    pub(super) fn is_from_gateway(&self) -> bool {
+        self.gateway.get().is_some()
     }
 
     /// Returns the date; `None` before a response came.
@@ -278,6 +285,20 @@ impl CallRecord {
 impl Intercept for CallRecord {
     fn name(&self) -> &'static str {
         "CallRecord"
+    }
+
+    fn modify_before_signing(
+        &self,
+        context: &mut BeforeTransmitInterceptorContextMut<'_>,
+        _components: &RuntimeComponents,
+        config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        // another endpoint may be a gateway, even this one
+        if config.load::<EndpointUrl>().is_some() {
+            let headers = context.request_mut().headers_mut();
+            headers.try_insert(CALLED_BY_GATEWAY, "1")?;
+        }
+        Ok(())
     }
 
     fn read_before_transmit(
@@ -297,7 +318,11 @@ impl Intercept for CallRecord {
         _components: &RuntimeComponents,
         _config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        if let Some(date) = context.response().headers().get("date")
+        let headers = context.response().headers();
+        if headers.contains_key("mwaa-gateway-request-id") {
+            self.gateway.get_or_init(|| ());
+        }
+        if let Some(date) = headers.get("date")
             && let Ok(date) = httpdate::parse_http_date(date)
         {
             // the first response's date is kept; there is one attempt a call
@@ -306,6 +331,10 @@ impl Intercept for CallRecord {
         Ok(())
     }
 }
+
+/// Marks a call of a gateway, so that no gateway answers it: two, or one alone, could call each other
+/// for ever.
+pub const CALLED_BY_GATEWAY: &str = "mwaa-gateway-invoke";
 
 /// Keeps the document of a successful response as AWS sends it. Not for tokens.
 #[derive(Clone, Default)]

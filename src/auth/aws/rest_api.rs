@@ -12,7 +12,6 @@ use aws_sdk_mwaa::error::{BoxError, SdkError};
 use aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
-use aws_types::endpoint_config::EndpointUrl;
 use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
 use http::{Method, StatusCode};
@@ -118,15 +117,11 @@ impl Intercept for RequestDocument {
         &self,
         context: &mut BeforeTransmitInterceptorContextMut<'_>,
         _components: &RuntimeComponents,
-        config: &mut ConfigBag,
+        _config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let request = context.request_mut();
         let headers = request.headers_mut();
         headers.try_insert(CONTENT_LENGTH.as_str(), self.0.len().to_string())?;
-        // another endpoint may be a gateway, even this one
-        if config.load::<EndpointUrl>().is_some() {
-            headers.try_insert(INVOKED_BY_GATEWAY, "1")?;
-        }
         *request.body_mut() = SdkBody::from(self.0.clone());
         Ok(())
     }
@@ -136,8 +131,6 @@ fn write_method<S: Serializer>(method: &Method, serializer: S) -> Result<S::Ok, 
     serializer.serialize_str(method.as_str())
 }
 
-/// Marks a call of a gateway, so that no gateway sends it on: two could call each other for ever.
-pub const INVOKED_BY_GATEWAY: &str = "mwaa-gateway-invoke";
 /// The limit of a call: AWS's own is 10 s, and its response has to come.
 pub(super) const CALL_LIMIT: Duration = Duration::from_secs(15);
 

@@ -9,10 +9,11 @@ use crate::context::RequestContext;
 use crate::discover;
 use crate::error::ProxyError;
 use crate::response::{self, Response};
-use crate::state::ReverseProxy;
+use crate::state::{ListenerUrl, ReverseProxy};
 use crate::web::MAX_DOCUMENT;
 use bytes::Bytes;
 use mwaa_auth::LocalTokenUse;
+use mwaa_auth::aws::CALLED_BY_GATEWAY;
 use mwaa_model::{AwsTokens, Code, Entry, Fault, code};
 use mwaa_policy::may_read_secrets;
 use mwaa_runtime::Timestamp;
@@ -52,6 +53,10 @@ async fn answer(
     call: &AwsCall,
     ctx: &RequestContext,
 ) -> Result<(Bytes, Option<&'static str>), Failure> {
+    if request.headers().contains_key(CALLED_BY_GATEWAY) {
+        return Err(AwsCallError::Gateway.into());
+    }
+
     let document = match call {
         AwsCall::Other(operation) => return Err(AwsCallError::NotOffered(operation).into()),
         AwsCall::ListEnvironments => list_environments(proxy, request, ctx).await?,
@@ -60,10 +65,7 @@ async fn answer(
             let document = proxy.state.credentials.describe(&entry).await?;
             // the host that local tokens are for; clients take the URL of the REST API from here
             let is_local = entry.environment.aws_tokens == AwsTokens::Local;
-            let host = is_local.then(|| {
-                let host = ui_host(proxy, &entry, ctx);
-                find_tls_twin(proxy, &entry, host, ctx).1
-            });
+            let host = is_local.then(|| describe_host(proxy, &entry, ctx));
             let shows_all = may_read_secrets(&entry, ctx.listener());
             return Ok((adapt(&document, host, shows_all)?, None));
         }
@@ -153,32 +155,57 @@ fn issue(
     host: String,
     ctx: &RequestContext,
 ) -> (String, String) {
-    let (listener, host) = find_tls_twin(proxy, entry, host, ctx);
+    let (listener, host) = match find_tls_twin(proxy, entry, &host, ctx) {
+        Some((twin, host)) => (&twin.policy.name, host),
+        None => (&ctx.listener().name, host),
+    };
     let now = Timestamp::now().wall();
     let name = &entry.environment.local;
     let tokens = &proxy.state.local_tokens;
     (tokens.issue(purpose, name, listener, now), host)
 }
 
-/// Returns the name of a listener and its host: clients write `https://` before it, so they are those
-/// of a listener which serves the same requests over TLS, if this one is plain and there is another.
+/// Returns the host for `WebserverUrl`. It means this environment without a token: a client may send
+/// it requests that have none.
+fn describe_host(proxy: &ReverseProxy, entry: &Entry, ctx: &RequestContext) -> String {
+    let host = ui_host(proxy, entry, ctx);
+    let Some((twin, there)) = find_tls_twin(proxy, entry, &host, ctx) else {
+        return host;
+    };
+    let (bare, _) = split_host(&host);
+    let local = &entry.environment.local;
+    let is_named = bare.strip_suffix(".localhost") == Some(local.as_str());
+    let is_own = twin.policy.environment.as_ref() == Some(local);
+    if is_named || is_own || is_default(proxy, entry) {
+        there
+    } else {
+        host
+    }
+}
+
+/// Returns a listener which serves the same requests over TLS, if the called one is plain, and its
+/// host: clients write `https://` before it.
 fn find_tls_twin<'a>(
     proxy: &'a ReverseProxy,
     entry: &Entry,
-    host: String,
-    ctx: &'a RequestContext,
-) -> (&'a str, String) {
-    let listener = ctx.listener().name.as_str();
-    let (bare, port) = split_host(&host);
-    if ctx.scheme() == "http"
-        && (is_loopback(bare) || bare.ends_with(".localhost"))
-        && let urls = &proxy.state.urls
-        && let name = &entry.environment.local
-        && let Some((twin, port)) = urls.find_tls_twin(listener, name, port.unwrap_or(80))
-    {
-        return (twin, format!("{bare}:{port}"));
+    host: &str,
+    ctx: &RequestContext,
+) -> Option<(&'a ListenerUrl, String)> {
+    let (bare, port) = split_host(host);
+    if ctx.scheme() != "http" || !(is_loopback(bare) || bare.ends_with(".localhost")) {
+        return None;
     }
-    (listener, host)
+    let urls = &proxy.state.urls;
+    let name = &entry.environment.local;
+    let twin = urls.find_tls_twin(&ctx.listener().name, name, port.unwrap_or(80))?;
+    Some((twin, format!("{bare}:{}", twin.port()?)))
+}
+
+/// Returns true if a host that names no environment means this one.
+fn is_default(proxy: &ReverseProxy, entry: &Entry) -> bool {
+    let directory = proxy.state.registry.snapshot();
+    let default = directory.default_entry();
+    default.is_some_and(|default| default.id == entry.id)
 }
 
 /// Returns the environment with this name of MWAA's, or else with this local name. Several may have
@@ -276,10 +303,7 @@ fn called_host(proxy: &ReverseProxy, ctx: &RequestContext) -> String {
 fn ui_host(proxy: &ReverseProxy, entry: &Entry, ctx: &RequestContext) -> String {
     let called = called_host(proxy, ctx);
     let (name, port) = split_host(&called);
-    let directory = proxy.state.registry.snapshot();
-    let default = directory.default_entry();
-    let is_only = ctx.listener().environment.is_some()
-        || default.is_some_and(|default| default.id == entry.id);
+    let is_only = ctx.listener().environment.is_some() || is_default(proxy, entry);
     if is_only || !is_loopback(name) {
         return called;
     }

@@ -15,7 +15,6 @@ use form_urlencoded::Serializer;
 use http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use http_body_util::LengthLimitError;
-use mwaa_auth::aws::INVOKED_BY_GATEWAY;
 use mwaa_model::{Code, Entry, Target, code};
 use mwaa_policy::permit_web;
 use serde::Deserialize;
@@ -59,10 +58,6 @@ pub(super) async fn invoke(
     request: &mut ValidatedRequest,
     ctx: &RequestContext,
 ) -> Result<(Bytes, Option<&'static str>), Failure> {
-    if request.headers().contains_key(INVOKED_BY_GATEWAY) {
-        return Err(AwsCallError::Gateway.into());
-    }
-
     // 1. Read the call, and make a request of it: it has to satisfy the same rules as any other.
     let limits = &proxy.state.limits;
     let body = request.body_mut();

@@ -127,12 +127,17 @@ pub fn set_local_cookie(name: &str, value: &str, secure: bool, id: RequestId) ->
     response
 }
 
+/// Removes one cookie of a local login from the client.
+pub fn clear_local_cookie(response: &mut Response, name: &str) {
+    if let Ok(cleared) = HeaderValue::try_from(format!("{name}=; Path=/; Max-Age=0")) {
+        response.headers_mut().append(SET_COOKIE, cleared);
+    }
+}
+
 /// Removes the cookies of local logins from the client.
 pub fn clear_local_cookies(response: &mut Response) {
-    for cookie in ["session=; Path=/; Max-Age=0", "_token=; Path=/; Max-Age=0"] {
-        response
-            .headers_mut()
-            .append(SET_COOKIE, HeaderValue::from_static(cookie));
+    for name in ["session", "_token"] {
+        clear_local_cookie(response, name);
     }
 }
 

@@ -236,9 +236,34 @@ async fn the_host_for_a_token_is_a_listener_with_tls_under_the_same_rules() {
         let reply = run(&secured, &urls[at], has_moved, &token).await;
         assert_eq!(reply.status, 200, "{rules}: {reply}");
 
-        // it is bound to that listener
+        // it is bound to that listener, and to the plain one that has the same rules
         let reply = run(&secured, &urls[1 - at], !has_moved, &token).await;
-        assert_ne!(reply.status, 200, "{rules}: {reply}");
+        assert_eq!(reply.status == 200, has_moved, "{rules}: {reply}");
+    }
+}
+
+/// A client that takes the web server's address from there may send requests without a token.
+#[tokio::test]
+async fn the_web_server_s_url_means_the_environment_without_a_token() {
+    let secured = Secured::configured(
+        "[environments.demo]\ndefault = true\n\
+         [environments.other]\nname = \"demo\"\nlisten = \"127.0.0.1:0\"\n\
+         [listeners.secure]\naddress = \"127.0.0.1:0\"\ntls = true\n",
+    )
+    .await;
+    let urls = secured.harness.urls();
+    let secure = urls.iter().find(|url| url.starts_with("https:")).unwrap();
+    for (url, name, named) in [(&urls[0], "demo", secure), (&urls[1], "other", &urls[1])] {
+        let (_, host) = url.split_once("://").unwrap();
+        let request = format!("GET /environments/{name} HTTP/1.1\r\nHost: {host}\r\n\r\n");
+        let reply = connect_to(&secured, url, false)
+            .await
+            .exchange(request)
+            .await;
+        assert_eq!(reply.status, 200, "{reply}");
+        let described = reply.json();
+        let described = described["Environment"]["WebserverUrl"].as_str().unwrap();
+        assert_eq!(named.split_once("://").unwrap().1, described, "{urls:?}");
     }
 }
 
