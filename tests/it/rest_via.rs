@@ -94,6 +94,15 @@ async fn a_document_of_an_sdk_takes_the_same_route() {
     );
     assert_eq!(reply.json()["RestApiStatusCode"], 404, "{reply}");
 
+    // what AWS would not pass on is no error that an SDK repeats
+    let document = json!({"Path": "/dags/x/dagRuns", "Method": "POST", "Body": []});
+    let reply = call(document).await;
+    assert_eq!(
+        (reply.status, reply.header("x-amzn-errortype")),
+        (400, Some("ValidationException")),
+        "{reply}"
+    );
+
     // a change with an unknown outcome is one here too
     harness.script().rest_api_fault.always(ControlFault::Drop);
     let document = json!({"Path": format!("/dags/{DAG}"), "Method": "PATCH", "Body": {}});
@@ -104,6 +113,37 @@ async fn a_document_of_an_sdk_takes_the_same_route() {
         "{reply}"
     );
     assert_eq!(harness.journal().calls("InvokeRestApi"), 3);
+}
+
+#[tokio::test]
+async fn an_environment_is_ready_while_aws_serves_its_rest_api() {
+    for rest_via in ["invoke", "auto", "direct"] {
+        let harness = cut_off("3.0.6", rest_via, "").await;
+        // the login fails, and the web server is known to be out of reach
+        let reply = harness.get("/home").await;
+        assert_eq!(reply.fault(), Some("upstream.unreachable"), "{reply}");
+        let rest = harness.get("/api/v2/dags").await;
+        let ready = harness.manage("/readyz").await;
+        let is_served = rest_via != "direct";
+        let status = if is_served { 200 } else { 503 };
+        assert_eq!(rest.status == 200, is_served, "{rest}");
+        assert_eq!(ready.status, status, "{rest_via}: {ready}");
+
+        let shown = harness.manage("/status").await.json();
+        let shown = &shown["environments"][0];
+        assert_eq!(shown["ready"], is_served, "{shown}");
+        assert_eq!(shown["trouble"].is_null(), is_served, "{shown}");
+        let note = shown["notes"].to_string();
+        let says_why = note.contains("only the REST API") && note.contains("unreachable");
+        assert_eq!(says_why, is_served, "{shown}");
+    }
+    // AWS itself is no part of the other route
+    let harness = cut_off("3.0.6", "invoke", "").await;
+    let fault = ControlFault::ExpiredToken;
+    harness.script().web_login_fault.always(fault);
+    let reply = harness.get("/home").await;
+    assert_eq!(reply.fault(), Some("aws.credentials"), "{reply}");
+    assert_eq!(harness.manage("/readyz").await.status, 503);
 }
 
 #[tokio::test]
