@@ -1,6 +1,7 @@
 //! The route of requests to the REST API: to the web server, or by AWS's `InvokeRestApi`, which needs no
 //! session and no network to the web server, but has limits.
 
+use crate::body::ReadError;
 use crate::context::RequestContext;
 use crate::error::ProxyError;
 use crate::response::{self, Response};
@@ -123,6 +124,31 @@ pub(crate) fn find_detour(
     is_outage.then(|| routes.on_outage(entry, fault, boot_clock()))
 }
 
+/// Returns how long a body may be that is read whole, because AWS may send it; `None` for one that
+/// streams to the web server.
+pub(crate) fn find_body_limit(
+    rest_via: RestVia,
+    declared: u64,
+    configured: usize,
+) -> Option<usize> {
+    match rest_via {
+        RestVia::Direct => None,
+        RestVia::Invoke => Some(configured.min(MAX_BODY)),
+        // only the web server can take a longer one
+        RestVia::Auto => (declared <= MAX_BODY as u64).then_some(configured),
+    }
+}
+
+/// Returns the error of a body that could not be read, which names AWS's route if that has the limit.
+pub(crate) fn to_body_error(error: ReadError, rest_via: RestVia) -> ProxyError {
+    match error {
+        ReadError::TooLarge { limit: MAX_BODY } if rest_via == RestVia::Invoke => {
+            InvokeError::LongBody.into()
+        }
+        error => error.into(),
+    }
+}
+
 /// Sends a permitted request by `InvokeRestApi`, once. `headers` are the client's. Fails if the request
 /// is not one that AWS can pass on, or if there is no response of Airflow's.
 pub(crate) async fn invoke(
@@ -177,6 +203,7 @@ async fn send(
         )),
         RestApiError::Invalid(words) => InvokeError::Limit(format!("AWS rejects it ({words})")),
         RestApiError::Refused(error) => InvokeError::Refused(error),
+        RestApiError::LongResponse => InvokeError::LongResponse { may_change },
         RestApiError::Unknown(error) => InvokeError::Unknown { error, may_change },
     }
     .into())
@@ -277,15 +304,19 @@ fn to_parameters(query: &str) -> Result<Box<RawValue>, ProxyError> {
     serde_json::value::to_raw_value(&parameters).map_err(|error| limit(&error.to_string()))
 }
 
-/// Returns the body as it is; `None` if there is none. Fails unless it is one JSON object.
-fn read_object(headers: &HeaderMap, body: &Bytes) -> Result<Option<Box<RawValue>>, ProxyError> {
+/// Returns the body as it is; `None` if there is none. Fails unless it is one JSON object within the
+/// limit.
+fn read_object(headers: &HeaderMap, body: &Bytes) -> Result<Option<Bytes>, ProxyError> {
     if body.is_empty() {
         return Ok(None);
     }
-    let object: Option<Box<RawValue>> = serde_json::from_slice(body).ok();
+    if body.len() > MAX_BODY {
+        return Err(InvokeError::LongBody.into());
+    }
+    let object: Option<&RawValue> = serde_json::from_slice(body).ok();
     let is_json = response::is_json(headers) && !headers.contains_key(CONTENT_ENCODING);
     match object.filter(|object| is_json && object.get().starts_with('{')) {
-        Some(object) => Ok(Some(object)),
+        Some(object) => Ok(Some(body.slice_ref(object.get().as_bytes()))),
         None => Err(limit(
             "its body must be one JSON object, with Content-Type: application/json",
         )),
@@ -298,6 +329,18 @@ enum InvokeError {
     /// AWS does not pass such requests on.
     #[error("InvokeRestApi cannot send this request: {0}")]
     Limit(String),
+    /// The body is too long.
+    #[error(
+        "InvokeRestApi cannot send this request: its body is longer than {} MiB, the gateway's limit for it",
+        MAX_BODY >> 20
+    )]
+    LongBody,
+    /// The response is too long.
+    #[error(
+        "the response of InvokeRestApi is longer than 16 MiB{}",
+        format_outcome(*may_change)
+    )]
+    LongResponse { may_change: bool },
     /// Nothing was sent to Airflow.
     #[error(transparent)]
     Refused(AwsError),
@@ -316,18 +359,22 @@ fn format_outcome(may_change: bool) -> &'static str {
 impl Fault for InvokeError {
     fn code(&self) -> &'static Code {
         match self {
-            Self::Limit(_) => &code::INVOKE_LIMIT,
-            Self::Stopping { .. } => &code::STOPPING,
             Self::Unknown {
                 may_change: true, ..
-            } => &code::UPSTREAM_BROKEN,
+            }
+            | Self::LongResponse { may_change: true } => &code::UPSTREAM_BROKEN,
+            Self::Limit(_) | Self::LongBody | Self::LongResponse { .. } => &code::INVOKE_LIMIT,
+            Self::Stopping { .. } => &code::STOPPING,
             Self::Refused(error) | Self::Unknown { error, .. } => error.code(),
         }
     }
 
     fn hint(&self) -> Cow<'static, str> {
         match self {
-            Self::Limit(_) | Self::Stopping { .. } => self.code().advice.into(),
+            Self::Limit(_)
+            | Self::LongBody
+            | Self::LongResponse { may_change: false }
+            | Self::Stopping { .. } => self.code().advice.into(),
             Self::Refused(error) if error.kind == AwsErrorKind::Throttled => {
                 "InvokeRestApi allows 10 calls a second: wait, or set rest_via = \"direct\""
                     .into()
@@ -337,7 +384,9 @@ impl Fault for InvokeError {
                 error,
                 may_change: false,
             } => format!("{}; {}", error.hint(), SLOW_OR_LARGE).into(),
-            Self::Unknown { .. } => format!("{}; {}", self.code().advice, SLOW_OR_LARGE).into(),
+            Self::LongResponse { .. } | Self::Unknown { .. } => {
+                format!("{}; {}", self.code().advice, SLOW_OR_LARGE).into()
+            }
         }
     }
 
@@ -347,10 +396,17 @@ impl Fault for InvokeError {
                 Some(Duration::from_secs(1))
             }
             Self::Limit(_)
+            | Self::LongBody
+            | Self::LongResponse { .. }
             | Self::Refused(_)
             | Self::Stopping { .. }
             | Self::Unknown { .. } => None,
         }
+    }
+
+    fn ends_connection(&self) -> bool {
+        // the rest of the body is not read
+        matches!(self, Self::LongBody)
     }
 }
 
@@ -390,6 +446,8 @@ impl Fault for DetourFault {
 
 /// The kind of these requests in metrics and logs.
 const INVOKED: &str = "invoke";
+/// The longest body for `InvokeRestApi`, in bytes: AWS documents none, so it is that of responses.
+const MAX_BODY: usize = 6 * 1024 * 1024;
 /// The longest path of `InvokeRestApi`, in characters, by its model.
 const MAX_PATH: usize = 64;
 /// A web server that could not be reached is tried again after this, beside a request.
@@ -499,7 +557,7 @@ mod tests {
                 Ok(None) => prop_assert!(body.is_empty()),
                 Ok(Some(object)) => {
                     let trimmed = std::str::from_utf8(&body).unwrap().trim();
-                    prop_assert_eq!(object.get(), trimmed);
+                    prop_assert_eq!(&*object, trimmed.as_bytes());
                     let read = serde_json::from_str::<serde_json::Map<_, serde_json::Value>>;
                     prop_assert!(read(trimmed).is_ok() || trimmed.contains("1e400"));
                 }

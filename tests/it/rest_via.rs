@@ -530,6 +530,98 @@ async fn documents_keep_every_byte() {
 }
 
 #[tokio::test]
+async fn bodies_and_responses_are_not_read_without_a_limit() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let extra = format!("aws.endpoint_url = \"http://{address}\"\n");
+    let harness = cut_off("3.0.6", "invoke", &extra).await;
+    let runs = "/api/v2/dags/x/dagRuns";
+    let longest = format!("{{\"conf\":\"{}\"}}", "x".repeat((6 << 20) - 11));
+    for (method, filling, status, code, words) in [
+        ("POST", 6 << 20, 200, None, ""),
+        (
+            "GET",
+            16 << 20,
+            501,
+            Some("request.invoke_limit"),
+            "longer than 16 MiB",
+        ),
+        (
+            "POST",
+            16 << 20,
+            502,
+            Some("upstream.broken"),
+            "longer than 16 MiB; outcome: unknown",
+        ),
+    ] {
+        let filling = "x".repeat(filling);
+        let document =
+            format!(r#"{{"RestApiStatusCode":200,"RestApiResponse":{{"x":"{filling}"}}}}"#);
+        let body = if method == "POST" { &*longest } else { "" };
+        let (reply, (_head, call)) = tokio::join!(
+            send(&harness, method, runs, body),
+            answer_once(&listener, &document)
+        );
+        assert!(call.contains(body), "{method}: {} bytes", call.len());
+        assert!(
+            (reply.status, reply.fault()) == (status, code),
+            "{method}: {:.300}",
+            reply.text()
+        );
+        let complaint = code.map(|_fault| reply.complaint()).unwrap_or_default();
+        assert!(complaint.contains(words), "{complaint}");
+        assert_eq!(
+            complaint.contains("rest_via"),
+            code.is_some(),
+            "{complaint}"
+        );
+    }
+
+    // one byte more: as a length, and in a chunk
+    let length = longest.len() + 1;
+    for (headers, body) in [
+        (format!("Content-Length: {length}"), String::new()),
+        (
+            "Transfer-Encoding: chunked".to_owned(),
+            format!("{length:x}\r\n{longest} \r\n"),
+        ),
+    ] {
+        let host = harness.address();
+        let mut client = harness.connect().await;
+        client
+            .send(format!(
+                "POST {runs} HTTP/1.1\r\nHost: {host}\r\n{JSON}{headers}\r\n\r\n{body}"
+            ))
+            .await;
+        let reply = client.response().await;
+        assert_eq!(
+            (reply.status, reply.fault()),
+            (501, Some("request.invoke_limit")),
+            "{reply}"
+        );
+        assert!(reply.complaint().contains("longer than 6 MiB"), "{reply}");
+    }
+    let document = format!(r#"{{"Path":"/dags/x/dagRuns","Method":"POST","Body":{longest} }}"#);
+    let document = document.replacen("\"conf\"", "\"con_f\"", 1);
+    let reply = send(&harness, "POST", "/restapi/demo", &document).await;
+    assert!(reply.text().contains("longer than 6 MiB"), "{reply}");
+}
+
+#[tokio::test]
+async fn a_body_that_only_the_web_server_takes_goes_there() {
+    let extra = "environments.demo.rest_via = \"auto\"\n";
+    let harness = Harness::airflow_with(Settings::default(), "3.0.6", extra).await;
+    let body = format!(
+        r#"{{"is_paused": true, "filling": "{}"}}"#,
+        "x".repeat(6 << 20)
+    );
+    let reply = send(&harness, "PATCH", &format!("/api/v2/dags/{DAG}"), &body).await;
+    assert_eq!(reply.fault(), None, "{:.300}", reply.text());
+    assert_eq!(harness.reached().len(), 1);
+    assert_eq!(harness.journal().calls("InvokeRestApi"), 0);
+}
+
+#[tokio::test]
 async fn a_read_only_client_does_not_see_secrets() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
