@@ -106,22 +106,26 @@ impl RestRoutes {
     }
 }
 
+/// Returns true if the web server could not be reached, so that nothing of a request was written.
+fn is_outage(fault: &dyn Fault) -> bool {
+    [
+        &code::UPSTREAM_UNREACHABLE,
+        &code::UPSTREAM_PROXY,
+        &code::UPSTREAM_TUNNEL,
+    ]
+    .contains(&fault.code())
+}
+
 /// Records an error of the direct route. Returns how the request is sent instead, if the web server
-/// could not be reached, so that nothing of the request was written.
+/// could not be reached.
 pub(crate) fn find_detour(
     proxy: &ReverseProxy,
     entry: &Entry,
     error: &ProxyError,
 ) -> Option<Invocation> {
     let fault = error.fault();
-    let is_outage = [
-        &code::UPSTREAM_UNREACHABLE,
-        &code::UPSTREAM_PROXY,
-        &code::UPSTREAM_TUNNEL,
-    ]
-    .contains(&fault.code());
     let routes = &proxy.state.rest_routes;
-    is_outage.then(|| routes.on_outage(entry, fault, boot_clock()))
+    is_outage(fault).then(|| routes.on_outage(entry, fault, boot_clock()))
 }
 
 /// Returns how long a body may be that is read whole, because AWS may send it; `None` for one that
@@ -211,11 +215,15 @@ async fn send(
 
 /// Tries to connect to a web server that could not be reached.
 async fn try_web_server(proxy: &ReverseProxy, entry: &Arc<Entry>) {
-    // a login connects; an older session says only where the web server is
-    let Ok(session) = proxy.state.credentials.session(entry).await else {
-        return;
+    let host = match proxy.state.credentials.session(entry).await {
+        Ok(session) => Some(Arc::clone(session.host())),
+        Err(error) if is_outage(&error) => return,
+        // a refused login is no reason for the other route
+        Err(_refused) => entry.hosts.latest(),
     };
-    match proxy.upstream.try_connect(entry, session.host()).await {
+    let Some(host) = host else { return };
+    // also with a session: an older one says only where the web server is
+    match proxy.upstream.try_connect(entry, &host).await {
         Ok(()) => proxy.state.rest_routes.on_connection(entry),
         Err(error) => tracing::debug!(error = %error.detail(), "not reached"),
     }

@@ -3,7 +3,7 @@
 
 use crate::support::airflow::{DAG, JSON, VERSIONS};
 use crate::support::{CLOSED, Client, Harness, Response, eventually, soon};
-use mwaa_emulator::{ControlFault, Settings};
+use mwaa_emulator::{ControlFault, Settings, WebFault};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -443,15 +443,45 @@ async fn the_web_server_is_used_again_once_it_can_be_reached() {
 }
 
 #[tokio::test]
+async fn a_web_server_that_refuses_the_login_is_used_again_too() {
+    for is_known in [true, false] {
+        let (port, address) = Port::new();
+        let extra = format!(
+            "environments.demo.rest_via = \"auto\"\nenvironments.demo.connect_to = \"{address}\"\n"
+        );
+        let harness = Harness::airflow_with(Settings::default(), "3.0.6", &extra).await;
+        assert_eq!(harness.get("/api/v2/dags").await.status, 200);
+        let script = harness.script();
+        let code = if is_known {
+            script.login_fault.always(WebFault::html(403));
+            "session.login_failed"
+        } else {
+            // AWS gives no token, so nothing but its earlier answer says where the web server is
+            script.web_login_fault.always(ControlFault::AccessDenied);
+            "aws.denied"
+        };
+
+        let _open = port.open(harness.emulator().web_addr());
+        harness.advance(Duration::from_secs(31));
+        let reply = eventually("the web server's turn", async || {
+            let reply = harness.get("/api/v2/dags").await;
+            (reply.status != 200).then_some(reply)
+        })
+        .await;
+        assert_eq!(reply.fault(), Some(code), "{reply}");
+        harness
+            .status_says("/environments/0/rest_via", "direct")
+            .await;
+    }
+}
+
+#[tokio::test]
 async fn a_fault_other_than_no_connection_is_no_reason_for_another_route() {
     let extra = "environments.demo.rest_via = \"auto\"\n";
     let harness = Harness::airflow_with(Settings::default(), "3.0.6", extra).await;
     assert_eq!(harness.pause("/api/v2", true).await.status, 200);
     // the request was written, and a second one could act twice
-    harness
-        .script()
-        .web_fault
-        .always(mwaa_emulator::WebFault::Drop);
+    harness.script().web_fault.always(WebFault::Drop);
     let reply = harness.pause("/api/v2", false).await;
     assert_eq!(reply.fault(), Some("upstream.broken"), "{reply}");
     harness.script().web_fault.off();
