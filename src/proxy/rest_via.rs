@@ -29,17 +29,36 @@ pub struct RestRoutes(Mutex<HashMap<EntryId, Outage>>);
 /// A web server that cannot be reached.
 #[derive(Debug)]
 struct Outage {
-    /// The fault's detail.
-    reason: Arc<str>,
+    reason: Arc<Reason>,
     /// The time by the boot clock at which it is tried again.
     next_try: Duration,
+}
+
+/// The fault of the connection that could not be opened.
+#[derive(Debug, PartialEq, Eq)]
+struct Reason {
+    code: &'static Code,
+    detail: String,
+    hint: String,
+    retry_after: Option<Duration>,
+}
+
+impl Reason {
+    fn new(fault: &dyn Fault) -> Self {
+        Self {
+            code: fault.code(),
+            detail: fault.detail(),
+            hint: fault.hint().into_owned(),
+            retry_after: fault.retry_after(),
+        }
+    }
 }
 
 /// The use of `InvokeRestApi` for a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Invocation {
     /// The reason why the web server is not used, unless the configuration says so.
-    reason: Option<Arc<str>>,
+    reason: Option<Arc<Reason>>,
     /// True if the web server is to be tried again meanwhile.
     is_try_due: bool,
 }
@@ -80,13 +99,13 @@ impl RestRoutes {
 
     /// Records that the web server cannot be reached, and returns how the request is sent instead.
     fn on_outage(&self, entry: &Entry, fault: &dyn Fault, now: Duration) -> Invocation {
-        let reason: Arc<str> = fault.detail().into();
+        let reason = Arc::new(Reason::new(fault));
         let outage = Outage {
             reason: Arc::clone(&reason),
             next_try: now + PAUSE,
         };
         if self.lock().insert(entry.id, outage).is_none() {
-            tracing::info!(environment = %entry.environment.local, %reason, "REST requests take InvokeRestApi: the web server cannot be reached");
+            tracing::info!(environment = %entry.environment.local, reason = %reason.detail, "REST requests take InvokeRestApi: the web server cannot be reached");
         }
         Invocation {
             reason: Some(reason),
@@ -176,6 +195,10 @@ pub(crate) async fn invoke(
     let result = send(proxy, permit, headers, body).await;
     match (result, route.reason) {
         (Ok(response), _) => Ok(response::from_rest_api(response, permit, ctx.id())),
+        // the web server would take it, so the outage is the cause
+        (Err(error), Some(reason)) if error.fault().code() == &code::INVOKE_LIMIT => {
+            Err(OutageFault { error, reason }.into())
+        }
         (Err(error), Some(reason)) => Err(DetourFault { error, reason }.into()),
         (Err(error), None) => Err(error),
     }
@@ -422,12 +445,12 @@ impl Fault for InvokeError {
 #[derive(Debug)]
 struct DetourFault {
     error: ProxyError,
-    reason: Arc<str>,
+    reason: Arc<Reason>,
 }
 
 impl fmt::Display for DetourFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let reason = &self.reason;
+        let reason = &self.reason.detail;
         write!(
             f,
             "{}; InvokeRestApi is used because: {reason}",
@@ -449,6 +472,36 @@ impl Fault for DetourFault {
 
     fn retry_after(&self) -> Option<Duration> {
         self.error.fault().retry_after()
+    }
+}
+
+/// The fault of a web server that cannot be reached, for a request that `InvokeRestApi` cannot send.
+#[derive(Debug)]
+struct OutageFault {
+    error: ProxyError,
+    reason: Arc<Reason>,
+}
+
+impl fmt::Display for OutageFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.reason.detail)
+    }
+}
+
+impl std::error::Error for OutageFault {}
+
+impl Fault for OutageFault {
+    fn code(&self) -> &'static Code {
+        self.reason.code
+    }
+
+    fn hint(&self) -> Cow<'static, str> {
+        let limit = self.error.fault().detail();
+        format!("{}; {limit}", self.reason.hint).into()
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        self.reason.retry_after
     }
 }
 
@@ -509,7 +562,7 @@ mod tests {
             let found = routes
                 .find(&entry, start + Duration::from_secs(seconds))
                 .unwrap();
-            assert_eq!(found.reason.as_deref(), Some("the gateway is stopping"));
+            assert_eq!(found.reason.unwrap().detail, "the gateway is stopping");
             found.is_try_due
         };
         assert_eq!(

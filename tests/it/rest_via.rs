@@ -242,6 +242,44 @@ async fn what_aws_does_not_pass_on_is_a_fault_that_names_the_limit() {
 }
 
 #[tokio::test]
+async fn what_aws_does_not_pass_on_in_an_outage_is_a_fault_that_names_the_outage() {
+    let harness = cut_off("3.0.6", "auto", "").await;
+    let long = format!("/api/v2/dags/{}", "x".repeat(80));
+    for (method, target, headers, why) in [
+        ("OPTIONS", "/api/v2/dags", "", "no OPTIONS"),
+        ("GET", "/api/v2/dags", "Accept: text/plain\r\n", "JSON only"),
+        ("GET", &*long, "", "86 characters, AWS allows 64"),
+    ] {
+        let request = harness.sending(method, target, headers, "");
+        let reply = harness.connect().await.exchange(request).await;
+        assert_eq!(
+            (reply.status, reply.fault()),
+            (502, Some("upstream.unreachable")),
+            "{reply}"
+        );
+        let complaint = reply.complaint();
+        assert!(
+            complaint.contains(CLOSED) && complaint.contains(why),
+            "{complaint}"
+        );
+    }
+    let head = harness.sending("HEAD", "/api/v2/dags", "", "");
+    let mut client = harness.connect().await;
+    client.send(head).await;
+    let head = client.head().await;
+    assert!(head.starts_with("HTTP/1.1 502 "), "{head}");
+
+    // an SDK repeats it
+    let body = json!({"Path": "/dags/x", "Method": "PATCH", "Body": []}).to_string();
+    let reply = send(&harness, "POST", "/restapi/demo", &body).await;
+    assert_eq!(
+        reply.header("x-amzn-errortype"),
+        Some("InternalServerException"),
+        "{reply}"
+    );
+}
+
+#[tokio::test]
 async fn errors_of_aws_are_faults_and_a_change_is_sent_once() {
     let harness = cut_off("3.0.6", "invoke", "").await;
     for (fault, method, code, words) in [
