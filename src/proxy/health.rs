@@ -56,7 +56,7 @@ impl fmt::Display for HealthIssue {
     }
 }
 
-/// What is known to be wrong with an environment.
+/// The known reasons why an environment does not serve every request.
 #[derive(Debug)]
 pub(crate) struct Health {
     /// The most important reason why it cannot serve a request now.

@@ -37,9 +37,10 @@ pub struct RestApiRequest {
     /// The parameters: an object.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub query_parameters: Option<Box<RawValue>>,
-    /// The body: an object, as JSON that was read before. It is large, so it is not copied.
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "write_json")]
-    pub body: Option<Bytes>,
+    /// The body: an object, as JSON that was read before; empty for none. It is large, so it is not
+    /// copied.
+    #[serde(skip_serializing_if = "Bytes::is_empty", serialize_with = "write_json")]
+    pub body: Bytes,
 }
 
 debug_fields!(RestApiRequest: method);
@@ -94,8 +95,7 @@ impl RestApiRequest {
     /// Returns AWS's document.
     pub(super) fn to_document(&self) -> Bytes {
         // one allocation: the body is nearly all of it
-        let body = self.body.as_ref().map_or(0, Bytes::len);
-        let mut document = Vec::with_capacity(body + HEAD_ROOM);
+        let mut document = Vec::with_capacity(self.body.len() + HEAD_ROOM);
         // text, and JSON that was read before: this does not fail
         let _written = serde_json::to_writer(&mut document, self);
         document.into()
@@ -161,9 +161,8 @@ fn write_method<S: Serializer>(method: &Method, serializer: S) -> Result<S::Ok, 
     serializer.serialize_str(method.as_str())
 }
 
-fn write_json<S: Serializer>(body: &Option<Bytes>, serializer: S) -> Result<S::Ok, S::Error> {
-    let body = body.as_deref().map(serde_json::from_slice::<&RawValue>);
-    let body = body.transpose().map_err(S::Error::custom)?;
+fn write_json<S: Serializer>(body: &Bytes, serializer: S) -> Result<S::Ok, S::Error> {
+    let body: &RawValue = serde_json::from_slice(body).map_err(S::Error::custom)?;
     body.serialize(serializer)
 }
 
