@@ -141,6 +141,13 @@ impl HostRecord {
             .is_some_and(|named| named.when > made && *named.host != *host)
     }
 
+    /// Returns the host that AWS named last; `None` before the first.
+    pub fn latest(&self) -> Option<Arc<str>> {
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let latest = last.iter().flatten().max_by_key(|named| named.when)?;
+        Some(Arc::clone(&latest.host))
+    }
+
     /// Returns true if AWS has named this host since then.
     pub fn has_named_since(&self, host: &str, since: Duration) -> bool {
         let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
@@ -316,5 +323,6 @@ mod tests {
         hosts.record(HostSource::CliToken, "old", s(10));
         assert!(hosts.has_named_since("new", s(20)) && !hosts.has_named_since("old", s(0)));
         assert!(!hosts.has_named_since("new", s(21)));
+        assert_eq!(hosts.latest().as_deref(), Some("new"));
     }
 }

@@ -60,6 +60,7 @@ pub(super) async fn read(
     pace: PaceLimit,
     timer: &CoarseTimer,
 ) -> Result<Bytes, ReadError> {
+    let declared = usize::try_from(body.size_hint().lower()).unwrap_or_default();
     let mut chunks = ChunkReader::new(body, limit, pace, timer)?;
 
     // nearly every body comes in one chunk and is never copied
@@ -67,17 +68,17 @@ pub(super) async fn read(
         return Ok(Bytes::new());
     };
 
-    let mut rest = BytesMut::new();
-    while let Some(chunk) = chunks.next().await? {
-        rest.extend_from_slice(&chunk);
-    }
-    if rest.is_empty() {
+    let Some(second) = chunks.next().await? else {
         return Ok(first);
-    }
+    };
 
-    let mut whole = BytesMut::with_capacity(first.len() + rest.len());
+    // the reader has checked the declared length
+    let mut whole = BytesMut::with_capacity(declared.max(first.len() + second.len()));
     whole.extend_from_slice(&first);
-    whole.extend_from_slice(&rest);
+    whole.extend_from_slice(&second);
+    while let Some(chunk) = chunks.next().await? {
+        whole.extend_from_slice(&chunk);
+    }
     Ok(whole.freeze())
 }
 

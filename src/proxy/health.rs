@@ -17,7 +17,7 @@ use std::time::Duration;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HealthIssue {
     /// The fault's code; `None` while something is not known yet.
-    pub code: Option<&'static str>,
+    pub code: Option<&'static Code>,
     /// The problem in words.
     pub what: String,
     /// The fault's hint.
@@ -27,17 +27,26 @@ pub struct HealthIssue {
 impl HealthIssue {
     fn new(fault: &dyn Fault) -> Self {
         Self {
-            code: Some(fault.code().text),
+            code: Some(fault.code()),
             what: fault.detail(),
             hint: Some(fault.hint().into_owned()),
         }
+    }
+
+    /// Returns true if it does not concern a request that AWS sends (`InvokeRestApi`).
+    fn spares_invoke(&self) -> bool {
+        self.code.is_some_and(|code| {
+            // a right to create tokens is not needed for it
+            code.blame == Blame::Upstream
+                || [&code::AWS_DENIED, &code::AWS_UNTRUSTED_HOST].contains(&code)
+        })
     }
 }
 
 impl fmt::Display for HealthIssue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(code) = self.code {
-            write!(f, "{code}: ")?;
+            write!(f, "{}: ", code.text)?;
         }
         f.write_str(&self.what)?;
         match &self.hint {
@@ -47,26 +56,47 @@ impl fmt::Display for HealthIssue {
     }
 }
 
+/// The known reasons why an environment does not serve every request.
+#[derive(Debug)]
+pub(crate) struct Health {
+    /// The most important reason why it cannot serve a request now.
+    pub(crate) issue: Option<HealthIssue>,
+    /// The most important reason why it serves the REST API only.
+    pub(crate) limit: Option<HealthIssue>,
+}
+
 impl ProxyState {
-    /// Returns the most important reason why this environment cannot serve a request now. AWS is
-    /// not called for it.
-    pub(crate) fn health_issue(
+    /// Returns what is known to be wrong with this environment. AWS is not called for it.
+    pub(crate) fn health(
         &self,
         entry: &Entry,
         token: &TokenState,
         session: &SessionState,
-    ) -> Option<HealthIssue> {
-        token_issue(token)
-            .or_else(|| self.version_issue(entry))
-            .or_else(|| self.reachability.issue(entry, boot_clock()))
-            .or_else(|| session_issue(session))
-            .or_else(|| {
-                entry.airflow_version().is_none().then(|| HealthIssue {
-                    code: None,
-                    what: "the Airflow version is not known yet".to_owned(),
-                    hint: None,
-                })
-            })
+    ) -> Health {
+        let has_version = entry.airflow_version().is_some();
+        let unknown_version = (!has_version).then(|| HealthIssue {
+            code: None,
+            what: "the Airflow version is not known yet".to_owned(),
+            hint: None,
+        });
+        let issues = [
+            token_issue(token),
+            self.version_issue(entry),
+            self.reachability.issue(entry, boot_clock()),
+            session_issue(session),
+            unknown_version,
+        ];
+
+        // without a version no request is sent, by no route
+        let is_served = has_version && self.rest_routes.is_invoked(entry);
+        let (limits, issues): (Vec<_>, Vec<_>) = issues
+            .into_iter()
+            .flatten()
+            .partition(|issue| is_served && issue.spares_invoke());
+        Health {
+            issue: issues.into_iter().next(),
+            limit: limits.into_iter().next(),
+        }
     }
 
     /// A known version is enough, even if it could not be read again.
@@ -235,7 +265,7 @@ mod tests {
         let entry = Entry::new(EntryId(7), environment);
         let reachability = Reachability::default();
         let (start, issue) = (Duration::from_secs(100), |what: &str| HealthIssue {
-            code: Some("upstream.tls"),
+            code: Some(&code::UPSTREAM_TLS),
             what: what.to_owned(),
             hint: None,
         });

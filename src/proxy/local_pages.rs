@@ -134,7 +134,7 @@ fn card(status: EnvironmentStatus, links: &Links<'_>) -> EnvironmentCard {
         }),
         notes: status.notes,
         not_ready: status.issue.map(|issue| NotReadyReason {
-            code: issue.code,
+            code: issue.code.map(|code| code.text),
             detail: issue.what,
             hint: issue.hint,
         }),

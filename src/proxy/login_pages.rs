@@ -62,7 +62,7 @@ pub(crate) async fn logout(
     // without a session there is nothing that Airflow could end
     if credentials.session_state(&entry).age.is_some() {
         let (headers, body) = request.into_headers_and_body();
-        let body = prepare_body(proxy, permit.method(), body, true).await?;
+        let body = prepare_body(proxy, permit.method(), body, None).await?;
         let session = credentials.session(&entry).await?;
         let sent = proxy
             .upstream

@@ -1,6 +1,7 @@
 //! The route of requests to the REST API: to the web server, or by AWS's `InvokeRestApi`, which needs no
 //! session and no network to the web server, but has limits.
 
+use crate::body::ReadError;
 use crate::context::RequestContext;
 use crate::error::ProxyError;
 use crate::response::{self, Response};
@@ -28,17 +29,36 @@ pub struct RestRoutes(Mutex<HashMap<EntryId, Outage>>);
 /// A web server that cannot be reached.
 #[derive(Debug)]
 struct Outage {
-    /// The fault's detail.
-    reason: Arc<str>,
+    reason: Arc<Reason>,
     /// The time by the boot clock at which it is tried again.
     next_try: Duration,
+}
+
+/// The fault of the connection that could not be opened.
+#[derive(Debug, PartialEq, Eq)]
+struct Reason {
+    code: &'static Code,
+    detail: String,
+    hint: String,
+    retry_after: Option<Duration>,
+}
+
+impl Reason {
+    fn new(fault: &dyn Fault) -> Self {
+        Self {
+            code: fault.code(),
+            detail: fault.detail(),
+            hint: fault.hint().into_owned(),
+            retry_after: fault.retry_after(),
+        }
+    }
 }
 
 /// The use of `InvokeRestApi` for a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Invocation {
     /// The reason why the web server is not used, unless the configuration says so.
-    reason: Option<Arc<str>>,
+    reason: Option<Arc<Reason>>,
     /// True if the web server is to be tried again meanwhile.
     is_try_due: bool,
 }
@@ -79,13 +99,13 @@ impl RestRoutes {
 
     /// Records that the web server cannot be reached, and returns how the request is sent instead.
     fn on_outage(&self, entry: &Entry, fault: &dyn Fault, now: Duration) -> Invocation {
-        let reason: Arc<str> = fault.detail().into();
+        let reason = Arc::new(Reason::new(fault));
         let outage = Outage {
             reason: Arc::clone(&reason),
             next_try: now + PAUSE,
         };
         if self.lock().insert(entry.id, outage).is_none() {
-            tracing::info!(environment = %entry.environment.local, %reason, "REST requests take InvokeRestApi: the web server cannot be reached");
+            tracing::info!(environment = %entry.environment.local, reason = %reason.detail, "REST requests take InvokeRestApi: the web server cannot be reached");
         }
         Invocation {
             reason: Some(reason),
@@ -105,22 +125,51 @@ impl RestRoutes {
     }
 }
 
+/// Returns true if the web server could not be reached, so that nothing of a request was written.
+fn is_outage(fault: &dyn Fault) -> bool {
+    [
+        &code::UPSTREAM_UNREACHABLE,
+        &code::UPSTREAM_PROXY,
+        &code::UPSTREAM_TUNNEL,
+    ]
+    .contains(&fault.code())
+}
+
 /// Records an error of the direct route. Returns how the request is sent instead, if the web server
-/// could not be reached, so that nothing of the request was written.
+/// could not be reached.
 pub(crate) fn find_detour(
     proxy: &ReverseProxy,
     entry: &Entry,
     error: &ProxyError,
 ) -> Option<Invocation> {
     let fault = error.fault();
-    let is_outage = [
-        &code::UPSTREAM_UNREACHABLE,
-        &code::UPSTREAM_PROXY,
-        &code::UPSTREAM_TUNNEL,
-    ]
-    .contains(&fault.code());
     let routes = &proxy.state.rest_routes;
-    is_outage.then(|| routes.on_outage(entry, fault, boot_clock()))
+    is_outage(fault).then(|| routes.on_outage(entry, fault, boot_clock()))
+}
+
+/// Returns how long a body may be that is read whole, because AWS may send it; `None` for one that
+/// streams to the web server.
+pub(crate) fn find_body_limit(
+    rest_via: RestVia,
+    declared: u64,
+    configured: usize,
+) -> Option<usize> {
+    match rest_via {
+        RestVia::Direct => None,
+        RestVia::Invoke => Some(configured.min(MAX_BODY)),
+        // only the web server can take a longer one
+        RestVia::Auto => (declared <= MAX_BODY as u64).then_some(configured),
+    }
+}
+
+/// Returns the error of a body that could not be read, which names AWS's route if that has the limit.
+pub(crate) fn to_body_error(error: ReadError, rest_via: RestVia) -> ProxyError {
+    match error {
+        ReadError::TooLarge { limit: MAX_BODY } if rest_via == RestVia::Invoke => {
+            InvokeError::LongBody.into()
+        }
+        error => error.into(),
+    }
 }
 
 /// Sends a permitted request by `InvokeRestApi`, once. `headers` are the client's. Fails if the request
@@ -146,6 +195,10 @@ pub(crate) async fn invoke(
     let result = send(proxy, permit, headers, body).await;
     match (result, route.reason) {
         (Ok(response), _) => Ok(response::from_rest_api(response, permit, ctx.id())),
+        // the web server would take it, so the outage is the cause
+        (Err(error), Some(reason)) if error.fault().code() == &code::INVOKE_LIMIT => {
+            Err(OutageFault { error, reason }.into())
+        }
         (Err(error), Some(reason)) => Err(DetourFault { error, reason }.into()),
         (Err(error), None) => Err(error),
     }
@@ -177,6 +230,7 @@ async fn send(
         )),
         RestApiError::Invalid(words) => InvokeError::Limit(format!("AWS rejects it ({words})")),
         RestApiError::Refused(error) => InvokeError::Refused(error),
+        RestApiError::LongResponse => InvokeError::LongResponse { may_change },
         RestApiError::Unknown(error) => InvokeError::Unknown { error, may_change },
     }
     .into())
@@ -184,11 +238,15 @@ async fn send(
 
 /// Tries to connect to a web server that could not be reached.
 async fn try_web_server(proxy: &ReverseProxy, entry: &Arc<Entry>) {
-    // a login connects; an older session says only where the web server is
-    let Ok(session) = proxy.state.credentials.session(entry).await else {
-        return;
+    let host = match proxy.state.credentials.session(entry).await {
+        Ok(session) => Some(Arc::clone(session.host())),
+        Err(error) if is_outage(&error) => return,
+        // a refused login is no reason for the other route
+        Err(_refused) => entry.hosts.latest(),
     };
-    match proxy.upstream.try_connect(entry, session.host()).await {
+    let Some(host) = host else { return };
+    // also with a session: an older one says only where the web server is
+    match proxy.upstream.try_connect(entry, &host).await {
         Ok(()) => proxy.state.rest_routes.on_connection(entry),
         Err(error) => tracing::debug!(error = %error.detail(), "not reached"),
     }
@@ -277,15 +335,18 @@ fn to_parameters(query: &str) -> Result<Box<RawValue>, ProxyError> {
     serde_json::value::to_raw_value(&parameters).map_err(|error| limit(&error.to_string()))
 }
 
-/// Returns the body as it is; `None` if there is none. Fails unless it is one JSON object.
-fn read_object(headers: &HeaderMap, body: &Bytes) -> Result<Option<Box<RawValue>>, ProxyError> {
+/// Returns the body as it is. Fails unless it is empty or one JSON object within the limit.
+fn read_object(headers: &HeaderMap, body: &Bytes) -> Result<Bytes, ProxyError> {
     if body.is_empty() {
-        return Ok(None);
+        return Ok(Bytes::new());
     }
-    let object: Option<Box<RawValue>> = serde_json::from_slice(body).ok();
+    if body.len() > MAX_BODY {
+        return Err(InvokeError::LongBody.into());
+    }
+    let object: Option<&RawValue> = serde_json::from_slice(body).ok();
     let is_json = response::is_json(headers) && !headers.contains_key(CONTENT_ENCODING);
     match object.filter(|object| is_json && object.get().starts_with('{')) {
-        Some(object) => Ok(Some(object)),
+        Some(object) => Ok(body.slice_ref(object.get().as_bytes())),
         None => Err(limit(
             "its body must be one JSON object, with Content-Type: application/json",
         )),
@@ -298,6 +359,18 @@ enum InvokeError {
     /// AWS does not pass such requests on.
     #[error("InvokeRestApi cannot send this request: {0}")]
     Limit(String),
+    /// The body is too long.
+    #[error(
+        "InvokeRestApi cannot send this request: its body is longer than {} MiB, the gateway's limit for it",
+        MAX_BODY >> 20
+    )]
+    LongBody,
+    /// The response is too long.
+    #[error(
+        "the response of InvokeRestApi is longer than 16 MiB{}",
+        format_outcome(*may_change)
+    )]
+    LongResponse { may_change: bool },
     /// Nothing was sent to Airflow.
     #[error(transparent)]
     Refused(AwsError),
@@ -316,18 +389,22 @@ fn format_outcome(may_change: bool) -> &'static str {
 impl Fault for InvokeError {
     fn code(&self) -> &'static Code {
         match self {
-            Self::Limit(_) => &code::INVOKE_LIMIT,
-            Self::Stopping { .. } => &code::STOPPING,
             Self::Unknown {
                 may_change: true, ..
-            } => &code::UPSTREAM_BROKEN,
+            }
+            | Self::LongResponse { may_change: true } => &code::UPSTREAM_BROKEN,
+            Self::Limit(_) | Self::LongBody | Self::LongResponse { .. } => &code::INVOKE_LIMIT,
+            Self::Stopping { .. } => &code::STOPPING,
             Self::Refused(error) | Self::Unknown { error, .. } => error.code(),
         }
     }
 
     fn hint(&self) -> Cow<'static, str> {
         match self {
-            Self::Limit(_) | Self::Stopping { .. } => self.code().advice.into(),
+            Self::Limit(_)
+            | Self::LongBody
+            | Self::LongResponse { may_change: false }
+            | Self::Stopping { .. } => self.code().advice.into(),
             Self::Refused(error) if error.kind == AwsErrorKind::Throttled => {
                 "InvokeRestApi allows 10 calls a second: wait, or set rest_via = \"direct\""
                     .into()
@@ -337,7 +414,9 @@ impl Fault for InvokeError {
                 error,
                 may_change: false,
             } => format!("{}; {}", error.hint(), SLOW_OR_LARGE).into(),
-            Self::Unknown { .. } => format!("{}; {}", self.code().advice, SLOW_OR_LARGE).into(),
+            Self::LongResponse { .. } | Self::Unknown { .. } => {
+                format!("{}; {}", self.code().advice, SLOW_OR_LARGE).into()
+            }
         }
     }
 
@@ -347,10 +426,17 @@ impl Fault for InvokeError {
                 Some(Duration::from_secs(1))
             }
             Self::Limit(_)
+            | Self::LongBody
+            | Self::LongResponse { .. }
             | Self::Refused(_)
             | Self::Stopping { .. }
             | Self::Unknown { .. } => None,
         }
+    }
+
+    fn ends_connection(&self) -> bool {
+        // the rest of the body is not read
+        matches!(self, Self::LongBody)
     }
 }
 
@@ -358,12 +444,12 @@ impl Fault for InvokeError {
 #[derive(Debug)]
 struct DetourFault {
     error: ProxyError,
-    reason: Arc<str>,
+    reason: Arc<Reason>,
 }
 
 impl fmt::Display for DetourFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let reason = &self.reason;
+        let reason = &self.reason.detail;
         write!(
             f,
             "{}; InvokeRestApi is used because: {reason}",
@@ -388,8 +474,40 @@ impl Fault for DetourFault {
     }
 }
 
+/// The fault of a web server that cannot be reached, for a request that `InvokeRestApi` cannot send.
+#[derive(Debug)]
+struct OutageFault {
+    error: ProxyError,
+    reason: Arc<Reason>,
+}
+
+impl fmt::Display for OutageFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.reason.detail)
+    }
+}
+
+impl std::error::Error for OutageFault {}
+
+impl Fault for OutageFault {
+    fn code(&self) -> &'static Code {
+        self.reason.code
+    }
+
+    fn hint(&self) -> Cow<'static, str> {
+        let limit = self.error.fault().detail();
+        format!("{}; {limit}", self.reason.hint).into()
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        self.reason.retry_after
+    }
+}
+
 /// The kind of these requests in metrics and logs.
 const INVOKED: &str = "invoke";
+/// The longest body for `InvokeRestApi`, in bytes: AWS documents none, so it is that of responses.
+const MAX_BODY: usize = 6 * 1024 * 1024;
 /// The longest path of `InvokeRestApi`, in characters, by its model.
 const MAX_PATH: usize = 64;
 /// A web server that could not be reached is tried again after this, beside a request.
@@ -443,7 +561,7 @@ mod tests {
             let found = routes
                 .find(&entry, start + Duration::from_secs(seconds))
                 .unwrap();
-            assert_eq!(found.reason.as_deref(), Some("the gateway is stopping"));
+            assert_eq!(found.reason.unwrap().detail, "the gateway is stopping");
             found.is_try_due
         };
         assert_eq!(
@@ -496,10 +614,10 @@ mod tests {
             let json = headers(CONTENT_TYPE, "application/json; charset=utf-8");
             let body = Bytes::from(body);
             match read_object(&json, &body) {
-                Ok(None) => prop_assert!(body.is_empty()),
-                Ok(Some(object)) => {
+                Ok(object) if object.is_empty() => prop_assert!(body.is_empty()),
+                Ok(object) => {
                     let trimmed = std::str::from_utf8(&body).unwrap().trim();
-                    prop_assert_eq!(object.get(), trimmed);
+                    prop_assert_eq!(&*object, trimmed.as_bytes());
                     let read = serde_json::from_str::<serde_json::Map<_, serde_json::Value>>;
                     prop_assert!(read(trimmed).is_ok() || trimmed.contains("1e400"));
                 }

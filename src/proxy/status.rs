@@ -17,7 +17,8 @@ pub struct EnvironmentStatus {
     pub is_default: bool,
     /// AWS's last description of it; `None` before the first.
     pub info: Option<Arc<InfoRecord>>,
-    /// Differences from most environments, for people: its users' login, a version without a list.
+    /// For people: why only the REST API is served, and differences from most environments: its users'
+    /// login, a version without a list.
     pub notes: Vec<String>,
     /// The CLI token.
     pub token: TokenState,
@@ -59,10 +60,15 @@ impl ProxyState {
         let users = info.as_ref().and_then(|info| info.info.explain_users());
         let release = entry.airflow_version().and_then(explain_release);
 
+        let health = self.health(entry, &token, &session);
+        let limit = health
+            .limit
+            .map(|limit| format!("only the REST API is served, by InvokeRestApi: {limit}"));
+
         EnvironmentStatus {
-            notes: users.into_iter().chain(release).collect(),
+            notes: limit.into_iter().chain(users).chain(release).collect(),
             is_default: directory.default_entry().map(|entry| entry.id) == Some(entry.id),
-            issue: self.health_issue(entry, &token, &session),
+            issue: health.issue,
             is_rest_invoked: self.rest_routes.is_invoked(entry),
             queue: self.queues.summary(entry),
             entry: Arc::clone(entry),

@@ -41,9 +41,17 @@ pub(crate) async fn forward(
     // 3. Read a short body, so that it can be sent twice; a longer one streams. One that AWS may send
     // is read whole.
     let is_rest = routed.kind == RequestKind::Rest;
-    let may_stream = !is_rest || entry.environment.rest_via == RestVia::Direct;
+    let rest_via = if is_rest {
+        entry.environment.rest_via
+    } else {
+        RestVia::Direct
+    };
     let (headers, body) = request.into_headers_and_body();
-    let body = prepare_body(proxy, permit.method(), body, may_stream).await?;
+    let declared = body.size_hint().lower();
+    let whole = rest_via::find_body_limit(rest_via, declared, proxy.state.limits.request_body);
+    let body = prepare_body(proxy, permit.method(), body, whole)
+        .await
+        .map_err(|error| rest_via::to_body_error(error, rest_via))?;
 
     // 4. Send it within the session, or by InvokeRestApi.
     let exchange = WebExchange {
@@ -53,7 +61,7 @@ pub(crate) async fn forward(
         headers: &headers,
         is_rest,
     };
-    let answered = if may_stream {
+    let answered = if rest_via == RestVia::Direct {
         exchange.answer_in_session(body).await
     } else {
         exchange.answer(body).await
@@ -358,14 +366,14 @@ fn is_doubtful(status: StatusCode) -> bool {
 }
 
 /// Prepares a body to be sent: a short one is read, so that it can be sent twice; a longer one is
-/// passed on as it comes. A body without a meaning is read and dropped, because a web server and a
+/// passed on as it comes, unless it is to be read `whole`, up to this limit. A body without a meaning is read and dropped, because a web server and a
 /// proxy in front of it may disagree about it (RFC 9110 section 9.3.1). Fails if it is longer than
 /// the limit.
 pub(crate) async fn prepare_body(
     proxy: &ReverseProxy,
     method: &Method,
     mut body: RequestBody,
-    may_stream: bool,
+    whole: Option<usize>,
 ) -> Result<OutgoingBody, ReadError> {
     let limits = &proxy.state.limits;
     let timer = &proxy.timer;
@@ -378,8 +386,8 @@ pub(crate) async fn prepare_body(
         return Ok(empty);
     }
 
-    if !may_stream {
-        let read = body::read(&mut body, limits.request_body, limits.body_pace, timer);
+    if let Some(limit) = whole {
+        let read = body::read(&mut body, limit, limits.body_pace, timer);
         return read.await.map(OutgoingBody::Whole);
     }
     let hint = body.size_hint();

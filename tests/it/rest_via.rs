@@ -3,7 +3,7 @@
 
 use crate::support::airflow::{DAG, JSON, VERSIONS};
 use crate::support::{CLOSED, Client, Harness, Response, eventually, soon};
-use mwaa_emulator::{ControlFault, Settings};
+use mwaa_emulator::{ControlFault, Settings, WebFault};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -94,6 +94,15 @@ async fn a_document_of_an_sdk_takes_the_same_route() {
     );
     assert_eq!(reply.json()["RestApiStatusCode"], 404, "{reply}");
 
+    // what AWS would not pass on is no error that an SDK repeats
+    let document = json!({"Path": "/dags/x/dagRuns", "Method": "POST", "Body": []});
+    let reply = call(document).await;
+    assert_eq!(
+        (reply.status, reply.header("x-amzn-errortype")),
+        (400, Some("ValidationException")),
+        "{reply}"
+    );
+
     // a change with an unknown outcome is one here too
     harness.script().rest_api_fault.always(ControlFault::Drop);
     let document = json!({"Path": format!("/dags/{DAG}"), "Method": "PATCH", "Body": {}});
@@ -104,6 +113,37 @@ async fn a_document_of_an_sdk_takes_the_same_route() {
         "{reply}"
     );
     assert_eq!(harness.journal().calls("InvokeRestApi"), 3);
+}
+
+#[tokio::test]
+async fn an_environment_is_ready_while_aws_serves_its_rest_api() {
+    for rest_via in ["invoke", "auto", "direct"] {
+        let harness = cut_off("3.0.6", rest_via, "").await;
+        // the login fails, and the web server is known to be out of reach
+        let reply = harness.get("/home").await;
+        assert_eq!(reply.fault(), Some("upstream.unreachable"), "{reply}");
+        let rest = harness.get("/api/v2/dags").await;
+        let ready = harness.manage("/readyz").await;
+        let is_served = rest_via != "direct";
+        let status = if is_served { 200 } else { 503 };
+        assert_eq!(rest.status == 200, is_served, "{rest}");
+        assert_eq!(ready.status, status, "{rest_via}: {ready}");
+
+        let shown = harness.manage("/status").await.json();
+        let shown = &shown["environments"][0];
+        assert_eq!(shown["ready"], is_served, "{shown}");
+        assert_eq!(shown["trouble"].is_null(), is_served, "{shown}");
+        let note = shown["notes"].to_string();
+        let says_why = note.contains("only the REST API") && note.contains("unreachable");
+        assert_eq!(says_why, is_served, "{shown}");
+    }
+    // AWS itself is no part of the other route
+    let harness = cut_off("3.0.6", "invoke", "").await;
+    let fault = ControlFault::ExpiredToken;
+    harness.script().web_login_fault.always(fault);
+    let reply = harness.get("/home").await;
+    assert_eq!(reply.fault(), Some("aws.credentials"), "{reply}");
+    assert_eq!(harness.manage("/readyz").await.status, 503);
 }
 
 #[tokio::test]
@@ -199,6 +239,44 @@ async fn what_aws_does_not_pass_on_is_a_fault_that_names_the_limit() {
         assert_eq!(reply.fault(), Some("upstream.unreachable"), "{reply}");
     }
     assert_eq!(harness.journal().calls("InvokeRestApi"), 1);
+}
+
+#[tokio::test]
+async fn what_aws_does_not_pass_on_in_an_outage_is_a_fault_that_names_the_outage() {
+    let harness = cut_off("3.0.6", "auto", "").await;
+    let long = format!("/api/v2/dags/{}", "x".repeat(80));
+    for (method, target, headers, why) in [
+        ("OPTIONS", "/api/v2/dags", "", "no OPTIONS"),
+        ("GET", "/api/v2/dags", "Accept: text/plain\r\n", "JSON only"),
+        ("GET", &*long, "", "86 characters, AWS allows 64"),
+    ] {
+        let request = harness.sending(method, target, headers, "");
+        let reply = harness.connect().await.exchange(request).await;
+        assert_eq!(
+            (reply.status, reply.fault()),
+            (502, Some("upstream.unreachable")),
+            "{reply}"
+        );
+        let complaint = reply.complaint();
+        assert!(
+            complaint.contains(CLOSED) && complaint.contains(why),
+            "{complaint}"
+        );
+    }
+    let head = harness.sending("HEAD", "/api/v2/dags", "", "");
+    let mut client = harness.connect().await;
+    client.send(head).await;
+    let head = client.head().await;
+    assert!(head.starts_with("HTTP/1.1 502 "), "{head}");
+
+    // an SDK repeats it
+    let body = json!({"Path": "/dags/x", "Method": "PATCH", "Body": []}).to_string();
+    let reply = send(&harness, "POST", "/restapi/demo", &body).await;
+    assert_eq!(
+        reply.header("x-amzn-errortype"),
+        Some("InternalServerException"),
+        "{reply}"
+    );
 }
 
 #[tokio::test]
@@ -403,15 +481,45 @@ async fn the_web_server_is_used_again_once_it_can_be_reached() {
 }
 
 #[tokio::test]
+async fn a_web_server_that_refuses_the_login_is_used_again_too() {
+    for is_known in [true, false] {
+        let (port, address) = Port::new();
+        let extra = format!(
+            "environments.demo.rest_via = \"auto\"\nenvironments.demo.connect_to = \"{address}\"\n"
+        );
+        let harness = Harness::airflow_with(Settings::default(), "3.0.6", &extra).await;
+        assert_eq!(harness.get("/api/v2/dags").await.status, 200);
+        let script = harness.script();
+        let code = if is_known {
+            script.login_fault.always(WebFault::html(403));
+            "session.login_failed"
+        } else {
+            // AWS gives no token, so nothing but its earlier answer says where the web server is
+            script.web_login_fault.always(ControlFault::AccessDenied);
+            "aws.denied"
+        };
+
+        let _open = port.open(harness.emulator().web_addr());
+        harness.advance(Duration::from_secs(31));
+        let reply = eventually("the web server's turn", async || {
+            let reply = harness.get("/api/v2/dags").await;
+            (reply.status != 200).then_some(reply)
+        })
+        .await;
+        assert_eq!(reply.fault(), Some(code), "{reply}");
+        harness
+            .status_says("/environments/0/rest_via", "direct")
+            .await;
+    }
+}
+
+#[tokio::test]
 async fn a_fault_other_than_no_connection_is_no_reason_for_another_route() {
     let extra = "environments.demo.rest_via = \"auto\"\n";
     let harness = Harness::airflow_with(Settings::default(), "3.0.6", extra).await;
     assert_eq!(harness.pause("/api/v2", true).await.status, 200);
     // the request was written, and a second one could act twice
-    harness
-        .script()
-        .web_fault
-        .always(mwaa_emulator::WebFault::Drop);
+    harness.script().web_fault.always(WebFault::Drop);
     let reply = harness.pause("/api/v2", false).await;
     assert_eq!(reply.fault(), Some("upstream.broken"), "{reply}");
     harness.script().web_fault.off();
@@ -487,6 +595,98 @@ async fn documents_keep_every_byte() {
     );
     assert_eq!((reply.status, reply.body.len()), (204, 0), "{reply}");
     assert_eq!(reply.header("content-type"), None);
+}
+
+#[tokio::test]
+async fn bodies_and_responses_are_not_read_without_a_limit() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let extra = format!("aws.endpoint_url = \"http://{address}\"\n");
+    let harness = cut_off("3.0.6", "invoke", &extra).await;
+    let runs = "/api/v2/dags/x/dagRuns";
+    let longest = format!("{{\"conf\":\"{}\"}}", "x".repeat((6 << 20) - 11));
+    for (method, filling, status, code, words) in [
+        ("POST", 6 << 20, 200, None, ""),
+        (
+            "GET",
+            16 << 20,
+            501,
+            Some("request.invoke_limit"),
+            "longer than 16 MiB",
+        ),
+        (
+            "POST",
+            16 << 20,
+            502,
+            Some("upstream.broken"),
+            "longer than 16 MiB; outcome: unknown",
+        ),
+    ] {
+        let filling = "x".repeat(filling);
+        let document =
+            format!(r#"{{"RestApiStatusCode":200,"RestApiResponse":{{"x":"{filling}"}}}}"#);
+        let body = if method == "POST" { &*longest } else { "" };
+        let (reply, (_head, call)) = tokio::join!(
+            send(&harness, method, runs, body),
+            answer_once(&listener, &document)
+        );
+        assert!(call.contains(body), "{method}: {} bytes", call.len());
+        assert!(
+            (reply.status, reply.fault()) == (status, code),
+            "{method}: {:.300}",
+            reply.text()
+        );
+        let complaint = code.map(|_fault| reply.complaint()).unwrap_or_default();
+        assert!(complaint.contains(words), "{complaint}");
+        assert_eq!(
+            complaint.contains("rest_via"),
+            code.is_some(),
+            "{complaint}"
+        );
+    }
+
+    // one byte more: as a length, and in a chunk
+    let length = longest.len() + 1;
+    for (headers, body) in [
+        (format!("Content-Length: {length}"), String::new()),
+        (
+            "Transfer-Encoding: chunked".to_owned(),
+            format!("{length:x}\r\n{longest} \r\n"),
+        ),
+    ] {
+        let host = harness.address();
+        let mut client = harness.connect().await;
+        client
+            .send(format!(
+                "POST {runs} HTTP/1.1\r\nHost: {host}\r\n{JSON}{headers}\r\n\r\n{body}"
+            ))
+            .await;
+        let reply = client.response().await;
+        assert_eq!(
+            (reply.status, reply.fault()),
+            (501, Some("request.invoke_limit")),
+            "{reply}"
+        );
+        assert!(reply.complaint().contains("longer than 6 MiB"), "{reply}");
+    }
+    let document = format!(r#"{{"Path":"/dags/x/dagRuns","Method":"POST","Body":{longest} }}"#);
+    let document = document.replacen("\"conf\"", "\"con_f\"", 1);
+    let reply = send(&harness, "POST", "/restapi/demo", &document).await;
+    assert!(reply.text().contains("longer than 6 MiB"), "{reply}");
+}
+
+#[tokio::test]
+async fn a_body_that_only_the_web_server_takes_goes_there() {
+    let extra = "environments.demo.rest_via = \"auto\"\n";
+    let harness = Harness::airflow_with(Settings::default(), "3.0.6", extra).await;
+    let body = format!(
+        r#"{{"is_paused": true, "filling": "{}"}}"#,
+        "x".repeat(6 << 20)
+    );
+    let reply = send(&harness, "PATCH", &format!("/api/v2/dags/{DAG}"), &body).await;
+    assert_eq!(reply.fault(), None, "{:.300}", reply.text());
+    assert_eq!(harness.reached().len(), 1);
+    assert_eq!(harness.journal().calls("InvokeRestApi"), 0);
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use super::error::CallContext;
 use super::http_client::{
     CallRecord, DocumentRecord, build_tls_config, clock_offset, http_client,
 };
-use super::rest_api::{CALL_LIMIT, RequestDocument, is_unsent};
+use super::rest_api::{CALL_LIMIT, RequestDocument, is_too_long, is_unsent};
 use super::service_error::truncate_message;
 use super::{
     ApiFuture, AwsError, AwsErrorKind, CredentialOrigin, CredentialSource, MintedCliToken,
@@ -187,8 +187,6 @@ impl AwsClient {
     ) -> Result<RestApiResponse, RestApiError> {
         let call = self.call("InvokeRestApi", environment).await;
         let call = call.map_err(RestApiError::Refused)?;
-        // text, and JSON that was read before: this does not fail
-        let document = serde_json::to_vec(request).unwrap_or_default();
         let timeouts = TimeoutConfig::builder()
             .operation_timeout(CALL_LIMIT)
             .build();
@@ -202,7 +200,7 @@ impl AwsClient {
             .method(request.method.as_str().into())
             .customize()
             .config_override(Config::builder().timeout_config(timeouts))
-            .interceptor(RequestDocument(document.into()))
+            .interceptor(RequestDocument(request.to_document()))
             .interceptor(call.record.clone())
             .interceptor(record.clone())
             .send();
@@ -241,6 +239,9 @@ impl AwsClient {
         {
             let words = service.message().unwrap_or("ValidationException");
             return RestApiError::Invalid(truncate_message(words));
+        }
+        if is_too_long(error) {
+            return RestApiError::LongResponse;
         }
 
         // with a client error AWS has not asked Airflow

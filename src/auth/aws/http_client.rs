@@ -20,6 +20,7 @@ use aws_smithy_types::body::SdkBody;
 use aws_types::endpoint_config::EndpointUrl;
 use bytes::Bytes;
 use http::Uri;
+use http_body_util::Limited;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::{Connected, Connection};
@@ -119,7 +120,9 @@ impl HttpConnector for TimeoutConnector {
                 None => response.await,
             };
             let response = response.map_err(|error| ConnectorError::io(error.into()))?;
-            HttpResponse::try_from(response.map(SdkBody::from_body_1_x))
+            let limited =
+                response.map(|body| SdkBody::from_body_1_x(Limited::new(body, MAX_RESPONSE)));
+            HttpResponse::try_from(limited)
                 .map_err(|error| ConnectorError::other(error.into(), None))
         })
     }
@@ -413,5 +416,7 @@ pub fn format_clock_offset(offset: i64) -> String {
     format!("this machine's clock is {off} {side} AWS's clock")
 }
 
+/// The longest response that is read, in bytes: AWS documents 6 MB for `InvokeRestApi`, and others are short.
+const MAX_RESPONSE: usize = 16 * 1024 * 1024;
 /// An idle connection to AWS is closed after this.
 const POOL_IDLE: Duration = Duration::from_secs(45);

@@ -15,7 +15,9 @@ use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
 use http::{Method, StatusCode};
+use http_body_util::LengthLimitError;
 use mwaa_model::debug_fields;
+use serde::ser::Error as _;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 use std::error::Error;
@@ -34,9 +36,10 @@ pub struct RestApiRequest {
     /// The parameters: an object.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub query_parameters: Option<Box<RawValue>>,
-    /// The body: an object.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub body: Option<Box<RawValue>>,
+    /// The body: an object, as JSON that was read before; empty for none. It is large, so it is not
+    /// copied.
+    #[serde(skip_serializing_if = "Bytes::is_empty", serialize_with = "write_json")]
+    pub body: Bytes,
 }
 
 debug_fields!(RestApiRequest: method);
@@ -58,6 +61,8 @@ pub enum RestApiError {
     Invalid(String),
     /// Nothing was sent to Airflow.
     Refused(AwsError),
+    /// The response is longer than 16 MiB; AWS has sent the request to Airflow.
+    LongResponse,
     /// AWS may have sent the request to Airflow.
     Unknown(AwsError),
 }
@@ -85,11 +90,31 @@ impl RestApiResponse {
     }
 }
 
+impl RestApiRequest {
+    /// Returns AWS's document.
+    pub(super) fn to_document(&self) -> Bytes {
+        // one allocation: the body is nearly all of it
+        let mut document = Vec::with_capacity(self.body.len() + HEAD_ROOM);
+        // text, and JSON that was read before: this does not fail
+        let _written = serde_json::to_writer(&mut document, self);
+        document.into()
+    }
+}
+
 /// Returns true if nothing of the call can have reached AWS: there was no connection.
 pub(super) fn is_unsent<E: Error + 'static>(error: &SdkError<E, HttpResponse>) -> bool {
+    has_cause::<ConnectError>(error)
+}
+
+/// Returns true if the response is longer than the client reads.
+pub(super) fn is_too_long<E: Error + 'static>(error: &SdkError<E, HttpResponse>) -> bool {
+    has_cause::<LengthLimitError>(error)
+}
+
+fn has_cause<C: Error + 'static>(error: &dyn Error) -> bool {
     let mut next = error.source();
     while let Some(cause) = next {
-        if cause.is::<ConnectError>() {
+        if cause.is::<C>() {
             return true;
         }
         next = cause.source();
@@ -131,6 +156,13 @@ fn write_method<S: Serializer>(method: &Method, serializer: S) -> Result<S::Ok, 
     serializer.serialize_str(method.as_str())
 }
 
+fn write_json<S: Serializer>(body: &Bytes, serializer: S) -> Result<S::Ok, S::Error> {
+    let body: &RawValue = serde_json::from_slice(body).map_err(S::Error::custom)?;
+    body.serialize(serializer)
+}
+
+/// The bytes of most documents without the body.
+const HEAD_ROOM: usize = 512;
 /// The limit of a call: AWS's own is 10 s, and its response has to come.
 pub(super) const CALL_LIMIT: Duration = Duration::from_secs(15);
 

@@ -83,7 +83,7 @@ pub(super) async fn invoke(
     let body = call
         .body
         .filter(|_| method != Method::GET)
-        .map(|body| Bytes::copy_from_slice(body.get().as_bytes()));
+        .map(|body| document.slice_ref(body.get().as_bytes()));
     let headers = build_headers(request.headers(), body.is_some());
     let body = body.unwrap_or_default();
     let failed = |error: ProxyError| Failure {

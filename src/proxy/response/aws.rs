@@ -114,7 +114,8 @@ impl Exception {
             _ if code.status == StatusCode::FORBIDDEN => {
                 ("AccessDeniedException", StatusCode::FORBIDDEN, "Message")
             }
-            _ if code.status.is_client_error() => {
+            // a second try would not help: 501 for a request that AWS does not pass on
+            _ if code.status.is_client_error() || *code == code::INVOKE_LIMIT => {
                 ("ValidationException", StatusCode::BAD_REQUEST, "message")
             }
             _ => (
