@@ -267,7 +267,7 @@ fn find_unchecked_clients(config: &Config) -> impl Iterator<Item = String> {
         is_tcp && listener.tls.is_none() && !config.wants_tls(listener.address, None)
     });
     implied.map(|ListenerAddress { key, address, .. }| {
-        let remedy = match key.strip_prefix("listeners.").and(key.strip_suffix(".address")) {
+        let remedy = match key.strip_suffix(".address").filter(|table| table.starts_with("listeners.")) {
             Some(table) => format!("set {table}.tls = true"),
             None => "remove `tls = true` from the other listeners".to_owned(),
         };

@@ -210,7 +210,7 @@ impl SharedConfig {
                 tracing::info!(%certificate, "the listener's certificate was loaded again");
             }
             Err(error) => {
-                let error = error_chain(&error).to_string();
+                let error = error_chain(&error);
                 let previous = self.failure.swap(Some(Arc::new(error.clone())));
                 // once, and not at each look
                 if previous.is_none_or(|previous| *previous != error) {
