@@ -359,7 +359,7 @@ mod tests {
                 failure.contains(&Error::from(error).to_string()),
                 "{failure}"
             );
-            assert_eq!(served(), [old.clone()]);
+            assert_eq!(served(), std::slice::from_ref(&old));
         }
         shared.reload_if_changed(Loaded::read);
         assert_eq!(served(), [new]);

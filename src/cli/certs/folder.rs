@@ -151,6 +151,7 @@ impl Folder {
         let name = ".gitignore";
         let lines = files.iter().chain([&TEMPORARY_FILES]);
         let text: String = lines.flat_map(|file| ["/", file, "\n"]).collect();
+
         let created = File::create_new(self.path_of(name));
         match created.and_then(|mut file| file.write_all(text.as_bytes())) {
             Ok(()) => Ok(Vec::new()),

@@ -287,39 +287,40 @@ enum CertsError {
 }
 
 impl CertsError {
+    /// Returns what to do; `None` if that is not known.
     fn hint(&self) -> Option<String> {
-        let hint = match self {
-            Self::Clock => "set the clock; certificates have dates".to_owned(),
-            Self::EarlyCa => format!(
-                "set the clock if it is wrong, or delete the CA's files ({CA} and {CA_KEY}); programs \
-                 must then trust a new CA"
-            ),
-            Self::Folder(error) => format!(
-                "is {} a file or folder that you own? Choose another folder with --dir",
-                error.path.display()
-            ),
+        let fixed = match self {
+            Self::Clock => "set the clock; certificates have dates",
             Self::Foreign(_) => {
-                "it is not overwritten: choose another folder with --dir, or move \
-                                 the file away"
-                    .to_owned()
+                "it is not overwritten: choose another folder with --dir, or move the file away"
             }
             Self::OtherOwner(_) => {
-                "run this command as that user; or move the file away, and a new \
-                                    key is made; or choose another folder with --dir"
-                    .to_owned()
-            }
-            Self::OtherPath(key, path) => {
-                format!(
-                    "set {key} = {}",
-                    trust::toml_string(&path.display().to_string())
-                )
+                "run this command as that user; or move the file away, and a new key is made; or \
+                 choose another folder with --dir"
             }
             Self::Make(rcgen::Error::InvalidAsn1String(_)) | Self::Unusable(Misfit::Names) => {
-                "a name in listener.hosts is not a DNS name".to_owned()
+                "a name in listener.hosts is not a DNS name"
             }
             Self::Make(_) | Self::Unusable(_) => return None,
+
+            Self::EarlyCa => {
+                return Some(format!(
+                    "set the clock if it is wrong, or delete the CA's files ({CA} and {CA_KEY}); \
+                     programs must then trust a new CA"
+                ));
+            }
+            Self::Folder(error) => {
+                let path = error.path.display();
+                return Some(format!(
+                    "is {path} a file or folder that you own? Choose another folder with --dir"
+                ));
+            }
+            Self::OtherPath(key, path) => {
+                let path = trust::toml_string(&path.display().to_string());
+                return Some(format!("set {key} = {path}"));
+            }
         };
-        Some(hint)
+        Some(fixed.to_owned())
     }
 }
 

@@ -1,8 +1,7 @@
 //! What `certs` says: what is new, and how programs trust the CA. Each line was tried with its program.
 
 use super::{CA, CA_KEY, CERTIFICATE, KEY, Made, Names, NewCa, SERVER_LIFETIME, is_same_file};
-use crate::terminal::quote;
-use mwaa_config::{Address, Config};
+use mwaa_config::{Address, Config, quote};
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;

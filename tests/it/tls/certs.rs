@@ -560,4 +560,24 @@ async fn a_configuration_without_its_files_names_the_command() {
         ended.stderr.contains("run `mwaa-gateway certs`"),
         "{ended:?}"
     );
+
+    // the command that reads the same configuration
+    let path = place.0.path().join("mwaa-gateway.toml");
+    let named = place.0.path().join("the other.toml");
+    fs::rename(path, &named).unwrap();
+    let flag = format!("--config={}", named.display());
+    let ended = place.run(&["check", "--offline", &flag]).await;
+    let hint = format!("run `mwaa-gateway certs --config '{}'`", named.display());
+    assert!(ended.stderr.contains(&hint), "{ended:?}");
+
+    // and the names of the files that it makes
+    let text = fs::read_to_string(&named).unwrap();
+    let text = text.replace("gateway.pem", "server.pem");
+    fs::write(&named, text.replace("gateway.key", "server.key")).unwrap();
+    let ended = place.run(&["check", "--offline", &flag]).await;
+    assert!(!ended.stderr.contains("to make the files"), "{ended:?}");
+    for name in ["gateway.pem", "gateway.key"] {
+        let hint = format!("name it \"{name}\" here and run");
+        assert!(ended.stderr.contains(&hint), "{ended:?}");
+    }
 }
