@@ -104,10 +104,10 @@ async fn files_that_cannot_be_used_leave_the_old_certificate() {
     };
     let breaks: [&dyn Fn(); 5] = [
         &|| drop(mixed.write(folder)),
-        &|| std::fs::write(file("gateway.pem"), "no PEM").unwrap(),
         &|| std::fs::remove_file(file("gateway.key")).unwrap(),
         // without a writer, it would block the thread that opens it
         &|| rustix::fs::mkfifoat(rustix::fs::CWD, file("gateway.key"), 0o600.into()).unwrap(),
+        &|| std::fs::write(file("gateway.pem"), "no PEM").unwrap(),
         &|| std::fs::remove_file(file("gateway.pem")).unwrap(),
     ];
     for spoil in breaks {
