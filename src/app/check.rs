@@ -95,12 +95,13 @@ pub fn check_files(config: &Config) -> Result<Vec<CheckResult>, StartError> {
         return Ok(Vec::new());
     };
     let certificate = files.certificate.display().to_string();
+    let is_made_here = files.certificate.ends_with("gateway.pem");
     let tls = TlsConfig::load(files)?;
 
-    let renew = if tls.contains(CERTIFICATE_MAKER) {
-        "run `mwaa-gateway certs` to renew it"
+    let renew = if is_made_here && tls.contains(CERTIFICATE_MAKER) {
+        format!("run `{}` to renew it", config.certs_command)
     } else {
-        "renew it"
+        "renew it".to_owned()
     };
     let now = Timestamp::now().wall();
     let mut results = Vec::new();

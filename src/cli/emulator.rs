@@ -4,10 +4,11 @@ use crate::config_args::path_parser;
 use crate::emulator_environments::EnvironmentArgs;
 use crate::serve::block_on;
 use crate::signals::Signals;
-use crate::terminal::{Terminal, quote};
+use crate::terminal::Terminal;
 use crate::{ExitStatus, RunResult, create_temp_dir};
 use clap::{Args, ValueEnum, value_parser};
 use mwaa_app::StartError;
+use mwaa_config::quote;
 use mwaa_emulator::{
     Answer, Credential, Emulator, FailureForm, FaultRule, LoginForm, Role, Seed, Settings,
     StartError as EmulatorError,

@@ -246,16 +246,6 @@ pub(crate) fn wrap_text(text: &str, before: usize, width: usize) -> String {
     out
 }
 
-/// Returns a word for a shell: in single quotes if it has special characters.
-pub(crate) fn quote(word: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_./:@%+=-".contains(c);
-    if word.chars().all(is_plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
-}
-
 /// Splits a line at its spaces, but not between backticks.
 fn split_words(line: &str) -> Vec<&str> {
     let mut is_quoted = false;

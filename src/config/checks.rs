@@ -235,6 +235,9 @@ impl Config {
             ));
         }
 
+        if has_client_ca {
+            warnings.extend(find_unchecked_clients(self));
+        }
         warnings.extend(tls.and_then(|tls| files::check_key_mode(&tls.key)));
         warnings.extend(find_real_tokens(self));
         warnings.extend(find_idle_allows(self));
@@ -253,6 +256,26 @@ impl Config {
         let extra = self.listeners.iter().map(|listener| &listener.rules);
         extra.chain([&self.listener.rules])
     }
+}
+
+/// Returns a line for each listener that asks for no client certificates only because another one
+/// sets `tls = true`. A listener that sets `tls = false` is meant to be plain.
+fn find_unchecked_clients(config: &Config) -> impl Iterator<Item = String> {
+    let listeners = get_listener_addresses(config).into_iter();
+    let implied = listeners.filter(|listener| {
+        let is_tcp = matches!(listener.address, Address::Tcp(_));
+        is_tcp && listener.tls.is_none() && !config.wants_tls(listener.address, None)
+    });
+    implied.map(|ListenerAddress { key, address, .. }| {
+        let remedy = match key.strip_suffix(".address").filter(|table| table.starts_with("listeners.")) {
+            Some(table) => format!("set {table}.tls = true"),
+            None => "remove `tls = true` from the other listeners".to_owned(),
+        };
+        format!(
+            "{key} = \"{address}\" accepts plain HTTP and asks for no client certificates, because \
+             another listener sets `tls = true`: {remedy}, or listen on a Unix socket"
+        )
+    })
 }
 
 /// Returns a line for each environment whose real tokens leave the gateway, or would.

@@ -42,17 +42,15 @@ pub(super) fn check_file(
     let Some(file) = file.filter(|_| table.is_written(key)) else {
         return;
     };
-    if let Err(error) = check_content(file, content) {
+    if let Err(error) = check_content(file, content, &table.reader.certs_command) {
         table.report(key, error);
     }
 }
 
-fn check_content(path: &Path, content: Content) -> Result<(), ValueError> {
-    let name = match content {
-        Content::Secret | Content::User => format_secret_path(path),
-        Content::Key | Content::Certificate | Content::Certificates => format_path(path),
-    };
-    let unreadable = |error: std::io::Error| unreadable_error(error.kind(), &name, content);
+fn check_content(path: &Path, content: Content, certs: &str) -> Result<(), ValueError> {
+    let name = format_name(path, content);
+    let unreadable =
+        |error: std::io::Error| unreadable_error(error.kind(), path, content, certs);
 
     // a FIFO would block, a device never end
     let metadata = std::fs::metadata(path).map_err(unreadable)?;
@@ -75,21 +73,33 @@ fn check_content(path: &Path, content: Content) -> Result<(), ValueError> {
     }
 }
 
-fn unreadable_error(kind: ErrorKind, name: &str, content: Content) -> ValueError {
+/// Returns the error of a file that cannot be read. `certs` is the command that makes certificates.
+fn unreadable_error(kind: ErrorKind, path: &Path, content: Content, certs: &str) -> ValueError {
+    let name = format_name(path, content);
     let message = match kind {
         ErrorKind::NotFound | ErrorKind::NotADirectory => format!("no such file: {name}"),
         other => format!("cannot be read ({other}): {name}"),
     };
-    let hint = match content {
+
+    let relative = "relative paths are resolved against the configuration file's folder";
+    let made = match content {
+        Content::Key if kind == ErrorKind::NotFound => Some("gateway.key"),
+        Content::Certificate if kind == ErrorKind::NotFound => Some("gateway.pem"),
         Content::Secret | Content::User => {
-            "set the name of a file here, never the secret itself"
+            let hint = "set the name of a file here, never the secret itself";
+            return ValueError::new(message).with_hint(hint);
         }
-        Content::Key | Content::Certificate if kind == ErrorKind::NotFound => {
-            "run `mwaa-gateway certs` to make the files; relative paths are resolved against the \
-             configuration file's folder"
+        Content::Key | Content::Certificate | Content::Certificates => None,
+    };
+    let hint = match made {
+        None => relative.to_owned(),
+        Some(made) if path.file_name().is_some_and(|name| name == made) => {
+            format!("run `{certs}` to make the files; {relative}")
         }
-        Content::Key | Content::Certificate | Content::Certificates => {
-            "relative paths are resolved against the configuration file's folder"
+        Some(made) => {
+            format!(
+                "{relative}; to have the file made, name it {made:?} here and run `{certs}`"
+            )
         }
     };
     ValueError::new(message).with_hint(hint)
@@ -198,6 +208,13 @@ fn format_secret_path(path: &Path) -> String {
         || "\"…\"".to_owned(),
         |folder| format_path(&folder.join("…")),
     )
+}
+
+fn format_name(path: &Path, content: Content) -> String {
+    match content {
+        Content::Secret | Content::User => format_secret_path(path),
+        Content::Key | Content::Certificate | Content::Certificates => format_path(path),
+    }
 }
 
 fn format_path(path: &Path) -> String {

@@ -24,7 +24,7 @@ pub use effective::{EffectiveConfig, EffectiveValue};
 pub use keys::LimitSettings;
 pub use reference::{annotated_file, schema};
 pub use search::SearchPath;
-pub use values::{PathError, parse_path};
+pub use values::{PathError, parse_path, quote};
 
 use ipnet::IpNet;
 use mwaa_model::{EnvName, Environment, ListenerRules, ProxyChoice, Region};
@@ -61,11 +61,23 @@ fn read(
     let file = ConfigFile::find(explicit, search)?;
     let document = file.as_ref().map(Document::parse).transpose()?;
     let mut reader = Reader::new(document.as_ref(), overrides);
+    reader.certs_command = certs_command(explicit);
     let mut config = tables::read(&mut reader, overrides);
     let effective = reader.finish()?;
 
     config.source = file.map(|file| file.path);
     Ok((config, effective))
+}
+
+/// Returns the command that makes the certificates of a configuration, given the file that was named.
+fn certs_command(explicit: Option<&Path>) -> String {
+    let command = "mwaa-gateway certs";
+    match explicit.and_then(Path::to_str) {
+        Some(file) if !file.contains(char::is_control) => {
+            format!("{command} --config {}", quote(file))
+        }
+        Some(_) | None => command.to_owned(),
+    }
 }
 
 /// A value from a flag or a variable, with the spelling of its origin.
@@ -143,6 +155,8 @@ pub struct Config {
     pub environments: Vec<EnvironmentEntry>,
     /// The file that was read; `None` if there was none.
     pub source: Option<PathBuf>,
+    /// The command that makes the certificates of this configuration.
+    pub certs_command: String,
 }
 
 impl Config {

@@ -19,6 +19,8 @@ use toml::de::{DeTable, DeValue};
 pub(super) struct Reader<'a> {
     document: Option<&'a Document<'a>>,
     pub(super) overrides: &'a Overrides,
+    /// The command that makes the certificates, for hints.
+    pub(super) certs_command: String,
     /// The tables that were read, with their paths.
     tables: Vec<(&'static Table, String)>,
     /// The values that were read, as TOML, by the paths of their keys.
@@ -48,6 +50,7 @@ impl<'a> Reader<'a> {
         let mut reader = Self {
             document,
             overrides,
+            certs_command: String::new(),
             tables: Vec::new(),
             values: BTreeMap::new(),
             broken: BTreeSet::new(),

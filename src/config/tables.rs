@@ -43,6 +43,7 @@ pub(super) fn read(reader: &mut Reader<'_>, overrides: &Overrides) -> Config {
         limits: LimitSettings::read(&mut reader.table(&keys::LIMITS)),
         environments,
         source: None,
+        certs_command: reader.certs_command.clone(),
     };
     read_extra_listeners(reader, &mut config, &known);
 
@@ -96,10 +97,13 @@ fn read_tls(table: &mut TableReader<'_, '_>) -> Option<TlsSettings> {
 
     // half a TLS listener would be a plain one
     if table.entry.origin != Origin::Default && !table.reader.is_broken(&table.entry.path) {
-        let hint = "name the PEM files of the certificate and the key (`mwaa-gateway certs` \
-                    makes them), or remove [listener.tls]";
-        table.report_missing("certificate", hint);
-        table.report_missing("key", hint);
+        let hint = format!(
+            "name the PEM files of the certificate and the key (`{}` makes them), or remove \
+             [listener.tls]",
+            table.reader.certs_command
+        );
+        table.report_missing("certificate", &hint);
+        table.report_missing("key", &hint);
     }
 
     Some(TlsSettings {
@@ -509,9 +513,10 @@ fn check_tls(table: &mut TableReader<'_, '_>, address: Option<&Address>) {
             .with_hint("remove the key, or listen on a TCP address");
         table.report("tls", error);
     } else if !table.reader.has_table(&keys::TLS) {
-        let error = ValueError::new("needs the files of [listener.tls]").with_hint(
-            "add [listener.tls] with certificate and key (`mwaa-gateway certs` makes them)",
-        );
+        let error = ValueError::new("needs the files of [listener.tls]").with_hint(format!(
+            "add [listener.tls] with certificate and key (`{}` makes them)",
+            table.reader.certs_command
+        ));
         table.report("tls", error);
     }
 }

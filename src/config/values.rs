@@ -11,6 +11,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Returns a word for a shell: in single quotes if it has special characters.
+pub fn quote(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_./:@%+=-".contains(c);
+    if word.chars().all(is_plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
 /// Parses a duration such as `10s` or `1m 30s`.
 pub(super) fn parse_duration(text: &str) -> Result<Duration, ValueError> {
     humantime::parse_duration(text).map_err(|_cause| {

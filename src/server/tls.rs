@@ -4,15 +4,17 @@
 //! Files that have changed are read again when a TLS connection comes, so that a renewed certificate
 //! needs no restart, and an idle gateway does nothing.
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use mwaa_model::{FileError, error_chain};
 use mwaa_runtime::boot_clock;
+use rustix::fs::OFlags;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::{ParsedCertificate, WebPkiClientVerifier};
 use rustls::{CertificateError, RootCertStore, ServerConfig};
 use std::fmt;
-use std::os::unix::fs::MetadataExt as _;
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -66,8 +68,10 @@ struct SharedConfig {
     files: TlsFiles,
     /// The settings in use.
     loaded: ArcSwap<Loaded>,
-    /// The state of the files when they were read last, even if they could not be used.
-    seen: ArcSwap<FileStates>,
+    /// The state of the files when these settings were read.
+    used: ArcSwap<FileStates>,
+    /// Why the files cannot be used now, as it was logged.
+    failure: ArcSwapOption<String>,
     /// The time of the last look at the files, in milliseconds of the boot clock.
     checked: AtomicU64,
 }
@@ -117,12 +121,13 @@ impl TlsConfig {
     /// the file that is to blame.
     pub fn load(files: TlsFiles) -> Result<Self, FileError> {
         // before they are read: a later change then shows
-        let seen = files.states();
+        let used = files.states();
         let loaded = Loaded::read(&files)?;
         Ok(Self(Arc::new(SharedConfig {
             files,
             loaded: ArcSwap::from_pointee(loaded),
-            seen: ArcSwap::from_pointee(seen),
+            used: ArcSwap::from_pointee(used),
+            failure: ArcSwapOption::empty(),
             checked: AtomicU64::new(now_millis()),
         })))
     }
@@ -178,32 +183,39 @@ impl TlsConfig {
                 .compare_exchange(checked, now, Ordering::Relaxed, Ordering::Relaxed)
                 .is_ok()
         {
-            shared.reload_if_changed();
+            shared.reload_if_changed(Loaded::read);
         }
         TlsAcceptor::from(Arc::clone(&shared.loaded.load().config))
     }
 }
 
 impl SharedConfig {
-    /// Reads the files again if one has changed. Three small files are read faster than another
-    /// thread could be asked to.
-    fn reload_if_changed(&self) {
+    /// Reads the files again if one has changed. If that fails, the next look reads them once more,
+    /// because the error may be a passing one. Three small files are read faster than another thread
+    /// could be asked to.
+    fn reload_if_changed(&self, read: impl FnOnce(&TlsFiles) -> Result<Loaded, FileError>) {
         let states = self.files.states();
-        if **self.seen.load() == states {
+        if **self.used.load() == states {
+            self.failure.store(None);
             return;
         }
-        self.seen.store(Arc::new(states));
 
         let certificate = self.files.certificate.display();
-        match Loaded::read(&self.files) {
+        match read(&self.files) {
             Ok(loaded) => {
                 // its sessions start anew: an old one may be of a client that is trusted no longer
                 self.loaded.store(Arc::new(loaded));
+                self.used.store(Arc::new(states));
+                self.failure.store(None);
                 tracing::info!(%certificate, "the listener's certificate was loaded again");
             }
             Err(error) => {
                 let error = error_chain(&error);
-                tracing::warn!(%certificate, %error, "the listener's certificate has changed and cannot be used; the previous one remains in use");
+                let previous = self.failure.swap(Some(Arc::new(error.clone())));
+                // once, and not at each look
+                if previous.is_none_or(|previous| *previous != error) {
+                    tracing::warn!(%certificate, %error, "the listener's certificate has changed and cannot be used; the previous one remains in use");
+                }
             }
         }
     }
@@ -220,7 +232,7 @@ impl Loaded {
     /// Never: the crypto provider has both versions of TLS.
     fn read(files: &TlsFiles) -> Result<Self, FileError> {
         let chain = read_certificates(&files.certificate)?;
-        let key = PrivateKeyDer::from_pem_file(&files.key)
+        let key = PrivateKeyDer::from_pem_reader(open(&files.key)?)
             .map_err(|error| FileError::new(&files.key, error))?;
 
         // named here: a process-wide default provider would be one more state to install
@@ -258,9 +270,23 @@ impl Loaded {
     }
 }
 
+/// Opens a regular file, or a link to one. Fails for others: a pipe would block the thread.
+fn open(file: &Path) -> Result<File, FileError> {
+    let failed = |error| FileError::new(file, error);
+    if !std::fs::metadata(file).map_err(failed)?.is_file() {
+        return Err(FileError::new(file, "it is not a regular file"));
+    }
+
+    // also a pipe that has just come in its place
+    let flags = OFlags::NONBLOCK.bits().cast_signed();
+    let mut options = OpenOptions::new();
+    options.read(true).custom_flags(flags);
+    options.open(file).map_err(failed)
+}
+
 fn read_certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, FileError> {
-    let certificates: Vec<_> = CertificateDer::pem_file_iter(file)
-        .and_then(Iterator::collect)
+    let certificates: Vec<_> = CertificateDer::pem_reader_iter(open(file)?)
+        .collect::<Result<_, _>>()
         .map_err(|error| FileError::new(file, error))?;
     if certificates.is_empty() {
         return Err(FileError::new(file, "it contains no certificate"));
@@ -297,3 +323,47 @@ fn check_dates(certificate: &CertificateDer<'_>, now: UnixTime) -> CertificateSt
 
 /// The files are looked at no more often than this, in milliseconds.
 const CHECK_INTERVAL: u64 = 1000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Error, ErrorKind};
+
+    /// Writes a new certificate with its key, and returns it.
+    fn renew(files: &TlsFiles) -> CertificateDer<'static> {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("pair");
+        std::fs::write(&files.certificate, made.cert.pem()).expect("file");
+        std::fs::write(&files.key, made.signing_key.serialize_pem()).expect("file");
+        made.cert.der().clone()
+    }
+
+    /// The process may be out of descriptors, or a network file system may not answer.
+    #[test]
+    fn files_that_cannot_be_read_for_a_moment_are_read_at_the_next_look() {
+        let folder = tempfile::tempdir().expect("folder");
+        let files = TlsFiles {
+            certificate: folder.path().join("c.pem"),
+            key: folder.path().join("c.key"),
+            client_ca: None,
+        };
+        let old = renew(&files);
+        let TlsConfig(shared) = TlsConfig::load(files.clone()).expect("usable");
+        let served = || shared.loaded.load().chain.clone();
+        let new = renew(&files);
+
+        for error in [ErrorKind::StaleNetworkFileHandle, ErrorKind::TimedOut] {
+            let fail = |files: &TlsFiles| Err(FileError::new(&files.key, Error::from(error)));
+            shared.reload_if_changed(fail);
+            let failure = shared.failure.load_full().expect("a failure");
+            assert!(
+                failure.contains(&Error::from(error).to_string()),
+                "{failure}"
+            );
+            assert_eq!(served(), std::slice::from_ref(&old));
+        }
+        shared.reload_if_changed(Loaded::read);
+        assert_eq!(served(), [new]);
+        assert_eq!(shared.failure.load_full(), None);
+        shared.reload_if_changed(|_| panic!("nothing has changed"));
+    }
+}

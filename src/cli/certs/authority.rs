@@ -12,7 +12,7 @@ use rcgen::{
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::ParsedCertificate;
-use rustls::{CertificateError, RootCertStore};
+use rustls::{CertificateError, OtherError, RootCertStore};
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ pub(super) struct Authority {
 }
 
 /// A CA that cannot sign a certificate.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub(super) enum Misfit {
     #[error("its key is missing")]
     NoKey,
@@ -35,6 +35,8 @@ pub(super) enum Misfit {
     NotYet,
     #[error("it cannot sign for the names of this configuration")]
     Names,
+    #[error("clients would reject its certificate: {0}")]
+    Rejected(CertificateError),
 }
 
 impl Authority {
@@ -109,7 +111,12 @@ impl Authority {
             Err(CertificateError::BadSignature | CertificateError::UnknownIssuer) => {
                 Some(Misfit::OtherKey)
             }
-            Err(_) => Some(Misfit::Names),
+            Err(CertificateError::Other(OtherError(error)))
+                if error.downcast_ref() == Some(&webpki::Error::NameConstraintViolation) =>
+            {
+                Some(Misfit::Names)
+            }
+            Err(error) => Some(Misfit::Rejected(error)),
         }
     }
 }
@@ -181,6 +188,19 @@ fn verify(
 pub(super) fn is_ours(pem: &[u8]) -> bool {
     let der = CertificateDer::from_pem_slice(pem);
     der.is_ok_and(|der| memchr::memmem::find(&der, CERTIFICATE_MAKER.as_bytes()).is_some())
+}
+
+/// Returns the names below `localhost` of a certificate in a PEM file.
+pub(super) fn local_names(pem: &str) -> Vec<String> {
+    let Ok(der) = CertificateDer::from_pem_slice(pem.as_bytes()) else {
+        return Vec::new();
+    };
+    let Ok(certificate) = webpki::EndEntityCert::try_from(&der) else {
+        return Vec::new();
+    };
+    let names = certificate.valid_dns_names();
+    let local = names.filter(|name| name.ends_with(".localhost") && !name.starts_with('*'));
+    local.map(str::to_owned).collect()
 }
 
 /// Creates a key that all clients accept.

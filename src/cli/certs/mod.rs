@@ -11,9 +11,11 @@ use crate::running::{EnvironmentSet, run_blocking};
 use crate::sanitize::sanitize;
 use crate::terminal::Terminal;
 use crate::{ExitStatus, RunResult};
-use authority::{Authority, LATEST, Misfit, SERVER_LIFETIME, create_key, is_ours, read_key};
+use authority::{
+    Authority, LATEST, Misfit, SERVER_LIFETIME, create_key, is_ours, local_names, read_key,
+};
 use clap::Args;
-use folder::{Folder, FolderError, to_absolute};
+use folder::{Folder, FolderError, is_same_file, to_absolute};
 use mwaa_config::Config;
 use mwaa_model::EnvName;
 use mwaa_runtime::Timestamp;
@@ -44,14 +46,17 @@ pub(crate) fn run(args: &CertsArgs, terminal: &Terminal) -> RunResult {
     let config = args.config.load_without_certificates(terminal)?;
     let fail = |error: CertsError| {
         let hint = error.hint();
-        terminal.fail(ExitStatus::Failure, &error, Some(&hint))
+        terminal.fail(ExitStatus::Failure, &error, hint.as_deref())
     };
 
     let path = find_folder(args.dir.as_deref(), &config).map_err(|error| fail(error.into()))?;
+    check_pair(&path, &config).map_err(fail)?;
     let found = find_discovered(&config, terminal);
-    let names = Names::new(&config, &found);
+    let mut names = Names::new(&config, found.as_deref().unwrap_or_default());
     let now = Timestamp::now().wall();
-    let made = make_files(path, &names, now).map_err(fail)?;
+    let announce = || terminal.info("waiting for another run of `mwaa-gateway certs` to end");
+    let folder = Folder::open(path, announce).map_err(|error| fail(error.into()))?;
+    let made = make_files(&folder, &mut names, found.is_none(), now).map_err(fail)?;
 
     for path in [&made.ca, &made.certificate, &made.key] {
         let mut line = path.as_os_str().as_bytes().to_vec();
@@ -59,28 +64,33 @@ pub(crate) fn run(args: &CertsArgs, terminal: &Terminal) -> RunResult {
         terminal.print_untrusted_bytes(&line);
     }
     // a folder's name may hold anything
+    if let Some(warning) = trust::warn_of_exposed(&made) {
+        terminal.error(sanitize(&warning));
+    }
     terminal.info(sanitize(&trust::describe(&made, &names, now)));
     terminal.info(sanitize(&trust::advise(&made, &config)));
     Ok(ExitStatus::Success)
 }
 
-/// Returns the names of the environments that a running gateway has found in AWS. Without one they are
-/// not known, and a person is advised to name them.
-fn find_discovered(config: &Config, terminal: &Terminal) -> Vec<String> {
+/// Returns the names of the environments that a running gateway has found in AWS. `None` if no gateway
+/// says which, after a warning.
+fn find_discovered(config: &Config, terminal: &Terminal) -> Option<Vec<String>> {
     if !config.discovers() {
-        return Vec::new();
+        return Some(Vec::new());
     }
     let running = run_blocking(EnvironmentSet::load(config, STATUS_TIMEOUT)).ok();
     let Some(running) = running.flatten() else {
-        terminal.info(
-            "warning: no gateway is running, so the environments that it discovers are not known; \
-             name them with --environment, or start it and run this command again",
-        );
-        return Vec::new();
+        terminal.info(format_args!(
+            "warning: no gateway answered at {} within a second, so the environments that it discovers \
+             are not known: the new certificate keeps the names of the previous one; for others, \
+             start the gateway and run this command again, or use --environment",
+            config.management.address
+        ));
+        return None;
     };
     let mut names = running.local_names();
     names.retain(|name| EnvName::new(name).is_some());
-    names
+    Some(names)
 }
 
 /// Returns the folder of the files, as an absolute path.
@@ -98,6 +108,25 @@ fn find_folder(given: Option<&Path>, config: &Config) -> Result<PathBuf, FolderE
     })
 }
 
+/// Checks that the gateway does not use a certificate from this folder with a key from another place,
+/// or the other way round: they would not belong together.
+fn check_pair(folder: &Path, config: &Config) -> Result<(), CertsError> {
+    let Some(tls) = &config.listener.tls else {
+        return Ok(());
+    };
+    let (certificate, key) = (folder.join(CERTIFICATE), folder.join(KEY));
+    let has_certificate = is_same_file(&tls.certificate, &certificate);
+    let has_key = is_same_file(&tls.key, &key);
+    match (has_certificate, has_key) {
+        (true, false) => Err(CertsError::OtherPath("listener.tls.key", key)),
+        (false, true) => Err(CertsError::OtherPath(
+            "listener.tls.certificate",
+            certificate,
+        )),
+        (true, true) | (false, false) => Ok(()),
+    }
+}
+
 /// The files, and what is new.
 struct Made {
     ca: PathBuf,
@@ -105,8 +134,10 @@ struct Made {
     key: PathBuf,
     /// Set if there is a new CA.
     new_ca: Option<NewCa>,
-    /// Keys that other users could read until now.
+    /// Keys that other users could read or change until now.
     exposed: Vec<PathBuf>,
+    /// Files that the folder's `.gitignore` does not name.
+    committable: Vec<&'static str>,
 }
 
 /// Why there is a new CA.
@@ -118,19 +149,28 @@ enum NewCa {
 }
 
 /// Makes the files, or renews them. Each file is complete at each moment, and so is the pair of
-/// certificate and key: the key stays.
-fn make_files(path: PathBuf, names: &Names, now: Duration) -> Result<Made, CertsError> {
+/// certificate and key: the key stays. Adds the previous certificate's names if they are to be kept.
+fn make_files(
+    folder: &Folder,
+    names: &mut Names,
+    keeps_names: bool,
+    now: Duration,
+) -> Result<Made, CertsError> {
     if now > LATEST {
         return Err(CertsError::Clock);
     }
 
     // all that is there is read, and found to be ours, before anything is written
-    let folder = Folder::open(path)?;
-    let ca_pem = read_ours(&folder, CA)?;
-    let ca_key = read_own_key(&folder, CA_KEY)?;
-    read_ours(&folder, CERTIFICATE)?;
-    let server = read_own_key(&folder, KEY)?;
-    folder.ignore_in_git()?;
+    let ca_pem = read_ours(folder, CA)?;
+    let ca_key = read_own_key(folder, CA_KEY)?;
+    let previous = read_ours(folder, CERTIFICATE)?;
+    let server = read_own_key(folder, KEY)?;
+    if let Some(previous) = previous.filter(|_| keeps_names) {
+        names.add_local(local_names(&previous));
+    }
+
+    let files = [CERTIFICATE, KEY, CA, CA_KEY];
+    let committable = folder.ignore_in_git(&files, &[KEY, CA_KEY])?;
     let mut exposed = Vec::new();
     for (name, key) in [(CA_KEY, &ca_key), (KEY, &server)] {
         if key.is_some() && folder.protect(name)? {
@@ -156,6 +196,7 @@ fn make_files(path: PathBuf, names: &Names, now: Duration) -> Result<Made, Certs
         key: folder.path_of(KEY),
         new_ca,
         exposed,
+        committable,
     })
 }
 
@@ -176,7 +217,7 @@ fn sign(
             let certificate = authority.sign(server, names, now)?;
             match authority.find_misfit(&certificate, now) {
                 None => return Ok((authority, certificate, None)),
-                Some(Misfit::NotYet) => return Err(CertsError::Clock),
+                Some(Misfit::NotYet) => return Err(CertsError::EarlyCa),
                 // as a run leaves it that was ended between the key and the CA
                 Some(misfit @ Misfit::OtherKey) => {
                     (NewCa::Instead(misfit), Some(authority.key))
@@ -201,20 +242,24 @@ fn read_ours(folder: &Folder, name: &str) -> Result<Option<String>, CertsError> 
         return Ok(None);
     };
     let foreign = || CertsError::Foreign(folder.path_of(name));
-    if !is_ours(&content) {
+    if !is_ours(&content.bytes) {
         return Err(foreign());
     }
-    String::from_utf8(content)
+    String::from_utf8(content.bytes)
         .map(Some)
         .map_err(|_binary| foreign())
 }
 
-/// Returns a key; `None` if there is none. Fails if it is of another kind than those made here.
+/// Returns a key; `None` if there is none. Fails if it is of another kind than those made here, or if
+/// another user may know it.
 fn read_own_key(folder: &Folder, name: &str) -> Result<Option<KeyPair>, CertsError> {
     let Some(content) = folder.read(name)? else {
         return Ok(None);
     };
-    match read_key(&content) {
+    if !content.is_own {
+        return Err(CertsError::OtherOwner(folder.path_of(name)));
+    }
+    match read_key(&content.bytes) {
         None => Err(CertsError::Foreign(folder.path_of(name))),
         key => Ok(key),
     }
@@ -225,10 +270,16 @@ fn read_own_key(folder: &Folder, name: &str) -> Result<Option<KeyPair>, CertsErr
 enum CertsError {
     #[error("this machine's clock cannot be right")]
     Clock,
+    #[error("the CA is not valid yet")]
+    EarlyCa,
     #[error(transparent)]
     Folder(#[from] FolderError),
     #[error("{} was not made by `mwaa-gateway certs`", .0.display())]
     Foreign(PathBuf),
+    #[error("another user owns {}, and may know this key", .0.display())]
+    OtherOwner(PathBuf),
+    #[error("{} names another file than {}, so certificate and key would not match", .0, .1.display())]
+    OtherPath(&'static str, PathBuf),
     #[error("cannot make a certificate")]
     Make(#[from] rcgen::Error),
     #[error("cannot make a certificate: the new CA does not fit: {0}")]
@@ -236,22 +287,40 @@ enum CertsError {
 }
 
 impl CertsError {
-    fn hint(&self) -> String {
-        match self {
-            Self::Clock => "set the clock; certificates have dates".to_owned(),
-            Self::Folder(error) => format!(
-                "is {} a file or folder that you own? Choose another folder with --dir",
-                error.path.display()
-            ),
+    /// Returns what to do; `None` if that is not known.
+    fn hint(&self) -> Option<String> {
+        let fixed = match self {
+            Self::Clock => "set the clock; certificates have dates",
             Self::Foreign(_) => {
-                "it is not overwritten: choose another folder with --dir, or move \
-                                 the file away"
-                    .to_owned()
+                "it is not overwritten: choose another folder with --dir, or move the file away"
             }
-            Self::Make(_) | Self::Unusable(_) => {
-                "a name in listener.hosts may be no DNS name".to_owned()
+            Self::OtherOwner(_) => {
+                "run this command as that user; or move the file away, and a new key is made; or \
+                 choose another folder with --dir"
             }
-        }
+            Self::Make(rcgen::Error::InvalidAsn1String(_)) | Self::Unusable(Misfit::Names) => {
+                "a name in listener.hosts is not a DNS name"
+            }
+            Self::Make(_) | Self::Unusable(_) => return None,
+
+            Self::EarlyCa => {
+                return Some(format!(
+                    "set the clock if it is wrong, or delete the CA's files ({CA} and {CA_KEY}); \
+                     programs must then trust a new CA"
+                ));
+            }
+            Self::Folder(error) => {
+                let path = error.path.display();
+                return Some(format!(
+                    "is {path} a file or folder that you own? Choose another folder with --dir"
+                ));
+            }
+            Self::OtherPath(key, path) => {
+                let path = trust::toml_string(&path.display().to_string());
+                return Some(format!("set {key} = {path}"));
+            }
+        };
+        Some(fixed.to_owned())
     }
 }
 

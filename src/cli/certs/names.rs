@@ -59,6 +59,13 @@ impl Names {
         names
     }
 
+    /// Adds names below `localhost`.
+    pub(super) fn add_local(&mut self, names: Vec<String>) {
+        for name in names {
+            add(&mut self.local, name);
+        }
+    }
+
     /// Returns the names as text, for people.
     pub(super) fn texts(&self) -> impl Iterator<Item = String> {
         let names = self.local.iter().chain(&self.hosts).cloned();

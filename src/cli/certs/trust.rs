@@ -1,9 +1,9 @@
 //! What `certs` says: what is new, and how programs trust the CA. Each line was tried with its program.
 
-use super::{CERTIFICATE, KEY, Made, Names, NewCa, SERVER_LIFETIME};
-use crate::terminal::quote;
-use mwaa_config::{Address, Config};
+use super::{CA, CA_KEY, CERTIFICATE, KEY, Made, Names, NewCa, SERVER_LIFETIME, is_same_file};
+use mwaa_config::{Address, Config, quote};
 use std::fmt::Write as _;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -26,24 +26,35 @@ pub(super) fn describe(made: &Made, names: &Names, now: Duration) -> String {
         "the certificate is valid until {date} for {}\nthe CA is {ca}",
         names.join(", ")
     );
-    for key in &made.exposed {
-        let key = key.display();
-        let _infallible = write!(
-            text,
-            "\nwarning: other users could read {key} until now; if one may have done so, delete it and \
-             run this command again"
+    if !made.committable.is_empty() {
+        text.push_str(
+            "\nwarning: the folder's .gitignore does not name the keys. Unless Git ignores the whole \
+             folder, add:",
         );
+        for file in &made.committable {
+            let _infallible = write!(text, "\n  /{file}");
+        }
     }
     text
+}
+
+/// Returns a warning of keys that other users could read or change; `None` if there are none.
+pub(super) fn warn_of_exposed(made: &Made) -> Option<String> {
+    let keys = made.exposed.iter().map(|key| key.display().to_string());
+    let keys = keys.reduce(|all, key| format!("{all} and {key}"))?;
+    // with a new key alone, the old one and its certificate would still be accepted
+    Some(format!(
+        "warning: other users could read or change {keys} until now. If one may have done so, remove \
+         the CA where it is trusted, because its certificates would still be accepted; delete {CA}, \
+         {CA_KEY}, {CERTIFICATE} and {KEY}; and run this command again"
+    ))
 }
 
 /// Returns the lines that the configuration still needs, and the ways to trust the CA.
 pub(super) fn advise(made: &Made, config: &Config) -> String {
     let mut text = String::new();
     let is_configured = config.listener.tls.as_ref().is_some_and(|tls| {
-        let is_same =
-            |one: &Path, other: &Path| std::path::absolute(one).is_ok_and(|one| one == other);
-        is_same(&tls.certificate, &made.certificate) && is_same(&tls.key, &made.key)
+        is_same_file(&tls.certificate, &made.certificate) && is_same_file(&tls.key, &made.key)
     });
     if !is_configured {
         let toml = |path: &Path| toml_string(&path.display().to_string());
@@ -57,10 +68,10 @@ pub(super) fn advise(made: &Made, config: &Config) -> String {
     }
 
     let ca = quote(&made.ca.display().to_string());
-    let port = find_port(config).to_string();
+    let host = find_host(config);
     text.push_str("\nTrust the CA, only where you need it:\n\n");
     for (program, line) in WAYS {
-        let line = line.replace("PORT", &port).replace("CA_FILE", &ca);
+        let line = line.replace("HOST", &host).replace("CA_FILE", &ca);
         let _infallible = writeln!(text, "  {program:18}{line}");
     }
     text.push_str(
@@ -72,18 +83,26 @@ pub(super) fn advise(made: &Made, config: &Config) -> String {
     text
 }
 
-/// Returns the port of a listener that uses TLS, or will.
-fn find_port(config: &Config) -> u16 {
+/// Returns host and port of a listener that uses TLS, or will.
+fn find_host(config: &Config) -> String {
     let mut further = config.listeners.iter();
     let named = further.find(|listener| listener.tls == Some(true));
     match named.map_or(&config.listener.address, |listener| &listener.address) {
-        Address::Tcp(address) => address.port(),
+        Address::Tcp(address) if is_localhost(address.ip()) => {
+            format!("localhost:{}", address.port())
+        }
+        Address::Tcp(address) => address.to_string(),
         // it will be another address
-        Address::Unix(_) => 8080,
+        Address::Unix(_) => "localhost:8080".to_owned(),
     }
 }
 
-fn toml_string(text: &str) -> String {
+/// Returns true if `localhost` connects to this address.
+fn is_localhost(address: IpAddr) -> bool {
+    address.is_unspecified() || address == Ipv4Addr::LOCALHOST || address == Ipv6Addr::LOCALHOST
+}
+
+pub(super) fn toml_string(text: &str) -> String {
     // a literal string has no escapes
     if text.contains(['\'', '\n']) || text.chars().any(char::is_control) {
         format!("{text:?}")
@@ -94,7 +113,7 @@ fn toml_string(text: &str) -> String {
 
 /// Programs, and how each trusts the CA.
 const WAYS: [(&str, &str); 8] = [
-    ("curl", "curl --cacert CA_FILE https://localhost:PORT/-/"),
+    ("curl", "curl --cacert CA_FILE https://HOST/-/"),
     ("boto3, AWS CLI", "export AWS_CA_BUNDLE=CA_FILE"),
     ("requests", "export REQUESTS_CA_BUNDLE=CA_FILE"),
     ("Node.js", "export NODE_EXTRA_CA_CERTS=CA_FILE"),

@@ -125,6 +125,51 @@ fn tls_needs_its_files_and_client_ca_allows_a_wide_listener() {
     );
 }
 
+/// `client_ca` without a client certificate at a port must not be a surprise.
+#[test]
+fn a_listener_that_another_one_makes_plain_is_named_if_clients_need_certificates() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().expect("folder");
+    let path = folder.path().join("c.toml");
+    let certificate = "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n";
+    fs::write(folder.path().join("c.pem"), certificate).expect("file");
+    let key = folder.path().join("k.pem");
+    let pem = "-----BEGIN PRIVATE KEY-----\n-----END PRIVATE KEY-----\n";
+    fs::write(&key, pem).expect("file");
+    fs::set_permissions(key, fs::Permissions::from_mode(0o600)).expect("mode");
+    let warnings = |client_ca: &str, listeners: &str| {
+        let tls = format!("certificate = \"c.pem\"\nkey = \"k.pem\"\n{client_ca}");
+        let text = format!(
+            "[listener.tls]\n{tls}\n[environments.prod]\nlisten = \"127.0.0.1:8081\"\n{listeners}"
+        );
+        fs::write(&path, text).expect("file");
+        let config = load(Some(&path), &Overrides::default(), &nowhere());
+        config.expect("usable").warnings()
+    };
+    let client_ca = "client_ca = \"c.pem\"";
+    let further = "[listeners.open]\naddress = \"127.0.0.1:8444\"\n\
+                   [listeners.off]\naddress = \"127.0.0.1:8445\"\ntls = false\n\
+                   [listeners.socket]\naddress = \"unix:/tmp/s\"\n";
+    let secure = "[listeners.secure]\naddress = \"127.0.0.1:8443\"\ntls = true\n";
+
+    let all = warnings(client_ca, &format!("{further}{secure}"));
+    let expected = [
+        ("listener.address", "remove `tls = true`"),
+        ("environments.prod.listen", "remove `tls = true`"),
+        ("listeners.open.address", "set listeners.open.tls = true"),
+    ];
+    assert_eq!(all.len(), expected.len(), "{all:?}");
+    for (line, (key, remedy)) in all.iter().zip(expected) {
+        assert!(line.starts_with(&format!("{key} = \"")), "{line}");
+        assert!(
+            line.contains("asks for no client certificates") && line.contains(remedy),
+            "{line}"
+        );
+    }
+    assert_eq!(warnings(client_ca, further), [""; 0]);
+    assert_eq!(warnings("", &format!("{further}{secure}")), [""; 0]);
+}
+
 fn write_secret(path: &Path) {
     use std::os::unix::fs::PermissionsExt;
     fs::write(path, "hunter2").expect("file");

@@ -1,6 +1,6 @@
 //! `certs`: the files that it makes, what the CA can sign, and the next run.
 
-use crate::program::{Ended, command, end};
+use crate::program::{Ended, Running, command, end};
 use crate::support::{Client, Harness};
 use rcgen::{CertificateParams, Issuer, KeyPair};
 use rustls::pki_types::pem::PemObject as _;
@@ -102,6 +102,7 @@ async fn it_makes_files_that_only_the_user_can_read_and_git_ignores() {
     let place = Place::new("");
     let ended = place.run(&["certs"]).await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(!ended.stderr.contains("warning"), "{}", ended.stderr);
     let printed: Vec<_> = ended.stdout.lines().map(Path::new).collect();
     let real = |name: &str| fs::canonicalize(place.file(name)).unwrap();
     let printed: Vec<_> = printed
@@ -115,7 +116,9 @@ async fn it_makes_files_that_only_the_user_can_read_and_git_ignores() {
     for key in ["gateway-ca.key", "gateway.key"] {
         assert_eq!(mode(&place.file(key)), 0o600, "{key}");
     }
-    assert_eq!(place.read(".gitignore"), "*.pem\n*.key\n");
+    let ignored = "/gateway.pem\n/gateway.key\n/gateway-ca.pem\n/gateway-ca.key\n\
+                   /.mwaa-gateway-certs-*\n";
+    assert_eq!(place.read(".gitignore"), ignored);
     assert_eq!(fs::read_dir(place.file("")).unwrap().count(), 5);
     let checked = place.run(&["check", "--offline"]).await;
     assert_eq!(checked.code, Some(0), "{checked:?}");
@@ -351,13 +354,155 @@ async fn a_key_that_others_could_read_is_closed_and_named() {
     place.make().await;
     let key = place.file("gateway-ca.key");
     fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
-    let said = place.make().await;
+    let ended = place.run(&["certs", "-q"]).await;
+    let said = ended.stderr;
     assert!(
-        said.contains("other users could read") && said.contains("gateway-ca.key"),
+        said.contains("other users could read or change") && said.contains("gateway-ca.key"),
         "{said}"
     );
-    assert_eq!(mode(&key), 0o600);
+    assert!(said.contains("remove the CA where it is trusted"), "{said}");
+    assert_eq!(mode(&key), 0o640);
     assert!(!place.make().await.contains("other users"));
+}
+
+/// A gateway that runs as another user may read the key by its group.
+#[tokio::test]
+async fn a_key_that_its_group_can_read_stays_so() {
+    let place = Place::new("");
+    place.make().await;
+    let key = place.file("gateway.key");
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o640)).unwrap();
+    let said = place.make().await;
+    assert!(!said.contains("other users"), "{said}");
+    assert_eq!(mode(&key), 0o640);
+}
+
+/// Without the gateway, the command does not know what it would discover.
+#[tokio::test]
+async fn names_of_discovered_environments_are_kept_if_no_gateway_answers() {
+    // a port that accepts and never answers
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let management = silent.local_addr().unwrap();
+    let place = Place::new(&format!(
+        "region = \"eu-west-1\"\n[aws]\ndiscover = true\n[management]\naddress = \"{management}\"\n"
+    ));
+    let named = place.run(&["certs", "--environment=prod,found"]).await;
+    assert_eq!(named.code, Some(0), "{named:?}");
+    let said = place.make().await;
+    assert!(said.contains("found.localhost"), "{said}");
+    assert!(
+        said.contains("no gateway answered at") && said.contains(&management.to_string()),
+        "{said}"
+    );
+    // if it does, the names are those of now
+    place.configure("");
+    assert!(!place.make().await.contains("found.localhost"));
+}
+
+#[tokio::test]
+async fn a_gitignore_of_the_users_that_omits_the_keys_gets_a_warning() {
+    let place = Place::new("");
+    place.make().await;
+    let lines = "  /gateway.key\n  /gateway-ca.key\n  /.mwaa-gateway-certs-*\n";
+    for (content, warns) in [("*.pem\n", true), ("*.pem\n*.key\n", false)] {
+        fs::write(place.file(".gitignore"), content).unwrap();
+        let said = place.make().await;
+        assert_eq!(said.contains(lines), warns, "{said}");
+        assert_eq!(place.read(".gitignore"), content);
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_and_a_key_in_different_folders_are_refused() {
+    for (certificate, key, wrong, file) in [
+        (
+            "certs/gateway.pem",
+            "keys/gateway.key",
+            "key",
+            "gateway.key",
+        ),
+        (
+            "certs/gateway.pem",
+            "certs/server.key",
+            "key",
+            "gateway.key",
+        ),
+        (
+            "else/gateway.crt",
+            "certs/gateway.key",
+            "certificate",
+            "gateway.pem",
+        ),
+    ] {
+        let place = Place::new("");
+        let config = format!("[listener.tls]\ncertificate = {certificate:?}\nkey = {key:?}\n");
+        fs::write(place.0.path().join("mwaa-gateway.toml"), config).unwrap();
+        let said = place.fail().await;
+        let hint = format!("set listener.tls.{wrong} = '");
+        assert!(said.contains(&hint) && said.contains(file), "{said}");
+        assert!(!place.file("").exists());
+    }
+}
+
+/// As after a time with a wrong clock.
+#[tokio::test]
+async fn a_ca_that_is_not_valid_yet_can_be_deleted() {
+    let place = Place::new("");
+    place.make().await;
+    let key = KeyPair::from_pem(&place.read("gateway-ca.key")).unwrap();
+    let mut params = CertificateParams::default();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let organization = rcgen::DnType::OrganizationName;
+    params
+        .distinguished_name
+        .push(organization, "mwaa-gateway certs");
+    params.not_before = rcgen::date_time_ymd(2900, 1, 1);
+    params.not_after = rcgen::date_time_ymd(2901, 1, 1);
+    let ca = params.self_signed(&key).unwrap();
+    fs::write(place.file("gateway-ca.pem"), ca.pem()).unwrap();
+    let said = place.fail().await;
+    assert!(said.contains("the CA is not valid yet"), "{said}");
+    assert!(
+        said.contains("delete the CA's files (gateway-ca.pem"),
+        "{said}"
+    );
+    for name in ["gateway-ca.pem", "gateway-ca.key"] {
+        fs::remove_file(place.file(name)).unwrap();
+    }
+    assert!(place.make().await.contains("the CA is new"));
+}
+
+#[tokio::test]
+async fn a_run_that_waits_for_another_one_says_so() {
+    let place = Place::new("");
+    place.make().await;
+    let lock = fs::File::open(place.file("")).unwrap();
+    lock.lock().unwrap();
+    let mut waiting = command(&["certs"]);
+    waiting.current_dir(place.0.path());
+    let mut running = Running::start(waiting);
+    running.told("waiting for another run").await;
+    drop(lock);
+    running.told("the CA is the same").await;
+}
+
+/// A client finds the listener there, and the certificate is for it.
+#[tokio::test]
+async fn the_curl_line_names_a_host_that_the_listener_serves() {
+    for (address, host) in [
+        ("127.0.0.1:8443", "localhost:8443"),
+        ("0.0.0.0:8443", "localhost:8443"),
+        ("[::1]:8443", "localhost:8443"),
+        ("127.0.0.9:8443", "127.0.0.9:8443"),
+        ("10.0.0.5:8443", "10.0.0.5:8443"),
+        ("[2001:db8::1]:8443", "[2001:db8::1]:8443"),
+    ] {
+        let place = Place::new(&format!(
+            "[listener]\naddress = \"{address}\"\ndangerous_non_loopback = true\n"
+        ));
+        let said = place.make().await;
+        assert!(said.contains(&format!(" https://{host}/-/\n")), "{said}");
+    }
 }
 
 /// A run that is killed leaves at most a file that no one reads, or a key without its certificate.
@@ -415,4 +560,24 @@ async fn a_configuration_without_its_files_names_the_command() {
         ended.stderr.contains("run `mwaa-gateway certs`"),
         "{ended:?}"
     );
+
+    // the command that reads the same configuration
+    let path = place.0.path().join("mwaa-gateway.toml");
+    let named = place.0.path().join("the other.toml");
+    fs::rename(path, &named).unwrap();
+    let flag = format!("--config={}", named.display());
+    let ended = place.run(&["check", "--offline", &flag]).await;
+    let hint = format!("run `mwaa-gateway certs --config '{}'`", named.display());
+    assert!(ended.stderr.contains(&hint), "{ended:?}");
+
+    // and the names of the files that it makes
+    let text = fs::read_to_string(&named).unwrap();
+    let text = text.replace("gateway.pem", "server.pem");
+    fs::write(&named, text.replace("gateway.key", "server.key")).unwrap();
+    let ended = place.run(&["check", "--offline", &flag]).await;
+    assert!(!ended.stderr.contains("to make the files"), "{ended:?}");
+    for name in ["gateway.pem", "gateway.key"] {
+        let hint = format!("name it \"{name}\" here and run");
+        assert!(ended.stderr.contains(&hint), "{ended:?}");
+    }
 }

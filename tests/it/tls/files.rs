@@ -59,7 +59,11 @@ async fn check_fails_for_an_expired_or_future_certificate() {
 async fn check_warns_a_month_before_the_certificate_expires() {
     let certs = "mwaa-gateway certs";
     for (days, maker, warning) in [
-        (29, certs, Some("run `mwaa-gateway certs` to renew it")),
+        (
+            29,
+            certs,
+            Some("run `mwaa-gateway certs --config FILE` to renew it"),
+        ),
         (29, "others", Some(": renew it")),
         (31, certs, None),
     ] {
@@ -71,7 +75,9 @@ async fn check_warns_a_month_before_the_certificate_expires() {
         let line = lines.find(|line| line.contains("expires in less than 30 days"));
         assert_eq!(line.is_some(), warning.is_some(), "{ended:?}");
         let line = line.unwrap_or_default();
-        assert!(line.ends_with(warning.unwrap_or_default()), "{line}");
+        let file = folder.path().join("c.toml").display().to_string();
+        let warning = warning.unwrap_or_default().replace("FILE", &file);
+        assert!(line.ends_with(&warning), "{line}");
     }
 }
 

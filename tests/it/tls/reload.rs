@@ -102,10 +102,12 @@ async fn files_that_cannot_be_used_leave_the_old_certificate() {
         certificate: one.certificate.clone(),
         key: other.key,
     };
-    let breaks: [&dyn Fn(); 4] = [
+    let breaks: [&dyn Fn(); 5] = [
         &|| drop(mixed.write(folder)),
-        &|| std::fs::write(file("gateway.pem"), "no PEM").unwrap(),
         &|| std::fs::remove_file(file("gateway.key")).unwrap(),
+        // without a writer, it would block the thread that opens it
+        &|| rustix::fs::mkfifoat(rustix::fs::CWD, file("gateway.key"), 0o600.into()).unwrap(),
+        &|| std::fs::write(file("gateway.pem"), "no PEM").unwrap(),
         &|| std::fs::remove_file(file("gateway.pem")).unwrap(),
     ];
     for spoil in breaks {
@@ -113,6 +115,7 @@ async fn files_that_cannot_be_used_leave_the_old_certificate() {
         secured.harness.advance(INTERVAL);
         assert_eq!(served(&secured).await, before);
     }
+    std::fs::remove_file(file("gateway.key")).unwrap();
     one.write(folder);
     secured.harness.advance(INTERVAL);
     assert_eq!(served(&secured).await, der(&one));
