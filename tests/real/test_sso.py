@@ -9,7 +9,6 @@ from browser import Tab, secrets_in
 from endpoint import real_tokens
 from flows import Three, Two
 from playwright.sync_api import expect
-from programs import eventually
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
@@ -27,7 +26,7 @@ def test_the_url_of_a_web_token_opens_the_ui(fleet, endpoints, browser, scheme, 
     tab = Tab(browser, f"{name}-sso-{scheme}")
     host = token["WebServerHostname"]
     tab.page.goto(f"{scheme}://{host}/aws_mwaa/aws-console-sso?login=true#{token['WebToken']}")
-    eventually(lambda: "aws-console-sso" not in tab.page.url, "the browser moves to the UI")
+    tab.page.wait_for_url(lambda url: "aws-console-sso" not in url)
     tab.page.wait_for_load_state()
     tab.shot("first")
 
