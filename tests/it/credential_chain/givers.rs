@@ -260,8 +260,7 @@ async fn a_hanging_credential_process_is_named_and_not_retried() {
     let runs = world.home.path().join("runs");
     // it ends when the test does: its input is ours
     let pipe = world.home.path().join("pipe");
-    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
-    assert!(made.unwrap().success());
+    crate::support::make_pipe(&pipe);
     let _held = std::fs::OpenOptions::new()
         .read(true)
         .write(true)

@@ -62,3 +62,9 @@ const PAUSE: Duration = Duration::from_millis(5);
 pub(crate) const HELD: Duration = Duration::from_hours(1);
 /// Longer than anything takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Makes a named pipe. rustix has no call for it on macOS.
+pub(crate) fn make_pipe(path: &std::path::Path) {
+    let made = std::process::Command::new("mkfifo").arg(path).status();
+    assert!(made.unwrap().success());
+}

@@ -1,7 +1,7 @@
 //! `certs`: the files that it makes, what the CA can sign, and the next run.
 
 use crate::program::{Ended, Running, command, end};
-use crate::support::{Client, Harness};
+use crate::support::{Client, Harness, make_pipe};
 use rcgen::{CertificateParams, Issuer, KeyPair};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -332,7 +332,7 @@ async fn links_pipes_and_folders_are_refused() {
         assert!(place.fail().await.contains("it is not a regular file"));
         fs::remove_dir(place.file(name)).unwrap();
         let pipe = place.file(name);
-        rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, 0o600.into()).unwrap();
+        make_pipe(&pipe);
         assert!(place.fail().await.contains("it is not a regular file"));
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Secured, shake};
 use crate::program::{Running, command};
-use crate::support::{Client, Pair, eventually};
+use crate::support::{Client, Pair, eventually, make_pipe};
 use rustls::HandshakeKind;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
@@ -106,7 +106,7 @@ async fn files_that_cannot_be_used_leave_the_old_certificate() {
         &|| drop(mixed.write(folder)),
         &|| std::fs::remove_file(file("gateway.key")).unwrap(),
         // without a writer, it would block the thread that opens it
-        &|| rustix::fs::mkfifoat(rustix::fs::CWD, file("gateway.key"), 0o600.into()).unwrap(),
+        &|| make_pipe(&file("gateway.key")),
         &|| std::fs::write(file("gateway.pem"), "no PEM").unwrap(),
         &|| std::fs::remove_file(file("gateway.pem")).unwrap(),
     ];
