@@ -143,6 +143,7 @@ mod tests {
     use super::super::line_writer::MAX_WAITING;
     use super::*;
     use std::fs::{self, File};
+    use std::net::Shutdown;
     use std::os::fd::OwnedFd;
     use std::os::unix::net::UnixStream;
 
@@ -157,8 +158,10 @@ mod tests {
     #[tokio::test]
     async fn a_failed_write_is_counted_and_reported() {
         let metrics = Arc::new(Metrics::default());
-        let (reader, refusing) = io::pipe().unwrap();
-        drop(reader);
+        // shut down, not only closed at its other end: a process that another test starts may hold
+        // a copy of that for a moment
+        let (refusing, _other) = UnixStream::pair().unwrap();
+        refusing.shutdown(Shutdown::Write).unwrap();
         let refusing = File::from(OwnedFd::from(refusing));
         let writer = start_writer(AuditFile::stream(refusing), Arc::clone(&metrics)).unwrap();
         let (done, written) = oneshot::channel();
