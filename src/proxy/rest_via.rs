@@ -10,7 +10,7 @@ use crate::state::ReverseProxy;
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_ENCODING};
 use http::{HeaderMap, Method};
-use mwaa_auth::aws::{AwsError, AwsErrorKind, RestApiError, RestApiRequest};
+use mwaa_auth::aws::{AwsError, AwsErrorKind, RestApiError, RestApiRequest, RestApiResponse};
 use mwaa_model::{Code, Entry, EntryId, Fault, MediaRange, RestVia, code};
 use mwaa_policy::WebPermit;
 use mwaa_runtime::boot_clock;
@@ -209,7 +209,7 @@ async fn send(
     permit: &WebPermit,
     headers: &HeaderMap,
     body: &Bytes,
-) -> Result<mwaa_auth::aws::RestApiResponse, ProxyError> {
+) -> Result<RestApiResponse, ProxyError> {
     let request = build_request(permit, headers, body)?;
     let length = request.path.chars().count();
     let may_change = !permit.method().is_safe();
@@ -259,14 +259,7 @@ fn build_request(
     body: &Bytes,
 ) -> Result<RestApiRequest, ProxyError> {
     let method = permit.method();
-    let is_known = [
-        Method::GET,
-        Method::PUT,
-        Method::POST,
-        Method::PATCH,
-        Method::DELETE,
-    ];
-    if !is_known.contains(method) {
+    if !METHODS.contains(method) {
         return Err(InvokeError::Limit(format!("it has no {method}")).into());
     }
     if !accepts_json(headers) {
@@ -277,11 +270,8 @@ fn build_request(
 
     // AWS adds the version itself: the other one has no routes, as at the web server
     let full = permit.target().path();
-    let is_airflow_3 = permit
-        .entry()
-        .airflow_version()
-        .is_some_and(|version| version.major >= 3);
-    let base = if is_airflow_3 { "/api/v2" } else { "/api/v1" };
+    let version = permit.entry().airflow_version();
+    let base = find_base(version.map_or(2, |version| version.major));
     let path = full.strip_prefix(base).filter(|path| path.starts_with('/'));
     let unknown = || RoutingError::UnknownPath {
         path: full.to_owned(),
@@ -297,6 +287,11 @@ fn build_request(
         query_parameters: permit.target().query().map(to_parameters).transpose()?,
         body: read_object(headers, body)?,
     })
+}
+
+/// Returns the path of the REST API in an Airflow of this major version.
+pub(crate) const fn find_base(major: u16) -> &'static str {
+    if major < 3 { "/api/v1" } else { "/api/v2" }
 }
 
 fn limit(reason: &str) -> ProxyError {
@@ -504,6 +499,14 @@ impl Fault for OutageFault {
     }
 }
 
+/// The methods of `InvokeRestApi` (API reference).
+pub(crate) const METHODS: [Method; 5] = [
+    Method::GET,
+    Method::PUT,
+    Method::POST,
+    Method::PATCH,
+    Method::DELETE,
+];
 /// The kind of these requests in metrics and logs.
 const INVOKED: &str = "invoke";
 /// The longest body for `InvokeRestApi`, in bytes: AWS documents none, so it is that of responses.

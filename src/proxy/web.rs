@@ -61,12 +61,7 @@ pub(crate) async fn forward(
         headers: &headers,
         is_rest,
     };
-    let answered = if rest_via == RestVia::Direct {
-        exchange.answer_in_session(body).await
-    } else {
-        exchange.answer(body).await
-    };
-    match answered {
+    match exchange.answer(body).await {
         Ok(response) => Ok(response),
         // a person without the right to a page: Airflow says so on its first page
         Err(Failure { redirected, .. })
@@ -366,9 +361,9 @@ fn is_doubtful(status: StatusCode) -> bool {
 }
 
 /// Prepares a body to be sent: a short one is read, so that it can be sent twice; a longer one is
-/// passed on as it comes, unless it is to be read `whole`, up to this limit. A body without a meaning is read and dropped, because a web server and a
-/// proxy in front of it may disagree about it (RFC 9110 section 9.3.1). Fails if it is longer than
-/// the limit.
+/// passed on as it comes, unless it is to be read `whole`, up to this limit. A body without a meaning
+/// is read and dropped, because a web server and a proxy in front of it may disagree about it (RFC 9110
+/// section 9.3.1). Fails if it is longer than the limit.
 pub(crate) async fn prepare_body(
     proxy: &ReverseProxy,
     method: &Method,

@@ -408,7 +408,7 @@ async fn a_client_that_leaves_does_not_repeat_or_hold_up_anything() {
     assert_eq!(harness.journal().calls("InvokeRestApi"), 2);
 }
 
-/// A port that refuses connections until it is opened, and then leads to a web server.
+/// A port that refuses connections until it is opened, and then forwards them to a web server.
 struct Port(TcpSocket);
 
 impl Port {

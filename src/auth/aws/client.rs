@@ -12,7 +12,6 @@ use super::{
     ApiFuture, AwsError, AwsErrorKind, CredentialOrigin, CredentialSource, MintedCliToken,
     MintedWebToken, MwaaApi, RestApiError, RestApiFuture, RestApiRequest, RestApiResponse,
 };
-use crate::LocalTokens;
 use crate::lifetime::parse_jwt_expiry;
 use aws_sdk_mwaa::Config;
 use aws_sdk_mwaa::config::http::HttpResponse;
@@ -148,6 +147,7 @@ impl AwsClient {
         let operation = call.operation;
 
         match result {
+            Ok(_token) if call.record.is_from_gateway() => Err(new_gateway_error(call)),
             Ok(response) => {
                 tracing::debug!(%environment, operation, ?took, "AWS answered");
                 Ok(response)
@@ -341,9 +341,6 @@ impl MwaaApi for AwsClient {
             let response = self.send(&call, request.send()).await?;
 
             match (response.cli_token, response.web_server_hostname) {
-                (Some(token), _) if LocalTokens::is_local(&token) => {
-                    Err(new_gateway_error(&call))
-                }
                 // an empty token would be sent as a header that says nothing
                 (Some(token), Some(host)) if !token.is_empty() => Ok(MintedCliToken {
                     life: read_stated_life(&token, call.record.date()),
@@ -373,9 +370,6 @@ impl MwaaApi for AwsClient {
             let response = self.send(&call, request.send()).await?;
 
             match (response.web_token, response.web_server_hostname) {
-                (Some(token), _) if LocalTokens::is_local(&token) => {
-                    Err(new_gateway_error(&call))
-                }
                 (Some(token), Some(host)) if !token.is_empty() => Ok(MintedWebToken {
                     token: Secret::new(token),
                     host,

@@ -416,7 +416,8 @@ pub fn format_clock_offset(offset: i64) -> String {
     format!("this machine's clock is {off} {side} AWS's clock")
 }
 
-/// The longest response that is read, in bytes: AWS documents 6 MB for `InvokeRestApi`, and others are short.
+/// The longest response that is read, in bytes: AWS documents 6 MB for `InvokeRestApi`, and others are
+/// short.
 const MAX_RESPONSE: usize = 16 * 1024 * 1024;
 /// An idle connection to AWS is closed after this.
 const POOL_IDLE: Duration = Duration::from_secs(45);

@@ -272,7 +272,7 @@ const LARGEST_FILE: u64 = 1 << 20;
 mod tests {
     use super::*;
 
-    /// Whoever can put a key there knows it.
+    /// A user who can put a key there knows it.
     #[test]
     fn a_key_counts_as_own_by_its_owner_or_by_a_folder_that_only_the_user_can_change() {
         let (user, other) = (1000, 1001);

@@ -75,35 +75,40 @@ async fn answer(
         }
         AwsCall::CreateCliToken(name) => {
             let entry = find_environment(proxy, name, ctx).await?;
-            if entry.environment.aws_tokens == AwsTokens::Real {
-                let document = real_token::cli(proxy, &entry, ctx).await?;
-                return Ok((Bytes::from(document.to_string()), None));
+            match entry.environment.aws_tokens {
+                AwsTokens::Real => real_token::cli(proxy, &entry, ctx).await?,
+                AwsTokens::Local => {
+                    let host = called_host(proxy, ctx);
+                    let (token, host) = issue(proxy, &entry, LocalTokenUse::Cli, host, ctx);
+                    json!({ "CliToken": token, "WebServerHostname": host })
+                }
             }
-            let host = called_host(proxy, ctx);
-            let (token, host) = issue(proxy, &entry, LocalTokenUse::Cli, host, ctx);
-            json!({ "CliToken": token, "WebServerHostname": host })
         }
         AwsCall::CreateWebLoginToken(name) => {
             let entry = find_environment(proxy, name, ctx).await?;
-            if entry.environment.aws_tokens == AwsTokens::Real {
-                let document = real_token::web(proxy, &entry, ctx).await?;
-                return Ok((Bytes::from(document.to_string()), None));
+            match entry.environment.aws_tokens {
+                AwsTokens::Real => real_token::web(proxy, &entry, ctx).await?,
+                AwsTokens::Local => create_web_token(proxy, &entry, ctx),
             }
-            let host = ui_host(proxy, &entry, ctx);
-            let (token, host) = issue(proxy, &entry, LocalTokenUse::Web, host, ctx);
-            // known once the gateway has logged in there; AWS is not asked for it
-            let identity = proxy.state.credentials.session_state(&entry).identity;
-            let identity = identity.as_deref();
-            json!({
-                "WebToken": token,
-                "WebServerHostname": host,
-                "IamIdentity": identity.and_then(|identity| identity.iam.as_deref()),
-                "AirflowIdentity": identity.and_then(|identity| identity.airflow.as_deref()),
-            })
         }
     };
 
     Ok((Bytes::from(document.to_string()), None))
+}
+
+/// Returns the document of `CreateWebLoginToken` with a local token.
+fn create_web_token(proxy: &ReverseProxy, entry: &Arc<Entry>, ctx: &RequestContext) -> Value {
+    let host = ui_host(proxy, entry, ctx);
+    let (token, host) = issue(proxy, entry, LocalTokenUse::Web, host, ctx);
+    // known once the gateway has logged in there; AWS is not asked for it
+    let identity = proxy.state.credentials.session_state(entry).identity;
+    let identity = identity.as_deref();
+    json!({
+        "WebToken": token,
+        "WebServerHostname": host,
+        "IamIdentity": identity.and_then(|identity| identity.iam.as_deref()),
+        "AirflowIdentity": identity.and_then(|identity| identity.airflow.as_deref()),
+    })
 }
 
 /// A call without a document.
@@ -165,8 +170,8 @@ fn issue(
     (tokens.issue(purpose, name, listener, now), host)
 }
 
-/// Returns the host for `WebserverUrl`. It means this environment without a token: a client may send
-/// it requests that have none.
+/// Returns the host for `WebserverUrl`: a client may send it requests without a token. It means this
+/// environment also then, unless this machine cannot resolve a name that does.
 fn describe_host(proxy: &ReverseProxy, entry: &Entry, ctx: &RequestContext) -> String {
     let host = ui_host(proxy, entry, ctx);
     let Some((twin, there)) = find_tls_twin(proxy, entry, &host, ctx) else {
@@ -248,7 +253,7 @@ async fn list_environments(
     ctx: &RequestContext,
 ) -> Result<Value, AwsCallError> {
     let query = request.target().query().unwrap_or_default();
-    let (mut size, mut start) = (MAX_PAGE, 0);
+    let (mut size, mut start) = (MAX_PAGE, 0_usize);
     for (key, value) in form_urlencoded::parse(query.as_bytes()) {
         match &*key {
             "MaxResults" => {
@@ -274,8 +279,8 @@ async fn list_environments(
     names.sort_unstable();
     names.dedup();
 
-    let page: Vec<&str> = names.iter().skip(start).take(size).copied().collect();
     let next = start.saturating_add(size);
+    let page = names.get(start..next.min(names.len())).unwrap_or_default();
     Ok(if next < names.len() {
         json!({ "Environments": page, "NextToken": next.to_string() })
     } else {
@@ -343,7 +348,7 @@ enum AwsCallError {
     Browser,
     #[error("the call's document is not valid: {0}")]
     Document(String),
-    #[error("the call comes from a gateway, which is led to this one instead of AWS")]
+    #[error("the call comes from a gateway that calls this one in place of AWS")]
     Gateway,
     #[error("MaxResults must be a number from 1 to {MAX_PAGE}")]
     MaxResults,

@@ -7,6 +7,7 @@ use crate::body;
 use crate::context::RequestContext;
 use crate::error::ProxyError;
 use crate::response;
+use crate::rest_via::{METHODS, find_base};
 use crate::routing::{self, RoutingError};
 use crate::state::ReverseProxy;
 use crate::web;
@@ -66,11 +67,7 @@ pub(super) async fn invoke(
     let call = Call::parse(&document)?;
     let method = find_method(&call.method)?;
     let version = proxy.state.versions.resolve(entry).await?;
-    let base = if version.major < 3 {
-        "/api/v1"
-    } else {
-        "/api/v2"
-    };
+    let base = find_base(version.major);
     let target = build_target(base, &call, proxy.state.admission.target_size)?;
     if !routing::is_rest_api(&target, &method)? {
         let path = target.path().to_owned();
@@ -127,14 +124,7 @@ fn is_outcome_unknown(fault: &Code) -> bool {
 }
 
 fn find_method(name: &str) -> Result<Method, AwsCallError> {
-    let known = [
-        Method::GET,
-        Method::PUT,
-        Method::POST,
-        Method::PATCH,
-        Method::DELETE,
-    ];
-    let found = known.into_iter().find(|method| method.as_str() == name);
+    let found = METHODS.into_iter().find(|method| method.as_str() == name);
     found.ok_or_else(|| invalid("Method must be GET, PUT, POST, PATCH or DELETE"))
 }
 

@@ -5,9 +5,10 @@ use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair,
     KeyUsagePurpose, date_time_ymd,
 };
+use rustls::client::WantsClientCert;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{ClientConfig, ConfigBuilder, RootCertStore};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -76,11 +77,7 @@ impl Authority {
 
     /// A client that trusts this authority, and shows a certificate if it has one.
     pub(crate) fn client(&self, shown: Option<&Pair>) -> ClientConfig {
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let builder = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(self.roots());
+        let builder = client_of(self.roots());
         match shown {
             None => builder.with_no_client_auth(),
             Some(pair) => {
@@ -90,6 +87,21 @@ impl Authority {
             }
         }
     }
+}
+
+/// A client that trusts the authority of this certificate.
+pub(crate) fn client_that_trusts(ca: CertificateDer<'static>) -> ClientConfig {
+    let mut roots = RootCertStore::empty();
+    roots.add(ca).unwrap();
+    client_of(roots).with_no_client_auth()
+}
+
+fn client_of(roots: RootCertStore) -> ConfigBuilder<ClientConfig, WantsClientCert> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
 }
 
 impl Pair {

@@ -9,7 +9,7 @@ pub(crate) mod identity;
 mod pty;
 mod puppet;
 
-pub(crate) use authority::{Authority, Pair};
+pub(crate) use authority::{Authority, Pair, client_that_trusts};
 pub(crate) use client::{Client, Response};
 pub(crate) use harness::Harness;
 pub(crate) use pty::OnTerminal;

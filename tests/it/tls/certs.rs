@@ -1,11 +1,11 @@
 //! `certs`: the files that it makes, what the CA can sign, and the next run.
 
 use crate::program::{Ended, Running, command, end};
-use crate::support::{Client, Harness, make_pipe};
+use crate::support::{Client, Harness, client_that_trusts, make_pipe};
 use rcgen::{CertificateParams, Issuer, KeyPair};
+use rustls::{ClientConfig, RootCertStore};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
@@ -81,15 +81,7 @@ impl Place {
 
     /// A client that trusts the CA and nothing else.
     fn client(&self) -> Arc<ClientConfig> {
-        let mut roots = RootCertStore::empty();
-        roots.add(self.der("gateway-ca.pem")).unwrap();
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        Arc::new(config)
+        Arc::new(client_that_trusts(self.der("gateway-ca.pem")))
     }
 }
 
@@ -170,7 +162,7 @@ async fn clients_that_trust_the_ca_accept_each_name() {
     }
 }
 
-/// Whoever has the CA's key can impersonate only what the gateway is called.
+/// With the CA's key a thief can impersonate only the gateway's own names.
 #[tokio::test]
 async fn the_ca_can_sign_for_no_other_name() {
     let place = Place::new("[listener]\nhosts = [\"gw.corp.example\"]\n");

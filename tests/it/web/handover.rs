@@ -2,11 +2,10 @@
 //! whoever asks here and for nobody who was sent.
 
 use crate::support::airflow::{FROM_ELSEWHERE, OWN, TYPED, VERSIONS};
-use crate::support::{Client, Harness, Response};
+use crate::support::{Client, Harness, Response, client_that_trusts};
 use mwaa_emulator::Settings;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
 use std::sync::Arc;
 use tokio::net::TcpSocket;
 use tokio_rustls::TlsConnector;
@@ -32,15 +31,8 @@ fn token(harness: &Harness, reply: &Response) -> String {
 /// What the web server itself says to a login with this token, past the gateway.
 async fn login(harness: &Harness, version: &str, token: &str) -> Response {
     let host = harness.emulator().host("demo").unwrap();
-    let mut roots = RootCertStore::empty();
     let ca = CertificateDer::from_pem_slice(harness.emulator().ca_pem().as_bytes()).unwrap();
-    roots.add(ca).unwrap();
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+    let config = client_that_trusts(ca);
     let stream = TcpSocket::new_v4()
         .unwrap()
         .connect(harness.emulator().web_addr())
