@@ -3,9 +3,9 @@
 use crate::program::{Ended, Running, command, end};
 use crate::support::{Client, Harness, client_that_trusts, make_pipe};
 use rcgen::{CertificateParams, Issuer, KeyPair};
-use rustls::{ClientConfig, RootCertStore};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
