@@ -9,6 +9,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     // an independent witness: if it shared code with the gateway, tests against it would prove
     // nothing
     ("emulator", &[]),
+    ("http1", &[]),
     ("model", &[]),
     ("pages", &["model"]),
     ("policy", &["model"]),
@@ -17,10 +18,11 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("telemetry", &["model", "runtime"]),
     ("egress", &["model", "runtime"]),
     ("auth", &["model", "runtime", "telemetry", "egress"]),
-    ("server", &["model", "runtime", "telemetry"]),
+    ("server", &["http1", "model", "runtime", "telemetry"]),
     (
         "proxy",
         &[
+            "http1",
             "model",
             "pages",
             "policy",
@@ -65,7 +67,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
 ];
 
 /// Crates without I/O, clock and logging, and the crates that would give them some.
-const PURE: &[&str] = &["model", "output", "pages", "policy"];
+const PURE: &[&str] = &["http1", "model", "output", "pages", "policy"];
 const IMPURE: &[&str] = &["hyper", "rustix", "rustls", "tokio", "tracing"];
 
 /// The modules of the proxy that stand for a step, and the modules of the proxy that each may

@@ -1,0 +1,226 @@
+//! What heads of requests and responses have in common: their lines, their fields, and the fields
+//! that decide the framing of the body.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use std::fmt;
+use std::ops::Range;
+
+/// The result of reading the beginning of a message.
+#[derive(Debug)]
+pub enum Parsed<T> {
+    /// A whole head, and its size in bytes.
+    Complete(T, usize),
+    /// More bytes are needed.
+    Partial,
+}
+
+/// The framing of a body (RFC 9112 section 6.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Framing {
+    /// It has this many bytes; 0 is no body.
+    Length(u64),
+    /// It comes in chunks.
+    Chunked,
+    /// It ends with the connection; only in a response.
+    UntilClose,
+}
+
+/// The fields of a head, in their order. They share one buffer.
+pub struct Fields {
+    text: Bytes,
+    entries: Vec<Entry>,
+}
+
+struct Entry {
+    name: Range<usize>,
+    value: Range<usize>,
+}
+
+impl fmt::Debug for Fields {
+    /// Writes the names only: values may be secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list()
+            .entries(self.iter().map(|(name, _)| String::from_utf8_lossy(name)))
+            .finish()
+    }
+}
+
+impl Fields {
+    /// Keeps the fields that were parsed in `input`, with a copy of its first `size` bytes.
+    pub(crate) fn copy(input: &[u8], size: usize, parsed: &[httparse::Header<'_>]) -> Self {
+        let range = |part: &[u8]| {
+            let start = offset(input, part);
+            start..start + part.len()
+        };
+        Self {
+            text: Bytes::copy_from_slice(input.get(..size).unwrap_or(input)),
+            entries: parsed
+                .iter()
+                .map(|field| Entry {
+                    name: range(field.name.as_bytes()),
+                    value: range(field.value),
+                })
+                .collect(),
+        }
+    }
+
+    /// The number of fields.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Returns true if there is no field.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Returns names and values as they were sent.
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.entries
+            .iter()
+            .map(|entry| (self.slice(&entry.name), self.slice(&entry.value)))
+    }
+
+    fn slice(&self, range: &Range<usize>) -> &[u8] {
+        self.text.get(range.clone()).unwrap_or_default()
+    }
+
+    /// Returns the fields as a map. The values share the buffer.
+    pub fn to_header_map(&self) -> HeaderMap {
+        let mut map = HeaderMap::with_capacity(self.entries.len());
+        for entry in &self.entries {
+            // both were checked when the head was parsed, so none is left out
+            if let (Ok(name), Ok(value)) = (
+                HeaderName::from_bytes(self.slice(&entry.name)),
+                HeaderValue::from_maybe_shared(self.text.slice(entry.value.clone())),
+            ) {
+                map.append(name, value);
+            }
+        }
+        map
+    }
+}
+
+/// Returns the position of a part of `input` that was parsed in it.
+pub(crate) fn offset(input: &[u8], part: &[u8]) -> usize {
+    (part.as_ptr() as usize).saturating_sub(input.as_ptr() as usize)
+}
+
+/// Returns true if every line of a parsed head ends with CR LF: the parser also takes a bare LF.
+/// `first_line` is the end of what was parsed of the first line, `size` the head's size.
+pub(crate) fn has_strict_lines(
+    input: &[u8],
+    first_line: usize,
+    fields: &[httparse::Header<'_>],
+    size: usize,
+) -> bool {
+    let mut line_end = first_line;
+    for field in fields {
+        // a line begins right after the end of the one before
+        let start = offset(input, field.name.as_bytes());
+        if !is_line_end(input, line_end, start) {
+            return false;
+        }
+        line_end = offset(input, field.value) + field.value.len();
+    }
+    let Some(last) = size.checked_sub(2) else {
+        return false;
+    };
+    is_line_end(input, line_end, last) && input.get(last..size) == Some(b"\r\n")
+}
+
+/// Returns true if there is only white space and one CR LF from the end of a text to the start of
+/// the next line.
+fn is_line_end(input: &[u8], end: usize, next: usize) -> bool {
+    let Some(space) = input
+        .get(end..next)
+        .and_then(|between| between.strip_suffix(b"\r\n"))
+    else {
+        return false;
+    };
+    space.iter().all(|byte| matches!(byte, b' ' | b'\t'))
+}
+
+/// Returns true if a head that is not complete yet has a line that cannot be: LF without CR, or CR
+/// without LF. So a client that ends its lines with LF gets its answer at once.
+pub(crate) fn has_broken_line(input: &[u8]) -> bool {
+    memchr::memchr2_iter(b'\r', b'\n', input).any(|at| match input.get(at) {
+        Some(b'\r') => !matches!(input.get(at + 1), Some(b'\n') | None),
+        _ => at.checked_sub(1).and_then(|before| input.get(before)) != Some(&b'\r'),
+    })
+}
+
+/// Parses a `Content-Length`: digits only (RFC 9110 section 8.6), although Rust's own parser takes
+/// a sign too.
+pub(crate) fn parse_length(value: &[u8]) -> Option<u64> {
+    if value.is_empty() || value.len() > MAX_LENGTH_DIGITS {
+        return None;
+    }
+    value.iter().try_fold(0_u64, |length, byte| {
+        byte.is_ascii_digit()
+            .then(|| length * 10 + u64::from(byte - b'0'))
+    })
+}
+
+/// Returns true if a list such as `Connection` has this member, in any case.
+pub(crate) fn has_member(list: &[u8], member: &[u8]) -> bool {
+    list.split(|byte| *byte == b',')
+        .any(|one| one.trim_ascii().eq_ignore_ascii_case(member))
+}
+
+/// More digits could overflow 64 bits.
+const MAX_LENGTH_DIGITS: usize = 18;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_length_has_digits_only() {
+        assert_eq!(parse_length(b"0"), Some(0));
+        assert_eq!(parse_length(b"007"), Some(7));
+        assert_eq!(parse_length(&[b'9'; 18]), Some(999_999_999_999_999_999));
+        for bad in [
+            &b""[..],
+            b"-1",
+            b"+1",
+            b"1,1",
+            b"1 ",
+            b" 1",
+            b"0x1",
+            b"1.0",
+            &[b'9'; 19],
+        ] {
+            assert_eq!(parse_length(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_bare_cr_or_lf_is_found_before_the_head_is_complete() {
+        for good in [
+            &b""[..],
+            b"GET",
+            b"GET / HTTP/1.1\r",
+            b"GET / HTTP/1.1\r\nA: b\r\n",
+        ] {
+            assert!(!has_broken_line(good), "{good:?}");
+        }
+        for bad in [
+            &b"\n"[..],
+            b"GET / HTTP/1.1\n",
+            b"GET\r/",
+            b"a\r\r\n",
+            b"a\r\nb\n",
+        ] {
+            assert!(has_broken_line(bad), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_list_has_its_members_in_any_case() {
+        assert!(has_member(b"keep-alive, Close", b"close"));
+        assert!(has_member(b"close", b"close"));
+        assert!(!has_member(b"closed, x-close", b"close"));
+    }
+}

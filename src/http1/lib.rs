@@ -1,0 +1,20 @@
+//! Reads and writes HTTP/1.1 (RFC 9112), strictly: a message that RFC 9112 leaves open to two
+//! readings is an error, in requests and in responses.
+//!
+//! [`parse_request`] and [`parse_response`] read a head and decide the framing of its body in the
+//! same pass; [`BodyDecoder`] takes the body out of the bytes that follow; [`encode`] writes heads
+//! and chunks into a buffer of the caller.
+//!
+//! The crate is pure: it reads no clock, opens no connection and logs nothing. The caller owns the
+//! buffers, so an idle connection needs none.
+
+mod body;
+pub mod encode;
+mod head;
+mod request;
+mod response;
+
+pub use body::{BodyDecoder, BodyError, Decoded};
+pub use head::{Fields, Framing, Parsed};
+pub use request::{RequestError, RequestHead, RequestLimits, parse_request};
+pub use response::{ResponseError, ResponseHead, parse_response};

@@ -1,0 +1,294 @@
+//! Reads the head of a request.
+
+use super::head::{Fields, Framing, Parsed};
+use super::head::{has_broken_line, has_member, has_strict_lines, offset, parse_length};
+use std::mem::MaybeUninit;
+
+/// The limits of the head of a request.
+#[derive(Debug, Clone, Copy)]
+pub struct RequestLimits {
+    /// The largest request line and header section, in bytes, with the empty line at the end.
+    pub size: usize,
+    /// The most header fields.
+    pub fields: usize,
+}
+
+/// The head of a request whose body has one framing.
+#[derive(Debug)]
+pub struct RequestHead {
+    /// The method, as sent.
+    pub method: http::Method,
+    /// The target: a path, or an absolute URL, or `*`.
+    pub target: http::Uri,
+    /// HTTP/1.0 or HTTP/1.1.
+    pub version: http::Version,
+    /// The header fields.
+    pub fields: Fields,
+    /// The framing of the body.
+    pub framing: Framing,
+    /// True if the connection may carry another request after this one.
+    pub keep_alive: bool,
+    /// True if the client waits for `100 Continue` before it sends the body.
+    pub expects_continue: bool,
+}
+
+/// A head that is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum RequestError {
+    /// HTTP/2, or another version with a major number other than 1.
+    #[error("the client uses HTTP/2")]
+    Http2,
+    /// Another version of HTTP.
+    #[error("the version is not HTTP/1.1 or HTTP/1.0")]
+    Version,
+    /// A request line that is not `METHOD TARGET VERSION`.
+    #[error("the request line is malformed")]
+    RequestLine,
+    /// A byte in the target that is not visible ASCII, or a fragment.
+    #[error("the target contains a character that no URL has, or a fragment")]
+    Target,
+    /// A line that ends in LF without CR, or a CR within a line.
+    #[error("a line of the head does not end with CR LF")]
+    LineEnd,
+    /// A name that is no token: it is empty, or there is white space before the colon, or the line
+    /// continues the one before.
+    #[error("a header name is malformed, or has a space before its colon")]
+    FieldName,
+    /// A name with an underscore: it becomes the same WSGI variable as one with a hyphen
+    /// (CVE-2025-64484).
+    #[error("a header name contains an underscore")]
+    Underscore,
+    /// A value with a control character.
+    #[error("a header value contains a control character")]
+    FieldValue,
+    /// A `Content-Length` that is not one number.
+    #[error("the Content-Length is not a number")]
+    Length,
+    /// The length is set more than once, by `Content-Length` or `Transfer-Encoding`.
+    #[error("the length of the body is set more than once")]
+    Lengths,
+    /// A transfer coding other than `chunked`, or one in HTTP/1.0 (RFC 9112 section 6.1).
+    #[error("only the transfer coding chunked is supported, in HTTP/1.1")]
+    Coding,
+    /// More header fields than the limit.
+    #[error("the request has more header fields than limits.header_count")]
+    TooManyFields,
+    /// The head is larger than the limit.
+    #[error("the head is larger than limits.head_size; {cookies} bytes of it are cookies")]
+    TooLarge {
+        /// The size of its cookies, in bytes, as far as they have come.
+        cookies: usize,
+    },
+    /// The request line alone is larger than the limit.
+    #[error("the request line is longer than limits.head_size")]
+    LineTooLong,
+}
+
+/// Reads the head of a request at the beginning of `input`.
+///
+/// `seen` bytes of it were there at the last call, which returned [`Parsed::Partial`]. Fails as soon
+/// as the bytes that have come cannot begin a request.
+pub fn parse_request(
+    input: &[u8],
+    seen: usize,
+    limits: RequestLimits,
+) -> Result<Parsed<RequestHead>, RequestError> {
+    // empty lines before a request are ignored (RFC 9112 section 2.2)
+    let mut skipped = 0;
+    while input
+        .get(skipped..)
+        .is_some_and(|rest| rest.starts_with(b"\r\n"))
+    {
+        skipped += 2;
+    }
+    let message = input.get(skipped..).unwrap_or_default();
+
+    // a head ends with LF: without a new one it is as incomplete as before
+    let has_line = memchr::memchr(b'\n', input.get(seen..).unwrap_or_default()).is_some();
+    let parsed = if has_line {
+        parse(message, limits)?
+    } else {
+        Parsed::Partial
+    };
+    match parsed {
+        Parsed::Complete(_, size) if skipped + size > limits.size => {
+            Err(too_large(message.get(..size).unwrap_or_default()))
+        }
+        Parsed::Complete(head, size) => Ok(Parsed::Complete(head, skipped + size)),
+        Parsed::Partial => {
+            if message.starts_with(HTTP_2_PREFACE) {
+                return Err(RequestError::Http2);
+            }
+            if has_broken_line(message) {
+                return Err(RequestError::LineEnd);
+            }
+            if input.len() >= limits.size {
+                return Err(too_large(message));
+            }
+            Ok(Parsed::Partial)
+        }
+    }
+}
+
+/// The beginning of HTTP/2 with prior knowledge (RFC 9113 section 3.4).
+const HTTP_2_PREFACE: &[u8] = b"PRI * HTTP/2.0";
+
+/// Reads a head with as many fields as the limit allows, nearly always without an allocation.
+fn parse(input: &[u8], limits: RequestLimits) -> Result<Parsed<RequestHead>, RequestError> {
+    let mut few = [const { MaybeUninit::uninit() }; FEW_FIELDS];
+    let mut many;
+    let headers = match few.get_mut(..limits.fields) {
+        Some(few) => few,
+        None => {
+            many = vec![MaybeUninit::uninit(); limits.fields];
+            many.as_mut_slice()
+        }
+    };
+    let mut request = httparse::Request::new(&mut []);
+    match request.parse_with_uninit_headers(input, headers) {
+        Ok(httparse::Status::Partial) => Ok(Parsed::Partial),
+        Ok(httparse::Status::Complete(size)) => {
+            Ok(Parsed::Complete(check(input, size, &request)?, size))
+        }
+        Err(error) => Err(explain(error, input)),
+    }
+}
+
+/// Checks a head that the parser has split, and decides its framing.
+fn check(
+    input: &[u8],
+    size: usize,
+    request: &httparse::Request<'_, '_>,
+) -> Result<RequestHead, RequestError> {
+    let (Some(method), Some(path), Some(minor)) =
+        (request.method, request.path, request.version)
+    else {
+        return Err(RequestError::RequestLine);
+    };
+    let is_http_11 = minor == 1;
+
+    // the parser skips a bare LF before the request line
+    if offset(input, method.as_bytes()) != 0 {
+        return Err(RequestError::LineEnd);
+    }
+    // the version follows the target: ` HTTP/1.1`
+    let line_end = offset(input, path.as_bytes()) + path.len() + VERSION_SIZE;
+    if !has_strict_lines(input, line_end, request.headers, size) {
+        return Err(RequestError::LineEnd);
+    }
+    if !path
+        .bytes()
+        .all(|byte| byte.is_ascii_graphic() && byte != b'#')
+    {
+        return Err(RequestError::Target);
+    }
+
+    let facts = FieldFacts::read(request.headers)?;
+    if facts.chunked && !is_http_11 {
+        return Err(RequestError::Coding);
+    }
+    let framing = match facts.length {
+        _ if facts.chunked => Framing::Chunked,
+        length => Framing::Length(length.unwrap_or(0)),
+    };
+    Ok(RequestHead {
+        method: method.parse().map_err(|_| RequestError::RequestLine)?,
+        target: path.parse().map_err(|_| RequestError::Target)?,
+        version: if is_http_11 {
+            http::Version::HTTP_11
+        } else {
+            http::Version::HTTP_10
+        },
+        fields: Fields::copy(input, size, request.headers),
+        framing,
+        keep_alive: !facts.close && (is_http_11 || facts.keep_alive),
+        // an HTTP/1.0 client does not know it (RFC 9110 section 10.1.1)
+        expects_continue: is_http_11 && facts.expects_continue,
+    })
+}
+
+/// What the fields say about the message and the connection.
+#[derive(Default)]
+struct FieldFacts {
+    length: Option<u64>,
+    chunked: bool,
+    close: bool,
+    keep_alive: bool,
+    expects_continue: bool,
+}
+
+impl FieldFacts {
+    fn read(fields: &[httparse::Header<'_>]) -> Result<Self, RequestError> {
+        let mut facts = Self::default();
+        for field in fields {
+            let (name, value) = (field.name.as_bytes(), field.value);
+            if memchr::memchr(b'_', name).is_some() {
+                return Err(RequestError::Underscore);
+            }
+
+            // the length of a name is enough to pass over most of them
+            match name.len() {
+                6 if name.eq_ignore_ascii_case(b"expect") => {
+                    facts.expects_continue |= value.eq_ignore_ascii_case(b"100-continue");
+                }
+                10 if name.eq_ignore_ascii_case(b"connection") => {
+                    facts.close |= has_member(value, b"close");
+                    facts.keep_alive |= has_member(value, b"keep-alive");
+                }
+                14 if name.eq_ignore_ascii_case(b"content-length") => {
+                    if facts.length.is_some() || facts.chunked {
+                        return Err(RequestError::Lengths);
+                    }
+                    facts.length = Some(parse_length(value).ok_or(RequestError::Length)?);
+                }
+                17 if name.eq_ignore_ascii_case(b"transfer-encoding") => {
+                    if facts.length.is_some() || facts.chunked {
+                        return Err(RequestError::Lengths);
+                    }
+                    if !value.eq_ignore_ascii_case(b"chunked") {
+                        return Err(RequestError::Coding);
+                    }
+                    facts.chunked = true;
+                }
+                _ => {}
+            }
+        }
+        Ok(facts)
+    }
+}
+
+/// Returns our error for the parser's.
+fn explain(error: httparse::Error, input: &[u8]) -> RequestError {
+    match error {
+        httparse::Error::Version if input.starts_with(HTTP_2_PREFACE) => RequestError::Http2,
+        httparse::Error::Version => RequestError::Version,
+        httparse::Error::NewLine => RequestError::LineEnd,
+        httparse::Error::HeaderName => RequestError::FieldName,
+        httparse::Error::HeaderValue => RequestError::FieldValue,
+        httparse::Error::TooManyHeaders => RequestError::TooManyFields,
+        httparse::Error::Status | httparse::Error::Token => RequestError::RequestLine,
+    }
+}
+
+/// Returns the error for a head that is larger than the limit, of which these bytes have come.
+fn too_large(head: &[u8]) -> RequestError {
+    let mut lines = head.split_inclusive(|byte| *byte == b'\n');
+    let request_line = lines.next().unwrap_or_default();
+    if !request_line.ends_with(b"\n") {
+        return RequestError::LineTooLong;
+    }
+
+    let is_cookie = |line: &&[u8]| {
+        line.get(..COOKIE.len())
+            .is_some_and(|name| name.eq_ignore_ascii_case(COOKIE))
+    };
+    RequestError::TooLarge {
+        cookies: lines.filter(is_cookie).map(<[u8]>::len).sum(),
+    }
+}
+
+const COOKIE: &[u8] = b"cookie:";
+/// The space and the version at the end of a request line.
+const VERSION_SIZE: usize = " HTTP/1.1".len();
+/// A limit up to this many fields costs no allocation.
+const FEW_FIELDS: usize = 128;

@@ -1,0 +1,209 @@
+//! Reads the head of a response.
+
+use super::head::{Fields, Framing, Parsed};
+use super::head::{has_broken_line, has_member, has_strict_lines, parse_length};
+use http::{Method, StatusCode};
+use std::mem::MaybeUninit;
+
+/// The head of a response whose body has one framing.
+#[derive(Debug)]
+pub struct ResponseHead {
+    /// The status, 100 to 599.
+    pub status: StatusCode,
+    /// The header fields.
+    pub fields: Fields,
+    /// The framing of the body.
+    pub framing: Framing,
+    /// True if the connection may carry another response after this one.
+    pub keep_alive: bool,
+}
+
+/// A head that is refused: it is no HTTP/1.1, or its body could be read in two ways.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ResponseError {
+    /// It does not begin with a status line of HTTP/1.
+    #[error("it is not HTTP/1.1")]
+    StatusLine,
+    /// The status is not between 100 and 599.
+    #[error("its status is not between 100 and 599")]
+    Status,
+    /// A line that ends in LF without CR, or a CR within a line.
+    #[error("a line of its head does not end with CR LF")]
+    LineEnd,
+    /// A header name or value with a byte that is not allowed there.
+    #[error("a header field is malformed")]
+    Field,
+    /// A `Content-Length` that is not one number.
+    #[error("its Content-Length is not a single number")]
+    Length,
+    /// A length beside a transfer coding (RFC 9112 section 6.3).
+    #[error("it has both a Content-Length and a Transfer-Encoding")]
+    Lengths,
+    /// A transfer coding other than `chunked`, or in HTTP/1.0, or in a response without a body.
+    #[error("its transfer coding is not chunked in HTTP/1.1")]
+    Coding,
+    /// It is larger than [`MAX_SIZE`], or has more than [`MAX_FIELDS`] fields.
+    #[error("its head is too large")]
+    TooLarge,
+}
+
+/// Reads the head of a response to a request with this method at the beginning of `input`.
+///
+/// `seen` bytes of it were there at the last call, which returned [`Parsed::Partial`]. Fails as soon
+/// as the bytes that have come cannot begin a response. Interim responses are returned like others.
+pub fn parse_response(
+    input: &[u8],
+    seen: usize,
+    method: &Method,
+) -> Result<Parsed<ResponseHead>, ResponseError> {
+    // a head ends with LF: without a new one it is as incomplete as before
+    let has_line = memchr::memchr(b'\n', input.get(seen..).unwrap_or_default()).is_some();
+    let parsed = if has_line {
+        parse(input, method)?
+    } else {
+        Parsed::Partial
+    };
+
+    let size = match &parsed {
+        Parsed::Complete(_, size) => *size,
+        Parsed::Partial if has_broken_line(input) => return Err(ResponseError::LineEnd),
+        Parsed::Partial => input.len(),
+    };
+    if size > MAX_SIZE {
+        return Err(ResponseError::TooLarge);
+    }
+    Ok(parsed)
+}
+
+fn parse(input: &[u8], method: &Method) -> Result<Parsed<ResponseHead>, ResponseError> {
+    let mut headers = [const { MaybeUninit::uninit() }; MAX_FIELDS];
+    let mut response = httparse::Response::new(&mut []);
+    let parsed = httparse::ParserConfig::default().parse_response_with_uninit_headers(
+        &mut response,
+        input,
+        &mut headers,
+    );
+    match parsed {
+        Ok(httparse::Status::Partial) => Ok(Parsed::Partial),
+        Ok(httparse::Status::Complete(size)) => Ok(Parsed::Complete(
+            check(input, size, &response, method)?,
+            size,
+        )),
+        Err(error) => Err(match error {
+            httparse::Error::Status => ResponseError::Status,
+            httparse::Error::Token | httparse::Error::Version => ResponseError::StatusLine,
+            httparse::Error::NewLine => ResponseError::LineEnd,
+            httparse::Error::HeaderName | httparse::Error::HeaderValue => ResponseError::Field,
+            httparse::Error::TooManyHeaders => ResponseError::TooLarge,
+        }),
+    }
+}
+
+/// Checks a head that the parser has split, and decides its framing.
+fn check(
+    input: &[u8],
+    size: usize,
+    response: &httparse::Response<'_, '_>,
+    method: &Method,
+) -> Result<ResponseHead, ResponseError> {
+    let (Some(code), Some(minor)) = (response.code, response.version) else {
+        return Err(ResponseError::StatusLine);
+    };
+    if !(100..=599).contains(&code) {
+        return Err(ResponseError::Status);
+    }
+    let status = StatusCode::from_u16(code).map_err(|_| ResponseError::Status)?;
+    let is_http_11 = minor == 1;
+
+    // the reason is skipped: it has no meaning, and may be missing (RFC 9112 section 4)
+    let line_end = memchr::memchr(b'\r', input).unwrap_or(input.len());
+    let starts_here = input.starts_with(b"HTTP/");
+    if !starts_here || !has_strict_lines(input, line_end, response.headers, size) {
+        return Err(ResponseError::LineEnd);
+    }
+
+    let facts = FieldFacts::read(response.headers)?;
+    let framing = decide_framing(&facts, status, is_http_11, method)?;
+    Ok(ResponseHead {
+        status,
+        fields: Fields::copy(input, size, response.headers),
+        framing,
+        keep_alive: !facts.close
+            && (is_http_11 || facts.keep_alive)
+            && framing != Framing::UntilClose,
+    })
+}
+
+/// Returns the framing of the body (RFC 9112 section 6.3).
+fn decide_framing(
+    facts: &FieldFacts,
+    status: StatusCode,
+    is_http_11: bool,
+    method: &Method,
+) -> Result<Framing, ResponseError> {
+    if facts.chunked && !is_http_11 {
+        return Err(ResponseError::Coding);
+    }
+    let is_bodiless = status.is_informational()
+        || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    if is_bodiless || *method == Method::HEAD {
+        // a coding is that of a GET, but these never have one
+        let has_none = status.is_informational() || status == StatusCode::NO_CONTENT;
+        if facts.chunked && has_none {
+            return Err(ResponseError::Coding);
+        }
+        return Ok(Framing::Length(0));
+    }
+    Ok(match facts.length {
+        _ if facts.chunked => Framing::Chunked,
+        Some(length) => Framing::Length(length),
+        None => Framing::UntilClose,
+    })
+}
+
+/// What the fields say about the message and the connection.
+#[derive(Default)]
+struct FieldFacts {
+    length: Option<u64>,
+    chunked: bool,
+    close: bool,
+    keep_alive: bool,
+}
+
+impl FieldFacts {
+    fn read(fields: &[httparse::Header<'_>]) -> Result<Self, ResponseError> {
+        let mut facts = Self::default();
+        for field in fields {
+            let (name, value) = (field.name.as_bytes(), field.value);
+            // the length of a name is enough to pass over most of them
+            match name.len() {
+                10 if name.eq_ignore_ascii_case(b"connection") => {
+                    facts.close |= has_member(value, b"close");
+                    facts.keep_alive |= has_member(value, b"keep-alive");
+                }
+                14 if name.eq_ignore_ascii_case(b"content-length") => {
+                    if facts.length.is_some() {
+                        return Err(ResponseError::Length);
+                    }
+                    facts.length = Some(parse_length(value).ok_or(ResponseError::Length)?);
+                }
+                17 if name.eq_ignore_ascii_case(b"transfer-encoding") => {
+                    if facts.chunked || !value.eq_ignore_ascii_case(b"chunked") {
+                        return Err(ResponseError::Coding);
+                    }
+                    facts.chunked = true;
+                }
+                _ => {}
+            }
+        }
+        if facts.chunked && facts.length.is_some() {
+            return Err(ResponseError::Lengths);
+        }
+        Ok(facts)
+    }
+}
+
+/// The largest head of a response, in bytes.
+const MAX_SIZE: usize = 256 * 1024;
+/// The most fields of a response.
+const MAX_FIELDS: usize = 128;
