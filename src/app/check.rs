@@ -372,7 +372,6 @@ impl CheckContext<'_> {
                     &trust,
                     &settings,
                     &timer,
-                    &tasks,
                 )
                 .await
             })

@@ -203,13 +203,7 @@ impl Worker {
 
         let upstream = settings::upstream(&config);
         let proxy = Rc::new(ReverseProxy {
-            upstream: UpstreamClient::new(
-                upstream,
-                connector,
-                trust,
-                timer.clone(),
-                tasks.clone(),
-            ),
+            upstream: UpstreamClient::new(upstream, connector, trust, timer.clone(), &tasks),
             state: Arc::clone(&state),
             timer: timer.clone(),
             tasks: tasks.clone(),
@@ -220,7 +214,7 @@ impl Worker {
             tasks: tasks.clone(),
             shutdown: Shutdown::watch(self.stop, &timer, &tasks),
             timer,
-            handle: move |request, guard| mwaa_proxy::handle(Rc::clone(&proxy), request, guard),
+            handle: move |request| mwaa_proxy::handle(Rc::clone(&proxy), request),
             refuse: Box::new(move |bad_head| mwaa_proxy::reject_head(&state, bad_head)),
         });
         for listener in listeners

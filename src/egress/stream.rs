@@ -1,6 +1,8 @@
 //! A connection to the outside, on whatever route.
 
 use super::tunnel::TunnelHandle;
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, recv};
 use std::fmt;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -36,6 +38,20 @@ impl fmt::Debug for Stream {
 }
 
 impl Stream {
+    /// Returns true if bytes have come, or the end, that were not read yet. It asks the system, which
+    /// knows before the runtime does. Of the pipes of a program that is not known.
+    pub fn has_input(&self) -> bool {
+        let stream = match &self.kind {
+            StreamKind::Tcp(stream) => stream,
+            StreamKind::Tls(stream) => stream.get_ref().0,
+            StreamKind::Pipes(_) => return false,
+        };
+        let mut byte = [0];
+        let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+        let peeked = recv(stream, &mut byte, flags);
+        !matches!(peeked, Err(Errno::AGAIN | Errno::INTR))
+    }
+
     pub(super) fn new(kind: StreamKind) -> Self {
         Self { kind, tunnel: None }
     }

@@ -261,13 +261,23 @@ impl FieldFacts {
 fn explain(error: httparse::Error, input: &[u8]) -> RequestError {
     match error {
         httparse::Error::Version if input.starts_with(HTTP_2_PREFACE) => RequestError::Http2,
-        httparse::Error::Version => RequestError::Version,
+        // a space in the target looks like the end of it
+        httparse::Error::Version if has_version(input) => RequestError::Version,
+        httparse::Error::Version => RequestError::RequestLine,
         httparse::Error::NewLine => RequestError::LineEnd,
         httparse::Error::HeaderName => RequestError::FieldName,
         httparse::Error::HeaderValue => RequestError::FieldValue,
         httparse::Error::TooManyHeaders => RequestError::TooManyFields,
         httparse::Error::Status | httparse::Error::Token => RequestError::RequestLine,
     }
+}
+
+/// Returns true if the third word of the request line is a version, and the last one.
+fn has_version(input: &[u8]) -> bool {
+    let line = input.split(|byte| *byte == b'\n').next();
+    let mut words = line.unwrap_or_default().split(|byte| *byte == b' ').skip(2);
+    let version = words.next();
+    version.is_some_and(|version| version.starts_with(b"HTTP/")) && words.next().is_none()
 }
 
 /// Returns the error for a head that is larger than the limit, of which these bytes have come.

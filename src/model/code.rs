@@ -67,6 +67,10 @@ codes! {
     MALFORMED = "request.malformed", BAD_REQUEST, Caller,
         "the request is malformed or ambiguous",
         "the detail says what is wrong; send plain HTTP/1.1, each header once, and only close or keep-alive in Connection";
+    // RFC 9110 section 15.6.6
+    VERSION = "request.http_version", HTTP_VERSION_NOT_SUPPORTED, Caller,
+        "this version of HTTP is not supported",
+        "use HTTP/1.1 (curl: --http1.1)";
     AWS_PARAMETER = "request.aws_parameter", BAD_REQUEST, Caller,
         "a parameter of the AWS call is not valid",
         "correct it as the detail says";

@@ -1,10 +1,9 @@
 //! Reads a request body into memory, bounded in size and in time.
 
 use bytes::{Bytes, BytesMut};
-use http_body::Body as _;
-use http_body_util::BodyExt as _;
 use mwaa_model::{Code, Fault, code};
-use mwaa_runtime::{CoarseTimer, PaceLimit, RequestBody, boot_clock};
+use mwaa_runtime::{CoarseTimer, PaceLimit, boot_clock};
+use mwaa_server::RequestBody;
 use std::borrow::Cow;
 use std::time::Duration;
 
@@ -60,7 +59,7 @@ pub(super) async fn read(
     pace: PaceLimit,
     timer: &CoarseTimer,
 ) -> Result<Bytes, ReadError> {
-    let declared = usize::try_from(body.size_hint().lower()).unwrap_or_default();
+    let declared = usize::try_from(body.remaining().unwrap_or(0)).unwrap_or_default();
     let mut chunks = ChunkReader::new(body, limit, pace, timer)?;
 
     // nearly every body comes in one chunk and is never copied
@@ -114,7 +113,7 @@ impl<'a> ChunkReader<'a> {
         pace: PaceLimit,
         timer: &'a CoarseTimer,
     ) -> Result<Self, ReadError> {
-        if body.size_hint().lower() > limit as u64 {
+        if body.remaining().is_some_and(|size| size > limit as u64) {
             return Err(ReadError::TooLarge { limit });
         }
         Ok(Self {
@@ -129,34 +128,29 @@ impl<'a> ChunkReader<'a> {
 
     /// Returns the next chunk; `None` at the end.
     async fn next(&mut self) -> Result<Option<Bytes>, ReadError> {
-        loop {
-            let frame = self
-                .timer
-                .within(self.pace.idle, self.body.frame())
-                .await
-                .map_err(|_elapsed| ReadError::Timeout)?;
-            let Some(frame) = frame else { return Ok(None) };
+        let data = self
+            .timer
+            .within(self.pace.idle, self.body.data())
+            .await
+            .map_err(|_elapsed| ReadError::Timeout)?;
+        let Some(data) = data.map_err(|_broken| ReadError::Broken)? else {
+            return Ok(None);
+        };
 
-            // trailers are dropped
-            let Ok(data) = frame.map_err(|_broken| ReadError::Broken)?.into_data() else {
-                continue;
-            };
-
-            let is_first = self.taken == 0;
-            self.taken += data.len();
-            if self.taken > self.limit {
-                return Err(ReadError::TooLarge { limit: self.limit });
-            }
-
-            // the pace counts from the second chunk: the first one may have come with the head
-            if !is_first {
-                let now = boot_clock();
-                let waited = now.saturating_sub(*self.begun.get_or_insert(now));
-                if !self.pace.is_kept(self.taken as u64, waited) {
-                    return Err(ReadError::Timeout);
-                }
-            }
-            return Ok(Some(data));
+        let is_first = self.taken == 0;
+        self.taken += data.len();
+        if self.taken > self.limit {
+            return Err(ReadError::TooLarge { limit: self.limit });
         }
+
+        // the pace counts from the second chunk: the first one may have come with the head
+        if !is_first {
+            let now = boot_clock();
+            let waited = now.saturating_sub(*self.begun.get_or_insert(now));
+            if !self.pace.is_kept(self.taken as u64, waited) {
+                return Err(ReadError::Timeout);
+            }
+        }
+        Ok(Some(data))
     }
 }

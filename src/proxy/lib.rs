@@ -40,7 +40,7 @@ pub use state::{Limits, ListenerUrl, ListenerUrls, ProxyState, ReverseProxy};
 pub use status::EnvironmentStatus;
 
 use mwaa_model::{Fault, code};
-use mwaa_server::{BusyGuard, IncomingRequest};
+use mwaa_server::IncomingRequest;
 use response::Response;
 use routing::{Destination, RequestKind, RoutingError};
 use std::rc::Rc;
@@ -48,12 +48,10 @@ use std::sync::Arc;
 use std::time::Duration;
 use tracing::Instrument as _;
 
-/// Answers one request. The body of the response counts and logs the request at its end, and
-/// keeps the guard of the connection until then.
+/// Answers one request. The body of the response counts and logs the request at its end.
 pub async fn handle(
     proxy: Rc<ReverseProxy>,
     incoming: Box<IncomingRequest>,
-    guard: BusyGuard,
 ) -> http::Response<ResponseBody> {
     let ctx = RequestContext::new(&incoming, &proxy);
     let span = ctx.span().clone();
@@ -62,7 +60,7 @@ pub async fn handle(
         Err(error) => respond_with_fault(error.fault(), &ctx),
     };
     let status = response.status().as_u16();
-    response.map(|body| body.report(ctx, status, guard))
+    response.map(|body| body.report(ctx, status))
 }
 
 /// Returns the response for a fault, in the form that the client expects.

@@ -4,6 +4,7 @@
 use crate::response;
 use crate::state::ProxyState;
 use bytes::Bytes;
+use mwaa_http1::RequestError;
 use mwaa_model::{Code, Fault, RequestId, code};
 use mwaa_server::BadHead;
 use std::borrow::Cow;
@@ -23,44 +24,44 @@ pub fn reject_head(state: &ProxyState, bad_head: BadHead) -> Bytes {
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("{}", match .0 {
-    BadHead::Http2 => "the client uses HTTP/2",
-    BadHead::PlainOnTls => "the client sent plain HTTP to a TLS port",
-    BadHead::TargetTooLong => "the request target is longer than limits.target_size",
-    BadHead::TlsOnPlain => "the client sent TLS to a plain HTTP port",
-    BadHead::TooLarge => "the head is larger than limits.head_size, or has too many header fields",
-    BadHead::Malformed => "the head is not an HTTP/1.1 request",
-})]
+#[error(transparent)]
 struct RejectedHead(BadHead);
 
 impl Fault for RejectedHead {
     fn code(&self) -> &'static Code {
         match self.0 {
-            BadHead::TargetTooLong => &code::TARGET,
-            BadHead::TooLarge => &code::HEADERS,
-            BadHead::Http2 | BadHead::Malformed | BadHead::PlainOnTls | BadHead::TlsOnPlain => {
-                &code::MALFORMED
+            BadHead::Http(RequestError::LineTooLong) => &code::TARGET,
+            BadHead::Http(RequestError::TooLarge { .. } | RequestError::TooManyFields) => {
+                &code::HEADERS
             }
+            BadHead::Http(RequestError::Http2 | RequestError::Version) => &code::VERSION,
+            BadHead::Http(_) | BadHead::PlainOnTls | BadHead::TlsOnPlain => &code::MALFORMED,
         }
     }
 
     fn hint(&self) -> Cow<'static, str> {
-        match self.0 {
-            BadHead::Http2 => "use HTTP/1.1 (curl: --http1.1)".into(),
-            BadHead::PlainOnTls => "use https:// in the URL".into(),
-            BadHead::TlsOnPlain => "use http:// in the URL".into(),
-            BadHead::Malformed => {
+        Cow::Borrowed(match self.0 {
+            BadHead::PlainOnTls => "use https:// in the URL",
+            BadHead::TlsOnPlain => "use http:// in the URL",
+            BadHead::Http(RequestError::TooManyFields) => {
+                "send fewer header fields, or raise limits.header_count"
+            }
+            // most of it is no cookies, so other advice helps
+            BadHead::Http(RequestError::TooLarge { cookies: 0 }) => {
+                "send fewer or shorter header fields, or raise limits.head_size"
+            }
+            BadHead::Http(
+                RequestError::RequestLine
+                | RequestError::Target
+                | RequestError::LineEnd
+                | RequestError::FieldName
+                | RequestError::FieldValue,
+            ) => {
                 "send HTTP/1.1: spaces in the target as %20, no space before the colon of a \
                  header, no control characters"
-                    .into()
             }
-            BadHead::TargetTooLong => self.code().advice.into(),
-            BadHead::TooLarge => format!(
-                "{}; or send fewer fields (limits.header_count)",
-                self.code().advice
-            )
-            .into(),
-        }
+            BadHead::Http(_) => self.code().advice,
+        })
     }
 
     fn ends_connection(&self) -> bool {

@@ -12,14 +12,13 @@ use crate::state::ReverseProxy;
 use crate::upstream::{OutgoingBody, Upload, UpstreamError, UpstreamResponse};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
-use http_body::Body as _;
 use http_body_util::{BodyExt as _, Collected, Limited};
 use mwaa_auth::{Session, login_loop};
 use mwaa_model::{Code, Fault, RestVia, code};
 use mwaa_output::is_load_balancer_status;
 use mwaa_policy::{WebPermit, permit_web};
-use mwaa_runtime::{RequestBody, boot_clock};
-use mwaa_server::BoxError;
+use mwaa_runtime::boot_clock;
+use mwaa_server::{BoxError, RequestBody};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -47,7 +46,7 @@ pub(crate) async fn forward(
         RestVia::Direct
     };
     let (headers, body) = request.into_headers_and_body();
-    let declared = body.size_hint().lower();
+    let declared = body.remaining().unwrap_or(0);
     let whole = rest_via::find_body_limit(rest_via, declared, proxy.state.limits.request_body);
     let body = prepare_body(proxy, permit.method(), body, whole)
         .await
@@ -373,7 +372,7 @@ pub(crate) async fn prepare_body(
     let limits = &proxy.state.limits;
     let timer = &proxy.timer;
     let empty = OutgoingBody::Whole(Bytes::new());
-    if body.is_end_stream() {
+    if body.is_complete() {
         return Ok(empty);
     }
     if matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) {
@@ -385,14 +384,14 @@ pub(crate) async fn prepare_body(
         let read = body::read(&mut body, limit, limits.body_pace, timer);
         return read.await.map(OutgoingBody::Whole);
     }
-    let hint = body.size_hint();
-    if hint.upper().is_some_and(|upper| upper <= SHORT_BODY as u64) {
+    let size = body.remaining();
+    if size.is_some_and(|size| size <= SHORT_BODY as u64) {
         return body::read(&mut body, SHORT_BODY, limits.body_pace, timer)
             .await
             .map(OutgoingBody::Whole);
     }
     let limit = limits.request_body as u64;
-    if hint.lower() > limit {
+    if size.is_some_and(|size| size > limit) {
         return Err(ReadError::TooLarge {
             limit: limits.request_body,
         });

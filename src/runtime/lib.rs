@@ -1,15 +1,17 @@
-//! Clocks, timeouts, tasks, request bodies and the operating system.
+//! Clocks, timeouts, tasks, buffers and the operating system.
 
+mod buffers;
 mod clock;
+mod pace;
 pub mod platform;
-mod request_body;
 pub mod resolver;
 mod shutdown;
 mod tasks;
 mod timer;
 
+pub use buffers::{READ_SIZE, return_write_buffer, take_write_buffer, with_read_buffer};
 pub use clock::{ClockShift, Timestamp, boot_clock, end_turn, keep_time_for_a_turn};
-pub use request_body::{PaceLimit, RequestBody, UnreadBody};
+pub use pace::PaceLimit;
 pub use shutdown::Shutdown;
 pub use tasks::{BackgroundTasks, Finish, LocalTasks, local_set};
 pub use timer::{CoarseTimer, Deadline, Elapsed, RuntimeTimer, Timer};

@@ -68,16 +68,17 @@ impl<H: RequestHandler> Server<H> {
 
 /// A listening socket of this thread. TLS begins later, in the task of each connection.
 enum Listener {
-    Tcp(TcpListener, TcpPeerResolver),
+    Tcp(TcpListener, Rc<TcpPeerResolver>),
     Unix(UnixListener),
 }
 
 impl Listener {
     fn from_socket(socket: Socket) -> io::Result<Self> {
         Ok(match socket {
-            Socket::Tcp(listener) => {
-                Self::Tcp(TcpListener::from_std(listener)?, TcpPeerResolver::open())
-            }
+            Socket::Tcp(listener) => Self::Tcp(
+                TcpListener::from_std(listener)?,
+                Rc::new(TcpPeerResolver::open()),
+            ),
             Socket::Unix(listener) => Self::Unix(UnixListener::from_std(listener)?),
         })
     }
@@ -179,6 +180,10 @@ impl<H: RequestHandler> AcceptLoop<H> {
         );
         let tls = self.tls.clone();
         let server = Rc::clone(&self.server);
+        let peers = match &self.listener {
+            Listener::Tcp(_, resolver) => Some(Rc::clone(resolver)),
+            Listener::Unix(_) => None,
+        };
 
         // The handshake is a part of this task: it takes several round trips, and the next client
         // must not wait for it.
@@ -193,6 +198,7 @@ impl<H: RequestHandler> AcceptLoop<H> {
                 let connection = Connection {
                     server,
                     client,
+                    peers,
                     is_tls: matches!(stream, Stream::Tls(_)),
                 };
                 connection.serve(stream).await;

@@ -3,15 +3,20 @@
 
 mod accept;
 mod bind;
+mod client_io;
 mod connection;
+mod handler;
 pub mod management;
+mod request_body;
+mod send;
 mod stream;
 mod timeouts;
 mod tls;
+mod watch;
 
 pub use accept::Server;
 pub use bind::{Address, BindError, BoundListener, ListenerConfig};
-pub use connection::{
-    BadHead, Body, BoxError, BusyGuard, IncomingRequest, RequestHandler, Settings,
-};
+pub use connection::Settings;
+pub use handler::{BadHead, BoxError, HalfCloseCancels, IncomingRequest, RequestHandler};
+pub use request_body::RequestBody;
 pub use tls::{CertificateStatus, TlsConfig, TlsFiles};

@@ -53,13 +53,13 @@ const TIME_PER_BYTE: Duration = Duration::from_nanos(1_000_000_000 / (16 << 10))
 
 #[cfg(test)]
 mod tests {
+    use super::super::IncomingRequest;
     use super::super::accept::Server;
     use super::super::connection::{Connection, Settings};
     use super::super::stream::Stream;
-    use super::super::{BusyGuard, IncomingRequest};
     use super::*;
     use bytes::Bytes;
-    use http_body_util::{BodyExt as _, Full};
+    use http_body_util::Full;
     use mwaa_model::{Client, ListenerPolicy, PeerAddress, PeerIdentity};
     use mwaa_runtime::{CoarseTimer, LocalTasks, Shutdown};
     use std::net::SocketAddr;
@@ -109,12 +109,8 @@ mod tests {
         let tasks = LocalTasks::default();
         let timer = CoarseTimer::start(&tasks);
         let (_running, shutdown) = watch::channel(false);
-        let handle = async |_: Box<IncomingRequest>, guard: BusyGuard| {
-            let body = Full::new(Bytes::from(vec![b'x'; 8 << 20]));
-            http::Response::new(body.map_frame(move |frame| {
-                let _busy = &guard;
-                frame
-            }))
+        let handle = async |_: Box<IncomingRequest>| {
+            http::Response::new(Full::new(Bytes::from(vec![b'x'; 8 << 20])))
         };
         let server = Rc::new(Server {
             settings: Settings {
@@ -153,6 +149,7 @@ mod tests {
                     rules: None,
                 }),
             },
+            peers: None,
             is_tls: false,
         };
         tasks.spawn(tracing::Span::none(), async move {

@@ -5,7 +5,7 @@
 use super::AdmissionError;
 use http::header::HOST;
 use http::request::Parts;
-use http::uri::Authority;
+use http::uri::{Authority, Scheme};
 use http::{HeaderMap, HeaderValue};
 use mwaa_model::{EnvName, PeerAddress, split_port};
 use std::borrow::Cow;
@@ -64,6 +64,12 @@ impl HostFilter {
         let host = read_host(&head.headers)?;
         if let Some(authority) = head.uri.authority() {
             check_authority(authority, &host)?;
+            let scheme = if secure { Scheme::HTTPS } else { Scheme::HTTP };
+            if head.uri.scheme() != Some(&scheme) {
+                return Err(AdmissionError::Malformed(
+                    "the scheme of the target is not the one of this connection",
+                ));
+            }
         }
         match self.find_name(&host, peer, secure) {
             Some(name) => Ok(name),

@@ -17,8 +17,7 @@ pub use host::{HostFilter, HostName};
 
 use http::{HeaderMap, Method};
 use mwaa_model::{ListenerPolicy, Target, debug_fields};
-use mwaa_runtime::RequestBody;
-use mwaa_server::IncomingRequest;
+use mwaa_server::{IncomingRequest, RequestBody};
 
 /// The limits and rules of admission.
 #[derive(Debug)]

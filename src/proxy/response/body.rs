@@ -8,7 +8,7 @@ use crate::upstream::UpstreamBody;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use mwaa_model::{Code, Fault, code, error_chain};
-use mwaa_server::{BoxError, BusyGuard};
+use mwaa_server::BoxError;
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -20,8 +20,6 @@ use std::time::Duration;
 /// the client could get all of it: a response whose body broke off is no success.
 pub struct ResponseBody {
     source: BodySource,
-    /// The error of the source, kept until the data before it has been written.
-    error: Option<BoxError>,
     record: Option<RequestRecord>,
 }
 
@@ -47,8 +45,6 @@ struct RequestRecord {
     complete: bool,
     /// The body failed after the head was sent.
     broken: bool,
-    /// The connection is idle again when the body is dropped.
-    _guard: BusyGuard,
 }
 
 impl fmt::Debug for ResponseBody {
@@ -96,7 +92,6 @@ impl ResponseBody {
     fn new(source: BodySource) -> Self {
         Self {
             source,
-            error: None,
             record: None,
         }
     }
@@ -108,12 +103,7 @@ impl ResponseBody {
 
     /// Makes the body report the request at its end. `status` is the response's; the time until
     /// its head counts as the request's duration.
-    pub(crate) fn report(
-        mut self,
-        context: RequestContext,
-        status: u16,
-        guard: BusyGuard,
-    ) -> Self {
+    pub(crate) fn report(mut self, context: RequestContext, status: u16) -> Self {
         let took = context.elapsed();
         self.record = Some(RequestRecord {
             context,
@@ -121,23 +111,17 @@ impl ResponseBody {
             took,
             complete: false,
             broken: false,
-            _guard: guard,
         });
         self
     }
 
-    /// Records the error of the source, and keeps it for the next poll.
-    ///
-    /// hyper drops the data that it has not written yet when a body fails; a client that has seen
-    /// nothing of the response may take the closed connection for an idle one that ended, and send
-    /// its request again. After `Pending` hyper writes that data.
-    fn fail(&mut self, error: BoxError) {
+    /// Records the error of the source.
+    fn fail(&mut self, error: &BoxError) {
         if let Some(record) = &mut self.record {
             record.broken = true;
             let fault = BrokenResponseError(error_chain(error.as_ref()));
             record.context.record_fault(&fault);
         }
-        self.error = Some(error);
     }
 
     /// Returns the fault that ended the events of a command.
@@ -161,14 +145,8 @@ impl Body for ResponseBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         let this = &mut *self;
-        if let Some(error) = this.error.take() {
-            return Poll::Ready(Some(Err(error)));
-        }
-
         let frame = match &mut this.source {
-            // trailers are dropped: they were not checked
-            BodySource::Upstream(body) => ready!(Pin::new(body.as_mut()).poll_frame(cx))
-                .filter(|frame| !frame.as_ref().is_ok_and(Frame::is_trailers)),
+            BodySource::Upstream(body) => ready!(Pin::new(body.as_mut()).poll_frame(cx)),
             BodySource::Events(events) => {
                 ready!(events.poll_next(cx)).map(|line| Ok(Frame::data(line)))
             }
@@ -188,17 +166,13 @@ impl Body for ResponseBody {
                 Poll::Ready(None)
             }
             Some(Err(error)) => {
-                this.fail(error);
-                cx.waker().wake_by_ref();
-                Poll::Pending
+                this.fail(&error);
+                Poll::Ready(Some(Err(error)))
             }
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        if self.error.is_some() {
-            return false;
-        }
         match &self.source {
             BodySource::Events(events) => events.is_end(),
             BodySource::Rewritten(page) => page.is_end_stream(),

@@ -8,6 +8,7 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, StatusCode};
 use mwaa_model::{Code, Fault, RequestId, debug_fields};
 use mwaa_output::CliResult;
+use mwaa_server::HalfCloseCancels;
 use serde::Serialize;
 use std::borrow::Cow;
 use std::fmt;
@@ -31,6 +32,8 @@ pub fn from_events(
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     set_request_id(headers, id);
+    // the gateway's own client takes its command out of the queue so, and reads the last events
+    response.extensions_mut().insert(HalfCloseCancels);
     response
 }
 

@@ -1,18 +1,19 @@
 //! The HTTP client for web servers, over one worker thread's connections.
 
-use super::pool::connect;
-use super::pool::{Connection, Pool};
+use super::connection::{Connection, ExchangeError};
+use super::pool::{Pool, open};
 use super::request::{OutgoingBody, UploadProgress, UploadState};
 use super::response::UpstreamResponse;
 use super::{Settings, TrustStore, UpstreamError, request};
 use crate::context::RequestContext;
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request};
+use http::{HeaderMap, Method};
 use mwaa_auth::{CliToken, Session};
 use mwaa_egress::{Connector, EgressError};
+use mwaa_http1::ResponseHead;
 use mwaa_model::Entry;
 use mwaa_policy::{CommandPermit, WebPermit};
-use mwaa_runtime::{CoarseTimer, LocalTasks, Timestamp, boot_clock};
+use mwaa_runtime::{CoarseTimer, LocalTasks, boot_clock, take_write_buffer};
 use std::fmt;
 use std::future::poll_fn;
 use std::io;
@@ -32,7 +33,6 @@ struct Inner {
     trust: Arc<TrustStore>,
     pool: Rc<Pool>,
     timer: CoarseTimer,
-    tasks: LocalTasks,
 }
 
 impl fmt::Debug for UpstreamClient {
@@ -56,8 +56,9 @@ pub enum ConnectionChoice {
 struct Exchange<'a> {
     entry: &'a Entry,
     host: &'a Arc<str>,
-    /// Builds the request around its body, once for each connection that it is written to.
-    build: &'a dyn Fn(OutgoingBody) -> Request<OutgoingBody>,
+    method: &'a Method,
+    /// Writes the head of the request, once for each connection that it is sent on.
+    encode: &'a dyn Fn(&mut Vec<u8>),
     /// True if the request may be sent twice: it is safe and has no body (RFC 9110 section 9.2.2,
     /// RFC 9112 section 9.3.1).
     is_repeatable: bool,
@@ -70,9 +71,9 @@ struct Exchange<'a> {
 
 /// The result of one attempt on one connection.
 enum Attempt {
-    Response(http::Response<hyper::body::Incoming>),
+    Response(ResponseHead),
     /// The connection closed before anything was written of the request, whose body this is.
-    Unsent(OutgoingBody, hyper::Error),
+    Unsent(OutgoingBody, io::Error),
 }
 
 impl UpstreamClient {
@@ -82,16 +83,15 @@ impl UpstreamClient {
         connector: Connector,
         trust: Arc<TrustStore>,
         timer: CoarseTimer,
-        tasks: LocalTasks,
+        tasks: &LocalTasks,
     ) -> Self {
-        let pool = Pool::start(&settings, &timer, &tasks);
+        let pool = Pool::start(&settings, &timer, tasks);
         Self(Rc::new(Inner {
             settings,
             connector,
             trust,
             pool,
             timer,
-            tasks,
         }))
     }
 
@@ -110,7 +110,8 @@ impl UpstreamClient {
         let exchange = Exchange {
             entry: permit.entry(),
             host: token.host(),
-            build: &|body| request::command(token, headers, body),
+            method: &Method::POST,
+            encode: &|out| request::command(token, headers, out),
             is_repeatable: false,
             first_byte: self.0.settings.cli_first_byte,
             on_write,
@@ -132,7 +133,8 @@ impl UpstreamClient {
         let exchange = Exchange {
             entry: permit.entry(),
             host: session.host(),
-            build: &|body| request::web(permit, session, headers, ctx, body),
+            method: permit.method(),
+            encode: &|out| request::web(permit, session, headers, ctx, out),
             is_repeatable: matches!(*permit.method(), Method::GET | Method::HEAD)
                 && body.is_empty(),
             first_byte: self.0.settings.first_byte,
@@ -151,15 +153,7 @@ impl UpstreamClient {
                     @ (UploadState::Broken | UploadState::Silent | UploadState::TooLarge),
                 ),
             ) => Err(UpstreamError::Upload(upload)),
-            (Err(error), _) => Err(error),
-            (Ok(mut response), upload) => {
-                // a response before the end of the request: the rest of the request may follow
-                // on the connection, so no other request may
-                if upload.is_some_and(|upload| upload != UploadState::Complete) {
-                    response.close_connection();
-                }
-                Ok(response)
-            }
+            (sent, _) => sent,
         }
     }
 
@@ -182,6 +176,7 @@ impl Inner {
         mut choice: ConnectionChoice,
     ) -> Result<UpstreamResponse, UpstreamError> {
         let describe_host = || self.describe(exchange);
+        let progress = body.progress();
         loop {
             let (mut connection, reused) = self.checkout(exchange, choice).await?;
             match self
@@ -189,17 +184,18 @@ impl Inner {
                 .await
             {
                 Ok(Attempt::Response(response)) => {
-                    let connection = self.pool.lease(exchange.entry.id, connection);
+                    let mut connection = self.pool.lease(exchange.entry.id, connection);
+                    // a response before the end of the request: the rest of the request may
+                    // follow on the connection, so no other request may
+                    connection.close = progress
+                        .is_some_and(|progress| progress.state() != UploadState::Complete);
                     let idle = self.settings.body_idle;
-                    let timer = &self.timer;
-                    return UpstreamResponse::receive(
-                        response,
-                        connection,
-                        idle,
-                        timer,
-                        &describe_host,
-                    )
-                    .await;
+                    let received =
+                        UpstreamResponse::receive(response, connection, idle, &self.timer);
+                    return received.await.map_err(|cause| UpstreamError::Broken {
+                        host: describe_host(),
+                        cause,
+                    });
                 }
 
                 // nothing was written, so any request may try again; the pool runs empty
@@ -234,7 +230,9 @@ impl Inner {
     ) -> Result<(Box<Connection>, bool), UpstreamError> {
         let id = exchange.entry.id;
         if choice == ConnectionChoice::Pooled
-            && let Some(connection) = self.pool.checkout(id, exchange.host)
+            // a request that must not be sent twice is worth a close look at its connection
+            && let Some(connection) =
+                self.pool.checkout(id, exchange.host, !exchange.is_repeatable)
         {
             return Ok((connection, true));
         }
@@ -254,25 +252,18 @@ impl Inner {
         entry: &Entry,
         host: &Arc<str>,
     ) -> Result<Box<Connection>, UpstreamError> {
-        let sender = connect(
+        let trust = self.trust.get(entry.id);
+        let stream = open(
             host,
             &entry.environment,
             &self.connector,
-            self.trust.get(entry.id),
+            trust,
             &self.settings,
             &self.timer,
-            &self.tasks,
         )
         .await?;
-
         tracing::debug!(%host, "opened an upstream connection");
-        let now = Timestamp::now();
-        Ok(Box::new(Connection {
-            sender,
-            host: Arc::clone(host),
-            opened: now,
-            last_used: now,
-        }))
+        Ok(Box::new(Connection::new(stream, host)))
     }
 
     /// Sends the request on one connection, within the exchange's limit.
@@ -285,23 +276,11 @@ impl Inner {
     ) -> Result<Attempt, UpstreamError> {
         let limit = exchange.first_byte;
         let progress = body.progress();
-        let sender = &mut connection.sender;
         let sending = async {
-            // a connection just released may need a turn of its task to be ready
-            if let Err(error) = sender.ready().await {
-                return Ok(Attempt::Unsent(body, error));
-            }
             (exchange.on_write)();
-            match sender.try_send_request((exchange.build)(body)).await {
-                Ok(response) => Ok(Attempt::Response(response)),
-                // hyper returns the request if it has written none of it
-                Err(mut error) => match error.take_message() {
-                    Some(request) => {
-                        Ok(Attempt::Unsent(request.into_body(), error.into_error()))
-                    }
-                    None => Err(error.into_error()),
-                },
-            }
+            let mut out = take_write_buffer();
+            (exchange.encode)(&mut out);
+            connection.exchange(out, body, exchange.method).await
         };
 
         let attempt = match progress {
@@ -309,11 +288,16 @@ impl Inner {
             Some(progress) => self.within_upload(limit, &progress, sending).await,
         };
         match attempt {
-            Some(Ok(attempt)) => Ok(attempt),
-            Some(Err(source)) => Err(UpstreamError::Broken {
+            Some(Ok(response)) => Ok(Attempt::Response(response)),
+            Some(Err(ExchangeError::Unsent(body, error))) => Ok(Attempt::Unsent(body, error)),
+            Some(Err(ExchangeError::Upload(state))) => Err(UpstreamError::Upload(state)),
+            Some(Err(ExchangeError::Broken(error))) => Err(UpstreamError::Broken {
                 host: host(),
-                cause: source.into(),
+                cause: error.into(),
             }),
+            Some(Err(ExchangeError::Malformed(what))) => {
+                Err(UpstreamError::Malformed { host: host(), what })
+            }
             None => Err(UpstreamError::Timeout {
                 host: host(),
                 after: limit,

@@ -4,6 +4,7 @@
 use super::request::UploadState;
 use mwaa_egress::EgressError;
 use mwaa_egress::tls::{CertificateFault, HandshakeError};
+use mwaa_http1::ResponseError;
 use mwaa_model::{Code, Fault, code, error_chain};
 use std::borrow::Cow;
 use std::error::Error;
@@ -26,7 +27,7 @@ pub enum UpstreamError {
         /// The web server.
         host: String,
         /// The reason.
-        what: &'static str,
+        what: ResponseError,
     },
     /// No response in time.
     #[error("{host} did not respond within {}; outcome: unknown", humantime::format_duration(*after))]

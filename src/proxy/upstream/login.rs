@@ -1,12 +1,14 @@
 //! Posts the login form, over a connection of its own: rare, and not on a worker thread.
 
-use super::pool::{HttpConnection, open};
+use super::pool::open;
 use super::response::hide_cookies;
 use super::{Settings, TrustStore, UpstreamError};
 use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, CONTENT_TYPE, HOST, USER_AGENT};
 use http::{HeaderValue, Method, Request, Uri};
 use http_body_util::Full;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
 use mwaa_auth::{LoginClient, LoginFuture, LoginResponse};
 use mwaa_egress::Connector;
 use mwaa_egress::tls::HandshakeError;
@@ -41,7 +43,7 @@ impl WebLoginClient {
         form: &Secret<String>,
     ) -> Result<LoginResponse, UpstreamError> {
         let trust = self.trust.get(entry.id);
-        let connection: HttpConnection<Full<Bytes>> = open(
+        let stream = open(
             host,
             &entry.environment,
             &self.connector,
@@ -50,13 +52,15 @@ impl WebLoginClient {
             &RuntimeTimer,
         )
         .await?;
-        let (mut sender, connection) = connection;
 
         let peer = || self.connector.describe(&entry.environment, host);
         let broken = |source: hyper::Error| UpstreamError::Broken {
             host: peer(),
             cause: source.into(),
         };
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(broken)?;
         let request = request(host, path, form)?;
 
         let exchange = async {

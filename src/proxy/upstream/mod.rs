@@ -2,6 +2,7 @@
 //! worker thread, at most one write for each command.
 
 mod client;
+mod connection;
 mod error;
 mod login;
 mod pool;

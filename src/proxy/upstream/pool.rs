@@ -1,21 +1,18 @@
-//! The connections of one worker thread to web servers: how they are opened (the route, verified TLS,
-//! HTTP/1.1), kept and closed. Those that are too old, or that the web server has closed, are closed
+//! The connections of one worker thread to web servers: how they are opened (the route, verified TLS),
+//! kept and closed. Those that are too old, or that the web server has closed, are closed
 //! even if no request comes.
 
-use super::request::OutgoingBody;
+use super::connection::Connection;
 use super::{Settings, Trust, UpstreamError};
-use http_body::Body;
-use hyper::client::conn::http1;
-use hyper::client::conn::http1::SendRequest;
-use hyper_util::rt::TokioIo;
 use mwaa_egress::{Connector, EgressError, Stream, tls};
 use mwaa_model::{EntryId, Environment};
 use mwaa_runtime::{CoarseTimer, Deadline, LocalTasks, Timer, Timestamp};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::error::Error;
+use std::future::poll_fn;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tokio_rustls::client::TlsStream;
 
@@ -31,20 +28,14 @@ pub(super) struct Pool {
     /// The next eviction; one for all connections.
     eviction: Rc<Deadline>,
     eviction_armed: Cell<bool>,
-}
-
-/// An open connection. Boxed wherever it is kept: it is moved with each request.
-pub(super) struct Connection {
-    pub(super) sender: SendRequest<OutgoingBody>,
-    pub(super) host: Arc<str>,
-    pub(super) opened: Timestamp,
-    pub(super) last_used: Timestamp,
+    /// Wakes the task that watches the idle connections.
+    watcher: RefCell<Waker>,
 }
 
 /// A connection out of the pool, which carries an exchange. [`release`](Self::release) returns it to the pool once
 /// the response is complete; dropping it before that closes the connection.
 pub(super) struct LeasedConnection {
-    connection: Box<Connection>,
+    pub(super) connection: Box<Connection>,
     environment: EntryId,
     pool: Weak<Pool>,
     /// Set if the connection must not be used for another request.
@@ -52,12 +43,8 @@ pub(super) struct LeasedConnection {
 }
 
 impl Connection {
-    /// Returns the time for which it may still be reused; zero if it is too old, or if the web
-    /// server has closed it.
+    /// Returns the time for which it may still be reused; zero if it is too old.
     fn remaining(&self, pool: &Pool, now: Timestamp) -> Duration {
-        if self.sender.is_closed() {
-            return Duration::ZERO;
-        }
         let idle = pool.max_idle_time.saturating_sub(self.last_used.age(now));
         idle.min(pool.max_age.saturating_sub(self.opened.age(now)))
     }
@@ -77,37 +64,38 @@ impl Pool {
             max_age: settings.pool_age,
             eviction: Rc::clone(&eviction),
             eviction_armed: Cell::new(false),
+            watcher: RefCell::new(Waker::noop().clone()),
         });
 
         // weak, so that the task does not keep the pool alive
-        let evicting = Rc::downgrade(&pool);
+        let watched = Rc::downgrade(&pool);
         tasks.spawn_unwatched(
-            tracing::debug_span!(parent: None, "pool eviction"),
-            async move {
-                loop {
-                    (&*eviction).await;
-                    let Some(pool) = evicting.upgrade() else {
-                        return;
-                    };
-                    pool.evict(Timestamp::now());
-                }
-            },
+            tracing::debug_span!(parent: None, "idle upstream connections"),
+            poll_fn(move |cx| match watched.upgrade() {
+                Some(pool) => pool.poll_watch(cx),
+                None => Poll::Ready(()),
+            }),
         );
         pool
     }
 
     /// Returns the most recently used connection that is still good, and closes the stale ones
-    /// that it finds on the way. `None` means that a new one is needed.
+    /// that it finds on the way. `None` means that a new one is needed. `exactly` also finds those
+    /// that the web server has closed this moment.
     pub(super) fn checkout(
         &self,
         environment: EntryId,
         host: &Arc<str>,
+        exactly: bool,
     ) -> Option<Box<Connection>> {
         let mut idle = self.idle.borrow_mut();
         let connections = idle.get_mut(&environment)?;
         let now = Timestamp::now();
-        while let Some(connection) = connections.pop() {
-            if connection.host == *host && !connection.remaining(self, now).is_zero() {
+        while let Some(mut connection) = connections.pop() {
+            if connection.host == *host
+                && !connection.remaining(self, now).is_zero()
+                && !connection.has_ended(exactly)
+            {
                 tracing::debug!(%host, "reusing an upstream connection");
                 return Some(connection);
             }
@@ -128,6 +116,24 @@ impl Pool {
             pool: Rc::downgrade(self),
             close: false,
         }
+    }
+
+    /// Closes idle connections that the web server has closed, or that are too old.
+    fn poll_watch(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.watcher.borrow_mut().clone_from(cx.waker());
+        while self.eviction.poll_expired(cx).is_ready() {
+            self.evict(Timestamp::now());
+        }
+        for connections in self.idle.borrow_mut().values_mut() {
+            connections.retain_mut(|connection| {
+                let has_ended = connection.poll_ended(cx).is_ready();
+                if has_ended {
+                    tracing::debug!(host = %connection.host, "closing an upstream connection: the web server has closed it");
+                }
+                !has_ended
+            });
+        }
+        Poll::Pending
     }
 
     /// Closes the connections that must not be reused, and schedules the next eviction.
@@ -156,15 +162,20 @@ impl Pool {
 
     fn insert(&self, environment: EntryId, mut connection: Box<Connection>) {
         connection.last_used = Timestamp::now();
+        // the task that watches it is woken from now on
+        let watcher = self.watcher.borrow();
+        if connection
+            .poll_ended(&mut Context::from_waker(&watcher))
+            .is_ready()
+        {
+            return;
+        }
         if !self.eviction_armed.replace(true) {
             self.eviction.arm(self.max_idle_time.min(self.max_age));
         }
 
         let mut idle = self.idle.borrow_mut();
         let connections = idle.entry(environment).or_default();
-        if connections.len() >= MAX_IDLE {
-            connections.retain(|connection| !connection.sender.is_closed());
-        }
         if connections.len() < MAX_IDLE {
             connections.push(connection);
         }
@@ -174,7 +185,9 @@ impl Pool {
 impl LeasedConnection {
     /// Returns the connection to the pool, unless it must be closed or the pool is gone.
     pub(super) fn release(self) {
+        // bytes behind the response belong to no request
         if !self.close
+            && !self.connection.has_input()
             && let Some(pool) = self.pool.upgrade()
         {
             pool.insert(self.environment, self.connection);
@@ -185,28 +198,16 @@ impl LeasedConnection {
 /// The most idle connections for one environment on one thread.
 const MAX_IDLE: usize = 64;
 
-/// An open connection for requests with bodies of type `B`: the sender, and the future that must
-/// be polled beside it.
-pub(super) type HttpConnection<B> = (
-    SendRequest<B>,
-    http1::Connection<TokioIo<TlsStream<Stream>>, B>,
-);
-
 /// Opens one connection to the environment's web server `host`. The route never changes the name
 /// that TLS verifies.
-pub(super) async fn open<B>(
+pub(super) async fn open(
     host: &str,
     environment: &Environment,
     connector: &Connector,
     trust: &Trust,
     settings: &Settings,
     timer: &impl Timer,
-) -> Result<HttpConnection<B>, UpstreamError>
-where
-    B: Body + 'static,
-    B::Data: Send,
-    B::Error: Into<Box<dyn Error + Send + Sync>>,
-{
+) -> Result<TlsStream<Stream>, UpstreamError> {
     let stream = connector
         .connect_to_web_server(host, environment, timer)
         .await
@@ -214,56 +215,23 @@ where
 
     let tunnel = stream.tunnel();
     let connected = tls::connect(host, stream, trust.config(), settings.tls, timer).await;
-    let stream = match (connected, tunnel) {
+    match (connected, tunnel) {
         (Ok(stream), tunnel) => {
             if let Some(tunnel) = tunnel {
                 tunnel.record_success();
             }
-            stream
+            Ok(stream)
         }
         // a tunnel accepts a connection before it knows whether its other end can be reached
         (Err(error), Some(tunnel)) if error.is_connection_error() => {
             let error = tunnel.record_failure(&error.to_string(), timer).await;
-            return Err(UpstreamError::Unreachable(EgressError::Tunnel(error)));
+            Err(UpstreamError::Unreachable(EgressError::Tunnel(error)))
         }
-        (Err(error), _) => {
-            return Err(UpstreamError::Tls {
-                host: connector.describe(environment, host),
-                source: error,
-            });
-        }
-    };
-
-    // more header fields than hyper takes by itself, 100, are a broken reply
-    http1::Builder::new()
-        .max_buf_size(MAX_HEAD_SIZE)
-        .handshake(TokioIo::new(stream))
-        .await
-        .map_err(|source| UpstreamError::Broken {
+        (Err(error), _) => Err(UpstreamError::Tls {
             host: connector.describe(environment, host),
-            cause: source.into(),
-        })
-}
-
-/// Opens one connection for this thread's pool.
-pub(super) async fn connect(
-    host: &str,
-    environment: &Environment,
-    connector: &Connector,
-    trust: &Trust,
-    settings: &Settings,
-    timer: &CoarseTimer,
-    tasks: &LocalTasks,
-) -> Result<SendRequest<OutgoingBody>, UpstreamError> {
-    let (sender, connection) =
-        open(host, environment, connector, trust, settings, timer).await?;
-    let span = tracing::debug_span!(parent: None, "upstream_connection", host);
-    tasks.spawn_unwatched(span, async move {
-        if let Err(error) = connection.await {
-            tracing::debug!(%error, "upstream connection ended");
-        }
-    });
-    Ok(sender)
+            source: error,
+        }),
+    }
 }
 
 /// Opens one connection and closes it: for `check`.
@@ -274,12 +242,8 @@ pub async fn check_connection(
     trust: &Trust,
     settings: &Settings,
     timer: &CoarseTimer,
-    tasks: &LocalTasks,
 ) -> Result<(), UpstreamError> {
-    connect(host, environment, connector, trust, settings, timer, tasks)
+    open(host, environment, connector, trust, settings, timer)
         .await
         .map(drop)
 }
-
-/// The largest head of a response, in bytes; a larger one is broken.
-const MAX_HEAD_SIZE: usize = 256 * 1024;

@@ -4,87 +4,85 @@
 use crate::context::RequestContext;
 use bytes::Bytes;
 use http::header::{
-    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_TYPE,
-    COOKIE, HOST, HeaderName, IF_RANGE, ORIGIN, RANGE, REFERER, USER_AGENT,
+    ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_TYPE, HeaderName,
+    IF_RANGE, ORIGIN, RANGE, REFERER, USER_AGENT,
 };
-use http::{HeaderMap, HeaderValue, Method, Request, Uri};
-use http_body::{Body, Frame, SizeHint};
+use http::{HeaderMap, HeaderValue, Method};
 use mwaa_auth::{CliToken, Session};
+use mwaa_http1::encode;
 use mwaa_model::{ALWAYS_FORWARDED, Dest, FORWARDED};
 use mwaa_policy::WebPermit;
-use mwaa_runtime::{CoarseTimer, Deadline, PaceLimit, RequestBody, boot_clock};
+use mwaa_runtime::{CoarseTimer, Deadline, PaceLimit, boot_clock};
+use mwaa_server::RequestBody;
 use std::cell::Cell;
 use std::fmt;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-/// Builds the request for `/aws_mwaa/cli` around the canonical command: one length, one Host, one
+/// Writes the head of the request for `/aws_mwaa/cli`, up to the framing of its body: one Host, one
 /// token. `client` are the client's headers.
-pub(super) fn command(
-    token: &CliToken,
-    client: &HeaderMap,
-    line: OutgoingBody,
-) -> Request<OutgoingBody> {
-    let mut request = Request::new(line);
-    *request.method_mut() = Method::POST;
-    *request.uri_mut() = Uri::from_static("/aws_mwaa/cli");
-
-    let headers = request.headers_mut();
-    *headers = HeaderMap::with_capacity(COMMAND_FIELDS);
+pub(super) fn command(token: &CliToken, client: &HeaderMap, out: &mut Vec<u8>) {
+    encode::request_line(out, "POST", "/aws_mwaa/cli");
+    let mut has_user_agent = false;
     for (name, value) in client {
         if ALWAYS_FORWARDED.contains(name) {
-            headers.append(name, value.clone());
+            has_user_agent |= *name == USER_AGENT;
+            encode::field(out, name.as_str(), value.as_bytes());
         }
     }
-    headers.entry(USER_AGENT).or_insert(OUR_USER_AGENT);
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
-    headers.insert(HOST, token.host_field().clone());
-    headers.insert(AUTHORIZATION, token.authorization().clone());
-    request
+    if !has_user_agent {
+        encode::field(out, "user-agent", OUR_USER_AGENT.as_bytes());
+    }
+    encode::field(out, "content-type", b"text/plain");
+    encode::field(out, "host", token.host_field().as_bytes());
+    encode::field(out, "authorization", token.authorization().as_bytes());
 }
 
-/// Builds a request for the REST API or the UI: the path and query that were checked, the listed
-/// fields of the client, and the session. `client` are the client's headers.
+/// Writes the head of a request for the REST API or the UI, up to the framing of its body: the path
+/// and query that were checked, the listed fields of the client, and the session. `client` are the
+/// client's headers.
 pub(super) fn web(
     permit: &WebPermit,
     session: &Session,
     client: &HeaderMap,
     ctx: &RequestContext,
-    body: OutgoingBody,
-) -> Request<OutgoingBody> {
-    let mut request = Request::new(body);
-    *request.method_mut() = permit.method().clone();
-    *request.uri_mut() = Uri::from(permit.target().clone());
+    out: &mut Vec<u8>,
+) {
+    let target = permit.target();
+    encode::request_line(out, permit.method().as_str(), target.as_str());
 
     let filter = WebFields::new(permit, client, ctx);
-    let headers = request.headers_mut();
-    *headers = HeaderMap::with_capacity(client.len().min(WEB_FIELDS) + OUR_FIELDS);
+    let mut has_user_agent = false;
     // one pass over what the client sent, which is less than what it may send
     for (name, value) in client {
         if filter.forwards(name) {
-            headers.append(name, value.clone());
+            has_user_agent |= *name == USER_AGENT;
+            encode::field(out, name.as_str(), value.as_bytes());
         } else if (*name == ORIGIN || *name == REFERER)
+            && client
+                .get(name)
+                .is_some_and(|first| std::ptr::eq(first, value))
             && let Some(theirs) = to_web_server(value, &ctx.origin(), session.host())
         {
-            headers.entry(name).or_insert(theirs);
+            encode::field(out, name.as_str(), theirs.as_bytes());
         }
     }
 
     if filter.must_be_plain {
-        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        encode::field(out, "accept-encoding", b"identity");
     }
-    headers.entry(USER_AGENT).or_insert(OUR_USER_AGENT);
-    headers.insert(HOST, session.host_field().clone());
-    headers.insert(COOKIE, session.cookies().clone());
+    if !has_user_agent {
+        encode::field(out, "user-agent", OUR_USER_AGENT.as_bytes());
+    }
+    encode::field(out, "host", session.host_field().as_bytes());
+    encode::field(out, "cookie", session.cookies().as_bytes());
     // the FAB provider's own pages look at their cookie only
     if let Some(bearer) = session.bearer()
         && !permit.target().path().starts_with("/auth/")
     {
-        headers.insert(AUTHORIZATION, bearer.clone());
+        encode::field(out, "authorization", bearer.as_bytes());
     }
-    request
 }
 
 /// The fields of a client that its request to the web server keeps.
@@ -118,7 +116,8 @@ impl WebFields {
         }
         let is_left_out = (!self.has_body
             && [CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_TYPE].contains(name))
-            || (self.is_searched && [RANGE, IF_RANGE].contains(name));
+            || (self.is_searched && [RANGE, IF_RANGE].contains(name))
+            || (self.must_be_plain && *name == ACCEPT_ENCODING);
         !is_left_out
     }
 }
@@ -141,13 +140,6 @@ fn to_web_server(value: &HeaderValue, origin: &str, host: &str) -> Option<Header
     let is_ours = rest.is_empty() || rest.starts_with('/');
     is_ours.then(|| HeaderValue::try_from(format!("https://{host}{rest}")).ok())?
 }
-
-/// The forwarded fields, ours, and hyper's length: the map never grows.
-const COMMAND_FIELDS: usize = 3 + 4;
-/// The most fields of a client for which there is room from the start.
-const WEB_FIELDS: usize = 3 + 17 + 8;
-/// Our fields: host, session, user agent, coding, and hyper's length.
-const OUR_FIELDS: usize = 6;
 
 /// For clients that do not say who they are.
 pub(super) const OUR_USER_AGENT: HeaderValue =
@@ -198,6 +190,7 @@ impl OutgoingBody {
 #[derive(Debug)]
 pub struct Upload {
     incoming: RequestBody,
+    size: Option<u64>,
     left: u64,
     came: u64,
     pace: PaceLimit,
@@ -263,6 +256,7 @@ impl Upload {
         });
 
         Self {
+            size: incoming.remaining(),
             incoming,
             left: limit,
             came: 0,
@@ -285,101 +279,72 @@ impl Upload {
         self.progress.last_moved.set(boot_clock());
     }
 
-    fn end(&self, state: UploadState) -> Poll<Option<Result<Frame<Bytes>, UploadState>>> {
+    fn end(&self, state: UploadState) -> Poll<Result<Option<Bytes>, UploadState>> {
         self.set_state(state);
         Poll::Ready(match state {
-            UploadState::Complete => None,
-            failed => Some(Err(failed)),
+            UploadState::Complete => Ok(None),
+            failed => Err(failed),
         })
     }
 }
 
-impl Body for OutgoingBody {
-    type Data = Bytes;
-    type Error = UploadState;
+impl Upload {
+    /// Returns the size of all of it in bytes, if the client has declared it.
+    pub(super) fn size(&self) -> Option<u64> {
+        self.size
+    }
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
+    /// Returns true if some of it was passed on.
+    pub(super) fn has_begun(&self) -> bool {
+        self.came > 0
+    }
+
+    /// Returns the next data; `None` at the end. Fails with the state of the upload.
+    pub(super) fn poll_data(
+        &mut self,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, UploadState>>> {
-        match &mut *self {
-            Self::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
-            Self::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
-            Self::Stream(upload) => Pin::new(upload.as_mut()).poll_frame(cx),
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        match self {
-            Self::Whole(bytes) => bytes.is_empty(),
-            Self::Stream(upload) => upload.incoming.is_end_stream(),
-        }
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match self {
-            Self::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Self::Stream(upload) => upload.incoming.size_hint(),
-        }
-    }
-}
-
-impl Body for Upload {
-    type Data = Bytes;
-    type Error = UploadState;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, UploadState>>> {
-        let this = &mut *self;
-        loop {
-            let Poll::Ready(frame) = Pin::new(&mut this.incoming).poll_frame(cx) else {
-                let timer = &this.timer;
-                let idle = this.pace.idle;
-                this.waiting.get_or_insert_with(boot_clock);
-                let deadline = this.deadline.get_or_insert_with(|| {
-                    let deadline = timer.deadline();
-                    deadline.arm(idle);
-                    deadline
-                });
-                ready!(deadline.poll_expired(cx));
-                return this.end(UploadState::Silent);
-            };
-
-            this.deadline = None;
-            // only time that the client takes, not the web server's
-            if let Some(since) = this.waiting.take() {
-                this.waited += boot_clock().saturating_sub(since);
-            }
-
-            let data = match frame {
-                None => return this.end(UploadState::Complete),
-                Some(Err(_broken)) => return this.end(UploadState::Broken),
-                // trailers are dropped: they were not checked
-                Some(Ok(frame)) => match frame.into_data() {
-                    Ok(data) => data,
-                    Err(_trailers) => continue,
-                },
-            };
-
-            // the limits: size first, then pace
-            match this.left.checked_sub(data.len() as u64) {
-                Some(left) => this.left = left,
-                None => return this.end(UploadState::TooLarge),
-            }
-            this.came += data.len() as u64;
-            if !this.pace.is_kept(this.came, this.waited) {
-                return this.end(UploadState::Silent);
-            }
-
-            this.set_state(if this.incoming.is_end_stream() {
-                UploadState::Complete
-            } else {
-                UploadState::InProgress
+    ) -> Poll<Result<Option<Bytes>, UploadState>> {
+        let Poll::Ready(data) = self.incoming.poll_data(cx) else {
+            let timer = &self.timer;
+            let idle = self.pace.idle;
+            self.waiting.get_or_insert_with(boot_clock);
+            let deadline = self.deadline.get_or_insert_with(|| {
+                let deadline = timer.deadline();
+                deadline.arm(idle);
+                deadline
             });
-            return Poll::Ready(Some(Ok(Frame::data(data))));
+            ready!(deadline.poll_expired(cx));
+            return self.end(UploadState::Silent);
+        };
+
+        self.deadline = None;
+        // only time that the client takes, not the web server's
+        if let Some(since) = self.waiting.take() {
+            self.waited += boot_clock().saturating_sub(since);
         }
+
+        let data = match data {
+            Ok(None) => return self.end(UploadState::Complete),
+            Err(_broken) => return self.end(UploadState::Broken),
+            Ok(Some(data)) => data,
+        };
+
+        // the limits: size first, then pace
+        match self.left.checked_sub(data.len() as u64) {
+            Some(left) => self.left = left,
+            None => return self.end(UploadState::TooLarge),
+        }
+        self.came += data.len() as u64;
+        if !self.pace.is_kept(self.came, self.waited) {
+            return self.end(UploadState::Silent);
+        }
+
+        self.set_state(if self.incoming.is_complete() {
+            UploadState::Complete
+        } else {
+            UploadState::InProgress
+        });
+        Poll::Ready(Ok(Some(data)))
     }
 }
 

@@ -4,18 +4,18 @@ use super::UpstreamError;
 use super::pool::LeasedConnection;
 use crate::queue::CommandSlot;
 use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_LENGTH, SET_COOKIE};
+use http::header::SET_COOKIE;
 use http::response::Parts;
-use http::{HeaderMap, Response, StatusCode, Version};
+use http::{HeaderMap, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
+use mwaa_http1::{BodyDecoder, ResponseHead};
 use mwaa_runtime::{CoarseTimer, Deadline};
 use std::fmt;
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 /// A response of the web server.
@@ -35,45 +35,36 @@ impl fmt::Debug for UpstreamResponse {
 }
 
 impl UpstreamResponse {
-    /// Takes the head of a response and the part of its body that is there. Fails if its head cannot be passed on, or if its body has failed
-    /// already: nothing has been sent to the client at this point, so that can still become a
-    /// fault.
-    ///
-    /// `host` returns the web server's name for the error.
+    /// Takes the head of a response, and the first data of the body if it is there. Fails if the body
+    /// has failed already: nothing has been sent to the client at this point, so that can still become
+    /// a fault.
     pub(super) async fn receive(
-        response: Response<Incoming>,
-        connection: LeasedConnection,
+        head: ResponseHead,
+        mut connection: LeasedConnection,
         body_idle: Duration,
         timer: &CoarseTimer,
-        host: &dyn Fn() -> String,
-    ) -> Result<Self, UpstreamError> {
-        let (mut head, incoming) = response.into_parts();
-        if let Err(what) = check_head(&mut head) {
-            return Err(UpstreamError::Malformed { host: host(), what });
-        }
-
-        // our own response is HTTP/1.1 with the usual reason: a body without a length is then
-        // chunked, and cannot be taken for complete when it is cut (RFC 9112 section 6.3)
-        head.version = Version::HTTP_11;
-        head.extensions.clear();
-        hide_cookies(&mut head.headers);
+    ) -> Result<Self, BodyError> {
+        connection.close |= !head.keep_alive;
+        let mut headers = head.fields.to_header_map();
+        hide_cookies(&mut headers);
 
         let mut body = Box::new(UpstreamBody {
             front: None,
-            incoming,
+            decoder: BodyDecoder::new(head.framing),
             idle: body_idle,
             deadline: None,
             timer: timer.clone(),
             connection: Some(connection),
             slot: None,
         });
-        match poll_fn(|cx| Poll::Ready(body.poll_first(cx))).await {
-            Ok(()) => Ok(Self { head, body }),
-            Err(source) => Err(UpstreamError::Broken {
-                host: host(),
-                cause: source,
-            }),
-        }
+        poll_fn(|cx| Poll::Ready(body.poll_first(cx))).await?;
+
+        // our own response is HTTP/1.1 with the usual reason: a body without a length is then
+        // chunked, and cannot be taken for complete when it is cut (RFC 9112 section 6.3)
+        let (mut parts, ()) = Response::new(()).into_parts();
+        parts.status = head.status;
+        parts.headers = headers;
+        Ok(Self { head: parts, body })
     }
 
     /// Keeps a command's slot until the body is complete or dropped.
@@ -81,13 +72,6 @@ impl UpstreamResponse {
     pub fn with_slot(mut self, slot: CommandSlot) -> Self {
         self.body.slot = Some(slot);
         self
-    }
-
-    /// Keeps the connection from being used for another request.
-    pub(super) fn close_connection(&mut self) {
-        if let Some(connection) = &mut self.body.connection {
-            connection.close = true;
-        }
     }
 
     /// The status.
@@ -124,7 +108,7 @@ pub(super) type BodyError = Box<dyn std::error::Error + Send + Sync>;
 pub struct UpstreamBody {
     /// Data that was looked at already.
     front: Option<Bytes>,
-    incoming: Incoming,
+    decoder: BodyDecoder,
     idle: Duration,
     deadline: Option<Deadline>,
     timer: CoarseTimer,
@@ -135,21 +119,55 @@ pub struct UpstreamBody {
 impl fmt::Debug for UpstreamBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("UpstreamBody")
-            .field("incoming", &self.incoming)
+            .field("remaining", &self.decoder.remaining())
             .finish_non_exhaustive()
     }
 }
 
 impl UpstreamBody {
-    /// Reads the first frame if it is there, without waiting for it; it remains in the body.
+    /// Reads the first data if it is there, without waiting for it; it remains in the body.
     fn poll_first(&mut self, cx: &mut Context<'_>) -> Result<(), BodyError> {
-        match Pin::new(&mut self.incoming).poll_frame(cx) {
-            Poll::Ready(Some(Ok(frame))) => {
-                self.front = frame.into_data().ok().filter(|data| !data.is_empty());
-                Ok(())
+        let Poll::Ready(data) = self.poll_data(cx) else {
+            return Ok(());
+        };
+        self.front = data?;
+        Ok(())
+    }
+
+    /// Returns the next data, `None` at the end.
+    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, BodyError>> {
+        let Some(lease) = &mut self.connection else {
+            return Poll::Ready(Ok(None));
+        };
+        match lease.connection.poll_body(cx, &mut self.decoder) {
+            Poll::Ready(Ok(data)) => {
+                self.deadline = None;
+                // the last data is often known to be the last
+                if self.decoder.is_complete() {
+                    self.complete();
+                }
+                Poll::Ready(Ok(Some(data).filter(|data| !data.is_empty())))
             }
-            Poll::Ready(Some(Err(error))) => Err(error.into()),
-            Poll::Ready(None) | Poll::Pending => Ok(()),
+            Poll::Ready(Err(error)) => {
+                self.fail();
+                Poll::Ready(Err(error.into()))
+            }
+            Poll::Pending => {
+                // armed only when there is something to wait for: most bodies are there at once
+                let (timer, idle) = (&self.timer, self.idle);
+                let deadline = self.deadline.get_or_insert_with(|| {
+                    let deadline = timer.deadline();
+                    deadline.arm(idle);
+                    deadline
+                });
+                ready!(deadline.poll_expired(cx));
+                self.fail();
+                let timeout = io::Error::new(
+                    io::ErrorKind::TimedOut,
+                    "the web server stopped sending its response",
+                );
+                Poll::Ready(Err(timeout.into()))
+            }
         }
     }
 
@@ -198,119 +216,25 @@ impl Body for UpstreamBody {
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         let this = &mut *self;
         if let Some(front) = this.front.take() {
-            if this.incoming.is_end_stream() {
-                this.complete();
-            }
             return Poll::Ready(Some(Ok(Frame::data(front))));
         }
 
-        match Pin::new(&mut this.incoming).poll_frame(cx) {
-            Poll::Ready(Some(Ok(frame))) => {
-                this.deadline = None;
-                // the last frame is often known to be the last: no need to wait for one more poll
-                if this.incoming.is_end_stream() {
-                    this.complete();
-                }
-                Poll::Ready(Some(Ok(frame)))
-            }
-            Poll::Ready(None) => {
-                this.complete();
-                Poll::Ready(None)
-            }
-            Poll::Ready(Some(Err(error))) => {
-                this.fail();
-                Poll::Ready(Some(Err(error.into())))
-            }
-            Poll::Pending => {
-                // armed only when there is something to wait for: most bodies are there at once
-                let timer = &this.timer;
-                let idle = this.idle;
-                let deadline = this.deadline.get_or_insert_with(|| {
-                    let deadline = timer.deadline();
-                    deadline.arm(idle);
-                    deadline
-                });
-                if deadline.poll_expired(cx).is_pending() {
-                    return Poll::Pending;
-                }
-                this.fail();
-                let timeout = io::Error::new(
-                    io::ErrorKind::TimedOut,
-                    "the web server stopped sending its response",
-                );
-                Poll::Ready(Some(Err(timeout.into())))
-            }
-        }
+        this.poll_data(cx)
+            .map(|data| data.map(|data| data.map(Frame::data)).transpose())
     }
 
     fn is_end_stream(&self) -> bool {
-        self.front.is_none() && self.incoming.is_end_stream()
+        self.front.is_none() && self.decoder.is_complete()
     }
 
     fn size_hint(&self) -> SizeHint {
-        let rest = self.incoming.size_hint();
-        let Some(front) = &self.front else {
-            return rest;
-        };
-        let front = front.len() as u64;
-        let mut hint = SizeHint::new();
-        hint.set_lower(rest.lower() + front);
-        if let Some(upper) = rest.upper() {
-            hint.set_upper(upper + front);
-        }
-        hint
-    }
-}
-
-impl Drop for UpstreamBody {
-    /// A body that is known to be at its end is never polled to it.
-    fn drop(&mut self) {
-        if self.incoming.is_end_stream() {
-            self.complete();
+        match self.decoder.remaining() {
+            Some(rest) => {
+                SizeHint::with_exact(rest + self.front.as_ref().map_or(0, |f| f.len() as u64))
+            }
+            None => SizeHint::default(),
         }
     }
-}
-
-/// Checks a head that is to be passed on. Fails with the reason.
-///
-/// hyper has read past interim responses and checked the framing of responses with a body; it
-/// does not check the length on a response to HEAD, a 204 or a 304.
-fn check_head(head: &mut Parts) -> Result<(), &'static str> {
-    if head.status == StatusCode::SWITCHING_PROTOCOLS {
-        return Err("it switches protocols without a request to do so");
-    }
-    if !(200..=599).contains(&head.status.as_u16()) {
-        return Err("its status is not between 200 and 599");
-    }
-
-    let mut lengths = head.headers.get_all(CONTENT_LENGTH).iter();
-    let Some(first) = lengths.next() else {
-        return Ok(());
-    };
-    if lengths.next().is_none() && parse_length(first.as_bytes()).is_some() {
-        return Ok(());
-    }
-
-    // the same number again is tolerated, and sent once (RFC 9110 section 8.6)
-    let lines = head.headers.get_all(CONTENT_LENGTH).iter();
-    let all = lines.flat_map(|line| line.as_bytes().split(|&byte| byte == b','));
-    let mut all = all.map(|one| parse_length(one.trim_ascii()));
-    let length = all.next().flatten();
-    match length.filter(|_| all.all(|one| one == length)) {
-        Some(length) => {
-            head.headers.insert(CONTENT_LENGTH, length.into());
-            Ok(())
-        }
-        None => Err("its Content-Length is not a single number"),
-    }
-}
-
-/// Parses a Content-Length: digits only, although Rust's own parser accepts a sign too.
-fn parse_length(text: &[u8]) -> Option<u64> {
-    let text = std::str::from_utf8(text).ok()?;
-    text.bytes()
-        .all(|byte| byte.is_ascii_digit())
-        .then(|| text.parse().ok())?
 }
 
 /// Keeps the web server's cookies out of every `Debug` text.

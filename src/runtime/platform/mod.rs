@@ -18,6 +18,7 @@ use linux as side;
 use macos as side;
 
 use mwaa_model::PeerIdentity;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, RawMode};
 use rustix::time::ClockId;
 use std::io;
@@ -95,6 +96,17 @@ pub fn unix_peer(stream: &UnixStream) -> PeerIdentity {
         uid: Some(peer.uid()),
         pid: pid.filter(|pid| *pid > 0),
     }
+}
+
+/// Returns true if the other end of a Unix socket was closed, and not only for writing.
+pub fn has_hung_up(stream: &UnixStream) -> bool {
+    let mut polled = [PollFd::new(stream, PollFlags::empty())];
+    let now = Timespec::default();
+    // an error is no answer
+    poll(&mut polled, Some(&now)).is_ok()
+        && polled
+            .iter()
+            .any(|end| end.revents().contains(PollFlags::HUP))
 }
 
 /// Finds the users of TCP clients on this machine, if the system reports them. A user that is not

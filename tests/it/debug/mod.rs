@@ -7,7 +7,7 @@ use crate::support::{Client, Puppet};
 use bytes::Bytes;
 use http::header::SET_COOKIE;
 use http::{HeaderMap, Response, StatusCode};
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::Full;
 use mwaa_auth::aws::{
     ApiFuture, AwsError, AwsErrorKind, MintedCliToken, MintedWebToken, MwaaApi, RestApiError,
     RestApiFuture, RestApiRequest, VersionResolver,
@@ -193,8 +193,8 @@ impl Rooms {
         let RoutedRequest {
             mut request, entry, ..
         } = routed;
-        let body = request.body_mut().collect().await.unwrap();
-        let command = Command::read(&body.to_bytes()).unwrap();
+        let body = request.body_mut().data().await.unwrap().unwrap();
+        let command = Command::read(&body).unwrap();
         self.see(&command);
         let headers = request.headers();
         let permit = permit_command(&entry, None, headers, &command, VERSION).unwrap();
@@ -330,8 +330,7 @@ fn rooms(server: &Puppet, tasks: &LocalTasks) -> Rooms {
             cli_output: 1 << 20,
         },
     });
-    let upstream =
-        UpstreamClient::new(settings, connector(), trust, timer.clone(), tasks.clone());
+    let upstream = UpstreamClient::new(settings, connector(), trust, timer.clone(), tasks);
     Rooms {
         proxy: Rc::new(ReverseProxy {
             state,
@@ -452,11 +451,10 @@ async fn walk_all() {
         tasks: tasks.clone(),
         timer: rooms.proxy.timer.clone(),
         shutdown: Shutdown::watch(shutdown, &rooms.proxy.timer, &tasks),
-        handle: move |incoming, guard| {
+        handle: move |incoming| {
             let rooms = Rc::clone(&walking);
             async move {
                 rooms.walk(incoming).await;
-                drop(guard);
                 Response::new(Full::<Bytes>::default())
             }
         },

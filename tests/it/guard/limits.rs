@@ -2,6 +2,7 @@
 
 use super::{QUIET, all_refused, cli, filled, post, untouched};
 use crate::support::{Client, Harness, Response, soon};
+use mwaa_emulator::WebFault;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -95,7 +96,12 @@ async fn heads_have_a_largest_size() {
                 &[431],
                 too_large,
             ),
-            ("I-06 a 70 KB target", target(70_000), &[431], too_large),
+            (
+                "I-06 a 70 KB target",
+                target(70_000),
+                &[414],
+                Some("request.target_too_long"),
+            ),
             (
                 "I-06 a 1 MiB head",
                 cli(&long(1024 * 1024)),
@@ -168,7 +174,6 @@ async fn an_unparsable_head_gets_a_normal_fault_response() {
             "HTTP/1.1",
         ),
         ("a TLS hello", hello, "http://"),
-        ("HTTP/2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "HTTP/1.1"),
         ("no HTTP", "\0\0\0\r\n\r\n", "HTTP/1.1"),
     ];
     for (what, head, hint) in heads {
@@ -216,6 +221,52 @@ async fn a_bad_pipelined_head_is_answered_after_the_good_ones() {
     }
     let reply = client.response().await;
     assert_eq!(reply.fault(), Some("request.malformed"), "{reply}");
+    assert_eq!(client.rest().await, b"");
+}
+
+/// `nc -N` and shell scripts do so.
+#[tokio::test]
+async fn a_client_that_half_closes_gets_its_response() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("gateway.sock");
+    let own = format!(
+        "listen = \"unix:{}\"\n[limits]\nthreads = 1\n",
+        path.display()
+    );
+    let harness = Harness::configured(&format!("{QUIET}{own}")).await;
+    for over_unix in [false, true] {
+        let mut client = if over_unix {
+            Client::unix(&path).await
+        } else {
+            harness.connect().await
+        };
+        let before = harness.journal().web_count();
+        harness.script().web_fault.next(1, WebFault::Hang);
+        client.send(harness.request("version")).await;
+        client.finish().await;
+        harness
+            .seen("the command", |journal| journal.web_count() == before + 1)
+            .await;
+        // the clock passes the next look at a client that has ended its direction
+        harness.advance(Duration::from_secs(2));
+        harness.script().cut_web_connections();
+        let reply = client.response().await;
+        assert_eq!(reply.fault(), Some("upstream.broken"), "{reply}");
+        assert_eq!(client.rest().await, b"");
+    }
+}
+
+/// A head behind another request has no more time than any other.
+#[tokio::test]
+async fn a_slow_head_behind_a_request_is_cut_off() {
+    let limits = "[limits]\nthreads = 1\nhead_timeout = \"10s\"\n";
+    let harness = Harness::configured(&format!("{QUIET}{limits}")).await;
+    let mut client = harness.connect().await;
+    client
+        .send(harness.request("version") + "GET /x HTTP/1.1\r\nHost:")
+        .await;
+    assert_eq!(client.response().await.status, 200);
+    harness.advance(Duration::from_secs(11));
     assert_eq!(client.rest().await, b"");
 }
 

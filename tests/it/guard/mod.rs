@@ -1,10 +1,5 @@
 //! Hostile requests on real sockets. Whatever is refused opens no connection to the web server,
 //! asks AWS for nothing, and says why; whatever passes reaches it in one reading only.
-//!
-//! Some evidence is gone before our code runs: the HTTP parser drops `Content-Length` beside
-//! `Transfer-Encoding`, merges equal lengths, takes bare line feeds, skips chunk extensions and
-//! cuts fragments. For those the weaker promise is tested: the web server sees exactly one
-//! unambiguous request, with the command that was judged.
 
 mod bodies;
 mod browsers;
@@ -21,7 +16,7 @@ use crate::support::Harness;
 const QUIET: &str = "[environments.demo]\nairflow_version = \"2.10.3\"\n";
 
 /// A request that is refused: a name, the bytes (`HOST` stands for the right host and port),
-/// the statuses that will do, and the fault code; none where the parser itself answers.
+/// the statuses that will do, and the fault code.
 type Refusal = (&'static str, String, &'static [u16], Option<&'static str>);
 
 /// `POST /aws_mwaa/cli` with these header fields, each with its line's end.

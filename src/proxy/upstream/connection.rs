@@ -1,0 +1,340 @@
+//! One connection to a web server: sends a request and reads the head of its response, then the
+//! bytes of its body.
+
+use super::request::{OutgoingBody, Upload, UploadState};
+use bytes::{Buf as _, Bytes, BytesMut};
+use http::Method;
+use mwaa_egress::Stream;
+use mwaa_http1::{BodyDecoder, Parsed, ResponseError, ResponseHead, encode, parse_response};
+use mwaa_runtime::{READ_SIZE, Timestamp, return_write_buffer, with_read_buffer};
+use std::future::poll_fn;
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker, ready};
+use tokio::io::{AsyncRead as _, AsyncReadExt as _, AsyncWrite as _, ReadBuf};
+use tokio_rustls::client::TlsStream;
+
+/// An open connection. Boxed wherever it is kept: it is moved with each request.
+pub(super) struct Connection {
+    stream: TlsStream<Stream>,
+    /// What has come and was not used yet. Empty while the connection is idle.
+    input: BytesMut,
+    pub(super) host: Arc<str>,
+    pub(super) opened: Timestamp,
+    pub(super) last_used: Timestamp,
+}
+
+/// An exchange that failed on its connection.
+#[derive(Debug)]
+pub(super) enum ExchangeError {
+    /// Nothing of the request was sent.
+    Unsent(OutgoingBody, io::Error),
+    /// The connection broke after (some of) the request was sent.
+    Broken(io::Error),
+    /// The response cannot be passed on.
+    Malformed(ResponseError),
+    /// The client's upload failed.
+    Upload(UploadState),
+}
+
+impl Connection {
+    pub(super) fn new(stream: TlsStream<Stream>, host: &Arc<str>) -> Self {
+        let now = Timestamp::now();
+        Self {
+            stream,
+            input: BytesMut::new(),
+            host: Arc::clone(host),
+            opened: now,
+            last_used: now,
+        }
+    }
+
+    /// Ready if an idle connection cannot be used any more: the web server has closed it, or has
+    /// sent something without a request. The task is woken when that happens.
+    pub(super) fn poll_ended(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut byte = [0];
+        let mut buffer = ReadBuf::new(&mut byte);
+        Pin::new(&mut self.stream)
+            .poll_read(cx, &mut buffer)
+            .map(drop)
+    }
+
+    /// Returns true if an idle connection cannot be used any more. `exactly` also looks for what the
+    /// runtime has not noticed yet, which costs a system call.
+    pub(super) fn has_ended(&mut self, exactly: bool) -> bool {
+        let mut cx = Context::from_waker(Waker::noop());
+        self.poll_ended(&mut cx).is_ready() || (exactly && self.stream.get_ref().0.has_input())
+    }
+
+    /// Returns true if there are bytes that belong to no response.
+    pub(super) fn has_input(&self) -> bool {
+        !self.input.is_empty()
+    }
+
+    /// Sends a request whose head, up to the framing, is in `out`, and returns the head of the
+    /// response, which may come before the end of an upload.
+    pub(super) async fn exchange(
+        &mut self,
+        mut out: Vec<u8>,
+        body: OutgoingBody,
+        method: &Method,
+    ) -> Result<ResponseHead, ExchangeError> {
+        encode_framing(&mut out, &body, method);
+        let mut sending = Sending {
+            out,
+            written: 0,
+            upload: body.into(),
+            error: None,
+        };
+
+        let result = poll_fn(|cx| {
+            if let Err(error) = sending.poll_write(&mut self.stream, cx) {
+                return Poll::Ready(Err(error));
+            }
+            self.poll_head(cx, method).map_err(|error| match error {
+                // why the request could not be sent says more than the end that follows
+                ExchangeError::Broken(end) => {
+                    ExchangeError::Broken(sending.error.take().unwrap_or(end))
+                }
+                error => error,
+            })
+        })
+        .await;
+        return_write_buffer(sending.out);
+        result
+    }
+
+    /// Reads until the head of the final response is complete.
+    fn poll_head(
+        &mut self,
+        cx: &mut Context<'_>,
+        method: &Method,
+    ) -> Poll<Result<ResponseHead, ExchangeError>> {
+        loop {
+            let head = with_read_buffer(|buffer| {
+                let mut read = ReadBuf::new(buffer);
+                let stream = Pin::new(&mut self.stream);
+                ready!(stream.poll_read(cx, &mut read)).map_err(ExchangeError::Broken)?;
+                if read.filled().is_empty() {
+                    let end = io::Error::new(
+                        io::ErrorKind::UnexpectedEof,
+                        "connection closed before the response was complete",
+                    );
+                    return Poll::Ready(Err(ExchangeError::Broken(end)));
+                }
+                let head = take_head(&mut self.input, read.filled(), method);
+                Poll::Ready(head.map_err(ExchangeError::Malformed))
+            });
+            if let Some(head) = ready!(head)? {
+                return Poll::Ready(Ok(head));
+            }
+        }
+    }
+
+    /// Takes the next data of the body out of what has come, and reads more if there is none. Empty
+    /// data is the end of the connection, or of the body.
+    pub(super) fn poll_body(
+        &mut self,
+        cx: &mut Context<'_>,
+        decoder: &mut BodyDecoder,
+    ) -> Poll<io::Result<Bytes>> {
+        loop {
+            if !self.input.is_empty() {
+                let decoded = decoder.decode(&self.input).map_err(io::Error::other)?;
+                self.input.advance(decoded.skip);
+                if decoded.data > 0 {
+                    return Poll::Ready(Ok(self.take(decoded.data)));
+                }
+            }
+            if decoder.is_complete() {
+                return Poll::Ready(Ok(Bytes::new()));
+            }
+
+            self.input.reserve(BODY_READ);
+            if ready!(pin!(self.stream.read_buf(&mut self.input)).poll(cx))? == 0 {
+                decoder.end().map_err(|_incomplete| {
+                    io::Error::new(
+                        io::ErrorKind::UnexpectedEof,
+                        "end of file before message length reached",
+                    )
+                })?;
+            }
+        }
+    }
+
+    fn take(&mut self, size: usize) -> Bytes {
+        if size == self.input.len() {
+            return std::mem::take(&mut self.input).freeze();
+        }
+        self.input.split_to(size).freeze()
+    }
+}
+
+/// Takes the head of the final response out of what was kept and what is new, and keeps the rest.
+/// `None` if it is not complete. Interim responses are passed over (RFC 9110 section 15.2).
+fn take_head(
+    kept: &mut BytesMut,
+    new: &[u8],
+    method: &Method,
+) -> Result<Option<ResponseHead>, ResponseError> {
+    let mut seen = kept.len();
+    // nearly every head comes in one piece
+    if seen == 0 {
+        match parse_response(new, 0, method)? {
+            Parsed::Complete(head, size) if !head.status.is_informational() => {
+                kept.extend_from_slice(new.get(size..).unwrap_or_default());
+                return Ok(Some(head));
+            }
+            _ => {}
+        }
+    }
+
+    kept.extend_from_slice(new);
+    loop {
+        match parse_response(kept, seen, method)? {
+            Parsed::Partial => return Ok(None),
+            Parsed::Complete(head, size) => {
+                kept.advance(size);
+                seen = 0;
+                if !head.status.is_informational() {
+                    return Ok(Some(head));
+                }
+            }
+        }
+    }
+}
+
+/// Writes the end of a request's head, and a body in memory.
+fn encode_framing(out: &mut Vec<u8>, body: &OutgoingBody, method: &Method) {
+    match body {
+        OutgoingBody::Stream(upload) => match upload.size() {
+            Some(size) => encode::content_length(out, size),
+            None => encode::chunked(out),
+        },
+        // a method that usually has a body (RFC 9110 section 8.6)
+        OutgoingBody::Whole(bytes) if bytes.is_empty() => {
+            if [Method::POST, Method::PUT, Method::PATCH].contains(method) {
+                encode::content_length(out, 0);
+            }
+        }
+        OutgoingBody::Whole(bytes) => encode::content_length(out, bytes.len() as u64),
+    }
+    encode::end_head(out);
+    if let OutgoingBody::Whole(bytes) = body {
+        out.extend_from_slice(bytes);
+    }
+}
+
+/// A request that is being sent.
+struct Sending {
+    /// What is encoded, and how much of it is written.
+    out: Vec<u8>,
+    written: usize,
+    upload: Uploading,
+    /// The error of a write. The web server may have answered before it closed the connection.
+    error: Option<io::Error>,
+}
+
+/// The rest of an upload.
+enum Uploading {
+    Stream(Box<Upload>),
+    /// A body in memory, which is encoded behind the head; kept until something is written.
+    Whole(Bytes),
+    /// All of it is encoded.
+    Done,
+}
+
+impl From<OutgoingBody> for Uploading {
+    fn from(body: OutgoingBody) -> Self {
+        match body {
+            OutgoingBody::Stream(upload) => Self::Stream(upload),
+            OutgoingBody::Whole(bytes) => Self::Whole(bytes),
+        }
+    }
+}
+
+impl Sending {
+    /// Writes as much as the web server takes and the client has sent.
+    fn poll_write(
+        &mut self,
+        stream: &mut TlsStream<Stream>,
+        cx: &mut Context<'_>,
+    ) -> Result<(), ExchangeError> {
+        while self.error.is_none() {
+            if let Some(rest) = self.out.get(self.written..).filter(|rest| !rest.is_empty()) {
+                match Pin::new(&mut *stream).poll_write(cx, rest) {
+                    Poll::Pending => return Ok(()),
+                    Poll::Ready(Ok(0)) => self.error = Some(io::ErrorKind::WriteZero.into()),
+                    Poll::Ready(Ok(written)) => {
+                        self.written += written;
+                        if let Uploading::Whole(_) = self.upload {
+                            self.upload = Uploading::Done;
+                        }
+                    }
+                    Poll::Ready(Err(error)) => self.on_error(error)?,
+                }
+                continue;
+            }
+
+            // all of it is written
+            self.out.clear();
+            self.written = 0;
+            if !self.encode_upload(cx)? {
+                // TLS keeps bytes back
+                if let Poll::Ready(Err(error)) = Pin::new(&mut *stream).poll_flush(cx) {
+                    self.error = Some(error);
+                }
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps the error of a write. Fails if it is certain that nothing was sent: the first write of
+    /// one TLS record is one system call.
+    fn on_error(&mut self, error: io::Error) -> Result<(), ExchangeError> {
+        let is_one_record = self.written == 0 && self.out.len() <= READ_SIZE;
+        match std::mem::replace(&mut self.upload, Uploading::Done) {
+            Uploading::Stream(upload) if is_one_record && !upload.has_begun() => {
+                Err(ExchangeError::Unsent(OutgoingBody::Stream(upload), error))
+            }
+            Uploading::Whole(bytes) if is_one_record => {
+                Err(ExchangeError::Unsent(OutgoingBody::Whole(bytes), error))
+            }
+            _ => {
+                self.error = Some(error);
+                Ok(())
+            }
+        }
+    }
+
+    /// Encodes the next data of the upload. Returns false if there is none at the moment, or none
+    /// any more. Fails if the upload does.
+    fn encode_upload(&mut self, cx: &mut Context<'_>) -> Result<bool, ExchangeError> {
+        let Uploading::Stream(upload) = &mut self.upload else {
+            return Ok(false);
+        };
+        let is_chunked = upload.size().is_none();
+        match upload.poll_data(cx) {
+            Poll::Pending => return Ok(false),
+            Poll::Ready(Err(state)) => return Err(ExchangeError::Upload(state)),
+            Poll::Ready(Ok(Some(data))) if is_chunked => {
+                encode::chunk_size(&mut self.out, data.len());
+                self.out.extend_from_slice(&data);
+                self.out.extend_from_slice(encode::CHUNK_END);
+            }
+            Poll::Ready(Ok(Some(data))) => self.out.extend_from_slice(&data),
+            Poll::Ready(Ok(None)) => {
+                if is_chunked {
+                    self.out.extend_from_slice(encode::LAST_CHUNK);
+                }
+                self.upload = Uploading::Done;
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// The room for one read of a body, in bytes.
+const BODY_READ: usize = READ_SIZE;

@@ -1,0 +1,285 @@
+//! The bytes of a client's connection, in both directions, and their time limits.
+
+use super::handler::BadHead;
+use super::stream::Stream;
+use super::timeouts::WriteTimeout;
+use bytes::{Buf as _, Bytes, BytesMut};
+use mwaa_http1::{BodyDecoder, Parsed, RequestHead, RequestLimits, encode, parse_request};
+use mwaa_runtime::{Deadline, READ_SIZE, boot_clock, with_read_buffer};
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
+
+/// The result of a read while a head is awaited.
+pub(super) enum HeadRead {
+    Complete(RequestHead),
+    /// Some of a head has come.
+    Partial,
+    /// The connection has ended.
+    End,
+}
+
+/// A client's connection.
+pub(super) struct ClientIo {
+    stream: RefCell<Stream>,
+    /// What has come and was not used yet; empty most of the time.
+    input: RefCell<BytesMut>,
+    /// The client has ended its direction.
+    has_ended: Cell<bool>,
+    write_timeout: Cell<WriteTimeout>,
+    /// The time that a client may take for a response, in all.
+    patience: Duration,
+    /// The limit of what the connection waits for.
+    pub(super) deadline: Deadline,
+    is_tls: bool,
+}
+
+impl ClientIo {
+    pub(super) fn new(stream: Stream, deadline: Deadline, patience: Duration) -> Self {
+        Self {
+            is_tls: matches!(stream, Stream::Tls(_)),
+            stream: RefCell::new(stream),
+            input: RefCell::default(),
+            has_ended: Cell::new(false),
+            write_timeout: Cell::new(WriteTimeout::new(patience)),
+            patience,
+            deadline,
+        }
+    }
+
+    /// Returns the stream, and the deadline for its last step.
+    pub(super) fn into_parts(self) -> (Stream, Deadline) {
+        (self.stream.into_inner(), self.deadline)
+    }
+
+    pub(super) fn with_stream<T>(&self, look: impl FnOnce(&Stream) -> T) -> T {
+        look(&self.stream.borrow())
+    }
+
+    /// Returns true if there are bytes that were not used yet.
+    pub(super) fn has_input(&self) -> bool {
+        !self.input.borrow().is_empty()
+    }
+
+    /// Returns true if the client has ended its direction.
+    pub(super) fn has_ended(&self) -> bool {
+        self.has_ended.get()
+    }
+
+    /// Takes the next head out of what came behind the last request. `None` if it is not complete.
+    pub(super) fn take_head(
+        &self,
+        limits: RequestLimits,
+    ) -> Result<Option<RequestHead>, BadHead> {
+        let mut input = self.input.borrow_mut();
+        if input.is_empty() {
+            return Ok(None);
+        }
+        match self.parse(&input, 0, limits)? {
+            Parsed::Partial => Ok(None),
+            Parsed::Complete(head, size) => {
+                input.advance(size);
+                Ok(Some(head))
+            }
+        }
+    }
+
+    /// Reads once, and returns the head if it is complete now. Fails if the bytes cannot begin a
+    /// request.
+    pub(super) fn poll_head(
+        &self,
+        cx: &mut Context<'_>,
+        limits: RequestLimits,
+    ) -> Poll<Result<HeadRead, BadHead>> {
+        with_read_buffer(|buffer| {
+            // a connection that breaks between two requests has only ended
+            let new = ready!(self.poll_read(cx, buffer)).unwrap_or_default();
+            if new.is_empty() {
+                return Poll::Ready(Ok(HeadRead::End));
+            }
+            let mut input = self.input.borrow_mut();
+
+            // nearly every head comes in one piece, and nothing behind it
+            let parsed = if input.is_empty() {
+                let parsed = self.parse(new, 0, limits);
+                if let Ok(Parsed::Complete(_, size)) = &parsed {
+                    input.extend_from_slice(new.get(*size..).unwrap_or_default());
+                } else {
+                    input.extend_from_slice(new);
+                }
+                parsed
+            } else {
+                let seen = input.len();
+                input.extend_from_slice(new);
+                let parsed = self.parse(&input, seen, limits);
+                if let Ok(Parsed::Complete(_, size)) = &parsed {
+                    input.advance(*size);
+                }
+                parsed
+            };
+
+            Poll::Ready(parsed.map(|parsed| match parsed {
+                Parsed::Complete(head, _) => HeadRead::Complete(head),
+                Parsed::Partial => HeadRead::Partial,
+            }))
+        })
+    }
+
+    fn parse(
+        &self,
+        input: &[u8],
+        seen: usize,
+        limits: RequestLimits,
+    ) -> Result<Parsed<RequestHead>, BadHead> {
+        if !self.is_tls && input.first() == Some(&super::accept::TLS_HANDSHAKE) {
+            return Err(BadHead::TlsOnPlain);
+        }
+        parse_request(input, seen, limits).map_err(BadHead::Http)
+    }
+
+    /// Takes the next data of a body out of what has come; empty if more must come first.
+    pub(super) fn take_body(&self, decoder: &mut BodyDecoder) -> io::Result<Bytes> {
+        let mut input = self.input.borrow_mut();
+        let decoded = decoder.decode(&input).map_err(io::Error::other)?;
+        input.advance(decoded.skip);
+        if decoded.data == input.len() {
+            return Ok(input.split().freeze());
+        }
+        Ok(input.split_to(decoded.data).freeze())
+    }
+
+    /// Reads once into what was not used yet. Returns the number of bytes: 0 is the end.
+    pub(super) fn poll_fill(&self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        with_read_buffer(|buffer| {
+            let new = ready!(self.poll_read(cx, buffer))?;
+            self.input.borrow_mut().extend_from_slice(new);
+            Poll::Ready(Ok(new.len()))
+        })
+    }
+
+    fn poll_read<'a>(
+        &self,
+        cx: &mut Context<'_>,
+        buffer: &'a mut [u8],
+    ) -> Poll<io::Result<&'a [u8]>> {
+        if self.has_ended.get() {
+            return Poll::Ready(Ok(&[]));
+        }
+        let mut read = ReadBuf::new(&mut *buffer);
+        ready!(Pin::new(&mut *self.stream.borrow_mut()).poll_read(cx, &mut read))?;
+        let count = read.filled().len();
+        self.has_ended.set(count == 0);
+        Poll::Ready(Ok(buffer.get(..count).unwrap_or_default()))
+    }
+
+    /// Watches the client while it waits for a response. Ready if it has ended its direction, or if
+    /// the connection broke. What it sends is kept, up to a limit.
+    pub(super) fn poll_end(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.has_ended.get() {
+            if self.input.borrow().len() >= READ_SIZE {
+                return Poll::Pending;
+            }
+            ready!(self.poll_fill(cx))?;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Asks the client for its body.
+    pub(super) fn poll_continue(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let written = ready!(self.poll_write(cx, encode::CONTINUE, &[]))?;
+        // so few bytes are taken at once, or not at all
+        if written < encode::CONTINUE.len() {
+            return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+        }
+        self.poll_flush(cx)
+    }
+
+    /// A new response begins.
+    pub(super) fn restart_write_timeout(&self) {
+        self.write_timeout.set(WriteTimeout::new(self.patience));
+    }
+
+    /// Writes both, one after the other, and flushes. Fails if the connection breaks, or if the
+    /// client takes it too slowly.
+    pub(super) async fn write_all(&self, first: &[u8], second: &[u8]) -> io::Result<()> {
+        let (mut first, mut second) = (first, second);
+        poll_fn(|cx| {
+            while !(first.is_empty() && second.is_empty()) {
+                let Poll::Ready(written) = self.poll_write(cx, first, second)? else {
+                    // the time limit of a write that waits
+                    return self
+                        .deadline
+                        .poll_expired(cx)
+                        .map(|()| Err(io::ErrorKind::TimedOut.into()));
+                };
+                if written == 0 {
+                    return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+                }
+                let of_first = written.min(first.len());
+                first = first.get(of_first..).unwrap_or_default();
+                second = second.get(written - of_first..).unwrap_or_default();
+            }
+            self.poll_flush(cx)
+        })
+        .await
+    }
+
+    fn poll_write(
+        &self,
+        cx: &mut Context<'_>,
+        first: &[u8],
+        second: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let mut stream = self.stream.borrow_mut();
+        let stream = Pin::new(&mut *stream);
+        let write = match (first.is_empty(), second.is_empty()) {
+            (false, false) => {
+                let slices = [IoSlice::new(first), IoSlice::new(second)];
+                stream.poll_write_vectored(cx, &slices)
+            }
+            (false, true) => stream.poll_write(cx, first),
+            (true, _) => stream.poll_write(cx, second),
+        };
+        self.on_write(&write);
+        write
+    }
+
+    fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // only TLS keeps bytes back
+        if !self.is_tls {
+            return Poll::Ready(Ok(()));
+        }
+        let flush = Pin::new(&mut *self.stream.borrow_mut()).poll_flush(cx)?;
+        self.on_write(&flush.map(|()| Ok(0)));
+        if flush.is_ready() {
+            return Poll::Ready(Ok(()));
+        }
+        let expired = self.deadline.poll_expired(cx);
+        expired.map(|()| Err(io::ErrorKind::TimedOut.into()))
+    }
+
+    /// Bounds how long a client may take for a response: one that reads nothing, or very slowly,
+    /// must not hold a command's slot for long.
+    fn on_write(&self, write: &Poll<io::Result<usize>>) {
+        let mut timeout = self.write_timeout.get();
+        let was_waiting = timeout.is_waiting();
+        match write {
+            Poll::Pending if !was_waiting => {
+                self.deadline.arm(timeout.start_wait(boot_clock()));
+            }
+            Poll::Ready(Ok(bytes)) => {
+                if was_waiting {
+                    timeout.end_wait(boot_clock());
+                    self.deadline.disarm();
+                }
+                timeout.add_bytes(*bytes, self.patience);
+            }
+            Poll::Pending | Poll::Ready(Err(_)) => return,
+        }
+        self.write_timeout.set(timeout);
+    }
+}

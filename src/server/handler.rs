@@ -1,0 +1,77 @@
+//! A request as it came in, and the function that answers it.
+
+use super::request_body::RequestBody;
+use bytes::Bytes;
+use http::Response;
+use http::request::Parts;
+use mwaa_http1::RequestError;
+use mwaa_model::{Client, RequestId, debug_fields};
+use std::error::Error;
+
+/// Any error of a response body.
+pub type BoxError = Box<dyn Error + Send + Sync>;
+
+/// A request as it came in. Its form is HTTP/1.1; nothing else in it has been checked yet.
+pub struct IncomingRequest {
+    /// Its id in logs, in responses and towards the web server.
+    pub id: RequestId,
+    /// The client that sent it, and the listener that it came in by.
+    pub client: Client,
+    /// Set if the connection is TLS: URLs on it begin with `https:`.
+    pub secure: bool,
+    /// Request line and header section.
+    pub head: Parts,
+    /// The body, unread.
+    pub body: RequestBody,
+}
+
+debug_fields!(IncomingRequest: id, client, secure);
+
+/// An extension of a response that the client cancels by ending its own direction of the connection.
+/// After any other response's request a half-close changes nothing.
+#[derive(Debug, Clone, Copy)]
+pub struct HalfCloseCancels;
+
+/// A head that could not become a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BadHead {
+    /// It breaks HTTP/1.1, or a limit of heads.
+    #[error(transparent)]
+    Http(RequestError),
+    /// Plain HTTP on a port that speaks TLS.
+    #[error("the client sent plain HTTP to a TLS port")]
+    PlainOnTls,
+    /// TLS on a port that speaks plain HTTP.
+    #[error("the client sent TLS to a plain HTTP port")]
+    TlsOnPlain,
+}
+
+/// A function that answers a request, `Fn(Box<IncomingRequest>) -> impl Future<Output =
+/// Response<_>>`. Its future is dropped if the client leaves before the response, and the body of
+/// the response if it leaves before the end: all guards of a request rest on that.
+///
+/// Every such function implements it; the trait gives its bounds one name.
+pub trait RequestHandler: 'static {
+    /// The body of its responses.
+    type Body: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Unpin + 'static;
+
+    /// Resolves to the response.
+    type Future: Future<Output = Response<Self::Body>> + 'static;
+
+    /// Starts to answer the request.
+    fn call(&self, request: Box<IncomingRequest>) -> Self::Future;
+}
+
+impl<H, F, B> RequestHandler for H
+where
+    H: Fn(Box<IncomingRequest>) -> F + 'static,
+    F: Future<Output = Response<B>> + 'static,
+    B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Unpin + 'static,
+{
+    type Body = B;
+    type Future = F;
+
+    fn call(&self, request: Box<IncomingRequest>) -> F {
+        self(request)
+    }
+}

@@ -1,0 +1,256 @@
+//! Sends a response: its head, the framing of its body, and the body as it comes.
+
+use super::client_io::ClientIo;
+use super::handler::BoxError;
+use super::watch::ClientWatch;
+use bytes::Bytes;
+use http::header::{CONNECTION, CONTENT_LENGTH, DATE, TRANSFER_ENCODING};
+use http::{HeaderMap, Response, StatusCode, Version};
+use http_body::{Body, Frame};
+use mwaa_http1::encode;
+use mwaa_runtime::{READ_SIZE, Timestamp, return_write_buffer, take_write_buffer};
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::task::Poll;
+use std::time::UNIX_EPOCH;
+
+/// What a response depends on beside itself.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Settings {
+    /// The connection stays open after it.
+    pub(super) keep_alive: bool,
+    /// The request is HEAD, so there is no body.
+    pub(super) is_head: bool,
+    /// The client's version.
+    pub(super) version: Version,
+}
+
+/// The end of a response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sent {
+    Complete,
+    /// Its body failed. `must_reset` if an orderly close would look like its end.
+    Broken {
+        must_reset: bool,
+    },
+    /// The client left, or did not take it in time.
+    Refused,
+}
+
+/// The framing of a body that is sent (RFC 9112 section 6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum BodyFraming {
+    /// There is no body, whatever the fields say about one.
+    None,
+    /// This many bytes are still to be sent.
+    Length(u64),
+    Chunked,
+    /// The connection's end is the body's: for HTTP/1.0.
+    UntilClose,
+}
+
+/// Returns true if the response is the last of its connection.
+pub(super) fn closes(headers: &HeaderMap) -> bool {
+    headers
+        .get(CONNECTION)
+        .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"close"))
+}
+
+/// Sends the response. What there is of its body at once goes out with the head.
+pub(super) async fn send<B>(
+    io: &ClientIo,
+    response: Response<B>,
+    settings: Settings,
+    watch: &mut ClientWatch<'_>,
+) -> Sent
+where
+    B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
+{
+    let (head, mut body) = response.into_parts();
+    let framing = decide_framing(head.status, &head.headers, &body, settings);
+    let mut out = take_write_buffer();
+    encode_head(&mut out, head.status, &head.headers, framing, settings);
+
+    let mut writer = Writer { io, out, framing };
+    let sent = writer.send_body(&mut body, watch).await;
+    return_write_buffer(writer.out);
+    sent
+}
+
+fn decide_framing(
+    status: StatusCode,
+    headers: &HeaderMap,
+    body: &impl Body,
+    settings: Settings,
+) -> BodyFraming {
+    let is_bodiless = status.is_informational()
+        || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    if is_bodiless || settings.is_head {
+        return BodyFraming::None;
+    }
+    let declared = headers.get(CONTENT_LENGTH);
+    let declared = declared.and_then(|length| length.to_str().ok()?.parse().ok());
+    match declared.or_else(|| body.size_hint().exact()) {
+        Some(length) => BodyFraming::Length(length),
+        None if encode::can_chunk(settings.version) => BodyFraming::Chunked,
+        None => BodyFraming::UntilClose,
+    }
+}
+
+fn encode_head(
+    out: &mut Vec<u8>,
+    status: StatusCode,
+    headers: &HeaderMap,
+    framing: BodyFraming,
+    settings: Settings,
+) {
+    encode::status_line(out, status);
+    let mut has_date = false;
+    for (name, value) in headers {
+        // these are the connection's; a response without a body may have the length of another
+        if *name == CONNECTION
+            || *name == TRANSFER_ENCODING
+            || (*name == CONTENT_LENGTH && framing != BodyFraming::None)
+        {
+            continue;
+        }
+        has_date |= *name == DATE;
+        encode::field(out, name.as_str(), value.as_bytes());
+    }
+
+    match framing {
+        BodyFraming::Length(length) => encode::content_length(out, length),
+        BodyFraming::Chunked => encode::chunked(out),
+        BodyFraming::None | BodyFraming::UntilClose => {}
+    }
+    if !settings.keep_alive || framing == BodyFraming::UntilClose {
+        encode::field(out, "connection", b"close");
+    } else if settings.version == Version::HTTP_10 {
+        encode::field(out, "connection", b"keep-alive");
+    }
+    if !has_date {
+        let now = httpdate::fmt_http_date(UNIX_EPOCH + Timestamp::now().wall());
+        encode::field(out, "date", now.as_bytes());
+    }
+    encode::end_head(out);
+}
+
+/// Writes a response to its client.
+struct Writer<'a> {
+    io: &'a ClientIo,
+    /// What is encoded and not written yet.
+    out: Vec<u8>,
+    framing: BodyFraming,
+}
+
+impl Writer<'_> {
+    async fn send_body<B>(&mut self, body: &mut B, watch: &mut ClientWatch<'_>) -> Sent
+    where
+        B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
+    {
+        while self.framing != BodyFraming::None && !body.is_end_stream() {
+            let data = match self.next_frame(body, watch).await {
+                Err(_refused) => return Sent::Refused,
+                Ok(Some(Ok(frame))) => frame.into_data().unwrap_or_default(),
+                Ok(Some(Err(_))) => return self.fail().await,
+                Ok(None) => break,
+            };
+            match self.add(data).await {
+                Ok(true) => {}
+                Ok(false) => return self.fail().await,
+                Err(_refused) => return Sent::Refused,
+            }
+        }
+
+        match self.framing {
+            // the body is shorter than it was declared
+            BodyFraming::Length(1..) => return self.fail().await,
+            BodyFraming::Chunked => self.out.extend_from_slice(encode::LAST_CHUNK),
+            BodyFraming::Length(0) | BodyFraming::None | BodyFraming::UntilClose => {}
+        }
+        match self.flush().await {
+            Ok(()) => Sent::Complete,
+            Err(_) => Sent::Refused,
+        }
+    }
+
+    /// Waits for the next frame. What is encoded is written first, unless the frame is there. Fails
+    /// if the client leaves meanwhile.
+    async fn next_frame<B>(
+        &mut self,
+        body: &mut B,
+        watch: &mut ClientWatch<'_>,
+    ) -> io::Result<Option<Result<Frame<Bytes>, B::Error>>>
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
+        let at_once = poll_fn(|cx| Poll::Ready(Pin::new(&mut *body).poll_frame(cx))).await;
+        if let Poll::Ready(frame) = at_once {
+            return Ok(frame);
+        }
+        self.flush().await?;
+        poll_fn(|cx| {
+            if let Poll::Ready(frame) = Pin::new(&mut *body).poll_frame(cx) {
+                return Poll::Ready(Ok(frame));
+            }
+            let left = watch.poll_left(cx);
+            left.map(|()| Err(io::ErrorKind::ConnectionAborted.into()))
+        })
+        .await
+    }
+
+    /// Encodes some of the body, and writes it unless it is short. Returns false if it is more than
+    /// was declared.
+    async fn add(&mut self, data: Bytes) -> io::Result<bool> {
+        if data.is_empty() {
+            return Ok(true);
+        }
+        match &mut self.framing {
+            BodyFraming::Length(left) => match left.checked_sub(data.len() as u64) {
+                Some(rest) => *left = rest,
+                None => return Ok(false),
+            },
+            BodyFraming::Chunked => encode::chunk_size(&mut self.out, data.len()),
+            BodyFraming::None | BodyFraming::UntilClose => {}
+        }
+
+        // copying a little is cheaper than a second system call
+        if data.len() <= SHORT {
+            self.out.extend_from_slice(&data);
+        } else {
+            self.io.write_all(&self.out, &data).await?;
+            self.out.clear();
+        }
+        if self.framing == BodyFraming::Chunked {
+            self.out.extend_from_slice(encode::CHUNK_END);
+        }
+        if self.out.len() >= READ_SIZE {
+            self.flush().await?;
+        }
+        Ok(true)
+    }
+
+    async fn flush(&mut self) -> io::Result<()> {
+        if !self.out.is_empty() {
+            self.io.write_all(&self.out, &[]).await?;
+            self.out.clear();
+        }
+        Ok(())
+    }
+
+    /// Ends a response that cannot be completed. What there is of it is written: a client that has
+    /// seen nothing of it may take the close for that of an idle connection, and send its request
+    /// again.
+    async fn fail(&mut self) -> Sent {
+        match self.flush().await {
+            Ok(()) => Sent::Broken {
+                must_reset: self.framing == BodyFraming::UntilClose,
+            },
+            Err(_) => Sent::Refused,
+        }
+    }
+}
+
+/// Data up to this size is copied behind what is encoded, in bytes.
+const SHORT: usize = 4 * 1024;
