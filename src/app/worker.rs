@@ -13,7 +13,7 @@ use mwaa_proxy::{ProxyState, ReverseProxy};
 use mwaa_runtime::{
     ClockShift, CoarseTimer, LocalTasks, Shutdown, end_turn, keep_time_for_a_turn,
 };
-use mwaa_server::{BoundListener, Server};
+use mwaa_server::{BoundListener, OpenConnections, Places, Server};
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
 use std::rc::Rc;
@@ -22,7 +22,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 use tokio::runtime::LocalOptions;
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tracing::Instrument as _;
 
 /// The way in which a gateway has ended.
@@ -66,7 +66,7 @@ impl Gateway {
         }
 
         let worker = WorkerContext {
-            permits: Arc::new(Semaphore::new(self.config.limits.connections)),
+            places: Places::new(self.config.limits.connections, sockets.listeners.len()),
             config: Arc::new(self.config),
             state: Arc::clone(&state),
             trust: Arc::clone(&self.trust),
@@ -176,8 +176,8 @@ struct WorkerContext {
     connector: Connector,
     /// Each worker takes its socket of each. They close with the last worker.
     listeners: Arc<Mutex<Vec<BoundListener>>>,
-    /// The client connections that may be open at once.
-    permits: Arc<Semaphore>,
+    /// The places for client connections.
+    places: Arc<Places>,
 }
 
 /// One worker thread.
@@ -198,7 +198,7 @@ impl Worker {
             trust,
             connector,
             listeners,
-            permits,
+            places,
         } = self.context;
 
         let upstream = settings::upstream(&config);
@@ -210,20 +210,18 @@ impl Worker {
         });
         let server = Rc::new(Server {
             settings: settings::connections(&config),
-            permits,
+            connections: OpenConnections::start(&places, &timer, &tasks),
             tasks: tasks.clone(),
             shutdown: Shutdown::watch(self.stop, &timer, &tasks),
             timer,
             handle: move |request| mwaa_proxy::handle(Rc::clone(&proxy), request),
             refuse: Box::new(move |bad_head| mwaa_proxy::reject_head(&state, bad_head)),
         });
-        for listener in listeners
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .iter_mut()
-        {
-            server.listen(listener)?;
+        let mut listeners = listeners.lock().unwrap_or_else(PoisonError::into_inner);
+        for (number, listener) in listeners.iter_mut().enumerate() {
+            server.listen(number, listener)?;
         }
+        drop(listeners);
 
         // the accept loops are among the tasks: they end at `stop`
         tokio::select! {

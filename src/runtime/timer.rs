@@ -246,6 +246,22 @@ impl Deadline {
         self.set_due(None);
     }
 
+    /// Ends the limit now.
+    pub fn expire(&self) {
+        let waker = {
+            let mut entries = self.timer.0.entries.borrow_mut();
+            entries.get_mut(self.key).and_then(|entry| {
+                entry.due = None;
+                entry.expired = true;
+                entry.waker.take()
+            })
+        };
+        // after the borrow: a task that wakes may arm another deadline
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
     fn set_due(&self, due: Option<Duration>) {
         if let Some(entry) = self.timer.0.entries.borrow_mut().get_mut(self.key) {
             entry.due = due;

@@ -3,27 +3,26 @@
 
 use super::bind::{BoundListener, Socket};
 use super::connection::{Connection, Settings};
+use super::places::{OpenConnections, Phase, Place};
 use super::stream::{Stream, send_and_drain};
 use super::{BadHead, RequestHandler, TlsConfig};
 use bytes::Bytes;
 use mwaa_model::{Client, ListenerPolicy, PeerAddress, PeerIdentity};
 use mwaa_runtime::platform::{self, TcpPeerResolver};
-use mwaa_runtime::{CoarseTimer, LocalTasks, Shutdown};
+use mwaa_runtime::{CoarseTimer, Deadline, LocalTasks, Shutdown};
 use std::fmt;
 use std::io;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream, UnixListener};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_rustls::TlsAcceptor;
 
 /// All that the listeners and connections of one worker thread share.
 pub struct Server<H> {
     /// The limits of each connection.
     pub settings: Settings,
-    /// One permit for each connection that may be open, in all threads together.
-    pub permits: Arc<Semaphore>,
+    /// The thread's connections, and the places for them.
+    pub connections: Rc<OpenConnections>,
     /// The thread's tasks: accept loops and connections are among them.
     pub tasks: LocalTasks,
     /// The thread's time limits.
@@ -46,14 +45,16 @@ impl<H> fmt::Debug for Server<H> {
 
 impl<H: RequestHandler> Server<H> {
     /// Starts to accept on this thread's socket of `bound`; does nothing if all of its sockets
-    /// are taken. Fails if the socket cannot be registered with the thread's runtime.
-    pub fn listen(self: &Rc<Self>, bound: &mut BoundListener) -> io::Result<()> {
+    /// are taken. `number` is the listener's in the [places](super::Places). Fails if the socket cannot
+    /// be registered with the thread's runtime.
+    pub fn listen(self: &Rc<Self>, number: usize, bound: &mut BoundListener) -> io::Result<()> {
         let Some(socket) = bound.take_socket() else {
             return Ok(());
         };
 
         let accept_loop = AcceptLoop {
             server: Rc::clone(self),
+            number,
             listener: Listener::from_socket(socket)?,
             policy: Rc::new(bound.listener.clone()),
             tls: bound.tls.clone().map(|config| Tls {
@@ -104,6 +105,7 @@ impl Listener {
 
 struct AcceptLoop<H> {
     server: Rc<Server<H>>,
+    number: usize,
     listener: Listener,
     policy: Rc<ListenerPolicy>,
     tls: Option<Tls>,
@@ -133,9 +135,9 @@ impl<H: RequestHandler> AcceptLoop<H> {
         let mut pause = FIRST_PAUSE;
         loop {
             match self.accept().await {
-                Ok((permit, stream, client)) => {
+                Ok((place, stream, client)) => {
                     pause = FIRST_PAUSE;
-                    self.spawn_connection(permit, stream, client);
+                    self.spawn_connection(place, stream, client);
                 }
 
                 // only that client is gone; the next may be waiting already
@@ -154,25 +156,22 @@ impl<H: RequestHandler> AcceptLoop<H> {
         }
     }
 
-    /// Accepts one connection and waits for a permit for it: beyond the limit, other clients wait
+    /// Accepts one connection and waits for a place for it: beyond the limit, other clients wait
     /// in the kernel's backlog.
-    async fn accept(&self) -> io::Result<(OwnedSemaphorePermit, Stream, Client)> {
-        // The permit after the stream: a listener without a client must not hold one.
+    async fn accept(&self) -> io::Result<(Place, Stream, Client)> {
+        // The place after the stream: a listener without a client must not hold one.
         let (stream, peer, identity) = self.listener.accept().await?;
-        let permit = Arc::clone(&self.server.permits)
-            .acquire_owned()
-            .await
-            .map_err(io::Error::other)?;
+        let place = self.server.connections.take(self.number).await;
 
         let client = Client {
             peer,
             identity,
             listener: Rc::clone(&self.policy),
         };
-        Ok((permit, stream, client))
+        Ok((place, stream, client))
     }
 
-    fn spawn_connection(&self, permit: OwnedSemaphorePermit, stream: Stream, client: Client) {
+    fn spawn_connection(&self, place: Place, stream: Stream, client: Client) {
         let span = tracing::debug_span!(
             "connection",
             peer = %client.peer,
@@ -190,7 +189,9 @@ impl<H: RequestHandler> AcceptLoop<H> {
         let task = async move {
             tracing::debug!("connection opened");
             let stream = match (stream, tls) {
-                (Stream::Tcp(stream), Some(tls)) => open_stream(stream, &tls, &server).await,
+                (Stream::Tcp(stream), Some(tls)) => {
+                    open_stream(stream, &tls, &server, &place).await
+                }
                 (stream, _) => Some(stream),
             };
 
@@ -201,12 +202,10 @@ impl<H: RequestHandler> AcceptLoop<H> {
                     peers,
                     is_tls: matches!(stream, Stream::Tls(_)),
                 };
-                connection.serve(stream).await;
+                connection.serve(stream, place).await;
             } else {
                 tracing::debug!(reason = "no TLS", "connection closed");
             }
-            // only now: until here the connection holds its file descriptor
-            drop(permit);
         };
         self.server.tasks.spawn(span, task);
     }
@@ -227,17 +226,27 @@ fn is_connection_error(error: &io::Error) -> bool {
 
 /// Begins TLS on a connection, unless it is plain and may be, or the gateway shuts down. Returns
 /// `None` if that failed; the connection is then closed.
-async fn open_stream<H>(stream: TcpStream, tls: &Tls, server: &Server<H>) -> Option<Stream> {
+async fn open_stream<H>(
+    stream: TcpStream,
+    tls: &Tls,
+    server: &Server<H>,
+    place: &Place,
+) -> Option<Stream> {
     // A client that has not come so far has sent no request yet, so the shutdown loses nothing.
     tokio::select! {
         biased;
-        stream = find_protocol(stream, tls, server) => stream,
+        stream = find_protocol(stream, tls, server, place) => stream,
         () = server.shutdown.wait() => None,
     }
 }
 
 /// Waits for the first byte, which shows the protocol, and then for the end of a handshake.
-async fn find_protocol<H>(stream: TcpStream, tls: &Tls, server: &Server<H>) -> Option<Stream> {
+async fn find_protocol<H>(
+    stream: TcpStream,
+    tls: &Tls,
+    server: &Server<H>,
+    place: &Place,
+) -> Option<Stream> {
     let Settings {
         head_timeout,
         keep_alive,
@@ -251,11 +260,12 @@ async fn find_protocol<H>(stream: TcpStream, tls: &Tls, server: &Server<H>) -> O
     };
 
     let mut first = [0];
-    let peeked = server.timer.within(silence, stream.peek(&mut first)).await;
+    place.deadline().arm(silence);
+    let peeked = within(place.deadline(), stream.peek(&mut first)).await;
     let is_tls = match peeked {
-        Ok(Ok(1..)) => first == [TLS_HANDSHAKE],
-        Ok(Ok(0) | Err(_)) => return None,
-        Err(_elapsed) => {
+        Some(Ok(1..)) => first == [TLS_HANDSHAKE],
+        Some(Ok(0) | Err(_)) => return None,
+        None => {
             tracing::debug!("the client was silent; closing");
             return None;
         }
@@ -273,11 +283,22 @@ async fn find_protocol<H>(stream: TcpStream, tls: &Tls, server: &Server<H>) -> O
         send_and_drain(stream, &response).await;
         None
     };
-    let opened = server.timer.within(head_timeout, rest).await;
-    opened.unwrap_or_else(|_elapsed| {
+    place.set_phase(Phase::Head);
+    place.deadline().arm(head_timeout);
+    let opened = within(place.deadline(), rest).await;
+    opened.unwrap_or_else(|| {
         tracing::debug!("the TLS handshake took too long; closing");
         None
     })
+}
+
+/// Returns the future's output; `None` if the limit passes before.
+async fn within<F: Future>(limit: &Deadline, future: F) -> Option<F::Output> {
+    tokio::select! {
+        biased;
+        output = future => Some(output),
+        () = limit => None,
+    }
 }
 
 async fn accept_tls(stream: TcpStream, acceptor: &TlsAcceptor) -> Option<Stream> {

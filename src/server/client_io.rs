@@ -1,6 +1,7 @@
 //! The bytes of a client's connection, in both directions, and their time limits.
 
 use super::handler::BadHead;
+use super::places::{Phase, Place};
 use super::stream::Stream;
 use super::timeouts::WriteTimeout;
 use bytes::{Buf as _, Bytes, BytesMut};
@@ -33,13 +34,13 @@ pub(super) struct ClientIo {
     write_timeout: Cell<WriteTimeout>,
     /// The time that a client may take for a response, in all.
     patience: Duration,
-    /// The limit of what the connection waits for.
-    pub(super) deadline: Deadline,
+    /// Its place, which has the limit of what the connection waits for.
+    pub(super) place: Place,
     is_tls: bool,
 }
 
 impl ClientIo {
-    pub(super) fn new(stream: Stream, deadline: Deadline, patience: Duration) -> Self {
+    pub(super) fn new(stream: Stream, place: Place, patience: Duration) -> Self {
         Self {
             is_tls: matches!(stream, Stream::Tls(_)),
             stream: RefCell::new(stream),
@@ -47,17 +48,28 @@ impl ClientIo {
             has_ended: Cell::new(false),
             write_timeout: Cell::new(WriteTimeout::new(patience)),
             patience,
-            deadline,
+            place,
         }
     }
 
-    /// Returns the stream, and the deadline for its last step.
-    pub(super) fn into_parts(self) -> (Stream, Deadline) {
-        (self.stream.into_inner(), self.deadline)
+    /// Returns the stream and the place. The stream holds its file descriptor: it is dropped first.
+    pub(super) fn into_parts(self) -> (Stream, Place) {
+        (self.stream.into_inner(), self.place)
+    }
+
+    /// The limit of what the connection waits for.
+    pub(super) fn deadline(&self) -> &Deadline {
+        self.place.deadline()
     }
 
     pub(super) fn with_stream<T>(&self, look: impl FnOnce(&Stream) -> T) -> T {
         look(&self.stream.borrow())
+    }
+
+    /// A phase begins that may last so long.
+    pub(super) fn begin(&self, phase: Phase, limit: Duration) {
+        self.place.set_phase(phase);
+        self.deadline().arm(limit);
     }
 
     /// Returns true if there are bytes that were not used yet.
@@ -212,7 +224,7 @@ impl ClientIo {
                 let Poll::Ready(written) = self.poll_write(cx, first, second)? else {
                     // the time limit of a write that waits
                     return self
-                        .deadline
+                        .deadline()
                         .poll_expired(cx)
                         .map(|()| Err(io::ErrorKind::TimedOut.into()));
                 };
@@ -258,7 +270,7 @@ impl ClientIo {
         if flush.is_ready() {
             return Poll::Ready(Ok(()));
         }
-        let expired = self.deadline.poll_expired(cx);
+        let expired = self.deadline().poll_expired(cx);
         expired.map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
 
@@ -269,12 +281,12 @@ impl ClientIo {
         let was_waiting = timeout.is_waiting();
         match write {
             Poll::Pending if !was_waiting => {
-                self.deadline.arm(timeout.start_wait(boot_clock()));
+                self.deadline().arm(timeout.start_wait(boot_clock()));
             }
             Poll::Ready(Ok(bytes)) => {
                 if was_waiting {
                     timeout.end_wait(boot_clock());
-                    self.deadline.disarm();
+                    self.deadline().disarm();
                 }
                 timeout.add_bytes(*bytes, self.patience);
             }

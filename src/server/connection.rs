@@ -13,6 +13,7 @@
 use super::accept::Server;
 use super::client_io::{ClientIo, HeadRead};
 use super::handler::{BadHead, HalfCloseCancels, IncomingRequest, RequestHandler};
+use super::places::{Phase, Place};
 use super::request_body::RequestBody;
 use super::send::{self, Sent};
 use super::stream::{Stream, drain, send_and_drain};
@@ -68,11 +69,9 @@ enum End {
 
 impl<H: RequestHandler> Connection<H> {
     /// Serves requests until either side ends the connection.
-    pub(super) async fn serve(&self, stream: Stream) {
+    pub(super) async fn serve(&self, stream: Stream, place: Place) {
         let settings = self.server.settings;
-        let deadline = self.server.timer.deadline();
-        deadline.arm(settings.keep_alive);
-        let io = Rc::new(ClientIo::new(stream, deadline, settings.keep_alive));
+        let io = Rc::new(ClientIo::new(stream, place, settings.keep_alive));
 
         let mut requests = 0_u32;
         let end = loop {
@@ -82,7 +81,7 @@ impl<H: RequestHandler> Connection<H> {
             };
             requests = requests.saturating_add(1);
             match self.answer(&io, head).await {
-                None => io.deadline.arm(settings.keep_alive),
+                None => {}
                 Some(end) => break end,
             }
         };
@@ -103,7 +102,9 @@ impl<H: RequestHandler> Connection<H> {
 
         let mut has_begun = io.has_input();
         if has_begun {
-            io.deadline.arm(settings.head_timeout);
+            io.begin(Phase::Head, settings.head_timeout);
+        } else {
+            io.begin(Phase::Idle, settings.keep_alive);
         }
         poll_fn(|cx| {
             // bytes that have come count before a deadline that has passed
@@ -115,13 +116,13 @@ impl<H: RequestHandler> Connection<H> {
                     // a client that sends one byte at a time has no more time than another
                     Ok(HeadRead::Partial) if !has_begun => {
                         has_begun = true;
-                        io.deadline.arm(settings.head_timeout);
+                        io.begin(Phase::Head, settings.head_timeout);
                     }
                     Ok(HeadRead::Partial) => {}
                 }
             }
             // the deadline also wakes this task at the shutdown
-            if io.deadline.poll_expired(cx).is_ready() {
+            if io.deadline().poll_expired(cx).is_ready() {
                 return Poll::Ready(Err(End::TooSlow));
             }
             // a request that has begun is answered; an idle connection ends at once
@@ -135,7 +136,8 @@ impl<H: RequestHandler> Connection<H> {
 
     /// Answers a request. Returns the end of the connection if this was its last.
     async fn answer(&self, io: &Rc<ClientIo>, head: RequestHead) -> Option<End> {
-        io.deadline.disarm();
+        io.place.set_phase(Phase::Busy);
+        io.deadline().disarm();
         io.restart_write_timeout();
         let version = head.version;
         let is_head = head.method == Method::HEAD;
@@ -210,7 +212,7 @@ impl<H: RequestHandler> Connection<H> {
         tracing::debug!(reason, requests, "connection closed");
         // a request body that is still held somewhere reads nothing more
         let Some(io) = Rc::into_inner(io) else { return };
-        let (mut stream, deadline) = io.into_parts();
+        let (mut stream, place) = io.into_parts();
 
         let last_step = async {
             match end {
@@ -225,11 +227,12 @@ impl<H: RequestHandler> Connection<H> {
                 End::Broken { .. } | End::TooSlow | End::Left => {}
             }
         };
-        deadline.arm(LINGER);
+        place.set_phase(Phase::Busy);
+        place.deadline().arm(LINGER);
         tokio::select! {
             biased;
             () = last_step => {}
-            () = &deadline => {}
+            () = place.deadline() => {}
         }
     }
 }

@@ -56,6 +56,7 @@ mod tests {
     use super::super::IncomingRequest;
     use super::super::accept::Server;
     use super::super::connection::{Connection, Settings};
+    use super::super::places::{OpenConnections, Places};
     use super::super::stream::Stream;
     use super::*;
     use bytes::Bytes;
@@ -64,10 +65,9 @@ mod tests {
     use mwaa_runtime::{CoarseTimer, LocalTasks, Shutdown};
     use std::net::SocketAddr;
     use std::rc::Rc;
-    use std::sync::Arc;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpSocket;
-    use tokio::sync::{Semaphore, watch};
+    use tokio::sync::watch;
     use tokio::task::LocalSet;
 
     const MAX: Duration = Duration::from_mins(1);
@@ -112,6 +112,8 @@ mod tests {
         let handle = async |_: Box<IncomingRequest>| {
             http::Response::new(Full::new(Bytes::from(vec![b'x'; 8 << 20])))
         };
+        let connections = OpenConnections::start(&Places::new(1, 1), &timer, &tasks);
+        let place = connections.take(0).await;
         let server = Rc::new(Server {
             settings: Settings {
                 head_timeout: MAX,
@@ -119,7 +121,7 @@ mod tests {
                 head_size: 32 << 10,
                 header_count: 64,
             },
-            permits: Arc::new(Semaphore::new(1)),
+            connections: Rc::clone(&connections),
             tasks: tasks.clone(),
             shutdown: Shutdown::watch(shutdown, &timer, &tasks),
             timer,
@@ -153,7 +155,7 @@ mod tests {
             is_tls: false,
         };
         tasks.spawn(tracing::Span::none(), async move {
-            connection.serve(Stream::Tcp(accepted)).await;
+            connection.serve(Stream::Tcp(accepted), place).await;
         });
 
         let request = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n";

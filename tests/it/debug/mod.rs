@@ -32,7 +32,7 @@ use mwaa_proxy::{
 };
 use mwaa_runtime::resolver::Resolver;
 use mwaa_runtime::{BackgroundTasks, CoarseTimer, LocalTasks, PaceLimit, Shutdown};
-use mwaa_server::{Address, IncomingRequest, ListenerConfig, Server};
+use mwaa_server::{Address, IncomingRequest, ListenerConfig, OpenConnections, Places, Server};
 use mwaa_telemetry::audit::Record;
 use mwaa_telemetry::{Metrics, RecentRefusals};
 use std::cell::RefCell;
@@ -42,7 +42,7 @@ use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::LocalSet;
 
 /// Everything secret, and everything that a client or the web server sends, holds this word.
@@ -447,7 +447,7 @@ async fn walk_all() {
             head_size: 32 << 10,
             header_count: 64,
         },
-        permits: Arc::new(Semaphore::new(8)),
+        connections: OpenConnections::start(&Places::new(8, 1), &rooms.proxy.timer, &tasks),
         tasks: tasks.clone(),
         timer: rooms.proxy.timer.clone(),
         shutdown: Shutdown::watch(shutdown, &rooms.proxy.timer, &tasks),
@@ -460,7 +460,7 @@ async fn walk_all() {
         },
         refuse: Box::new(|bad_head| panic!("{bad_head:?}")),
     });
-    http.listen(&mut bound).unwrap();
+    http.listen(0, &mut bound).unwrap();
 
     let credentials = format!(
         "Host: gateway.test\r\nMwaa-Gateway-Secret: {CANARY}\r\n\

@@ -1,0 +1,286 @@
+//! The places for client connections: how many may be open at once, how many of them each listener
+//! has for itself, and which connection is closed when a client needs a place and none is free.
+//!
+//! A connection that is idle is closed first, the longest idle one before others; then one whose
+//! head is incomplete. A connection that is answered keeps its place. Heads that are incomplete have
+//! a limit of their own: beyond it the oldest of them is closed.
+
+use mwaa_runtime::{CoarseTimer, Deadline, LocalTasks, boot_clock};
+use slab::Slab;
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::Notify;
+
+/// The places of all worker threads.
+#[derive(Debug)]
+pub struct Places {
+    state: Mutex<State>,
+    /// A place was given up.
+    freed: Notify,
+    /// A thread without idle connections needs a place.
+    wanted: Notify,
+}
+
+#[derive(Debug)]
+struct State {
+    max: usize,
+    /// The places that each listener has for itself.
+    reserve: usize,
+    /// The places in use, by listener.
+    used: Vec<usize>,
+    /// The listeners of clients for which another thread is to close a connection.
+    wanted: Vec<usize>,
+}
+
+impl Places {
+    /// Creates `max` places for this many listeners. Half of them are shared, and each listener has
+    /// an equal part of the other half for itself.
+    pub fn new(max: usize, listeners: usize) -> Arc<Self> {
+        Arc::new(Self {
+            state: Mutex::new(State {
+                max,
+                reserve: max / (2 * listeners.max(1)),
+                used: vec![0; listeners],
+                wanted: Vec::new(),
+            }),
+            freed: Notify::new(),
+            wanted: Notify::new(),
+        })
+    }
+
+    fn with_state<T>(&self, look: impl FnOnce(&mut State) -> T) -> T {
+        look(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn release(&self, listener: usize) {
+        self.with_state(|state| {
+            if let Some(used) = state.used.get_mut(listener) {
+                *used -= 1;
+            }
+        });
+        self.freed.notify_waiters();
+    }
+}
+
+impl State {
+    /// Takes a place. Returns false if there is none for this listener.
+    fn take(&mut self, listener: usize) -> bool {
+        let shared = self.max - self.reserve * self.used.len();
+        let reserve = self.reserve;
+        let in_shared: usize = self
+            .used
+            .iter()
+            .map(|used| used.saturating_sub(reserve))
+            .sum();
+        match self.used.get_mut(listener) {
+            Some(used) if *used < reserve || in_shared < shared => {
+                *used += 1;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Returns true if a place of `owner` would help a client of `listener`: another listener keeps
+    /// what it has for itself.
+    fn may_take_from(&self, owner: usize, listener: usize) -> bool {
+        owner == listener
+            || self
+                .used
+                .get(owner)
+                .is_some_and(|used| *used > self.reserve)
+    }
+}
+
+/// The connections of one worker thread.
+pub struct OpenConnections {
+    places: Arc<Places>,
+    open: RefCell<Slab<Rc<Slot>>>,
+    heads: Cell<usize>,
+    max_heads: usize,
+    timer: CoarseTimer,
+}
+
+impl fmt::Debug for OpenConnections {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OpenConnections")
+            .field("open", &self.open.borrow().len())
+            .field("heads", &self.heads.get())
+            .finish_non_exhaustive()
+    }
+}
+
+/// One connection, as the others see it.
+struct Slot {
+    listener: usize,
+    phase: Cell<Phase>,
+    /// The boot clock at which the phase began.
+    since: Cell<Duration>,
+    deadline: Deadline,
+}
+
+/// The phase of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Phase {
+    /// Nothing of a request has come.
+    Idle,
+    /// A TLS handshake or a head is incomplete.
+    Head,
+    /// A request is being answered.
+    Busy,
+}
+
+impl OpenConnections {
+    /// Creates the thread's list. One of `tasks` closes connections for the clients of other threads;
+    /// it ends with the thread.
+    pub fn start(places: &Arc<Places>, timer: &CoarseTimer, tasks: &LocalTasks) -> Rc<Self> {
+        let max = places.with_state(|state| state.max);
+        let connections = Rc::new(Self {
+            places: Arc::clone(places),
+            open: RefCell::default(),
+            heads: Cell::new(0),
+            max_heads: (max / 4).max(1),
+            timer: timer.clone(),
+        });
+
+        let helping = Rc::downgrade(&connections);
+        let places = Arc::clone(places);
+        let span = tracing::debug_span!(parent: None, "places");
+        tasks.spawn_unwatched(span, async move {
+            loop {
+                places.wanted.notified().await;
+                let Some(connections) = helping.upgrade() else {
+                    return;
+                };
+                connections.help();
+            }
+        });
+        connections
+    }
+
+    /// Waits for a place for a client of this listener, and closes another connection for it if none
+    /// is free. If all connections are busy, it waits until one is closed.
+    pub(super) async fn take(self: &Rc<Self>, listener: usize) -> Place {
+        loop {
+            // before the check, so that no notification is missed
+            let freed = self.places.freed.notified();
+            if self.places.with_state(|state| state.take(listener)) {
+                return Place::new(self, listener);
+            }
+
+            if !self.close_one(listener) {
+                self.places.with_state(|state| {
+                    // one thread answers for each client that waits
+                    if !state.wanted.contains(&listener) {
+                        state.wanted.push(listener);
+                    }
+                });
+                self.places.wanted.notify_waiters();
+            }
+            // the connection that was to be closed may have got a request meanwhile
+            let _elapsed = self.timer.within(RETRY, freed).await;
+        }
+    }
+
+    /// Closes a connection for a client of another thread, if there is one to close.
+    fn help(&self) {
+        let wanted = self
+            .places
+            .with_state(|state| std::mem::take(&mut state.wanted));
+        let rest: Vec<_> = wanted
+            .into_iter()
+            .filter(|listener| !self.close_one(*listener))
+            .collect();
+        self.places.with_state(|state| state.wanted.extend(rest));
+    }
+
+    /// Closes the connection that can be spared first. Returns false if all are busy, or belong to
+    /// listeners that have no more than their own.
+    fn close_one(&self, listener: usize) -> bool {
+        self.close_first(|slot| {
+            slot.phase.get() != Phase::Busy
+                && self
+                    .places
+                    .with_state(|state| state.may_take_from(slot.listener, listener))
+        })
+    }
+
+    fn close_first(&self, may_close: impl Fn(&Slot) -> bool) -> bool {
+        let open = self.open.borrow();
+        let candidates = open
+            .iter()
+            .map(|(_, slot)| slot)
+            .filter(|slot| may_close(slot));
+        let first = candidates.min_by_key(|slot| (slot.phase.get(), slot.since.get()));
+        let Some(slot) = first.map(Rc::clone) else {
+            return false;
+        };
+        drop(open);
+        tracing::debug!(phase = ?slot.phase.get(), "closing a connection: its place is needed");
+        // it counts no more, also before its task has closed it
+        self.set_phase(&slot, Phase::Busy);
+        slot.deadline.expire();
+        true
+    }
+
+    fn set_phase(&self, slot: &Slot, phase: Phase) {
+        let before = slot.phase.replace(phase);
+        slot.since.set(boot_clock());
+        let is_head = |phase| usize::from(phase == Phase::Head);
+        self.heads
+            .set(self.heads.get() + is_head(phase) - is_head(before));
+    }
+}
+
+/// The place of one connection, and the limit of what the connection waits for. It is free again
+/// when this is dropped.
+pub(super) struct Place {
+    connections: Rc<OpenConnections>,
+    key: usize,
+    slot: Rc<Slot>,
+}
+
+impl Place {
+    fn new(connections: &Rc<OpenConnections>, listener: usize) -> Self {
+        let slot = Rc::new(Slot {
+            listener,
+            phase: Cell::new(Phase::Idle),
+            since: Cell::new(boot_clock()),
+            deadline: connections.timer.deadline(),
+        });
+        let key = connections.open.borrow_mut().insert(Rc::clone(&slot));
+        Self {
+            connections: Rc::clone(connections),
+            key,
+            slot,
+        }
+    }
+
+    /// The limit of what the connection waits for.
+    pub(super) fn deadline(&self) -> &Deadline {
+        &self.slot.deadline
+    }
+
+    /// A phase begins.
+    pub(super) fn set_phase(&self, phase: Phase) {
+        let connections = &self.connections;
+        connections.set_phase(&self.slot, phase);
+        if connections.heads.get() > connections.max_heads {
+            connections.close_first(|slot| slot.phase.get() == Phase::Head);
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.set_phase(Phase::Busy);
+        self.connections.open.borrow_mut().try_remove(self.key);
+        self.connections.places.release(self.slot.listener);
+    }
+}
+
+/// The longest wait before another look for a place.
+const RETRY: Duration = Duration::from_millis(50);
