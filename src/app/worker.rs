@@ -210,10 +210,12 @@ impl Worker {
                 timer.clone(),
                 tasks.clone(),
             ),
-            state: Arc::clone(&state),
+            metrics: state.metrics.worker_metrics(),
+            state,
             timer: timer.clone(),
             tasks: tasks.clone(),
         });
+        let refusing = Rc::clone(&proxy);
         let server = Rc::new(Server {
             settings: settings::connections(&config),
             permits,
@@ -221,7 +223,7 @@ impl Worker {
             shutdown: Shutdown::watch(self.stop, &timer, &tasks),
             timer,
             handle: move |request, guard| mwaa_proxy::handle(Rc::clone(&proxy), request, guard),
-            refuse: Box::new(move |bad_head| mwaa_proxy::reject_head(&state, bad_head)),
+            refuse: Box::new(move |bad_head| mwaa_proxy::reject_head(&refusing, bad_head)),
         });
         for listener in listeners
             .lock()

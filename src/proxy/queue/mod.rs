@@ -210,7 +210,6 @@ impl QueueEntry {
         command: QueuedCommand,
         limit: Duration,
     ) -> Result<Self, QueueError> {
-        // a full queue is counted here, where it is known that the command goes away
         let state = match queue.enqueue(client, command) {
             Entered::Acquired(slot) => EntryState::Acquired(slot),
             Entered::Waiting { number, receiver } => EntryState::Waiting(WaitingEntry {
@@ -222,7 +221,6 @@ impl QueueEntry {
                 ended: false,
             }),
             Entered::Full { waiting } => {
-                queue.metrics.full.inc();
                 let retry = queue.retry_after();
                 return Err(QueueError::Full { waiting, retry });
             }
@@ -281,7 +279,7 @@ impl WaitingEntry {
         self.ended = true;
         slot.ok_or_else(|| {
             self.queue.remove(&self.client, self.number);
-            self.queue.metrics.timeout.inc();
+            self.queue.state().metrics.count_timeout();
             QueueError::Timeout {
                 after: self.limit,
                 retry: self.queue.retry_after(),
@@ -293,7 +291,7 @@ impl WaitingEntry {
 impl Drop for WaitingEntry {
     fn drop(&mut self) {
         if !self.ended {
-            self.queue.metrics.left.inc();
+            self.queue.state().metrics.count_left();
         }
         self.queue.remove(&self.client, self.number);
     }
@@ -305,7 +303,6 @@ struct CommandQueue {
     state: Mutex<State>,
     /// Sends a message whenever a position may have changed.
     changes: watch::Sender<()>,
-    metrics: QueueMetrics,
 }
 
 #[derive(Debug)]
@@ -314,6 +311,14 @@ struct State {
     running: Vec<Arc<RunningCommand>>,
     /// The recent average time for which a command keeps its slot.
     average: Option<Duration>,
+    metrics: QueueMetrics,
+}
+
+impl State {
+    fn update_metrics(&mut self) {
+        let (waiting, running) = (self.queue.waiting(), self.queue.running());
+        self.metrics.set_commands(waiting, running);
+    }
 }
 
 #[derive(Debug)]
@@ -343,9 +348,9 @@ impl CommandQueue {
                 queue: FairQueue::new(slots.max(1), size),
                 running: Vec::new(),
                 average: None,
+                metrics,
             }),
             changes: watch::Sender::new(()),
-            metrics,
         })
     }
 
@@ -359,31 +364,35 @@ impl CommandQueue {
 
         match enqueued {
             Enqueued::Waiting(number, receiver) => {
+                state.update_metrics();
                 drop(state);
-                self.metrics.waiting.inc();
                 self.notify();
                 Entered::Waiting { number, receiver }
             }
             Enqueued::Acquired => {
                 let command = RunningCommand::new(info, since);
                 state.running.push(Arc::clone(&command));
+                state.metrics.count_wait(Duration::ZERO);
+                state.update_metrics();
                 drop(state);
-                self.metrics.running.inc();
-                self.metrics.wait.observe(0.0);
                 self.notify();
                 Entered::Acquired(self.slot(command))
             }
-            Enqueued::Full => Entered::Full {
-                waiting: state.queue.waiting(),
-            },
+            Enqueued::Full => {
+                state.metrics.count_full();
+                Entered::Full {
+                    waiting: state.queue.waiting(),
+                }
+            }
         }
     }
 
     /// Removes a waiting command, if it still waits.
     fn remove(&self, client: &ClientKey, number: u64) {
-        let removed = self.state().queue.remove(client, number);
-        if removed.is_some() {
-            self.metrics.waiting.dec();
+        let mut state = self.state();
+        if state.queue.remove(client, number).is_some() {
+            state.update_metrics();
+            drop(state);
             self.notify();
         }
     }
@@ -406,19 +415,15 @@ impl CommandQueue {
         let next = state.queue.release().map(|next| {
             let command = RunningCommand::new(next.info, now);
             state.running.push(Arc::clone(&command));
+            state.metrics.count_wait(now.saturating_sub(next.since));
             (next, command)
         });
+        state.update_metrics();
         // the handed-over slot may be dropped at once, which takes the lock again
         drop(state);
-        match next {
-            Some((next, command)) => {
-                self.metrics.waiting.dec();
-                let waited = now.saturating_sub(next.since);
-                self.metrics.wait.observe(waited.as_secs_f64());
-                // if its client has left, the slot is dropped here and passes to the next
-                drop(next.slot.send(self.slot(command)));
-            }
-            None => drop(self.metrics.running.dec()),
+        if let Some((next, command)) = next {
+            // if its client has left, the slot is dropped here and passes to the next
+            drop(next.slot.send(self.slot(command)));
         }
         self.notify();
     }

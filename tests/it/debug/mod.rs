@@ -334,6 +334,7 @@ fn rooms(server: &Puppet, tasks: &LocalTasks) -> Rooms {
         UpstreamClient::new(settings, connector(), trust, timer.clone(), tasks.clone());
     Rooms {
         proxy: Rc::new(ReverseProxy {
+            metrics: state.metrics.worker_metrics(),
             state,
             upstream,
             timer,
