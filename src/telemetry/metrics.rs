@@ -15,8 +15,8 @@ use std::time::Duration;
 /// The metrics of a gateway.
 #[derive(Debug, Default)]
 pub struct Metrics {
-    /// The cells of all worker threads, by kind and status.
-    requests: Mutex<Vec<((&'static str, u16), Arc<Count>)>>,
+    /// The cells of all worker threads.
+    requests: Mutex<RequestCounts>,
     /// One of each worker thread.
     seconds: Mutex<Vec<Arc<Histogram>>>,
     queues: Mutex<Vec<(EnvName, Arc<QueueCells>)>>,
@@ -230,12 +230,15 @@ pub struct EnvironmentSnapshot<'a> {
     pub longest_wait: Option<Duration>,
 }
 
+/// Counts of requests by kind and status.
+type RequestCounts = Vec<((&'static str, u16), Arc<Count>)>;
+
 /// The metrics of one worker thread.
 #[derive(Debug)]
 pub struct WorkerMetrics {
     metrics: Arc<Metrics>,
     /// The cells that this thread writes.
-    requests: RefCell<Vec<((&'static str, u16), Arc<Count>)>>,
+    requests: RefCell<RequestCounts>,
     seconds: Arc<Histogram>,
 }
 
@@ -245,14 +248,13 @@ impl WorkerMetrics {
         let labels = (kind, status);
         let mut requests = self.requests.borrow_mut();
         // there are few: to compare them takes less time than a hash
-        match requests.iter().find(|(known, _)| *known == labels) {
-            Some((_, cell)) => cell.increment(),
-            None => {
-                let cell = Arc::<Count>::default();
-                cell.increment();
-                lock(&self.metrics.requests).push((labels, Arc::clone(&cell)));
-                requests.push((labels, cell));
-            }
+        if let Some((_, cell)) = requests.iter().find(|(known, _)| *known == labels) {
+            cell.increment();
+        } else {
+            let cell = Arc::<Count>::default();
+            cell.increment();
+            lock(&self.metrics.requests).push((labels, Arc::clone(&cell)));
+            requests.push((labels, cell));
         }
         // one histogram for all kinds: labels would multiply its buckets
         self.seconds.observe(took);

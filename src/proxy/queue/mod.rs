@@ -10,10 +10,9 @@ mod fair_queue;
 mod tests;
 
 use fair_queue::{Enqueued, FairQueue};
-use mwaa_model::{ClientKey, Code, Entry, EntryId, Fault, RequestId, code};
+use mwaa_model::{ClientKey, Code, Entry, EntryTable, Fault, RequestId, code};
 use mwaa_runtime::{CoarseTimer, boot_clock};
 use mwaa_telemetry::{Metrics, QueueMetrics};
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -34,7 +33,7 @@ pub struct Settings {
 pub struct CommandQueues {
     settings: Settings,
     metrics: Arc<Metrics>,
-    queues: Mutex<HashMap<EntryId, Arc<CommandQueue>>>,
+    queues: EntryTable<Arc<CommandQueue>>,
 }
 
 impl CommandQueues {
@@ -43,7 +42,7 @@ impl CommandQueues {
         Self {
             settings,
             metrics,
-            queues: Mutex::default(),
+            queues: EntryTable::default(),
         }
     }
 
@@ -55,8 +54,7 @@ impl CommandQueues {
         client: ClientKey,
         command: QueuedCommand,
     ) -> Result<QueueEntry, QueueError> {
-        let queue = self.queue(entry);
-        QueueEntry::enter(&queue, client, command, self.settings.wait)
+        QueueEntry::enter(self.queue(entry), client, command, self.settings.wait)
     }
 
     /// Returns the commands that run and wait at this environment.
@@ -64,13 +62,11 @@ impl CommandQueues {
         self.queue(entry).summary()
     }
 
-    fn queue(&self, entry: &Entry) -> Arc<CommandQueue> {
-        let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
-        let queue = queues.entry(entry.id).or_insert_with(|| {
+    fn queue(&self, entry: &Entry) -> &Arc<CommandQueue> {
+        self.queues.get_or_init(entry.id, || {
             let slots = entry.environment.cli_concurrency;
             CommandQueue::new(slots, self.settings.size, self.metrics.queue_metrics(entry))
-        });
-        Arc::clone(queue)
+        })
     }
 }
 
