@@ -82,7 +82,7 @@ pub struct Entry {
 }
 
 /// A small number that identifies an environment while the process lives: the key of every cache
-/// and pool. No two environments ever have the same.
+/// and pool. They are assigned from 0 on, and no two environments ever have the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EntryId(pub u32);
 

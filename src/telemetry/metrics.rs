@@ -151,18 +151,25 @@ impl Metrics {
         );
     }
 
-    fn render_queues(&self, environments: &[EnvironmentSnapshot<'_>], text: &mut Exposition) {
+    /// Returns the sums of all queues by environment.
+    fn sum_queues(
+        &self,
+        environments: &[EnvironmentSnapshot<'_>],
+    ) -> BTreeMap<EnvName, QueueCells> {
         let mut queues = BTreeMap::<EnvName, QueueCells>::new();
         for (name, cells) in &*lock(&self.queues) {
             queues.entry(name.clone()).or_default().add(cells);
         }
-        let mut longest = BTreeMap::new();
         for snapshot in environments {
-            let name = &snapshot.entry.environment.local;
             // a known environment has its series even if it was never used
-            queues.entry(name.clone()).or_default();
-            longest.insert(name, snapshot.longest_wait.unwrap_or_default());
+            let name = snapshot.entry.environment.local.clone();
+            queues.entry(name).or_default();
         }
+        queues
+    }
+
+    fn render_queues(&self, environments: &[EnvironmentSnapshot<'_>], text: &mut Exposition) {
+        let queues = self.sum_queues(environments);
         let render = |render: &dyn Fn(&QueueCells, &str) -> Vec<String>| {
             let queues = queues.iter();
             let samples =
@@ -188,9 +195,10 @@ impl Metrics {
             "Time that commands waited for their slot; 0 if one was free",
             render(&|cells, labels| cells.wait.render(labels)),
         );
-        let longest = longest.iter().map(|(name, wait)| {
-            let seconds = wait.as_secs_f64();
-            format!("{{{}}} {seconds:?}", environment_label(name))
+        let longest = environments.iter().map(|snapshot| {
+            let labels = environment_label(&snapshot.entry.environment.local);
+            let seconds = snapshot.longest_wait.unwrap_or_default().as_secs_f64();
+            format!("{{{labels}}} {seconds:?}")
         });
         text.add(
             "queue_longest_wait_seconds",
