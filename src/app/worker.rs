@@ -204,10 +204,12 @@ impl Worker {
         let upstream = settings::upstream(&config);
         let proxy = Rc::new(ReverseProxy {
             upstream: UpstreamClient::new(upstream, connector, trust, timer.clone(), &tasks),
-            state: Arc::clone(&state),
+            metrics: state.metrics.worker_metrics(),
+            state,
             timer: timer.clone(),
             tasks: tasks.clone(),
         });
+        let refusing = Rc::clone(&proxy);
         let server = Rc::new(Server {
             settings: settings::connections(&config),
             connections: OpenConnections::start(&places, &timer, &tasks),
@@ -215,7 +217,7 @@ impl Worker {
             shutdown: Shutdown::watch(self.stop, &timer, &tasks),
             timer,
             handle: move |request| mwaa_proxy::handle(Rc::clone(&proxy), request),
-            refuse: Box::new(move |bad_head| mwaa_proxy::reject_head(&state, bad_head)),
+            refuse: Box::new(move |bad_head| mwaa_proxy::reject_head(&refusing, bad_head)),
         });
         let mut listeners = listeners.lock().unwrap_or_else(PoisonError::into_inner);
         for (number, listener) in listeners.iter_mut().enumerate() {

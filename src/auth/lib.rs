@@ -240,9 +240,11 @@ impl CredentialCache {
     pub async fn handover(&self, entry: &Arc<Entry>) -> Result<HeaderValue, AuthError> {
         let span = tracing::debug_span!("handover", environment = %entry.environment.local);
         let api = Arc::clone(&self.api);
-        let cached = self.sessions.cache_entry(entry.id);
+        let sessions = Arc::clone(&self.sessions);
         let entry = Arc::clone(entry);
-        let task = async move { create_handover(api.as_ref(), &entry, &cached).await };
+        let task = async move {
+            create_handover(api.as_ref(), &entry, sessions.cache_entry(entry.id)).await
+        };
 
         let url = run_in_background(&self.background, task.instrument(span));
         self.wait(url).await

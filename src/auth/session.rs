@@ -369,6 +369,10 @@ impl ResponseCookies {
     /// Reads the `Set-Cookie` headers. A cookie that is being deleted counts as none. Of several
     /// with one name the last one counts (RFC 6265 section 5.3, step 11).
     fn read(headers: &HeaderMap) -> Self {
+        // most responses set none
+        if !headers.contains_key(SET_COOKIE) {
+            return Self::default();
+        }
         // lives are counted by the clock that stated them, not by ours
         let issued = headers
             .get(DATE)

@@ -9,8 +9,7 @@ use super::error::{AuthError, MintError};
 use super::lifetime::Expiring;
 use crate::Settings;
 use crate::aws::{AwsError, AwsErrorKind};
-use dashmap::DashMap;
-use mwaa_model::{Entry, EntryId, Fault as _};
+use mwaa_model::{Entry, EntryId, EntryTable, Fault as _};
 use mwaa_runtime::{BackgroundTasks, Timestamp, boot_clock};
 use std::fmt;
 use std::future::Future;
@@ -37,8 +36,7 @@ pub(super) trait Source: fmt::Debug + Send + Sync + 'static {
     fn name(&self) -> &'static str;
 }
 
-/// The items of all environments. The map and its guards never leave this file: a guard that is
-/// held across an await could block a worker thread.
+/// The items of all environments.
 #[derive(Debug)]
 pub(super) struct SingleFlight<S: Source> {
     source: S,
@@ -46,7 +44,7 @@ pub(super) struct SingleFlight<S: Source> {
     background: BackgroundTasks,
     /// An entry's id is for account, region, identity, endpoint and name together: a changed
     /// environment gets a new id, so nothing outlives what it was made for.
-    entries: DashMap<EntryId, Arc<CacheEntry<S::Item>>>,
+    entries: EntryTable<CacheEntry<S::Item>>,
 }
 
 impl<S: Source> SingleFlight<S> {
@@ -56,17 +54,13 @@ impl<S: Source> SingleFlight<S> {
             source,
             settings,
             background,
-            entries: DashMap::new(),
+            entries: EntryTable::default(),
         })
     }
 
     /// Returns the environment's cache entry.
-    pub(super) fn cache_entry(&self, id: EntryId) -> Arc<CacheEntry<S::Item>> {
-        // a read lock first: after the first request nothing is ever inserted
-        if let Some(entry) = self.entries.get(&id) {
-            return Arc::clone(&entry);
-        }
-        Arc::clone(&self.entries.entry(id).or_default())
+    pub(super) fn cache_entry(&self, id: EntryId) -> &CacheEntry<S::Item> {
+        self.entries.get_or_init(id, CacheEntry::default)
     }
 
     /// Returns the live item, else the one that is being made, else a new one. Fails if it
@@ -83,7 +77,7 @@ impl<S: Source> SingleFlight<S> {
             if item.is_due(now)
                 && let Some(mint) = cached.start_refresh(now)
             {
-                self.start(cached, entry, mint, 1);
+                self.start(entry, mint, 1);
             }
             return Ok(item);
         }
@@ -94,11 +88,11 @@ impl<S: Source> SingleFlight<S> {
             Lookup::Start(mint) => {
                 // after a failure one try: an AWS that fails gets no more load than needed
                 let max_tries = if cached.is_failing() { 1 } else { MAX_TRIES };
-                self.start(Arc::clone(&cached), entry, mint, max_tries)
+                self.start(entry, mint, max_tries)
             }
             Lookup::Refuse(error, left) => return Err(AuthError::mint(&error, Some(left))),
         };
-        self.wait(&cached, receiver).await
+        self.wait(cached, receiver).await
     }
 
     /// Returns another item than `used`, whose web server could not be reached. `None` if there
@@ -113,10 +107,10 @@ impl<S: Source> SingleFlight<S> {
         let receiver = match cached.replace(used, Timestamp::now())? {
             Lookup::Use(item) => return Some(item),
             Lookup::Wait(receiver) => receiver,
-            Lookup::Start(mint) => self.start(Arc::clone(&cached), entry, mint, 1),
+            Lookup::Start(mint) => self.start(entry, mint, 1),
             Lookup::Refuse(..) => return None,
         };
-        self.wait(&cached, receiver).await.ok()
+        self.wait(cached, receiver).await.ok()
     }
 
     async fn wait(
@@ -146,7 +140,6 @@ impl<S: Source> SingleFlight<S> {
     /// also if every caller leaves.
     fn start(
         self: &Arc<Self>,
-        cached: Arc<CacheEntry<S::Item>>,
         entry: &Arc<Entry>,
         mint: MintHandle<S::Item>,
         max_tries: u32,
@@ -164,6 +157,7 @@ impl<S: Source> SingleFlight<S> {
             let result = single_flight.make(&entry, max_tries).await;
             // counted before the waiters continue, so that metrics are never behind responses
             single_flight.report(&entry, &result, boot_clock().saturating_sub(begun));
+            let cached = single_flight.cache_entry(entry.id);
             cached.complete(mint, result, Timestamp::now());
         };
         self.background.spawn(span, task);

@@ -2,7 +2,7 @@
 
 use super::{AirflowVersion, EnvName, Environment, EnvironmentInfo, HostRecord};
 use arc_swap::{ArcSwap, ArcSwapOption, Guard};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// All known environments.
@@ -82,9 +82,52 @@ pub struct Entry {
 }
 
 /// A small number that identifies an environment while the process lives: the key of every cache
-/// and pool. No two environments ever have the same.
+/// and pool. They are assigned from 0 on, and no two environments ever have the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EntryId(pub u32);
+
+/// One value for each environment, found by its id: without a hash, and without a lock once the
+/// value has been made. No value ever moves or is removed.
+#[derive(Debug)]
+pub struct EntryTable<T>(Block<T>);
+
+/// Some of the values. The next block has twice as many.
+#[derive(Debug)]
+struct Block<T> {
+    values: Vec<OnceLock<T>>,
+    next: OnceLock<Box<Self>>,
+}
+
+impl<T> Default for EntryTable<T> {
+    fn default() -> Self {
+        Self(Block::new(FIRST_BLOCK))
+    }
+}
+
+impl<T> EntryTable<T> {
+    /// Returns the environment's value. `make` makes it on first use.
+    pub fn get_or_init(&self, id: EntryId, make: impl FnOnce() -> T) -> &T {
+        let mut block = &self.0;
+        let mut index = id.0 as usize;
+        loop {
+            if let Some(value) = block.values.get(index) {
+                return value.get_or_init(make);
+            }
+            let len = block.values.len();
+            index -= len;
+            block = block.next.get_or_init(|| Box::new(Block::new(2 * len)));
+        }
+    }
+}
+
+impl<T> Block<T> {
+    fn new(len: usize) -> Self {
+        Self {
+            values: (0..len).map(|_| OnceLock::new()).collect(),
+            next: OnceLock::new(),
+        }
+    }
+}
 
 /// The last response of AWS about an environment.
 #[derive(Debug, Clone)]
@@ -146,5 +189,27 @@ impl Entry {
                 .and_then(|latest| latest.info.airflow_version);
         }
         self.latest.store(Some(Arc::new(InfoRecord { info, when })));
+    }
+}
+
+/// The values in the first block of an [`EntryTable`]: most people have fewer environments.
+const FIRST_BLOCK: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_has_one_value_for_each_id() {
+        let table = EntryTable::default();
+        let first = table.get_or_init(EntryId(0), || 0);
+        for number in [7, 8, 23, 24, 100, 0] {
+            assert_eq!(*table.get_or_init(EntryId(number), || number), number);
+        }
+        for number in [100, 24, 23, 8, 7] {
+            let value = table.get_or_init(EntryId(number), || unreachable!("it was made"));
+            assert_eq!(*value, number);
+        }
+        assert_eq!(*first, 0);
     }
 }

@@ -25,7 +25,7 @@ pub use accept::MediaRange;
 pub use airflow_version::{AirflowVersion, ParseVersionError};
 pub use client::{Client, ClientKey, PeerAddress, PeerIdentity};
 pub use code::Code;
-pub use directory::{Directory, Entry, EntryId, InfoRecord, Registry};
+pub use directory::{Directory, Entry, EntryId, EntryTable, InfoRecord, Registry};
 pub use environment::{
     AwsTokens, BrowserMode, EnvName, Environment, Policy, Region, RestVia, partition,
 };

@@ -161,10 +161,10 @@ async fn send_in_slot(
 ) -> Result<UpstreamResponse, ProxyError> {
     record.on_slot(slot.running());
     tracing::debug!("command has a slot");
-    let entry = Arc::clone(command.permit.entry());
     let guard = record.disconnect_guard();
 
-    let token = match proxy.state.credentials.cli_token(&entry).await {
+    let credentials = &proxy.state.credentials;
+    let token = match credentials.cli_token(command.permit.entry()).await {
         Ok(token) => token,
         Err(error) => {
             record.on_outcome(CommandOutcome::failed(&error));
@@ -180,7 +180,8 @@ async fn send_in_slot(
         let result = send(&task_proxy, &command, &slot, token, &task_record).await;
         match result {
             Ok(upstream) => {
-                task_proxy.state.reachability.on_response(&entry);
+                let entry = command.permit.entry();
+                task_proxy.state.reachability.on_response(entry);
                 let status = upstream.status().as_u16();
                 task_record.on_outcome(CommandOutcome::Answered(status));
                 // MWAA answers when the command has ended, but its next slot is free only when the

@@ -3,14 +3,14 @@
 
 use crate::error::ProxyError;
 use crate::state::{ProxyState, ReverseProxy};
+use dashmap::DashMap;
 use mwaa_auth::{SessionState, TokenState};
 use mwaa_model::{Blame, Code, Entry, EntryId, Fault, code};
 use mwaa_runtime::boot_clock;
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// A reason why an environment cannot serve a request now.
@@ -125,7 +125,7 @@ fn session_issue(session: &SessionState) -> Option<HealthIssue> {
 /// The web servers that could not be reached, or that failed TLS, at the last attempt.
 #[derive(Debug, Default)]
 pub struct Reachability {
-    unreachable: Mutex<HashMap<EntryId, (Duration, HealthIssue)>>,
+    unreachable: DashMap<EntryId, (Duration, HealthIssue)>,
     /// True if there are any; every request reads this.
     any: AtomicBool,
 }
@@ -148,33 +148,24 @@ impl Reachability {
     /// Returns the issue of an environment's web server. It expires: a gateway that gets no
     /// requests because of it would never see the web server recover.
     fn issue(&self, entry: &Entry, now: Duration) -> Option<HealthIssue> {
-        let unreachable = self
-            .unreachable
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let (when, issue) = unreachable.get(&entry.id)?;
+        let found = self.unreachable.get(&entry.id)?;
+        let (when, issue) = found.value();
         (now.saturating_sub(*when) < LIFETIME).then(|| issue.clone())
     }
 
     fn insert(&self, id: EntryId, issue: HealthIssue, now: Duration) {
-        let mut unreachable = self
-            .unreachable
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        unreachable.insert(id, (now, issue));
+        self.unreachable.insert(id, (now, issue));
         self.any.store(true, Ordering::Relaxed);
     }
 
     fn remove(&self, id: EntryId) {
-        let mut unreachable = self
-            .unreachable
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        unreachable.remove(&id);
+        self.unreachable.remove(&id);
         // an environment that no longer exists must not keep every request looking
         let now = boot_clock();
-        unreachable.retain(|_, (when, _)| now.saturating_sub(*when) < LIFETIME);
-        self.any.store(!unreachable.is_empty(), Ordering::Relaxed);
+        self.unreachable
+            .retain(|_, (when, _)| now.saturating_sub(*when) < LIFETIME);
+        self.any
+            .store(!self.unreachable.is_empty(), Ordering::Relaxed);
     }
 }
 

@@ -2,9 +2,9 @@
 //!
 //! [`handle`] is the entry; [`process`] has the steps in their order. Each step takes the value of
 //! the one before, so none can be skipped: an [`IncomingRequest`] becomes a
-//! [`ValidatedRequest`](admission::ValidatedRequest), that a
-//! [`RoutedRequest`](routing::RoutedRequest), and the policy turns that into a permit, without
-//! which [`upstream`] sends nothing. Token, slot and [`RequestContext`] travel beside the permit.
+//! [`ValidatedRequest`], that a [`RoutedRequest`](routing::RoutedRequest), and the policy turns
+//! that into a permit, without which [`upstream`] sends nothing. Token, slot and
+//! [`RequestContext`] travel beside the permit.
 
 pub mod admission;
 mod aws_api;
@@ -39,7 +39,8 @@ pub use rest_via::RestRoutes;
 pub use state::{Limits, ListenerUrl, ListenerUrls, ProxyState, ReverseProxy};
 pub use status::EnvironmentStatus;
 
-use mwaa_model::{Fault, code};
+use admission::ValidatedRequest;
+use mwaa_model::{EnvName, Fault, code};
 use mwaa_server::IncomingRequest;
 use response::Response;
 use routing::{Destination, RequestKind, RoutingError};
@@ -99,14 +100,8 @@ async fn process(
     }
     let named = named.as_ref();
 
-    // 3. Discovery: an unknown name may belong to an environment that was created a moment ago.
-    if routing::is_unknown(&request, named, ctx, &proxy.state.registry.snapshot()) {
-        // boxed, so that not every request has room for it
-        Box::pin(discover(proxy)).await;
-    }
-
-    // 4. Routing: the environment and the kind of the request, or what the gateway itself answers.
-    let routed = match routing::route(request, named, ctx, &proxy.state.registry.snapshot()) {
+    // 3. Routing: the environment and the kind of the request, or what the gateway itself answers.
+    let routed = match route(proxy, request, named, ctx).await {
         Ok(Destination::Environment(routed)) => routed,
         Ok(Destination::LocalPage(page)) => {
             ctx.set_kind(LOCAL_PAGE, None);
@@ -124,7 +119,7 @@ async fn process(
     let entry = Arc::clone(&routed.entry);
     ctx.set_kind(routed.kind.as_str(), Some(&entry.environment.local));
 
-    // 5. The rest depends on the kind: policy, queue or session, the web server, the response.
+    // 4. The rest depends on the kind: policy, queue or session, the web server, the response.
     let result = match routed.kind {
         RequestKind::Cli => command::run(proxy, routed, ctx).await,
         RequestKind::Handover => login_pages::hand_over(proxy, &routed, ctx).await,
@@ -138,11 +133,31 @@ async fn process(
         RequestKind::Rest | RequestKind::Ui => Box::pin(web::forward(proxy, routed, ctx)).await,
     };
 
-    // 6. After a fault of the web server AWS may know more about the environment.
+    // 5. After a fault of the web server AWS may know more about the environment.
     match result {
         Ok(response) => Ok(response),
         Err(error) => Err(Box::pin(health::explain(proxy, &entry, error)).await),
     }
+}
+
+/// Returns the destination of a request. An unknown name may belong to an environment that was
+/// created a moment ago: AWS is asked first.
+async fn route(
+    proxy: &ReverseProxy,
+    request: ValidatedRequest,
+    named: Option<&EnvName>,
+    ctx: &RequestContext,
+) -> Result<Destination, RoutingError> {
+    let registry = &proxy.state.registry;
+    let directory = registry.snapshot();
+    if routing::is_unknown(&request, named, ctx, &directory) {
+        // a snapshot is not kept across an await
+        drop(directory);
+        // boxed, so that not every request has room for it
+        Box::pin(discover(proxy)).await;
+        return routing::route(request, named, ctx, &registry.snapshot());
+    }
+    routing::route(request, named, ctx, &directory)
 }
 
 /// Looks for new environments. What is found too late is known to the next request.

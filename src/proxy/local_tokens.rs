@@ -24,12 +24,12 @@ pub(crate) fn find_environment(
     request: &ValidatedRequest,
     ctx: &RequestContext,
 ) -> Result<Option<EnvName>, LocalTokenFault> {
-    // most requests have no credential
-    let headers = request.headers();
-    if !headers.contains_key(AUTHORIZATION) && !headers.contains_key(COOKIE) {
+    // most requests have none
+    if !request.has_credential() {
         return Ok(None);
     }
 
+    let headers = request.headers();
     let target = request.target();
     let purpose = match target.reserved() {
         Some(ReservedPath::Cli) => LocalTokenUse::Cli,

@@ -10,13 +10,12 @@ use crate::response::{self, Response};
 use crate::routing::{RoutedRequest, RoutingError};
 use crate::state::ReverseProxy;
 use crate::web::prepare_body;
+use dashmap::DashMap;
 use http::{HeaderValue, Method};
 use mwaa_auth::login_loop;
 use mwaa_model::{BrowserMode, EntryId, Fault as _, RequestSource};
 use mwaa_policy::{check_handover, permit_logout};
 use mwaa_runtime::Timestamp;
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// Answers a request for Airflow's login page: redirects to the page that the browser wanted. Fails
@@ -181,13 +180,13 @@ fn query(request: &ValidatedRequest, name: &str) -> Option<String> {
 
 /// The recent visits to each environment's login page.
 #[derive(Debug, Default)]
-pub struct LoginVisits(Mutex<HashMap<EntryId, (Timestamp, u32)>>);
+pub struct LoginVisits(DashMap<EntryId, (Timestamp, u32)>);
 
 impl LoginVisits {
     /// Counts a visit. Returns true if there were too many: the browser is in a redirect loop.
     fn add(&self, id: EntryId, now: Timestamp) -> bool {
-        let mut visits = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (since, count) = visits.entry(id).or_insert((now, 0));
+        let mut visits = self.0.entry(id).or_insert((now, 0));
+        let (since, count) = visits.value_mut();
         if since.age(now) > VISIT_WINDOW {
             (*since, *count) = (now, 0);
         }

@@ -2,7 +2,7 @@
 //! refusal, although nothing is known about them.
 
 use crate::response;
-use crate::state::ProxyState;
+use crate::state::ReverseProxy;
 use bytes::Bytes;
 use mwaa_http1::RequestError;
 use mwaa_model::{Code, Fault, RequestId, code};
@@ -11,14 +11,13 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 /// Counts and logs the refusal, and returns the whole response.
-pub fn reject_head(state: &ProxyState, bad_head: BadHead) -> Bytes {
+pub fn reject_head(proxy: &ReverseProxy, bad_head: BadHead) -> Bytes {
     let id = RequestId::next();
     let fault = RejectedHead(bad_head);
     let code = fault.code();
-    state.metrics.count_fault(code);
-    state
-        .metrics
-        .count_request("fault", code.status.as_u16(), Duration::ZERO);
+    proxy.state.metrics.count_fault(code);
+    let status = code.status.as_u16();
+    proxy.metrics.count_request("fault", status, Duration::ZERO);
     tracing::debug!(%id, code = code.text, detail = %fault, "refused");
     response::encode_fault(&fault, id)
 }

@@ -8,6 +8,7 @@ use crate::response::{self, Response};
 use crate::routing::RoutingError;
 use crate::state::ReverseProxy;
 use bytes::Bytes;
+use dashmap::DashMap;
 use http::header::{ACCEPT, CONTENT_ENCODING};
 use http::{HeaderMap, Method};
 use mwaa_auth::aws::{AwsError, AwsErrorKind, RestApiError, RestApiRequest, RestApiResponse};
@@ -16,15 +17,15 @@ use mwaa_policy::WebPermit;
 use mwaa_runtime::boot_clock;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::rc::Rc;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The environments whose web servers cannot be reached, with `rest_via = "auto"`.
 #[derive(Debug, Default)]
-pub struct RestRoutes(Mutex<HashMap<EntryId, Outage>>);
+pub struct RestRoutes(DashMap<EntryId, Outage>);
 
 /// A web server that cannot be reached.
 #[derive(Debug)]
@@ -75,8 +76,7 @@ impl RestRoutes {
             RestVia::Direct => return None,
             RestVia::Invoke => {}
             RestVia::Auto => {
-                let mut outages = self.lock();
-                let outage = outages.get_mut(&entry.id)?;
+                let mut outage = self.0.get_mut(&entry.id)?;
                 found.reason = Some(Arc::clone(&outage.reason));
                 if now >= outage.next_try {
                     // of many requests one tries
@@ -93,7 +93,7 @@ impl RestRoutes {
         match entry.environment.rest_via {
             RestVia::Direct => false,
             RestVia::Invoke => true,
-            RestVia::Auto => self.lock().contains_key(&entry.id),
+            RestVia::Auto => self.0.contains_key(&entry.id),
         }
     }
 
@@ -104,7 +104,7 @@ impl RestRoutes {
             reason: Arc::clone(&reason),
             next_try: now + PAUSE,
         };
-        if self.lock().insert(entry.id, outage).is_none() {
+        if self.0.insert(entry.id, outage).is_none() {
             tracing::info!(environment = %entry.environment.local, reason = %reason.detail, "REST requests take InvokeRestApi: the web server cannot be reached");
         }
         Invocation {
@@ -115,13 +115,9 @@ impl RestRoutes {
 
     /// Records that the web server can be reached.
     fn on_connection(&self, entry: &Entry) {
-        if self.lock().remove(&entry.id).is_some() {
+        if self.0.remove(&entry.id).is_some() {
             tracing::info!(environment = %entry.environment.local, "REST requests take the web server again");
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<EntryId, Outage>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

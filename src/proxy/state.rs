@@ -11,7 +11,7 @@ use mwaa_auth::{CredentialCache, LocalTokens};
 use mwaa_model::{EnvName, ListenerPolicy, Registry};
 use mwaa_runtime::resolver::Resolver;
 use mwaa_runtime::{CoarseTimer, LocalTasks, PaceLimit};
-use mwaa_telemetry::{Audit, Metrics, RecentRefusals};
+use mwaa_telemetry::{Audit, Metrics, RecentRefusals, WorkerMetrics};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
@@ -20,6 +20,8 @@ use std::sync::Arc;
 pub struct ReverseProxy {
     /// The state that all threads share.
     pub state: Arc<ProxyState>,
+    /// This thread's counters.
+    pub metrics: WorkerMetrics,
     /// This thread's client for web servers.
     pub upstream: UpstreamClient,
     /// This thread's coarse clock.
@@ -51,7 +53,7 @@ pub struct ProxyState {
     pub reachability: Reachability,
     /// The routes to the REST APIs.
     pub rest_routes: RestRoutes,
-    /// The counters.
+    /// The counters of all threads.
     pub metrics: Arc<Metrics>,
     /// The audit log, if there is one.
     pub audit: Option<Audit>,

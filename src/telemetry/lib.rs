@@ -8,5 +8,5 @@ mod refusals;
 
 pub use audit::Audit;
 pub use log::{Format, LogError, LogGuard, init};
-pub use metrics::{EnvironmentSnapshot, Metrics, QueueMetrics};
+pub use metrics::{EnvironmentSnapshot, Metrics, QueueMetrics, WorkerMetrics};
 pub use refusals::{RecentRefusals, RefusedRequest};

@@ -1,163 +1,229 @@
-//! Counters and histograms, rendered as OpenMetrics text. Each gateway has a registry of its own, so
-//! that two in one process (tests) do not share numbers.
+//! Counters and histograms, rendered as OpenMetrics text. Each gateway has its own, so that two in
+//! one process (tests) do not share numbers.
+//!
+//! What each request counts is in cells with one writer, its worker thread or its queue; they are
+//! summed when they are read. What is rare is counted under a lock.
 
-use mwaa_model::{Code, Entry, EnvName, code};
-use prometheus_client::encoding::text::encode;
-use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
-use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::histogram::Histogram;
-use prometheus_client::registry::{Registry, Unit};
+use mwaa_model::{Code, Entry, EnvName};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// The metrics of a gateway.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Metrics {
-    registry: Registry,
-    requests: Family<RequestLabels, Counter>,
-    faults: Family<FaultLabels, Counter>,
-    mints: Family<MintLabels, Counter>,
-    sign_ins: Family<MintLabels, Counter>,
-    audit_lost: Counter,
-    queues: QueueFamilies,
-    token_age: Family<EnvironmentLabels, Gauge<f64, AtomicU64>>,
-    seconds: Histogram,
-}
-
-impl Default for Metrics {
-    fn default() -> Self {
-        let mut registry = Registry::with_prefix("mwaa_gateway");
-        let metrics = Self {
-            requests: Family::default(),
-            faults: Family::default(),
-            mints: Family::default(),
-            sign_ins: Family::default(),
-            audit_lost: Counter::default(),
-            queues: QueueFamilies::register(&mut registry),
-            token_age: Family::default(),
-            seconds: Histogram::new(BUCKETS),
-            registry: Registry::default(),
-        };
-
-        registry.register(
-            "requests",
-            "Requests, counted when the response ends. If the response broke, kind is fault and status 502",
-            metrics.requests.clone(),
-        );
-        registry.register(
-            "faults",
-            "Responses of the gateway itself, by fault code",
-            metrics.faults.clone(),
-        );
-        registry.register(
-            "mints",
-            "CLI tokens requested from AWS; the outcome is ok, retried or a fault code",
-            metrics.mints.clone(),
-        );
-        registry.register(
-            "sign_ins",
-            "Airflow sessions opened; the outcome is ok, retried or a fault code",
-            metrics.sign_ins.clone(),
-        );
-        registry.register(
-            "audit_lost",
-            "Lines that are missing from the audit log",
-            metrics.audit_lost.clone(),
-        );
-        registry.register_with_unit(
-            "token_age",
-            "Age of the CLI token in use; absent if there is none",
-            Unit::Seconds,
-            metrics.token_age.clone(),
-        );
-        registry.register_with_unit(
-            "request",
-            "Time from the head of a request to the head of its response",
-            Unit::Seconds,
-            metrics.seconds.clone(),
-        );
-
-        Self {
-            registry,
-            ..metrics
-        }
-    }
+    /// The cells of all worker threads.
+    requests: Mutex<RequestCounts>,
+    /// One of each worker thread.
+    seconds: Mutex<Vec<Arc<Histogram>>>,
+    queues: Mutex<Vec<(EnvName, Arc<QueueCells>)>>,
+    faults: Counters<(&'static str, &'static str)>,
+    mints: Counters<(EnvName, &'static str)>,
+    sign_ins: Counters<(EnvName, &'static str)>,
+    audit_lost: AtomicU64,
 }
 
 impl Metrics {
-    /// Counts one request that has got its response.
-    pub fn count_request(&self, kind: &'static str, status: u16, took: Duration) {
-        self.requests
-            .get_or_create(&RequestLabels { kind, status })
-            .inc();
-        // one histogram for all kinds: labels would multiply its buckets
-        self.seconds.observe(took.as_secs_f64());
+    /// Returns the metrics of one more worker thread.
+    pub fn worker_metrics(self: &Arc<Self>) -> WorkerMetrics {
+        let seconds = Arc::new(Histogram::new(&BUCKETS));
+        lock(&self.seconds).push(Arc::clone(&seconds));
+        WorkerMetrics {
+            metrics: Arc::clone(self),
+            requests: RefCell::default(),
+            seconds,
+        }
+    }
+
+    /// Returns the metrics of one more queue, an environment's.
+    pub fn queue_metrics(&self, entry: &Entry) -> QueueMetrics {
+        let cells = Arc::<QueueCells>::default();
+        let name = entry.environment.local.clone();
+        lock(&self.queues).push((name, Arc::clone(&cells)));
+        QueueMetrics(cells)
     }
 
     /// Counts one fault.
     pub fn count_fault(&self, code: &'static Code) {
-        self.faults.get_or_create(&FaultLabels::new(code)).inc();
+        self.faults.count((code.text, code.blame.as_str()));
     }
 
     /// Counts one mint of a CLI token.
     pub fn count_mint(&self, entry: &Entry, outcome: &'static str) {
-        self.mints
-            .get_or_create(&MintLabels::new(entry, outcome))
-            .inc();
+        self.mints.count((entry.environment.local.clone(), outcome));
     }
 
     /// Counts one login to a web server.
     pub fn count_login(&self, entry: &Entry, outcome: &'static str) {
         self.sign_ins
-            .get_or_create(&MintLabels::new(entry, outcome))
-            .inc();
+            .count((entry.environment.local.clone(), outcome));
     }
 
     /// Counts one line that is missing in the audit log.
     pub fn count_audit_loss(&self) {
-        self.audit_lost.inc();
-    }
-
-    /// Returns the metrics of an environment's queue.
-    pub fn queue_metrics(&self, entry: &Entry) -> QueueMetrics {
-        self.queues.get_or_create(entry)
+        self.audit_lost.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Returns the number of faults so far by code, for `/status`.
     pub fn fault_counts(&self) -> BTreeMap<&'static str, u64> {
-        // only those that have occurred
-        let counts = code::ALL.iter().map(|code| {
-            let counter = self.faults.get(&FaultLabels::new(code));
-            (code.text, counter.map_or(0, |counter| counter.get()))
-        });
-        counts.filter(|(_, count)| *count > 0).collect()
+        let faults = lock(&self.faults.0);
+        let counts = faults.iter().map(|((code, _), count)| (*code, *count));
+        counts.collect()
     }
 
     /// Renders all metrics as text, with the gauges of these environments.
     pub fn render(&self, environments: &[EnvironmentSnapshot<'_>]) -> String {
-        for snapshot in environments {
-            self.queues
-                .set_longest(snapshot.entry, snapshot.longest_wait);
-            let labels = EnvironmentLabels::new(snapshot.entry);
-            match snapshot.token_age {
-                Some(age) => {
-                    self.token_age.get_or_create(&labels).set(age.as_secs_f64());
-                }
-                // 0 would be the age of a new token
-                None => {
-                    self.token_age.remove(&labels);
-                }
-            }
-        }
+        let mut text = Exposition::default();
+        self.render_queues(environments, &mut text);
+        self.render_requests(&mut text);
 
-        let mut text = String::new();
-        // writing to a String does not fail
-        let _infallible = encode(&mut text, &self.registry);
-        text
+        let faults = lock(&self.faults.0);
+        let faults = faults.iter().map(|((code, blame), count)| {
+            format!("_total{{code=\"{code}\",blame=\"{blame}\"}} {count}")
+        });
+        text.add(
+            "faults",
+            "counter",
+            "Responses of the gateway itself, by fault code",
+            faults.collect(),
+        );
+        text.add(
+            "mints",
+            "counter",
+            "CLI tokens requested from AWS; the outcome is ok, retried or a fault code",
+            self.mints.render_outcomes(),
+        );
+        text.add(
+            "sign_ins",
+            "counter",
+            "Airflow sessions opened; the outcome is ok, retried or a fault code",
+            self.sign_ins.render_outcomes(),
+        );
+        let lost = self.audit_lost.load(Ordering::Relaxed);
+        text.add(
+            "audit_lost",
+            "counter",
+            "Lines that are missing from the audit log",
+            vec![format!("_total {lost}")],
+        );
+
+        // 0 would be the age of a new token
+        let ages = environments.iter().filter_map(|snapshot| {
+            let labels = environment_label(&snapshot.entry.environment.local);
+            let age = snapshot.token_age?.as_secs_f64();
+            Some(format!("{{{labels}}} {age:?}"))
+        });
+        text.add(
+            "token_age_seconds",
+            "gauge",
+            "Age of the CLI token in use; absent if there is none",
+            ages.collect(),
+        );
+        let seconds = Histogram::new(&BUCKETS);
+        for worker in &*lock(&self.seconds) {
+            seconds.add(worker);
+        }
+        text.add(
+            "request_seconds",
+            "histogram",
+            "Time from the head of a request to the head of its response",
+            seconds.render(""),
+        );
+        text.end()
+    }
+
+    fn render_requests(&self, text: &mut Exposition) {
+        let mut requests = BTreeMap::new();
+        for (labels, cell) in &*lock(&self.requests) {
+            *requests.entry(*labels).or_insert(0) += cell.get();
+        }
+        let requests = requests.iter().map(|((kind, status), count)| {
+            format!("_total{{kind=\"{kind}\",status=\"{status}\"}} {count}")
+        });
+        text.add(
+            "requests",
+            "counter",
+            "Requests, counted when the response ends. If the response broke, kind is fault and status 502",
+            requests.collect(),
+        );
+    }
+
+    /// Returns the sums of all queues by environment.
+    fn sum_queues(
+        &self,
+        environments: &[EnvironmentSnapshot<'_>],
+    ) -> BTreeMap<EnvName, QueueCells> {
+        let mut queues = BTreeMap::<EnvName, QueueCells>::new();
+        for (name, cells) in &*lock(&self.queues) {
+            queues.entry(name.clone()).or_default().add(cells);
+        }
+        for snapshot in environments {
+            // a known environment has its series even if it was never used
+            let name = snapshot.entry.environment.local.clone();
+            queues.entry(name).or_default();
+        }
+        queues
+    }
+
+    fn render_queues(&self, environments: &[EnvironmentSnapshot<'_>], text: &mut Exposition) {
+        let queues = self.sum_queues(environments);
+        let render = |render: &dyn Fn(&QueueCells, &str) -> Vec<String>| {
+            let queues = queues.iter();
+            let samples =
+                queues.flat_map(|(name, cells)| render(cells, &environment_label(name)));
+            samples.collect::<Vec<_>>()
+        };
+
+        text.add(
+            "queue_waiting",
+            "gauge",
+            "Commands that wait for a slot",
+            render(&|cells, labels| vec![format!("{{{labels}}} {}", cells.waiting.get())]),
+        );
+        text.add(
+            "queue_running",
+            "gauge",
+            "Commands that hold a slot",
+            render(&|cells, labels| vec![format!("{{{labels}}} {}", cells.running.get())]),
+        );
+        text.add(
+            "queue_wait_seconds",
+            "histogram",
+            "Time that commands waited for their slot; 0 if one was free",
+            render(&|cells, labels| cells.wait.render(labels)),
+        );
+        let longest = environments.iter().map(|snapshot| {
+            let labels = environment_label(&snapshot.entry.environment.local);
+            let seconds = snapshot.longest_wait.unwrap_or_default().as_secs_f64();
+            format!("{{{labels}}} {seconds:?}")
+        });
+        text.add(
+            "queue_longest_wait_seconds",
+            "gauge",
+            "Longest time that a command in the queue has waited",
+            longest.collect(),
+        );
+        text.add(
+            "queue_refused",
+            "counter",
+            "Commands that got no slot; the reason is full or timeout",
+            render(&|cells, labels| {
+                let reasons = [("full", &cells.full), ("timeout", &cells.timeout)];
+                let samples = reasons.map(|(reason, cell)| {
+                    format!("_total{{{labels},reason=\"{reason}\"}} {}", cell.get())
+                });
+                samples.into()
+            }),
+        );
+        text.add(
+            "queue_left",
+            "counter",
+            "Commands whose clients left the queue; nothing was sent for them",
+            render(&|cells, labels| vec![format!("_total{{{labels}}} {}", cells.left.get())]),
+        );
     }
 }
 
@@ -172,198 +238,255 @@ pub struct EnvironmentSnapshot<'a> {
     pub longest_wait: Option<Duration>,
 }
 
-/// The metrics of one environment's queue.
-#[derive(Debug, Clone)]
-pub struct QueueMetrics {
-    /// Commands that wait for a slot.
-    pub waiting: Gauge,
-    /// Commands that have a slot.
-    pub running: Gauge,
-    /// The time that commands waited for the slot that they got, in seconds.
-    pub wait: Histogram,
-    /// Commands refused because the queue was full.
-    pub full: Counter,
-    /// Commands refused because they had waited too long.
-    pub timeout: Counter,
-    /// Commands whose clients left the queue.
-    pub left: Counter,
+/// Counts of requests by kind and status.
+type RequestCounts = Vec<((&'static str, u16), Arc<Count>)>;
+
+/// The metrics of one worker thread.
+#[derive(Debug)]
+pub struct WorkerMetrics {
+    metrics: Arc<Metrics>,
+    /// The cells that this thread writes.
+    requests: RefCell<RequestCounts>,
+    seconds: Arc<Histogram>,
 }
 
-/// The metrics of all queues.
-#[derive(Debug, Clone)]
-struct QueueFamilies {
-    waiting: Family<EnvironmentLabels, Gauge>,
-    running: Family<EnvironmentLabels, Gauge>,
-    wait: Family<EnvironmentLabels, Histogram, fn() -> Histogram>,
-    refused: Family<RefusedLabels, Counter>,
-    left: Family<EnvironmentLabels, Counter>,
-    longest: Family<EnvironmentLabels, Gauge<f64, AtomicU64>>,
-}
-
-impl QueueFamilies {
-    fn register(registry: &mut Registry) -> Self {
-        let families = Self {
-            waiting: Family::default(),
-            running: Family::default(),
-            wait: Family::new_with_constructor(make_wait_histogram),
-            refused: Family::default(),
-            left: Family::default(),
-            longest: Family::default(),
-        };
-
-        registry.register(
-            "queue_waiting",
-            "Commands that wait for a slot",
-            families.waiting.clone(),
-        );
-        registry.register(
-            "queue_running",
-            "Commands that hold a slot",
-            families.running.clone(),
-        );
-        registry.register_with_unit(
-            "queue_wait",
-            "Time that commands waited for their slot; 0 if one was free",
-            Unit::Seconds,
-            families.wait.clone(),
-        );
-        registry.register_with_unit(
-            "queue_longest_wait",
-            "Longest time that a command in the queue has waited",
-            Unit::Seconds,
-            families.longest.clone(),
-        );
-        registry.register(
-            "queue_refused",
-            "Commands that got no slot; the reason is full or timeout",
-            families.refused.clone(),
-        );
-        registry.register(
-            "queue_left",
-            "Commands whose clients left the queue; nothing was sent for them",
-            families.left.clone(),
-        );
-        families
-    }
-
-    fn get_or_create(&self, entry: &Entry) -> QueueMetrics {
-        let labels = EnvironmentLabels::new(entry);
-        let refused = |reason| {
-            let labels = RefusedLabels {
-                environment: NameLabel::new(entry),
-                reason,
-            };
-            self.refused.get_or_create_owned(&labels)
-        };
-
-        QueueMetrics {
-            waiting: self.waiting.get_or_create_owned(&labels),
-            running: self.running.get_or_create_owned(&labels),
-            wait: self.wait.get_or_create_owned(&labels),
-            full: refused("full"),
-            timeout: refused("timeout"),
-            left: self.left.get_or_create_owned(&labels),
+impl WorkerMetrics {
+    /// Counts one request that has got its response.
+    pub fn count_request(&self, kind: &'static str, status: u16, took: Duration) {
+        let labels = (kind, status);
+        let mut requests = self.requests.borrow_mut();
+        // there are few: to compare them takes less time than a hash
+        if let Some((_, cell)) = requests.iter().find(|(known, _)| *known == labels) {
+            cell.increment();
+        } else {
+            let cell = Arc::<Count>::default();
+            cell.increment();
+            lock(&self.metrics.requests).push((labels, Arc::clone(&cell)));
+            requests.push((labels, cell));
         }
-    }
-
-    fn set_longest(&self, entry: &Entry, longest_wait: Option<Duration>) {
-        // a known environment has its series even if it was never used
-        drop(self.get_or_create(entry));
-        let longest = longest_wait.unwrap_or_default().as_secs_f64();
-        self.longest
-            .get_or_create(&EnvironmentLabels::new(entry))
-            .set(longest);
+        // one histogram for all kinds: labels would multiply its buckets
+        self.seconds.observe(took);
     }
 }
 
-impl Default for QueueMetrics {
-    /// Creates metrics that are not shown.
+/// The metrics of one queue. It has no clones, and what changes it needs it alone.
+#[derive(Debug)]
+pub struct QueueMetrics(Arc<QueueCells>);
+
+impl QueueMetrics {
+    /// Sets the numbers of commands that wait for a slot and that have one.
+    pub fn set_commands(&mut self, waiting: usize, running: usize) {
+        self.0.waiting.set(waiting as u64);
+        self.0.running.set(running as u64);
+    }
+
+    /// Counts a command that has got its slot, and the time for which it waited.
+    pub fn count_wait(&mut self, waited: Duration) {
+        self.0.wait.observe(waited);
+    }
+
+    /// Counts a command that was refused because the queue was full.
+    pub fn count_full(&mut self) {
+        self.0.full.increment();
+    }
+
+    /// Counts a command that was refused because it had waited too long.
+    pub fn count_timeout(&mut self) {
+        self.0.timeout.increment();
+    }
+
+    /// Counts a command whose client left the queue.
+    pub fn count_left(&mut self) {
+        self.0.left.increment();
+    }
+}
+
+#[derive(Debug)]
+struct QueueCells {
+    waiting: Count,
+    running: Count,
+    wait: Histogram,
+    full: Count,
+    timeout: Count,
+    left: Count,
+}
+
+impl Default for QueueCells {
     fn default() -> Self {
         Self {
-            waiting: Gauge::default(),
-            running: Gauge::default(),
-            wait: make_wait_histogram(),
-            full: Counter::default(),
-            timeout: Counter::default(),
-            left: Counter::default(),
+            waiting: Count::default(),
+            running: Count::default(),
+            wait: Histogram::new(&WAIT_BUCKETS),
+            full: Count::default(),
+            timeout: Count::default(),
+            left: Count::default(),
         }
     }
 }
 
-fn make_wait_histogram() -> Histogram {
-    Histogram::new(WAIT_BUCKETS)
-}
-
-/// An environment's name as a label. Cloning it counts a reference and allocates nothing.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct NameLabel(EnvName);
-
-impl EncodeLabelValue for NameLabel {
-    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> std::fmt::Result {
-        encoder.write_str(self.0.as_str())
+impl QueueCells {
+    fn add(&self, other: &Self) {
+        self.waiting.add(other.waiting.get());
+        self.running.add(other.running.get());
+        self.wait.add(&other.wait);
+        self.full.add(other.full.get());
+        self.timeout.add(other.timeout.get());
+        self.left.add(other.left.get());
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct RequestLabels {
-    kind: &'static str,
-    status: u16,
+/// A number that one thread at a time writes, and that any thread reads.
+#[derive(Debug, Default)]
+struct Count(AtomicU64);
+
+impl Count {
+    fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn set(&self, number: u64) {
+        self.0.store(number, Ordering::Relaxed);
+    }
+
+    fn add(&self, number: u64) {
+        // no other thread can write in between, so this need not be one step
+        self.set(self.get().wrapping_add(number));
+    }
+
+    fn increment(&self) {
+        self.add(1);
+    }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct FaultLabels {
-    code: &'static str,
-    blame: &'static str,
+/// Times by buckets.
+#[derive(Debug)]
+struct Histogram {
+    /// The upper bound of each bucket, in seconds, and the number of times that are in no lower one.
+    buckets: Vec<(f64, Count)>,
+    /// All times together, in nanoseconds.
+    sum: Count,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct MintLabels {
-    environment: NameLabel,
-    outcome: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct EnvironmentLabels {
-    environment: NameLabel,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct RefusedLabels {
-    environment: NameLabel,
-    reason: &'static str,
-}
-
-impl FaultLabels {
-    const fn new(code: &Code) -> Self {
+impl Histogram {
+    fn new(bounds: &[f64]) -> Self {
+        let bounds = bounds.iter().copied().chain([f64::INFINITY]);
         Self {
-            code: code.text,
-            blame: code.blame.as_str(),
+            buckets: bounds.map(|bound| (bound, Count::default())).collect(),
+            sum: Count::default(),
         }
+    }
+
+    fn observe(&self, time: Duration) {
+        let seconds = time.as_secs_f64();
+        // the last bound is infinite
+        if let Some((_, cell)) = self.buckets.iter().find(|(bound, _)| seconds <= *bound) {
+            cell.increment();
+        }
+        self.sum
+            .add(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
+    }
+
+    fn add(&self, other: &Self) {
+        for ((_, cell), (_, other)) in self.buckets.iter().zip(&other.buckets) {
+            cell.add(other.get());
+        }
+        self.sum.add(other.sum.get());
+    }
+
+    fn render(&self, labels: &str) -> Vec<String> {
+        let (braces, comma) = match labels {
+            "" => (String::new(), ""),
+            labels => (format!("{{{labels}}}"), ","),
+        };
+        let mut count = 0;
+        let buckets = self.buckets.iter().map(|(bound, cell)| {
+            count += cell.get();
+            let bound = if bound.is_finite() {
+                format!("{bound:?}")
+            } else {
+                "+Inf".to_owned()
+            };
+            format!("_bucket{{le=\"{bound}\"{comma}{labels}}} {count}")
+        });
+        let mut samples: Vec<_> = buckets.collect();
+
+        let sum = Duration::from_nanos(self.sum.get()).as_secs_f64();
+        let totals = [
+            format!("_sum{braces} {sum:?}"),
+            format!("_count{braces} {count}"),
+        ];
+        samples.splice(0..0, totals);
+        samples
     }
 }
 
-impl MintLabels {
-    fn new(entry: &Entry, outcome: &'static str) -> Self {
-        Self {
-            environment: NameLabel::new(entry),
-            outcome,
-        }
+/// Counters by label that are rarely written.
+#[derive(Debug)]
+struct Counters<L>(Mutex<BTreeMap<L, u64>>);
+
+impl<L> Default for Counters<L> {
+    fn default() -> Self {
+        Self(Mutex::default())
     }
 }
 
-impl EnvironmentLabels {
-    fn new(entry: &Entry) -> Self {
-        Self {
-            environment: NameLabel::new(entry),
-        }
+impl<L: Ord> Counters<L> {
+    fn count(&self, labels: L) {
+        *lock(&self.0).entry(labels).or_insert(0) += 1;
     }
 }
 
-impl NameLabel {
-    fn new(entry: &Entry) -> Self {
-        Self(entry.environment.local.clone())
+impl Counters<(EnvName, &'static str)> {
+    fn render_outcomes(&self) -> Vec<String> {
+        let counts = lock(&self.0);
+        let samples = counts.iter().map(|((name, outcome), count)| {
+            let labels = environment_label(name);
+            format!("_total{{{labels},outcome=\"{outcome}\"}} {count}")
+        });
+        samples.collect()
     }
 }
+
+/// Text in the format of OpenMetrics 1.0. No label needs an escape: names of environments are DNS
+/// labels, and all others are our own words.
+#[derive(Default)]
+struct Exposition(String);
+
+impl Exposition {
+    /// Adds a metric and its samples, each as what follows the metric's name, unless it has none.
+    fn add(&mut self, name: &str, kind: &str, help: &str, samples: Vec<String>) {
+        if samples.is_empty() {
+            return;
+        }
+
+        let text = &mut self.0;
+        // writing to a String does not fail
+        let _infallible = writeln!(text, "# HELP {PREFIX}{name} {help}.");
+        let _infallible = writeln!(text, "# TYPE {PREFIX}{name} {kind}");
+        if name.ends_with("_seconds") {
+            let _infallible = writeln!(text, "# UNIT {PREFIX}{name} seconds");
+        }
+        for sample in samples {
+            let _infallible = writeln!(text, "{PREFIX}{name}{sample}");
+        }
+    }
+
+    fn end(mut self) -> String {
+        self.0.push_str("# EOF\n");
+        self.0
+    }
+}
+
+fn environment_label(name: &EnvName) -> String {
+    format!("environment=\"{name}\"")
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The beginning of each metric's name.
+const PREFIX: &str = "mwaa_gateway_";
 
 /// From a cached refusal to a long command, in seconds.
 const BUCKETS: [f64; 12] = [
@@ -376,21 +499,61 @@ const WAIT_BUCKETS: [f64; 10] = [0.0, 0.1, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0
 #[cfg(test)]
 mod tests {
     use super::*;
+    use mwaa_model::{EntryId, Environment, code};
+    use std::thread;
 
     #[test]
-    fn counted_requests_and_faults_are_rendered() {
-        let metrics = Metrics::default();
-        metrics.count_request("cli", 200, Duration::from_millis(3));
+    fn the_counts_of_all_threads_and_queues_are_summed() {
+        let metrics = Arc::new(Metrics::default());
+        thread::scope(|scope| {
+            for status in [200, 200, 502] {
+                let worker = metrics.worker_metrics();
+                scope.spawn(move || {
+                    worker.count_request("cli", status, Duration::from_millis(3));
+                    worker.count_request("cli", status, Duration::from_secs(400));
+                });
+            }
+        });
         metrics.count_fault(&code::FOREIGN_HOST);
+        let environment = Environment::new(EnvName::new("demo").unwrap(), "demo");
+        let entry = Entry::new(EntryId(0), environment);
+        for waited in [0, 3] {
+            let mut queue = metrics.queue_metrics(&entry);
+            queue.set_commands(2, 1);
+            queue.count_wait(Duration::from_secs(waited));
+        }
+        metrics.count_mint(&entry, "ok");
+
         let text = metrics.render(&[]);
+        for line in [
+            "requests_total{kind=\"cli\",status=\"200\"} 4",
+            "requests_total{kind=\"cli\",status=\"502\"} 2",
+            "faults_total{code=\"guard.foreign_host\",blame=\"caller\"} 1",
+            "mints_total{environment=\"demo\",outcome=\"ok\"} 1",
+            "request_seconds_bucket{le=\"0.001\"} 0",
+            "request_seconds_bucket{le=\"0.005\"} 3",
+            "request_seconds_bucket{le=\"+Inf\"} 6",
+            "request_seconds_count 6",
+            "request_seconds_sum 1200.009",
+            "queue_waiting{environment=\"demo\"} 4",
+            "queue_running{environment=\"demo\"} 2",
+            "queue_wait_seconds_bucket{le=\"0.0\",environment=\"demo\"} 1",
+            "queue_wait_seconds_bucket{le=\"5.0\",environment=\"demo\"} 2",
+            "queue_wait_seconds_sum{environment=\"demo\"} 3.0",
+        ] {
+            let line = format!("\nmwaa_gateway_{line}\n");
+            assert!(text.contains(&line), "{line}{text}");
+        }
+        assert!(text.ends_with("# EOF\n"));
+    }
+
+    #[test]
+    fn what_has_no_samples_is_not_shown() {
+        let text = Metrics::default().render(&[]);
         assert!(
-            text.contains("mwaa_gateway_requests_total{kind=\"cli\",status=\"200\"} 1"),
+            text.contains("# TYPE mwaa_gateway_audit_lost counter\n"),
             "{text}"
         );
-        assert!(text.contains(
-            "mwaa_gateway_faults_total{code=\"guard.foreign_host\",blame=\"caller\"} 1"
-        ));
-        assert!(text.contains("mwaa_gateway_request_seconds_bucket{le=\"0.005\"} 1"));
-        assert!(text.ends_with("# EOF\n"));
+        assert!(!text.contains("mwaa_gateway_token_age"), "{text}");
     }
 }

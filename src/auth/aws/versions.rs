@@ -4,10 +4,10 @@
 use super::{AwsError, AwsErrorKind, MwaaApi};
 use crate::backoff::Backoff;
 use crate::run_in_background;
-use mwaa_model::{AirflowVersion, Code, Entry, EntryId, Fault, HostSource, code};
+use arc_swap::ArcSwapOption;
+use mwaa_model::{AirflowVersion, Code, Entry, EntryId, EntryTable, Fault, HostSource, code};
 use mwaa_runtime::{BackgroundTasks, Timestamp, boot_clock};
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::Mutex;
@@ -20,7 +20,7 @@ pub struct VersionResolver {
     background: BackgroundTasks,
     limit: Duration,
     on_new_version: fn(&Entry, AirflowVersion),
-    lookups: StdMutex<HashMap<EntryId, Arc<VersionLookup>>>,
+    lookups: EntryTable<VersionLookup>,
 }
 
 /// The calls for one environment's version.
@@ -30,7 +30,8 @@ struct VersionLookup {
     asking: Mutex<Backoff<AwsError>>,
     /// The time of the last call, whether it failed or not.
     asked: StdMutex<Option<Timestamp>>,
-    answered: StdMutex<Option<Timestamp>>,
+    /// The time of the last answer; every request reads it.
+    answered: ArcSwapOption<Timestamp>,
 }
 
 /// The version is not known and could not be asked.
@@ -77,7 +78,7 @@ impl VersionResolver {
             background,
             limit,
             on_new_version,
-            lookups: StdMutex::default(),
+            lookups: EntryTable::default(),
         })
     }
 
@@ -97,14 +98,14 @@ impl VersionResolver {
         let before = lookup.answered_at();
         match entry.airflow_version() {
             Some(version) => {
-                if lookup.is_old() && lookup.is_free() {
+                if before.is_some_and(is_old) && lookup.is_free() {
                     self.background
-                        .spawn(tracing::Span::none(), self.query_task(entry, lookup));
+                        .spawn(tracing::Span::none(), self.query_task(entry));
                 }
                 Ok(version)
             }
             // once in a process: boxed, so that not every request has room for it
-            None => Box::pin(self.query(entry, &lookup, before)).await,
+            None => Box::pin(self.query(entry, lookup, before)).await,
         }
     }
 
@@ -137,12 +138,11 @@ impl VersionResolver {
     /// asked again within 30 s, and after a failure the old answer stays. The call continues if
     /// its caller is dropped.
     pub async fn refresh(self: &Arc<Self>, entry: &Arc<Entry>) {
-        let lookup = self.lookup(entry.id);
-        if !lookup.is_refresh_due() {
+        if !self.lookup(entry.id).is_refresh_due() {
             return;
         }
         // the answer is in the entry
-        let _ended = run_in_background(&self.background, self.query_task(entry, lookup)).await;
+        let _ended = run_in_background(&self.background, self.query_task(entry)).await;
     }
 
     /// Returns the failure that is held for an environment whose version is not known.
@@ -157,15 +157,15 @@ impl VersionResolver {
     fn query_task(
         self: &Arc<Self>,
         entry: &Arc<Entry>,
-        lookup: Arc<VersionLookup>,
     ) -> impl Future<Output = ()> + Send + 'static {
         let span = tracing::debug_span!("version", environment = %entry.environment.local);
         let resolver = Arc::clone(self);
         let entry = Arc::clone(entry);
         let task = async move {
+            let lookup = resolver.lookup(entry.id);
             // the old answer stays if there is no new one
             let before = lookup.answered_at();
-            let _kept = resolver.query(&entry, &lookup, before).await;
+            let _kept = resolver.query(&entry, lookup, before).await;
         };
         task.instrument(span)
     }
@@ -251,9 +251,8 @@ impl VersionResolver {
         }
     }
 
-    fn lookup(&self, id: EntryId) -> Arc<VersionLookup> {
-        let mut lookups = self.lookups.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(lookups.entry(id).or_default())
+    fn lookup(&self, id: EntryId) -> &VersionLookup {
+        self.lookups.get_or_init(id, VersionLookup::default)
     }
 }
 
@@ -277,11 +276,11 @@ fn no_version(entry: &Entry) -> AwsError {
 
 impl VersionLookup {
     fn answered_at(&self) -> Option<Timestamp> {
-        *self.answered.lock().unwrap_or_else(PoisonError::into_inner)
+        self.answered.load().as_deref().copied()
     }
 
     fn set_answered(&self) {
-        *self.answered.lock().unwrap_or_else(PoisonError::into_inner) = Some(Timestamp::now());
+        self.answered.store(Some(Arc::new(Timestamp::now())));
     }
 
     fn set_asked(&self) {
@@ -301,11 +300,11 @@ impl VersionLookup {
             .try_lock()
             .is_ok_and(|backoff| backoff.current(Timestamp::now()).is_none())
     }
+}
 
-    fn is_old(&self) -> bool {
-        self.answered_at()
-            .is_some_and(|then| then.age(Timestamp::now()) > MAX_AGE)
-    }
+/// Returns true if an answer of that time should be asked for again.
+fn is_old(answered: Timestamp) -> bool {
+    answered.age(Timestamp::now()) > MAX_AGE
 }
 
 /// Between background calls at first: as long as a failure is held.

@@ -8,8 +8,9 @@ use http::{HeaderMap, HeaderValue, Method, Version};
 use mwaa_model::is_forwarded;
 
 /// Checks version, method, size, framing and every field's name and value, and removes the fields
-/// that `Connection` nominates (RFC 9110 section 7.6.1). Fails with the first check that fails.
-pub(super) fn check(head: &mut Parts, settings: &Settings) -> Result<(), AdmissionError> {
+/// that `Connection` nominates (RFC 9110 section 7.6.1). Returns true if a field may hold a
+/// credential. Fails with the first check that fails.
+pub(super) fn check(head: &mut Parts, settings: &Settings) -> Result<bool, AdmissionError> {
     if !matches!(head.version, Version::HTTP_10 | Version::HTTP_11) {
         return Err(AdmissionError::Malformed(
             "only HTTP/1.0 and HTTP/1.1 are supported",
@@ -42,10 +43,11 @@ pub(super) fn check(head: &mut Parts, settings: &Settings) -> Result<(), Admissi
         return Err(AdmissionError::Forwarded);
     }
     // last, because the checks before see the fields that are removed here
+    let has_credential = fields.has_credential;
     if fields.nominates {
         remove_nominated(&mut head.headers)?;
     }
-    Ok(())
+    Ok(has_credential)
 }
 
 /// A summary of the header section, made in one pass.
@@ -59,6 +61,8 @@ struct FieldSummary<'a> {
     nominates: bool,
     /// True if `Expect` is anything but `100-continue`.
     expects_other: bool,
+    /// True if there is an `Authorization` or a `Cookie`.
+    has_credential: bool,
     /// True if a proxy has added the client for which it sends.
     forwarded: bool,
     /// All fields as sent, in bytes.
@@ -83,7 +87,11 @@ impl<'a> FieldSummary<'a> {
                     fields.coding = fields.coding.or(Some(value));
                 }
                 "connection" => fields.nominates |= parse_nominated(value).next().is_some(),
-                "cookie" => fields.cookies += size,
+                "authorization" => fields.has_credential = true,
+                "cookie" => {
+                    fields.has_credential = true;
+                    fields.cookies += size;
+                }
                 "expect" => {
                     fields.expects_other |=
                         !value.as_bytes().eq_ignore_ascii_case(b"100-continue");
@@ -236,7 +244,7 @@ mod tests {
             request = request.header(*name, HeaderValue::from_bytes(value.as_bytes()).unwrap());
         }
         let mut head = request.body(()).unwrap().into_parts().0;
-        check(&mut head, &settings()).map(|()| head.headers)
+        check(&mut head, &settings()).map(|_| head.headers)
     }
 
     fn result(method: &str, headers: &[(&str, &str)]) -> Result<(), AdmissionError> {

@@ -61,6 +61,7 @@ struct Checked {
     host_name: HostName,
     target: Target,
     aws_call: Option<AwsCall>,
+    has_credential: bool,
 }
 
 debug_fields!(ValidatedRequest: incoming);
@@ -89,6 +90,11 @@ impl ValidatedRequest {
     /// The header section, less the fields that `Connection` nominates.
     pub fn headers(&self) -> &HeaderMap {
         &self.incoming.head.headers
+    }
+
+    /// Returns true if there is an `Authorization` or a `Cookie`.
+    pub fn has_credential(&self) -> bool {
+        self.checked.has_credential
     }
 
     /// The body, to be read.
@@ -124,7 +130,7 @@ pub fn validate(
             limit: settings.header_count,
         });
     }
-    framing::check(head, settings)?;
+    let has_credential = framing::check(head, settings)?;
 
     // 3. The Host, before the secret: a page that DNS rebinding brought here gets nothing to try.
     let head = &incoming.head;
@@ -151,6 +157,7 @@ pub fn validate(
         host_name,
         target,
         aws_call,
+        has_credential,
     });
     Ok(ValidatedRequest { incoming, checked })
 }

@@ -10,10 +10,9 @@ mod fair_queue;
 mod tests;
 
 use fair_queue::{Enqueued, FairQueue};
-use mwaa_model::{ClientKey, Code, Entry, EntryId, Fault, RequestId, code};
+use mwaa_model::{ClientKey, Code, Entry, EntryTable, Fault, RequestId, code};
 use mwaa_runtime::{CoarseTimer, boot_clock};
 use mwaa_telemetry::{Metrics, QueueMetrics};
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -34,7 +33,7 @@ pub struct Settings {
 pub struct CommandQueues {
     settings: Settings,
     metrics: Arc<Metrics>,
-    queues: Mutex<HashMap<EntryId, Arc<CommandQueue>>>,
+    queues: EntryTable<Arc<CommandQueue>>,
 }
 
 impl CommandQueues {
@@ -43,7 +42,7 @@ impl CommandQueues {
         Self {
             settings,
             metrics,
-            queues: Mutex::default(),
+            queues: EntryTable::default(),
         }
     }
 
@@ -55,8 +54,7 @@ impl CommandQueues {
         client: ClientKey,
         command: QueuedCommand,
     ) -> Result<QueueEntry, QueueError> {
-        let queue = self.queue(entry);
-        QueueEntry::enter(&queue, client, command, self.settings.wait)
+        QueueEntry::enter(self.queue(entry), client, command, self.settings.wait)
     }
 
     /// Returns the commands that run and wait at this environment.
@@ -64,13 +62,11 @@ impl CommandQueues {
         self.queue(entry).summary()
     }
 
-    fn queue(&self, entry: &Entry) -> Arc<CommandQueue> {
-        let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
-        let queue = queues.entry(entry.id).or_insert_with(|| {
+    fn queue(&self, entry: &Entry) -> &Arc<CommandQueue> {
+        self.queues.get_or_init(entry.id, || {
             let slots = entry.environment.cli_concurrency;
             CommandQueue::new(slots, self.settings.size, self.metrics.queue_metrics(entry))
-        });
-        Arc::clone(queue)
+        })
     }
 }
 
@@ -210,7 +206,6 @@ impl QueueEntry {
         command: QueuedCommand,
         limit: Duration,
     ) -> Result<Self, QueueError> {
-        // a full queue is counted here, where it is known that the command goes away
         let state = match queue.enqueue(client, command) {
             Entered::Acquired(slot) => EntryState::Acquired(slot),
             Entered::Waiting { number, receiver } => EntryState::Waiting(WaitingEntry {
@@ -222,7 +217,6 @@ impl QueueEntry {
                 ended: false,
             }),
             Entered::Full { waiting } => {
-                queue.metrics.full.inc();
                 let retry = queue.retry_after();
                 return Err(QueueError::Full { waiting, retry });
             }
@@ -281,7 +275,7 @@ impl WaitingEntry {
         self.ended = true;
         slot.ok_or_else(|| {
             self.queue.remove(&self.client, self.number);
-            self.queue.metrics.timeout.inc();
+            self.queue.state().metrics.count_timeout();
             QueueError::Timeout {
                 after: self.limit,
                 retry: self.queue.retry_after(),
@@ -293,7 +287,7 @@ impl WaitingEntry {
 impl Drop for WaitingEntry {
     fn drop(&mut self) {
         if !self.ended {
-            self.queue.metrics.left.inc();
+            self.queue.state().metrics.count_left();
         }
         self.queue.remove(&self.client, self.number);
     }
@@ -305,7 +299,6 @@ struct CommandQueue {
     state: Mutex<State>,
     /// Sends a message whenever a position may have changed.
     changes: watch::Sender<()>,
-    metrics: QueueMetrics,
 }
 
 #[derive(Debug)]
@@ -314,6 +307,14 @@ struct State {
     running: Vec<Arc<RunningCommand>>,
     /// The recent average time for which a command keeps its slot.
     average: Option<Duration>,
+    metrics: QueueMetrics,
+}
+
+impl State {
+    fn update_metrics(&mut self) {
+        let (waiting, running) = (self.queue.waiting(), self.queue.running());
+        self.metrics.set_commands(waiting, running);
+    }
 }
 
 #[derive(Debug)]
@@ -343,9 +344,9 @@ impl CommandQueue {
                 queue: FairQueue::new(slots.max(1), size),
                 running: Vec::new(),
                 average: None,
+                metrics,
             }),
             changes: watch::Sender::new(()),
-            metrics,
         })
     }
 
@@ -359,31 +360,35 @@ impl CommandQueue {
 
         match enqueued {
             Enqueued::Waiting(number, receiver) => {
+                state.update_metrics();
                 drop(state);
-                self.metrics.waiting.inc();
                 self.notify();
                 Entered::Waiting { number, receiver }
             }
             Enqueued::Acquired => {
                 let command = RunningCommand::new(info, since);
                 state.running.push(Arc::clone(&command));
+                state.metrics.count_wait(Duration::ZERO);
+                state.update_metrics();
                 drop(state);
-                self.metrics.running.inc();
-                self.metrics.wait.observe(0.0);
                 self.notify();
                 Entered::Acquired(self.slot(command))
             }
-            Enqueued::Full => Entered::Full {
-                waiting: state.queue.waiting(),
-            },
+            Enqueued::Full => {
+                state.metrics.count_full();
+                Entered::Full {
+                    waiting: state.queue.waiting(),
+                }
+            }
         }
     }
 
     /// Removes a waiting command, if it still waits.
     fn remove(&self, client: &ClientKey, number: u64) {
-        let removed = self.state().queue.remove(client, number);
-        if removed.is_some() {
-            self.metrics.waiting.dec();
+        let mut state = self.state();
+        if state.queue.remove(client, number).is_some() {
+            state.update_metrics();
+            drop(state);
             self.notify();
         }
     }
@@ -406,19 +411,15 @@ impl CommandQueue {
         let next = state.queue.release().map(|next| {
             let command = RunningCommand::new(next.info, now);
             state.running.push(Arc::clone(&command));
+            state.metrics.count_wait(now.saturating_sub(next.since));
             (next, command)
         });
+        state.update_metrics();
         // the handed-over slot may be dropped at once, which takes the lock again
         drop(state);
-        match next {
-            Some((next, command)) => {
-                self.metrics.waiting.dec();
-                let waited = now.saturating_sub(next.since);
-                self.metrics.wait.observe(waited.as_secs_f64());
-                // if its client has left, the slot is dropped here and passes to the next
-                drop(next.slot.send(self.slot(command)));
-            }
-            None => drop(self.metrics.running.dec()),
+        if let Some((next, command)) = next {
+            // if its client has left, the slot is dropped here and passes to the next
+            drop(next.slot.send(self.slot(command)));
         }
         self.notify();
     }

@@ -215,11 +215,8 @@ impl Drop for ResponseBody {
             None => (context.kind(), record.status),
         };
         let took = record.took;
-        context
-            .proxy()
-            .state
-            .metrics
-            .count_request(kind, status, took);
+        let metrics = &context.proxy().metrics;
+        metrics.count_request(kind, status, took);
         tracing::debug!(parent: context.span(), id = %context.id(), method = %context.method(), kind, status, ?took, "answered");
     }
 }

@@ -333,6 +333,7 @@ fn rooms(server: &Puppet, tasks: &LocalTasks) -> Rooms {
     let upstream = UpstreamClient::new(settings, connector(), trust, timer.clone(), tasks);
     Rooms {
         proxy: Rc::new(ReverseProxy {
+            metrics: state.metrics.worker_metrics(),
             state,
             upstream,
             timer,

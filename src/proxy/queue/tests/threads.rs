@@ -4,17 +4,28 @@ use super::super::{
     CommandQueue, QueueEntry, QueueError, QueuePosition, QueueSummary, QueuedCommand,
 };
 use futures_util::future::join_all;
-use mwaa_model::{ClientKey, RequestId};
+use mwaa_model::{ClientKey, Entry, EntryId, EnvName, Environment, RequestId};
 use mwaa_runtime::{CoarseTimer, LocalTasks};
-use mwaa_telemetry::QueueMetrics;
+use mwaa_telemetry::Metrics;
 use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::task::{LocalSet, yield_now};
 
-fn queue(slots: usize, size: usize) -> Arc<CommandQueue> {
-    CommandQueue::new(slots, size, QueueMetrics::default())
+fn queue(slots: usize, size: usize) -> (Arc<CommandQueue>, Metrics) {
+    let environment = Environment::new(EnvName::new("demo").unwrap(), "demo");
+    let metrics = Metrics::default();
+    let shown = metrics.queue_metrics(&Entry::new(EntryId(0), environment));
+    (CommandQueue::new(slots, size, shown), metrics)
+}
+
+/// Fails unless the queue's metric with these labels has this value.
+#[track_caller]
+fn assert_metric(metrics: &Metrics, name: &str, labels: &str, value: u32) {
+    let text = metrics.render(&[]);
+    let line = format!("mwaa_gateway_queue_{name}{{environment=\"demo\"{labels}}} {value}");
+    assert!(text.lines().any(|found| found == line), "{line} in {text}");
 }
 
 fn spot(queue: &Arc<CommandQueue>, who: u32) -> Result<QueueEntry, QueueError> {
@@ -40,7 +51,8 @@ fn on_a_worker(test: impl AsyncFnOnce(&CoarseTimer)) {
 /// else is served, and in the end every slot is there again.
 #[test]
 fn many_threads_share_the_slots_without_losing_any() {
-    let (queue, running, served) = (queue(3, 10_000), AtomicUsize::new(0), AtomicUsize::new(0));
+    let (queue, metrics) = queue(3, 10_000);
+    let (running, served) = (AtomicUsize::new(0), AtomicUsize::new(0));
     std::thread::scope(|scope| {
         for thread in 0..4_u32 {
             let (queue, running, served) = (&queue, &running, &served);
@@ -78,14 +90,14 @@ fn many_threads_share_the_slots_without_losing_any() {
         running, waiting, ..
     } = queue.summary();
     assert_eq!((running.len(), waiting), (0, 0));
-    assert_eq!(queue.metrics.running.get(), 0);
-    assert_eq!(queue.metrics.waiting.get(), 0);
+    assert_metric(&metrics, "running", "", 0);
+    assert_metric(&metrics, "waiting", "", 0);
 }
 
 #[test]
 fn a_slot_given_to_a_client_that_left_is_passed_to_the_next() {
     on_a_worker(async |timer| {
-        let queue = queue(1, 9);
+        let (queue, metrics) = queue(1, 9);
         let first = spot(&queue, 1).unwrap().acquire(timer).await.unwrap();
         let (second, third) = (spot(&queue, 1).unwrap(), spot(&queue, 1).unwrap());
         drop(first);
@@ -93,7 +105,7 @@ fn a_slot_given_to_a_client_that_left_is_passed_to_the_next() {
         assert_eq!(queue.summary().running.len(), 1);
         drop(second);
         drop(third.acquire(timer).await.unwrap());
-        assert_eq!(queue.metrics.left.get(), 1);
+        assert_metric(&metrics, "left_total", "", 1);
         assert!(queue.summary().running.is_empty());
     });
 }
@@ -101,7 +113,7 @@ fn a_slot_given_to_a_client_that_left_is_passed_to_the_next() {
 #[test]
 fn a_changed_queue_position_is_reported() {
     on_a_worker(async |timer| {
-        let queue = queue(1, 9);
+        let (queue, _metrics) = queue(1, 9);
         let first = spot(&queue, 1).unwrap().acquire(timer).await.unwrap();
         let told = RefCell::new(Vec::new());
         let (ahead, mine) = (spot(&queue, 1).unwrap(), spot(&queue, 1).unwrap());
@@ -126,7 +138,7 @@ fn a_changed_queue_position_is_reported() {
 #[test]
 fn a_command_that_times_out_leaves_the_queue_with_retry_after() {
     on_a_worker(async |timer| {
-        let queue = queue(1, 1);
+        let (queue, metrics) = queue(1, 1);
         let first = spot(&queue, 1).unwrap().acquire(timer).await.unwrap();
         let what = QueuedCommand {
             id: RequestId::next(),
@@ -141,8 +153,9 @@ fn a_command_that_times_out_leaves_the_queue_with_retry_after() {
         let late = short.unwrap().acquire(timer).await.unwrap_err();
         assert!(matches!(late, QueueError::Timeout { retry, .. } if retry.as_secs() == 5));
         assert_eq!(queue.summary().waiting, 0);
-        assert_eq!(queue.metrics.timeout.get(), 1);
-        assert_eq!(queue.metrics.left.get(), 0);
+        assert_metric(&metrics, "refused_total", ",reason=\"full\"", 1);
+        assert_metric(&metrics, "refused_total", ",reason=\"timeout\"", 1);
+        assert_metric(&metrics, "left_total", "", 0);
         // commands that were sent teach what is usual
         first.running().mark_sending();
         drop(first);
