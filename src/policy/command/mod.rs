@@ -87,7 +87,9 @@ impl<'a> Command<'a> {
     /// Returns the name of the command if any release has it, otherwise `None`. Never text of the
     /// client's own.
     pub fn known_name(&self) -> Option<&'static str> {
-        self.pair.or(self.single()).map(|entry| entry.command)
+        self.pair
+            .or_else(|| self.single())
+            .map(|entry| entry.command)
     }
 
     /// Returns the command that the first word names at any release.
@@ -197,11 +199,8 @@ fn check_name(
 
 /// Returns true if a shell would read the word as a variable assignment.
 fn is_assignment(word: &str) -> bool {
-    word.split_once('=').is_some_and(|(name, _)| {
-        !name.is_empty()
-            && !name.starts_with(|c: char| c.is_ascii_digit())
-            && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
-    })
+    let value = word.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || c == '_');
+    value.starts_with('=') && !word.starts_with(|c: char| c == '=' || c.is_ascii_digit())
 }
 
 /// A body that is no command line with exactly one reading. Contains no text of the client's
@@ -369,47 +368,48 @@ impl<'a> Reader<'a> {
     /// Reads one word, up to white space or the end.
     fn read_word(&mut self) -> Result<Word<'a>, ParseError> {
         let mut word = Word {
-            text: Cow::Borrowed(""),
             at: self.at,
+            text: Cow::Borrowed(self.read_bare()?),
             quoted: false,
         };
 
         // A word may mix quoted and bare parts: `us""ers`.
         while let Some(next) = self.peek() {
             match next {
-                b' ' | b'\t' | b'\r' | b'\n' => break,
                 b'\'' => self.read_single_quoted(&mut word.text)?,
                 b'"' => self.read_double_quoted(&mut word.text)?,
                 b'\\' => self.read_escaped(&mut word.text)?,
-                _ => {
-                    word.text += self.read_bare(0)?;
-                    continue;
-                }
+                _ => break,
             }
             word.quoted = true;
+            word.text += self.read_bare()?;
         }
         Ok(word)
     }
 
-    /// Reads up to the next byte that is special outside quotes. The first `literal` bytes are not.
-    fn read_bare(&mut self, literal: usize) -> Result<&'a str, ParseError> {
+    /// Reads up to white space, a quote or a backslash.
+    fn read_bare(&mut self) -> Result<&'a str, ParseError> {
         let is_special = |b| matches!(b, b' ' | b'\t' | b'\r' | b'\n' | b'\'' | b'"' | b'\\');
-        self.read_until(is_special, literal, |at, c, _| check_bare(at, c))
+        self.read_until(is_special, 0, |at, c, _| check_bare(at, c))
     }
 
-    /// Reads a backslash outside quotes and what follows it, up to the next special byte.
+    /// Reads a backslash outside quotes and the character that it escapes.
     fn read_escaped(&mut self, text: &mut Cow<'a, str>) -> Result<(), ParseError> {
         let backslash = self.at;
         self.at += 1;
-        let escaped = self.rest().chars().next();
-        match escaped {
+        let rest = self.rest();
+        let size = match rest.chars().next() {
             None => return Err(ParseErrorKind::LastBackslash.at(backslash)),
             // A shell removes both, Python keeps the line end in the word.
             Some('\r' | '\n') => return Err(ParseErrorKind::JoinedLines.at(backslash)),
-            Some(' ' | '\t') => {}
-            Some(other) => check_bare(self.at, other)?,
-        }
-        *text += self.read_bare(escaped.map_or(0, char::len_utf8))?;
+            Some(' ' | '\t') => 1,
+            Some(other) => {
+                check_bare(self.at, other)?;
+                other.len_utf8()
+            }
+        };
+        self.at += size;
+        *text += rest.get(..size).unwrap_or_default();
         Ok(())
     }
 
@@ -418,13 +418,11 @@ impl<'a> Reader<'a> {
         let opened = self.at;
         self.at += 1;
         *text += self.read_until(|b| b == b'\'', 0, check_quoted)?;
-        match self.peek() {
-            None => Err(ParseErrorKind::OpenQuote.at(opened)),
-            Some(_) => {
-                self.at += 1;
-                Ok(())
-            }
+        if self.peek().is_none() {
+            return Err(ParseErrorKind::OpenQuote.at(opened));
         }
+        self.at += 1;
+        Ok(())
     }
 
     /// Reads up to the closing double quote. A backslash is special only before a double quote and
@@ -523,10 +521,8 @@ fn is_invisible(c: char) -> bool {
 /// Plain words stay bare. All others are put in double quotes with `"` and `\` escaped, which is
 /// the form that MWAA's web server is known to accept.
 pub(crate) fn join_words<'a>(words: impl Iterator<Item = &'a str> + Clone) -> String {
-    // A space, two quotes and the backslashes: enough even if all words are quoted.
-    let is_escaped = |b: &u8| matches!(b, b'"' | b'\\');
-    let size = |word: &str| word.len() + 3 + word.bytes().filter(is_escaped).count();
-    let mut line = String::with_capacity(words.clone().map(size).sum());
+    // A space and two quotes for each word: enough for most lines.
+    let mut line = String::with_capacity(words.clone().map(|word| word.len() + 3).sum());
 
     for word in words {
         if !line.is_empty() {
@@ -540,7 +536,8 @@ pub(crate) fn join_words<'a>(words: impl Iterator<Item = &'a str> + Clone) -> St
         // Nothing else is special in double quotes, to shlex and to the gateway.
         line.push('"');
         let mut start = 0;
-        for (at, _) in word.bytes().enumerate().filter(|(_, b)| is_escaped(b)) {
+        let mut bytes = word.bytes().enumerate();
+        while let Some((at, _)) = bytes.find(|(_, b)| matches!(b, b'"' | b'\\')) {
             line.push_str(word.get(start..at).unwrap_or_default());
             line.push('\\');
             start = at;

@@ -83,16 +83,17 @@ fn wants_json(words: &[Word<'_>]) -> bool {
     let mut json = false;
     let mut words = words.iter().map(|word| &*word.text).peekable();
     while let Some(word) = words.next() {
-        if !word.starts_with('-') {
-            continue;
-        }
-        let value = match word.split_once('=') {
+        let value = match word {
             // All words after it are values.
-            _ if word == "--" => break,
-            Some((name, value)) if is_output_option(name) => Some(value),
-            None if word == "-o" || is_output_option(word) => words.peek().copied(),
+            "--" => break,
+            "-o" => words.peek().copied(),
             // Glued, or no output option at all.
-            _ => word.strip_prefix("-o"),
+            _ if !word.starts_with("--") => word.strip_prefix("-o"),
+            _ => match word.split_once('=') {
+                Some((name, value)) if is_output_option(name) => Some(value),
+                None if is_output_option(word) => words.peek().copied(),
+                _ => None,
+            },
         };
         json = value.map_or(json, |value| value == "json");
     }

@@ -281,7 +281,9 @@ impl<'a> OptionParser<'a> {
     }
 
     fn find_exact(&self, spelling: &str) -> Option<&'static ArgumentEntry> {
-        self.known().find(|entry| entry.is_spelled(spelling))
+        // The release last: few entries have the spelling.
+        let mut all = self.known.iter().chain([&*HELP]);
+        all.find(|entry| entry.is_spelled(spelling) && entry.is_in(self.release))
     }
 
     /// Adds an option that is given.

@@ -193,8 +193,8 @@ impl Rooms {
         let RoutedRequest {
             mut request, entry, ..
         } = routed;
-        let body = request.body_mut().collect().await.unwrap();
-        let command = Command::read(&body.to_bytes()).unwrap();
+        let body = request.body_mut().collect().await.unwrap().to_bytes();
+        let command = Command::read(&body).unwrap();
         self.see(&command);
         let headers = request.headers();
         let permit = permit_command(&entry, None, headers, &command, VERSION).unwrap();
