@@ -128,7 +128,7 @@ pub(super) struct CheckContext<'a> {
 }
 
 impl CheckContext<'_> {
-    /// Checks the command, which each kind of name has its own rules for.
+    /// Checks the command. Each kind of name has its own rules.
     fn check(self, resolved: ResolvedCommand<'_>) -> Result<(), PolicyError> {
         let checked = match resolved {
             ResolvedCommand::Help => Ok(()),

@@ -463,6 +463,7 @@ impl<'a> Reader<'a> {
     ) -> Result<&'a str, ParseError> {
         let start = self.at;
         self.at += literal;
+
         while let Some(next) = self.peek()
             && !is_special(next)
         {

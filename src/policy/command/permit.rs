@@ -82,6 +82,7 @@ pub fn permit_command(
 fn wants_json(words: &[Word<'_>]) -> bool {
     let mut json = false;
     let mut words = words.iter().map(|word| &*word.text).peekable();
+
     while let Some(word) = words.next() {
         let value = match word {
             // All words after it are values.

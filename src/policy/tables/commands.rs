@@ -123,7 +123,7 @@ impl CommandTable {
         }
     }
 
-    /// Returns what begins with this word.
+    /// Returns the entry of a word, if any command begins with it.
     pub(crate) fn find_first_word(&self, word: &str) -> Option<&FirstWord> {
         let words = &self.first_words;
         let found = words.binary_search_by(|entry| entry.word.cmp(word)).ok();
@@ -406,6 +406,8 @@ mod tests {
         let lines = include_str!("commands.csv").lines().skip(1);
         let names: Vec<_> = lines.filter_map(|line| line.split(',').next()).collect();
         assert!(names.is_sorted_by(|a, b| a < b), "sorted, no duplicates");
+        let first_words = &command_table().first_words;
+        assert!(first_words.is_sorted_by(|a, b| a.word < b.word));
         assert_eq!(command_table().entries().count(), names.len());
         let known = |version| Release::all().iter().any(|r| r.version() == version);
         for entry in command_table().entries() {
