@@ -100,7 +100,7 @@ impl CommandRecord {
     }
 
     /// The command was parsed.
-    pub(crate) fn on_parsed(&self, command: &Command) {
+    pub(crate) fn on_parsed(&self, command: &Command<'_>) {
         let name = command.known_name().unwrap_or("other");
         self.edit(|record| record.command = Some(name));
         let audit = self.0.state.audit.as_ref();

@@ -125,7 +125,7 @@ pub(super) fn run(args: &AirflowArgs, terminal: &Terminal) -> RunResult {
 
 async fn run_command(
     args: &AirflowArgs,
-    command: &Command,
+    command: &Command<'_>,
     mut client: GatewayClient,
     signals: &mut Signals,
     terminal: &Terminal,
@@ -157,7 +157,7 @@ async fn run_command(
 
 fn print_result(
     result: CommandResult,
-    command: &Command,
+    command: &Command<'_>,
     format: ResultFormat,
     terminal: &Terminal,
 ) -> ExitStatus {
@@ -210,7 +210,12 @@ fn print_unknown(reason: Option<&str>, terminal: &Terminal) -> ExitStatus {
 }
 
 /// Reads MWAA's own JSON for the exit status: the gateway has passed it on without reading it.
-fn check_raw(status: u16, body: &[u8], command: &Command, terminal: &Terminal) -> ExitStatus {
+fn check_raw(
+    status: u16,
+    body: &[u8],
+    command: &Command<'_>,
+    terminal: &Terminal,
+) -> ExitStatus {
     let facts = CommandFacts {
         command: command.known_name().unwrap_or("other"),
         json: false,
@@ -291,7 +296,7 @@ fn print_command_error(error: &CommandError, terminal: &Terminal) -> ExitStatus 
 /// Prints what a command does after it was interrupted.
 fn print_interrupt(
     info: &InterruptInfo,
-    command: &Command,
+    command: &Command<'_>,
     client: &GatewayClient,
     terminal: &Terminal,
 ) -> ExitStatus {

@@ -57,7 +57,7 @@ pub(super) trait EventHandler {
 /// signal that came while the command ended is in `pending`: it has closed the connection.
 pub(super) async fn run_watched(
     client: &mut GatewayClient,
-    command: &Command,
+    command: &Command<'_>,
     options: CommandOptions,
     signals: &mut Signals,
     handler: &mut impl EventHandler,
@@ -179,7 +179,7 @@ enum LineState {
 
 impl<'a> StatusLine<'a> {
     pub(super) fn new(
-        command: &Command,
+        command: &Command<'_>,
         environment: Option<&str>,
         terminal: &'a Terminal,
     ) -> Self {

@@ -116,7 +116,7 @@ impl GatewayClient {
     /// if the gateway refused it because it does not know the environment by this name.
     pub(super) async fn run(
         &mut self,
-        command: &Command,
+        command: &Command<'_>,
         options: CommandOptions,
         on_event: &mut dyn FnMut(CommandEvent),
     ) -> Result<CommandResult, CommandError> {
@@ -135,7 +135,7 @@ impl GatewayClient {
 
     async fn run_once(
         &mut self,
-        command: &Command,
+        command: &Command<'_>,
         options: CommandOptions,
         on_event: &mut dyn FnMut(CommandEvent),
     ) -> Result<CommandResult, CommandError> {

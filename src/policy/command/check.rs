@@ -1,10 +1,9 @@
 //! The rules of an environment or of a listener, and the check of a command against them: a command,
 //! a version and rules in, an [`AllowedCommand`] or a [`PolicyError`] out.
 
-use super::{Command, ResolvedCommand, hints, is_help};
+use super::{Command, ParseErrorKind, ResolvedCommand, Word, hints, is_help};
 use crate::error::PolicyError;
-use crate::options::parse_options;
-use crate::options::{check_options, check_unknown_options};
+use crate::options::{ParsedOptions, check_options, check_unknown_options, parse_options};
 use crate::tables::commands::{CommandClass, CommandEntry, command_table};
 use crate::tables::commands::{Release, find_release};
 use bytes::Bytes;
@@ -35,15 +34,38 @@ impl<'a> CommandPolicy<'a> {
     /// The tables are those of [`find_release`] for the version.
     pub fn check(
         &self,
-        command: &Command,
+        command: &Command<'_>,
         version: AirflowVersion,
     ) -> Result<AllowedCommand, PolicyError> {
+        let release = find_release(version);
+        let resolved = command.resolve(release);
+        // Only a known command has options to check. They are the same for both sets of rules.
+        let options = match resolved {
+            ResolvedCommand::Known(entry, arguments) => {
+                parse_options(&entry.arguments.options, arguments, release)
+            }
+            ResolvedCommand::Help
+            | ResolvedCommand::Group(_)
+            | ResolvedCommand::OptionFirst(_)
+            | ResolvedCommand::Unknown => ParsedOptions::default(),
+        };
+
         // The environment's rules first, so that a listener's error can say that they allow it.
-        let allowed = self.environment.check(command, version)?;
-        if let Some(listener) = &self.listener {
-            listener.check(command, version)?;
+        for rules in [&self.environment].into_iter().chain(&self.listener) {
+            let context = CheckContext {
+                command,
+                version,
+                release,
+                options: &options,
+                rules,
+            };
+            context.check(resolved)?;
         }
-        Ok(allowed)
+        Ok(AllowedCommand {
+            line: Bytes::from(command.to_line()),
+            name: resolved.name(),
+            options: options.given,
+        })
     }
 }
 
@@ -81,56 +103,49 @@ impl Rules<'_> {
     /// Checks a command by these rules alone.
     pub(crate) fn check(
         &self,
-        command: &Command,
+        command: &Command<'_>,
         version: AirflowVersion,
     ) -> Result<AllowedCommand, PolicyError> {
-        let release = find_release(version);
-        let context = CheckContext {
-            command,
-            version,
-            release,
-            rules: self,
+        let policy = CommandPolicy {
+            environment: self.clone(),
+            listener: None,
         };
-
-        // Each kind of name has its own rules. Only a known command has options to check.
-        let checked = match command.resolve(release) {
-            ResolvedCommand::Help => Ok(context.allow("help", Vec::new())),
-            ResolvedCommand::OptionFirst => Err(context.option_first_error()),
-            ResolvedCommand::Group(group) => context.check_group(group),
-            ResolvedCommand::Known(entry, arguments) => context.check_known(entry, arguments),
-            ResolvedCommand::Unknown => context.check_unknown(),
-        };
-        match self.owner {
-            RuleOwner::Environment => checked,
-            RuleOwner::Listener(table) => checked.map_err(|error| error.at_listener(table)),
-        }
+        policy.check(command, version)
     }
 }
 
 /// One command and all that it is checked against.
 #[derive(Clone, Copy)]
 pub(super) struct CheckContext<'a> {
-    pub(super) command: &'a Command,
+    pub(super) command: &'a Command<'a>,
     /// The version of the environment, for texts.
     pub(super) version: AirflowVersion,
     /// The release whose tables apply to the version.
     pub(super) release: &'static Release,
+    /// The options that the command is given.
+    options: &'a ParsedOptions,
     pub(super) rules: &'a Rules<'a>,
 }
 
 impl CheckContext<'_> {
-    /// Creates the result for a command that passed every check.
-    fn allow(self, name: &'static str, options: Vec<&'static str>) -> AllowedCommand {
-        AllowedCommand {
-            line: Bytes::from(self.command.to_line()),
-            name,
-            options,
+    /// Checks the command. Each kind of name has its own rules.
+    fn check(self, resolved: ResolvedCommand<'_>) -> Result<(), PolicyError> {
+        let checked = match resolved {
+            ResolvedCommand::Help => Ok(()),
+            ResolvedCommand::OptionFirst(at) => Err(self.option_first_error(at)),
+            ResolvedCommand::Group(group) => self.check_group(group),
+            ResolvedCommand::Known(entry, arguments) => self.check_known(entry, arguments),
+            ResolvedCommand::Unknown => self.check_unknown(),
+        };
+        match self.rules.owner {
+            RuleOwner::Environment => checked,
+            RuleOwner::Listener(table) => checked.map_err(|error| error.at_listener(table)),
         }
     }
 
     /// Checks a bare group. It prints its usage, which is harmless if any of its commands may
     /// run.
-    fn check_group(self, group: &'static str) -> Result<AllowedCommand, PolicyError> {
+    fn check_group(self, group: &'static str) -> Result<(), PolicyError> {
         if self.rules.is_group_denied(group) {
             return Err(hints::denied_error(group, self.rules.owner));
         }
@@ -140,7 +155,7 @@ impl CheckContext<'_> {
             || self.rules.is_group_allowed(group)
             || entries.any(|entry| entry.is_supported(self.release))
         {
-            Ok(self.allow(group, Vec::new()))
+            Ok(())
         } else {
             Err(hints::unsupported_error(self, None))
         }
@@ -151,8 +166,8 @@ impl CheckContext<'_> {
     fn check_known(
         self,
         entry: &'static CommandEntry,
-        arguments: &[String],
-    ) -> Result<AllowedCommand, PolicyError> {
+        arguments: &[Word<'_>],
+    ) -> Result<(), PolicyError> {
         let rules = self.rules;
         // Before all else: the deny list overrides every policy and every allow rule.
         if rules.is_denied(entry.command) {
@@ -161,8 +176,7 @@ impl CheckContext<'_> {
 
         // Policy "all" leaves it to the web server what the command and its options do.
         if rules.policy == Policy::All {
-            let options = parse_options(entry.command, arguments, self.release);
-            return Ok(self.allow(entry.command, options.given));
+            return Ok(());
         }
 
         // An allow rule for the command replaces MWAA's list and the policy, but does not free
@@ -170,15 +184,14 @@ impl CheckContext<'_> {
         if !rules.is_allowed(entry.command) {
             self.check_listed(entry, arguments)?;
         }
-        let options = check_options(entry.command, arguments, self.release, rules)?;
-        Ok(self.allow(entry.command, options))
+        check_options(entry, self.options, self.release, rules)
     }
 
     /// Fails if MWAA does not run the command at the release, or if the policy does not grant it.
     fn check_listed(
         self,
         entry: &'static CommandEntry,
-        arguments: &[String],
+        arguments: &[Word<'_>],
     ) -> Result<(), PolicyError> {
         if !entry.is_supported(self.release) {
             return Err(hints::flag_style_error(self)
@@ -187,7 +200,7 @@ impl CheckContext<'_> {
 
         // Help runs nothing, but only if it is the only argument: an argument before it could
         // still be an error or have an effect.
-        let is_only_help = matches!(arguments, [only] if is_help(only));
+        let is_only_help = matches!(arguments, [only] if is_help(&only.text));
         if is_only_help || self.rules.is_granted(entry.class) {
             Ok(())
         } else {
@@ -197,7 +210,7 @@ impl CheckContext<'_> {
 
     /// Checks a command of a plugin or of a newer Airflow: it is allowed only if the rules allow
     /// it.
-    fn check_unknown(self) -> Result<AllowedCommand, PolicyError> {
+    fn check_unknown(self) -> Result<(), PolicyError> {
         let rules = self.rules;
         // The name is the client's own text, so the error does not repeat it.
         if rules.is_unknown_denied(self.command) {
@@ -206,32 +219,42 @@ impl CheckContext<'_> {
 
         // MWAA may drop a second `airflow` too, and run a command that no rule was checked for.
         let first = self.command.words().first();
-        let is_airflow = first.is_some_and(|word| word == "airflow");
+        let is_airflow = first.is_some_and(|word| word.text == "airflow");
         if rules.policy == Policy::All && !is_airflow {
-            return Ok(self.allow(OTHER, Vec::new()));
+            return Ok(());
         }
         if !rules.is_unknown_allowed(self.command) {
             return Err(hints::unsupported_error(self, None));
         }
 
         // The rule allows the command, and still no option that is forbidden for all.
-        check_unknown_options(OTHER, self.command.words(), self.release)?;
-        Ok(self.allow(OTHER, Vec::new()))
+        check_unknown_options(OTHER, self.command.words(), self.release)
     }
 
     /// Returns the error for an option in place of a group's command: the way that Airflow 1.10
     /// named it, or no command at all.
-    fn option_first_error(self) -> PolicyError {
+    fn option_first_error(self, at: usize) -> PolicyError {
         if let Some(error) = hints::flag_style_error(self) {
             return error;
         }
 
         // The group was a command of its own: `backfill -s DATE` on Airflow 3.
-        let first = self.command.words().first();
-        let renamed = first.filter(|word| command_table().find_successor(word).is_some());
-        match renamed.and_then(|word| command_table().get_single(word)) {
+        let single = self.command.single();
+        match single.filter(|entry| command_table().find_successor(entry.command).is_some()) {
             Some(entry) => hints::unsupported_error(self, Some(entry)),
-            None => self.command.option_first_error().into(),
+            None => ParseErrorKind::OptionFirst.at(at).into(),
+        }
+    }
+}
+
+impl ResolvedCommand<'_> {
+    /// Returns the name for logs: a name of the table, `help` or `other`.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Help => "help",
+            Self::Group(group) => group,
+            Self::Known(entry, _) => entry.command,
+            Self::OptionFirst(_) | Self::Unknown => OTHER,
         }
     }
 }
@@ -314,10 +337,10 @@ impl Rules<'_> {
     }
 
     /// Returns true if the allow list has a command that no table has.
-    pub(super) fn is_unknown_allowed(&self, command: &Command) -> bool {
+    pub(super) fn is_unknown_allowed(&self, command: &Command<'_>) -> bool {
         let name = command.words_before_options();
         let mut allow = self.allow.iter();
-        allow.any(|rule| is_prefix(rule, name.iter().map(String::as_str)))
+        allow.any(|rule| is_prefix(rule, name.iter().map(|word| &*word.text)))
     }
 
     /// Returns true if the allow list has this option of this command.
@@ -332,6 +355,10 @@ impl Rules<'_> {
     /// command has had: a rule applies at each version that a listener serves, and after an
     /// upgrade.
     pub(super) fn is_denied(&self, command: &'static str) -> bool {
+        if self.deny.is_empty() {
+            return false;
+        }
+
         let names = command_table().find_all_names(command);
         self.deny.iter().any(|rule| {
             // Of another name only the whole counts: its group has other commands too.
@@ -350,9 +377,9 @@ impl Rules<'_> {
     }
 
     /// Returns true if the deny list has a command that no table has, or could have it.
-    pub(super) fn is_unknown_denied(&self, command: &Command) -> bool {
+    pub(super) fn is_unknown_denied(&self, command: &Command<'_>) -> bool {
         let name = command.words_before_options();
-        let words = || name.iter().map(String::as_str);
+        let words = || name.iter().map(|word| &*word.text);
 
         // The rest of the name may follow an option: Python versions differ in the way they read
         // `group -- command`.

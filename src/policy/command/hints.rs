@@ -1,9 +1,9 @@
 //! The errors of commands that are refused: each says what is refused, at which release the
 //! command works, and what to send instead. No text repeats an argument.
 
-use super::Command;
 use super::check::CheckContext;
 use super::check::{RuleOwner, Rules};
+use super::{Command, Word};
 use crate::error::PolicyError;
 use crate::tables::commands::Release;
 use crate::tables::commands::{CommandClass, CommandEntry, command_table};
@@ -227,7 +227,7 @@ pub(super) fn find_other_name(command: &str, release: &Release) -> Option<&'stat
 
 /// Returns the hint for a name that no table has: its new name, the most similar command that
 /// MWAA runs here, or the commands of its group.
-fn unknown_hint(command: &Command, release: &Release) -> String {
+fn unknown_hint(command: &Command<'_>, release: &Release) -> String {
     let see_all = || "`mwaa-gateway commands` lists the supported commands".to_owned();
     let table = command_table();
     let Some(first) = command.words().first() else {
@@ -235,7 +235,7 @@ fn unknown_hint(command: &Command, release: &Release) -> String {
     };
 
     // `list_dag` is in no release's table, but has a successor.
-    if let Some(new) = find_other_name(first, release) {
+    if let Some(new) = find_other_name(&first.text, release) {
         if let Some(group) = table.get_group(new) {
             return format!("it is now `{group}`; {}", group_hint(group, release));
         }
@@ -247,7 +247,7 @@ fn unknown_hint(command: &Command, release: &Release) -> String {
     if let Some(similar) = find_similar(command, release) {
         return format!("did you mean `{similar}`?");
     }
-    match table.get_group(first) {
+    match table.get_group(&first.text) {
         Some(group) => group_hint(group, release),
         None => see_all(),
     }
@@ -274,9 +274,15 @@ fn group_hint(group: &'static str, release: &Release) -> String {
 
 /// Returns the command that MWAA runs here whose name is most similar to the first words. `None`
 /// if none is similar enough to be a typing error.
-fn find_similar(command: &Command, release: &Release) -> Option<&'static str> {
-    let single = command.words().first()?.to_lowercase();
-    let pair = command.first_two_words().map(|pair| pair.to_lowercase());
+fn find_similar(command: &Command<'_>, release: &Release) -> Option<&'static str> {
+    let (single, pair) = match command.words() {
+        [] => return None,
+        [only] => (only.text.to_lowercase(), None),
+        [first, second, ..] => {
+            let pair = format!("{} {}", first.text, second.text);
+            (first.text.to_lowercase(), Some(pair.to_lowercase()))
+        }
+    };
     // Names of two words are compared with two words, so that an argument does not count.
     let similarity = |entry: &CommandEntry| {
         let written = match &pair {
@@ -297,7 +303,7 @@ fn find_similar(command: &Command, release: &Release) -> Option<&'static str> {
 
 /// Returns the first words of an unknown command, but only words that cannot be a value by
 /// mistake: the second only if the first is a group, or it is the second word of a command.
-fn format_unknown_name(command: &Command) -> String {
+fn format_unknown_name(command: &Command<'_>) -> String {
     let table = command_table();
     // No name is longer than 40 bytes, but a token or a password in the wrong place may be.
     let is_wordlike = |word: &str| {
@@ -311,8 +317,9 @@ fn format_unknown_name(command: &Command) -> String {
         pairs.any(|(_, second)| second == word)
     };
 
-    match command.words() {
-        [first, second, ..]
+    let mut words = command.words().iter().map(|word| &*word.text);
+    match (words.next(), words.next()) {
+        (Some(first), Some(second))
             if is_wordlike(first)
                 && is_wordlike(second)
                 && (table.get_group(&first.to_lowercase()).is_some()
@@ -320,7 +327,7 @@ fn format_unknown_name(command: &Command) -> String {
         {
             format!("`{first} {second}`")
         }
-        [first, ..] if is_wordlike(first) => format!("`{first}`"),
+        (Some(first), _) if is_wordlike(first) => format!("`{first}`"),
         _ => "the first word".to_owned(),
     }
 }
@@ -376,11 +383,11 @@ struct FlagStyleEntry {
 
 /// Returns the row of the option that names the command. Long spellings are tried first: a short
 /// one may be a value, or belong to another option (`users -l NAME --create`).
-fn find_flag_style(words: &[String]) -> Option<FlagStyleEntry> {
+fn find_flag_style(words: &[Word<'_>]) -> Option<FlagStyleEntry> {
     let (first, arguments) = words.split_first()?;
     let rows: Vec<_> = read_rows(include_str!("../tables/flag_style.csv"))
         .filter_map(|[commands, options, successor]| {
-            let command = commands.split('/').find(|command| command == first)?;
+            let command = commands.split('/').find(|command| *command == first.text)?;
             Some(FlagStyleEntry {
                 command,
                 options,
@@ -392,7 +399,7 @@ fn find_flag_style(words: &[String]) -> Option<FlagStyleEntry> {
     let find = |is_given: fn(&str, &str) -> bool| {
         arguments.iter().find_map(|word| {
             let has_option =
-                |row: &&FlagStyleEntry| row.options.split('/').any(|o| is_given(o, word));
+                |row: &&FlagStyleEntry| row.options.split('/').any(|o| is_given(o, &word.text));
             rows.iter().find(has_option).copied()
         })
     };

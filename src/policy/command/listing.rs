@@ -5,8 +5,7 @@ use super::check::CommandPolicy;
 use super::check::Rules;
 use super::{Command, hints};
 use crate::error::PolicyError;
-use crate::options::find_option_rule;
-use crate::tables::arguments::{ArgumentEntry, ValueKind, find_arguments};
+use crate::tables::arguments::{ArgumentEntry, ValueKind};
 use crate::tables::commands::{
     CommandClass, CommandEntry, CommandStatus, ReleaseSpan, command_table,
 };
@@ -210,8 +209,10 @@ fn find_signatures(words: &[String], version: AirflowVersion) -> Vec<Signature> 
         .collect()
 }
 
-fn list_arguments(command: &'static str, release: &Release) -> Vec<ArgumentInfo> {
-    let arguments = find_arguments(command);
+fn list_arguments(command: &str, release: &Release) -> Vec<ArgumentInfo> {
+    let Some(CommandEntry { arguments, .. }) = command_table().get(command) else {
+        return Vec::new();
+    };
     let in_release = |entry: &&ArgumentEntry| entry.is_in(release);
 
     let positional = arguments.positional.iter().filter(in_release);
@@ -223,7 +224,7 @@ fn list_arguments(command: &'static str, release: &Release) -> Vec<ArgumentInfo>
         reason: "",
     });
     let options = arguments.options.iter().filter(in_release).map(|entry| {
-        let rule = find_option_rule(command, entry.name, release);
+        let rule = entry.find_rule(release);
         ArgumentInfo {
             spellings: entry.spellings.clone(),
             takes: entry.takes,

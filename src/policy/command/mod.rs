@@ -4,10 +4,9 @@
 //! The command line is split as Python's `shlex` does it, and refused if it could be read in two ways.
 
 use crate::error::PolicyError;
-use crate::tables::commands::{CommandEntry, Release, command_table};
+use crate::tables::commands::{CommandEntry, FirstWord, Release, command_table};
+use std::borrow::Cow;
 use std::fmt;
-use std::iter::Peekable;
-use std::str::CharIndices;
 
 pub(crate) mod check;
 pub(crate) mod hints;
@@ -17,21 +16,37 @@ pub(crate) mod permit;
 /// One Airflow command as the client wrote it, split into words.
 ///
 /// `Debug` shows the name only, because arguments may be secrets.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Command {
-    words: Vec<String>,
-    /// The byte at which the second word begins in the body, for an error.
-    second_at: usize,
+#[derive(Clone)]
+pub struct Command<'a> {
+    words: Vec<Word<'a>>,
+    /// The first word, if any release has a command that begins with it.
+    first: Option<&'static FirstWord>,
+    /// The command of two words that the first two words name at any release.
+    pair: Option<&'static CommandEntry>,
 }
 
-impl fmt::Debug for Command {
+impl fmt::Debug for Command<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = self.known_name().unwrap_or("other");
         f.debug_tuple("Command").field(&name).finish()
     }
 }
 
-impl Command {
+impl Command<'static> {
+    /// Creates a command from words that a shell has already split, such as a program's
+    /// arguments. They are checked as if they had been sent as [`to_line`](Self::to_line).
+    pub fn from_words(words: &[String]) -> Result<Self, PolicyError> {
+        let line = join_words(words.iter().map(String::as_str));
+        let Command { words, first, pair } = Command::read(line.as_bytes())?;
+        Ok(Self {
+            words: words.into_iter().map(Word::into_owned).collect(),
+            first,
+            pair,
+        })
+    }
+}
+
+impl<'a> Command<'a> {
     /// Reads a request body: UTF-8, one line, words as Python's `shlex.split` makes them. A
     /// leading `airflow` is dropped.
     ///
@@ -39,7 +54,7 @@ impl Command {
     /// The name must be written without quotes and backslashes: its first word, and its second
     /// word if the first is a group at any release. No name in Airflow needs them, so they could
     /// only hide a name from a careless reader.
-    pub fn read(body: &[u8]) -> Result<Self, PolicyError> {
+    pub fn read(body: &'a [u8]) -> Result<Self, PolicyError> {
         let text = std::str::from_utf8(body)
             .map_err(|error| ParseErrorKind::NotUtf8.at(error.valid_up_to()))?;
 
@@ -49,75 +64,58 @@ impl Command {
         if matches!(words.first(), Some(word) if word.text == "airflow" && !word.quoted) {
             words.remove(0);
         }
-        check_name(&words, text.len())?;
 
-        Ok(Self {
-            second_at: words.get(1).map_or(text.len(), |word| word.at),
-            words: words.into_iter().map(|word| word.text).collect(),
-        })
-    }
-
-    /// Creates a command from words that a shell has already split, such as a program's
-    /// arguments. They are checked as if they had been sent as [`to_line`](Self::to_line).
-    pub fn from_words(words: &[String]) -> Result<Self, PolicyError> {
-        Self::read(join_words(words).as_bytes())
+        let first = check_name(&words, text.len())?;
+        let second = words.get(1).map(|word| &*word.text);
+        let pair = first
+            .zip(second)
+            .and_then(|(word, second)| word.get_pair(second));
+        Ok(Self { words, first, pair })
     }
 
     /// Returns the words, without a leading `airflow`.
-    pub fn words(&self) -> &[String] {
+    pub(crate) fn words(&self) -> &[Word<'a>] {
         &self.words
     }
 
-    /// Returns the command line that is sent. It is the gateway's own quoting of
-    /// [`words`](Self::words), which Python's shlex splits into exactly these words.
+    /// Returns the command line that is sent. It is the gateway's own quoting of the words, which
+    /// Python's shlex splits into exactly these words.
     pub fn to_line(&self) -> String {
-        join_words(&self.words)
+        join_words(self.words.iter().map(|word| &*word.text))
     }
 
     /// Returns the name of the command if any release has it, otherwise `None`. Never text of the
     /// client's own.
     pub fn known_name(&self) -> Option<&'static str> {
-        let pair = self
-            .first_two_words()
-            .and_then(|pair| command_table().get(&pair));
-        let single = self
-            .words
-            .first()
-            .and_then(|word| command_table().get_single(word));
-        pair.or(single).map(|entry| entry.command)
+        self.pair
+            .or_else(|| self.single())
+            .map(|entry| entry.command)
     }
 
-    /// Returns the first two words as one name.
-    fn first_two_words(&self) -> Option<String> {
-        match self.words.as_slice() {
-            [first, second, ..] => Some(format!("{first} {second}")),
-            [] | [_] => None,
-        }
+    /// Returns the command that the first word names at any release.
+    fn single(&self) -> Option<&'static CommandEntry> {
+        self.first.and_then(|word| word.single.as_ref())
     }
 
     /// Returns the words before the first option: only these can name a command.
-    fn words_before_options(&self) -> &[String] {
-        let end = self.words.iter().position(|word| word.starts_with('-'));
+    fn words_before_options(&self) -> &[Word<'a>] {
+        let end = self
+            .words
+            .iter()
+            .position(|word| word.text.starts_with('-'));
         self.words
             .get(..end.unwrap_or(self.words.len()))
             .unwrap_or_default()
     }
 
-    /// Returns the error for an option in place of the second word of the command's name.
-    fn option_first_error(&self) -> ParseError {
-        ParseErrorKind::OptionFirst.at(self.second_at)
-    }
-
     /// Returns what the first words name, as the web server of a release reads them.
     fn resolve(&self, release: &Release) -> ResolvedCommand<'_> {
-        let (first, rest) = match self.words.as_slice() {
+        let rest = match self.words.as_slice() {
             [] => return ResolvedCommand::Unknown,
-            [only] if is_help(only) => return ResolvedCommand::Help,
-            [first, rest @ ..] => (first.as_str(), rest),
+            [only] if is_help(&only.text) => return ResolvedCommand::Help,
+            [_, rest @ ..] => rest,
         };
-        let table = command_table();
-        let single = table.get_single(first);
-        let pair = self.first_two_words().and_then(|pair| table.get(&pair));
+        let (single, pair) = (self.single(), self.pair);
 
         if let Some(entry) = single.filter(|entry| entry.is_in(release)) {
             // At 1.10 `variables` is a command of its own, and yet `variables get` is the
@@ -134,14 +132,16 @@ impl Command {
         }
 
         // Only a group of this release prints its usage.
-        let group = table.get_group(first).filter(|group| {
-            let mut entries = table.group_entries(group);
+        let group = self.first.and_then(FirstWord::as_group).filter(|group| {
+            let mut entries = command_table().group_entries(group);
             entries.any(|entry| entry.is_in(release))
         });
         match (group, rest) {
             (Some(group), []) => ResolvedCommand::Group(group),
-            (Some(group), [only]) if is_help(only) => ResolvedCommand::Group(group),
-            (Some(_), [second, ..]) if second.starts_with('-') => ResolvedCommand::OptionFirst,
+            (Some(group), [only]) if is_help(&only.text) => ResolvedCommand::Group(group),
+            (Some(_), [second, ..]) if second.text.starts_with('-') => {
+                ResolvedCommand::OptionFirst(second.at)
+            }
             // A command of one word of another release, or a name that no release has.
             _ => single.map_or(ResolvedCommand::Unknown, |entry| {
                 ResolvedCommand::Known(entry, rest)
@@ -158,9 +158,9 @@ enum ResolvedCommand<'a> {
     /// A group and nothing else, or with `--help`: it prints its usage.
     Group(&'static str),
     /// A command of the table, with its arguments. The release may or may not run it.
-    Known(&'static CommandEntry, &'a [String]),
-    /// An option in place of the command's second word.
-    OptionFirst,
+    Known(&'static CommandEntry, &'a [Word<'a>]),
+    /// An option in place of the command's second word, at this byte.
+    OptionFirst(usize),
     /// A name that no release knows.
     Unknown,
 }
@@ -171,8 +171,11 @@ fn is_help(word: &str) -> bool {
 }
 
 /// Fails if the words do not begin with the bare name of a command. `end` is the length of the
-/// text.
-fn check_name(words: &[Word], end: usize) -> Result<(), ParseError> {
+/// text. Returns the first word, if any release knows it.
+fn check_name(
+    words: &[Word<'_>],
+    end: usize,
+) -> Result<Option<&'static FirstWord>, ParseError> {
     let Some(first) = words.first() else {
         return Err(ParseErrorKind::Empty.at(end));
     };
@@ -185,21 +188,19 @@ fn check_name(words: &[Word], end: usize) -> Result<(), ParseError> {
     }
 
     // A group's name is two words. Quotes are for values, which begin after the name.
-    let is_group = command_table().get_group(&first.text).is_some();
+    let known = command_table().find_first_word(&first.text);
+    let is_group = known.is_some_and(|word| word.as_group().is_some());
     let name_length = if is_group { 2 } else { 1 };
     match words.iter().take(name_length).find(|word| word.quoted) {
         Some(word) => Err(ParseErrorKind::QuotedName.at(word.at)),
-        None => Ok(()),
+        None => Ok(known),
     }
 }
 
 /// Returns true if a shell would read the word as a variable assignment.
 fn is_assignment(word: &str) -> bool {
-    word.split_once('=').is_some_and(|(name, _)| {
-        !name.is_empty()
-            && !name.starts_with(|c: char| c.is_ascii_digit())
-            && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
-    })
+    let value = word.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || c == '_');
+    value.starts_with('=') && !word.starts_with(|c: char| c == '=' || c.is_ascii_digit())
 }
 
 /// A body that is no command line with exactly one reading. Contains no text of the client's
@@ -300,141 +301,206 @@ impl ParseErrorKind {
 }
 
 /// One word of a command line.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Word {
-    pub(crate) text: String,
-    /// The byte at which it begins in the text.
+#[derive(Clone)]
+pub(crate) struct Word<'a> {
+    /// A slice of the line, or a copy if it is made of several slices.
+    pub(crate) text: Cow<'a, str>,
+    /// The byte at which it begins in the line.
     pub(crate) at: usize,
     /// True if it was written with a quote or a backslash.
     pub(crate) quoted: bool,
 }
 
+impl Word<'_> {
+    fn into_owned(self) -> Word<'static> {
+        Word {
+            text: Cow::Owned(self.text.into_owned()),
+            ..self
+        }
+    }
+}
+
 /// Splits a command line into words. Fails if the line can be read in two ways.
-pub(crate) fn split_words(text: &str) -> Result<Vec<Word>, ParseError> {
-    let mut chars = text.char_indices().peekable();
-    let mut words = Vec::new();
+pub(crate) fn split_words(text: &str) -> Result<Vec<Word<'_>>, ParseError> {
+    let mut reader = Reader { text, at: 0 };
+    // Few commands have more words.
+    let mut words = Vec::with_capacity(12);
     // The first line end after a word: an error only if another word follows.
     let mut line_end = None;
 
-    while let Some(&(at, next)) = chars.peek() {
+    while let Some(next) = reader.peek() {
         match next {
             // shlex takes no other characters for white space, in a text without line ends.
-            ' ' | '\t' => {
-                chars.next();
-            }
-            '\r' | '\n' => {
+            b' ' | b'\t' => reader.at += 1,
+            b'\r' | b'\n' => {
                 // Line ends before and after the command make no second line.
                 if !words.is_empty() {
-                    line_end.get_or_insert(at);
+                    line_end.get_or_insert(reader.at);
                 }
-                chars.next();
+                reader.at += 1;
             }
             _ => match line_end {
                 Some(at) => return Err(ParseErrorKind::SecondLine.at(at)),
-                None => words.push(parse_word(at, &mut chars)?),
+                None => words.push(reader.read_word()?),
             },
         }
     }
     Ok(words)
 }
 
-/// The rest of the text, each character with its byte.
-type Chars<'a> = Peekable<CharIndices<'a>>;
+/// A command line, and the byte up to which it is read.
+struct Reader<'a> {
+    text: &'a str,
+    at: usize,
+}
 
-/// Reads one word, up to white space or the end.
-fn parse_word(at: usize, chars: &mut Chars<'_>) -> Result<Word, ParseError> {
-    let mut word = Word {
-        text: String::new(),
-        at,
-        quoted: false,
-    };
+impl<'a> Reader<'a> {
+    /// Returns the next byte.
+    fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
 
-    while let Some((at, next)) =
-        chars.next_if(|(_, next)| !matches!(next, ' ' | '\t' | '\r' | '\n'))
-    {
+    /// Returns the text that is not read yet.
+    fn rest(&self) -> &'a str {
+        self.text.get(self.at..).unwrap_or_default()
+    }
+
+    /// Reads one word, up to white space or the end.
+    fn read_word(&mut self) -> Result<Word<'a>, ParseError> {
+        let mut word = Word {
+            at: self.at,
+            text: Cow::Borrowed(self.read_bare()?),
+            quoted: false,
+        };
+
         // A word may mix quoted and bare parts: `us""ers`.
-        word.quoted |= matches!(next, '\'' | '"' | '\\');
-        match next {
-            '\'' => parse_single_quoted(at, chars, &mut word.text)?,
-            '"' => parse_double_quoted(at, chars, &mut word.text)?,
-            '\\' => match chars.next() {
-                None => return Err(ParseErrorKind::LastBackslash.at(at)),
-                // A shell removes both, Python keeps the line end in the word.
-                Some((_, '\r' | '\n')) => return Err(ParseErrorKind::JoinedLines.at(at)),
-                Some((_, escaped @ (' ' | '\t'))) => word.text.push(escaped),
-                Some((at, escaped)) => word.text.push(check_bare(at, escaped)?),
-            },
-            other => word.text.push(check_bare(at, other)?),
+        while let Some(next) = self.peek() {
+            match next {
+                b'\'' => self.read_single_quoted(&mut word.text)?,
+                b'"' => self.read_double_quoted(&mut word.text)?,
+                b'\\' => self.read_escaped(&mut word.text)?,
+                _ => break,
+            }
+            word.quoted = true;
+            word.text += self.read_bare()?;
         }
+        Ok(word)
     }
-    Ok(word)
-}
 
-/// Reads up to the closing single quote. Nothing is special in between.
-fn parse_single_quoted(
-    opened: usize,
-    chars: &mut Chars<'_>,
-    text: &mut String,
-) -> Result<(), ParseError> {
-    while let Some((at, next)) = chars.next() {
-        if next == '\'' {
-            return Ok(());
+    /// Reads up to white space, a quote or a backslash.
+    fn read_bare(&mut self) -> Result<&'a str, ParseError> {
+        let is_special = |b| matches!(b, b' ' | b'\t' | b'\r' | b'\n' | b'\'' | b'"' | b'\\');
+        self.read_until(is_special, 0, |at, c, _| check_bare(at, c))
+    }
+
+    /// Reads a backslash outside quotes and the character that it escapes.
+    fn read_escaped(&mut self, text: &mut Cow<'a, str>) -> Result<(), ParseError> {
+        let backslash = self.at;
+        self.at += 1;
+        let rest = self.rest();
+        let size = match rest.chars().next() {
+            None => return Err(ParseErrorKind::LastBackslash.at(backslash)),
+            // A shell removes both, Python keeps the line end in the word.
+            Some('\r' | '\n') => return Err(ParseErrorKind::JoinedLines.at(backslash)),
+            Some(' ' | '\t') => 1,
+            Some(other) => {
+                check_bare(self.at, other)?;
+                other.len_utf8()
+            }
+        };
+        self.at += size;
+        *text += rest.get(..size).unwrap_or_default();
+        Ok(())
+    }
+
+    /// Reads up to the closing single quote. Nothing is special in between.
+    fn read_single_quoted(&mut self, text: &mut Cow<'a, str>) -> Result<(), ParseError> {
+        let opened = self.at;
+        self.at += 1;
+        *text += self.read_until(|b| b == b'\'', 0, check_quoted)?;
+        if self.peek().is_none() {
+            return Err(ParseErrorKind::OpenQuote.at(opened));
         }
-        text.push(check_quoted(at, next, chars)?);
+        self.at += 1;
+        Ok(())
     }
-    Err(ParseErrorKind::OpenQuote.at(opened))
-}
 
-/// Reads up to the closing double quote. A backslash is special only before a double quote and
-/// before another backslash.
-fn parse_double_quoted(
-    opened: usize,
-    chars: &mut Chars<'_>,
-    text: &mut String,
-) -> Result<(), ParseError> {
-    // POSIX shells also read `$` and a backquote here, but no shell reads this line.
-    while let Some((at, next)) = chars.next() {
-        match next {
-            '"' => return Ok(()),
-            '\\' => match chars.peek() {
-                Some(&(_, escaped @ ('"' | '\\'))) => {
-                    chars.next();
-                    text.push(escaped);
+    /// Reads up to the closing double quote. A backslash is special only before a double quote and
+    /// before another backslash.
+    fn read_double_quoted(&mut self, text: &mut Cow<'a, str>) -> Result<(), ParseError> {
+        let opened = self.at;
+        self.at += 1;
+        let mut literal = 0;
+
+        // POSIX shells also read `$` and a backquote here, but no shell reads this line.
+        loop {
+            *text += self.read_until(|b| matches!(b, b'"' | b'\\'), literal, check_quoted)?;
+            match self.rest().as_bytes() {
+                [] => return Err(ParseErrorKind::OpenQuote.at(opened)),
+                [b'"', ..] => {
+                    self.at += 1;
+                    return Ok(());
                 }
-                Some((_, '\r' | '\n')) => return Err(ParseErrorKind::JoinedLines.at(at)),
+                [_, b'\r' | b'\n', ..] => return Err(ParseErrorKind::JoinedLines.at(self.at)),
+                [_, b'"' | b'\\', ..] => self.at += 1,
                 // Before any other character it is itself, as in Python and in a shell.
-                Some(_) | None => text.push('\\'),
-            },
-            other => text.push(check_quoted(at, other, chars)?),
+                [_, ..] => {}
+            }
+            literal = 1;
         }
     }
 
-    Err(ParseErrorKind::OpenQuote.at(opened))
+    /// Reads up to the next byte that is `special`, or to the end, and returns the text. The first
+    /// `literal` bytes are not looked at.
+    ///
+    /// `check` is given each character that is not printable ASCII, with its byte and the text
+    /// that begins with it.
+    fn read_until(
+        &mut self,
+        is_special: impl Fn(u8) -> bool,
+        literal: usize,
+        check: impl Fn(usize, char, &str) -> Result<(), ParseError>,
+    ) -> Result<&'a str, ParseError> {
+        let start = self.at;
+        self.at += literal;
+
+        while let Some(next) = self.peek()
+            && !is_special(next)
+        {
+            if matches!(next, b' '..=b'~') {
+                self.at += 1;
+            } else if let Some(c) = self.rest().chars().next() {
+                check(self.at, c, self.rest())?;
+                self.at += c.len_utf8();
+            }
+        }
+        Ok(self.text.get(start..self.at).unwrap_or_default())
+    }
 }
 
-/// Returns the character if it may stand outside quotes. Space, tab and line ends are for the
+/// Fails for a character that may not be outside quotes. Space, tab and line ends are for the
 /// caller to handle.
-fn check_bare(at: usize, c: char) -> Result<char, ParseError> {
+fn check_bare(at: usize, c: char) -> Result<(), ParseError> {
     let kind = match c {
-        // Most characters by far, so they are decided first.
-        '!'..='~' => return Ok(c),
+        '!'..='~' => return Ok(()),
         '\u{feff}' => ParseErrorKind::ByteOrderMark,
         c if c.is_control() => ParseErrorKind::Control(c),
         c if c.is_whitespace() => ParseErrorKind::Space(c),
         c if is_invisible(c) => ParseErrorKind::Invisible(c),
-        _ => return Ok(c),
+        _ => return Ok(()),
     };
     Err(kind.at(at))
 }
 
-/// Returns the character if it may stand between quotes: all but control characters, of which
-/// tab, LF and CR LF may. Readers that open a text as lines turn a lone CR into something else.
-fn check_quoted(at: usize, c: char, chars: &mut Chars<'_>) -> Result<char, ParseError> {
+/// Fails for a character that may not be between quotes: a control character other than tab, LF
+/// and CR LF. Readers that open a text as lines turn a lone CR into something else. `rest` begins
+/// with the character.
+fn check_quoted(at: usize, c: char, rest: &str) -> Result<(), ParseError> {
     match c {
-        '\t' | '\n' => Ok(c),
-        '\r' if chars.peek().is_some_and(|(_, next)| *next == '\n') => Ok(c),
+        '\t' | '\n' => Ok(()),
+        '\r' if rest.starts_with("\r\n") => Ok(()),
         c if c.is_control() => Err(ParseErrorKind::Control(c).at(at)),
-        _ => Ok(c),
+        _ => Ok(()),
     }
 }
 
@@ -455,8 +521,10 @@ fn is_invisible(c: char) -> bool {
 ///
 /// Plain words stay bare. All others are put in double quotes with `"` and `\` escaped, which is
 /// the form that MWAA's web server is known to accept.
-pub(crate) fn join_words(words: &[String]) -> String {
-    let mut line = String::new();
+pub(crate) fn join_words<'a>(words: impl Iterator<Item = &'a str> + Clone) -> String {
+    // A space and two quotes for each word: enough for most lines.
+    let mut line = String::with_capacity(words.clone().map(|word| word.len() + 3).sum());
+
     for word in words {
         if !line.is_empty() {
             line.push(' ');
@@ -468,12 +536,14 @@ pub(crate) fn join_words(words: &[String]) -> String {
 
         // Nothing else is special in double quotes, to shlex and to the gateway.
         line.push('"');
-        for c in word.chars() {
-            if matches!(c, '"' | '\\') {
-                line.push('\\');
-            }
-            line.push(c);
+        let mut start = 0;
+        let mut bytes = word.bytes().enumerate();
+        while let Some((at, _)) = bytes.find(|(_, b)| matches!(b, b'"' | b'\\')) {
+            line.push_str(word.get(start..at).unwrap_or_default());
+            line.push('\\');
+            start = at;
         }
+        line.push_str(word.get(start..).unwrap_or_default());
         line.push('"');
     }
     line
@@ -495,10 +565,13 @@ fn is_plain(word: &str) -> bool {
 /// Splits a command line into the texts of its words.
 #[cfg(test)]
 pub(crate) fn split(text: &str) -> Result<Vec<String>, ParseError> {
-    Ok(split_words(text)?
-        .into_iter()
-        .map(|word| word.text)
-        .collect())
+    Ok(texts(&split_words(text)?))
+}
+
+/// Returns the texts of words.
+#[cfg(test)]
+pub(crate) fn texts(words: &[Word<'_>]) -> Vec<String> {
+    words.iter().map(|word| word.text.to_string()).collect()
 }
 
 #[cfg(test)]
@@ -507,7 +580,7 @@ mod tests {
     use super::*;
     use mwaa_model::Policy;
 
-    fn read(line: &str) -> Command {
+    fn read(line: &str) -> Command<'_> {
         Command::read(line.as_bytes()).expect("a readable command")
     }
 
@@ -549,7 +622,7 @@ mod tests {
         ] {
             let words: Vec<_> = words.iter().map(|&word| word.to_owned()).collect();
             let command = Command::from_words(&words).expect("a readable command");
-            assert_eq!(command.words(), words);
+            assert_eq!(texts(command.words()), words);
         }
         assert!(Command::from_words(&[]).is_err());
         assert!(Command::from_words(&["a\0".to_owned()]).is_err());
@@ -574,7 +647,8 @@ mod words_tests {
         fn splitting_reverses_quoting(
             words in proptest::collection::vec("[^\\p{Cc}]*|[\\n\\t \"'\\\\$a]*", 1..6)
         ) {
-            prop_assert_eq!(split(&join_words(&words)), Ok(words));
+            let line = join_words(words.iter().map(String::as_str));
+            prop_assert_eq!(split(&line), Ok(words));
         }
 
         #[test]
@@ -622,10 +696,7 @@ mod words_tests {
     #[test]
     fn each_word_has_its_position_and_whether_it_was_quoted() {
         let words = split_words(" a\t'b'c é\\ \n").expect("words");
-        let seen: Vec<_> = words
-            .iter()
-            .map(|w| (w.text.as_str(), w.at, w.quoted))
-            .collect();
+        let seen: Vec<_> = words.iter().map(|w| (&*w.text, w.at, w.quoted)).collect();
         assert_eq!(seen, [("a", 1, false), ("bc", 3, true), ("é ", 8, true)]);
     }
 
@@ -660,18 +731,18 @@ for code in range(sys.maxunicode + 1):
 
     #[test]
     fn letters_symbols_and_quoted_characters_are_accepted() {
-        let quoted = |c, rest: &str| check_quoted(0, c, &mut rest.char_indices().peekable());
+        let quoted = |c: char, next: &str| check_quoted(0, c, &format!("{c}{next}"));
         for c in ['a', '~', '#', ';', 'é', 'ß', '日', '😀', '\u{301}'] {
-            assert_eq!(check_bare(0, c), Ok(c), "{c:?}");
+            assert_eq!(check_bare(0, c), Ok(()), "{c:?}");
         }
         for c in [
             '\t', '\n', ' ', '\u{a0}', '\u{200d}', '\u{fe0f}', '\u{2028}',
         ] {
-            assert_eq!(quoted(c, ""), Ok(c), "{c:?}");
+            assert_eq!(quoted(c, ""), Ok(()), "{c:?}");
         }
 
         let control = |c| Err(ParseErrorKind::Control(c).at(0));
-        assert_eq!(quoted('\r', "\n"), Ok('\r'));
+        assert_eq!(quoted('\r', "\n"), Ok(()));
         assert_eq!(quoted('\r', "x"), control('\r'));
         assert_eq!(quoted('\u{85}', ""), control('\u{85}'));
         assert_eq!(check_bare(0, '\u{7f}'), control('\u{7f}'));

@@ -2,8 +2,8 @@
 //! is unknown. Only `dags trigger` with a run id of the client's own may be repeated, and only if
 //! Airflow then refuses a second run for sure.
 
-use super::Command;
 use super::check::{AllowedCommand, CommandPolicy};
+use super::{Command, Word};
 use crate::error::PolicyError;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -61,7 +61,7 @@ pub fn permit_command(
     entry: &Arc<Entry>,
     listener: Option<&ListenerRules>,
     headers: &HeaderMap,
-    command: &Command,
+    command: &Command<'_>,
     version: AirflowVersion,
 ) -> Result<CommandPermit, PolicyError> {
     // Nothing of the client's bytes is kept: the line is made of the words that were checked.
@@ -79,17 +79,22 @@ pub fn permit_command(
 
 /// Returns true for `-o json`, `-ojson`, `--output json`, `--output=json` and argparse's
 /// abbreviations of them; the last one counts. It decides only how the output is read.
-fn wants_json(words: &[String]) -> bool {
+fn wants_json(words: &[Word<'_>]) -> bool {
     let mut json = false;
-    let mut words = words.iter().map(String::as_str).peekable();
+    let mut words = words.iter().map(|word| &*word.text).peekable();
+
     while let Some(word) = words.next() {
-        let value = match word.split_once('=') {
+        let value = match word {
             // All words after it are values.
-            _ if word == "--" => break,
-            Some((name, value)) if is_output_option(name) => Some(value),
-            None if word == "-o" || is_output_option(word) => words.peek().copied(),
+            "--" => break,
+            "-o" => words.peek().copied(),
             // Glued, or no output option at all.
-            _ => word.strip_prefix("-o"),
+            _ if !word.starts_with("--") => word.strip_prefix("-o"),
+            _ => match word.split_once('=') {
+                Some((name, value)) if is_output_option(name) => Some(value),
+                None if is_output_option(word) => words.peek().copied(),
+                _ => None,
+            },
         };
         json = value.map_or(json, |value| value == "json");
     }
@@ -111,7 +116,7 @@ const REPEATABLE: HeaderName = HeaderName::from_static("mwaa-gateway-repeatable"
 /// rely on it.
 pub(super) fn is_repeatable(
     headers: &HeaderMap,
-    command: &Command,
+    command: &Command<'_>,
     allowed: &AllowedCommand,
     version: AirflowVersion,
 ) -> Result<bool, PolicyError> {
@@ -137,7 +142,7 @@ pub(super) fn is_repeatable(
 }
 
 /// Fails if the command is not a trigger with a run id of its own.
-fn check_run_id(words: &[String], allowed: &AllowedCommand) -> Result<(), PolicyError> {
+fn check_run_id(words: &[Word<'_>], allowed: &AllowedCommand) -> Result<(), PolicyError> {
     // The option has had two spellings, each the longest of its release.
     let run_id = match allowed.name() {
         "dags trigger" => "--run-id",
@@ -158,8 +163,8 @@ fn check_run_id(words: &[String], allowed: &AllowedCommand) -> Result<(), Policy
 
     // Airflow replaces an empty run id by one that it generates.
     let is_empty =
-        |word: &String| word.is_empty() || (word.starts_with('-') && word.ends_with('='));
-    if words.iter().any(is_empty) {
+        |word: &str| word.is_empty() || (word.starts_with('-') && word.ends_with('='));
+    if words.iter().any(|word| is_empty(&word.text)) {
         return Err(not_repeatable(
             "an empty argument could be the run id",
             "remove empty arguments",
@@ -221,7 +226,7 @@ mod tests {
             ("variables set key -- -o json", false),
             ("variables set key json", false),
         ] {
-            let words: Vec<_> = line.split(' ').map(str::to_owned).collect();
+            let words = super::super::split_words(line).expect("words");
             assert_eq!(super::wants_json(&words), json, "{line}");
         }
     }

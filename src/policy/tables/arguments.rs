@@ -1,10 +1,11 @@
-//! The arguments that each command takes at each release, as Airflow's own parsers have them.
-//! `tests/real/airflow_options.py` writes the file, `options.csv`.
+//! The arguments that each command takes at each release, as Airflow's own parsers have them
+//! (`tests/real/airflow_options.py` writes `options.csv`), and the rule for each option
+//! (`option_rules.csv`).
 
 use super::commands::Release;
 use super::read_rows;
 use mwaa_model::AirflowVersion;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 /// The number of values that an argument takes.
@@ -19,11 +20,6 @@ pub enum ValueKind {
     Several,
     /// One value.
     Value,
-}
-
-/// Returns the arguments of one command at all releases; none for a command that takes none.
-pub(crate) fn find_arguments(command: &str) -> &'static CommandArguments {
-    BY_COMMAND.get(command).unwrap_or(&NONE)
 }
 
 /// The arguments of one command.
@@ -45,6 +41,8 @@ pub(crate) struct ArgumentEntry {
     pub(crate) required: bool,
     pub(crate) first: AirflowVersion,
     pub(crate) last: AirflowVersion,
+    /// The rules for options of this name, of all commands.
+    rules: &'static [OptionRule],
 }
 
 impl ArgumentEntry {
@@ -76,6 +74,10 @@ impl ArgumentEntry {
             },
             first: first.parse().ok()?,
             last: last.parse().ok()?,
+            // Airflow 1.10 writes `--cfg_path`, the rules have `--cfg-path`.
+            rules: RULES
+                .get(name.replace('_', "-").as_str())
+                .map_or(&[], Vec::as_slice),
         })
     }
 
@@ -89,6 +91,7 @@ impl ArgumentEntry {
             required: false,
             first: AirflowVersion::new(0, 0, 0),
             last: AirflowVersion::new(u16::MAX, 0, 0),
+            rules: &[],
         }
     }
 
@@ -102,21 +105,32 @@ impl ArgumentEntry {
     pub(crate) fn is_spelled(&self, word: &str) -> bool {
         self.spellings.contains(&word)
     }
+
+    /// Returns the rule for the option at the release. A test checks that each option of the tables
+    /// has one.
+    pub(crate) fn find_rule(&self, release: &Release) -> Option<&'static OptionRule> {
+        // A rule for the command is before the one for all, so the first that applies counts.
+        self.rules.iter().find(|rule| {
+            (rule.command == "*" || rule.command == self.command)
+                && rule.until.is_none_or(|until| release.version() <= until)
+        })
+    }
 }
 
 /// Returns every option of every command.
 #[cfg(test)]
 pub(crate) fn all_options() -> impl Iterator<Item = &'static ArgumentEntry> {
-    BY_COMMAND.values().flat_map(|arguments| &arguments.options)
+    let entries = super::commands::command_table().entries();
+    entries.flat_map(|entry| &entry.arguments.options)
 }
 
 fn read_entries() -> impl Iterator<Item = ArgumentEntry> {
     read_rows(include_str!("options.csv")).filter_map(ArgumentEntry::from_row)
 }
 
-// Most commands come without options, so the largest table is read at the first that has one.
-static BY_COMMAND: LazyLock<HashMap<&'static str, CommandArguments>> = LazyLock::new(|| {
-    let mut commands: HashMap<_, CommandArguments> = HashMap::new();
+/// Returns the arguments by command.
+pub(super) fn read_arguments() -> BTreeMap<&'static str, CommandArguments> {
+    let mut commands: BTreeMap<_, CommandArguments> = BTreeMap::new();
     for entry in read_entries() {
         let arguments = commands.entry(entry.command).or_default();
         if entry.spellings.is_empty() {
@@ -126,16 +140,75 @@ static BY_COMMAND: LazyLock<HashMap<&'static str, CommandArguments>> = LazyLock:
         }
     }
     commands
-});
+}
 
-static NONE: CommandArguments = CommandArguments {
-    options: Vec::new(),
-    positional: Vec::new(),
-};
+/// The rule for one option.
+#[derive(Debug, PartialEq, Eq, Clone, Copy)]
+pub(crate) struct OptionRule {
+    /// The command that it applies to; `*` for all commands without a rule of their own.
+    command: &'static str,
+    /// The last release at which it applies; `None` if it applies at all.
+    until: Option<AirflowVersion>,
+    pub(crate) forbidden: bool,
+    /// A description of what the option does. For a forbidden option the rest of a sentence:
+    /// `it reads ...`.
+    pub(crate) reason: &'static str,
+}
+
+impl OptionRule {
+    /// Reads a row. Returns the rule and the names of its options, separated by `/`.
+    fn from_row(row: [&'static str; 5]) -> Option<(&'static str, Self)> {
+        let [options, command, until, verdict, reason] = row;
+        let rule = Self {
+            command,
+            until: match until {
+                "" => None,
+                version => Some(version.parse().ok()?),
+            },
+            forbidden: match verdict {
+                "forbidden" => true,
+                "passes" => false,
+                _ => return None,
+            },
+            reason,
+        };
+        Some((options, rule))
+    }
+}
+
+/// Returns the option that is forbidden for all commands and begins with these characters, with
+/// the reason.
+///
+/// For words of two dashes that no table has: the web server may be newer than the tables.
+pub(crate) fn find_universal_rule(prefix: &str) -> Option<(&'static str, &'static str)> {
+    // argparse accepts abbreviations. One that fits several options is refused for the first.
+    let prefix = prefix.replace('_', "-");
+    let is_universal = |rule: &OptionRule| rule.forbidden && rule.command == "*";
+    RULES
+        .iter()
+        .filter(|(option, _)| option.starts_with(&prefix))
+        .find(|(_, rules)| rules.iter().all(is_universal))
+        .and_then(|(option, rules)| Some((*option, rules.first()?.reason)))
+}
+
+fn read_rules() -> impl Iterator<Item = (&'static str, OptionRule)> {
+    read_rows(include_str!("../tables/option_rules.csv")).filter_map(OptionRule::from_row)
+}
+
+/// The rules by the option's name. Rules for one command are before the rule for all.
+static RULES: LazyLock<BTreeMap<&'static str, Vec<OptionRule>>> = LazyLock::new(|| {
+    let mut rules: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for (options, rule) in read_rules() {
+        for option in options.split('/') {
+            rules.entry(option).or_default().push(rule);
+        }
+    }
+    rules
+});
 
 #[cfg(test)]
 mod tests {
-    use super::super::commands::command_table;
+    use super::super::commands::{command_table, find_release};
     use super::*;
 
     #[test]
@@ -171,9 +244,33 @@ mod tests {
             .entries()
             .filter(|entry| entry.listed && !entry.condition.contains('N'))
         {
-            let arguments = find_arguments(entry.command);
+            let arguments = &entry.arguments;
             let has = !arguments.options.is_empty() || !arguments.positional.is_empty();
             assert!(has || bare.contains(&entry.command), "{}", entry.command);
+        }
+    }
+    #[test]
+    fn every_option_has_a_rule_and_every_rule_an_option() {
+        let lines = include_str!("option_rules.csv").lines();
+        assert_eq!(read_rules().count() + 1, lines.count());
+        for row in all_options() {
+            let found = row.find_rule(find_release(row.first));
+            assert!(found.is_some(), "{} {} has no rule", row.command, row.name);
+        }
+        for (option, rules) in RULES.iter() {
+            let named = all_options().filter(|row| row.name.replace('_', "-") == *option);
+            let rows: Vec<_> = named.collect();
+            assert!(!rows.is_empty(), "{option} is no command's");
+            for rule in rules {
+                let has = rows.iter().any(|row| row.command == rule.command);
+                assert!(rule.command == "*" || has, "{option} {rule:?}");
+                assert_eq!(
+                    rule.forbidden,
+                    rule.reason.starts_with("it ") || rule.until.is_some()
+                );
+            }
+            let general = rules.iter().position(|rule| rule.command == "*");
+            assert!(general.is_none_or(|at| at + 1 == rules.len()), "{option}");
         }
     }
 }

@@ -2,9 +2,9 @@
 //! runs, what they do to the environment, and what they were called before. Read from `commands.csv`
 //! and `successors.csv`.
 
+use super::arguments::{CommandArguments, read_arguments};
 use super::read_rows;
 use mwaa_model::AirflowVersion;
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 /// The effect of a command on the environment. The built-in policies grant commands by it.
@@ -26,7 +26,7 @@ pub enum CommandClass {
 
 /// Returns the commands of all releases, sorted by name.
 pub fn command_names() -> impl Iterator<Item = &'static str> {
-    command_table().commands.keys().copied()
+    command_table().entries().map(|entry| entry.command)
 }
 
 /// Returns the table. It is read at the first call.
@@ -34,70 +34,111 @@ pub(crate) fn command_table() -> &'static CommandTable {
     &TABLE
 }
 
-/// The commands, with indexes for frequent lookups.
+/// The commands, by their first words.
 #[derive(Debug)]
 pub(crate) struct CommandTable {
-    commands: BTreeMap<&'static str, CommandEntry>,
-    /// Names such as `dags` that are the first word of other commands.
-    groups: BTreeSet<&'static str>,
+    /// Sorted.
+    first_words: Vec<FirstWord>,
     /// Old name and new name of each renamed command, sorted.
     successors: Vec<(&'static str, &'static str)>,
 }
 
+/// The first word of one or more commands. `variables` is a command at one release and a group at
+/// the others.
+#[derive(Debug)]
+pub(crate) struct FirstWord {
+    word: &'static str,
+    /// The command that is this word alone.
+    pub(crate) single: Option<CommandEntry>,
+    /// The commands of two words, sorted, each with its second word. A word that has any is a
+    /// group.
+    pairs: Vec<(&'static str, CommandEntry)>,
+}
+
+impl FirstWord {
+    /// Returns the command of two words with this second word.
+    pub(crate) fn get_pair(&self, second: &str) -> Option<&CommandEntry> {
+        let mut pairs = self.pairs.iter();
+        pairs
+            .find(|(word, _)| *word == second)
+            .map(|(_, entry)| entry)
+    }
+
+    /// Returns the name of the group, if the word is a group at any release.
+    pub(crate) fn as_group(&self) -> Option<&'static str> {
+        (!self.pairs.is_empty()).then_some(self.word)
+    }
+}
+
 impl CommandTable {
     fn read() -> Self {
-        let commands: BTreeMap<_, _> = read_rows(include_str!("commands.csv"))
-            .filter_map(CommandEntry::from_row)
-            .map(|entry| (entry.command, entry))
-            .collect();
-        // No row names a group: a group is the first word of a command of two words.
-        let groups = commands
-            .keys()
-            .filter_map(|command| Some(command.split_once(' ')?.0))
-            .collect();
+        let mut arguments = read_arguments();
+        let mut first_words: Vec<FirstWord> = Vec::new();
+        // The rows are sorted, so those with the same first word are together.
+        for row in read_rows(include_str!("commands.csv")) {
+            let Some(mut entry) = CommandEntry::from_row(row) else {
+                continue;
+            };
+            entry.arguments = arguments.remove(entry.command).unwrap_or_default();
+
+            let (word, second) = entry.command.split_once(' ').unwrap_or((entry.command, ""));
+            let known = first_words.pop_if(|last| last.word == word);
+            let mut first_word = known.unwrap_or_else(|| FirstWord {
+                word,
+                single: None,
+                pairs: Vec::new(),
+            });
+            if second.is_empty() {
+                first_word.single = Some(entry);
+            } else {
+                first_word.pairs.push((second, entry));
+            }
+            first_words.push(first_word);
+        }
+
         let successors = read_rows(include_str!("successors.csv"))
             .map(|[old, new]| (old, new))
             .collect();
-
         Self {
-            commands,
-            groups,
+            first_words,
             successors,
         }
     }
 
     /// Returns all commands, sorted by name.
     pub(crate) fn entries(&self) -> impl Iterator<Item = &CommandEntry> {
-        self.commands.values()
+        let words = self.first_words.iter();
+        words.flat_map(|word| {
+            word.single
+                .iter()
+                .chain(word.pairs.iter().map(|(_, pair)| pair))
+        })
     }
 
-    /// Returns the command with this name.
+    /// Returns the command with this name, of one or two words.
     pub(crate) fn get(&self, command: &str) -> Option<&CommandEntry> {
-        self.commands.get(command)
+        match command.split_once(' ') {
+            Some((first, second)) => self.find_first_word(first)?.get_pair(second),
+            None => self.find_first_word(command)?.single.as_ref(),
+        }
     }
 
-    /// Returns the command with this name if the name is one word, such as `version`.
-    pub(crate) fn get_single(&self, word: &str) -> Option<&CommandEntry> {
-        // The quoted word "dags list" is not the command of two words.
-        self.get(word).filter(|_| !word.contains(' '))
+    /// Returns the entry of a word, if any command begins with it.
+    pub(crate) fn find_first_word(&self, word: &str) -> Option<&FirstWord> {
+        let words = &self.first_words;
+        let found = words.binary_search_by(|entry| entry.word.cmp(word)).ok();
+        words.get(found?)
     }
 
     /// Returns the group with this name, if it is a group at any release.
     pub(crate) fn get_group(&self, word: &str) -> Option<&'static str> {
-        self.groups.get(word).copied()
+        self.find_first_word(word)?.as_group()
     }
 
     /// Returns the commands of a group.
-    pub(crate) fn group_entries(
-        &self,
-        group: &'static str,
-    ) -> impl Iterator<Item = &CommandEntry> {
-        self.entries().filter(move |entry| {
-            entry
-                .command
-                .split_once(' ')
-                .is_some_and(|(first, _)| first == group)
-        })
+    pub(crate) fn group_entries(&self, group: &str) -> impl Iterator<Item = &CommandEntry> {
+        let group = self.find_first_word(group).into_iter();
+        group.flat_map(|word| word.pairs.iter().map(|(_, pair)| pair))
     }
 
     /// Returns the next name of a command that was renamed.
@@ -151,6 +192,8 @@ pub(crate) struct CommandEntry {
     /// under a second name. `N`: no Airflow has the name, though MWAA's list does.
     pub(crate) condition: &'static str,
     pub(crate) note: &'static str,
+    /// Its arguments at all releases.
+    pub(crate) arguments: CommandArguments,
 }
 
 /// The releases of one major at which a row applies, both ends included.
@@ -221,6 +264,7 @@ impl CommandEntry {
             spans,
             condition,
             note,
+            arguments: CommandArguments::default(),
         })
     }
 
@@ -362,6 +406,8 @@ mod tests {
         let lines = include_str!("commands.csv").lines().skip(1);
         let names: Vec<_> = lines.filter_map(|line| line.split(',').next()).collect();
         assert!(names.is_sorted_by(|a, b| a < b), "sorted, no duplicates");
+        let first_words = &command_table().first_words;
+        assert!(first_words.is_sorted_by(|a, b| a.word < b.word));
         assert_eq!(command_table().entries().count(), names.len());
         let known = |version| Release::all().iter().any(|r| r.version() == version);
         for entry in command_table().entries() {

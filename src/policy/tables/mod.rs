@@ -7,7 +7,7 @@
 //! | `successors.csv` | command that got another name | [`commands`] |
 //! | `options.csv` | argument of a command | [`arguments`] |
 //! | `alternatives.csv` | command or option that is about a file | this module |
-//! | `option_rules.csv` | option, whether it may be given | `options/rules.rs` |
+//! | `option_rules.csv` | option, whether it may be given | [`arguments`] |
 //! | `confirmations.csv` | command that asks before it acts | `options/mod.rs` |
 //! | `flag_style.csv` | option that named a command in Airflow 1.10 | `command/hints.rs` |
 //! | `paths.csv` | path of the REST API or the UI | `web/paths.rs` |

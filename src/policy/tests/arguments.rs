@@ -2,7 +2,7 @@
 //! answer, files that are somewhere else.
 
 use super::*;
-use crate::tables::arguments::{ArgumentEntry, find_arguments};
+use crate::tables::arguments::ArgumentEntry;
 use crate::tables::commands::command_table;
 
 #[test]
@@ -180,8 +180,8 @@ fn the_hint_for_a_file_command_names_a_working_alternative() {
     for line in include_str!("../tables/alternatives.csv").lines().skip(1) {
         let (name, hint) = line.split_once(',').expect("a hint");
         let (command, option) = name.split_once(" --").unwrap_or((name, ""));
-        assert!(command_table().get(command).is_some(), "{name}");
-        let options = &find_arguments(command).options;
+        let entry = command_table().get(command).expect(name);
+        let options = &entry.arguments.options;
         let known = |row: &ArgumentEntry| row.name.strip_prefix("--") == Some(option);
         assert!(option.is_empty() || options.iter().any(known), "{name}");
         assert!(!hint.is_empty(), "{name}");

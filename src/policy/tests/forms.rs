@@ -1,13 +1,15 @@
 //! Options in every form that argparse takes.
 
 use super::*;
-use crate::command::split;
+use crate::command::split_words;
 use crate::options::{ParsedOptions, parse_options};
+use crate::tables::commands::command_table;
 
 fn parse(command: &'static str, arguments: &str, version: &str) -> ParsedOptions {
     let release = find_release(version.parse().expect("a version"));
-    let words = split(arguments).expect("words");
-    parse_options(command, &words, release)
+    let words = split_words(arguments).expect("words");
+    let entry = command_table().get(command).expect("a command");
+    parse_options(&entry.arguments.options, &words, release)
 }
 
 fn found(command: &'static str, arguments: &str, version: &str) -> Option<&'static str> {

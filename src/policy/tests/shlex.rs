@@ -2,7 +2,7 @@
 
 use super::python::shlex_split;
 use crate::command::Command;
-use crate::command::{ParseError, ParseErrorKind, join_words, split};
+use crate::command::{ParseError, ParseErrorKind, join_words, split, texts};
 
 /// Lines that are compared, in one Python process: those that are accepted, what is sent for
 /// them, and those that neither can read.
@@ -90,7 +90,7 @@ fn many_lines_are_read_as_cpython_reads_them() {
         match split(&line) {
             Ok(words) => {
                 // The line that would be sent must be split into exactly the same words.
-                lines.push(join_words(&words));
+                lines.push(join_words(words.iter().map(String::as_str)));
                 ours.push(Some(words.clone()));
                 lines.push(line);
                 ours.push(Some(words));
@@ -125,8 +125,9 @@ fn a_command_has_the_words_that_cpython_splits() {
     for _ in 0..20_000 {
         let line = mutated(&mut random);
         if let Ok(command) = Command::read(line.as_bytes()) {
-            sent.extend([line, command.to_line()]);
-            ours.push(command.words().to_vec());
+            ours.push(texts(command.words()));
+            let canonical = command.to_line();
+            sent.extend([line, canonical]);
         }
     }
     assert!(ours.len() > 4_000, "only {} commands", ours.len());

@@ -217,7 +217,7 @@ impl CommandRunner<'_> {
         self.call(&entry.command).await
     }
 
-    async fn call(&mut self, command: &Command) -> CallResult {
+    async fn call(&mut self, command: &Command<'_>) -> CallResult {
         if let Some(signal) = self.pending {
             let info = InterruptInfo::before_command(signal);
             return Err(WatchError::Interrupted(info));

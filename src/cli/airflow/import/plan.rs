@@ -11,8 +11,8 @@ use mwaa_policy::Command;
 pub(super) struct PlannedEntry {
     pub(super) name: String,
     /// Deletes an entry of this name; its failure does not matter.
-    pub(super) delete: Option<Command>,
-    pub(super) command: Command,
+    pub(super) delete: Option<Command<'static>>,
+    pub(super) command: Command<'static>,
 }
 
 /// An entry that can't be imported.
@@ -55,7 +55,7 @@ pub(super) fn plan_entries(
     })
 }
 
-fn build_command(words: &[String], limit: usize) -> Result<Command, String> {
+fn build_command(words: &[String], limit: usize) -> Result<Command<'static>, String> {
     // argparse takes it for its own mark, also where it is a value
     if words.iter().filter(|word| *word == "--").count() > 1 {
         return Err("`--` cannot be a value on Airflow's command line".to_owned());
