@@ -49,6 +49,8 @@ enum State {
     /// After the CR of the last line.
     LastLf,
     Complete,
+    /// After a byte that was refused.
+    Broken(BodyError),
 }
 
 /// The result of one step of a [`BodyDecoder`].
@@ -103,13 +105,14 @@ impl BodyDecoder {
     /// Returns the next data in `input`, which may be none of it: then all of `input` was read, or
     /// the body is complete. Trailers are skipped.
     ///
-    /// Fails if `input` cannot go on with the body.
+    /// Fails if the body cannot continue with `input`, and then always.
     pub fn decode(&mut self, input: &[u8]) -> Result<Decoded, BodyError> {
         let mut skip = 0;
         loop {
             let rest = input.get(skip..).unwrap_or_default();
             let data = match self.0 {
                 State::Complete => 0,
+                State::Broken(error) => return Err(error),
                 State::UntilClose => rest.len(),
                 State::Length(left) => take(rest, left),
                 State::Data { left } => take(rest, left),
@@ -117,7 +120,7 @@ impl BodyDecoder {
                     let Some(byte) = rest.first() else {
                         return Ok(Decoded { skip, data: 0 });
                     };
-                    self.0 = next(self.0, *byte)?;
+                    self.0 = next(self.0, *byte).unwrap_or_else(State::Broken);
                     skip += 1;
                     continue;
                 }
@@ -134,6 +137,7 @@ impl BodyDecoder {
                 self.0 = State::Complete;
                 Ok(())
             }
+            State::Broken(error) => Err(error),
             _ => Err(BodyError::Incomplete),
         }
     }

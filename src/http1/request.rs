@@ -1,7 +1,9 @@
 //! Reads the head of a request.
 
 use super::head::{Fields, Framing, Parsed};
-use super::head::{has_broken_line, has_member, has_strict_lines, offset, parse_length};
+use super::head::{
+    MAX_NAME, has_broken_line, has_member, has_strict_lines, offset, parse_length,
+};
 use std::mem::MaybeUninit;
 
 /// The limits of the head of a request.
@@ -35,7 +37,7 @@ pub struct RequestHead {
 /// A head that is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum RequestError {
-    /// HTTP/2, or another version with a major number other than 1.
+    /// The preface of HTTP/2 (RFC 9113 section 3.4).
     #[error("the client uses HTTP/2")]
     Http2,
     /// Another version of HTTP.
@@ -44,8 +46,8 @@ pub enum RequestError {
     /// A request line that is not `METHOD TARGET VERSION`.
     #[error("the request line is malformed")]
     RequestLine,
-    /// A byte in the target that is not visible ASCII, or a fragment.
-    #[error("the target contains a character that no URL has, or a fragment")]
+    /// A target that is no URL: a byte that is not visible ASCII, a fragment, or a host alone.
+    #[error("the target contains a character that no URL has, or a fragment, or no path")]
     Target,
     /// A line that ends in LF without CR, or a CR within a line.
     #[error("a line of the head does not end with CR LF")]
@@ -58,6 +60,10 @@ pub enum RequestError {
     /// (CVE-2025-64484).
     #[error("a header name contains an underscore")]
     Underscore,
+    /// A name that other programs may take for `Content-Length` or `Transfer-Encoding`: the same
+    /// letters with other punctuation.
+    #[error("a header name imitates Content-Length or Transfer-Encoding")]
+    Imitation,
     /// A value with a control character.
     #[error("a header value contains a control character")]
     FieldValue,
@@ -93,15 +99,12 @@ pub fn parse_request(
     seen: usize,
     limits: RequestLimits,
 ) -> Result<Parsed<RequestHead>, RequestError> {
-    // empty lines before a request are ignored (RFC 9112 section 2.2)
-    let mut skipped = 0;
-    while input
-        .get(skipped..)
-        .is_some_and(|rest| rest.starts_with(b"\r\n"))
-    {
-        skipped += 2;
+    // one empty line before a request is ignored (RFC 9112 section 2.2)
+    let message = input.strip_prefix(b"\r\n").unwrap_or(input);
+    let skipped = input.len() - message.len();
+    if message.starts_with(b"\r\n") {
+        return Err(RequestError::RequestLine);
     }
-    let message = input.get(skipped..).unwrap_or_default();
 
     // a head ends with LF: without a new one it is as incomplete as before
     let has_line = memchr::memchr(b'\n', input.get(seen..).unwrap_or_default()).is_some();
@@ -112,18 +115,18 @@ pub fn parse_request(
     };
     match parsed {
         Parsed::Complete(_, size) if skipped + size > limits.size => {
-            Err(too_large(message.get(..size).unwrap_or_default()))
+            Err(too_large(message.get(..size).unwrap_or_default(), limits))
         }
         Parsed::Complete(head, size) => Ok(Parsed::Complete(head, skipped + size)),
         Parsed::Partial => {
             if message.starts_with(HTTP_2_PREFACE) {
                 return Err(RequestError::Http2);
             }
-            if has_broken_line(message) {
+            if has_broken_line(message, seen.saturating_sub(skipped)) {
                 return Err(RequestError::LineEnd);
             }
             if input.len() >= limits.size {
-                return Err(too_large(message));
+                return Err(too_large(message, limits));
             }
             Ok(Parsed::Partial)
         }
@@ -176,10 +179,8 @@ fn check(
     if !has_strict_lines(input, line_end, request.headers, size) {
         return Err(RequestError::LineEnd);
     }
-    if !path
-        .bytes()
-        .all(|byte| byte.is_ascii_graphic() && byte != b'#')
-    {
+    let is_visible = |byte: u8| byte.is_ascii_graphic() && byte != b'#';
+    if !path.bytes().all(is_visible) || !has_form_of_target(path, method) {
         return Err(RequestError::Target);
     }
 
@@ -207,6 +208,12 @@ fn check(
     })
 }
 
+/// Returns true if a target has one of the forms of RFC 9112 section 3.2: a host alone is only for
+/// `CONNECT`.
+fn has_form_of_target(target: &str, method: &str) -> bool {
+    target.starts_with('/') || target == "*" || target.contains("://") || method == "CONNECT"
+}
+
 /// What the fields say about the message and the connection.
 #[derive(Default)]
 struct FieldFacts {
@@ -225,6 +232,9 @@ impl FieldFacts {
             if memchr::memchr(b'_', name).is_some() {
                 return Err(RequestError::Underscore);
             }
+            if name.len() > MAX_NAME {
+                return Err(RequestError::FieldName);
+            }
 
             // the length of a name is enough to pass over most of them
             match name.len() {
@@ -232,6 +242,10 @@ impl FieldFacts {
                     facts.expects_continue |= value.eq_ignore_ascii_case(b"100-continue");
                 }
                 10 if name.eq_ignore_ascii_case(b"connection") => {
+                    // other programs would not find the options beside such a byte
+                    if !value.is_ascii() {
+                        return Err(RequestError::FieldValue);
+                    }
                     facts.close |= has_member(value, b"close");
                     facts.keep_alive |= has_member(value, b"keep-alive");
                 }
@@ -250,6 +264,7 @@ impl FieldFacts {
                     }
                     facts.chunked = true;
                 }
+                13.. if imitates_length(name) => return Err(RequestError::Imitation),
                 _ => {}
             }
         }
@@ -257,8 +272,18 @@ impl FieldFacts {
     }
 }
 
+/// Returns true if a name has the letters and digits of `Content-Length` or `Transfer-Encoding`.
+fn imitates_length(name: &[u8]) -> bool {
+    let has_letters = |letters: &[u8]| {
+        let own = name.iter().filter(|byte| byte.is_ascii_alphanumeric());
+        own.map(u8::to_ascii_lowercase).eq(letters.iter().copied())
+    };
+    has_letters(b"contentlength") || has_letters(b"transferencoding")
+}
+
 /// Returns our error for the parser's.
 fn explain(error: httparse::Error, input: &[u8]) -> RequestError {
+    let mut line = input.iter().take_while(|byte| **byte != b'\n');
     match error {
         httparse::Error::Version if input.starts_with(HTTP_2_PREFACE) => RequestError::Http2,
         httparse::Error::Version => RequestError::Version,
@@ -266,15 +291,16 @@ fn explain(error: httparse::Error, input: &[u8]) -> RequestError {
         httparse::Error::HeaderName => RequestError::FieldName,
         httparse::Error::HeaderValue => RequestError::FieldValue,
         httparse::Error::TooManyHeaders => RequestError::TooManyFields,
+        httparse::Error::Token if line.any(|byte| !byte.is_ascii()) => RequestError::Target,
         httparse::Error::Status | httparse::Error::Token => RequestError::RequestLine,
     }
 }
 
 /// Returns the error for a head that is larger than the limit, of which these bytes have come.
-fn too_large(head: &[u8]) -> RequestError {
+fn too_large(head: &[u8], limits: RequestLimits) -> RequestError {
     let mut lines = head.split_inclusive(|byte| *byte == b'\n');
     let request_line = lines.next().unwrap_or_default();
-    if !request_line.ends_with(b"\n") {
+    if !request_line.ends_with(b"\n") || request_line.len() > limits.size {
         return RequestError::LineTooLong;
     }
 

@@ -1,7 +1,7 @@
 //! Reads the head of a response.
 
 use super::head::{Fields, Framing, Parsed};
-use super::head::{has_broken_line, has_member, has_strict_lines, parse_length};
+use super::head::{MAX_NAME, has_broken_line, has_member, has_strict_lines, parse_length};
 use http::{Method, StatusCode};
 use std::mem::MaybeUninit;
 
@@ -33,7 +33,7 @@ pub enum ResponseError {
     /// A header name or value with a byte that is not allowed there.
     #[error("a header field is malformed")]
     Field,
-    /// A `Content-Length` that is not one number.
+    /// A `Content-Length` that is not one number, or in an interim response (RFC 9110 section 8.6).
     #[error("its Content-Length is not a single number")]
     Length,
     /// A length beside a transfer coding (RFC 9112 section 6.3).
@@ -64,15 +64,12 @@ pub fn parse_response(
         Parsed::Partial
     };
 
-    let size = match &parsed {
-        Parsed::Complete(_, size) => *size,
-        Parsed::Partial if has_broken_line(input) => return Err(ResponseError::LineEnd),
-        Parsed::Partial => input.len(),
-    };
-    if size > MAX_SIZE {
-        return Err(ResponseError::TooLarge);
+    match &parsed {
+        Parsed::Complete(_, size) if *size > MAX_SIZE => Err(ResponseError::TooLarge),
+        Parsed::Partial if has_broken_line(input, seen) => Err(ResponseError::LineEnd),
+        Parsed::Partial if input.len() >= MAX_SIZE => Err(ResponseError::TooLarge),
+        _ => Ok(parsed),
     }
-    Ok(parsed)
 }
 
 fn parse(input: &[u8], method: &Method) -> Result<Parsed<ResponseHead>, ResponseError> {
@@ -124,13 +121,16 @@ fn check(
 
     let facts = FieldFacts::read(response.headers)?;
     let framing = decide_framing(&facts, status, is_http_11, method)?;
+    // a server that sends a length here may send the bytes too
+    let has_stray_content = facts.has_content() && status == StatusCode::NO_CONTENT;
     Ok(ResponseHead {
         status,
         fields: Fields::copy(input, size, response.headers),
         framing,
         keep_alive: !facts.close
             && (is_http_11 || facts.keep_alive)
-            && framing != Framing::UntilClose,
+            && framing != Framing::UntilClose
+            && !has_stray_content,
     })
 }
 
@@ -152,6 +152,9 @@ fn decide_framing(
         if facts.chunked && has_none {
             return Err(ResponseError::Coding);
         }
+        if facts.has_content() && status.is_informational() {
+            return Err(ResponseError::Length);
+        }
         return Ok(Framing::Length(0));
     }
     Ok(match facts.length {
@@ -171,13 +174,25 @@ struct FieldFacts {
 }
 
 impl FieldFacts {
+    /// Returns true for a length other than 0.
+    fn has_content(&self) -> bool {
+        self.length.is_some_and(|length| length > 0)
+    }
+
     fn read(fields: &[httparse::Header<'_>]) -> Result<Self, ResponseError> {
         let mut facts = Self::default();
         for field in fields {
             let (name, value) = (field.name.as_bytes(), field.value);
+            if name.len() > MAX_NAME {
+                return Err(ResponseError::Field);
+            }
             // the length of a name is enough to pass over most of them
             match name.len() {
                 10 if name.eq_ignore_ascii_case(b"connection") => {
+                    // other programs would not find the options beside such a byte
+                    if !value.is_ascii() {
+                        return Err(ResponseError::Field);
+                    }
                     facts.close |= has_member(value, b"close");
                     facts.keep_alive |= has_member(value, b"keep-alive");
                 }

@@ -7,6 +7,7 @@
 
 mod argparse;
 mod disguise;
+mod http1;
 mod python;
 mod quoting;
 mod scenario;
@@ -66,6 +67,11 @@ fn setting(name: &str) -> Option<u64> {
     )
 }
 
+/// Returns the random numbers of one input.
+fn numbered(seed: u64, number: u64) -> fastrand::Rng {
+    fastrand::Rng::with_seed(seed.wrapping_add(number.wrapping_mul(0x9e37_79b9_7f4a_7c15)))
+}
+
 /// Checks the disguises of these numbers. Returns how many were forwarded, and how many different
 /// lines of those were compared with Python's reading.
 fn run(scenarios: &[Scenario], seed: u64, numbers: impl Iterator<Item = u64>) -> (u64, u64) {
@@ -73,9 +79,7 @@ fn run(scenarios: &[Scenario], seed: u64, numbers: impl Iterator<Item = u64>) ->
     let mut known = HashSet::new();
     let mut batch = Vec::new();
     for number in numbers {
-        let mut random = fastrand::Rng::with_seed(
-            seed.wrapping_add(number.wrapping_mul(0x9e37_79b9_7f4a_7c15)),
-        );
+        let mut random = numbered(seed, number);
         let scenario = random.choice(scenarios).expect("a scenario");
         let forbidden = random.choice(&scenario.forbidden).expect("a command");
         let body = disguise::disguise(forbidden, &mut random);
