@@ -11,6 +11,8 @@
 mod body;
 pub mod encode;
 mod head;
+#[cfg(test)]
+mod properties;
 mod request;
 mod response;
 

@@ -272,13 +272,12 @@ impl FieldFacts {
     }
 }
 
-/// Returns true if a name has the letters and digits of `Content-Length` or `Transfer-Encoding`.
+/// Returns true if a name has the letters and digits of `Content-Length` or `Transfer-Encoding`,
+/// with other punctuation.
 fn imitates_length(name: &[u8]) -> bool {
-    let has_letters = |letters: &[u8]| {
-        let own = name.iter().filter(|byte| byte.is_ascii_alphanumeric());
-        own.map(u8::to_ascii_lowercase).eq(letters.iter().copied())
-    };
-    has_letters(b"contentlength") || has_letters(b"transferencoding")
+    let own = name.iter().filter(|byte| byte.is_ascii_alphanumeric());
+    let own = own.map(u8::to_ascii_lowercase);
+    own.clone().eq(*b"contentlength") || own.eq(*b"transferencoding")
 }
 
 /// Returns our error for the parser's.
@@ -318,3 +317,359 @@ const COOKIE: &[u8] = b"cookie:";
 const VERSION_SIZE: usize = " HTTP/1.1".len();
 /// A limit up to this many fields costs no allocation.
 const FEW_FIELDS: usize = 128;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: RequestLimits = RequestLimits {
+        size: 32 * 1024,
+        fields: 64,
+    };
+
+    fn read(input: &[u8]) -> Result<RequestHead, RequestError> {
+        match parse_request(input, 0, LIMITS)? {
+            Parsed::Complete(head, size) => {
+                assert_eq!(size, input.len(), "{}", input.escape_ascii());
+                Ok(head)
+            }
+            Parsed::Partial => panic!("{} is not complete", input.escape_ascii()),
+        }
+    }
+
+    /// Reads a request with these lines after the request line.
+    fn read_fields(lines: &[u8]) -> Result<RequestHead, RequestError> {
+        read(&[b"POST / HTTP/1.1\r\nHost: a\r\n", lines, b"\r\n"].concat())
+    }
+
+    #[test]
+    fn a_head_has_its_parts() {
+        let head = read(
+            b"\r\nPUT /a?b=c HTTP/1.1\r\nHost: x\r\nA:\r\nCookie: \t one \r\nCOOKIE:caf\xe9\r\n\
+              Content-Length: 007\r\nExpect: 100-Continue\r\n\r\n",
+        )
+        .unwrap();
+        assert_eq!(head.method, http::Method::PUT);
+        assert_eq!(head.target, "/a?b=c");
+        assert_eq!(head.version, http::Version::HTTP_11);
+        assert_eq!(head.framing, Framing::Length(7));
+        assert!(head.keep_alive && head.expects_continue);
+
+        let fields: Vec<_> = head.fields.iter().collect();
+        assert_eq!(
+            fields,
+            [
+                (&b"Host"[..], &b"x"[..]),
+                (b"A", b""),
+                (b"Cookie", b"one"),
+                (b"COOKIE", b"caf\xe9"),
+                (b"Content-Length", b"007"),
+                (b"Expect", b"100-Continue"),
+            ]
+        );
+        let map = head.fields.to_header_map();
+        assert_eq!(map.len(), 6);
+        let cookies = map
+            .get_all("cookie")
+            .iter()
+            .map(http::HeaderValue::as_bytes);
+        assert!(cookies.eq([&b"one"[..], b"caf\xe9"]));
+        assert!(!format!("{head:?}").contains("one"), "values may be secret");
+    }
+
+    #[test]
+    fn a_request_line_has_one_form() {
+        for line in [
+            "GET / HTTP/1.1",
+            "get /%23 HTTP/1.0",
+            "M-SEARCH * HTTP/1.1",
+            "GET http://localhost:8080/a HTTP/1.1",
+            "CONNECT localhost:80 HTTP/1.1",
+            "GET //a/../b;c?d=[e]|f HTTP/1.1",
+        ] {
+            let result = read(format!("{line}\r\n\r\n").as_bytes());
+            assert!(result.is_ok(), "{line}: {result:?}");
+        }
+        for (line, error) in [
+            (&b""[..], RequestError::RequestLine),
+            (b"\r\nGET / HTTP/1.1", RequestError::RequestLine),
+            (b" GET / HTTP/1.1", RequestError::RequestLine),
+            (b"GET  / HTTP/1.1", RequestError::RequestLine),
+            (b"GET\t/ HTTP/1.1", RequestError::RequestLine),
+            (b"GET /", RequestError::RequestLine),
+            (b"GET  HTTP/1.1", RequestError::RequestLine),
+            (b"G@T / HTTP/1.1", RequestError::RequestLine),
+            (b"GET /a\x7f HTTP/1.1", RequestError::RequestLine),
+            (b"GET /a\tb HTTP/1.1", RequestError::RequestLine),
+            (b"GET /a b HTTP/1.1", RequestError::Version),
+            (b"GET /  HTTP/1.1", RequestError::Version),
+            (b"GET / HTTP/1.2", RequestError::Version),
+            (b"GET / HTTP/0.9", RequestError::Version),
+            (b"GET / HTTP/2.0", RequestError::Version),
+            (b"GET / HTTP/3", RequestError::Version),
+            (b"GET / http/1.1", RequestError::Version),
+            (b"GET / HTTP/1.1 ", RequestError::LineEnd),
+            (b"GET / HTTP/1.10", RequestError::LineEnd),
+            (b"PRI * HTTP/2.0", RequestError::Http2),
+            (b"GET /a#b HTTP/1.1", RequestError::Target),
+            (b"GET /\xc3\xa9 HTTP/1.1", RequestError::Target),
+            (b"GET /\xe9 HTTP/1.1", RequestError::Target),
+            (b"GET localhost:80 HTTP/1.1", RequestError::Target),
+            (b"GET a HTTP/1.1", RequestError::Target),
+            (b"GET ?a HTTP/1.1", RequestError::Target),
+            (b"GET http:///a HTTP/1.1", RequestError::Target),
+        ] {
+            let result = read(&[b"\r\n", line, b"\r\n\r\n"].concat()).map(drop);
+            assert_eq!(result, Err(error), "{}", line.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn a_line_ends_with_cr_lf_only() {
+        for head in [
+            &b"\nGET / HTTP/1.1\r\n\r\n"[..],
+            b"GET / HTTP/1.1\n\r\n",
+            b"GET / HTTP/1.1\r\n\n",
+            b"GET / HTTP/1.1\r\nA: b\n\r\n",
+            b"GET / HTTP/1.1\r\nA: b\r\n\n",
+            b"GET / HTTP/1.1\r\nA:\n\r\n",
+            b"GET / HTTP/1.1\r\nA: b\nC: d\r\n\r\n",
+            b"GET / HTTP/1.1\r\r\n\r\n",
+            b"GET / HTTP/1.1\r\n\r\r\n",
+        ] {
+            let result = read(head).map(drop);
+            assert_eq!(
+                result,
+                Err(RequestError::LineEnd),
+                "{}",
+                head.escape_ascii()
+            );
+        }
+        // and at once, not at the end of the head
+        for beginning in [
+            &b"\n"[..],
+            b"GET / HTTP/1.1\n",
+            b"GET\r/",
+            b"GET / HTTP/1.1\r\nA\n",
+        ] {
+            let result = parse_request(beginning, 0, LIMITS).map(drop);
+            assert!(result.is_err(), "{}", beginning.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn a_field_has_one_form() {
+        for line in [
+            &b"A:b"[..],
+            b"A: \t b c \t",
+            b"!#$%&'*+-.^`|~1: x",
+            b"X-Content-Length: 5",
+            b"Content: 5",
+            b"Content-Type: text/length",
+            b"A: \xff",
+        ] {
+            assert!(
+                read_fields(&[line, b"\r\n"].concat()).is_ok(),
+                "{}",
+                line.escape_ascii()
+            );
+        }
+        for (line, error) in [
+            (&b"A : b"[..], RequestError::FieldName),
+            (b"A\t: b", RequestError::FieldName),
+            (b" A: b", RequestError::FieldName),
+            (b": b", RequestError::FieldName),
+            (b"A", RequestError::FieldName),
+            (b"A B: c", RequestError::FieldName),
+            (b"A(B): c", RequestError::FieldName),
+            (b"A\0: b", RequestError::FieldName),
+            (b"\xc3\xa9: b", RequestError::FieldName),
+            (b"A: b\r\n c", RequestError::FieldName),
+            (b"A: b\r\n\tc", RequestError::FieldName),
+            (b"A: b\0", RequestError::FieldValue),
+            (b"A: \x7f", RequestError::FieldValue),
+            (b"A: b\rC: d", RequestError::FieldValue),
+            (b"A:\x0cb", RequestError::FieldValue),
+            (b"Connection: close, \xe9", RequestError::FieldValue),
+            (b"X_Y: b", RequestError::Underscore),
+            (b"Content_Length: 5", RequestError::Underscore),
+            (b"Transfer---Encoding: chunked", RequestError::Imitation),
+            (b"transfer.encoding: chunked", RequestError::Imitation),
+            (b"ContentLength: 5", RequestError::Imitation),
+            (b"Content-Length-: 5", RequestError::Imitation),
+        ] {
+            let result = read_fields(&[line, b"\r\n"].concat()).map(drop);
+            assert_eq!(result, Err(error), "{}", line.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn a_body_has_one_length() {
+        for (fields, framing) in [
+            ("", Framing::Length(0)),
+            ("Content-Length: 0\r\n", Framing::Length(0)),
+            ("content-length:\t5 \r\n", Framing::Length(5)),
+            ("Transfer-Encoding: chunked\r\n", Framing::Chunked),
+            ("transfer-encoding:CHUNKED\r\n", Framing::Chunked),
+        ] {
+            assert_eq!(
+                read_fields(fields.as_bytes()).unwrap().framing,
+                framing,
+                "{fields}"
+            );
+        }
+
+        let (length, coding) = ("Content-Length: 5\r\n", "Transfer-Encoding: chunked\r\n");
+        for fields in [
+            [length, length],
+            [length, "Content-Length: 6\r\n"],
+            [length, coding],
+            [coding, length],
+            [coding, coding],
+            [coding, "Transfer-Encoding: gzip\r\n"],
+        ] {
+            let result = read_fields(fields.concat().as_bytes()).map(drop);
+            assert_eq!(result, Err(RequestError::Lengths), "{fields:?}");
+        }
+        for value in [
+            "",
+            "-1",
+            "+5",
+            "5,5",
+            "5, 5",
+            "5 5",
+            "0x5",
+            "5.0",
+            "9999999999999999999",
+        ] {
+            let result =
+                read_fields(format!("Content-Length: {value}\r\n").as_bytes()).map(drop);
+            assert_eq!(result, Err(RequestError::Length), "{value}");
+        }
+        for value in [
+            "",
+            "gzip",
+            "gzip, chunked",
+            "chunked,",
+            "xchunked",
+            "chunked;a",
+            "\"chunked\"",
+        ] {
+            let field = format!("Transfer-Encoding: {value}\r\n");
+            let result = read_fields(field.as_bytes()).map(drop);
+            assert_eq!(result, Err(RequestError::Coding), "{value}");
+        }
+        // RFC 9112 section 6.1
+        let result = read(format!("POST / HTTP/1.0\r\n{coding}\r\n").as_bytes()).map(drop);
+        assert_eq!(result, Err(RequestError::Coding));
+    }
+
+    #[test]
+    fn the_version_and_the_connection_field_decide_what_follows() {
+        for (version, fields, keep_alive, expects_continue) in [
+            ("1.1", "", true, false),
+            ("1.1", "Connection: Close\r\n", false, false),
+            ("1.1", "Connection: keep-alive, close\r\n", false, false),
+            ("1.1", "Connection: closed\r\n", true, false),
+            ("1.0", "", false, false),
+            ("1.0", "Connection: x, Keep-Alive\r\n", true, false),
+            (
+                "1.0",
+                "Connection: close\r\nConnection: keep-alive\r\n",
+                false,
+                false,
+            ),
+            ("1.1", "Expect: 100-continue\r\n", true, true),
+            ("1.0", "Expect: 100-continue\r\n", false, false),
+        ] {
+            let head =
+                read(format!("GET / HTTP/{version}\r\n{fields}\r\n").as_bytes()).unwrap();
+            assert_eq!(head.keep_alive, keep_alive, "{version} {fields}");
+            assert_eq!(
+                head.expects_continue, expects_continue,
+                "{version} {fields}"
+            );
+        }
+    }
+
+    #[test]
+    fn limits_are_exact() {
+        let head = |size: usize| {
+            let around = "GET / HTTP/1.1\r\nCookie: \r\n\r\n".len();
+            format!(
+                "GET / HTTP/1.1\r\nCookie: {}\r\n\r\n",
+                "c".repeat(size - around)
+            )
+            .into_bytes()
+        };
+        assert!(read(&head(LIMITS.size)).is_ok());
+        // the empty line before it counts
+        let with_empty_line = [b"\r\n", head(LIMITS.size - 1).as_slice()].concat();
+        for head in [head(LIMITS.size + 1), with_empty_line] {
+            let result = read(&head).map(drop);
+            assert!(matches!(
+                result,
+                Err(RequestError::TooLarge { cookies: 32_000.. })
+            ));
+
+            // as soon as the limit is reached
+            let result = parse_request(&head[..LIMITS.size], 0, LIMITS).map(drop);
+            assert!(matches!(
+                result,
+                Err(RequestError::TooLarge { cookies: 32_000.. })
+            ));
+            let result = parse_request(&head[..LIMITS.size - 1], 0, LIMITS);
+            assert!(matches!(result, Ok(Parsed::Partial)));
+        }
+        let line = format!("GET /{} HTTP/1.1\r\n\r\n", "a".repeat(LIMITS.size));
+        for beginning in [&line[..LIMITS.size], &line[..]] {
+            let result = parse_request(beginning.as_bytes(), 0, LIMITS).map(drop);
+            assert_eq!(result, Err(RequestError::LineTooLong));
+        }
+    }
+
+    #[test]
+    fn the_number_of_fields_is_limited() {
+        let read = |limit, count| {
+            let limits = RequestLimits {
+                fields: limit,
+                ..LIMITS
+            };
+            let head = format!("GET / HTTP/1.1\r\n{}\r\n", "A: b\r\n".repeat(count));
+            parse_request(head.as_bytes(), 0, limits).map(drop)
+        };
+        for limit in [8, FEW_FIELDS, 200] {
+            assert_eq!(read(limit, limit), Ok(()), "{limit}");
+            assert_eq!(
+                read(limit, limit + 1),
+                Err(RequestError::TooManyFields),
+                "{limit}"
+            );
+        }
+    }
+
+    #[test]
+    fn no_name_is_lost_in_the_map() {
+        let limits = RequestLimits {
+            size: 1024 * 1024,
+            ..LIMITS
+        };
+        let read = |length: usize| {
+            let head = format!("GET / HTTP/1.1\r\n{}: b\r\n\r\n", "a".repeat(length));
+            match parse_request(head.as_bytes(), 0, limits)? {
+                Parsed::Complete(head, _) => Ok(head.fields.to_header_map().len()),
+                Parsed::Partial => panic!("it is not complete"),
+            }
+        };
+        assert_eq!(read(MAX_NAME), Ok(1));
+        assert_eq!(read(MAX_NAME + 1), Err(RequestError::FieldName));
+    }
+
+    #[test]
+    fn http_2_is_recognised_before_its_head_is_complete() {
+        for preface in [&b"PRI * HTTP/2.0"[..], b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"] {
+            let result = parse_request(preface, 0, LIMITS).map(drop);
+            assert_eq!(result, Err(RequestError::Http2));
+        }
+    }
+}

@@ -53,6 +53,8 @@ fn hyper_reads_the_requests_that_the_engine_accepts() {
         let input = grammar::requests(random);
         let (requests, end) = engine::read_requests(&input);
         if !requests.is_empty() {
+            check_witness(&input)
+                .map_err(|finding| format!("{}: {finding}", escape(&input)))?;
             let others = hyper::read_requests(&input);
             compare_requests(&requests, end, &others)
                 .map_err(|finding| format!("{}: {finding}", escape(&input)))?;
