@@ -92,8 +92,8 @@ pub enum RequestError {
 
 /// Reads the head of a request at the beginning of `input`.
 ///
-/// `seen` bytes of it were there at the last call, which returned [`Parsed::Partial`]. Fails as soon
-/// as the bytes that have come cannot begin a request.
+/// `seen` bytes of it were there at the last call, which returned [`Parsed::Partial`]; 0 is the first
+/// call. Fails with the first bytes, or at the latest with the line, that cannot be of a request.
 pub fn parse_request(
     input: &[u8],
     seen: usize,
@@ -107,8 +107,8 @@ pub fn parse_request(
     }
 
     // a head ends with LF: without a new one it is as incomplete as before
-    let has_line = memchr::memchr(b'\n', input.get(seen..).unwrap_or_default()).is_some();
-    let parsed = if has_line {
+    let new = input.get(seen..).unwrap_or_default();
+    let parsed = if seen == 0 || memchr::memchr(b'\n', new).is_some() {
         parse(message, limits)?
     } else {
         Parsed::Partial

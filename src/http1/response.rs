@@ -49,16 +49,16 @@ pub enum ResponseError {
 
 /// Reads the head of a response to a request with this method at the beginning of `input`.
 ///
-/// `seen` bytes of it were there at the last call, which returned [`Parsed::Partial`]. Fails as soon
-/// as the bytes that have come cannot begin a response. Interim responses are returned like others.
+/// `seen` bytes of it were there at the last call, which returned [`Parsed::Partial`]; 0 is the first
+/// call. Fails with the first bytes, or at the latest with the line, that cannot be of a response. Interim responses are returned like others.
 pub fn parse_response(
     input: &[u8],
     seen: usize,
     method: &Method,
 ) -> Result<Parsed<ResponseHead>, ResponseError> {
     // a head ends with LF: without a new one it is as incomplete as before
-    let has_line = memchr::memchr(b'\n', input.get(seen..).unwrap_or_default()).is_some();
-    let parsed = if has_line {
+    let new = input.get(seen..).unwrap_or_default();
+    let parsed = if seen == 0 || memchr::memchr(b'\n', new).is_some() {
         parse(input, method)?
     } else {
         Parsed::Partial

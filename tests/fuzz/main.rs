@@ -1,7 +1,8 @@
-//! Forbidden commands in every disguise, against a witness that shares nothing with the policy.
+//! Forbidden commands in every disguise, against a witness that shares nothing with the policy; and
+//! in `http1`, messages of HTTP/1.1 against another reader.
 //!
-//! `FUZZ_COUNT` says how many, `FUZZ_SEED` which: each disguise follows from the seed and its own
-//! number, on any machine. `.github/check.sh fuzz` runs ten million.
+//! `FUZZ_COUNT` says how many, `FUZZ_SEED` which: each input follows from the seed and its own
+//! number, on any machine. `.github/check.sh fuzz` runs ten million of each.
 
 #![cfg(test)]
 
