@@ -114,8 +114,7 @@ impl BodyDecoder {
                 State::Complete => 0,
                 State::Broken(error) => return Err(error),
                 State::UntilClose => rest.len(),
-                State::Length(left) => take(rest, left),
-                State::Data { left } => take(rest, left),
+                State::Length(left) | State::Data { left } => take(rest, left),
                 _ => {
                     let Some(byte) = rest.first() else {
                         return Ok(Decoded { skip, data: 0 });

@@ -140,12 +140,11 @@ const HTTP_2_PREFACE: &[u8] = b"PRI * HTTP/2.0";
 fn parse(input: &[u8], limits: RequestLimits) -> Result<Parsed<RequestHead>, RequestError> {
     let mut few = [const { MaybeUninit::uninit() }; FEW_FIELDS];
     let mut many;
-    let headers = match few.get_mut(..limits.fields) {
-        Some(few) => few,
-        None => {
-            many = vec![MaybeUninit::uninit(); limits.fields];
-            many.as_mut_slice()
-        }
+    let headers = if let Some(few) = few.get_mut(..limits.fields) {
+        few
+    } else {
+        many = vec![MaybeUninit::uninit(); limits.fields];
+        many.as_mut_slice()
     };
     let mut request = httparse::Request::new(&mut []);
     match request.parse_with_uninit_headers(input, headers) {
@@ -193,8 +192,10 @@ fn check(
         length => Framing::Length(length.unwrap_or(0)),
     };
     Ok(RequestHead {
-        method: method.parse().map_err(|_| RequestError::RequestLine)?,
-        target: path.parse().map_err(|_| RequestError::Target)?,
+        method: method
+            .parse()
+            .map_err(|_bad_method| RequestError::RequestLine)?,
+        target: path.parse().map_err(|_bad_url| RequestError::Target)?,
         version: if is_http_11 {
             http::Version::HTTP_11
         } else {
@@ -285,14 +286,25 @@ fn explain(error: httparse::Error, input: &[u8]) -> RequestError {
     let mut line = input.iter().take_while(|byte| **byte != b'\n');
     match error {
         httparse::Error::Version if input.starts_with(HTTP_2_PREFACE) => RequestError::Http2,
-        httparse::Error::Version => RequestError::Version,
+        httparse::Error::Version if has_version(input) => RequestError::Version,
+        httparse::Error::Token if line.any(|byte| !byte.is_ascii()) => RequestError::Target,
         httparse::Error::NewLine => RequestError::LineEnd,
         httparse::Error::HeaderName => RequestError::FieldName,
         httparse::Error::HeaderValue => RequestError::FieldValue,
         httparse::Error::TooManyHeaders => RequestError::TooManyFields,
-        httparse::Error::Token if line.any(|byte| !byte.is_ascii()) => RequestError::Target,
-        httparse::Error::Status | httparse::Error::Token => RequestError::RequestLine,
+        // a space in the target looks like the end of it, so that the rest is no version
+        httparse::Error::Version | httparse::Error::Status | httparse::Error::Token => {
+            RequestError::RequestLine
+        }
     }
+}
+
+/// Returns true if the third word of the request line is a version, and the last one.
+fn has_version(input: &[u8]) -> bool {
+    let line = input.split(|byte| *byte == b'\n').next();
+    let mut words = line.unwrap_or_default().split(|byte| *byte == b' ').skip(2);
+    let version = words.next();
+    version.is_some_and(|version| version.starts_with(b"HTTP/")) && words.next().is_none()
 }
 
 /// Returns the error for a head that is larger than the limit, of which these bytes have come.
@@ -401,13 +413,13 @@ mod tests {
             (b"G@T / HTTP/1.1", RequestError::RequestLine),
             (b"GET /a\x7f HTTP/1.1", RequestError::RequestLine),
             (b"GET /a\tb HTTP/1.1", RequestError::RequestLine),
-            (b"GET /a b HTTP/1.1", RequestError::Version),
-            (b"GET /  HTTP/1.1", RequestError::Version),
+            (b"GET /a b HTTP/1.1", RequestError::RequestLine),
+            (b"GET /  HTTP/1.1", RequestError::RequestLine),
             (b"GET / HTTP/1.2", RequestError::Version),
             (b"GET / HTTP/0.9", RequestError::Version),
             (b"GET / HTTP/2.0", RequestError::Version),
             (b"GET / HTTP/3", RequestError::Version),
-            (b"GET / http/1.1", RequestError::Version),
+            (b"GET / http/1.1", RequestError::RequestLine),
             (b"GET / HTTP/1.1 ", RequestError::LineEnd),
             (b"GET / HTTP/1.10", RequestError::LineEnd),
             (b"PRI * HTTP/2.0", RequestError::Http2),
@@ -621,9 +633,9 @@ mod tests {
             let result = parse_request(&head[..LIMITS.size - 1], 0, LIMITS);
             assert!(matches!(result, Ok(Parsed::Partial)));
         }
-        let line = format!("GET /{} HTTP/1.1\r\n\r\n", "a".repeat(LIMITS.size));
+        let line = format!("GET /{} HTTP/1.1\r\n\r\n", "a".repeat(LIMITS.size)).into_bytes();
         for beginning in [&line[..LIMITS.size], &line[..]] {
-            let result = parse_request(beginning.as_bytes(), 0, LIMITS).map(drop);
+            let result = parse_request(beginning, 0, LIMITS).map(drop);
             assert_eq!(result, Err(RequestError::LineTooLong));
         }
     }

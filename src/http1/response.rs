@@ -27,6 +27,9 @@ pub enum ResponseError {
     /// The status is not between 100 and 599.
     #[error("its status is not between 100 and 599")]
     Status,
+    /// It switches protocols, although no request asks for that.
+    #[error("it switches protocols without a request to do so")]
+    Upgrade,
     /// A line that ends in LF without CR, or a CR within a line.
     #[error("a line of its head does not end with CR LF")]
     LineEnd,
@@ -109,7 +112,10 @@ fn check(
     if !(100..=599).contains(&code) {
         return Err(ResponseError::Status);
     }
-    let status = StatusCode::from_u16(code).map_err(|_| ResponseError::Status)?;
+    let status = StatusCode::from_u16(code).map_err(|_bad_code| ResponseError::Status)?;
+    if status == StatusCode::SWITCHING_PROTOCOLS {
+        return Err(ResponseError::Upgrade);
+    }
     let is_http_11 = minor == 1;
 
     // the reason is skipped: it has no meaning, and may be missing (RFC 9112 section 4)
@@ -282,6 +288,7 @@ mod tests {
             (b"HTTP/1.1 099 OK", ResponseError::Status),
             (b"HTTP/1.1 600 OK", ResponseError::Status),
             (b"HTTP/1.1 999 OK", ResponseError::Status),
+            (b"HTTP/1.1 101 Switching Protocols", ResponseError::Upgrade),
             (b"HTTP/1.1 20 OK", ResponseError::Status),
             (b"HTTP/1.1 +20 OK", ResponseError::Status),
             (b"HTTP/1.1 2000 OK", ResponseError::Status),

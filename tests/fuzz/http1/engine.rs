@@ -71,10 +71,6 @@ pub(super) fn read_response(
             Err(error) => return (None, End::ResponseRefused(error)),
         };
         input = &input[size..];
-        // the gateway asks for no other protocol, so the caller refuses this one
-        if head.status == http::StatusCode::SWITCHING_PROTOCOLS {
-            return (None, End::ResponseRefused(ResponseError::Status));
-        }
         if head.status.is_informational() {
             continue;
         }

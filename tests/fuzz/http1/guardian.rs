@@ -130,8 +130,8 @@ fn tests_of_guardian() -> PathBuf {
 /// A value of YAML, as far as these files use it.
 enum Value {
     Text(String),
-    List(Vec<Value>),
-    Map(BTreeMap<String, Value>),
+    List(Vec<Self>),
+    Map(BTreeMap<String, Self>),
 }
 
 impl Value {
@@ -181,16 +181,14 @@ fn read_cases(yaml: &str) -> Vec<Case> {
     let mut events = Parser::new_from_str(yaml).map(|event| event.expect("YAML").0);
     let document = Value::read(&mut events).expect("a document");
     let cases = document.list().iter().map(|case| {
-        let mut text = format!(
-            "{} {} {}\r\n",
-            case.text("method"),
-            case.text("uri"),
-            case.text("version")
-        );
-        for field in case.get("headers").map(Value::list).unwrap_or_default() {
-            text += &format!("{}: {}\r\n", field.text("name"), field.text("value"));
-        }
-        text += "\r\n";
+        let (method, uri, version) =
+            (case.text("method"), case.text("uri"), case.text("version"));
+        let fields = case.get("headers").map(Value::list).unwrap_or_default();
+        let fields = fields
+            .iter()
+            .map(|field| format!("{}: {}\r\n", field.text("name"), field.text("value")));
+        let fields: String = fields.collect();
+        let text = format!("{method} {uri} {version}\r\n{fields}\r\n");
         let expected = case.get("expected").expect("a verdict");
         Case {
             name: case.text("name").to_owned(),
