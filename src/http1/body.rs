@@ -124,6 +124,7 @@ impl BodyDecoder {
                     continue;
                 }
             };
+
             self.advance(data);
             return Ok(Decoded { skip, data });
         }

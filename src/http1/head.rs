@@ -124,6 +124,7 @@ pub(crate) fn has_strict_lines(
         }
         line_end = offset(input, field.value) + field.value.len();
     }
+
     let Some(last) = size.checked_sub(2) else {
         return false;
     };

@@ -11,10 +11,10 @@
 mod body;
 pub mod encode;
 mod head;
-#[cfg(test)]
-mod properties;
 mod request;
 mod response;
+#[cfg(test)]
+mod tests;
 
 pub use body::{BodyDecoder, BodyError, Decoded};
 pub use head::{Fields, Framing, Parsed};

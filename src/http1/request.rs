@@ -146,6 +146,7 @@ fn parse(input: &[u8], limits: RequestLimits) -> Result<Parsed<RequestHead>, Req
         many = vec![MaybeUninit::uninit(); limits.fields];
         many.as_mut_slice()
     };
+
     let mut request = httparse::Request::new(&mut []);
     match request.parse_with_uninit_headers(input, headers) {
         Ok(httparse::Status::Partial) => Ok(Parsed::Partial),
@@ -215,7 +216,7 @@ fn has_form_of_target(target: &str, method: &str) -> bool {
     target.starts_with('/') || target == "*" || target.contains("://") || method == "CONNECT"
 }
 
-/// What the fields say about the message and the connection.
+/// The facts in the fields about the message and the connection.
 #[derive(Default)]
 struct FieldFacts {
     length: Option<u64>,

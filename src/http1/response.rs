@@ -83,6 +83,7 @@ fn parse(input: &[u8], method: &Method) -> Result<Parsed<ResponseHead>, Response
         input,
         &mut headers,
     );
+
     match parsed {
         Ok(httparse::Status::Partial) => Ok(Parsed::Partial),
         Ok(httparse::Status::Complete(size)) => Ok(Parsed::Complete(
@@ -150,6 +151,7 @@ fn decide_framing(
     if facts.chunked && !is_http_11 {
         return Err(ResponseError::Coding);
     }
+
     let is_bodiless = status.is_informational()
         || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     if is_bodiless || *method == Method::HEAD {
@@ -163,6 +165,7 @@ fn decide_framing(
         }
         return Ok(Framing::Length(0));
     }
+
     Ok(match facts.length {
         _ if facts.chunked => Framing::Chunked,
         Some(length) => Framing::Length(length),
@@ -170,7 +173,7 @@ fn decide_framing(
     })
 }
 
-/// What the fields say about the message and the connection.
+/// The facts in the fields about the message and the connection.
 #[derive(Default)]
 struct FieldFacts {
     length: Option<u64>,
@@ -192,6 +195,7 @@ impl FieldFacts {
             if name.len() > MAX_NAME {
                 return Err(ResponseError::Field);
             }
+
             // the length of a name is enough to pass over most of them
             match name.len() {
                 10 if name.eq_ignore_ascii_case(b"connection") => {
