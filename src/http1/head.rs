@@ -229,6 +229,8 @@ mod tests {
                 assert!(has_broken_line(bad, seen), "{bad:?}");
             }
         }
+        assert!(has_broken_line(b"a\rb", 2), "the CR came at the end");
+        assert!(has_broken_line(b"a\n", 1));
     }
 
     #[test]
