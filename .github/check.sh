@@ -21,7 +21,8 @@ check_build() {
   cp target/release/mwaa-gateway target/release/mwaa-gateway-production
   cargo build --locked --release
 }
-# Forbidden commands in ten million disguises, other ones each time; a finding names its seed.
+# Ten million disguises of forbidden commands, and as many messages of HTTP/1.1, other ones each
+# time; a finding names its seed.
 check_fuzz() {
   FUZZ_COUNT=${FUZZ_COUNT:-10000000} FUZZ_SEED=${FUZZ_SEED:-$(date +%s)} \
     without_leaks cargo test --locked --release --package mwaa-gateway-fuzz -- --nocapture

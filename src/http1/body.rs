@@ -49,6 +49,8 @@ enum State {
     /// After the CR of the last line.
     LastLf,
     Complete,
+    /// After a byte that was refused.
+    Broken(BodyError),
 }
 
 /// The result of one step of a [`BodyDecoder`].
@@ -103,25 +105,26 @@ impl BodyDecoder {
     /// Returns the next data in `input`, which may be none of it: then all of `input` was read, or
     /// the body is complete. Trailers are skipped.
     ///
-    /// Fails if `input` cannot go on with the body.
+    /// Fails if the body cannot continue with `input`, and then always.
     pub fn decode(&mut self, input: &[u8]) -> Result<Decoded, BodyError> {
         let mut skip = 0;
         loop {
             let rest = input.get(skip..).unwrap_or_default();
             let data = match self.0 {
                 State::Complete => 0,
+                State::Broken(error) => return Err(error),
                 State::UntilClose => rest.len(),
-                State::Length(left) => take(rest, left),
-                State::Data { left } => take(rest, left),
+                State::Length(left) | State::Data { left } => take(rest, left),
                 _ => {
                     let Some(byte) = rest.first() else {
                         return Ok(Decoded { skip, data: 0 });
                     };
-                    self.0 = next(self.0, *byte)?;
+                    self.0 = next(self.0, *byte).unwrap_or_else(State::Broken);
                     skip += 1;
                     continue;
                 }
             };
+
             self.advance(data);
             return Ok(Decoded { skip, data });
         }
@@ -134,6 +137,7 @@ impl BodyDecoder {
                 self.0 = State::Complete;
                 Ok(())
             }
+            State::Broken(error) => Err(error),
             _ => Err(BodyError::Incomplete),
         }
     }
@@ -218,3 +222,163 @@ const FIRST_SIZE: State = State::Size {
 const MAX_SIZE_DIGITS: u8 = 15;
 /// The largest trailer section, in bytes.
 const MAX_TRAILERS: u16 = 8 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Returns the data of a body, and the number of bytes after it.
+    fn read(framing: Framing, input: &[u8]) -> Result<(Vec<u8>, usize), BodyError> {
+        let mut decoder = BodyDecoder::new(framing);
+        let mut data = Vec::new();
+        let mut rest = input;
+        loop {
+            let decoded = decoder.decode(rest)?;
+            let (part, after) = rest[decoded.skip..].split_at(decoded.data);
+            data.extend_from_slice(part);
+            rest = after;
+            if decoder.is_complete() {
+                return Ok((data, rest.len()));
+            }
+            if decoded.data == 0 {
+                decoder.end()?;
+            }
+        }
+    }
+
+    fn read_chunks(input: &[u8]) -> Result<(Vec<u8>, usize), BodyError> {
+        read(Framing::Chunked, input)
+    }
+
+    #[test]
+    fn a_body_ends_where_its_framing_says() {
+        let read = |framing| read(framing, b"hello").unwrap();
+        assert_eq!(read(Framing::Length(0)), (b"".to_vec(), 5));
+        assert_eq!(read(Framing::Length(3)), (b"hel".to_vec(), 2));
+        assert_eq!(read(Framing::Length(5)), (b"hello".to_vec(), 0));
+        assert_eq!(read(Framing::UntilClose), (b"hello".to_vec(), 0));
+    }
+
+    #[test]
+    fn chunks_are_put_together() {
+        for (input, data) in [
+            (&b"0\r\n\r\n"[..], &b""[..]),
+            (b"5\r\nhello\r\n0\r\n\r\n", b"hello"),
+            (
+                b"1\r\na\r\n0A\r\n0123456789\r\n000000000000000\r\n\r\n",
+                b"a0123456789",
+            ),
+            (b"2\r\n\r\n\r\n0\r\n\r\n", b"\r\n"),
+            (
+                b"1\r\na\r\n0\r\nSum: 5\r\nX-Y:\r\nZ: caf\xe9\t\r\n\r\n",
+                b"a",
+            ),
+        ] {
+            let input = [input, b"GET"].concat();
+            let result = read_chunks(&input);
+            assert_eq!(result, Ok((data.to_vec(), 3)), "{}", input.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn malformed_chunks_are_refused() {
+        for input in [
+            &b"\r\n"[..],
+            b" 5\r\nhello\r\n0\r\n\r\n",
+            b"5 \r\nhello\r\n0\r\n\r\n",
+            b"5\nhello\r\n0\r\n\r\n",
+            b"5\r\r\nhello\r\n0\r\n\r\n",
+            b"5;a=b\r\nhello\r\n0\r\n\r\n",
+            b"5\r\nhello\n0\r\n\r\n",
+            b"5\r\nhello0\r\n\r\n",
+            b"5\r\nhello!\r\n0\r\n\r\n",
+            b"0x5\r\nhello\r\n0\r\n\r\n",
+            b"+5\r\nhello\r\n0\r\n\r\n",
+            b"-0\r\n\r\n",
+            b"g\r\n",
+            b"0;a\r\n\r\n",
+            b"0\n\r\n",
+            b"0000000000000005\r\nhello\r\n0\r\n\r\n",
+            b"0000000000000000\r\n\r\n",
+            b"ffffffffffffffff\r\nhello",
+            b"10000000000000005\r\nhello",
+        ] {
+            assert_eq!(
+                read_chunks(input),
+                Err(BodyError::Chunk),
+                "{}",
+                input.escape_ascii()
+            );
+        }
+    }
+
+    #[test]
+    fn malformed_trailers_are_refused() {
+        for trailers in [
+            &b"no colon\r\n\r\n"[..],
+            b": a\r\n\r\n",
+            b" A: b\r\n\r\n",
+            b"A : b\r\n\r\n",
+            b"A: b\r\n c\r\n\r\n",
+            b"A: b\n\r\n",
+            b"A: b\rC: d\r\n\r\n",
+            b"A: \0\r\n\r\n",
+            b"\n",
+            b"\rX",
+        ] {
+            let result = read_chunks(&[b"0\r\n", trailers].concat());
+            assert_eq!(
+                result,
+                Err(BodyError::Trailers),
+                "{}",
+                trailers.escape_ascii()
+            );
+        }
+    }
+
+    #[test]
+    fn the_trailer_section_has_a_limit() {
+        // name, colon, value and LF count
+        let trailers = |size: u16| {
+            let value = "a".repeat(usize::from(size) - 3);
+            read_chunks(format!("0\r\nA:{value}\r\n\r\n").as_bytes())
+        };
+        assert_eq!(trailers(MAX_TRAILERS), Ok((Vec::new(), 0)));
+        assert_eq!(trailers(MAX_TRAILERS + 1), Err(BodyError::Trailers));
+    }
+
+    #[test]
+    fn a_body_that_is_cut_is_never_complete() {
+        let chunked = b"5\r\nhello\r\n0\r\nA: b\r\n\r\n";
+        for end in 0..chunked.len() {
+            let result = read_chunks(&chunked[..end]);
+            assert_eq!(result, Err(BodyError::Incomplete), "{end}");
+        }
+        for length in [6, u64::MAX] {
+            let result = read(Framing::Length(length), b"hello");
+            assert_eq!(result, Err(BodyError::Incomplete), "{length}");
+        }
+    }
+
+    #[test]
+    fn a_body_that_was_refused_stays_refused() {
+        let mut decoder = BodyDecoder::new(Framing::Chunked);
+        for more in [&b"0\r\n\0"[..], b"\r\n", b"0\r\n\r\n"] {
+            assert_eq!(decoder.decode(more), Err(BodyError::Trailers));
+        }
+        assert!(!decoder.is_complete());
+        assert_eq!(decoder.end(), Err(BodyError::Trailers));
+    }
+
+    #[test]
+    fn what_is_left_is_known_for_a_length() {
+        let mut decoder = BodyDecoder::new(Framing::Length(5));
+        assert_eq!(decoder.remaining(), Some(5));
+        assert_eq!(decoder.decode(b"hel"), Ok(Decoded { skip: 0, data: 3 }));
+        assert_eq!(decoder.remaining(), Some(2));
+        assert_eq!(decoder.decode(b"lo"), Ok(Decoded { skip: 0, data: 2 }));
+        assert_eq!(decoder.remaining(), Some(0));
+        assert_eq!(BodyDecoder::new(Framing::Chunked).remaining(), None);
+        assert_eq!(BodyDecoder::new(Framing::UntilClose).remaining(), None);
+    }
+}

@@ -97,3 +97,38 @@ pub const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 const HEX_DIGITS: &[u8; 16] = b"0123456789abcdef";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(write: impl FnOnce(&mut Vec<u8>)) -> String {
+        let mut out = Vec::new();
+        write(&mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn numbers_have_all_their_digits_and_no_more() {
+        for number in [0, 9, 10, 1234, u64::MAX] {
+            assert_eq!(written(|out| decimal(out, number)), number.to_string());
+        }
+        for length in [1, 15, 16, 0xabc, usize::MAX] {
+            let line = format!("{length:x}\r\n");
+            assert_eq!(written(|out| chunk_size(out, length)), line);
+        }
+    }
+
+    #[test]
+    fn a_status_line_ends_with_its_reason() {
+        for (status, line) in [
+            (200, "HTTP/1.1 200 OK\r\n"),
+            (404, "HTTP/1.1 404 Not Found\r\n"),
+            // the space stays without a reason (RFC 9112 section 4)
+            (599, "HTTP/1.1 599 \r\n"),
+        ] {
+            let status = StatusCode::from_u16(status).unwrap();
+            assert_eq!(written(|out| status_line(out, status)), line);
+        }
+    }
+}

@@ -124,6 +124,7 @@ pub(crate) fn has_strict_lines(
         }
         line_end = offset(input, field.value) + field.value.len();
     }
+
     let Some(last) = size.checked_sub(2) else {
         return false;
     };
@@ -143,11 +144,20 @@ fn is_line_end(input: &[u8], end: usize, next: usize) -> bool {
 }
 
 /// Returns true if a head that is not complete yet has a line that cannot be: LF without CR, or CR
-/// without LF. So a client that ends its lines with LF gets its answer at once.
-pub(crate) fn has_broken_line(input: &[u8]) -> bool {
-    memchr::memchr2_iter(b'\r', b'\n', input).any(|at| match input.get(at) {
-        Some(b'\r') => !matches!(input.get(at + 1), Some(b'\n') | None),
-        _ => at.checked_sub(1).and_then(|before| input.get(before)) != Some(&b'\r'),
+/// without LF. So a client that ends its lines with LF gets its response at once. The first `seen`
+/// bytes had none.
+pub(crate) fn has_broken_line(input: &[u8], seen: usize) -> bool {
+    // the last of them may be a CR
+    let start = seen.saturating_sub(1).min(input.len());
+    let new = input.get(start..).unwrap_or_default();
+    memchr::memchr2_iter(b'\r', b'\n', new).any(|at| match new.get(at) {
+        Some(b'\r') => !matches!(new.get(at + 1), Some(b'\n') | None),
+        _ => {
+            (start + at)
+                .checked_sub(1)
+                .and_then(|before| input.get(before))
+                != Some(&b'\r')
+        }
     })
 }
 
@@ -169,6 +179,8 @@ pub(crate) fn has_member(list: &[u8], member: &[u8]) -> bool {
         .any(|one| one.trim_ascii().eq_ignore_ascii_case(member))
 }
 
+/// The longest name of a field: a map takes no longer one.
+pub(crate) const MAX_NAME: usize = 32 * 1024;
 /// More digits could overflow 64 bits.
 const MAX_LENGTH_DIGITS: usize = 18;
 
@@ -204,7 +216,7 @@ mod tests {
             b"GET / HTTP/1.1\r",
             b"GET / HTTP/1.1\r\nA: b\r\n",
         ] {
-            assert!(!has_broken_line(good), "{good:?}");
+            assert!(!has_broken_line(good, 0), "{good:?}");
         }
         for bad in [
             &b"\n"[..],
@@ -213,8 +225,12 @@ mod tests {
             b"a\r\r\n",
             b"a\r\nb\n",
         ] {
-            assert!(has_broken_line(bad), "{bad:?}");
+            for seen in 0..2 {
+                assert!(has_broken_line(bad, seen), "{bad:?}");
+            }
         }
+        assert!(has_broken_line(b"a\rb", 2), "the CR came at the end");
+        assert!(has_broken_line(b"a\n", 1));
     }
 
     #[test]

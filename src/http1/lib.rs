@@ -13,6 +13,8 @@ pub mod encode;
 mod head;
 mod request;
 mod response;
+#[cfg(test)]
+mod tests;
 
 pub use body::{BodyDecoder, BodyError, Decoded};
 pub use head::{Fields, Framing, Parsed};

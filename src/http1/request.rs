@@ -1,7 +1,9 @@
 //! Reads the head of a request.
 
 use super::head::{Fields, Framing, Parsed};
-use super::head::{has_broken_line, has_member, has_strict_lines, offset, parse_length};
+use super::head::{
+    MAX_NAME, has_broken_line, has_member, has_strict_lines, offset, parse_length,
+};
 use std::mem::MaybeUninit;
 
 /// The limits of the head of a request.
@@ -35,7 +37,7 @@ pub struct RequestHead {
 /// A head that is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum RequestError {
-    /// HTTP/2, or another version with a major number other than 1.
+    /// The preface of HTTP/2 (RFC 9113 section 3.4).
     #[error("the client uses HTTP/2")]
     Http2,
     /// Another version of HTTP.
@@ -44,8 +46,8 @@ pub enum RequestError {
     /// A request line that is not `METHOD TARGET VERSION`.
     #[error("the request line is malformed")]
     RequestLine,
-    /// A byte in the target that is not visible ASCII, or a fragment.
-    #[error("the target contains a character that no URL has, or a fragment")]
+    /// A target that is no URL: a byte that is not visible ASCII, a fragment, or a host alone.
+    #[error("the target contains a character that no URL has, or a fragment, or no path")]
     Target,
     /// A line that ends in LF without CR, or a CR within a line.
     #[error("a line of the head does not end with CR LF")]
@@ -58,6 +60,10 @@ pub enum RequestError {
     /// (CVE-2025-64484).
     #[error("a header name contains an underscore")]
     Underscore,
+    /// A name that other programs may take for `Content-Length` or `Transfer-Encoding`: the same
+    /// letters with other punctuation.
+    #[error("a header name imitates Content-Length or Transfer-Encoding")]
+    Imitation,
     /// A value with a control character.
     #[error("a header value contains a control character")]
     FieldValue,
@@ -86,44 +92,41 @@ pub enum RequestError {
 
 /// Reads the head of a request at the beginning of `input`.
 ///
-/// `seen` bytes of it were there at the last call, which returned [`Parsed::Partial`]. Fails as soon
-/// as the bytes that have come cannot begin a request.
+/// `seen` bytes of it were there at the last call, which returned [`Parsed::Partial`]; 0 is the first
+/// call. Fails with the first bytes, or at the latest with the line, that cannot be of a request.
 pub fn parse_request(
     input: &[u8],
     seen: usize,
     limits: RequestLimits,
 ) -> Result<Parsed<RequestHead>, RequestError> {
-    // empty lines before a request are ignored (RFC 9112 section 2.2)
-    let mut skipped = 0;
-    while input
-        .get(skipped..)
-        .is_some_and(|rest| rest.starts_with(b"\r\n"))
-    {
-        skipped += 2;
+    // one empty line before a request is ignored (RFC 9112 section 2.2)
+    let message = input.strip_prefix(b"\r\n").unwrap_or(input);
+    let skipped = input.len() - message.len();
+    if message.starts_with(b"\r\n") {
+        return Err(RequestError::RequestLine);
     }
-    let message = input.get(skipped..).unwrap_or_default();
 
     // a head ends with LF: without a new one it is as incomplete as before
-    let has_line = memchr::memchr(b'\n', input.get(seen..).unwrap_or_default()).is_some();
-    let parsed = if has_line {
+    let new = input.get(seen..).unwrap_or_default();
+    let parsed = if seen == 0 || memchr::memchr(b'\n', new).is_some() {
         parse(message, limits)?
     } else {
         Parsed::Partial
     };
     match parsed {
         Parsed::Complete(_, size) if skipped + size > limits.size => {
-            Err(too_large(message.get(..size).unwrap_or_default()))
+            Err(too_large(message.get(..size).unwrap_or_default(), limits))
         }
         Parsed::Complete(head, size) => Ok(Parsed::Complete(head, skipped + size)),
         Parsed::Partial => {
             if message.starts_with(HTTP_2_PREFACE) {
                 return Err(RequestError::Http2);
             }
-            if has_broken_line(message) {
+            if has_broken_line(message, seen.saturating_sub(skipped)) {
                 return Err(RequestError::LineEnd);
             }
             if input.len() >= limits.size {
-                return Err(too_large(message));
+                return Err(too_large(message, limits));
             }
             Ok(Parsed::Partial)
         }
@@ -137,13 +140,13 @@ const HTTP_2_PREFACE: &[u8] = b"PRI * HTTP/2.0";
 fn parse(input: &[u8], limits: RequestLimits) -> Result<Parsed<RequestHead>, RequestError> {
     let mut few = [const { MaybeUninit::uninit() }; FEW_FIELDS];
     let mut many;
-    let headers = match few.get_mut(..limits.fields) {
-        Some(few) => few,
-        None => {
-            many = vec![MaybeUninit::uninit(); limits.fields];
-            many.as_mut_slice()
-        }
+    let headers = if let Some(few) = few.get_mut(..limits.fields) {
+        few
+    } else {
+        many = vec![MaybeUninit::uninit(); limits.fields];
+        many.as_mut_slice()
     };
+
     let mut request = httparse::Request::new(&mut []);
     match request.parse_with_uninit_headers(input, headers) {
         Ok(httparse::Status::Partial) => Ok(Parsed::Partial),
@@ -176,10 +179,8 @@ fn check(
     if !has_strict_lines(input, line_end, request.headers, size) {
         return Err(RequestError::LineEnd);
     }
-    if !path
-        .bytes()
-        .all(|byte| byte.is_ascii_graphic() && byte != b'#')
-    {
+    let is_visible = |byte: u8| byte.is_ascii_graphic() && byte != b'#';
+    if !path.bytes().all(is_visible) || !has_form_of_target(path, method) {
         return Err(RequestError::Target);
     }
 
@@ -192,8 +193,10 @@ fn check(
         length => Framing::Length(length.unwrap_or(0)),
     };
     Ok(RequestHead {
-        method: method.parse().map_err(|_| RequestError::RequestLine)?,
-        target: path.parse().map_err(|_| RequestError::Target)?,
+        method: method
+            .parse()
+            .map_err(|_bad_method| RequestError::RequestLine)?,
+        target: path.parse().map_err(|_bad_url| RequestError::Target)?,
         version: if is_http_11 {
             http::Version::HTTP_11
         } else {
@@ -207,7 +210,13 @@ fn check(
     })
 }
 
-/// What the fields say about the message and the connection.
+/// Returns true if a target has one of the forms of RFC 9112 section 3.2: a host alone is only for
+/// `CONNECT`.
+fn has_form_of_target(target: &str, method: &str) -> bool {
+    target.starts_with('/') || target == "*" || target.contains("://") || method == "CONNECT"
+}
+
+/// The facts in the fields about the message and the connection.
 #[derive(Default)]
 struct FieldFacts {
     length: Option<u64>,
@@ -225,6 +234,9 @@ impl FieldFacts {
             if memchr::memchr(b'_', name).is_some() {
                 return Err(RequestError::Underscore);
             }
+            if name.len() > MAX_NAME {
+                return Err(RequestError::FieldName);
+            }
 
             // the length of a name is enough to pass over most of them
             match name.len() {
@@ -232,6 +244,10 @@ impl FieldFacts {
                     facts.expects_continue |= value.eq_ignore_ascii_case(b"100-continue");
                 }
                 10 if name.eq_ignore_ascii_case(b"connection") => {
+                    // other programs would not find the options beside such a byte
+                    if !value.is_ascii() {
+                        return Err(RequestError::FieldValue);
+                    }
                     facts.close |= has_member(value, b"close");
                     facts.keep_alive |= has_member(value, b"keep-alive");
                 }
@@ -250,6 +266,7 @@ impl FieldFacts {
                     }
                     facts.chunked = true;
                 }
+                13.. if imitates_length(name) => return Err(RequestError::Imitation),
                 _ => {}
             }
         }
@@ -257,18 +274,29 @@ impl FieldFacts {
     }
 }
 
+/// Returns true if a name has the letters and digits of `Content-Length` or `Transfer-Encoding`,
+/// with other punctuation.
+fn imitates_length(name: &[u8]) -> bool {
+    let own = name.iter().filter(|byte| byte.is_ascii_alphanumeric());
+    let own = own.map(u8::to_ascii_lowercase);
+    own.clone().eq(*b"contentlength") || own.eq(*b"transferencoding")
+}
+
 /// Returns our error for the parser's.
 fn explain(error: httparse::Error, input: &[u8]) -> RequestError {
+    let mut line = input.iter().take_while(|byte| **byte != b'\n');
     match error {
         httparse::Error::Version if input.starts_with(HTTP_2_PREFACE) => RequestError::Http2,
-        // a space in the target looks like the end of it
         httparse::Error::Version if has_version(input) => RequestError::Version,
-        httparse::Error::Version => RequestError::RequestLine,
+        httparse::Error::Token if line.any(|byte| !byte.is_ascii()) => RequestError::Target,
         httparse::Error::NewLine => RequestError::LineEnd,
         httparse::Error::HeaderName => RequestError::FieldName,
         httparse::Error::HeaderValue => RequestError::FieldValue,
         httparse::Error::TooManyHeaders => RequestError::TooManyFields,
-        httparse::Error::Status | httparse::Error::Token => RequestError::RequestLine,
+        // a space in the target looks like the end of it, so that the rest is no version
+        httparse::Error::Version | httparse::Error::Status | httparse::Error::Token => {
+            RequestError::RequestLine
+        }
     }
 }
 
@@ -281,10 +309,10 @@ fn has_version(input: &[u8]) -> bool {
 }
 
 /// Returns the error for a head that is larger than the limit, of which these bytes have come.
-fn too_large(head: &[u8]) -> RequestError {
+fn too_large(head: &[u8], limits: RequestLimits) -> RequestError {
     let mut lines = head.split_inclusive(|byte| *byte == b'\n');
     let request_line = lines.next().unwrap_or_default();
-    if !request_line.ends_with(b"\n") {
+    if !request_line.ends_with(b"\n") || request_line.len() > limits.size {
         return RequestError::LineTooLong;
     }
 
@@ -302,3 +330,359 @@ const COOKIE: &[u8] = b"cookie:";
 const VERSION_SIZE: usize = " HTTP/1.1".len();
 /// A limit up to this many fields costs no allocation.
 const FEW_FIELDS: usize = 128;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: RequestLimits = RequestLimits {
+        size: 32 * 1024,
+        fields: 64,
+    };
+
+    fn read(input: &[u8]) -> Result<RequestHead, RequestError> {
+        match parse_request(input, 0, LIMITS)? {
+            Parsed::Complete(head, size) => {
+                assert_eq!(size, input.len(), "{}", input.escape_ascii());
+                Ok(head)
+            }
+            Parsed::Partial => panic!("{} is not complete", input.escape_ascii()),
+        }
+    }
+
+    /// Reads a request with these lines after the request line.
+    fn read_fields(lines: &[u8]) -> Result<RequestHead, RequestError> {
+        read(&[b"POST / HTTP/1.1\r\nHost: a\r\n", lines, b"\r\n"].concat())
+    }
+
+    #[test]
+    fn a_head_has_its_parts() {
+        let head = read(
+            b"\r\nPUT /a?b=c HTTP/1.1\r\nHost: x\r\nA:\r\nCookie: \t one \r\nCOOKIE:caf\xe9\r\n\
+              Content-Length: 007\r\nExpect: 100-Continue\r\n\r\n",
+        )
+        .unwrap();
+        assert_eq!(head.method, http::Method::PUT);
+        assert_eq!(head.target, "/a?b=c");
+        assert_eq!(head.version, http::Version::HTTP_11);
+        assert_eq!(head.framing, Framing::Length(7));
+        assert!(head.keep_alive && head.expects_continue);
+
+        let fields: Vec<_> = head.fields.iter().collect();
+        assert_eq!(
+            fields,
+            [
+                (&b"Host"[..], &b"x"[..]),
+                (b"A", b""),
+                (b"Cookie", b"one"),
+                (b"COOKIE", b"caf\xe9"),
+                (b"Content-Length", b"007"),
+                (b"Expect", b"100-Continue"),
+            ]
+        );
+        let map = head.fields.to_header_map();
+        assert_eq!(map.len(), 6);
+        let cookies = map
+            .get_all("cookie")
+            .iter()
+            .map(http::HeaderValue::as_bytes);
+        assert!(cookies.eq([&b"one"[..], b"caf\xe9"]));
+        assert!(!format!("{head:?}").contains("one"), "values may be secret");
+    }
+
+    #[test]
+    fn a_request_line_has_one_form() {
+        for line in [
+            "GET / HTTP/1.1",
+            "get /%23 HTTP/1.0",
+            "M-SEARCH * HTTP/1.1",
+            "GET http://localhost:8080/a HTTP/1.1",
+            "CONNECT localhost:80 HTTP/1.1",
+            "GET //a/../b;c?d=[e]|f HTTP/1.1",
+        ] {
+            let result = read(format!("{line}\r\n\r\n").as_bytes());
+            assert!(result.is_ok(), "{line}: {result:?}");
+        }
+        for (line, error) in [
+            (&b""[..], RequestError::RequestLine),
+            (b"\r\nGET / HTTP/1.1", RequestError::RequestLine),
+            (b" GET / HTTP/1.1", RequestError::RequestLine),
+            (b"GET  / HTTP/1.1", RequestError::RequestLine),
+            (b"GET\t/ HTTP/1.1", RequestError::RequestLine),
+            (b"GET /", RequestError::RequestLine),
+            (b"GET  HTTP/1.1", RequestError::RequestLine),
+            (b"G@T / HTTP/1.1", RequestError::RequestLine),
+            (b"GET /a\x7f HTTP/1.1", RequestError::RequestLine),
+            (b"GET /a\tb HTTP/1.1", RequestError::RequestLine),
+            (b"GET /a b HTTP/1.1", RequestError::RequestLine),
+            (b"GET /  HTTP/1.1", RequestError::RequestLine),
+            (b"GET / HTTP/1.2", RequestError::Version),
+            (b"GET / HTTP/0.9", RequestError::Version),
+            (b"GET / HTTP/2.0", RequestError::Version),
+            (b"GET / HTTP/3", RequestError::Version),
+            (b"GET / http/1.1", RequestError::RequestLine),
+            (b"GET / HTTP/1.1 ", RequestError::LineEnd),
+            (b"GET / HTTP/1.10", RequestError::LineEnd),
+            (b"PRI * HTTP/2.0", RequestError::Http2),
+            (b"GET /a#b HTTP/1.1", RequestError::Target),
+            (b"GET /\xc3\xa9 HTTP/1.1", RequestError::Target),
+            (b"GET /\xe9 HTTP/1.1", RequestError::Target),
+            (b"GET localhost:80 HTTP/1.1", RequestError::Target),
+            (b"GET a HTTP/1.1", RequestError::Target),
+            (b"GET ?a HTTP/1.1", RequestError::Target),
+            (b"GET http:///a HTTP/1.1", RequestError::Target),
+        ] {
+            let result = read(&[b"\r\n", line, b"\r\n\r\n"].concat()).map(drop);
+            assert_eq!(result, Err(error), "{}", line.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn a_line_ends_with_cr_lf_only() {
+        for head in [
+            &b"\nGET / HTTP/1.1\r\n\r\n"[..],
+            b"GET / HTTP/1.1\n\r\n",
+            b"GET / HTTP/1.1\r\n\n",
+            b"GET / HTTP/1.1\r\nA: b\n\r\n",
+            b"GET / HTTP/1.1\r\nA: b\r\n\n",
+            b"GET / HTTP/1.1\r\nA:\n\r\n",
+            b"GET / HTTP/1.1\r\nA: b\nC: d\r\n\r\n",
+            b"GET / HTTP/1.1\r\r\n\r\n",
+            b"GET / HTTP/1.1\r\n\r\r\n",
+        ] {
+            let result = read(head).map(drop);
+            assert_eq!(
+                result,
+                Err(RequestError::LineEnd),
+                "{}",
+                head.escape_ascii()
+            );
+        }
+        // and at once, not at the end of the head
+        for beginning in [
+            &b"\n"[..],
+            b"GET / HTTP/1.1\n",
+            b"GET\r/",
+            b"GET / HTTP/1.1\r\nA\n",
+        ] {
+            let result = parse_request(beginning, 0, LIMITS).map(drop);
+            assert!(result.is_err(), "{}", beginning.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn a_field_has_one_form() {
+        for line in [
+            &b"A:b"[..],
+            b"A: \t b c \t",
+            b"!#$%&'*+-.^`|~1: x",
+            b"X-Content-Length: 5",
+            b"Content: 5",
+            b"Content-Type: text/length",
+            b"A: \xff",
+        ] {
+            assert!(
+                read_fields(&[line, b"\r\n"].concat()).is_ok(),
+                "{}",
+                line.escape_ascii()
+            );
+        }
+        for (line, error) in [
+            (&b"A : b"[..], RequestError::FieldName),
+            (b"A\t: b", RequestError::FieldName),
+            (b" A: b", RequestError::FieldName),
+            (b": b", RequestError::FieldName),
+            (b"A", RequestError::FieldName),
+            (b"A B: c", RequestError::FieldName),
+            (b"A(B): c", RequestError::FieldName),
+            (b"A\0: b", RequestError::FieldName),
+            (b"\xc3\xa9: b", RequestError::FieldName),
+            (b"A: b\r\n c", RequestError::FieldName),
+            (b"A: b\r\n\tc", RequestError::FieldName),
+            (b"A: b\0", RequestError::FieldValue),
+            (b"A: \x7f", RequestError::FieldValue),
+            (b"A: b\rC: d", RequestError::FieldValue),
+            (b"A:\x0cb", RequestError::FieldValue),
+            (b"Connection: close, \xe9", RequestError::FieldValue),
+            (b"X_Y: b", RequestError::Underscore),
+            (b"Content_Length: 5", RequestError::Underscore),
+            (b"Transfer---Encoding: chunked", RequestError::Imitation),
+            (b"transfer.encoding: chunked", RequestError::Imitation),
+            (b"ContentLength: 5", RequestError::Imitation),
+            (b"Content-Length-: 5", RequestError::Imitation),
+        ] {
+            let result = read_fields(&[line, b"\r\n"].concat()).map(drop);
+            assert_eq!(result, Err(error), "{}", line.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn a_body_has_one_length() {
+        for (fields, framing) in [
+            ("", Framing::Length(0)),
+            ("Content-Length: 0\r\n", Framing::Length(0)),
+            ("content-length:\t5 \r\n", Framing::Length(5)),
+            ("Transfer-Encoding: chunked\r\n", Framing::Chunked),
+            ("transfer-encoding:CHUNKED\r\n", Framing::Chunked),
+        ] {
+            assert_eq!(
+                read_fields(fields.as_bytes()).unwrap().framing,
+                framing,
+                "{fields}"
+            );
+        }
+
+        let (length, coding) = ("Content-Length: 5\r\n", "Transfer-Encoding: chunked\r\n");
+        for fields in [
+            [length, length],
+            [length, "Content-Length: 6\r\n"],
+            [length, coding],
+            [coding, length],
+            [coding, coding],
+            [coding, "Transfer-Encoding: gzip\r\n"],
+        ] {
+            let result = read_fields(fields.concat().as_bytes()).map(drop);
+            assert_eq!(result, Err(RequestError::Lengths), "{fields:?}");
+        }
+        for value in [
+            "",
+            "-1",
+            "+5",
+            "5,5",
+            "5, 5",
+            "5 5",
+            "0x5",
+            "5.0",
+            "9999999999999999999",
+        ] {
+            let result =
+                read_fields(format!("Content-Length: {value}\r\n").as_bytes()).map(drop);
+            assert_eq!(result, Err(RequestError::Length), "{value}");
+        }
+        for value in [
+            "",
+            "gzip",
+            "gzip, chunked",
+            "chunked,",
+            "xchunked",
+            "chunked;a",
+            "\"chunked\"",
+        ] {
+            let field = format!("Transfer-Encoding: {value}\r\n");
+            let result = read_fields(field.as_bytes()).map(drop);
+            assert_eq!(result, Err(RequestError::Coding), "{value}");
+        }
+        // RFC 9112 section 6.1
+        let result = read(format!("POST / HTTP/1.0\r\n{coding}\r\n").as_bytes()).map(drop);
+        assert_eq!(result, Err(RequestError::Coding));
+    }
+
+    #[test]
+    fn the_version_and_the_connection_field_decide_what_follows() {
+        for (version, fields, keep_alive, expects_continue) in [
+            ("1.1", "", true, false),
+            ("1.1", "Connection: Close\r\n", false, false),
+            ("1.1", "Connection: keep-alive, close\r\n", false, false),
+            ("1.1", "Connection: closed\r\n", true, false),
+            ("1.0", "", false, false),
+            ("1.0", "Connection: x, Keep-Alive\r\n", true, false),
+            (
+                "1.0",
+                "Connection: close\r\nConnection: keep-alive\r\n",
+                false,
+                false,
+            ),
+            ("1.1", "Expect: 100-continue\r\n", true, true),
+            ("1.0", "Expect: 100-continue\r\n", false, false),
+        ] {
+            let head =
+                read(format!("GET / HTTP/{version}\r\n{fields}\r\n").as_bytes()).unwrap();
+            assert_eq!(head.keep_alive, keep_alive, "{version} {fields}");
+            assert_eq!(
+                head.expects_continue, expects_continue,
+                "{version} {fields}"
+            );
+        }
+    }
+
+    #[test]
+    fn limits_are_exact() {
+        let head = |size: usize| {
+            let around = "GET / HTTP/1.1\r\nCookie: \r\n\r\n".len();
+            format!(
+                "GET / HTTP/1.1\r\nCookie: {}\r\n\r\n",
+                "c".repeat(size - around)
+            )
+            .into_bytes()
+        };
+        assert!(read(&head(LIMITS.size)).is_ok());
+        // the empty line before it counts
+        let with_empty_line = [b"\r\n", head(LIMITS.size - 1).as_slice()].concat();
+        for head in [head(LIMITS.size + 1), with_empty_line] {
+            let result = read(&head).map(drop);
+            assert!(matches!(
+                result,
+                Err(RequestError::TooLarge { cookies: 32_000.. })
+            ));
+
+            // as soon as the limit is reached
+            let result = parse_request(&head[..LIMITS.size], 0, LIMITS).map(drop);
+            assert!(matches!(
+                result,
+                Err(RequestError::TooLarge { cookies: 32_000.. })
+            ));
+            let result = parse_request(&head[..LIMITS.size - 1], 0, LIMITS);
+            assert!(matches!(result, Ok(Parsed::Partial)));
+        }
+        let line = format!("GET /{} HTTP/1.1\r\n\r\n", "a".repeat(LIMITS.size)).into_bytes();
+        for beginning in [&line[..LIMITS.size], &line[..]] {
+            let result = parse_request(beginning, 0, LIMITS).map(drop);
+            assert_eq!(result, Err(RequestError::LineTooLong));
+        }
+    }
+
+    #[test]
+    fn the_number_of_fields_is_limited() {
+        let read = |limit, count| {
+            let limits = RequestLimits {
+                fields: limit,
+                ..LIMITS
+            };
+            let head = format!("GET / HTTP/1.1\r\n{}\r\n", "A: b\r\n".repeat(count));
+            parse_request(head.as_bytes(), 0, limits).map(drop)
+        };
+        for limit in [8, FEW_FIELDS, 200] {
+            assert_eq!(read(limit, limit), Ok(()), "{limit}");
+            assert_eq!(
+                read(limit, limit + 1),
+                Err(RequestError::TooManyFields),
+                "{limit}"
+            );
+        }
+    }
+
+    #[test]
+    fn no_name_is_lost_in_the_map() {
+        let limits = RequestLimits {
+            size: 1024 * 1024,
+            ..LIMITS
+        };
+        let read = |length: usize| {
+            let head = format!("GET / HTTP/1.1\r\n{}: b\r\n\r\n", "a".repeat(length));
+            match parse_request(head.as_bytes(), 0, limits)? {
+                Parsed::Complete(head, _) => Ok(head.fields.to_header_map().len()),
+                Parsed::Partial => panic!("it is not complete"),
+            }
+        };
+        assert_eq!(read(MAX_NAME), Ok(1));
+        assert_eq!(read(MAX_NAME + 1), Err(RequestError::FieldName));
+    }
+
+    #[test]
+    fn http_2_is_recognised_before_its_head_is_complete() {
+        for preface in [&b"PRI * HTTP/2.0"[..], b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"] {
+            let result = parse_request(preface, 0, LIMITS).map(drop);
+            assert_eq!(result, Err(RequestError::Http2));
+        }
+    }
+}

@@ -1,7 +1,7 @@
 //! Reads the head of a response.
 
 use super::head::{Fields, Framing, Parsed};
-use super::head::{has_broken_line, has_member, has_strict_lines, parse_length};
+use super::head::{MAX_NAME, has_broken_line, has_member, has_strict_lines, parse_length};
 use http::{Method, StatusCode};
 use std::mem::MaybeUninit;
 
@@ -36,7 +36,7 @@ pub enum ResponseError {
     /// A header name or value with a byte that is not allowed there.
     #[error("a header field is malformed")]
     Field,
-    /// A `Content-Length` that is not one number.
+    /// A `Content-Length` that is not one number, or in an interim response (RFC 9110 section 8.6).
     #[error("its Content-Length is not a single number")]
     Length,
     /// A length beside a transfer coding (RFC 9112 section 6.3).
@@ -52,30 +52,27 @@ pub enum ResponseError {
 
 /// Reads the head of a response to a request with this method at the beginning of `input`.
 ///
-/// `seen` bytes of it were there at the last call, which returned [`Parsed::Partial`]. Fails as soon
-/// as the bytes that have come cannot begin a response. Interim responses are returned like others.
+/// `seen` bytes of it were there at the last call, which returned [`Parsed::Partial`]; 0 is the first
+/// call. Fails with the first bytes, or at the latest with the line, that cannot be of a response. Interim responses are returned like others.
 pub fn parse_response(
     input: &[u8],
     seen: usize,
     method: &Method,
 ) -> Result<Parsed<ResponseHead>, ResponseError> {
     // a head ends with LF: without a new one it is as incomplete as before
-    let has_line = memchr::memchr(b'\n', input.get(seen..).unwrap_or_default()).is_some();
-    let parsed = if has_line {
+    let new = input.get(seen..).unwrap_or_default();
+    let parsed = if seen == 0 || memchr::memchr(b'\n', new).is_some() {
         parse(input, method)?
     } else {
         Parsed::Partial
     };
 
-    let size = match &parsed {
-        Parsed::Complete(_, size) => *size,
-        Parsed::Partial if has_broken_line(input) => return Err(ResponseError::LineEnd),
-        Parsed::Partial => input.len(),
-    };
-    if size > MAX_SIZE {
-        return Err(ResponseError::TooLarge);
+    match &parsed {
+        Parsed::Complete(_, size) if *size > MAX_SIZE => Err(ResponseError::TooLarge),
+        Parsed::Partial if has_broken_line(input, seen) => Err(ResponseError::LineEnd),
+        Parsed::Partial if input.len() >= MAX_SIZE => Err(ResponseError::TooLarge),
+        _ => Ok(parsed),
     }
-    Ok(parsed)
 }
 
 fn parse(input: &[u8], method: &Method) -> Result<Parsed<ResponseHead>, ResponseError> {
@@ -86,6 +83,7 @@ fn parse(input: &[u8], method: &Method) -> Result<Parsed<ResponseHead>, Response
         input,
         &mut headers,
     );
+
     match parsed {
         Ok(httparse::Status::Partial) => Ok(Parsed::Partial),
         Ok(httparse::Status::Complete(size)) => Ok(Parsed::Complete(
@@ -115,7 +113,7 @@ fn check(
     if !(100..=599).contains(&code) {
         return Err(ResponseError::Status);
     }
-    let status = StatusCode::from_u16(code).map_err(|_| ResponseError::Status)?;
+    let status = StatusCode::from_u16(code).map_err(|_bad_code| ResponseError::Status)?;
     if status == StatusCode::SWITCHING_PROTOCOLS {
         return Err(ResponseError::Upgrade);
     }
@@ -130,13 +128,16 @@ fn check(
 
     let facts = FieldFacts::read(response.headers)?;
     let framing = decide_framing(&facts, status, is_http_11, method)?;
+    // a server that sends a length here may send the bytes too
+    let has_stray_content = facts.has_content() && status == StatusCode::NO_CONTENT;
     Ok(ResponseHead {
         status,
         fields: Fields::copy(input, size, response.headers),
         framing,
         keep_alive: !facts.close
             && (is_http_11 || facts.keep_alive)
-            && framing != Framing::UntilClose,
+            && framing != Framing::UntilClose
+            && !has_stray_content,
     })
 }
 
@@ -150,6 +151,7 @@ fn decide_framing(
     if facts.chunked && !is_http_11 {
         return Err(ResponseError::Coding);
     }
+
     let is_bodiless = status.is_informational()
         || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     if is_bodiless || *method == Method::HEAD {
@@ -158,8 +160,12 @@ fn decide_framing(
         if facts.chunked && has_none {
             return Err(ResponseError::Coding);
         }
+        if facts.has_content() && status.is_informational() {
+            return Err(ResponseError::Length);
+        }
         return Ok(Framing::Length(0));
     }
+
     Ok(match facts.length {
         _ if facts.chunked => Framing::Chunked,
         Some(length) => Framing::Length(length),
@@ -167,7 +173,7 @@ fn decide_framing(
     })
 }
 
-/// What the fields say about the message and the connection.
+/// The facts in the fields about the message and the connection.
 #[derive(Default)]
 struct FieldFacts {
     length: Option<u64>,
@@ -177,13 +183,26 @@ struct FieldFacts {
 }
 
 impl FieldFacts {
+    /// Returns true for a length other than 0.
+    fn has_content(&self) -> bool {
+        self.length.is_some_and(|length| length > 0)
+    }
+
     fn read(fields: &[httparse::Header<'_>]) -> Result<Self, ResponseError> {
         let mut facts = Self::default();
         for field in fields {
             let (name, value) = (field.name.as_bytes(), field.value);
+            if name.len() > MAX_NAME {
+                return Err(ResponseError::Field);
+            }
+
             // the length of a name is enough to pass over most of them
             match name.len() {
                 10 if name.eq_ignore_ascii_case(b"connection") => {
+                    // other programs would not find the options beside such a byte
+                    if !value.is_ascii() {
+                        return Err(ResponseError::Field);
+                    }
                     facts.close |= has_member(value, b"close");
                     facts.keep_alive |= has_member(value, b"keep-alive");
                 }
@@ -213,3 +232,231 @@ impl FieldFacts {
 const MAX_SIZE: usize = 256 * 1024;
 /// The most fields of a response.
 const MAX_FIELDS: usize = 128;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(input: &[u8], method: &Method) -> Result<ResponseHead, ResponseError> {
+        match parse_response(input, 0, method)? {
+            Parsed::Complete(head, size) => {
+                assert_eq!(size, input.len(), "{}", input.escape_ascii());
+                Ok(head)
+            }
+            Parsed::Partial => panic!("{} is not complete", input.escape_ascii()),
+        }
+    }
+
+    fn framing(status: u16, fields: &str, method: &Method) -> Result<Framing, ResponseError> {
+        let head = format!("HTTP/1.1 {status} X\r\n{fields}\r\n");
+        read(head.as_bytes(), method).map(|head| head.framing)
+    }
+
+    #[test]
+    fn a_head_has_its_parts() {
+        let head = read(
+            b"HTTP/1.1 404 Not\tfound \xe9\r\nServer: x\r\nSet-Cookie: a\r\nset-cookie: b\r\n\
+              X_Y:\r\nContent-Length: 5\r\n\r\n",
+            &Method::GET,
+        )
+        .unwrap();
+        assert_eq!(head.status, StatusCode::NOT_FOUND);
+        assert_eq!(head.framing, Framing::Length(5));
+        assert!(head.keep_alive);
+        let map = head.fields.to_header_map();
+        assert_eq!(map.len(), 5);
+        assert_eq!(
+            map.get_all("set-cookie").iter().collect::<Vec<_>>(),
+            ["a", "b"]
+        );
+    }
+
+    #[test]
+    fn a_status_line_has_one_form() {
+        for line in [
+            "HTTP/1.1 200",
+            "HTTP/1.1 200 ",
+            "HTTP/1.0 599 OK OK",
+            "HTTP/1.1 100 ",
+        ] {
+            let result = read(format!("{line}\r\n\r\n").as_bytes(), &Method::GET);
+            assert!(result.is_ok(), "{line}: {result:?}");
+        }
+        for (line, error) in [
+            (&b"ICY 200 OK"[..], ResponseError::StatusLine),
+            (b"HTTP/2.0 200 OK", ResponseError::StatusLine),
+            (b"HTTP/1.2 200 OK", ResponseError::StatusLine),
+            (b"http/1.1 200 OK", ResponseError::StatusLine),
+            (b"HTTP/1.1\t200 OK", ResponseError::StatusLine),
+            (b"HTTP/1.1  200 OK", ResponseError::Status),
+            (b"HTTP/1.1 099 OK", ResponseError::Status),
+            (b"HTTP/1.1 600 OK", ResponseError::Status),
+            (b"HTTP/1.1 999 OK", ResponseError::Status),
+            (b"HTTP/1.1 101 Switching Protocols", ResponseError::Upgrade),
+            (b"HTTP/1.1 20 OK", ResponseError::Status),
+            (b"HTTP/1.1 +20 OK", ResponseError::Status),
+            (b"HTTP/1.1 2000 OK", ResponseError::Status),
+            (b"HTTP/1.1 200OK", ResponseError::Status),
+            (b"HTTP/1.1 200 O\0K", ResponseError::Status),
+            (b"HTTP/1.1 200 O\rK", ResponseError::Status),
+            (b"HTTP/1.1 200 OK\nA: b", ResponseError::LineEnd),
+            (b"HTTP/1.1 200\nA: b", ResponseError::LineEnd),
+            (b"\r\nHTTP/1.1 200 OK", ResponseError::LineEnd),
+            (b"\nHTTP/1.1 200 OK", ResponseError::LineEnd),
+        ] {
+            let result = read(&[line, b"\r\n\r\n"].concat(), &Method::GET).map(drop);
+            assert_eq!(result, Err(error), "{}", line.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn a_field_has_one_form() {
+        for (lines, error) in [
+            (&b"A : b\r\n"[..], ResponseError::Field),
+            (b" A: b\r\n", ResponseError::Field),
+            (b"A: b\r\n c\r\n", ResponseError::Field),
+            (b"no colon\r\n", ResponseError::Field),
+            (b"A: \0\r\n", ResponseError::Field),
+            (b"A: b\rC: d\r\n", ResponseError::Field),
+            (b"Connection: \xe9\r\n", ResponseError::Field),
+            (b"A: b\nC: d\r\n", ResponseError::LineEnd),
+            (b"A: b\n", ResponseError::LineEnd),
+            (b"A:\n", ResponseError::LineEnd),
+        ] {
+            let head = [b"HTTP/1.1 200 OK\r\nX: y\r\n", lines, b"\r\n"].concat();
+            let result = read(&head, &Method::GET).map(drop);
+            assert_eq!(result, Err(error), "{}", lines.escape_ascii());
+        }
+        let result = read(b"HTTP/1.1 200 OK\r\nA: b\r\n\n", &Method::GET).map(drop);
+        assert_eq!(result, Err(ResponseError::LineEnd));
+    }
+
+    #[test]
+    fn the_framing_follows_from_method_status_and_fields() {
+        let (length, coding) = ("Content-Length: 5\r\n", "Transfer-Encoding: Chunked\r\n");
+        let get = &Method::GET;
+        for (status, fields, method, expected) in [
+            (200, length, get, Framing::Length(5)),
+            (200, coding, get, Framing::Chunked),
+            (200, "", get, Framing::UntilClose),
+            (500, "Content-Length: 0\r\n", get, Framing::Length(0)),
+            (200, length, &Method::HEAD, Framing::Length(0)),
+            (200, coding, &Method::HEAD, Framing::Length(0)),
+            (200, "", &Method::HEAD, Framing::Length(0)),
+            (304, length, get, Framing::Length(0)),
+            (304, coding, get, Framing::Length(0)),
+            (204, "", get, Framing::Length(0)),
+            (204, length, get, Framing::Length(0)),
+            (100, "", get, Framing::Length(0)),
+        ] {
+            let result = framing(status, fields, method);
+            assert_eq!(result, Ok(expected), "{method} {status} {fields}");
+        }
+    }
+
+    #[test]
+    fn a_body_that_can_be_read_in_two_ways_is_refused() {
+        let (length, coding) = ("Content-Length: 5\r\n", "Transfer-Encoding: chunked\r\n");
+        for (fields, error) in [
+            ([length, length], ResponseError::Length),
+            ([length, "Content-Length: 6\r\n"], ResponseError::Length),
+            (["Content-Length: -5\r\n", ""], ResponseError::Length),
+            (["Content-Length: 5, 5\r\n", ""], ResponseError::Length),
+            (["Content-Length:\r\n", ""], ResponseError::Length),
+            (["Content-Length: +5\r\n", ""], ResponseError::Length),
+            ([length, coding], ResponseError::Lengths),
+            ([coding, length], ResponseError::Lengths),
+            ([coding, coding], ResponseError::Coding),
+            (["Transfer-Encoding: gzip\r\n", ""], ResponseError::Coding),
+            (
+                ["Transfer-Encoding: gzip, chunked\r\n", ""],
+                ResponseError::Coding,
+            ),
+            (
+                ["Transfer-Encoding: identity\r\n", ""],
+                ResponseError::Coding,
+            ),
+            (["Transfer-Encoding:\r\n", ""], ResponseError::Coding),
+        ] {
+            let fields = fields.concat();
+            for (status, method) in
+                [(200, Method::GET), (200, Method::HEAD), (304, Method::GET)]
+            {
+                let result = framing(status, &fields, &method);
+                assert_eq!(result, Err(error), "{method} {status} {fields}");
+            }
+        }
+        assert_eq!(
+            framing(204, coding, &Method::GET),
+            Err(ResponseError::Coding)
+        );
+        assert_eq!(
+            framing(100, coding, &Method::GET),
+            Err(ResponseError::Coding)
+        );
+        assert_eq!(
+            framing(100, length, &Method::GET),
+            Err(ResponseError::Length)
+        );
+        let head = format!("HTTP/1.0 200 OK\r\n{coding}\r\n");
+        assert_eq!(
+            read(head.as_bytes(), &Method::GET).map(drop),
+            Err(ResponseError::Coding)
+        );
+    }
+
+    #[test]
+    fn a_connection_is_kept_if_nothing_speaks_against_it() {
+        for (head, keep_alive) in [
+            ("1.1 200 OK\r\nContent-Length: 5\r\n", true),
+            ("1.1 200 OK\r\n", false),
+            (
+                "1.1 200 OK\r\nContent-Length: 5\r\nConnection: x, Close\r\n",
+                false,
+            ),
+            ("1.0 200 OK\r\nContent-Length: 5\r\n", false),
+            (
+                "1.0 200 OK\r\nContent-Length: 5\r\nConnection: Keep-Alive\r\n",
+                true,
+            ),
+            ("1.1 204 No Content\r\n", true),
+            ("1.1 204 No Content\r\nContent-Length: 0\r\n", true),
+            // it may send them
+            ("1.1 204 No Content\r\nContent-Length: 5\r\n", false),
+        ] {
+            let head = read(format!("HTTP/{head}\r\n").as_bytes(), &Method::GET).unwrap();
+            assert_eq!(head.keep_alive, keep_alive, "{head:?}");
+        }
+    }
+
+    #[test]
+    fn limits_are_exact() {
+        let head = |size: usize| {
+            let around = "HTTP/1.1 200 OK\r\nA: \r\n\r\n".len();
+            format!(
+                "HTTP/1.1 200 OK\r\nA: {}\r\n\r\n",
+                "a".repeat(size - around)
+            )
+            .into_bytes()
+        };
+        assert!(read(&head(MAX_SIZE), &Method::GET).is_ok());
+        let head = head(MAX_SIZE + 1);
+        for beginning in [&head[..], &head[..MAX_SIZE]] {
+            let result = parse_response(beginning, 0, &Method::GET).map(drop);
+            assert_eq!(result, Err(ResponseError::TooLarge));
+        }
+        let result = parse_response(&head[..MAX_SIZE - 1], 0, &Method::GET);
+        assert!(matches!(result, Ok(Parsed::Partial)));
+
+        let fields = |count| format!("HTTP/1.1 200 OK\r\n{}\r\n", "A: b\r\n".repeat(count));
+        assert!(read(fields(MAX_FIELDS).as_bytes(), &Method::GET).is_ok());
+        let result = read(fields(MAX_FIELDS + 1).as_bytes(), &Method::GET).map(drop);
+        assert_eq!(result, Err(ResponseError::TooLarge));
+
+        let name = |length| format!("HTTP/1.1 200 OK\r\n{}: b\r\n\r\n", "a".repeat(length));
+        let head = read(name(MAX_NAME).as_bytes(), &Method::GET).unwrap();
+        assert_eq!(head.fields.to_header_map().len(), 1);
+        let result = read(name(MAX_NAME + 1).as_bytes(), &Method::GET).map(drop);
+        assert_eq!(result, Err(ResponseError::Field));
+    }
+}

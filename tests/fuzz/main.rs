@@ -1,12 +1,14 @@
-//! Forbidden commands in every disguise, against a witness that shares nothing with the policy.
+//! Forbidden commands in every disguise, against a witness that shares nothing with the policy; and
+//! in `http1`, messages of HTTP/1.1 against another reader.
 //!
-//! `FUZZ_COUNT` says how many, `FUZZ_SEED` which: each disguise follows from the seed and its own
-//! number, on any machine. `.github/check.sh fuzz` runs ten million.
+//! `FUZZ_COUNT` says how many, `FUZZ_SEED` which: each input follows from the seed and its own
+//! number, on any machine. `.github/check.sh fuzz` runs ten million of each.
 
 #![cfg(test)]
 
 mod argparse;
 mod disguise;
+mod http1;
 mod python;
 mod quoting;
 mod scenario;
@@ -66,6 +68,11 @@ fn setting(name: &str) -> Option<u64> {
     )
 }
 
+/// Returns the random numbers of one input.
+fn numbered(seed: u64, number: u64) -> fastrand::Rng {
+    fastrand::Rng::with_seed(seed.wrapping_add(number.wrapping_mul(0x9e37_79b9_7f4a_7c15)))
+}
+
 /// Checks the disguises of these numbers. Returns how many were forwarded, and how many different
 /// lines of those were compared with Python's reading.
 fn run(scenarios: &[Scenario], seed: u64, numbers: impl Iterator<Item = u64>) -> (u64, u64) {
@@ -73,9 +80,7 @@ fn run(scenarios: &[Scenario], seed: u64, numbers: impl Iterator<Item = u64>) ->
     let mut known = HashSet::new();
     let mut batch = Vec::new();
     for number in numbers {
-        let mut random = fastrand::Rng::with_seed(
-            seed.wrapping_add(number.wrapping_mul(0x9e37_79b9_7f4a_7c15)),
-        );
+        let mut random = numbered(seed, number);
         let scenario = random.choice(scenarios).expect("a scenario");
         let forbidden = random.choice(&scenario.forbidden).expect("a command");
         let body = disguise::disguise(forbidden, &mut random);

@@ -1,0 +1,224 @@
+//! Properties of reading and writing: no bytes panic, where the bytes are cut does not matter, and
+//! what is written is read back.
+
+use super::*;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
+
+const LIMITS: RequestLimits = RequestLimits {
+    size: 32 * 1024,
+    fields: 64,
+};
+
+/// Bytes of which many nearly make a message.
+fn bytes() -> impl Strategy<Value = Vec<u8>> {
+    let parts: Vec<&[u8]> = vec![
+        b"GET / HTTP/1.1\r\n",
+        b"POST /a?b HTTP/1.0\r\n",
+        b"HTTP/1.1 200 OK\r\n",
+        b"HTTP/1.1 ",
+        b"Host: a\r\n",
+        b"Content-Length: 3\r\n",
+        b"Transfer-Encoding: chunked\r\n",
+        b"Connection: close\r\n",
+        b"X_Y: ",
+        b"PRI * HTTP/2.0\r\n\r\n",
+        b"3\r\nabc\r\n",
+        b"0\r\n\r\n",
+        b"\r\n",
+        b"\n",
+        b"\r",
+        b" ",
+        b":",
+    ];
+    let part = prop_oneof![
+        8 => select(parts).prop_map(<[u8]>::to_vec),
+        1 => vec(any::<u8>(), 1..3),
+    ];
+    vec(part, 0..10).prop_map(|parts| parts.concat())
+}
+
+fn name() -> impl Strategy<Value = HeaderName> {
+    // no name that means something to the framing
+    "[xyz][a-z0-9!#$%&'*+.^`|~-]{0,12}".prop_map(|name| name.parse().unwrap())
+}
+
+fn value() -> impl Strategy<Value = HeaderValue> {
+    let inner = vec(prop_oneof![Just(b'\t'), b' '..=b'~', 0x80..=0xff_u8], 0..20);
+    inner.prop_map(|value| HeaderValue::from_bytes(value.trim_ascii()).unwrap())
+}
+
+fn fields() -> impl Strategy<Value = HeaderMap> {
+    vec((name(), value()), 0..10).prop_map(|fields| {
+        let mut map = HeaderMap::new();
+        for (name, value) in fields {
+            map.append(name, value);
+        }
+        map
+    })
+}
+
+/// What reading came to: the facts of a head and its size, or that there is none yet.
+type Read<E> = Result<Option<(String, Framing, usize)>, E>;
+
+fn read_request(input: &[u8], seen: usize) -> Read<RequestError> {
+    Ok(match parse_request(input, seen, LIMITS)? {
+        Parsed::Complete(head, size) => {
+            let facts = (&head.method, &head.target, head.version, head.keep_alive);
+            let fields: Vec<_> = head.fields.iter().collect();
+            Some((format!("{facts:?} {fields:?}"), head.framing, size))
+        }
+        Parsed::Partial => None,
+    })
+}
+
+fn read_response(input: &[u8], seen: usize) -> Read<ResponseError> {
+    Ok(match parse_response(input, seen, &Method::GET)? {
+        Parsed::Complete(head, size) => {
+            let fields: Vec<_> = head.fields.iter().collect();
+            let facts = format!("{} {} {fields:?}", head.status, head.keep_alive);
+            Some((facts, head.framing, size))
+        }
+        Parsed::Partial => None,
+    })
+}
+
+/// Returns what reading comes to if the bytes come one by one.
+fn read_slowly<E>(input: &[u8], read: impl Fn(&[u8], usize) -> Read<E>) -> Read<E> {
+    for end in 1..=input.len() {
+        let result = read(&input[..end], end - 1)?;
+        if result.is_some() {
+            return Ok(result);
+        }
+    }
+    Ok(None)
+}
+
+/// Returns the data of a body, the size of all of it, and its decoder.
+fn read_body(framing: Framing, input: &[u8], step: usize) -> (Vec<u8>, usize, BodyDecoder) {
+    let mut decoder = BodyDecoder::new(framing);
+    let mut data = Vec::new();
+    let mut used = 0;
+    while used < input.len() && !decoder.is_complete() {
+        let end = input.len().min(used.saturating_add(step));
+        let Ok(decoded) = decoder.decode(&input[used..end]) else {
+            break;
+        };
+        used += decoded.skip;
+        data.extend_from_slice(&input[used..used + decoded.data]);
+        used += decoded.data;
+    }
+    (data, used, decoder)
+}
+
+proptest! {
+    #[test]
+    fn a_request_is_the_same_byte_by_byte(input in bytes()) {
+        let whole = read_request(&input, 0);
+        let slow = read_slowly(&input, read_request);
+        // a line is refused at its end
+        let is_waiting = whole.is_err() && slow == Ok(None) && !input.ends_with(b"\n");
+        prop_assert!(
+            whole == slow || whole.is_err() && slow.is_err() || is_waiting,
+            "{whole:?} {slow:?}"
+        );
+    }
+
+    #[test]
+    fn a_response_is_the_same_byte_by_byte(input in bytes()) {
+        let whole = read_response(&input, 0);
+        let slow = read_slowly(&input, read_response);
+        let is_waiting = whole.is_err() && slow == Ok(None) && !input.ends_with(b"\n");
+        prop_assert!(
+            whole == slow || whole.is_err() && slow.is_err() || is_waiting,
+            "{whole:?} {slow:?}"
+        );
+    }
+
+    #[test]
+    fn a_body_is_the_same_byte_by_byte(input in bytes(), length in 0_u64..50) {
+        for framing in [Framing::Chunked, Framing::Length(length), Framing::UntilClose] {
+            let (data, used, decoder) = read_body(framing, &input, usize::MAX);
+            let (slow_data, slow_used, slow_decoder) = read_body(framing, &input, 1);
+            prop_assert_eq!(&data, &slow_data);
+            prop_assert_eq!(decoder, slow_decoder);
+            prop_assert!(used == slow_used || !decoder.is_complete());
+        }
+    }
+
+    #[test]
+    fn no_bytes_panic(input in vec(any::<u8>(), 0..200), seen in 0_usize..300) {
+        // also with more bytes seen than there are
+        let _ = parse_request(&input, seen, LIMITS);
+        let _ = parse_response(&input, seen, &Method::HEAD);
+        let _ = BodyDecoder::new(Framing::Chunked).decode(&input);
+    }
+
+    #[test]
+    fn a_written_request_is_read_back(
+        method in "[A-Z]{1,8}",
+        target in "/[a-zA-Z0-9/?&=%.;~_-]{0,20}",
+        fields in fields(),
+        chunks in vec(vec(any::<u8>(), 1..40), 0..4),
+    ) {
+        let mut out = Vec::new();
+        encode::request_line(&mut out, &method, &target);
+        encode::fields(&mut out, &fields);
+        encode::chunked(&mut out);
+        encode::end_head(&mut out);
+        let size = out.len();
+        for chunk in &chunks {
+            encode::chunk_size(&mut out, chunk.len());
+            out.extend_from_slice(chunk);
+            out.extend_from_slice(encode::CHUNK_END);
+        }
+        out.extend_from_slice(encode::LAST_CHUNK);
+
+        let Parsed::Complete(head, read) = parse_request(&out, 0, LIMITS).unwrap() else {
+            panic!("it is not complete");
+        };
+        prop_assert_eq!(read, size);
+        prop_assert_eq!(head.method.as_str(), method);
+        prop_assert_eq!(head.target.to_string(), target);
+        let mut map = head.fields.to_header_map();
+        prop_assert_eq!(map.remove("transfer-encoding").unwrap(), "chunked");
+        prop_assert_eq!(map, fields);
+        let (data, used, decoder) = read_body(head.framing, &out[read..], usize::MAX);
+        prop_assert_eq!(data, chunks.concat());
+        prop_assert!(decoder.is_complete());
+        prop_assert_eq!(read + used, out.len());
+    }
+
+    #[test]
+    fn a_written_response_is_read_back(
+        status in 200_u16..600,
+        fields in fields(),
+        body in vec(any::<u8>(), 0..40),
+    ) {
+        let status = StatusCode::from_u16(status).unwrap();
+        let mut out = encode::CONTINUE.to_vec();
+        encode::status_line(&mut out, status);
+        encode::fields(&mut out, &fields);
+        encode::content_length(&mut out, body.len() as u64);
+        encode::end_head(&mut out);
+
+        let Parsed::Complete(interim, read) = parse_response(&out, 0, &Method::PUT).unwrap() else {
+            panic!("it is not complete");
+        };
+        prop_assert_eq!(interim.status, StatusCode::CONTINUE);
+        let rest = &out[read..];
+        let Parsed::Complete(head, read) = parse_response(rest, 0, &Method::PUT).unwrap() else {
+            panic!("it is not complete");
+        };
+        prop_assert_eq!(read, rest.len());
+        prop_assert_eq!(head.status, status);
+        let mut map = head.fields.to_header_map();
+        prop_assert_eq!(map.remove("content-length").unwrap(), body.len().to_string());
+        prop_assert_eq!(map, fields);
+        let is_bodiless = matches!(status.as_u16(), 204 | 304);
+        let length = if is_bodiless { 0 } else { body.len() as u64 };
+        prop_assert_eq!(head.framing, Framing::Length(length));
+    }
+}
