@@ -5,6 +5,7 @@ any reply but 200 fails, so no proxy is measured that does not add the credentia
 """
 
 import contextlib
+import http.client
 import json
 import os
 import re
@@ -14,6 +15,7 @@ import signal
 import socket
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,8 +40,8 @@ http {{
 
 WEB_SERVER = """
   server {{
-    listen 127.0.0.1:{port} ssl backlog=4096; ssl_certificate {folder}/leaf.pem; ssl_certificate_key {folder}/leaf.key;
-    ssl_protocols TLSv1.3;
+    listen 127.0.0.1:{port} ssl backlog=4096; ssl_protocols TLSv1.3;
+    ssl_certificate {folder}/leaf.pem; ssl_certificate_key {folder}/leaf.key;
     location = /aws_mwaa/login {{ add_header Set-Cookie "{cookie}; Path=/; HttpOnly"; return 200 "welcome"; }}
     location = /aws_mwaa/cli {{ if ($http_authorization !~ "^Bearer .+") {{ return 401; }} return 200 '{output}'; }}
     location /api/ {{ if ($http_cookie !~ "session=s") {{ return 401; }} return 200 '{page}'; }}
@@ -80,14 +82,14 @@ listen gateway
   http-request set-header Host {host}
   http-request set-header Authorization "{bearer}"
   http-request set-header Cookie "{cookie}"
-  server web 127.0.0.1:{web} ssl verify required ca-file {folder}/ca.pem sni str({host}) ssl-min-ver TLSv1.3 pool-max-conn 512
+  default-server ssl verify required ca-file {folder}/ca.pem ssl-min-ver TLSv1.3 pool-max-conn 512
+  server web 127.0.0.1:{web} sni str({host})
 """
 
 CADDY = """
 {{
   admin off
   auto_https off
-  persist_config off
 }}
 http://127.0.0.1:{port}, http://*.localhost:{port} {{
   bind 127.0.0.1
@@ -224,25 +226,37 @@ class Stage:
     def __exit__(self, *what):
         self.stack.close()
 
-    def start(self, name, *words, environment=None):
-        """Starts a program. Its output is in a file, which is returned with the process."""
-        path = self.folder / f"{name}.out"
-        with path.open("w") as output:
-            child = subprocess.Popen([str(word) for word in words], stdin=subprocess.DEVNULL, stdout=output,
-                                     stderr=subprocess.STDOUT, env=environment or self.environment,
-                                     cwd=self.folder)
-        self.stack.callback(end, child)
-        return child, path
+    @contextlib.contextmanager
+    def measurement(self):
+        """What is started within it ends with it."""
+        outer, self.stack = self.stack, contextlib.ExitStack()
+        try:
+            with self.stack:
+                yield
+        finally:
+            self.stack = outer
 
-    def until(self, child, path, pattern):
-        """Waits until the output of a child matches, and returns it."""
+    def start(self, name, *words):
+        """Starts a program. Its output is in the file NAME.out."""
+        with (self.folder / f"{name}.out").open("w") as output:
+            child = subprocess.Popen([str(word) for word in words], stdin=subprocess.DEVNULL, stdout=output,
+                                     stderr=subprocess.STDOUT, env=self.environment, cwd=self.folder)
+        self.stack.callback(end, child)
+        return child
+
+    def until(self, child, name, is_ready):
+        """Waits until a program that was started is ready. Returns its output."""
         deadline = time.monotonic() + 30
-        while time.monotonic() < deadline and child.poll() is None:
-            said = path.read_text()
-            if re.search(pattern, said):
+        while True:
+            said = (self.folder / f"{name}.out").read_text()
+            if is_ready(said):
                 return said
+            if time.monotonic() > deadline or child.poll() is not None:
+                raise SystemExit(f"compare: this program does not start: {' '.join(child.args)}\n{said}")
             time.sleep(0.02)
-        raise SystemExit(f"compare: {child.args[0]} does not start:\n{path.read_text()}")
+
+    def until_open(self, child, name, port):
+        self.until(child, name, lambda _: is_open(port))
 
     def certificates(self):
         """A CA, and a certificate of it for the web server: ECDSA, P-256."""
@@ -264,7 +278,7 @@ class Stage:
         # each nginx from a file of its own: memory is then not shared between them
         binary = self.folder / f"{name}-nginx"
         shutil.copy(shutil.which("nginx"), binary)
-        return self.start(name, binary, "-p", self.folder, "-c", self.folder / f"{name}.conf")[0]
+        return self.start(name, binary, "-p", self.folder, "-c", self.folder / f"{name}.conf")
 
     def upstream(self):
         """Starts the web server."""
@@ -274,14 +288,14 @@ class Stage:
             (self.folder / "big" / str(size)).write_text('"' + "b" * (size - 2) + '"')
         self.folder.chmod(0o755)  # nginx's worker is another user
         self.web = free_port()
-        self.nginx("web", WEB_SERVER, port=self.web, cookie=COOKIE, output=OUTPUT, page=PAGE)
-        wait_for(self.web)
+        child = self.nginx("web", WEB_SERVER, port=self.web, cookie=COOKIE, output=OUTPUT, page=PAGE)
+        self.until_open(child, "web", self.web)
 
     def aws(self, binary, environments):
         """Starts the emulator as AWS for this number of environments."""
         names = [word for name in names_of(environments) for word in ("--airflow-version", f"{name}=2.10.3")]
-        child, path = self.start("aws", binary, "emulator", "--aws", "127.0.0.1:0", "--web", "127.0.0.1:0", *names)
-        said = self.until(child, path, "# --- end")
+        child = self.start("aws", binary, "emulator", "--aws", "127.0.0.1:0", "--web", "127.0.0.1:0", *names)
+        said = self.until(child, "aws", lambda said: "# --- end" in said)
         keys = dict(re.findall(r"^export (AWS_\w+)=(\S+)", said, re.M))
         self.endpoint = re.search(r"endpoint (http\S+)", said)[1]
         ours = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "MWAA_GATEWAY_"))}
@@ -291,31 +305,36 @@ class Stage:
     def proxy(self, name, binary=None, environments=1):
         """Starts nginx, HAProxy, Caddy or, with a binary, the gateway, and waits until it serves."""
         port = free_port()
-        names = names_of(environments)
-        values = {"folder": self.folder, "port": port, "web": self.web, "host": HOST, "bearer": BEARER,
-                  "cookie": COOKIE}
         label = f"{name}-{port}"
+        names = names_of(environments)
+        config = self.folder / f"{label}.conf"
         if binary:
-            parts = [GATEWAY.format(port=port, endpoint=self.endpoint)]
-            parts += [ENVIRONMENT.format(name=name, web=self.web, folder=self.folder) for name in names]
-            (self.folder / f"{label}.toml").write_text("".join(parts))
-            child, path = self.start(label, binary, "serve", "--config", self.folder / f"{label}.toml")
+            config.write_text(self.gateway_config(port, names))
+            child = self.start(label, binary, "serve", "--config", config)
         elif name == "nginx":
             cookies = " ".join(f'{name}.localhost "{COOKIE}{name}";' for name in names)
-            child = self.nginx(label, PROXY, cookies=cookies, **{k: v for k, v in values.items() if k != "folder"})
+            child = self.nginx(label, PROXY, cookies=cookies, **self.values(port))
         elif name == "HAProxy":
-            (self.folder / f"{label}.conf").write_text(HAPROXY.format(**values))
-            child, path = self.start(label, "haproxy", "-f", self.folder / f"{label}.conf")
+            config.write_text(HAPROXY.format(folder=self.folder, **self.values(port)))
+            child = self.start(label, "haproxy", "-f", config)
         else:
-            (self.folder / f"{label}.conf").write_text(CADDY.format(**values))
-            child, path = self.start(label, "caddy", "run", "--adapter", "caddyfile", "--config",
-                                     self.folder / f"{label}.conf")
-        wait_for(port)
+            config.write_text(CADDY.format(folder=self.folder, **self.values(port)))
+            child = self.start(label, "caddy", "run", "--adapter", "caddyfile", "--config", config)
+        self.until_open(child, label, port)
+
         made = Proxy(name, port, child.pid, [f"{name}.localhost:{port}" for name in names])
-        for load in (REST, CLI):
-            for host in made.hosts:
+        for host in made.hosts:
+            for load in (REST, CLI):
                 check(made, load, host)
         return made
+
+    def values(self, port):
+        """What the configurations of the other proxies have in common."""
+        return {"port": port, "web": self.web, "host": HOST, "bearer": BEARER, "cookie": COOKIE}
+
+    def gateway_config(self, port, names):
+        tables = [ENVIRONMENT.format(name=name, web=self.web, folder=self.folder) for name in names]
+        return GATEWAY.format(port=port, endpoint=self.endpoint) + "".join(tables)
 
     def measure(self, proxy, load, connections, seconds):
         """Sends load for some seconds. Returns the proxy's CPU in µs for each request, and requests/s."""
@@ -333,6 +352,32 @@ class Stage:
             raise SystemExit(f"compare: {proxy.name}: not every reply to {load.path} was 200:\n{said}")
         return spent / sums["requests"] / 1000, sums["requests"] / sums["us"] * 1e6
 
+    def pace(self, proxy, program, rate, connections, seconds):
+        """Sends requests at a fixed rate. Returns the median of the latencies and their 99th percentile, in µs."""
+        address = f"127.0.0.1:{proxy.port}"
+        said = json.loads(run(program, address, proxy.hosts[0], REST.path, rate, connections, seconds))
+        return said["p50"], said["p99"]
+
+    def memory(self, proxy, idle, active):
+        """Returns the MiB of a proxy with idle connections and active ones besides."""
+        with contextlib.ExitStack() as stack:
+            for _ in range(idle):
+                client = http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=30)
+                stack.callback(client.close)
+                get(client, proxy)
+            load = stack.enter_context(ThreadPoolExecutor()).submit(self.measure, proxy, REST, active, 3)
+            time.sleep(2)
+            found = memory_mib(proxy.pid)
+            load.result()
+            return found
+
+
+def get(client, proxy):
+    client.request("GET", REST.path, headers={"Host": proxy.hosts[0]})
+    with client.getresponse() as reply:
+        if reply.status != 200 or len(reply.read()) < REST.size:
+            raise SystemExit(f"compare: {proxy.name} answers {REST.path} with {reply.status}")
+
 
 def names_of(environments):
     return [f"e{number}" for number in range(environments)]
@@ -347,16 +392,12 @@ def end(child):
         child.wait()
 
 
-def wait_for(port):
-    deadline = time.monotonic() + 20
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-            return
-        except OSError:
-            if time.monotonic() > deadline:
-                raise SystemExit(f"compare: port {port} does not open") from None
-            time.sleep(0.02)
+def is_open(port):
+    try:
+        socket.create_connection(("127.0.0.1", port), 1).close()
+    except OSError:
+        return False
+    return True
 
 
 def check(proxy, load, host):
