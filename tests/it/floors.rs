@@ -44,8 +44,9 @@ const ONCE: &[&str] = &["hyper", "rustls", "tokio-rustls", "http"];
 /// One crypto provider (aws-lc-rs), and no library of the system.
 const BANNED: &[&str] = &["ring", "openssl", "openssl-sys", "native-tls"];
 
-/// Every package is someone else's code to trust.
-const MAX_PACKAGES: usize = 330;
+/// Every package is someone else's code to trust. 15 of them come with criterion, which is only in
+/// the benchmarks.
+const MAX_PACKAGES: usize = 345;
 
 type Version = (u64, u64, u64);
 
