@@ -176,9 +176,9 @@ impl<H: RequestHandler> Connection<H> {
             version,
         };
         match send::send(io, response, sending, &mut watch).await {
-            Sent::Complete if keep_alive => None,
-            Sent::Complete if is_unread || io.has_input() => Some(End::Unread),
-            Sent::Complete => Some(End::Finished),
+            Sent::Complete { keep_alive: true } => None,
+            Sent::Complete { .. } if is_unread || io.has_input() => Some(End::Unread),
+            Sent::Complete { .. } => Some(End::Finished),
             Sent::Broken { must_reset } => Some(End::Broken { must_reset }),
             Sent::Refused => Some(End::Left),
         }

@@ -29,11 +29,11 @@ pub(super) struct Settings {
 /// The end of a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Sent {
-    Complete,
+    /// All of it was sent. The connection stays open after it if the settings say so, and if the end
+    /// of the connection is not the end of the body.
+    Complete { keep_alive: bool },
     /// Its body failed. `must_reset` if an orderly close would look like its end.
-    Broken {
-        must_reset: bool,
-    },
+    Broken { must_reset: bool },
     /// The client left, or did not take it in time.
     Refused,
 }
@@ -69,10 +69,19 @@ where
 {
     let (head, mut body) = response.into_parts();
     let framing = decide_framing(head.status, &head.headers, &body, settings);
+    let settings = Settings {
+        keep_alive: settings.keep_alive && framing != BodyFraming::UntilClose,
+        ..settings
+    };
     let mut out = take_write_buffer();
     encode_head(&mut out, head.status, &head.headers, framing, settings);
 
-    let mut writer = Writer { io, out, framing };
+    let mut writer = Writer {
+        io,
+        out,
+        framing,
+        keep_alive: settings.keep_alive,
+    };
     let sent = writer.send_body(&mut body, watch).await;
     return_write_buffer(writer.out);
     sent
@@ -108,11 +117,10 @@ fn encode_head(
     encode::status_line(out, status);
     let mut has_date = false;
     for (name, value) in headers {
-        // these are the connection's; a response without a body may have the length of another
-        if *name == CONNECTION
-            || *name == TRANSFER_ENCODING
-            || (*name == CONTENT_LENGTH && framing != BodyFraming::None)
-        {
+        // these are the connection's; HEAD and 304 have the length of the body that a GET has
+        let is_length = *name == CONTENT_LENGTH
+            && (framing != BodyFraming::None || status == StatusCode::NO_CONTENT);
+        if *name == CONNECTION || *name == TRANSFER_ENCODING || is_length {
             continue;
         }
         has_date |= *name == DATE;
@@ -124,7 +132,7 @@ fn encode_head(
         BodyFraming::Chunked => encode::chunked(out),
         BodyFraming::None | BodyFraming::UntilClose => {}
     }
-    if !settings.keep_alive || framing == BodyFraming::UntilClose {
+    if !settings.keep_alive {
         encode::field(out, "connection", b"close");
     } else if settings.version == Version::HTTP_10 {
         encode::field(out, "connection", b"keep-alive");
@@ -142,6 +150,7 @@ struct Writer<'a> {
     /// What is encoded and not written yet.
     out: Vec<u8>,
     framing: BodyFraming,
+    keep_alive: bool,
 }
 
 impl Writer<'_> {
@@ -170,7 +179,9 @@ impl Writer<'_> {
             BodyFraming::Length(0) | BodyFraming::None | BodyFraming::UntilClose => {}
         }
         match self.flush().await {
-            Ok(()) => Sent::Complete,
+            Ok(()) => Sent::Complete {
+                keep_alive: self.keep_alive,
+            },
             Err(_) => Sent::Refused,
         }
     }

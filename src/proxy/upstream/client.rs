@@ -176,7 +176,6 @@ impl Inner {
         mut choice: ConnectionChoice,
     ) -> Result<UpstreamResponse, UpstreamError> {
         let describe_host = || self.describe(exchange);
-        let progress = body.progress();
         loop {
             let (mut connection, reused) = self.checkout(exchange, choice).await?;
             match self
@@ -184,11 +183,7 @@ impl Inner {
                 .await
             {
                 Ok(Attempt::Response(response)) => {
-                    let mut connection = self.pool.lease(exchange.entry.id, connection);
-                    // a response before the end of the request: the rest of the request may
-                    // follow on the connection, so no other request may
-                    connection.close = progress
-                        .is_some_and(|progress| progress.state() != UploadState::Complete);
+                    let connection = self.pool.lease(exchange.entry.id, connection);
                     let idle = self.settings.body_idle;
                     let received =
                         UpstreamResponse::receive(response, connection, idle, &self.timer);

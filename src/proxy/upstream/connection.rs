@@ -73,7 +73,7 @@ impl Connection {
     }
 
     /// Sends a request whose head, up to the framing, is in `out`, and returns the head of the
-    /// response, which may come before the end of an upload.
+    /// response. If that comes before the end of the request, the response is the connection's last.
     pub(super) async fn exchange(
         &mut self,
         mut out: Vec<u8>,
@@ -101,8 +101,14 @@ impl Connection {
             })
         })
         .await;
+
+        // the rest of the request may follow on the connection, so no other request may
+        let is_sent = sending.is_complete();
         return_write_buffer(sending.out);
-        result
+        result.map(|head| ResponseHead {
+            keep_alive: head.keep_alive && is_sent,
+            ..head
+        })
     }
 
     /// Reads until the head of the final response is complete.
@@ -255,6 +261,12 @@ impl From<OutgoingBody> for Uploading {
 }
 
 impl Sending {
+    /// Returns true if all of the request was written.
+    fn is_complete(&self) -> bool {
+        let is_encoded = !matches!(self.upload, Uploading::Stream(_));
+        is_encoded && self.out.is_empty() && self.error.is_none()
+    }
+
     /// Writes as much as the web server takes and the client has sent.
     fn poll_write(
         &mut self,

@@ -272,20 +272,103 @@ async fn a_slow_head_behind_a_request_is_cut_off() {
 
 /// Beyond the limit, clients wait in the kernel's backlog and are served when a place is free.
 #[tokio::test]
-async fn connections_beyond_the_limit_wait() {
+async fn connections_beyond_the_limit_wait_for_busy_ones() {
     let limits = "[limits]\nconnections = 1\nthreads = 1\n";
     let harness = Harness::configured(&format!("{QUIET}{limits}")).await;
+    harness.script().web_fault.next(1, WebFault::Hang);
     let mut first = harness.connect().await;
-    assert_eq!(first.exchange(harness.request("version")).await.status, 200);
+    first.send(harness.request("version")).await;
+    harness
+        .seen("the command", |journal| journal.web_count() == 1)
+        .await;
     let mut second = harness.connect().await;
     second.send(harness.request("dags list")).await;
-    for _ in 0..5 {
-        let reply: Response = first.exchange(harness.request("version")).await;
-        assert_eq!(reply.status, 200, "{reply}");
-    }
-    let commands = harness.journal().commands();
-    assert_eq!(commands, ["version"; 6], "the second was served too early");
-    drop(first);
+    // the management address has its own connections
+    harness.manage("/status").await;
+    assert_eq!(harness.journal().web_count(), 1, "served too early");
+    harness.script().cut_web_connections();
+    assert_eq!(first.response().await.fault(), Some("upstream.broken"));
     let reply = soon("a free place", second.response()).await;
     assert_eq!(reply.status, 200, "{reply}");
+}
+
+#[tokio::test]
+async fn the_longest_idle_connection_is_closed_for_a_new_client() {
+    for threads in [1, 2] {
+        let limits = format!("[limits]\nconnections = 2\nthreads = {threads}\n");
+        let harness = Harness::configured(&format!("{QUIET}{limits}")).await;
+        let mut oldest = harness.connect().await;
+        assert_eq!(
+            oldest.exchange(harness.request("version")).await.status,
+            200
+        );
+        harness.advance(Duration::from_secs(1));
+        let mut other = harness.connect().await;
+        assert_eq!(other.exchange(harness.request("version")).await.status, 200);
+        let mut new = harness.connect().await;
+        assert_eq!(new.exchange(harness.request("version")).await.status, 200);
+        if threads == 1 {
+            assert_eq!(oldest.rest().await, b"");
+            let reply: Response = other.exchange(harness.request("version")).await;
+            assert_eq!(reply.status, 200, "{reply}");
+        }
+    }
+}
+
+/// Clients that send half a head, or nothing, do not keep others waiting.
+#[tokio::test]
+async fn silent_clients_do_not_delay_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("gateway.sock");
+    let own = format!("listen = \"unix:{}\"\n", path.display());
+    let limits = "[limits]\nconnections = 8\n";
+    for silent in ["", "GET / HTTP/1.1\r\nHost:"] {
+        let harness = Harness::configured(&format!("{QUIET}{own}{limits}")).await;
+        let mut crowd = Vec::new();
+        for _ in 0..40 {
+            let mut client = Client::unix(&path).await;
+            client.send(silent).await;
+            crowd.push(client);
+        }
+        for _ in 0..5 {
+            let reply = harness
+                .connect()
+                .await
+                .exchange(harness.request("version"))
+                .await;
+            assert_eq!(reply.status, 200, "{silent:?}: {reply}");
+            let reply = Client::unix(&path)
+                .await
+                .exchange(harness.request("version"))
+                .await;
+            assert_eq!(reply.status, 200, "{silent:?}: {reply}");
+        }
+    }
+}
+
+/// A listener keeps places of its own, even if those of the others are all busy.
+#[tokio::test]
+async fn a_listener_has_places_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("gateway.sock");
+    let own = format!("listen = \"unix:{}\"\n", path.display());
+    let limits = "[limits]\nconnections = 4\nqueue_size = 100\n";
+    let harness = Harness::configured(&format!("{QUIET}{own}{limits}")).await;
+    harness.script().web_fault.next(10, WebFault::Hang);
+    let mut crowd = Vec::new();
+    for _ in 0..10 {
+        let mut client = Client::unix(&path).await;
+        client.send(harness.request("dags list")).await;
+        crowd.push(client);
+    }
+    harness
+        .seen("a command", |journal| journal.web_count() >= 1)
+        .await;
+    let mut client = harness.connect().await;
+    let page = format!(
+        "GET /-/icon.svg HTTP/1.1\r\nHost: {}\r\n\r\n",
+        harness.address()
+    );
+    assert_eq!(client.exchange(page).await.status, 200);
+    harness.script().cut_web_connections();
 }

@@ -85,6 +85,25 @@ async fn a_response_that_breaks_after_its_head_is_counted_as_broken() {
     assert_eq!(refusal["path"], "/api/v1/x", "{status}");
 }
 
+/// It cannot read chunks, so the end of the connection is the end of the response.
+#[tokio::test]
+async fn a_kept_alive_client_of_http_1_0_sees_the_end_of_a_response_without_a_length() {
+    let mut puppet = Puppet::start().await;
+    let harness = Harness::airflow_with(Settings::default(), "2.10.3", puppet.config()).await;
+    let mut client = harness.connect().await;
+    let request = harness.asking("GET", "/api/v1/x", "Connection: keep-alive\r\n");
+    client.send(request.replace("HTTP/1.1", "HTTP/1.0")).await;
+    puppet.signs_in("session=x").await;
+    let mut server = puppet.next().await;
+    server.head().await;
+    server
+        .send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n")
+        .await;
+    let got = String::from_utf8(client.rest().await).unwrap();
+    assert!(got.contains("connection: close\r\n"), "{got}");
+    assert!(got.ends_with("\r\n\r\nhello"), "{got}");
+}
+
 /// Only our own framing says where a reply ends.
 #[tokio::test]
 async fn http_1_0_and_unframed_responses_get_http_1_1_framing() {

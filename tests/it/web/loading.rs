@@ -162,6 +162,32 @@ async fn an_early_response_to_an_upload_closes_the_connection() {
     assert_eq!(other.response().await.text(), "ok");
 }
 
+/// The client has sent everything, and the web server has not taken all of it: what is left must not
+/// be taken for the next request.
+#[tokio::test]
+async fn an_early_response_to_a_complete_upload_closes_the_connection() {
+    let (harness, mut puppet, mut server) = signed_in("limits.request_body = \"64MiB\"").await;
+    let mut client = harness.connect().await;
+    let size = 32 << 20;
+    let head = harness.asking("POST", "/api/v1/x", &format!("Content-Length: {size}\r\n"));
+    client.send(head).await;
+    let uploading = tokio::spawn(async move {
+        client.send(vec![b'x'; size]).await;
+        client
+    });
+    server.head().await;
+    server
+        .send("HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno")
+        .await;
+    let mut client = uploading.await.unwrap();
+    let reply = client.response().await;
+    assert_eq!(reply.status, 413, "{reply}");
+    let mut other = harness.connect().await;
+    other.send(harness.asking("GET", "/api/v1/y", "")).await;
+    let mut fresh = puppet.next().await;
+    assert!(fresh.head().await.starts_with("GET /api/v1/y "));
+}
+
 /// The wait for a reply begins when the request is complete: an upload that makes progress is no
 /// slow web server, however long it takes.
 #[tokio::test]
