@@ -90,7 +90,7 @@ pub fn check_files(config: &Config) -> Result<Vec<CheckResult>, StartError> {
         Trust::new(entry.ca_file.as_deref())?;
     }
     settings::load_proxy_users(config)?;
-    settings::load_admission(config, Vec::new())?;
+    settings::load_admission(config, &[])?;
     let Some(files) = settings::tls_files(config) else {
         return Ok(Vec::new());
     };

@@ -308,7 +308,7 @@ impl Parts<'_> {
 
         Ok(ProxyState {
             // a Host must name an address of ours, and port 0 has become a number by now
-            admission: settings::load_admission(self.config, sockets.tcp_addresses())?,
+            admission: settings::load_admission(self.config, &sockets.tcp_addresses())?,
             discovery: self.build_discovery(default, &registry, &versions),
             credentials: self.build_credentials(),
             queues: CommandQueues::new(settings::queue(self.config), Arc::clone(&self.metrics)),

@@ -180,7 +180,7 @@ fn to_socket_address(address: &Address, mode: u32) -> mwaa_server::Address {
 /// Fails if a secret file cannot be used.
 pub(super) fn load_admission(
     config: &Config,
-    bound: Vec<SocketAddr>,
+    bound: &[SocketAddr],
 ) -> Result<admission::Settings, StartError> {
     let listener = &config.listener;
 

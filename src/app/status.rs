@@ -39,7 +39,7 @@ impl GatewayStatus {
         Self {
             state,
             connector,
-            hosts: HostFilter::new(vec![sockets.management_address], &[]),
+            hosts: HostFilter::new(&[sockets.management_address], &[]),
             stopping,
             management: sockets.management_address,
             probes: sockets.probes.as_ref().map(|(_, address)| *address),

@@ -13,7 +13,7 @@ use mwaa_proxy::{ProxyState, ReverseProxy};
 use mwaa_runtime::{
     ClockShift, CoarseTimer, LocalTasks, Shutdown, end_turn, keep_time_for_a_turn,
 };
-use mwaa_server::{BoundListener, OpenConnections, Places, Server};
+use mwaa_server::{BoundListener, OpenConnections, Places, RequestHandler, Server};
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
 use std::rc::Rc;
@@ -219,11 +219,7 @@ impl Worker {
             handle: move |request| mwaa_proxy::handle(Rc::clone(&proxy), request),
             refuse: Box::new(move |bad_head| mwaa_proxy::reject_head(&refusing, bad_head)),
         });
-        let mut listeners = listeners.lock().unwrap_or_else(PoisonError::into_inner);
-        for (number, listener) in listeners.iter_mut().enumerate() {
-            server.listen(number, listener)?;
-        }
-        drop(listeners);
+        listen_on_all(&server, &listeners)?;
 
         // the accept loops are among the tasks: they end at `stop`
         tokio::select! {
@@ -233,6 +229,16 @@ impl Worker {
         tasks.close();
         Ok(())
     }
+}
+
+/// Takes this thread's socket of each listener.
+fn listen_on_all<H: RequestHandler>(
+    server: &Rc<Server<H>>,
+    listeners: &Mutex<Vec<BoundListener>>,
+) -> io::Result<()> {
+    let mut listeners = listeners.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut numbered = listeners.iter_mut().enumerate();
+    numbered.try_for_each(|(number, listener)| server.listen(number, listener))
 }
 
 /// Runs a worker's future on a runtime of this thread, which ends with it.

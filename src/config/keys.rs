@@ -380,7 +380,9 @@ limits! {
     /// Largest body of a request to the REST API or the UI; it is streamed.
     request_body: Size(64 << 10..=1 << 30), Value("'16MiB'");
     // with as many connections to web servers it stays below the usual 1,024 open files
-    /// Maximum number of client connections; further connections wait to be accepted.
+    /// Maximum number of client connections. Half of them are shared, and each listener has an
+    /// equal part of the other half for itself. If none is free, the longest idle connection is
+    /// closed for a new client; if all are busy, it waits.
     connections: Count(1..=65_536), Value("512");
     // below the 30 s of Kubernetes
     /// When the gateway stops, requests in flight have this time to finish. Kubernetes kills a

@@ -86,9 +86,9 @@ impl Fields {
         self.text.get(range.clone()).unwrap_or_default()
     }
 
-    /// Returns the fields as a map. The values share the buffer.
-    pub fn to_header_map(&self) -> HeaderMap {
-        let mut map = HeaderMap::with_capacity(self.entries.len());
+    /// Returns the fields as a map with room for `more`. The values share the buffer.
+    pub fn to_header_map(&self, more: usize) -> HeaderMap {
+        let mut map = HeaderMap::with_capacity(self.entries.len() + more);
         for entry in &self.entries {
             // both were checked when the head was parsed, so none is left out
             if let (Ok(name), Ok(value)) = (

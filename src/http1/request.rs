@@ -4,6 +4,7 @@ use super::head::{Fields, Framing, Parsed};
 use super::head::{
     MAX_NAME, has_broken_line, has_member, has_strict_lines, offset, parse_length,
 };
+use std::fmt;
 use std::mem::MaybeUninit;
 
 /// The limits of the head of a request.
@@ -16,7 +17,6 @@ pub struct RequestLimits {
 }
 
 /// The head of a request whose body has one framing.
-#[derive(Debug)]
 pub struct RequestHead {
     /// The method, as sent.
     pub method: http::Method,
@@ -32,6 +32,17 @@ pub struct RequestHead {
     pub keep_alive: bool,
     /// True if the client waits for `100 Continue` before it sends the body.
     pub expects_continue: bool,
+}
+
+impl fmt::Debug for RequestHead {
+    /// Leaves out the target: a query may be secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RequestHead")
+            .field("method", &self.method)
+            .field("fields", &self.fields)
+            .field("framing", &self.framing)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A head that is refused.
@@ -98,7 +109,7 @@ pub fn parse_request(
     input: &[u8],
     seen: usize,
     limits: RequestLimits,
-) -> Result<Parsed<RequestHead>, RequestError> {
+) -> Result<Parsed<Box<RequestHead>>, RequestError> {
     // one empty line before a request is ignored (RFC 9112 section 2.2)
     let message = input.strip_prefix(b"\r\n").unwrap_or(input);
     let skipped = input.len() - message.len();
@@ -137,7 +148,10 @@ pub fn parse_request(
 const HTTP_2_PREFACE: &[u8] = b"PRI * HTTP/2.0";
 
 /// Reads a head with as many fields as the limit allows, nearly always without an allocation.
-fn parse(input: &[u8], limits: RequestLimits) -> Result<Parsed<RequestHead>, RequestError> {
+fn parse(
+    input: &[u8],
+    limits: RequestLimits,
+) -> Result<Parsed<Box<RequestHead>>, RequestError> {
     let mut few = [const { MaybeUninit::uninit() }; FEW_FIELDS];
     let mut many;
     let headers = if let Some(few) = few.get_mut(..limits.fields) {
@@ -162,7 +176,7 @@ fn check(
     input: &[u8],
     size: usize,
     request: &httparse::Request<'_, '_>,
-) -> Result<RequestHead, RequestError> {
+) -> Result<Box<RequestHead>, RequestError> {
     let (Some(method), Some(path), Some(minor)) =
         (request.method, request.path, request.version)
     else {
@@ -192,7 +206,7 @@ fn check(
         _ if facts.chunked => Framing::Chunked,
         length => Framing::Length(length.unwrap_or(0)),
     };
-    Ok(RequestHead {
+    Ok(Box::new(RequestHead {
         method: method
             .parse()
             .map_err(|_bad_method| RequestError::RequestLine)?,
@@ -207,7 +221,7 @@ fn check(
         keep_alive: !facts.close && (is_http_11 || facts.keep_alive),
         // an HTTP/1.0 client does not know it (RFC 9110 section 10.1.1)
         expects_continue: is_http_11 && facts.expects_continue,
-    })
+    }))
 }
 
 /// Returns true if a target has one of the forms of RFC 9112 section 3.2: a host alone is only for
@@ -340,7 +354,7 @@ mod tests {
         fields: 64,
     };
 
-    fn read(input: &[u8]) -> Result<RequestHead, RequestError> {
+    fn read(input: &[u8]) -> Result<Box<RequestHead>, RequestError> {
         match parse_request(input, 0, LIMITS)? {
             Parsed::Complete(head, size) => {
                 assert_eq!(size, input.len(), "{}", input.escape_ascii());
@@ -351,7 +365,7 @@ mod tests {
     }
 
     /// Reads a request with these lines after the request line.
-    fn read_fields(lines: &[u8]) -> Result<RequestHead, RequestError> {
+    fn read_fields(lines: &[u8]) -> Result<Box<RequestHead>, RequestError> {
         read(&[b"POST / HTTP/1.1\r\nHost: a\r\n", lines, b"\r\n"].concat())
     }
 
@@ -380,7 +394,7 @@ mod tests {
                 (b"Expect", b"100-Continue"),
             ]
         );
-        let map = head.fields.to_header_map();
+        let map = head.fields.to_header_map(0);
         assert_eq!(map.len(), 6);
         let cookies = map
             .get_all("cookie")
@@ -670,7 +684,7 @@ mod tests {
         let read = |length: usize| {
             let head = format!("GET / HTTP/1.1\r\n{}: b\r\n\r\n", "a".repeat(length));
             match parse_request(head.as_bytes(), 0, limits)? {
-                Parsed::Complete(head, _) => Ok(head.fields.to_header_map().len()),
+                Parsed::Complete(head, _) => Ok(head.fields.to_header_map(0).len()),
                 Parsed::Partial => panic!("it is not complete"),
             }
         };

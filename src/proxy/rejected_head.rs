@@ -6,7 +6,9 @@ use crate::state::ReverseProxy;
 use bytes::Bytes;
 use mwaa_http1::RequestError;
 use mwaa_model::{Code, Fault, RequestId, code};
+use mwaa_runtime::Timestamp;
 use mwaa_server::BadHead;
+use mwaa_telemetry::RefusedRequest;
 use std::borrow::Cow;
 use std::time::Duration;
 
@@ -18,7 +20,18 @@ pub fn reject_head(proxy: &ReverseProxy, bad_head: BadHead) -> Bytes {
     proxy.state.metrics.count_fault(code);
     let status = code.status.as_u16();
     proxy.metrics.count_request("fault", status, Duration::ZERO);
-    tracing::debug!(%id, code = code.text, detail = %fault, "refused");
+
+    tracing::info!(%id, code = code.text, detail = %fault, "refused");
+    proxy.state.refusals.push(RefusedRequest {
+        at: Timestamp::now(),
+        code,
+        environment: None,
+        // neither was read
+        method: String::new(),
+        path: String::new(),
+        detail: fault.detail(),
+        id,
+    });
     response::encode_fault(&fault, id)
 }
 

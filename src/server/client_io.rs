@@ -17,7 +17,7 @@ use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 
 /// The result of a read while a head is awaited.
 pub(super) enum HeadRead {
-    Complete(RequestHead),
+    Complete(Box<RequestHead>),
     /// Some of a head has come.
     Partial,
     /// The connection has ended.
@@ -27,7 +27,7 @@ pub(super) enum HeadRead {
 /// A client's connection.
 pub(super) struct ClientIo {
     stream: RefCell<Stream>,
-    /// What has come and was not used yet; empty most of the time.
+    /// The bytes that have come and were not used yet; none most of the time.
     input: RefCell<BytesMut>,
     /// The client has ended its direction.
     has_ended: Cell<bool>,
@@ -86,7 +86,7 @@ impl ClientIo {
     pub(super) fn take_head(
         &self,
         limits: RequestLimits,
-    ) -> Result<Option<RequestHead>, BadHead> {
+    ) -> Result<Option<Box<RequestHead>>, BadHead> {
         let mut input = self.input.borrow_mut();
         if input.is_empty() {
             return Ok(None);
@@ -146,7 +146,7 @@ impl ClientIo {
         input: &[u8],
         seen: usize,
         limits: RequestLimits,
-    ) -> Result<Parsed<RequestHead>, BadHead> {
+    ) -> Result<Parsed<Box<RequestHead>>, BadHead> {
         if !self.is_tls && input.first() == Some(&super::accept::TLS_HANDSHAKE) {
             return Err(BadHead::TlsOnPlain);
         }

@@ -89,7 +89,7 @@ impl<H: RequestHandler> Connection<H> {
     }
 
     /// Waits for the next request.
-    async fn receive(&self, io: &ClientIo) -> Result<RequestHead, End> {
+    async fn receive(&self, io: &ClientIo) -> Result<Box<RequestHead>, End> {
         let settings = self.server.settings;
         let limits = RequestLimits {
             size: settings.head_size,
@@ -135,7 +135,7 @@ impl<H: RequestHandler> Connection<H> {
     }
 
     /// Answers a request. Returns the end of the connection if this was its last.
-    async fn answer(&self, io: &Rc<ClientIo>, head: RequestHead) -> Option<End> {
+    async fn answer(&self, io: &Rc<ClientIo>, head: Box<RequestHead>) -> Option<End> {
         io.place.set_phase(Phase::Busy);
         io.deadline().disarm();
         io.restart_write_timeout();
@@ -143,7 +143,7 @@ impl<H: RequestHandler> Connection<H> {
         let is_head = head.method == Method::HEAD;
         let may_stay = head.keep_alive;
         let mut body = RequestBody::new(io, head.framing, head.expects_continue);
-        let request = self.make_request(head, body.clone());
+        let request = self.make_request(*head, body.clone());
 
         // boxed: an idle connection has no room for it
         let mut handling = Box::pin(self.server.handle.call(request));
@@ -186,7 +186,7 @@ impl<H: RequestHandler> Connection<H> {
 
     fn make_request(&self, head: RequestHead, body: RequestBody) -> Box<IncomingRequest> {
         let (mut parts, ()) = http::Request::new(()).into_parts();
-        parts.headers = head.fields.to_header_map();
+        parts.headers = head.fields.to_header_map(0);
         parts.method = head.method;
         parts.uri = head.target;
         parts.version = head.version;

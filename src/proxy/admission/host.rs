@@ -18,6 +18,8 @@ pub struct HostFilter {
     addresses: Vec<ListenAddress>,
     /// More names, `name` or `name:port`, in lower case.
     extra: Vec<String>,
+    /// Plain names with their ports, as nearly every client spells them: a shortcut.
+    usual: Vec<String>,
 }
 
 /// An address that the gateway listens on, as a Host header spells it.
@@ -39,13 +41,21 @@ pub enum HostName {
 
 impl HostFilter {
     /// Creates a filter for the listening addresses and the configured names.
-    pub fn new(addresses: Vec<SocketAddr>, extra: &[String]) -> Self {
-        let addresses = addresses.into_iter().map(|address| ListenAddress {
-            ip: (!address.ip().is_unspecified()).then(|| address.ip().to_string()),
-            port: address.port(),
+    pub fn new(addresses: &[SocketAddr], extra: &[String]) -> Self {
+        let usual = addresses.iter().flat_map(|address| {
+            let own = (!address.ip().is_unspecified()).then(|| address.to_string());
+            own.into_iter()
+                .chain([format!("localhost:{}", address.port())])
         });
         Self {
-            addresses: addresses.collect(),
+            usual: usual.collect(),
+            addresses: addresses
+                .iter()
+                .map(|address| ListenAddress {
+                    ip: (!address.ip().is_unspecified()).then(|| address.ip().to_string()),
+                    port: address.port(),
+                })
+                .collect(),
             extra: extra.iter().map(|host| host.to_ascii_lowercase()).collect(),
         }
     }
@@ -61,6 +71,13 @@ impl HostFilter {
         peer: PeerAddress,
         secure: bool,
     ) -> Result<HostName, AdmissionError> {
+        let mut hosts = head.headers.get_all(HOST).iter();
+        if let (Some(host), None, None) = (hosts.next(), hosts.next(), head.uri.authority())
+            && self.usual.iter().any(|usual| host == usual.as_str())
+        {
+            return Ok(HostName::Plain);
+        }
+
         let host = read_host(&head.headers)?;
         if let Some(authority) = head.uri.authority() {
             check_authority(authority, &host)?;
@@ -237,7 +254,7 @@ mod tests {
 
     fn check(target: &str, hosts: &[&str]) -> Result<HostName, AdmissionError> {
         let rules = HostFilter::new(
-            vec![
+            &[
                 "127.0.0.1:8080".parse().unwrap(),
                 "[::1]:8080".parse().unwrap(),
             ],
@@ -259,10 +276,7 @@ mod tests {
     fn a_host_without_a_port_means_the_default_port_of_the_scheme() {
         let rules = |port| {
             let address = SocketAddr::from(([127, 0, 0, 1], port));
-            HostFilter::new(
-                vec![address],
-                &["a.example:443".to_owned(), "box".to_owned()],
-            )
+            HostFilter::new(&[address], &["a.example:443".to_owned(), "box".to_owned()])
         };
         let passes = |port, host: &str, secure| {
             let head = Request::builder().header("host", host).body(()).unwrap();
@@ -389,7 +403,7 @@ mod tests {
             let mut head = Request::new(()).into_parts().0;
             head.headers.insert(HOST, value);
             let rules = HostFilter::new(
-                vec!["127.0.0.1:8080".parse().unwrap(), "[::1]:8080".parse().unwrap()],
+                &["127.0.0.1:8080".parse().unwrap(), "[::1]:8080".parse().unwrap()],
                 &["box".to_owned()],
             );
             let Ok(name) = rules.check(&head, PeerAddress::Tcp(([127, 0, 0, 1], 40_000).into()), false) else {

@@ -155,9 +155,7 @@ fn is_forwarded(name: &HeaderName) -> bool {
 /// so does the `Referer` (Airflow 2 compares it with the Host).
 pub(super) fn add_security(headers: &mut HeaderMap) {
     for (name, value) in &ADDED_TO_PAGES {
-        if !headers.contains_key(name) {
-            headers.insert(name, value.clone());
-        }
+        headers.entry(name).or_insert_with(|| value.clone());
     }
 }
 

@@ -71,7 +71,7 @@ struct Exchange<'a> {
 
 /// The result of one attempt on one connection.
 enum Attempt {
-    Response(ResponseHead),
+    Response(Box<ResponseHead>),
     /// The connection closed before anything was written of the request, whose body this is.
     Unsent(OutgoingBody, io::Error),
 }

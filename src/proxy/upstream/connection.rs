@@ -18,7 +18,7 @@ use tokio_rustls::client::TlsStream;
 /// An open connection. Boxed wherever it is kept: it is moved with each request.
 pub(super) struct Connection {
     stream: TlsStream<Stream>,
-    /// What has come and was not used yet. Empty while the connection is idle.
+    /// The bytes that have come and were not used yet; none while the connection is idle.
     input: BytesMut,
     pub(super) host: Arc<str>,
     pub(super) opened: Timestamp,
@@ -79,7 +79,7 @@ impl Connection {
         mut out: Vec<u8>,
         body: OutgoingBody,
         method: &Method,
-    ) -> Result<ResponseHead, ExchangeError> {
+    ) -> Result<Box<ResponseHead>, ExchangeError> {
         encode_framing(&mut out, &body, method);
         let mut sending = Sending {
             out,
@@ -105,9 +105,9 @@ impl Connection {
         // the rest of the request may follow on the connection, so no other request may
         let is_sent = sending.is_complete();
         return_write_buffer(sending.out);
-        result.map(|head| ResponseHead {
-            keep_alive: head.keep_alive && is_sent,
-            ..head
+        result.map(|mut head| {
+            head.keep_alive &= is_sent;
+            head
         })
     }
 
@@ -116,7 +116,7 @@ impl Connection {
         &mut self,
         cx: &mut Context<'_>,
         method: &Method,
-    ) -> Poll<Result<ResponseHead, ExchangeError>> {
+    ) -> Poll<Result<Box<ResponseHead>, ExchangeError>> {
         loop {
             let head = with_read_buffer(|buffer| {
                 let mut read = ReadBuf::new(buffer);
@@ -183,7 +183,7 @@ fn take_head(
     kept: &mut BytesMut,
     new: &[u8],
     method: &Method,
-) -> Result<Option<ResponseHead>, ResponseError> {
+) -> Result<Option<Box<ResponseHead>>, ResponseError> {
     let mut seen = kept.len();
     // nearly every head comes in one piece
     if seen == 0 {

@@ -196,7 +196,7 @@ impl LeasedConnection {
 }
 
 /// The most idle connections for one environment on one thread.
-const MAX_IDLE: usize = 64;
+const MAX_IDLE: usize = 256;
 
 /// Opens one connection to the environment's web server `host`. The route never changes the name
 /// that TLS verifies.

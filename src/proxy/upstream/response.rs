@@ -39,13 +39,13 @@ impl UpstreamResponse {
     /// has failed already: nothing has been sent to the client at this point, so that can still become
     /// a fault.
     pub(super) async fn receive(
-        head: ResponseHead,
+        head: Box<ResponseHead>,
         mut connection: LeasedConnection,
         body_idle: Duration,
         timer: &CoarseTimer,
     ) -> Result<Self, BodyError> {
         connection.close |= !head.keep_alive;
-        let mut headers = head.fields.to_header_map();
+        let mut headers = head.fields.to_header_map(ADDED_FIELDS);
         hide_cookies(&mut headers);
 
         let mut body = Box::new(UpstreamBody {
@@ -249,3 +249,5 @@ pub(super) fn hide_cookies(headers: &mut HeaderMap) {
 /// The length of a peek, in bytes: more than the longest text by which Airflow refuses a dead
 /// session.
 const PEEK_SIZE: usize = 512;
+/// The fields that a response gets on its way to the client: so many more need no second table.
+const ADDED_FIELDS: usize = 6;

@@ -37,7 +37,7 @@ pub(super) fn read_requests(mut input: &[u8]) -> (Vec<Request>, End) {
 
         let mut decoder = BodyDecoder::new(head.framing);
         let (body, used, end) = read_body(&mut decoder, input);
-        let fields = head.fields.to_header_map();
+        let fields = head.fields.to_header_map(0);
         assert_eq!(fields.len(), head.fields.len(), "a field was lost");
         seen.push(Request {
             method: head.method,
@@ -80,7 +80,7 @@ pub(super) fn read_response(
         if ends && end == End::Cut && decoder.end().is_ok() {
             end = End::Closed;
         }
-        let fields = head.fields.to_header_map();
+        let fields = head.fields.to_header_map(0);
         assert_eq!(fields.len(), head.fields.len(), "a field was lost");
         let response = Response {
             status: head.status,

@@ -350,7 +350,7 @@ fn admission_settings() -> admission::Settings {
             secret: SharedSecret::new(CANARY),
         },
         listener_access: Vec::new(),
-        hosts: HostFilter::new(Vec::new(), &["gateway.test:80".to_owned()]),
+        hosts: HostFilter::new(&[], &["gateway.test:80".to_owned()]),
         trusted_origins: Vec::new(),
         allow_forwarded: false,
         header_count: 64,

@@ -171,15 +171,13 @@ async fn an_early_response_to_a_complete_upload_closes_the_connection() {
     let size = 32 << 20;
     let head = harness.asking("POST", "/api/v1/x", &format!("Content-Length: {size}\r\n"));
     client.send(head).await;
-    let uploading = tokio::spawn(async move {
-        client.send(vec![b'x'; size]).await;
-        client
-    });
-    server.head().await;
-    server
-        .send("HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno")
-        .await;
-    let mut client = uploading.await.unwrap();
+    let answering = async {
+        server.head().await;
+        server
+            .send("HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno")
+            .await;
+    };
+    tokio::join!(client.send(vec![b'x'; size]), answering);
     let reply = client.response().await;
     assert_eq!(reply.status, 413, "{reply}");
     let mut other = harness.connect().await;
