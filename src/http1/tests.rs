@@ -60,7 +60,7 @@ fn fields() -> impl Strategy<Value = HeaderMap> {
     })
 }
 
-/// What reading came to: the facts of a head and its size, or that there is none yet.
+/// The result of reading: the facts of a head and its size, or that there is none yet.
 type Read<E> = Result<Option<(String, Framing, usize)>, E>;
 
 fn read_request(input: &[u8], seen: usize) -> Read<RequestError> {

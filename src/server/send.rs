@@ -15,7 +15,7 @@ use std::pin::Pin;
 use std::task::Poll;
 use std::time::UNIX_EPOCH;
 
-/// What a response depends on beside itself.
+/// The facts that a response depends on beside itself.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Settings {
     /// The connection stays open after it.
@@ -147,7 +147,7 @@ fn encode_head(
 /// Writes a response to its client.
 struct Writer<'a> {
     io: &'a ClientIo,
-    /// What is encoded and not written yet.
+    /// The bytes that are encoded and not written yet.
     out: Vec<u8>,
     framing: BodyFraming,
     keep_alive: bool,

@@ -116,6 +116,7 @@ impl UpstreamClient {
             first_byte: self.0.settings.cli_first_byte,
             on_write,
         };
+
         let body = OutgoingBody::Whole(permit.line().clone());
         self.0.send(body, &exchange, connection).await
     }

@@ -234,7 +234,7 @@ fn encode_framing(out: &mut Vec<u8>, body: &OutgoingBody, method: &Method) {
 
 /// A request that is being sent.
 struct Sending {
-    /// What is encoded, and how much of it is written.
+    /// The encoded bytes, and how many of them are written.
     out: Vec<u8>,
     written: usize,
     upload: Uploading,
@@ -327,6 +327,7 @@ impl Sending {
         let Uploading::Stream(upload) = &mut self.upload else {
             return Ok(false);
         };
+
         let is_chunked = upload.size().is_none();
         match upload.poll_data(cx) {
             Poll::Pending => return Ok(false),
