@@ -90,6 +90,7 @@ impl Pool {
     ) -> Option<Box<Connection>> {
         let mut idle = self.idle.borrow_mut();
         let connections = idle.get_mut(&environment)?;
+
         let now = Timestamp::now();
         while let Some(mut connection) = connections.pop() {
             if connection.host == *host
