@@ -219,6 +219,7 @@ impl ClientIo {
     /// client takes it too slowly.
     pub(super) async fn write_all(&self, first: &[u8], second: &[u8]) -> io::Result<()> {
         let (mut first, mut second) = (first, second);
+
         poll_fn(|cx| {
             while !(first.is_empty() && second.is_empty()) {
                 let Poll::Ready(written) = self.poll_write(cx, first, second)? else {

@@ -116,6 +116,7 @@ impl RequestBody {
         if self.remaining().is_none_or(|bytes| bytes > SHORT) {
             return;
         }
+
         for _ in 0..TURNS {
             let is_over = poll_fn(|cx| {
                 loop {

@@ -200,6 +200,7 @@ impl Writer<'_> {
         if let Poll::Ready(frame) = at_once {
             return Ok(frame);
         }
+
         self.flush().await?;
         poll_fn(|cx| {
             if let Poll::Ready(frame) = Pin::new(&mut *body).poll_frame(cx) {

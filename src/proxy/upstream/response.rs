@@ -139,6 +139,7 @@ impl UpstreamBody {
         let Some(lease) = &mut self.connection else {
             return Poll::Ready(Ok(None));
         };
+
         match lease.connection.poll_body(cx, &mut self.decoder) {
             Poll::Ready(Ok(data)) => {
                 self.deadline = None;
