@@ -196,8 +196,6 @@ pub(super) fn load_admission(
         hosts: admission::HostFilter::new(bound, &listener.hosts),
         trusted_origins: listener.trusted_origins.clone(),
         allow_forwarded: listener.allow_forwarded,
-        header_count: config.limits.header_count,
-        head_size: config.limits.head_size,
         target_size: config.limits.target_size,
     })
 }

@@ -95,6 +95,8 @@ pub enum RequestError {
     TooLarge {
         /// The size of its cookies, in bytes, as far as they have come.
         cookies: usize,
+        /// All that has come of it, in bytes.
+        seen: usize,
     },
     /// The request line alone is larger than the limit.
     #[error("the request line is longer than limits.head_size")]
@@ -336,6 +338,7 @@ fn too_large(head: &[u8], limits: RequestLimits) -> RequestError {
     };
     RequestError::TooLarge {
         cookies: lines.filter(is_cookie).map(<[u8]>::len).sum(),
+        seen: head.len(),
     }
 }
 
@@ -636,14 +639,20 @@ mod tests {
             let result = read(&head).map(drop);
             assert!(matches!(
                 result,
-                Err(RequestError::TooLarge { cookies: 32_000.. })
+                Err(RequestError::TooLarge {
+                    cookies: 32_000..,
+                    ..
+                })
             ));
 
             // as soon as the limit is reached
             let result = parse_request(&head[..LIMITS.size], 0, LIMITS).map(drop);
             assert!(matches!(
                 result,
-                Err(RequestError::TooLarge { cookies: 32_000.. })
+                Err(RequestError::TooLarge {
+                    cookies: 32_000..,
+                    ..
+                })
             ));
             let result = parse_request(&head[..LIMITS.size - 1], 0, LIMITS);
             assert!(matches!(result, Ok(Parsed::Partial)));

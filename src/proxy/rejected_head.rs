@@ -58,8 +58,8 @@ impl Fault for RejectedHead {
             BadHead::Http(RequestError::TooManyFields) => {
                 "send fewer header fields, or raise limits.header_count"
             }
-            // most of it is no cookies, so other advice helps
-            BadHead::Http(RequestError::TooLarge { cookies: 0 }) => {
+            // otherwise most of it are cookies, which the code's advice is about
+            BadHead::Http(RequestError::TooLarge { cookies, seen }) if cookies * 2 < seen => {
                 "send fewer or shorter header fields, or raise limits.head_size"
             }
             BadHead::Http(

@@ -22,24 +22,6 @@ pub enum AdmissionError {
         /// The name by which the client called.
         host: String,
     },
-    /// More header fields than the limit.
-    #[error("the request has more than {limit} header fields")]
-    Headers {
-        /// The limit.
-        limit: usize,
-    },
-    /// A head that is larger than the limit.
-    #[error(
-        "the head has {size} bytes, {cookies} of them cookies; limits.head_size is {limit}"
-    )]
-    HeadTooLarge {
-        /// Its size, in bytes.
-        size: usize,
-        /// The limit, in bytes.
-        limit: usize,
-        /// The size of its cookies, in bytes.
-        cookies: usize,
-    },
     /// A request that a browser sends before a person has clicked.
     #[error("a browser sent this as a prefetch")]
     Prefetched,
@@ -91,7 +73,6 @@ impl Fault for AdmissionError {
                 &code::FOREIGN_ORIGIN
             }
             Self::Forwarded => &code::FORWARDED,
-            Self::HeadTooLarge { .. } | Self::Headers { .. } => &code::HEADERS,
             Self::Malformed(_) | Self::Path(_) => &code::MALFORMED,
             Self::Method => &code::METHOD,
             Self::Peer => &code::PEER,
@@ -110,24 +91,16 @@ impl Fault for AdmissionError {
                     .into()
             }
             Self::Prefetched => "open the address in a tab: prefetches are refused".into(),
-            // otherwise most of it are cookies, which the code's advice is about
-            Self::HeadTooLarge { size, cookies, .. } if cookies * 2 < *size => {
-                "send fewer or shorter header fields, or raise limits.head_size".into()
-            }
             Self::ForeignPage(_) => {
                 "open the address in the browser directly; from a script, send no Origin and \
                  no Referer"
                     .into()
-            }
-            Self::Headers { .. } => {
-                "send fewer header fields, or raise limits.header_count".into()
             }
             Self::Path(error) => error.hint().into(),
 
             Self::Expectation
             | Self::Forwarded
             | Self::ForeignOrigin(_)
-            | Self::HeadTooLarge { .. }
             | Self::Malformed(_)
             | Self::Method
             | Self::Peer

@@ -1,21 +1,16 @@
-//! The form of a request. A form that RFC 9112 leaves open to two readings is refused, so that no
-//! two programs in the chain can read different requests.
+//! The form of a request, as far as it is HTTP/1.1 and still not to be served. What RFC 9112 leaves
+//! open to two readings was refused by the reader of the head ([`mwaa_http1`]).
 
 use super::{AdmissionError, Settings};
 use http::header::{CONNECTION, HeaderName};
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method, Version};
+use http::{HeaderMap, HeaderValue, Method};
 use mwaa_model::is_forwarded;
 
-/// Checks version, method, size, framing and every field's name and value, and removes the fields
-/// that `Connection` nominates (RFC 9110 section 7.6.1). Returns true if a field may hold a
+/// Checks the method and every field that is forwarded or that concerns the connection, and removes
+/// the fields that `Connection` nominates (RFC 9110 section 7.6.1). Returns true if a field may hold a
 /// credential. Fails with the first check that fails.
 pub(super) fn check(head: &mut Parts, settings: &Settings) -> Result<bool, AdmissionError> {
-    if !matches!(head.version, Version::HTTP_10 | Version::HTTP_11) {
-        return Err(AdmissionError::Malformed(
-            "only HTTP/1.0 and HTTP/1.1 are supported",
-        ));
-    }
     if matches!(head.method, Method::CONNECT | Method::TRACE) || head.uri.path() == "*" {
         return Err(AdmissionError::Method);
     }
@@ -24,18 +19,7 @@ pub(super) fn check(head: &mut Parts, settings: &Settings) -> Result<bool, Admis
         return Err(AdmissionError::Malformed("the method is not in upper case"));
     }
 
-    // the size as sent, with the separators that the parser has removed
     let fields = FieldSummary::read(&head.headers)?;
-    let size = fields.size + request_line_size(head);
-    if size > settings.head_size {
-        return Err(AdmissionError::HeadTooLarge {
-            size,
-            limit: settings.head_size,
-            cookies: fields.cookies,
-        });
-    }
-
-    check_length(head, &fields)?;
     if fields.expects_other {
         return Err(AdmissionError::Expectation);
     }
@@ -52,11 +36,7 @@ pub(super) fn check(head: &mut Parts, settings: &Settings) -> Result<bool, Admis
 
 /// A summary of the header section, made in one pass.
 #[derive(Default)]
-struct FieldSummary<'a> {
-    /// The number of `Content-Length` and `Transfer-Encoding` fields.
-    framing_count: usize,
-    /// The first `Transfer-Encoding`.
-    coding: Option<&'a HeaderValue>,
+struct FieldSummary {
     /// True if `Connection` names more than options of the connection.
     nominates: bool,
     /// True if `Expect` is anything but `100-continue`.
@@ -65,33 +45,16 @@ struct FieldSummary<'a> {
     has_credential: bool,
     /// True if a proxy has added the client for which it sends.
     forwarded: bool,
-    /// All fields as sent, in bytes.
-    size: usize,
-    /// The cookies among them, in bytes.
-    cookies: usize,
 }
 
-impl<'a> FieldSummary<'a> {
-    /// Reads the fields. Fails if a name or a forwarded value is ambiguous.
-    fn read(headers: &'a HeaderMap) -> Result<Self, AdmissionError> {
+impl FieldSummary {
+    /// Reads the fields. Fails if a forwarded value is ambiguous.
+    fn read(headers: &HeaderMap) -> Result<Self, AdmissionError> {
         let mut fields = Self::default();
         for (name, value) in headers {
-            check_name(name)?;
-            let size = name.as_str().len() + value.len() + SEPARATORS;
-            fields.size += size;
-
             match name.as_str() {
-                "content-length" => fields.framing_count += 1,
-                "transfer-encoding" => {
-                    fields.framing_count += 1;
-                    fields.coding = fields.coding.or(Some(value));
-                }
                 "connection" => fields.nominates |= parse_nominated(value).next().is_some(),
-                "authorization" => fields.has_credential = true,
-                "cookie" => {
-                    fields.has_credential = true;
-                    fields.cookies += size;
-                }
+                "authorization" | "cookie" => fields.has_credential = true,
                 "expect" => {
                     fields.expects_other |=
                         !value.as_bytes().eq_ignore_ascii_case(b"100-continue");
@@ -110,44 +73,6 @@ impl<'a> FieldSummary<'a> {
         }
         Ok(fields)
     }
-}
-
-/// Returns the size of the request line, without scheme and host of an absolute target, and of the
-/// empty line that ends the head, in bytes.
-fn request_line_size(head: &Parts) -> usize {
-    let target = head.uri.path().len() + head.uri.query().map_or(0, |query| query.len() + 1);
-    head.method.as_str().len() + target + "  HTTP/1.1\r\n\r\n".len()
-}
-
-/// Fails if there is more than one framing field (RFC 9112 section 6). A body is allowed with every
-/// method; one without a meaning is read and dropped (RFC 9110 section 9.3.1).
-fn check_length(head: &Parts, fields: &FieldSummary<'_>) -> Result<(), AdmissionError> {
-    if fields.framing_count > 1 {
-        return Err(AdmissionError::Malformed(
-            "the length of the body is set more than once",
-        ));
-    }
-
-    // in HTTP/1.0 it is faulty framing (RFC 9112 section 6.1)
-    if let Some(coding) = fields.coding
-        && (head.version == Version::HTTP_10
-            || !coding.as_bytes().eq_ignore_ascii_case(b"chunked"))
-    {
-        return Err(AdmissionError::Malformed(
-            "only the transfer coding chunked is supported, in HTTP/1.1",
-        ));
-    }
-    Ok(())
-}
-
-/// Fails for a name with `_`: it becomes the same WSGI variable as one with `-` (CVE-2025-64484).
-fn check_name(name: &HeaderName) -> Result<(), AdmissionError> {
-    if name.as_str().bytes().any(|b| b == b'_') {
-        return Err(AdmissionError::Malformed(
-            "a header name contains an underscore",
-        ));
-    }
-    Ok(())
 }
 
 /// Returns true for a value of visible ASCII. Servers read other bytes differently, so they are not
@@ -213,9 +138,6 @@ const REQUIRED_FIELDS: &[&[u8]] = &[
     b"transfer-encoding",
 ];
 
-/// The separators of a field, in bytes: `: ` and the line end.
-const SEPARATORS: usize = 4;
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -232,8 +154,6 @@ mod tests {
             hosts: HostFilter::default(),
             trusted_origins: Vec::new(),
             allow_forwarded: false,
-            header_count: 64,
-            head_size: 200,
             target_size: 8192,
         }
     }
@@ -275,21 +195,6 @@ mod tests {
     #[test]
     fn ambiguous_requests_are_refused() {
         let bad: &[(&str, &[(&str, &str)])] = &[
-            (
-                "POST",
-                &[("content-length", "5"), ("transfer-encoding", "chunked")],
-            ),
-            ("POST", &[("content-length", "5"), ("content-length", "5")]),
-            ("GET", &[("content-length", "5"), ("content-length", "5")]),
-            ("POST", &[("transfer-encoding", "gzip, chunked")]),
-            (
-                "POST",
-                &[
-                    ("transfer-encoding", "chunked"),
-                    ("transfer-encoding", "chunked"),
-                ],
-            ),
-            ("POST", &[("x_forwarded_for", "1.2.3.4")]),
             ("POST", &[("connection", "close, Authorization")]),
             ("POST", &[("user-agent", "caf\u{e9}")]),
             ("post", &[]),
@@ -330,22 +235,5 @@ mod tests {
         let mut left: Vec<_> = left.keys().map(HeaderName::as_str).collect();
         left.sort_unstable();
         assert_eq!(left, ["connection", "range", "te"]);
-    }
-
-    #[test]
-    fn the_size_of_a_head_is_counted_as_sent() {
-        // "GET /aws_mwaa/cli HTTP/1.1", "cookie: " and three line ends
-        let around = 26 + 8 + 6;
-        let cookie = "c".repeat(200 - around);
-        assert_eq!(result("GET", &[("cookie", &cookie)]), Ok(()));
-        let longer = format!("{cookie}c");
-        assert_eq!(
-            result("GET", &[("cookie", &longer)]),
-            Err(AdmissionError::HeadTooLarge {
-                size: 201,
-                limit: 200,
-                cookies: longer.len() + 10
-            })
-        );
     }
 }

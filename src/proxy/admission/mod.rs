@@ -32,10 +32,6 @@ pub struct Settings {
     pub trusted_origins: Vec<String>,
     /// True if requests with `Forwarded` or `X-Forwarded-*` are admitted.
     pub allow_forwarded: bool,
-    /// The most header fields.
-    pub header_count: usize,
-    /// The largest head: request line and header section, in bytes.
-    pub head_size: usize,
     /// The longest request target, in bytes.
     pub target_size: usize,
 }
@@ -125,11 +121,6 @@ pub fn validate(
 
     // 2. The form of the request: two parsers must not read it differently.
     let head = &mut incoming.head;
-    if head.headers.len() > settings.header_count {
-        return Err(AdmissionError::Headers {
-            limit: settings.header_count,
-        });
-    }
     let has_credential = framing::check(head, settings)?;
 
     // 3. The Host, before the secret: a page that DNS rebinding brought here gets nothing to try.

@@ -353,8 +353,6 @@ fn admission_settings() -> admission::Settings {
         hosts: HostFilter::new(&[], &["gateway.test:80".to_owned()]),
         trusted_origins: Vec::new(),
         allow_forwarded: false,
-        header_count: 64,
-        head_size: 32 << 10,
         target_size: 8 << 10,
     }
 }
