@@ -51,6 +51,7 @@ impl FieldSummary {
     /// Reads the fields. Fails if a forwarded value is ambiguous.
     fn read(headers: &HeaderMap) -> Result<Self, AdmissionError> {
         let mut fields = Self::default();
+
         for (name, value) in headers {
             match name.as_str() {
                 "connection" => fields.nominates |= parse_nominated(value).next().is_some(),
