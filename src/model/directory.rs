@@ -86,6 +86,13 @@ pub struct Entry {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EntryId(pub u32);
 
+impl EntryId {
+    /// Returns the place of its value in a list of all environments: ids begin at 0 and have no gaps.
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
 /// One value for each environment, found by its id: without a hash, and without a lock once the
 /// value has been made. No value ever moves or is removed.
 #[derive(Debug)]
@@ -108,7 +115,7 @@ impl<T> EntryTable<T> {
     /// Returns the environment's value. `make` makes it on first use.
     pub fn get_or_init(&self, id: EntryId, make: impl FnOnce() -> T) -> &T {
         let mut block = &self.0;
-        let mut index = id.0 as usize;
+        let mut index = id.index();
         loop {
             if let Some(value) = block.values.get(index) {
                 return value.get_or_init(make);

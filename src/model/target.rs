@@ -339,7 +339,7 @@ fn decode_all(path: &str) -> Result<Vec<String>, PathError> {
     let mut decodings: Vec<String> = Vec::new();
     if !path.contains('%') {
         // empty segments alone may be read in two ways
-        if path.contains("//") {
+        if path.as_bytes().windows(2).any(|pair| pair == b"//") {
             decodings.push(path.to_owned());
         }
         return Ok(decodings);

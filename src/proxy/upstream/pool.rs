@@ -8,7 +8,6 @@ use mwaa_egress::{Connector, EgressError, Stream, tls};
 use mwaa_model::{EntryId, Environment};
 use mwaa_runtime::{CoarseTimer, Deadline, LocalTasks, Timer, Timestamp};
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
 use std::future::poll_fn;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
@@ -16,13 +15,13 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tokio_rustls::client::TlsStream;
 
-/// Idle connections by environment and host: environments share none.
+/// Idle connections by environment: environments share none.
 pub(super) struct Pool {
     #[expect(
         clippy::vec_box,
         reason = "a connection leaves and returns with each request"
     )]
-    idle: RefCell<HashMap<EntryId, Vec<Box<Connection>>>>,
+    idle: RefCell<Vec<Vec<Box<Connection>>>>,
     max_idle_time: Duration,
     max_age: Duration,
     /// The next eviction; one for all connections.
@@ -89,7 +88,7 @@ impl Pool {
         exactly: bool,
     ) -> Option<Box<Connection>> {
         let mut idle = self.idle.borrow_mut();
-        let connections = idle.get_mut(&environment)?;
+        let connections = idle.get_mut(environment.index())?;
 
         let now = Timestamp::now();
         while let Some(mut connection) = connections.pop() {
@@ -125,7 +124,7 @@ impl Pool {
         while self.eviction.poll_expired(cx).is_ready() {
             self.evict(Timestamp::now());
         }
-        for connections in self.idle.borrow_mut().values_mut() {
+        for connections in self.idle.borrow_mut().iter_mut() {
             connections.retain_mut(|connection| {
                 let has_ended = connection.poll_ended(cx).is_ready();
                 if has_ended {
@@ -140,7 +139,7 @@ impl Pool {
     /// Closes the connections that must not be reused, and schedules the next eviction.
     fn evict(&self, now: Timestamp) {
         let mut next: Option<Duration> = None;
-        self.idle.borrow_mut().retain(|_, connections| {
+        for connections in self.idle.borrow_mut().iter_mut() {
             connections.retain(|connection| {
                 let remaining = connection.remaining(self, now);
                 if remaining.is_zero() {
@@ -150,8 +149,7 @@ impl Pool {
                 next = Some(next.map_or(remaining, |next| remaining.min(next)));
                 true
             });
-            !connections.is_empty()
-        });
+        }
 
         // without connections there is nothing to wake up for
         self.eviction_armed.set(next.is_some());
@@ -176,8 +174,11 @@ impl Pool {
         }
 
         let mut idle = self.idle.borrow_mut();
-        let connections = idle.entry(environment).or_default();
-        if connections.len() < MAX_IDLE {
+        let index = environment.index();
+        if idle.len() <= index {
+            idle.resize_with(index + 1, Vec::new);
+        }
+        if let Some(connections) = idle.get_mut(index).filter(|all| all.len() < MAX_IDLE) {
             connections.push(connection);
         }
     }
