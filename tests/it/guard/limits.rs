@@ -200,6 +200,9 @@ async fn an_unparsable_head_gets_a_normal_fault_response() {
     let status = harness.manage("/status").await.json();
     let counted = status.pointer("/faults/request.malformed").cloned();
     assert_eq!(counted, Some((2 * heads.len()).into()), "{status}");
+    let last = &status["refusals"][0];
+    assert_eq!(last["code"], "request.malformed", "{status}");
+    assert_eq!(last["detail"], "the request line is malformed", "{status}");
 }
 
 /// Pipelined behind good requests: their replies come first, and nothing of them is lost.
