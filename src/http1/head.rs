@@ -102,6 +102,71 @@ impl Fields {
     }
 }
 
+/// The facts in the fields about the framing of the message and about the connection.
+#[derive(Default)]
+pub(crate) struct FieldFacts {
+    pub(crate) length: Option<u64>,
+    pub(crate) chunked: bool,
+    pub(crate) close: bool,
+    pub(crate) keep_alive: bool,
+}
+
+/// A field that makes the framing of a message doubtful.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum FieldError {
+    /// A name that no map takes.
+    Name,
+    /// A `Connection` whose options other programs would not find.
+    Connection,
+    /// A `Content-Length` that is not one number.
+    Length,
+    /// A second length or coding.
+    Lengths,
+    /// A transfer coding other than `chunked`.
+    Coding,
+}
+
+impl FieldFacts {
+    /// Reads one field. Fails if it makes the framing doubtful.
+    pub(crate) fn add(&mut self, name: &[u8], value: &[u8]) -> Result<(), FieldError> {
+        // the length of a name is enough to pass over most of them
+        match name.len() {
+            10 if name.eq_ignore_ascii_case(b"connection") => {
+                if !value.is_ascii() {
+                    return Err(FieldError::Connection);
+                }
+                self.close |= has_member(value, b"close");
+                self.keep_alive |= has_member(value, b"keep-alive");
+            }
+            14 if name.eq_ignore_ascii_case(b"content-length") => {
+                if self.length.is_some() || self.chunked {
+                    return Err(FieldError::Lengths);
+                }
+                self.length = Some(parse_length(value).ok_or(FieldError::Length)?);
+            }
+            17 if name.eq_ignore_ascii_case(b"transfer-encoding") => {
+                if self.length.is_some() || self.chunked {
+                    return Err(FieldError::Lengths);
+                }
+                if !value.eq_ignore_ascii_case(b"chunked") {
+                    return Err(FieldError::Coding);
+                }
+                self.chunked = true;
+            }
+            length if length > MAX_NAME => return Err(FieldError::Name),
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// Returns true if the head may have become complete since its first `seen` bytes were read: it ends
+/// with LF.
+pub(crate) fn has_new_line(input: &[u8], seen: usize) -> bool {
+    let new = input.get(seen..).unwrap_or_default();
+    seen == 0 || memchr::memchr(b'\n', new).is_some()
+}
+
 /// Returns the position of a part of `input` that was parsed in it.
 pub(crate) fn offset(input: &[u8], part: &[u8]) -> usize {
     (part.as_ptr() as usize).saturating_sub(input.as_ptr() as usize)
@@ -163,7 +228,7 @@ pub(crate) fn has_broken_line(input: &[u8], seen: usize) -> bool {
 
 /// Parses a `Content-Length`: digits only (RFC 9110 section 8.6), although Rust's own parser takes
 /// a sign too.
-pub(crate) fn parse_length(value: &[u8]) -> Option<u64> {
+fn parse_length(value: &[u8]) -> Option<u64> {
     if value.is_empty() || value.len() > MAX_LENGTH_DIGITS {
         return None;
     }
@@ -174,7 +239,7 @@ pub(crate) fn parse_length(value: &[u8]) -> Option<u64> {
 }
 
 /// Returns true if a list such as `Connection` has this member, in any case.
-pub(crate) fn has_member(list: &[u8], member: &[u8]) -> bool {
+fn has_member(list: &[u8], member: &[u8]) -> bool {
     list.split(|byte| *byte == b',')
         .any(|one| one.trim_ascii().eq_ignore_ascii_case(member))
 }

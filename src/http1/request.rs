@@ -1,9 +1,7 @@
 //! Reads the head of a request.
 
-use super::head::{Fields, Framing, Parsed};
-use super::head::{
-    MAX_NAME, has_broken_line, has_member, has_strict_lines, offset, parse_length,
-};
+use super::head::{FieldError, FieldFacts, Fields, Framing, Parsed};
+use super::head::{has_broken_line, has_new_line, has_strict_lines, offset};
 use std::fmt;
 use std::mem::MaybeUninit;
 
@@ -119,9 +117,7 @@ pub fn parse_request(
         return Err(RequestError::RequestLine);
     }
 
-    // a head ends with LF: without a new one it is as incomplete as before
-    let new = input.get(seen..).unwrap_or_default();
-    let parsed = if seen == 0 || memchr::memchr(b'\n', new).is_some() {
+    let parsed = if has_new_line(input, seen) {
         parse(message, limits)?
     } else {
         Parsed::Partial
@@ -200,7 +196,7 @@ fn check(
         return Err(RequestError::Target);
     }
 
-    let facts = FieldFacts::read(request.headers)?;
+    let (facts, expects_continue) = read_fields(request.headers)?;
     if facts.chunked && !is_http_11 {
         return Err(RequestError::Coding);
     }
@@ -222,7 +218,7 @@ fn check(
         framing,
         keep_alive: !facts.close && (is_http_11 || facts.keep_alive),
         // an HTTP/1.0 client does not know it (RFC 9110 section 10.1.1)
-        expects_continue: is_http_11 && facts.expects_continue,
+        expects_continue: is_http_11 && expects_continue,
     }))
 }
 
@@ -232,67 +228,48 @@ fn has_form_of_target(target: &str, method: &str) -> bool {
     target.starts_with('/') || target == "*" || target.contains("://") || method == "CONNECT"
 }
 
-/// The facts in the fields about the message and the connection.
-#[derive(Default)]
-struct FieldFacts {
-    length: Option<u64>,
-    chunked: bool,
-    close: bool,
-    keep_alive: bool,
-    expects_continue: bool,
+/// Reads what the fields say about the message. The second value is true for `Expect: 100-continue`.
+fn read_fields(fields: &[httparse::Header<'_>]) -> Result<(FieldFacts, bool), RequestError> {
+    let mut facts = FieldFacts::default();
+    let mut expects_continue = false;
+    for field in fields {
+        let (name, value) = (field.name.as_bytes(), field.value);
+        if memchr::memchr(b'_', name).is_some() {
+            return Err(RequestError::Underscore);
+        }
+        facts.add(name, value)?;
+
+        if name.eq_ignore_ascii_case(b"expect") {
+            expects_continue |= value.eq_ignore_ascii_case(b"100-continue");
+        } else if imitates_length(name) {
+            return Err(RequestError::Imitation);
+        }
+    }
+    Ok((facts, expects_continue))
 }
 
-impl FieldFacts {
-    fn read(fields: &[httparse::Header<'_>]) -> Result<Self, RequestError> {
-        let mut facts = Self::default();
-        for field in fields {
-            let (name, value) = (field.name.as_bytes(), field.value);
-            if memchr::memchr(b'_', name).is_some() {
-                return Err(RequestError::Underscore);
-            }
-            if name.len() > MAX_NAME {
-                return Err(RequestError::FieldName);
-            }
-
-            // the length of a name is enough to pass over most of them
-            match name.len() {
-                6 if name.eq_ignore_ascii_case(b"expect") => {
-                    facts.expects_continue |= value.eq_ignore_ascii_case(b"100-continue");
-                }
-                10 if name.eq_ignore_ascii_case(b"connection") => {
-                    // other programs would not find the options beside such a byte
-                    if !value.is_ascii() {
-                        return Err(RequestError::FieldValue);
-                    }
-                    facts.close |= has_member(value, b"close");
-                    facts.keep_alive |= has_member(value, b"keep-alive");
-                }
-                14 if name.eq_ignore_ascii_case(b"content-length") => {
-                    if facts.length.is_some() || facts.chunked {
-                        return Err(RequestError::Lengths);
-                    }
-                    facts.length = Some(parse_length(value).ok_or(RequestError::Length)?);
-                }
-                17 if name.eq_ignore_ascii_case(b"transfer-encoding") => {
-                    if facts.length.is_some() || facts.chunked {
-                        return Err(RequestError::Lengths);
-                    }
-                    if !value.eq_ignore_ascii_case(b"chunked") {
-                        return Err(RequestError::Coding);
-                    }
-                    facts.chunked = true;
-                }
-                13.. if imitates_length(name) => return Err(RequestError::Imitation),
-                _ => {}
-            }
+impl From<FieldError> for RequestError {
+    fn from(error: FieldError) -> Self {
+        match error {
+            FieldError::Name => Self::FieldName,
+            FieldError::Connection => Self::FieldValue,
+            FieldError::Length => Self::Length,
+            FieldError::Lengths => Self::Lengths,
+            FieldError::Coding => Self::Coding,
         }
-        Ok(facts)
     }
 }
 
 /// Returns true if a name has the letters and digits of `Content-Length` or `Transfer-Encoding`,
 /// with other punctuation.
 fn imitates_length(name: &[u8]) -> bool {
+    // shorter ones cannot, and these two are no imitation
+    let is_own = name.eq_ignore_ascii_case(b"content-length")
+        || name.eq_ignore_ascii_case(b"transfer-encoding");
+    if name.len() < "contentlength".len() || is_own {
+        return false;
+    }
+
     let own = name.iter().filter(|byte| byte.is_ascii_alphanumeric());
     let own = own.map(u8::to_ascii_lowercase);
     own.clone().eq(*b"contentlength") || own.eq(*b"transferencoding")
@@ -350,6 +327,7 @@ const FEW_FIELDS: usize = 128;
 
 #[cfg(test)]
 mod tests {
+    use super::super::head::MAX_NAME;
     use super::*;
 
     const LIMITS: RequestLimits = RequestLimits {

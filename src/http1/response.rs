@@ -1,7 +1,7 @@
 //! Reads the head of a response.
 
-use super::head::{Fields, Framing, Parsed};
-use super::head::{MAX_NAME, has_broken_line, has_member, has_strict_lines, parse_length};
+use super::head::{FieldError, FieldFacts, Fields, Framing, Parsed};
+use super::head::{has_broken_line, has_new_line, has_strict_lines};
 use http::{Method, StatusCode};
 use std::mem::MaybeUninit;
 
@@ -39,8 +39,9 @@ pub enum ResponseError {
     /// A `Content-Length` that is not one number, or in an interim response (RFC 9110 section 8.6).
     #[error("its Content-Length is not a single number")]
     Length,
-    /// A length beside a transfer coding (RFC 9112 section 6.3).
-    #[error("it has both a Content-Length and a Transfer-Encoding")]
+    /// The length is set more than once, by `Content-Length` or `Transfer-Encoding` (RFC 9112 section
+    /// 6.3).
+    #[error("the length of its body is set more than once")]
     Lengths,
     /// A transfer coding other than `chunked`, or in HTTP/1.0, or in a response without a body.
     #[error("its transfer coding is not chunked in HTTP/1.1")]
@@ -59,9 +60,7 @@ pub fn parse_response(
     seen: usize,
     method: &Method,
 ) -> Result<Parsed<Box<ResponseHead>>, ResponseError> {
-    // a head ends with LF: without a new one it is as incomplete as before
-    let new = input.get(seen..).unwrap_or_default();
-    let parsed = if seen == 0 || memchr::memchr(b'\n', new).is_some() {
+    let parsed = if has_new_line(input, seen) {
         parse(input, method)?
     } else {
         Parsed::Partial
@@ -126,10 +125,14 @@ fn check(
         return Err(ResponseError::LineEnd);
     }
 
-    let facts = FieldFacts::read(response.headers)?;
+    let mut facts = FieldFacts::default();
+    for field in response.headers.iter() {
+        facts.add(field.name.as_bytes(), field.value)?;
+    }
     let framing = decide_framing(&facts, status, is_http_11, method)?;
     // a server that sends a length here may send the bytes too
-    let has_stray_content = facts.has_content() && status == StatusCode::NO_CONTENT;
+    let has_stray_content =
+        facts.length.is_some_and(|length| length > 0) && status == StatusCode::NO_CONTENT;
     Ok(Box::new(ResponseHead {
         status,
         fields: Fields::copy(input, size, response.headers),
@@ -160,7 +163,7 @@ fn decide_framing(
         if facts.chunked && has_none {
             return Err(ResponseError::Coding);
         }
-        if facts.has_content() && status.is_informational() {
+        if facts.length.is_some_and(|length| length > 0) && status.is_informational() {
             return Err(ResponseError::Length);
         }
         return Ok(Framing::Length(0));
@@ -173,58 +176,14 @@ fn decide_framing(
     })
 }
 
-/// The facts in the fields about the message and the connection.
-#[derive(Default)]
-struct FieldFacts {
-    length: Option<u64>,
-    chunked: bool,
-    close: bool,
-    keep_alive: bool,
-}
-
-impl FieldFacts {
-    /// Returns true for a length other than 0.
-    fn has_content(&self) -> bool {
-        self.length.is_some_and(|length| length > 0)
-    }
-
-    fn read(fields: &[httparse::Header<'_>]) -> Result<Self, ResponseError> {
-        let mut facts = Self::default();
-        for field in fields {
-            let (name, value) = (field.name.as_bytes(), field.value);
-            if name.len() > MAX_NAME {
-                return Err(ResponseError::Field);
-            }
-
-            // the length of a name is enough to pass over most of them
-            match name.len() {
-                10 if name.eq_ignore_ascii_case(b"connection") => {
-                    // other programs would not find the options beside such a byte
-                    if !value.is_ascii() {
-                        return Err(ResponseError::Field);
-                    }
-                    facts.close |= has_member(value, b"close");
-                    facts.keep_alive |= has_member(value, b"keep-alive");
-                }
-                14 if name.eq_ignore_ascii_case(b"content-length") => {
-                    if facts.length.is_some() {
-                        return Err(ResponseError::Length);
-                    }
-                    facts.length = Some(parse_length(value).ok_or(ResponseError::Length)?);
-                }
-                17 if name.eq_ignore_ascii_case(b"transfer-encoding") => {
-                    if facts.chunked || !value.eq_ignore_ascii_case(b"chunked") {
-                        return Err(ResponseError::Coding);
-                    }
-                    facts.chunked = true;
-                }
-                _ => {}
-            }
+impl From<FieldError> for ResponseError {
+    fn from(error: FieldError) -> Self {
+        match error {
+            FieldError::Name | FieldError::Connection => Self::Field,
+            FieldError::Length => Self::Length,
+            FieldError::Lengths => Self::Lengths,
+            FieldError::Coding => Self::Coding,
         }
-        if facts.chunked && facts.length.is_some() {
-            return Err(ResponseError::Lengths);
-        }
-        Ok(facts)
     }
 }
 
@@ -235,6 +194,7 @@ const MAX_FIELDS: usize = 128;
 
 #[cfg(test)]
 mod tests {
+    use super::super::head::MAX_NAME;
     use super::*;
 
     fn read(input: &[u8], method: &Method) -> Result<Box<ResponseHead>, ResponseError> {
@@ -358,15 +318,15 @@ mod tests {
     fn a_body_that_can_be_read_in_two_ways_is_refused() {
         let (length, coding) = ("Content-Length: 5\r\n", "Transfer-Encoding: chunked\r\n");
         for (fields, error) in [
-            ([length, length], ResponseError::Length),
-            ([length, "Content-Length: 6\r\n"], ResponseError::Length),
+            ([length, length], ResponseError::Lengths),
+            ([length, "Content-Length: 6\r\n"], ResponseError::Lengths),
             (["Content-Length: -5\r\n", ""], ResponseError::Length),
             (["Content-Length: 5, 5\r\n", ""], ResponseError::Length),
             (["Content-Length:\r\n", ""], ResponseError::Length),
             (["Content-Length: +5\r\n", ""], ResponseError::Length),
             ([length, coding], ResponseError::Lengths),
             ([coding, length], ResponseError::Lengths),
-            ([coding, coding], ResponseError::Coding),
+            ([coding, coding], ResponseError::Lengths),
             (["Transfer-Encoding: gzip\r\n", ""], ResponseError::Coding),
             (
                 ["Transfer-Encoding: gzip, chunked\r\n", ""],
