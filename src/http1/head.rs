@@ -156,6 +156,7 @@ impl FieldFacts {
             length if length > MAX_NAME => return Err(FieldError::Name),
             _ => {}
         }
+
         Ok(())
     }
 }
