@@ -30,6 +30,9 @@ pub enum ResponseError {
     /// It switches protocols, although no request asks for that.
     #[error("it switches protocols without a request to do so")]
     Upgrade,
+    /// Interim responses without end.
+    #[error("it sends too many interim responses")]
+    Interim,
     /// A line that ends in LF without CR, or a CR within a line.
     #[error("a line of its head does not end with CR LF")]
     LineEnd,

@@ -4,7 +4,7 @@
 //! of seconds need no such precision: one tick for the whole thread, at most once in 100 ms, looks
 //! at all deadlines, and there is no tick when none is armed.
 
-use super::{LocalTasks, boot_clock};
+use super::{LocalTasks, boot_clock, end_turn};
 use slab::Slab;
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -114,6 +114,8 @@ impl CoarseTimer {
                 continue;
             }
 
+            // a thread that never sleeps has no other end of a turn
+            end_turn();
             let now = boot_clock();
             let nap = next.saturating_sub(now);
             if nap.is_zero() {
@@ -314,6 +316,7 @@ const NEVER: Duration = Duration::MAX;
 
 #[cfg(test)]
 mod tests {
+    use super::super::keep_time_for_a_turn;
     use super::*;
 
     fn timer() -> CoarseTimer {
@@ -348,6 +351,32 @@ mod tests {
         drop(second);
         timer.expire_due(now + LONGEST_NAP);
         assert_eq!(timer.0.next.get(), NEVER, "nothing waits");
+    }
+
+    /// Its clock is read once in a turn, and its turn has no end.
+    #[test]
+    fn a_deadline_expires_on_a_thread_that_never_sleeps() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .on_thread_unpark(end_turn)
+            .build_local(tokio::runtime::LocalOptions::default())
+            .unwrap();
+        keep_time_for_a_turn();
+        runtime.block_on(async {
+            let tasks = LocalTasks::default();
+            let timer = CoarseTimer::start(&tasks);
+            let deadline = timer.deadline();
+            deadline.arm(SHORTEST_NAP);
+            let never_sleeps = std::future::poll_fn(|cx| {
+                cx.waker().wake_by_ref();
+                Poll::<()>::Pending
+            });
+            tokio::select! {
+                () = &deadline => {}
+                () = never_sleeps => {}
+                () = tokio::time::sleep(30 * SHORTEST_NAP) => panic!("it does not expire"),
+            }
+        });
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::handler::BadHead;
 use super::places::{Phase, Place};
-use super::stream::Stream;
+use super::stream::{GuardedStream, Stream};
 use super::timeouts::WriteTimeout;
 use bytes::{Buf as _, Bytes, BytesMut};
 use mwaa_http1::{BodyDecoder, Parsed, RequestHead, RequestLimits, encode, parse_request};
@@ -26,7 +26,7 @@ pub(super) enum HeadRead {
 
 /// A client's connection.
 pub(super) struct ClientIo {
-    stream: RefCell<Stream>,
+    stream: RefCell<GuardedStream>,
     /// The bytes that have come and were not used yet; none most of the time.
     input: RefCell<BytesMut>,
     /// The client has ended its direction.
@@ -43,7 +43,10 @@ impl ClientIo {
     pub(super) fn new(stream: Stream, place: Place, patience: Duration) -> Self {
         Self {
             is_tls: matches!(stream, Stream::Tls(_)),
-            stream: RefCell::new(stream),
+            stream: RefCell::new(GuardedStream {
+                stream,
+                is_incomplete: false,
+            }),
             input: RefCell::default(),
             has_ended: Cell::new(false),
             write_timeout: Cell::new(WriteTimeout::new(patience)),
@@ -53,7 +56,7 @@ impl ClientIo {
     }
 
     /// Returns the stream and the place. The stream holds its file descriptor: it is dropped first.
-    pub(super) fn into_parts(self) -> (Stream, Place) {
+    pub(super) fn into_parts(self) -> (GuardedStream, Place) {
         (self.stream.into_inner(), self.place)
     }
 
@@ -63,13 +66,24 @@ impl ClientIo {
     }
 
     pub(super) fn with_stream<T>(&self, look: impl FnOnce(&Stream) -> T) -> T {
-        look(&self.stream.borrow())
+        look(&self.stream.borrow().stream)
+    }
+
+    /// Sets if a response is incomplete that ends with the connection: an HTTP/1.0 client takes an
+    /// orderly close for the end of it.
+    pub(super) fn set_incomplete(&self, is_incomplete: bool) {
+        self.stream.borrow_mut().is_incomplete = is_incomplete;
     }
 
     /// A phase begins that may last so long.
     pub(super) fn begin(&self, phase: Phase, limit: Duration) {
         self.place.set_phase(phase);
         self.deadline().arm(limit);
+    }
+
+    /// Returns true if some of a head has come. An empty line before it is not (RFC 9112 section 2.2).
+    pub(super) fn has_begun_head(&self) -> bool {
+        !matches!(self.input.borrow().as_ref(), b"" | b"\r" | b"\r\n")
     }
 
     /// Returns true if there are bytes that were not used yet.
@@ -94,7 +108,7 @@ impl ClientIo {
         match self.parse(&input, 0, limits)? {
             Parsed::Partial => Ok(None),
             Parsed::Complete(head, size) => {
-                input.advance(size);
+                skip(&mut input, size);
                 Ok(Some(head))
             }
         }
@@ -129,7 +143,7 @@ impl ClientIo {
                 input.extend_from_slice(new);
                 let parsed = self.parse(&input, seen, limits);
                 if let Ok(Parsed::Complete(_, size)) = &parsed {
-                    input.advance(*size);
+                    skip(&mut input, *size);
                 }
                 parsed
             };
@@ -157,9 +171,9 @@ impl ClientIo {
     pub(super) fn take_body(&self, decoder: &mut BodyDecoder) -> io::Result<Bytes> {
         let mut input = self.input.borrow_mut();
         let decoded = decoder.decode(&input).map_err(io::Error::other)?;
-        input.advance(decoded.skip);
+        skip(&mut input, decoded.skip);
         if decoded.data == input.len() {
-            return Ok(input.split().freeze());
+            return Ok(std::mem::take(&mut *input).freeze());
         }
         Ok(input.split_to(decoded.data).freeze())
     }
@@ -182,7 +196,7 @@ impl ClientIo {
             return Poll::Ready(Ok(&[]));
         }
         let mut read = ReadBuf::new(&mut *buffer);
-        ready!(Pin::new(&mut *self.stream.borrow_mut()).poll_read(cx, &mut read))?;
+        ready!(Pin::new(&mut self.stream.borrow_mut().stream).poll_read(cx, &mut read))?;
         let count = read.filled().len();
         self.has_ended.set(count == 0);
         Poll::Ready(Ok(buffer.get(..count).unwrap_or_default()))
@@ -207,7 +221,11 @@ impl ClientIo {
         if written < encode::CONTINUE.len() {
             return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
         }
-        self.poll_flush(cx)
+        // what TLS keeps back goes out with the response at the latest
+        match self.poll_flush(cx) {
+            Poll::Ready(flushed) => Poll::Ready(flushed),
+            Poll::Pending => Poll::Ready(Ok(())),
+        }
     }
 
     /// A new response begins.
@@ -248,7 +266,7 @@ impl ClientIo {
         second: &[u8],
     ) -> Poll<io::Result<usize>> {
         let mut stream = self.stream.borrow_mut();
-        let stream = Pin::new(&mut *stream);
+        let stream = Pin::new(&mut stream.stream);
         let write = match (first.is_empty(), second.is_empty()) {
             (false, false) => {
                 let slices = [IoSlice::new(first), IoSlice::new(second)];
@@ -266,7 +284,7 @@ impl ClientIo {
         if !self.is_tls {
             return Poll::Ready(Ok(()));
         }
-        let flush = Pin::new(&mut *self.stream.borrow_mut()).poll_flush(cx)?;
+        let flush = Pin::new(&mut self.stream.borrow_mut().stream).poll_flush(cx)?;
         self.on_write(&flush.map(|()| Ok(0)));
         if flush.is_ready() {
             return Poll::Ready(Ok(()));
@@ -294,5 +312,14 @@ impl ClientIo {
             Poll::Pending | Poll::Ready(Err(_)) => return,
         }
         self.write_timeout.set(timeout);
+    }
+}
+
+/// Drops the first bytes, and the buffer if none are left: an idle connection has none.
+fn skip(input: &mut BytesMut, size: usize) {
+    if size == input.len() {
+        *input = BytesMut::new();
+    } else {
+        input.advance(size);
     }
 }

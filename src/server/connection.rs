@@ -16,7 +16,7 @@ use super::handler::{BadHead, HalfCloseCancels, IncomingRequest, RequestHandler}
 use super::places::{Phase, Place};
 use super::request_body::RequestBody;
 use super::send::{self, Sent};
-use super::stream::{Stream, drain, send_and_drain};
+use super::stream::{Stream, send_and_drain};
 use super::watch::ClientWatch;
 use http::Method;
 use mwaa_http1::{RequestHead, RequestLimits};
@@ -63,8 +63,8 @@ enum End {
     BadHead(BadHead),
     /// A response was the last, and some of the client's bytes are unread.
     Unread,
-    /// A response broke off. `must_reset` if an orderly close would look like its end.
-    Broken { must_reset: bool },
+    /// A response broke off.
+    Broken,
 }
 
 impl<H: RequestHandler> Connection<H> {
@@ -100,7 +100,7 @@ impl<H: RequestHandler> Connection<H> {
             return Ok(head);
         }
 
-        let mut has_begun = io.has_input();
+        let mut has_begun = io.has_begun_head();
         if has_begun {
             io.begin(Phase::Head, settings.head_timeout);
         } else {
@@ -114,7 +114,7 @@ impl<H: RequestHandler> Connection<H> {
                     Ok(HeadRead::Complete(head)) => return Poll::Ready(Ok(head)),
                     Ok(HeadRead::End) => return Poll::Ready(Err(End::Finished)),
                     // a client that sends one byte at a time has no more time than another
-                    Ok(HeadRead::Partial) if !has_begun => {
+                    Ok(HeadRead::Partial) if !has_begun && io.has_begun_head() => {
                         has_begun = true;
                         io.begin(Phase::Head, settings.head_timeout);
                     }
@@ -167,7 +167,7 @@ impl<H: RequestHandler> Connection<H> {
         // the header makes the client send its next request elsewhere
         let keep_alive = may_stay
             && !is_unread
-            && !io.has_ended()
+            && (!io.has_ended() || io.has_input())
             && !self.server.shutdown.has_begun()
             && !send::closes(response.headers());
         let sending = send::Settings {
@@ -179,7 +179,7 @@ impl<H: RequestHandler> Connection<H> {
             Sent::Complete { keep_alive: true } => None,
             Sent::Complete { .. } if is_unread || io.has_input() => Some(End::Unread),
             Sent::Complete { .. } => Some(End::Finished),
-            Sent::Broken { must_reset } => Some(End::Broken { must_reset }),
+            Sent::Broken => Some(End::Broken),
             Sent::Refused => Some(End::Left),
         }
     }
@@ -207,27 +207,27 @@ impl<H: RequestHandler> Connection<H> {
             End::Left => "the client left before the end of its response",
             End::BadHead(_) => "the head is not a request",
             End::Unread => "the rest of a request is unread",
-            End::Broken { .. } => "the response broke off",
+            End::Broken => "the response broke off",
         };
         tracing::debug!(reason, requests, "connection closed");
         // a request body that is still held somewhere reads nothing more
         let Some(io) = Rc::into_inner(io) else { return };
-        let (mut stream, place) = io.into_parts();
+        let (mut guarded, place) = io.into_parts();
+        let stream = &mut guarded.stream;
 
         let last_step = async {
             match end {
                 End::Finished => drop(stream.shutdown().await),
-                End::Unread => drain(stream).await,
+                End::Unread => send_and_drain(stream, &[]).await,
                 End::BadHead(bad_head) => {
                     let response = (self.server.refuse)(bad_head);
                     send_and_drain(stream, &response).await;
                 }
-                // an HTTP/1.0 client takes an orderly close for the end of the response
-                End::Broken { must_reset: true } => stream.reset_on_close(),
-                End::Broken { .. } | End::TooSlow | End::Left => {}
+                End::Broken | End::TooSlow | End::Left => {}
             }
         };
-        place.set_phase(Phase::Busy);
+        // a client that needs a place goes before one that was answered
+        place.set_phase(Phase::Idle);
         place.deadline().arm(LINGER);
         tokio::select! {
             biased;

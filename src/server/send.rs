@@ -32,8 +32,8 @@ pub(super) enum Sent {
     /// All of it was sent. The connection stays open after it if the settings say so, and if the end
     /// of the connection is not the end of the body.
     Complete { keep_alive: bool },
-    /// Its body failed. `must_reset` if an orderly close would look like its end.
-    Broken { must_reset: bool },
+    /// Its body failed.
+    Broken,
     /// The client left, or did not take it in time.
     Refused,
 }
@@ -82,7 +82,12 @@ where
         framing,
         keep_alive: settings.keep_alive,
     };
+    // also if this future is dropped
+    io.set_incomplete(framing == BodyFraming::UntilClose);
     let sent = writer.send_body(&mut body, watch).await;
+    if let Sent::Complete { .. } = sent {
+        io.set_incomplete(false);
+    }
     return_write_buffer(writer.out);
     sent
 }
@@ -256,9 +261,7 @@ impl Writer<'_> {
     /// again.
     async fn fail(&mut self) -> Sent {
         match self.flush().await {
-            Ok(()) => Sent::Broken {
-                must_reset: self.framing == BodyFraming::UntilClose,
-            },
+            Ok(()) => Sent::Broken,
             Err(_) => Sent::Refused,
         }
     }

@@ -19,7 +19,7 @@ pub(super) enum Stream {
 impl Stream {
     /// Makes the next close look like a failure and not like the orderly end of a message, where
     /// the protocol can express that.
-    pub(super) fn reset_on_close(&self) {
+    fn reset_on_close(&self) {
         match self {
             Self::Tcp(stream) => {
                 // without it the client learns less, which does no harm here
@@ -35,6 +35,20 @@ impl Stream {
             Self::Tcp(stream) => Pin::new(stream),
             Self::Tls(stream) => Pin::new(stream),
             Self::Unix(stream) => Pin::new(stream),
+        }
+    }
+}
+
+/// A stream whose close is not orderly while a message is incomplete that only the close can end.
+pub(super) struct GuardedStream {
+    pub(super) stream: Stream,
+    pub(super) is_incomplete: bool,
+}
+
+impl Drop for GuardedStream {
+    fn drop(&mut self) {
+        if self.is_incomplete {
+            self.stream.reset_on_close();
         }
     }
 }

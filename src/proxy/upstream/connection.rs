@@ -20,6 +20,8 @@ pub(super) struct Connection {
     stream: TlsStream<Stream>,
     /// The bytes that have come and were not used yet; none while the connection is idle.
     input: BytesMut,
+    /// The interim responses of this exchange.
+    interims: u32,
     pub(super) host: Arc<str>,
     pub(super) opened: Timestamp,
     pub(super) last_used: Timestamp,
@@ -44,6 +46,7 @@ impl Connection {
         Self {
             stream,
             input: BytesMut::new(),
+            interims: 0,
             host: Arc::clone(host),
             opened: now,
             last_used: now,
@@ -67,9 +70,12 @@ impl Connection {
         self.poll_ended(&mut cx).is_ready() || (exactly && self.stream.get_ref().0.has_input())
     }
 
-    /// Returns true if there are bytes that belong to no response.
-    pub(super) fn has_input(&self) -> bool {
-        !self.input.is_empty()
+    /// Prepares the connection to be idle. Returns false if there are bytes that belong to no response.
+    pub(super) fn clear(&mut self) -> bool {
+        let is_clear = self.input.is_empty();
+        // an idle connection has no buffer
+        self.input = BytesMut::new();
+        is_clear
     }
 
     /// Sends a request whose head, up to the framing, is in `out`, and returns the head of the
@@ -80,6 +86,7 @@ impl Connection {
         body: OutgoingBody,
         method: &Method,
     ) -> Result<Box<ResponseHead>, ExchangeError> {
+        self.interims = 0;
         encode_framing(&mut out, &body, method);
         let mut sending = Sending {
             out,
@@ -129,7 +136,8 @@ impl Connection {
                     );
                     return Poll::Ready(Err(ExchangeError::Broken(end)));
                 }
-                let head = take_head(&mut self.input, read.filled(), method);
+                let new = read.filled();
+                let head = take_head(&mut self.input, new, method, &mut self.interims);
                 Poll::Ready(head.map_err(ExchangeError::Malformed))
             });
             if let Some(head) = ready!(head)? {
@@ -178,11 +186,13 @@ impl Connection {
 }
 
 /// Takes the head of the final response out of what was kept and what is new, and keeps the rest.
-/// `None` if it is not complete. Interim responses are passed over (RFC 9110 section 15.2).
+/// `None` if it is not complete. Interim responses are counted and passed over (RFC 9110 section
+/// 15.2).
 fn take_head(
     kept: &mut BytesMut,
     new: &[u8],
     method: &Method,
+    interims: &mut u32,
 ) -> Result<Option<Box<ResponseHead>>, ResponseError> {
     let mut seen = kept.len();
     // nearly every head comes in one piece
@@ -205,6 +215,10 @@ fn take_head(
                 seen = 0;
                 if !head.status.is_informational() {
                     return Ok(Some(head));
+                }
+                *interims += 1;
+                if *interims > MAX_INTERIMS {
+                    return Err(ResponseError::Interim);
                 }
             }
         }
@@ -349,5 +363,7 @@ impl Sending {
     }
 }
 
+/// The most interim responses before the final one.
+const MAX_INTERIMS: u32 = 100;
 /// The room for one read of a body, in bytes.
 const BODY_READ: usize = READ_SIZE;

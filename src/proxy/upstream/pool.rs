@@ -186,10 +186,10 @@ impl Pool {
 
 impl LeasedConnection {
     /// Returns the connection to the pool, unless it must be closed or the pool is gone.
-    pub(super) fn release(self) {
+    pub(super) fn release(mut self) {
         // bytes behind the response belong to no request
-        if !self.close
-            && !self.connection.has_input()
+        if self.connection.clear()
+            && !self.close
             && let Some(pool) = self.pool.upgrade()
         {
             pool.insert(self.environment, self.connection);

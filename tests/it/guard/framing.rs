@@ -339,6 +339,18 @@ async fn malformed_chunks_are_refused() {
 }
 
 #[tokio::test]
+async fn pipelined_requests_before_a_half_close_are_all_answered() {
+    let harness = Harness::configured(QUIET).await;
+    let mut client = harness.connect().await;
+    client.send(harness.request("version").repeat(3)).await;
+    client.finish().await;
+    for _ in 0..3 {
+        assert_eq!(client.response().await.status, 200);
+    }
+    assert_eq!(client.rest().await, b"");
+}
+
+#[tokio::test]
 async fn pipelined_requests_are_answered_in_order() {
     let harness = Harness::configured(QUIET).await;
     let second = harness.request("dags list -o plain");

@@ -5,6 +5,7 @@ use crate::program::{Running, command};
 use crate::support::airflow::{JSON, OWN};
 use crate::support::{Client, Harness, Puppet, soon};
 use mwaa_emulator::{ControlFault, Emulator, Seed, Settings, WebFault};
+use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 /// What a client got on a connection that it used before, until that was closed.
@@ -278,6 +279,45 @@ async fn a_truncated_response_to_http_1_0_ends_in_a_reset() {
         let told = got.starts_with(b"HTTP/1.0 502 ") || got.starts_with(b"HTTP/1.1 502 ");
         assert!(end.is_err() || told, "{}", String::from_utf8_lossy(&got));
     }
+}
+
+/// The same if the client is the reason: it reads too slowly.
+#[tokio::test]
+async fn a_response_that_an_http_1_0_client_does_not_take_ends_in_a_reset() {
+    let mut puppet = Puppet::start().await;
+    let limits = format!("{}\nlimits.keep_alive = \"10s\"\n", puppet.config());
+    let harness = Harness::airflow_with(Settings::default(), "2.10.3", &limits).await;
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4 << 10).unwrap();
+    let mut stream = socket.connect(harness.address()).await.unwrap();
+    let request = harness
+        .asking("GET", "/api/v1/x", "")
+        .replace("HTTP/1.1", "HTTP/1.0");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    puppet.signs_in("session=x").await;
+    let mut server = puppet.next().await;
+    server.head().await;
+    server
+        .send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        .await;
+    // more than all buffers between the two hold; the gateway closes in the end
+    let chunk = format!("10000\r\n{}\r\n", "x".repeat(0x10000));
+    let sending = async {
+        for _ in 0..1000 {
+            server.send(&chunk).await;
+        }
+    };
+    let slow = async {
+        harness.manage("/status").await;
+        for _ in 0..20 {
+            harness.advance(Duration::from_secs(11));
+            harness.manage("/status").await;
+        }
+    };
+    tokio::join!(sending, slow);
+    let mut got = Vec::new();
+    let end = soon("the end", stream.read_to_end(&mut got)).await;
+    assert!(end.is_err(), "{} bytes and an orderly end", got.len());
 }
 
 /// The events of a command begin with 200, whatever comes of it.

@@ -29,6 +29,18 @@ async fn interim_responses_are_skipped() {
 }
 
 #[tokio::test]
+async fn endless_interim_responses_are_broken() {
+    let harness = Harness::configured(ONE_THREAD).await;
+    let hints = "HTTP/1.1 102 Processing\r\n\r\n".repeat(500);
+    let bytes = format!("{hints}HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi");
+    let fault = WebFault::Raw(bytes.into_bytes());
+    harness.script().web_fault.next(1, fault);
+    let reply = harness.command("version").await;
+    assert_eq!(reply.fault(), Some("upstream.broken"), "{reply}");
+    assert!(reply.text().contains("interim"), "{reply}");
+}
+
+#[tokio::test]
 async fn bytes_after_a_response_without_a_body_are_dropped() {
     let harness = Harness::configured(ONE_THREAD).await;
     let bytes =
