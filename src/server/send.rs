@@ -67,7 +67,7 @@ pub(super) async fn send<B>(
 where
     B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
 {
-    let (head, mut body) = response.into_parts();
+    let (head, body) = response.into_parts();
     let framing = decide_framing(head.status, &head.headers, &body, settings);
     let settings = Settings {
         keep_alive: settings.keep_alive && framing != BodyFraming::UntilClose,
@@ -84,7 +84,7 @@ where
     };
     // also if this future is dropped
     io.set_incomplete(framing == BodyFraming::UntilClose);
-    let sent = writer.send_body(&mut body, watch).await;
+    let sent = writer.send_body(body, watch).await;
     if let Sent::Complete { .. } = sent {
         io.set_incomplete(false);
     }
@@ -159,23 +159,31 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    async fn send_body<B>(&mut self, body: &mut B, watch: &mut ClientWatch<'_>) -> Sent
+    /// Sends the body. It is dropped, and so counted, before its last bytes are on their way: a client
+    /// that has all of a response finds it in the metrics.
+    async fn send_body<B>(&mut self, body: B, watch: &mut ClientWatch<'_>) -> Sent
     where
         B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
     {
-        while self.framing != BodyFraming::None && !body.is_end_stream() {
-            let data = match self.next_frame(body, watch).await {
+        let mut body = Some(body).filter(|_| self.framing != BodyFraming::None);
+        while let Some(rest) = body.as_mut().filter(|body| !body.is_end_stream()) {
+            let data = match self.next_frame(rest, watch).await {
                 Err(_refused) => return Sent::Refused,
                 Ok(Some(Ok(frame))) => frame.into_data().unwrap_or_default(),
                 Ok(Some(Err(_))) => return self.fail().await,
                 Ok(None) => break,
             };
+
+            if rest.is_end_stream() {
+                body = None;
+            }
             match self.add(data).await {
                 Ok(true) => {}
                 Ok(false) => return self.fail().await,
                 Err(_refused) => return Sent::Refused,
             }
         }
+        drop(body);
 
         match self.framing {
             // the body is shorter than it was declared

@@ -151,18 +151,18 @@ async fn a_queued_command_whose_client_left_is_not_sent() {
 
 #[tokio::test]
 async fn a_running_command_keeps_its_slot_when_its_client_leaves() {
-    // one thread with room for two connections: a third is let in only when one has ended
-    let harness = Harness::configured("limits.threads = 1\nlimits.connections = 2").await;
+    let harness = Harness::new().await;
     let first = blocked(&harness).await;
-    let _second = harness.connect().await;
-    let mut third = harness.connect().await;
-    third.send(harness.request("version")).await;
     drop(first);
-    // so it is in the queue after the first client's end was noticed
+    harness
+        .status_says("/environments/0/queue/commands/0/client_left", true)
+        .await;
+    let mut second = harness.connect().await;
+    second.send(harness.request("version")).await;
     harness.queued(1).await;
     assert_eq!(harness.journal().web_count(), 1, "the slot was given away");
     harness.script().cut_web_connections();
-    let reply = third.response().await;
+    let reply = second.response().await;
     assert_eq!(reply.status, 200, "{reply}");
     assert_eq!(harness.journal().web_count(), 2);
 }

@@ -111,6 +111,9 @@ async fn two_environments_never_share_a_token() {
         airflow_version = "2.10.3"
         [environments.right]
         airflow_version = "2.10.3"
+        # an idle connection outlives a token
+        [limits]
+        keep_alive = "1h"
     "#;
     let harness = Harness::with(settings, extra).await;
     let mut clients = Vec::new();
