@@ -1,6 +1,6 @@
 //! Writes heads and chunks into a buffer.
 
-use http::{HeaderMap, StatusCode, Version};
+use http::{HeaderMap, StatusCode};
 
 /// Writes the status line of a response: HTTP/1.1, with the usual reason.
 pub fn status_line(out: &mut Vec<u8>, status: StatusCode) {
@@ -82,11 +82,6 @@ pub fn chunk_size(out: &mut Vec<u8>, length: usize) {
         out.extend(HEX_DIGITS.get(value));
     }
     out.extend_from_slice(b"\r\n");
-}
-
-/// Returns true if a client of this version understands chunks.
-pub fn can_chunk(version: Version) -> bool {
-    version != Version::HTTP_10
 }
 
 /// The end of a chunk's data.

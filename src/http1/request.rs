@@ -296,9 +296,11 @@ fn explain(error: httparse::Error, input: &[u8]) -> RequestError {
 /// Returns true if the third word of the request line is a version, and the last one.
 fn has_version(input: &[u8]) -> bool {
     let line = input.split(|byte| *byte == b'\n').next();
-    let mut words = line.unwrap_or_default().split(|byte| *byte == b' ').skip(2);
-    let version = words.next();
-    version.is_some_and(|version| version.starts_with(b"HTTP/")) && words.next().is_none()
+    let words: Vec<_> = line
+        .unwrap_or_default()
+        .split(|byte| *byte == b' ')
+        .collect();
+    matches!(words.as_slice(), [_method, _target, version] if version.starts_with(b"HTTP/"))
 }
 
 /// Returns the error for a head that is larger than the limit, of which these bytes have come.

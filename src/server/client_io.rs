@@ -55,9 +55,9 @@ impl ClientIo {
         }
     }
 
-    /// Returns the stream and the place. The stream holds its file descriptor: it is dropped first.
-    pub(super) fn into_parts(self) -> (GuardedStream, Place) {
-        (self.stream.into_inner(), self.place)
+    /// Returns the place and the stream.
+    pub(super) fn into_parts(self) -> (Place, GuardedStream) {
+        (self.place, self.stream.into_inner())
     }
 
     /// The limit of what the connection waits for.

@@ -212,7 +212,8 @@ impl<H: RequestHandler> Connection<H> {
         tracing::debug!(reason, requests, "connection closed");
         // a request body that is still held somewhere reads nothing more
         let Some(io) = Rc::into_inner(io) else { return };
-        let (mut guarded, place) = io.into_parts();
+        // in this order, so that the stream is dropped before its place is free
+        let (place, mut guarded) = io.into_parts();
         let stream = &mut guarded.stream;
 
         let last_step = async {

@@ -78,6 +78,8 @@ impl State {
         match self.used.get_mut(listener) {
             Some(used) if *used < reserve || in_shared < shared => {
                 *used += 1;
+                // those that still wait ask again
+                self.wanted.retain(|wanted| *wanted != listener);
                 true
             }
             _ => false,

@@ -103,12 +103,14 @@ fn decide_framing(
     if is_bodiless || settings.is_head {
         return BodyFraming::None;
     }
+
     let declared = headers.get(CONTENT_LENGTH);
     let declared = declared.and_then(|length| length.to_str().ok()?.parse().ok());
     match declared.or_else(|| body.size_hint().exact()) {
         Some(length) => BodyFraming::Length(length),
-        None if encode::can_chunk(settings.version) => BodyFraming::Chunked,
-        None => BodyFraming::UntilClose,
+        // it does not know chunks
+        None if settings.version == Version::HTTP_10 => BodyFraming::UntilClose,
+        None => BodyFraming::Chunked,
     }
 }
 

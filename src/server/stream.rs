@@ -115,7 +115,7 @@ pub(super) async fn send_and_drain(
 /// Reads what a client still sends after the last response of its connection: a close with bytes
 /// unread would reset the connection, and the client would lose that response (RFC 9112 section
 /// 9.6). Needs a time limit from outside.
-pub(super) async fn drain(stream: impl AsyncRead + Unpin) {
+async fn drain(stream: impl AsyncRead + Unpin) {
     let mut rest = stream.take(MAX_DRAINED);
     let mut buffer = vec![0; 16 * 1024];
     while matches!(rest.read(&mut buffer).await, Ok(count) if count > 0) {}

@@ -41,8 +41,9 @@ impl<'a> ClientWatch<'a> {
             if ready!(self.io.poll_end(cx)).is_err() || !self.is_there() {
                 return Poll::Ready(());
             }
-            self.next_look = Some(self.timer.deadline());
-            self.schedule();
+            let look = self.timer.deadline();
+            look.arm(INTERVAL);
+            self.next_look = Some(look);
         }
 
         // it sends no more, so nothing wakes us if it closes the other direction too
@@ -51,15 +52,9 @@ impl<'a> ClientWatch<'a> {
             if !self.is_there() {
                 return Poll::Ready(());
             }
-            self.schedule();
-        }
-        Poll::Pending
-    }
-
-    fn schedule(&self) {
-        if let Some(look) = &self.next_look {
             look.arm(INTERVAL);
         }
+        Poll::Pending
     }
 
     /// Returns true if the client still holds its end. Of a client on another machine that cannot be

@@ -8,6 +8,7 @@ use http::header::{
     ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER,
 };
 use http::{HeaderName, HeaderValue};
+use mwaa_http1::encode;
 use mwaa_model::{Fault, RequestId};
 use mwaa_pages::FaultPage;
 use serde::Serialize;
@@ -27,15 +28,11 @@ pub fn encode_fault(fault: &dyn Fault, id: RequestId) -> Bytes {
     headers.insert(CONNECTION, HeaderValue::from_static("close"));
     headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
 
-    // hyper has no request to answer here, so the message is written by hand
-    let mut message = format!("HTTP/1.1 {}\r\n", response.status()).into_bytes();
-    for (name, value) in response.headers() {
-        message.extend_from_slice(name.as_str().as_bytes());
-        message.extend_from_slice(b": ");
-        message.extend_from_slice(value.as_bytes());
-        message.extend_from_slice(b"\r\n");
-    }
-    message.extend_from_slice(b"\r\n");
+    // there is no request whose response the connection could send
+    let mut message = Vec::new();
+    encode::status_line(&mut message, response.status());
+    encode::fields(&mut message, response.headers());
+    encode::end_head(&mut message);
     message.extend_from_slice(&body);
     Bytes::from(message)
 }

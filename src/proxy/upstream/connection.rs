@@ -1,7 +1,7 @@
 //! One connection to a web server: sends a request and reads the head of its response, then the
 //! bytes of its body.
 
-use super::request::{OutgoingBody, Upload, UploadState};
+use super::request::{OutgoingBody, UploadState};
 use bytes::{Buf as _, Bytes, BytesMut};
 use http::Method;
 use mwaa_egress::Stream;
@@ -91,7 +91,7 @@ impl Connection {
         let mut sending = Sending {
             out,
             written: 0,
-            upload: body.into(),
+            body: Some(body),
             error: None,
         };
 
@@ -165,14 +165,11 @@ impl Connection {
                 return Poll::Ready(Ok(Bytes::new()));
             }
 
-            self.input.reserve(BODY_READ);
+            self.input.reserve(READ_SIZE);
             if ready!(pin!(self.stream.read_buf(&mut self.input)).poll(cx))? == 0 {
-                decoder.end().map_err(|_incomplete| {
-                    io::Error::new(
-                        io::ErrorKind::UnexpectedEof,
-                        "end of file before message length reached",
-                    )
-                })?;
+                decoder
+                    .end()
+                    .map_err(|error| io::Error::new(io::ErrorKind::UnexpectedEof, error))?;
             }
         }
     }
@@ -251,33 +248,17 @@ struct Sending {
     /// The encoded bytes, and how many of them are written.
     out: Vec<u8>,
     written: usize,
-    upload: Uploading,
+    /// The rest of an upload; a body in memory, which is encoded behind the head, until something is
+    /// written. `None` if all of it is encoded.
+    body: Option<OutgoingBody>,
     /// The error of a write. The web server may have answered before it closed the connection.
     error: Option<io::Error>,
-}
-
-/// The rest of an upload.
-enum Uploading {
-    Stream(Box<Upload>),
-    /// A body in memory, which is encoded behind the head; kept until something is written.
-    Whole(Bytes),
-    /// All of it is encoded.
-    Done,
-}
-
-impl From<OutgoingBody> for Uploading {
-    fn from(body: OutgoingBody) -> Self {
-        match body {
-            OutgoingBody::Stream(upload) => Self::Stream(upload),
-            OutgoingBody::Whole(bytes) => Self::Whole(bytes),
-        }
-    }
 }
 
 impl Sending {
     /// Returns true if all of the request was written.
     fn is_complete(&self) -> bool {
-        let is_encoded = !matches!(self.upload, Uploading::Stream(_));
+        let is_encoded = !matches!(self.body, Some(OutgoingBody::Stream(_)));
         is_encoded && self.out.is_empty() && self.error.is_none()
     }
 
@@ -294,8 +275,8 @@ impl Sending {
                     Poll::Ready(Ok(0)) => self.error = Some(io::ErrorKind::WriteZero.into()),
                     Poll::Ready(Ok(written)) => {
                         self.written += written;
-                        if let Uploading::Whole(_) = self.upload {
-                            self.upload = Uploading::Done;
+                        if let Some(OutgoingBody::Whole(_)) = self.body {
+                            self.body = None;
                         }
                     }
                     Poll::Ready(Err(error)) => self.on_error(error)?,
@@ -321,12 +302,10 @@ impl Sending {
     /// one TLS record is one system call.
     fn on_error(&mut self, error: io::Error) -> Result<(), ExchangeError> {
         let is_one_record = self.written == 0 && self.out.len() <= READ_SIZE;
-        match std::mem::replace(&mut self.upload, Uploading::Done) {
-            Uploading::Stream(upload) if is_one_record && !upload.has_begun() => {
-                Err(ExchangeError::Unsent(OutgoingBody::Stream(upload), error))
-            }
-            Uploading::Whole(bytes) if is_one_record => {
-                Err(ExchangeError::Unsent(OutgoingBody::Whole(bytes), error))
+        let has_begun = |body: &OutgoingBody| matches!(body, OutgoingBody::Stream(upload) if upload.has_begun());
+        match self.body.take() {
+            Some(body) if is_one_record && !has_begun(&body) => {
+                Err(ExchangeError::Unsent(body, error))
             }
             _ => {
                 self.error = Some(error);
@@ -338,7 +317,7 @@ impl Sending {
     /// Encodes the next data of the upload. Returns false if there is none at the moment, or none
     /// any more. Fails if the upload does.
     fn encode_upload(&mut self, cx: &mut Context<'_>) -> Result<bool, ExchangeError> {
-        let Uploading::Stream(upload) = &mut self.upload else {
+        let Some(OutgoingBody::Stream(upload)) = &mut self.body else {
             return Ok(false);
         };
 
@@ -356,7 +335,7 @@ impl Sending {
                 if is_chunked {
                     self.out.extend_from_slice(encode::LAST_CHUNK);
                 }
-                self.upload = Uploading::Done;
+                self.body = None;
             }
         }
         Ok(true)
@@ -365,5 +344,3 @@ impl Sending {
 
 /// The most interim responses before the final one.
 const MAX_INTERIMS: u32 = 100;
-/// The room for one read of a body, in bytes.
-const BODY_READ: usize = READ_SIZE;

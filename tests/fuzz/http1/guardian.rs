@@ -123,15 +123,14 @@ fn tests_of_guardian() -> PathBuf {
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .expect("cargo metadata");
-    let metadata = String::from_utf8(output.stdout).unwrap();
-    let manifests = metadata.split("\"manifest_path\":\"").skip(1);
-    manifests
-        .filter_map(|rest| rest.split('"').next())
-        .map(PathBuf::from)
-        .filter_map(|path| Some(path.parent()?.to_owned()))
-        .find(|path| path.to_string_lossy().contains("http_desync_guardian"))
-        .expect("the crate in the metadata")
-        .join("tests")
+    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let packages = metadata["packages"].as_array().unwrap();
+    let guardian = packages
+        .iter()
+        .find(|package| package["name"] == "http_desync_guardian")
+        .expect("the crate in the metadata");
+    let manifest = guardian["manifest_path"].as_str().unwrap();
+    PathBuf::from(manifest).with_file_name("tests")
 }
 
 /// A value of YAML, as far as these files use it.

@@ -1,6 +1,6 @@
 //! What a web page may not do: a form can post text to loopback without any preflight.
 
-use super::{QUIET, Refusal, all_refused, bare, cli, filled, post, with_hosts};
+use super::{QUIET, Refusal, all_refused, ask, bare, cli, post, with_hosts};
 use crate::support::Harness;
 
 #[tokio::test]
@@ -104,11 +104,7 @@ async fn browsers_and_forms_do_not_reach_the_cli_route() {
         "/aws_mwaa/cli",
         "Access-Control-Request-Method: POST\r\n",
     );
-    let reply = harness
-        .connect()
-        .await
-        .exchange(filled(&harness, &preflight))
-        .await;
+    let reply = ask(&harness, &preflight).await;
     let cors = reply
         .headers
         .iter()
@@ -122,11 +118,7 @@ async fn a_script_with_sec_fetch_mode_is_not_a_browser() {
     let harness = Harness::configured(QUIET).await;
     for mode in ["cors", "no-cors", "same-origin"] {
         let headers = format!("Sec-Fetch-Mode: {mode}\r\nAccept-Language: *\r\n");
-        let reply = harness
-            .connect()
-            .await
-            .exchange(filled(&harness, &cli(&headers)))
-            .await;
+        let reply = ask(&harness, &cli(&headers)).await;
         assert_eq!(reply.status, 200, "{mode}: {reply}");
     }
 }
@@ -271,11 +263,7 @@ async fn trusted_origins_and_hosts_can_be_configured() {
         cli("Origin: https://tool.example\r\nSec-Fetch-Site: cross-site\r\n"),
         with_hosts("Host: airflow.corp.example:8080\r\n"),
     ] {
-        let reply = harness
-            .connect()
-            .await
-            .exchange(filled(&harness, &request))
-            .await;
+        let reply = ask(&harness, &request).await;
         assert_eq!(reply.status, 200, "{reply}");
     }
 }

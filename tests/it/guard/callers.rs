@@ -1,6 +1,6 @@
 //! Who may call: the secret, the networks, the Unix socket.
 
-use super::{OURS, QUIET, all_refused, bare, cli, filled, names, untouched, with_hosts};
+use super::{OURS, QUIET, all_refused, ask, bare, cli, names, untouched, with_hosts};
 use crate::support::{Client, Harness};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 
@@ -44,11 +44,7 @@ async fn only_one_correct_secret_is_accepted() {
         ],
     )
     .await;
-    let reply = harness
-        .connect()
-        .await
-        .exchange(filled(&harness, &cli(&right)))
-        .await;
+    let reply = ask(&harness, &cli(&right)).await;
     assert_eq!(reply.status, 200, "{reply}");
     assert_eq!(names(&harness), OURS, "the secret is not forwarded");
 }

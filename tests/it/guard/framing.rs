@@ -1,7 +1,7 @@
 //! Where a request ends: what can be read in two ways is refused, and nothing behind it served.
 
 use super::{
-    OURS, QUIET, Refusal, all_refused, cli, filled, names, post, untouched, with_hosts,
+    OURS, QUIET, Refusal, all_refused, ask, cli, filled, names, post, untouched, with_hosts,
 };
 use crate::support::Harness;
 
@@ -208,11 +208,7 @@ async fn fields_that_connection_nominates_are_dropped() {
         "Connection: keep-alive, traceparent, X-Mine, b@d\r\ntraceparent: 00-1-2-03\r\n\
          tracestate: a=b\r\nX-Mine: canary\r\n",
     );
-    let reply = harness
-        .connect()
-        .await
-        .exchange(filled(&harness, &request))
-        .await;
+    let reply = ask(&harness, &request).await;
     assert_eq!(reply.status, 200, "E-07 {reply}");
     let mut expected: Vec<_> = OURS.into_iter().chain(["tracestate"]).collect();
     expected.sort_unstable();
@@ -282,11 +278,7 @@ async fn forwarded_fields_are_refused_unless_allowed() {
     let open = format!("{QUIET}[listener]\nallow_forwarded = true\n");
     let harness = Harness::configured(&open).await;
     for field in fields {
-        let reply = harness
-            .connect()
-            .await
-            .exchange(filled(&harness, &cli(field)))
-            .await;
+        let reply = ask(&harness, &cli(field)).await;
         assert_eq!(reply.status, 200, "{field}: {reply}");
         assert_eq!(names(&harness), OURS, "{field}");
     }
@@ -301,11 +293,7 @@ async fn trailers_are_dropped() {
         "{head}Transfer-Encoding: chunked\r\nTrailer: Authorization\r\n\r\n7\r\nversion\r\n\
          0\r\nAuthorization: Bearer evil\r\nHost: evil.example\r\n\r\n"
     );
-    let reply = harness
-        .connect()
-        .await
-        .exchange(filled(&harness, &request))
-        .await;
+    let reply = ask(&harness, &request).await;
     assert_eq!(reply.status, 200, "{reply}");
     let requests = harness.journal().web_requests();
     assert_eq!(requests.len(), 1);

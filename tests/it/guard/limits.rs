@@ -1,6 +1,6 @@
 //! What a client may take: time, sizes, connections.
 
-use super::{QUIET, all_refused, cli, filled, post, untouched};
+use super::{QUIET, all_refused, ask, cli, filled, post, untouched};
 use crate::support::{Client, Harness, Response, soon};
 use mwaa_emulator::WebFault;
 use std::fmt::Write as _;
@@ -147,11 +147,7 @@ async fn a_head_filled_by_cookies_gets_a_hint() {
     let around = filled(&harness, &cli("Cookie: \r\n")).len() - "version".len();
     for (size, status) in [(8192 - around, 200), (8193 - around, 431)] {
         let request = cli(&format!("Cookie: {}\r\n", "x".repeat(size)));
-        let reply = harness
-            .connect()
-            .await
-            .exchange(filled(&harness, &request))
-            .await;
+        let reply = ask(&harness, &request).await;
         assert_eq!(reply.status, status, "{reply}");
     }
 }

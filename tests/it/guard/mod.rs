@@ -10,7 +10,7 @@ mod hosts;
 mod limits;
 mod targets;
 
-use crate::support::Harness;
+use crate::support::{Harness, Response};
 
 /// With its version configured, the gateway has nothing to ask of AWS before a token.
 const QUIET: &str = "[environments.demo]\nairflow_version = \"2.10.3\"\n";
@@ -51,10 +51,15 @@ fn untouched(harness: &Harness) -> bool {
     journal.web_connections() == 0 && journal.control_count() == 0
 }
 
+/// Sends a request on a connection of its own.
+async fn ask(harness: &Harness, request: &str) -> Response {
+    let mut client = harness.connect().await;
+    client.exchange(filled(harness, request)).await
+}
+
 async fn all_refused(harness: &Harness, refusals: &[Refusal]) {
     for (name, request, statuses, code) in refusals {
-        let mut client = harness.connect().await;
-        let reply = client.exchange(filled(harness, request)).await;
+        let reply = ask(harness, request).await;
         assert!(statuses.contains(&reply.status), "{name}: {reply}");
         assert_eq!(reply.fault(), *code, "{name}: {reply}");
         if code.is_some() {

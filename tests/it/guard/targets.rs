@@ -1,6 +1,6 @@
 //! Request targets and methods: what is unclear is refused, never repaired.
 
-use super::{QUIET, Refusal, all_refused, bare, cli, filled, post};
+use super::{QUIET, Refusal, all_refused, ask, bare, cli, filled, post};
 use crate::support::Harness;
 
 #[tokio::test]
@@ -105,11 +105,7 @@ async fn ambiguous_targets_are_refused_and_not_normalized() {
 
     // every 405 says what would do (RFC 9110 section 15.5.6)
     for request in [bare("GET", "/aws_mwaa/cli", ""), bare("TRACE", "/x", "")] {
-        let reply = harness
-            .connect()
-            .await
-            .exchange(filled(&harness, &request))
-            .await;
+        let reply = ask(&harness, &request).await;
         assert_eq!(
             (reply.status, reply.header("allow")),
             (405, Some("POST")),
