@@ -5,9 +5,14 @@
 //! summed when they are read. What is rare is counted under a lock.
 
 use mwaa_model::{Code, Entry, EnvName};
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::registry::{Registry, Unit};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -76,78 +81,71 @@ impl Metrics {
 
     /// Renders all metrics as text, with the gauges of these environments.
     pub fn render(&self, environments: &[EnvironmentSnapshot<'_>]) -> String {
-        let mut text = Exposition::default();
-        self.render_queues(environments, &mut text);
-        self.render_requests(&mut text);
+        let mut scrape = Scrape::default();
+        self.add_queues(environments, &mut scrape);
+        self.add_requests(&mut scrape);
 
         let faults = lock(&self.faults.0);
-        let faults = faults.iter().map(|((code, blame), count)| {
-            format!("_total{{code=\"{code}\",blame=\"{blame}\"}} {count}")
-        });
-        text.add(
+        scrape.add(
             "faults",
-            "counter",
             "Responses of the gateway itself, by fault code",
-            faults.collect(),
+            faults.iter().map(|((code, blame), count)| {
+                let labels = vec![("code", (*code).to_owned()), ("blame", (*blame).to_owned())];
+                (labels, Sample::Count(*count))
+            }),
         );
-        text.add(
+        drop(faults);
+        scrape.add(
             "mints",
-            "counter",
             "CLI tokens requested from AWS; the outcome is ok, retried or a fault code",
-            self.mints.render_outcomes(),
+            self.mints.outcomes(),
         );
-        text.add(
+        scrape.add(
             "sign_ins",
-            "counter",
             "Airflow sessions opened; the outcome is ok, retried or a fault code",
-            self.sign_ins.render_outcomes(),
+            self.sign_ins.outcomes(),
         );
         let lost = self.audit_lost.load(Ordering::Relaxed);
-        text.add(
+        scrape.add(
             "audit_lost",
-            "counter",
             "Lines that are missing from the audit log",
-            vec![format!("_total {lost}")],
+            [(Vec::new(), Sample::Count(lost))],
         );
 
         // 0 would be the age of a new token
         let ages = environments.iter().filter_map(|snapshot| {
-            let labels = environment_label(&snapshot.entry.environment.local);
-            let age = snapshot.token_age?.as_secs_f64();
-            Some(format!("{{{labels}}} {age:?}"))
+            let labels = vec![environment_label(&snapshot.entry.environment.local)];
+            Some((labels, Sample::Seconds(snapshot.token_age?)))
         });
-        text.add(
-            "token_age_seconds",
-            "gauge",
+        scrape.add(
+            "token_age",
             "Age of the CLI token in use; absent if there is none",
-            ages.collect(),
+            ages,
         );
         let seconds = Histogram::new(&BUCKETS);
         for worker in &*lock(&self.seconds) {
             seconds.add(worker);
         }
-        text.add(
-            "request_seconds",
-            "histogram",
+        scrape.add(
+            "request",
             "Time from the head of a request to the head of its response",
-            seconds.render(""),
+            [(Vec::new(), seconds.sample())],
         );
-        text.end()
+        scrape.render()
     }
 
-    fn render_requests(&self, text: &mut Exposition) {
+    fn add_requests(&self, scrape: &mut Scrape) {
         let mut requests = BTreeMap::new();
         for (labels, cell) in &*lock(&self.requests) {
             *requests.entry(*labels).or_insert(0) += cell.get();
         }
-        let requests = requests.iter().map(|((kind, status), count)| {
-            format!("_total{{kind=\"{kind}\",status=\"{status}\"}} {count}")
-        });
-        text.add(
+        scrape.add(
             "requests",
-            "counter",
             "Requests, counted when the response ends. If the response broke, kind is fault and status 502",
-            requests.collect(),
+            requests.into_iter().map(|((kind, status), count)| {
+                let labels = vec![("kind", kind.to_owned()), ("status", status.to_string())];
+                (labels, Sample::Count(count))
+            }),
         );
     }
 
@@ -168,61 +166,53 @@ impl Metrics {
         queues
     }
 
-    fn render_queues(&self, environments: &[EnvironmentSnapshot<'_>], text: &mut Exposition) {
+    fn add_queues(&self, environments: &[EnvironmentSnapshot<'_>], scrape: &mut Scrape) {
         let queues = self.sum_queues(environments);
-        let render = |render: &dyn Fn(&QueueCells, &str) -> Vec<String>| {
-            let queues = queues.iter();
-            let samples =
-                queues.flat_map(|(name, cells)| render(cells, &environment_label(name)));
-            samples.collect::<Vec<_>>()
+        let of_each = |sample: fn(&QueueCells) -> Sample| {
+            let samples = queues.iter();
+            samples.map(move |(name, cells)| (vec![environment_label(name)], sample(cells)))
         };
 
-        text.add(
+        scrape.add(
             "queue_waiting",
-            "gauge",
             "Commands that wait for a slot",
-            render(&|cells, labels| vec![format!("{{{labels}}} {}", cells.waiting.get())]),
+            of_each(|cells| Sample::Number(cells.waiting.get())),
         );
-        text.add(
+        scrape.add(
             "queue_running",
-            "gauge",
             "Commands that hold a slot",
-            render(&|cells, labels| vec![format!("{{{labels}}} {}", cells.running.get())]),
+            of_each(|cells| Sample::Number(cells.running.get())),
         );
-        text.add(
-            "queue_wait_seconds",
-            "histogram",
+        scrape.add(
+            "queue_wait",
             "Time that commands waited for their slot; 0 if one was free",
-            render(&|cells, labels| cells.wait.render(labels)),
+            of_each(|cells| cells.wait.sample()),
         );
-        let longest = environments.iter().map(|snapshot| {
-            let labels = environment_label(&snapshot.entry.environment.local);
-            let seconds = snapshot.longest_wait.unwrap_or_default().as_secs_f64();
-            format!("{{{labels}}} {seconds:?}")
-        });
-        text.add(
-            "queue_longest_wait_seconds",
-            "gauge",
+        scrape.add(
+            "queue_longest_wait",
             "Longest time that a command in the queue has waited",
-            longest.collect(),
-        );
-        text.add(
-            "queue_refused",
-            "counter",
-            "Commands that got no slot; the reason is full or timeout",
-            render(&|cells, labels| {
-                let reasons = [("full", &cells.full), ("timeout", &cells.timeout)];
-                let samples = reasons.map(|(reason, cell)| {
-                    format!("_total{{{labels},reason=\"{reason}\"}} {}", cell.get())
-                });
-                samples.into()
+            environments.iter().map(|snapshot| {
+                let labels = vec![environment_label(&snapshot.entry.environment.local)];
+                let longest = snapshot.longest_wait.unwrap_or_default();
+                (labels, Sample::Seconds(longest))
             }),
         );
-        text.add(
+        let refused = queues.iter().flat_map(|(name, cells)| {
+            let reasons = [("full", &cells.full), ("timeout", &cells.timeout)];
+            reasons.map(|(reason, cell)| {
+                let labels = vec![environment_label(name), ("reason", reason.to_owned())];
+                (labels, Sample::Count(cell.get()))
+            })
+        });
+        scrape.add(
+            "queue_refused",
+            "Commands that got no slot; the reason is full or timeout",
+            refused,
+        );
+        scrape.add(
             "queue_left",
-            "counter",
             "Commands whose clients left the queue; nothing was sent for them",
-            render(&|cells, labels| vec![format!("_total{{{labels}}} {}", cells.left.get())]),
+            of_each(|cells| Sample::Count(cells.left.get())),
         );
     }
 }
@@ -393,30 +383,12 @@ impl Histogram {
         self.sum.add(other.sum.get());
     }
 
-    fn render(&self, labels: &str) -> Vec<String> {
-        let (braces, comma) = match labels {
-            "" => (String::new(), ""),
-            labels => (format!("{{{labels}}}"), ","),
-        };
-        let mut count = 0;
-        let buckets = self.buckets.iter().map(|(bound, cell)| {
-            count += cell.get();
-            let bound = if bound.is_finite() {
-                format!("{bound:?}")
-            } else {
-                "+Inf".to_owned()
-            };
-            format!("_bucket{{le=\"{bound}\"{comma}{labels}}} {count}")
-        });
-        let mut samples: Vec<_> = buckets.collect();
-
-        let sum = Duration::from_nanos(self.sum.get()).as_secs_f64();
-        let totals = [
-            format!("_sum{braces} {sum:?}"),
-            format!("_count{braces} {count}"),
-        ];
-        samples.splice(0..0, totals);
-        samples
+    fn sample(&self) -> Sample {
+        let buckets = self.buckets.iter();
+        Sample::Times {
+            sum: Duration::from_nanos(self.sum.get()),
+            buckets: buckets.map(|(bound, cell)| (*bound, cell.get())).collect(),
+        }
     }
 }
 
@@ -437,56 +409,121 @@ impl<L: Ord> Counters<L> {
 }
 
 impl Counters<(EnvName, &'static str)> {
-    fn render_outcomes(&self) -> Vec<String> {
+    fn outcomes(&self) -> Vec<LabelledSample> {
         let counts = lock(&self.0);
         let samples = counts.iter().map(|((name, outcome), count)| {
-            let labels = environment_label(name);
-            format!("_total{{{labels},outcome=\"{outcome}\"}} {count}")
+            let labels = vec![environment_label(name), ("outcome", (*outcome).to_owned())];
+            (labels, Sample::Count(*count))
         });
         samples.collect()
     }
 }
 
-/// Text in the format of OpenMetrics 1.0. No label needs an escape: names of environments are DNS
-/// labels, and all others are our own words.
-#[derive(Default)]
-struct Exposition(String);
+/// The metrics at the time of a scrape.
+#[derive(Debug, Default)]
+struct Scrape(Vec<ScrapedMetric>);
 
-impl Exposition {
-    /// Adds a metric and its samples, each as what follows the metric's name, unless it has none.
-    fn add(&mut self, name: &str, kind: &str, help: &str, samples: Vec<String>) {
-        if samples.is_empty() {
-            return;
-        }
+#[derive(Debug)]
+struct ScrapedMetric {
+    /// The name without its prefix, unit and suffix.
+    name: &'static str,
+    help: &'static str,
+    samples: Vec<LabelledSample>,
+}
 
-        let text = &mut self.0;
-        // writing to a String does not fail
-        let _infallible = writeln!(text, "# HELP {PREFIX}{name} {help}.");
-        let _infallible = writeln!(text, "# TYPE {PREFIX}{name} {kind}");
-        if name.ends_with("_seconds") {
-            let _infallible = writeln!(text, "# UNIT {PREFIX}{name} seconds");
-        }
-        for sample in samples {
-            let _infallible = writeln!(text, "{PREFIX}{name}{sample}");
-        }
+type LabelledSample = (Vec<Label>, Sample);
+type Label = (&'static str, String);
+
+#[derive(Debug)]
+enum Sample {
+    /// A counter.
+    Count(u64),
+    /// A gauge.
+    Number(u64),
+    /// A gauge in seconds.
+    Seconds(Duration),
+    /// A histogram in seconds: all times together, and the number in each bucket.
+    Times {
+        sum: Duration,
+        buckets: Vec<(f64, u64)>,
+    },
+}
+
+impl Scrape {
+    /// Adds a metric. One without samples is not shown.
+    fn add(
+        &mut self,
+        name: &'static str,
+        help: &'static str,
+        samples: impl IntoIterator<Item = LabelledSample>,
+    ) {
+        self.0.push(ScrapedMetric {
+            name,
+            help,
+            samples: samples.into_iter().collect(),
+        });
     }
 
-    fn end(mut self) -> String {
-        self.0.push_str("# EOF\n");
-        self.0
+    fn render(self) -> String {
+        let mut registry = Registry::with_prefix("mwaa_gateway");
+        registry.register_collector(Box::new(self));
+        let mut text = String::new();
+        // writing to a String does not fail
+        let _infallible = encode(&mut text, &registry);
+        text
     }
 }
 
-fn environment_label(name: &EnvName) -> String {
-    format!("environment=\"{name}\"")
+impl Collector for Scrape {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        for metric in &self.0 {
+            let Some((_, first)) = metric.samples.first() else {
+                continue;
+            };
+            let (kind, unit) = match first {
+                Sample::Count(_) => (MetricType::Counter, None),
+                Sample::Number(_) => (MetricType::Gauge, None),
+                Sample::Seconds(_) => (MetricType::Gauge, Some(Unit::Seconds)),
+                Sample::Times { .. } => (MetricType::Histogram, Some(Unit::Seconds)),
+            };
+
+            // a sentence, as for metrics that a registry holds itself
+            let help = format!("{}.", metric.help);
+            let mut family =
+                encoder.encode_descriptor(metric.name, &help, unit.as_ref(), kind)?;
+            for (labels, sample) in &metric.samples {
+                if labels.is_empty() {
+                    sample.encode(&mut family)?;
+                } else {
+                    sample.encode(&mut family.encode_family(labels)?)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Sample {
+    fn encode(&self, series: &mut MetricEncoder<'_>) -> fmt::Result {
+        match self {
+            Self::Count(count) => series.encode_counter::<NoLabelSet, _, f64>(count, None),
+            Self::Number(number) => series.encode_gauge(number),
+            Self::Seconds(time) => series.encode_gauge(&time.as_secs_f64()),
+            Self::Times { sum, buckets } => {
+                let count = buckets.iter().map(|(_, count)| count).sum();
+                series.encode_histogram::<NoLabelSet>(sum.as_secs_f64(), count, buckets, None)
+            }
+        }
+    }
+}
+
+fn environment_label(name: &EnvName) -> Label {
+    ("environment", name.to_string())
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
-
-/// The beginning of each metric's name.
-const PREFIX: &str = "mwaa_gateway_";
 
 /// From a cached refusal to a long command, in seconds.
 const BUCKETS: [f64; 12] = [
