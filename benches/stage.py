@@ -253,7 +253,7 @@ class Stage:
                 return said
             if time.monotonic() > deadline or child.poll() is not None:
                 raise SystemExit(f"compare: this program does not start: {' '.join(child.args)}\n{said}")
-            time.sleep(0.02)
+            time.sleep(0.02)  # some of these programs say nothing when they are ready
 
     def until_open(self, child, name, port):
         self.until(child, name, lambda _: is_open(port))
@@ -366,7 +366,7 @@ class Stage:
                 stack.callback(client.close)
                 get(client, proxy)
             load = stack.enter_context(ThreadPoolExecutor()).submit(self.measure, proxy, REST, active, 3)
-            time.sleep(2)
+            time.sleep(2)  # in the last third of the load, when its connections have been used
             found = memory_mib(proxy.pid)
             load.result()
             return found

@@ -69,8 +69,8 @@ impl Fault for RejectedHead {
                 | RequestError::FieldName
                 | RequestError::FieldValue,
             ) => {
-                "send HTTP/1.1: spaces in the target as %20, no space before the colon of a \
-                 header, no control characters"
+                "send HTTP/1.1: lines that end with CR LF, spaces in the target as %20, no space \
+                 before the colon of a header, no control characters"
             }
             BadHead::Http(_) => self.code().advice,
         })

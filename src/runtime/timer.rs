@@ -374,6 +374,7 @@ mod tests {
             tokio::select! {
                 () = &deadline => {}
                 () = never_sleeps => {}
+                // the runtime's own clock: otherwise the test would never end
                 () = tokio::time::sleep(30 * SHORTEST_NAP) => panic!("it does not expire"),
             }
         });
