@@ -3,7 +3,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use criterion::{Criterion, Throughput};
-use http::{HeaderMap, Method, StatusCode, Uri};
+use http::{Method, StatusCode, Uri};
+use mwaa_http1::Headers;
 use mwaa_model::{
     AirflowVersion, Entry, EntryId, EnvName, Environment, ListenerPolicy, Target,
 };
@@ -34,7 +35,7 @@ fn entry() -> Arc<Entry> {
 /// Reads a command of 200 bytes, checks it, and quotes its words again.
 fn command(criterion: &mut Criterion) {
     let entry = entry();
-    let headers = HeaderMap::new();
+    let headers = Headers::new();
     let start = r#"dags trigger example --run-id 'manual run 1' --conf '{"path": "#;
     let line = format!(r#"{start}"{}"}}'"#, "p".repeat(200 - start.len() - 4));
     assert_eq!(line.len(), 200);

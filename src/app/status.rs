@@ -98,9 +98,11 @@ impl ManagementSource for GatewayStatus {
     fn admits(&self, head: &Parts) -> bool {
         // the socket is a loopback one, so the peer says nothing: a page with a rebound name is
         // recognized by its Host
+        let headers = head.headers.iter().collect();
         self.hosts
             .check(
-                head,
+                &headers,
+                &head.uri,
                 PeerAddress::Tcp((Ipv4Addr::LOCALHOST, 0).into()),
                 false,
             )

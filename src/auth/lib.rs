@@ -22,8 +22,9 @@ use crate::aws::{
 use bytes::Bytes;
 use cache_entry::CacheEntry;
 use cli_token::CliTokenSource;
-use http::{HeaderMap, HeaderValue};
+use http::HeaderValue;
 use lifetime::Expiring as _;
+use mwaa_http1::Headers;
 use mwaa_model::{Entry, Fault as _};
 use mwaa_runtime::{BackgroundTasks, Timestamp};
 use mwaa_telemetry::Metrics;
@@ -212,7 +213,7 @@ impl CredentialCache {
 
     /// Keeps the token that Airflow 3 has re-issued in a response to a request with `session`.
     /// Other cookies are ignored.
-    pub fn update_session(&self, entry: &Entry, session: &Arc<Session>, headers: &HeaderMap) {
+    pub fn update_session(&self, entry: &Entry, session: &Arc<Session>, headers: &Headers) {
         if let Some(reissued) = session.with_reissued(headers, Timestamp::now()) {
             tracing::debug!(environment = %entry.environment.local, "Airflow has re-issued the session's token");
             self.sessions

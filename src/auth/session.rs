@@ -7,8 +7,9 @@ use super::lifetime::{Expiring, Lifetime, limit_use, parse_jwt_expiry};
 use super::single_flight::{MintFuture, Source};
 use crate::aws::{AwsError, AwsErrorKind, MintedWebToken, MwaaApi, with_environment_state};
 use cookie::{Cookie, Expiration};
-use http::header::{DATE, SET_COOKIE};
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderValue, StatusCode};
+use mwaa_http1::Headers;
+use mwaa_http1::name::{DATE, SET_COOKIE};
 use mwaa_model::{Entry, Fault, HostSource, Secret, debug_fields};
 use mwaa_runtime::{Timestamp, boot_clock};
 use mwaa_telemetry::Metrics;
@@ -109,7 +110,7 @@ impl Session {
 
     /// Returns the session after Airflow 3 has re-issued its token in a response; `None` if it
     /// has not.
-    pub(super) fn with_reissued(&self, headers: &HeaderMap, now: Timestamp) -> Option<Self> {
+    pub(super) fn with_reissued(&self, headers: &Headers, now: Timestamp) -> Option<Self> {
         // only Airflow 3 re-issues a token; cookies of Airflow 2's later responses are ignored
         self.bearer.as_ref()?;
         let token = ResponseCookies::read(headers).token?;
@@ -196,7 +197,7 @@ pub struct LoginResponse {
     /// Its status.
     pub status: StatusCode,
     /// Its header section.
-    pub headers: HeaderMap,
+    pub headers: Headers,
 }
 
 debug_fields!(LoginResponse: status);
@@ -368,23 +369,20 @@ struct CookieValue {
 impl ResponseCookies {
     /// Reads the `Set-Cookie` headers. A cookie that is being deleted counts as none. Of several
     /// with one name the last one counts (RFC 6265 section 5.3, step 11).
-    fn read(headers: &HeaderMap) -> Self {
+    fn read(headers: &Headers) -> Self {
         // most responses set none
-        if !headers.contains_key(SET_COOKIE) {
+        if !headers.contains(SET_COOKIE) {
             return Self::default();
         }
         // lives are counted by the clock that stated them, not by ours
         let issued = headers
-            .get(DATE)
-            .and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok());
+            .get_str(DATE)
+            .and_then(|date| httpdate::parse_http_date(date).ok());
         let mut cookies = Self::default();
 
         for header in headers.get_all(SET_COOKIE) {
-            let Some(cookie) = header
-                .to_str()
-                .ok()
-                .and_then(|text| Cookie::parse(text).ok())
-            else {
+            let text = mwaa_http1::to_str(header);
+            let Some(cookie) = text.and_then(|text| Cookie::parse(text).ok()) else {
                 continue;
             };
             let target = match cookie.name() {

@@ -1,6 +1,6 @@
 //! Writes heads and chunks into a buffer.
 
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 
 /// Writes the status line of a response: HTTP/1.1, with the usual reason.
 pub fn status_line(out: &mut Vec<u8>, status: StatusCode) {
@@ -24,21 +24,15 @@ pub fn request_line(out: &mut Vec<u8>, method: &str, target: &str) {
     out.extend_from_slice(b" HTTP/1.1\r\n");
 }
 
-/// Writes one field. Name and value are those of `http`'s types, or constants, so they hold no line
-/// end.
-pub fn field(out: &mut Vec<u8>, name: &str, value: &[u8]) {
+/// Writes one field. Name and value are those of [`Headers`](super::Headers), or constants, so they
+/// hold no line end.
+pub fn field(out: &mut Vec<u8>, name: impl AsRef<[u8]>, value: &[u8]) {
+    let name = name.as_ref();
     out.reserve(name.len() + value.len() + 4);
-    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(name);
     out.extend_from_slice(b": ");
     out.extend_from_slice(value);
     out.extend_from_slice(b"\r\n");
-}
-
-/// Writes all fields of a map.
-pub fn fields(out: &mut Vec<u8>, map: &HeaderMap) {
-    for (name, value) in map {
-        field(out, name.as_str(), value.as_bytes());
-    }
 }
 
 /// Writes a number in decimal digits.

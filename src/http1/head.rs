@@ -1,10 +1,8 @@
 //! What heads of requests and responses have in common: their lines, their fields, and the fields
 //! that decide the framing of the body.
 
-use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue};
-use std::fmt;
-use std::ops::Range;
+use super::headers::Headers;
+use super::name::{CONNECTION, CONTENT_LENGTH, Name, TRANSFER_ENCODING};
 
 /// The result of reading the beginning of a message.
 #[derive(Debug)]
@@ -26,82 +24,6 @@ pub enum Framing {
     UntilClose,
 }
 
-/// The fields of a head, in their order. They share one buffer.
-pub struct Fields {
-    text: Bytes,
-    entries: Vec<Entry>,
-}
-
-struct Entry {
-    name: Range<usize>,
-    value: Range<usize>,
-}
-
-impl fmt::Debug for Fields {
-    /// Writes the names only: values may be secret.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list()
-            .entries(self.iter().map(|(name, _)| String::from_utf8_lossy(name)))
-            .finish()
-    }
-}
-
-impl Fields {
-    /// Keeps the fields that were parsed in `input`, with a copy of its first `size` bytes.
-    pub(crate) fn copy(input: &[u8], size: usize, parsed: &[httparse::Header<'_>]) -> Self {
-        let range = |part: &[u8]| {
-            let start = offset(input, part);
-            start..start + part.len()
-        };
-        Self {
-            text: Bytes::copy_from_slice(input.get(..size).unwrap_or(input)),
-            entries: parsed
-                .iter()
-                .map(|field| Entry {
-                    name: range(field.name.as_bytes()),
-                    value: range(field.value),
-                })
-                .collect(),
-        }
-    }
-
-    /// The number of fields.
-    pub fn len(&self) -> usize {
-        self.entries.len()
-    }
-
-    /// Returns true if there is no field.
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
-    }
-
-    /// Returns names and values as they were sent.
-    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        self.entries
-            .iter()
-            .map(|entry| (self.slice(&entry.name), self.slice(&entry.value)))
-    }
-
-    fn slice(&self, range: &Range<usize>) -> &[u8] {
-        self.text.get(range.clone()).unwrap_or_default()
-    }
-
-    /// Returns the fields as a map with room for `more`. The values share the buffer.
-    pub fn to_header_map(&self, more: usize) -> HeaderMap {
-        let mut map = HeaderMap::with_capacity(self.entries.len() + more);
-        for entry in &self.entries {
-            // both were checked when the head was parsed, so none is left out
-            if let (Ok(name), Ok(value)) = (
-                HeaderName::from_bytes(self.slice(&entry.name)),
-                HeaderValue::from_maybe_shared(self.text.slice(entry.value.clone())),
-            ) {
-                map.append(name, value);
-            }
-        }
-        map
-    }
-}
-
 /// The facts in the fields about the framing of the message and about the connection.
 #[derive(Default)]
 pub(crate) struct FieldFacts {
@@ -114,7 +36,7 @@ pub(crate) struct FieldFacts {
 /// A field that makes the framing of a message doubtful.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum FieldError {
-    /// A name that no map takes.
+    /// A name that is too long.
     Name,
     /// A `Connection` whose options other programs would not find.
     Connection,
@@ -128,23 +50,22 @@ pub(crate) enum FieldError {
 
 impl FieldFacts {
     /// Reads one field. Fails if it makes the framing doubtful.
-    pub(crate) fn add(&mut self, name: &[u8], value: &[u8]) -> Result<(), FieldError> {
-        // the length of a name is enough to pass over most of them
-        match name.len() {
-            10 if name.eq_ignore_ascii_case(b"connection") => {
+    fn read(&mut self, name: Option<Name>, value: &[u8]) -> Result<(), FieldError> {
+        match name {
+            Some(CONNECTION) => {
                 if !value.is_ascii() {
                     return Err(FieldError::Connection);
                 }
                 self.close |= has_member(value, b"close");
                 self.keep_alive |= has_member(value, b"keep-alive");
             }
-            14 if name.eq_ignore_ascii_case(b"content-length") => {
+            Some(CONTENT_LENGTH) => {
                 if self.length.is_some() || self.chunked {
                     return Err(FieldError::Lengths);
                 }
                 self.length = Some(parse_length(value).ok_or(FieldError::Length)?);
             }
-            17 if name.eq_ignore_ascii_case(b"transfer-encoding") => {
+            Some(TRANSFER_ENCODING) => {
                 if self.length.is_some() || self.chunked {
                     return Err(FieldError::Lengths);
                 }
@@ -153,12 +74,39 @@ impl FieldFacts {
                 }
                 self.chunked = true;
             }
-            length if length > MAX_NAME => return Err(FieldError::Name),
             _ => {}
         }
 
         Ok(())
     }
+}
+
+/// Copies the fields that were parsed in the first `size` bytes of `input`, and reads what they say
+/// about the message. `check` sees each name first, with its constant if it has one.
+pub(crate) fn read_fields<E: From<FieldError>>(
+    input: &[u8],
+    size: usize,
+    parsed: &[httparse::Header<'_>],
+    check: impl Fn(Option<Name>, &[u8]) -> Result<(), E>,
+) -> Result<(Headers, FieldFacts), E> {
+    let range = |part: &[u8]| {
+        let start = offset(input, part);
+        start..start + part.len()
+    };
+    let mut facts = FieldFacts::default();
+    let mut headers = Headers::copy(input, size, parsed.len());
+
+    for field in parsed {
+        let name = field.name.as_bytes();
+        if name.len() > MAX_NAME {
+            return Err(FieldError::Name.into());
+        }
+        let known = Name::find(name);
+        check(known, name)?;
+        facts.read(known, field.value)?;
+        headers.add(known, range(name), range(field.value));
+    }
+    Ok((headers, facts))
 }
 
 /// Returns true if the head may have become complete since its first `seen` bytes were read: it ends
@@ -245,7 +193,7 @@ fn has_member(list: &[u8], member: &[u8]) -> bool {
         .any(|one| one.trim_ascii().eq_ignore_ascii_case(member))
 }
 
-/// The longest name of a field: a map takes no longer one.
+/// The longest name of a field, in bytes. Its length has two bytes in [`Headers`].
 pub(crate) const MAX_NAME: usize = 32 * 1024;
 /// More digits could overflow 64 bits.
 const MAX_LENGTH_DIGITS: usize = 18;

@@ -11,12 +11,16 @@
 mod body;
 pub mod encode;
 mod head;
+mod headers;
+pub mod name;
 mod request;
 mod response;
 #[cfg(test)]
 mod tests;
 
 pub use body::{BodyDecoder, BodyError, Decoded};
-pub use head::{Fields, Framing, Parsed};
+pub use head::{Framing, Parsed};
+pub use headers::{Header, Headers, is_visible, to_str};
+pub use name::{Name, NameSet};
 pub use request::{RequestError, RequestHead, RequestLimits, parse_request};
 pub use response::{ResponseError, ResponseHead, parse_response};

@@ -1,9 +1,12 @@
 //! Reads the head of a request.
 
-use super::head::{FieldError, FieldFacts, Fields, Framing, Parsed};
+use super::head::{FieldError, Framing, Parsed, read_fields};
 use super::head::{has_broken_line, has_new_line, has_strict_lines, offset};
+use super::headers::Headers;
+use super::name::{EXPECT, Name};
 use std::fmt;
 use std::mem::MaybeUninit;
+use std::rc::Rc;
 
 /// The limits of the head of a request.
 #[derive(Debug, Clone, Copy)]
@@ -15,6 +18,7 @@ pub struct RequestLimits {
 }
 
 /// The head of a request whose body has one framing.
+#[derive(Clone)]
 pub struct RequestHead {
     /// The method, as sent.
     pub method: http::Method,
@@ -23,7 +27,7 @@ pub struct RequestHead {
     /// HTTP/1.0 or HTTP/1.1.
     pub version: http::Version,
     /// The header fields.
-    pub fields: Fields,
+    pub headers: Headers,
     /// The framing of the body.
     pub framing: Framing,
     /// True if the connection may carry another request after this one.
@@ -37,7 +41,7 @@ impl fmt::Debug for RequestHead {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RequestHead")
             .field("method", &self.method)
-            .field("fields", &self.fields)
+            .field("headers", &self.headers)
             .field("framing", &self.framing)
             .finish_non_exhaustive()
     }
@@ -109,7 +113,7 @@ pub fn parse_request(
     input: &[u8],
     seen: usize,
     limits: RequestLimits,
-) -> Result<Parsed<Box<RequestHead>>, RequestError> {
+) -> Result<Parsed<Rc<RequestHead>>, RequestError> {
     // one empty line before a request is ignored (RFC 9112 section 2.2)
     let message = input.strip_prefix(b"\r\n").unwrap_or(input);
     let skipped = input.len() - message.len();
@@ -146,10 +150,7 @@ pub fn parse_request(
 const HTTP_2_PREFACE: &[u8] = b"PRI * HTTP/2.0";
 
 /// Reads a head with as many fields as the limit allows, nearly always without an allocation.
-fn parse(
-    input: &[u8],
-    limits: RequestLimits,
-) -> Result<Parsed<Box<RequestHead>>, RequestError> {
+fn parse(input: &[u8], limits: RequestLimits) -> Result<Parsed<Rc<RequestHead>>, RequestError> {
     let mut few = [const { MaybeUninit::uninit() }; FEW_FIELDS];
     let mut many;
     let headers = if let Some(few) = few.get_mut(..limits.fields) {
@@ -174,7 +175,7 @@ fn check(
     input: &[u8],
     size: usize,
     request: &httparse::Request<'_, '_>,
-) -> Result<Box<RequestHead>, RequestError> {
+) -> Result<Rc<RequestHead>, RequestError> {
     let (Some(method), Some(path), Some(minor)) =
         (request.method, request.path, request.version)
     else {
@@ -196,7 +197,7 @@ fn check(
         return Err(RequestError::Target);
     }
 
-    let (facts, expects_continue) = read_fields(request.headers)?;
+    let (headers, facts) = read_fields(input, size, request.headers, check_name)?;
     if facts.chunked && !is_http_11 {
         return Err(RequestError::Coding);
     }
@@ -204,7 +205,7 @@ fn check(
         _ if facts.chunked => Framing::Chunked,
         length => Framing::Length(length.unwrap_or(0)),
     };
-    Ok(Box::new(RequestHead {
+    Ok(Rc::new(RequestHead {
         method: method
             .parse()
             .map_err(|_bad_method| RequestError::RequestLine)?,
@@ -214,11 +215,11 @@ fn check(
         } else {
             http::Version::HTTP_10
         },
-        fields: Fields::copy(input, size, request.headers),
         framing,
         keep_alive: !facts.close && (is_http_11 || facts.keep_alive),
         // an HTTP/1.0 client does not know it (RFC 9110 section 10.1.1)
-        expects_continue: is_http_11 && expects_continue,
+        expects_continue: is_http_11 && expects_continue(&headers),
+        headers,
     }))
 }
 
@@ -228,24 +229,25 @@ fn has_form_of_target(target: &str, method: &str) -> bool {
     target.starts_with('/') || target == "*" || target.contains("://") || method == "CONNECT"
 }
 
-/// Reads what the fields say about the message. The second value is true for `Expect: 100-continue`.
-fn read_fields(fields: &[httparse::Header<'_>]) -> Result<(FieldFacts, bool), RequestError> {
-    let mut facts = FieldFacts::default();
-    let mut expects_continue = false;
-    for field in fields {
-        let (name, value) = (field.name.as_bytes(), field.value);
-        if memchr::memchr(b'_', name).is_some() {
-            return Err(RequestError::Underscore);
-        }
-        facts.add(name, value)?;
-
-        if name.eq_ignore_ascii_case(b"expect") {
-            expects_continue |= value.eq_ignore_ascii_case(b"100-continue");
-        } else if imitates_length(name) {
-            return Err(RequestError::Imitation);
-        }
+/// Fails for a name that another program could take for a different one.
+fn check_name(known: Option<Name>, name: &[u8]) -> Result<(), RequestError> {
+    // no constant has an underscore or imitates another
+    if known.is_some() {
+        return Ok(());
     }
-    Ok((facts, expects_continue))
+    if memchr::memchr(b'_', name).is_some() {
+        return Err(RequestError::Underscore);
+    }
+    if imitates_length(name) {
+        return Err(RequestError::Imitation);
+    }
+    Ok(())
+}
+
+/// Returns true for `Expect: 100-continue`.
+fn expects_continue(headers: &Headers) -> bool {
+    let mut values = headers.get_all(EXPECT);
+    values.any(|value| value.eq_ignore_ascii_case(b"100-continue"))
 }
 
 impl From<FieldError> for RequestError {
@@ -263,10 +265,8 @@ impl From<FieldError> for RequestError {
 /// Returns true if a name has the letters and digits of `Content-Length` or `Transfer-Encoding`,
 /// with other punctuation.
 fn imitates_length(name: &[u8]) -> bool {
-    // shorter ones cannot, and these two are no imitation
-    let is_own = name.eq_ignore_ascii_case(b"content-length")
-        || name.eq_ignore_ascii_case(b"transfer-encoding");
-    if name.len() < "contentlength".len() || is_own {
+    // shorter ones cannot
+    if name.len() < "contentlength".len() {
         return false;
     }
 
@@ -312,8 +312,8 @@ fn too_large(head: &[u8], limits: RequestLimits) -> RequestError {
     }
 
     let is_cookie = |line: &&[u8]| {
-        line.get(..COOKIE.len())
-            .is_some_and(|name| name.eq_ignore_ascii_case(COOKIE))
+        line.get(..COOKIE_LINE.len())
+            .is_some_and(|name| name.eq_ignore_ascii_case(COOKIE_LINE))
     };
     RequestError::TooLarge {
         cookies: lines.filter(is_cookie).map(<[u8]>::len).sum(),
@@ -321,7 +321,7 @@ fn too_large(head: &[u8], limits: RequestLimits) -> RequestError {
     }
 }
 
-const COOKIE: &[u8] = b"cookie:";
+const COOKIE_LINE: &[u8] = b"cookie:";
 /// The space and the version at the end of a request line.
 const VERSION_SIZE: usize = " HTTP/1.1".len();
 /// A limit up to this many fields costs no allocation.
@@ -330,6 +330,7 @@ const FEW_FIELDS: usize = 128;
 #[cfg(test)]
 mod tests {
     use super::super::head::MAX_NAME;
+    use super::super::name::COOKIE;
     use super::*;
 
     const LIMITS: RequestLimits = RequestLimits {
@@ -337,7 +338,7 @@ mod tests {
         fields: 64,
     };
 
-    fn read(input: &[u8]) -> Result<Box<RequestHead>, RequestError> {
+    fn read(input: &[u8]) -> Result<Rc<RequestHead>, RequestError> {
         match parse_request(input, 0, LIMITS)? {
             Parsed::Complete(head, size) => {
                 assert_eq!(size, input.len(), "{}", input.escape_ascii());
@@ -348,7 +349,7 @@ mod tests {
     }
 
     /// Reads a request with these lines after the request line.
-    fn read_fields(lines: &[u8]) -> Result<Box<RequestHead>, RequestError> {
+    fn read_fields(lines: &[u8]) -> Result<Rc<RequestHead>, RequestError> {
         read(&[b"POST / HTTP/1.1\r\nHost: a\r\n", lines, b"\r\n"].concat())
     }
 
@@ -365,24 +366,22 @@ mod tests {
         assert_eq!(head.framing, Framing::Length(7));
         assert!(head.keep_alive && head.expects_continue);
 
-        let fields: Vec<_> = head.fields.iter().collect();
+        let headers = head
+            .headers
+            .iter()
+            .map(|header| (header.name, header.value));
         assert_eq!(
-            fields,
+            headers.collect::<Vec<_>>(),
             [
-                (&b"Host"[..], &b"x"[..]),
-                (b"A", b""),
-                (b"Cookie", b"one"),
-                (b"COOKIE", b"caf\xe9"),
-                (b"Content-Length", b"007"),
-                (b"Expect", b"100-Continue"),
+                (&b"host"[..], &b"x"[..]),
+                (b"a", b""),
+                (b"cookie", b"one"),
+                (b"cookie", b"caf\xe9"),
+                (b"content-length", b"007"),
+                (b"expect", b"100-Continue"),
             ]
         );
-        let map = head.fields.to_header_map(0);
-        assert_eq!(map.len(), 6);
-        let cookies = map
-            .get_all("cookie")
-            .iter()
-            .map(http::HeaderValue::as_bytes);
+        let cookies = head.headers.get_all(COOKIE);
         assert!(cookies.eq([&b"one"[..], b"caf\xe9"]));
         assert!(!format!("{head:?}").contains("one"), "values may be secret");
     }
@@ -665,7 +664,7 @@ mod tests {
     }
 
     #[test]
-    fn no_name_is_lost_in_the_map() {
+    fn a_long_name_is_whole_or_refused() {
         let limits = RequestLimits {
             size: 1024 * 1024,
             ..LIMITS
@@ -673,11 +672,15 @@ mod tests {
         let read = |length: usize| {
             let head = format!("GET / HTTP/1.1\r\n{}: b\r\n\r\n", "a".repeat(length));
             match parse_request(head.as_bytes(), 0, limits)? {
-                Parsed::Complete(head, _) => Ok(head.fields.to_header_map(0).len()),
+                Parsed::Complete(head, _) => Ok(head
+                    .headers
+                    .iter()
+                    .map(|header| header.name.len())
+                    .sum::<usize>()),
                 Parsed::Partial => panic!("it is not complete"),
             }
         };
-        assert_eq!(read(MAX_NAME), Ok(1));
+        assert_eq!(read(MAX_NAME), Ok(MAX_NAME));
         assert_eq!(read(MAX_NAME + 1), Err(RequestError::FieldName));
     }
 

@@ -1,7 +1,7 @@
 //! `Accept` (RFC 9110 section 12.5.1). No other code reads this field.
 
-use http::HeaderMap;
-use http::header::ACCEPT;
+use mwaa_http1::Headers;
+use mwaa_http1::name::ACCEPT;
 
 /// A media range, such as `text/html;q=0.8`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,11 +15,10 @@ pub struct MediaRange<'a> {
 impl<'a> MediaRange<'a> {
     /// Returns the ranges that the client accepts, in their order. A field with bytes outside ASCII
     /// has none.
-    pub fn from_headers(headers: &'a HeaderMap) -> impl Iterator<Item = Self> {
+    pub fn from_headers(headers: &'a Headers) -> impl Iterator<Item = Self> {
         headers
             .get_all(ACCEPT)
-            .iter()
-            .filter_map(|value| value.to_str().ok())
+            .filter_map(mwaa_http1::to_str)
             .flat_map(|value| value.split(','))
             .map(Self::parse)
     }
@@ -73,9 +72,9 @@ mod tests {
 
     #[test]
     fn the_ranges_of_all_fields_are_read() {
-        let mut headers = HeaderMap::new();
+        let mut headers = Headers::new();
         for accept in ["Text/HTML;Q=0.5;detail=\"Full\" , */*", "image/png;q=x"] {
-            headers.append(ACCEPT, accept.parse().unwrap());
+            headers.append(ACCEPT, accept);
         }
         let ranges: Vec<_> = MediaRange::from_headers(&headers).collect();
         let [html, any, image] = ranges[..] else {

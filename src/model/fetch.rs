@@ -2,7 +2,11 @@
 //! (Fetch standard), `Origin` and `Referer`. No other code reads these fields.
 
 use http::Method;
-use http::header::{HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, REFERER};
+use mwaa_http1::name::{
+    HOST, ORIGIN, PURPOSE, REFERER, SEC_FETCH_DEST, SEC_FETCH_MODE, SEC_FETCH_SITE,
+    SEC_FETCH_STORAGE_ACCESS, SEC_FETCH_USER, SEC_PURPOSE, SERVICE_WORKER, X_MOZ, X_PURPOSE,
+};
+use mwaa_http1::{Headers, NameSet, to_str};
 
 /// A browser's description of a request.
 ///
@@ -99,43 +103,50 @@ pub enum RequestSource {
 impl FetchMetadata {
     /// Reads the fields. `secure` is true if the connection is TLS. A field that is sent twice
     /// has no known value.
-    pub fn from_headers(headers: &HeaderMap, secure: bool) -> Self {
+    pub fn from_headers(headers: &Headers, secure: bool) -> Self {
         let mut metadata = Self::default();
+        // nearly every program sends none of them
+        if !headers.present().intersects(OF_BROWSERS) {
+            return metadata;
+        }
         let mut origin = None;
         let mut referer = None;
 
-        for (name, value) in headers {
-            match name.as_str() {
-                "sec-fetch-site" => {
+        for header in headers.iter() {
+            let value = header.value;
+            let Some(name) = header.known else { continue };
+            match name {
+                SEC_FETCH_SITE => {
                     set_once(&mut metadata.site, parse_site(value), Site::Other);
                 }
-                "sec-fetch-mode" => {
+                SEC_FETCH_MODE => {
                     set_once(&mut metadata.mode, parse_mode(value), Mode::Other);
                 }
-                "sec-fetch-dest" => {
-                    metadata.is_service_worker |= value == "serviceworker";
+                SEC_FETCH_DEST => {
+                    metadata.is_service_worker |= value == b"serviceworker";
                     set_once(&mut metadata.dest, parse_dest(value), Dest::Other);
                 }
                 // they say no more than the other fields, but only browsers send them
-                "sec-fetch-user" | "sec-fetch-storage-access" => {}
-                "sec-purpose" | "purpose" | "x-purpose" | "x-moz" => {
+                SEC_FETCH_USER | SEC_FETCH_STORAGE_ACCESS => {}
+                SEC_PURPOSE | PURPOSE | X_PURPOSE | X_MOZ => {
                     metadata.is_prefetch |= is_prefetch(value);
                     continue;
                 }
-                "service-worker" => {
+                SERVICE_WORKER => {
                     metadata.is_service_worker = true;
                     continue;
                 }
-                _ if *name == ORIGIN => set_once(&mut origin, Some(value), None),
-                _ if *name == REFERER => set_once(&mut referer, Some(value), None),
+                ORIGIN => set_once(&mut origin, Some(value), None),
+                REFERER => set_once(&mut referer, Some(value), None),
                 _ => continue,
             }
+            // the only one that programs send too
             metadata.is_browser |= name != SEC_FETCH_MODE;
         }
 
         metadata.has_origin = origin.is_some();
         let host = headers.get(HOST);
-        let sender_of = |url: Option<&HeaderValue>| parse_sender(url, host, secure);
+        let sender_of = |url: Option<&[u8]>| parse_sender(url, host, secure);
         metadata.sender = match (origin, referer) {
             (None, None) => Sender::Unknown,
             (Some(origin), None) => sender_of(origin),
@@ -190,23 +201,23 @@ fn set_once<T>(slot: &mut Option<T>, value: T, twice: T) {
     *slot = Some(if slot.is_none() { value } else { twice });
 }
 
-fn parse_site(value: &HeaderValue) -> Site {
-    match value.as_bytes() {
+fn parse_site(value: &[u8]) -> Site {
+    match value {
         b"same-origin" => Site::SameOrigin,
         b"none" => Site::NoSite,
         _ => Site::Other,
     }
 }
 
-fn parse_mode(value: &HeaderValue) -> Mode {
-    match value.as_bytes() {
+fn parse_mode(value: &[u8]) -> Mode {
+    match value {
         b"navigate" => Mode::Navigate,
         _ => Mode::Other,
     }
 }
 
-fn parse_dest(value: &HeaderValue) -> Dest {
-    match value.as_bytes() {
+fn parse_dest(value: &[u8]) -> Dest {
+    match value {
         b"document" => Dest::Document,
         b"frame" | b"iframe" => Dest::Frame,
         b"image" => Dest::Image,
@@ -218,8 +229,8 @@ fn parse_dest(value: &HeaderValue) -> Dest {
 
 /// Returns true for `Sec-Purpose: prefetch` and `prefetch;prerender`. Older browsers send
 /// `Purpose: prefetch`, `X-Purpose: preview` and `X-moz: prefetch`.
-fn is_prefetch(value: &HeaderValue) -> bool {
-    let value = value.as_bytes().to_ascii_lowercase();
+fn is_prefetch(value: &[u8]) -> bool {
+    let value = value.to_ascii_lowercase();
     [b"prefetch".as_slice(), b"prerender", b"preview"]
         .iter()
         .any(|word| memchr::memmem::find(&value, word).is_some())
@@ -227,10 +238,8 @@ fn is_prefetch(value: &HeaderValue) -> bool {
 
 /// Returns the sender that an `Origin` or `Referer` names. `url` is `None` if the field is sent
 /// twice.
-fn parse_sender(url: Option<&HeaderValue>, host: Option<&HeaderValue>, secure: bool) -> Sender {
-    let (Some(Ok(url)), Some(Ok(host))) =
-        (url.map(HeaderValue::to_str), host.map(HeaderValue::to_str))
-    else {
+fn parse_sender(url: Option<&[u8]>, host: Option<&[u8]>, secure: bool) -> Sender {
+    let (Some(url), Some(host)) = (url.and_then(to_str), host.and_then(to_str)) else {
         return Sender::Foreign;
     };
     // RFC 6454 section 7.3
@@ -257,19 +266,29 @@ fn parse_sender(url: Option<&HeaderValue>, host: Option<&HeaderValue>, secure: b
     }
 }
 
-/// The only field of fetch metadata that programs send.
-const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+/// The fields that are read here.
+const OF_BROWSERS: NameSet = NameSet::new(&[
+    ORIGIN,
+    PURPOSE,
+    REFERER,
+    SEC_FETCH_DEST,
+    SEC_FETCH_MODE,
+    SEC_FETCH_SITE,
+    SEC_FETCH_STORAGE_ACCESS,
+    SEC_FETCH_USER,
+    SEC_PURPOSE,
+    SERVICE_WORKER,
+    X_MOZ,
+    X_PURPOSE,
+]);
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn read(fields: &[(&'static str, &'static str)]) -> FetchMetadata {
-        let mut headers = HeaderMap::new();
-        headers.insert("host", HeaderValue::from_static("localhost:8080"));
-        for (name, value) in fields {
-            headers.append(*name, HeaderValue::from_static(value));
-        }
+        let host = ("host", "localhost:8080");
+        let headers = [host].into_iter().chain(fields.iter().copied()).collect();
         FetchMetadata::from_headers(&headers, false)
     }
 

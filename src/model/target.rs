@@ -188,6 +188,15 @@ pub fn is_opaque(path: &str) -> bool {
 /// Checks a path and returns its decodings: decoded once, twice, and so on to the end; none if
 /// the path has only one reading.
 fn check_path(path: &str) -> Result<Vec<String>, PathError> {
+    // nearly every path, so it is recognised first
+    if is_plain(path) {
+        return Ok(Vec::new());
+    }
+    check_unusual(path)
+}
+
+/// Checks a path of any form, like [`check_path`].
+fn check_unusual(path: &str) -> Result<Vec<String>, PathError> {
     if !path.starts_with('/') {
         return Err(PathError::Relative);
     }
@@ -215,6 +224,21 @@ fn check_path(path: &str) -> Result<Vec<String>, PathError> {
         check_opaque(path, &decodings)?;
     }
     Ok(decodings)
+}
+
+/// Returns true if a path has no escape, no byte that has a meaning of its own, no empty segment and
+/// no segment that begins with a dot.
+fn is_plain(path: &str) -> bool {
+    let mut last = 0;
+    let is_usual = |byte: u8| {
+        let begins_segment = std::mem::replace(&mut last, byte) == b'/';
+        match byte {
+            b'/' | b'.' => !begins_segment,
+            b'-' | b'_' | b'~' => true,
+            _ => byte.is_ascii_alphanumeric(),
+        }
+    };
+    path.starts_with('/') && path.bytes().all(is_usual)
 }
 
 /// Fails if a segment is empty or a dot, or if an escape hides a separator.
@@ -281,12 +305,18 @@ fn find_reserved(path: &str) -> Result<Option<ReservedPath>, PathError> {
 
     let mut segments = path.split('/').skip(1);
     let mut next = || decode(segments.next().unwrap_or_default(), false);
-    let first = next()?.to_ascii_lowercase();
-    let family = match first.as_slice() {
+    let is_mwaa = |segment: &[u8]| segment.eq_ignore_ascii_case(b"aws_mwaa");
+    let first = next()?;
+    let family = match first.as_ref() {
         b"-" => return Ok(Some(ReservedPath::Own)),
-        b"aws_mwaa" => "/aws_mwaa",
         // other plugins of Airflow 3 are beside MWAA's own
-        b"pluginsv2" if next()?.eq_ignore_ascii_case(b"aws_mwaa") => "/pluginsv2/aws_mwaa",
+        family if family.eq_ignore_ascii_case(b"pluginsv2") => {
+            if !is_mwaa(&next()?) {
+                return Ok(None);
+            }
+            "/pluginsv2/aws_mwaa"
+        }
+        family if is_mwaa(family) => "/aws_mwaa",
         _ => return Ok(None),
     };
 
@@ -568,6 +598,14 @@ mod tests {
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(1024))]
+
+        #[test]
+        fn a_plain_path_passes_all_checks(pieces in proptest::collection::vec(PIECES, 0..8)) {
+            let text = format!("/{}", pieces.concat());
+            if is_plain(&text) {
+                prop_assert_eq!(check_unusual(&text), Ok(Vec::new()));
+            }
+        }
 
         /// Never panics; and a path that is not reserved here is not reserved for the most lenient
         /// server either.

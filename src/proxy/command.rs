@@ -10,8 +10,9 @@ use crate::response::{self, CommandFacts, LastEvent, OutputFormat, Response};
 use crate::routing::RoutedRequest;
 use crate::state::ReverseProxy;
 use crate::upstream::{ConnectionChoice, UpstreamError, UpstreamResponse};
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use mwaa_auth::CliToken;
+use mwaa_http1::RequestHead;
 use mwaa_model::Fault as _;
 use mwaa_policy::{Command, CommandPermit, permit_command};
 use std::rc::Rc;
@@ -61,8 +62,8 @@ pub(crate) async fn run(
         version,
         repeated: false,
     };
-    let (headers, _body) = request.into_headers_and_body();
-    let command = PermittedCommand { permit, headers };
+    let (head, _body) = request.into_head_and_body();
+    let command = PermittedCommand { permit, head };
     if format == OutputFormat::Events {
         return Ok(respond_with_events(proxy, command, queue_entry, facts, ctx));
     }
@@ -75,7 +76,7 @@ pub(crate) async fn run(
     let facts = facts.with_repeated(record.is_repeated());
     let response =
         response::from_command(upstream, format, &facts, ctx.id(), limits.cli_output).await?;
-    if response.body().is_upstream() {
+    if response.body.is_upstream() {
         record.on_streaming();
     } else {
         record.on_result(response::get_success(&response));
@@ -97,10 +98,10 @@ fn enqueue(
     proxy.state.queues.enqueue(permit.entry(), client, info)
 }
 
-/// A permitted command, and the client's headers.
+/// A permitted command, and the client's head.
 struct PermittedCommand {
     permit: CommandPermit,
-    headers: HeaderMap,
+    head: Rc<RequestHead>,
 }
 
 /// Returns a response that reports events as they happen. Its body runs the command. A failure
@@ -252,7 +253,8 @@ async fn send_once(
     token: Arc<CliToken>,
     connection: ConnectionChoice,
 ) -> Result<UpstreamResponse, UpstreamError> {
-    let PermittedCommand { permit, headers } = command;
+    let PermittedCommand { permit, head } = command;
+    let headers = &head.headers;
     let on_write = || slot.running().mark_sending();
     let upstream = &proxy.upstream;
     let response = upstream

@@ -4,9 +4,10 @@ use crate::admission::{AwsCall, UserAgent};
 use crate::command_record::CommandRecord;
 use crate::response::{self, Response};
 use crate::state::{ProxyState, ReverseProxy};
-use http::header::HOST;
+use http::Method;
 use http::uri::Authority;
-use http::{HeaderValue, Method, Uri};
+use mwaa_http1::RequestHead;
+use mwaa_http1::name::HOST;
 use mwaa_model::{Client, EnvName, Fault, ListenerPolicy, RequestId, code, debug_fields};
 use mwaa_runtime::{Timestamp, boot_clock};
 use mwaa_server::IncomingRequest;
@@ -26,9 +27,7 @@ struct Inner {
     client: Client,
     secure: bool,
     user_agent: UserAgent,
-    method: Method,
-    uri: Uri,
-    host: Option<HeaderValue>,
+    head: Rc<RequestHead>,
     arrived: Duration,
     kind: Cell<&'static str>,
     /// The environment of a fault.
@@ -49,7 +48,7 @@ enum Scope {
     Nothing,
 }
 
-debug_fields!(Inner: id, client, secure, method);
+debug_fields!(Inner: id, client, secure);
 
 impl RequestContext {
     /// Creates the context of a request that has just arrived. Nothing about it has been checked
@@ -62,10 +61,7 @@ impl RequestContext {
             client: incoming.client.clone(),
             secure: incoming.secure,
             user_agent: UserAgent::from_head(head, incoming.secure),
-            // the host and the URI count references, they copy nothing
-            host: head.headers.get(HOST).cloned(),
-            method: head.method.clone(),
-            uri: head.uri.clone(),
+            head: Rc::clone(head),
             arrived: boot_clock(),
             kind: Cell::new(FAULT),
             scope: RefCell::default(),
@@ -79,7 +75,7 @@ impl RequestContext {
         }));
 
         // the audit log has every request to the CLI route, also those that admission refuses
-        if proxy.state.audit.is_some() && head.uri.path() == CLI_PATH {
+        if proxy.state.audit.is_some() && head.target.path() == CLI_PATH {
             // created on first use, which is now
             let _record = context.command_record();
         }
@@ -154,11 +150,11 @@ impl RequestContext {
 
     /// Returns true if the path is one of the MWAA API's, before anything is known about the request.
     pub(crate) fn is_aws_path(&self) -> bool {
-        AwsCall::is_path(self.0.uri.path()) && !self.0.user_agent.wants_page
+        AwsCall::is_path(self.0.head.target.path()) && !self.0.user_agent.wants_page
     }
 
     pub(crate) fn method(&self) -> &Method {
-        &self.0.method
+        &self.0.head.method
     }
 
     /// The thread's proxy.
@@ -210,8 +206,8 @@ impl RequestContext {
             at: Timestamp::now(),
             code,
             environment: self.environment(state, fault),
-            method: inner.method.to_string(),
-            path: inner.uri.path().to_owned(),
+            method: inner.head.method.to_string(),
+            path: inner.head.target.path().to_owned(),
             detail: fault.detail_without_links(),
             id: inner.id,
         });
@@ -265,8 +261,7 @@ impl RequestContext {
 
     /// The Host as the client wrote it; empty before admission if there is none.
     pub(crate) fn host(&self) -> &str {
-        let host = self.0.host.as_ref();
-        host.and_then(|host| host.to_str().ok()).unwrap_or_default()
+        self.0.head.headers.get_str(HOST).unwrap_or_default()
     }
 }
 

@@ -50,17 +50,14 @@ use std::time::Duration;
 use tracing::Instrument as _;
 
 /// Answers one request. The body of the response counts and logs the request at its end.
-pub async fn handle(
-    proxy: Rc<ReverseProxy>,
-    incoming: Box<IncomingRequest>,
-) -> http::Response<ResponseBody> {
+pub async fn handle(proxy: Rc<ReverseProxy>, incoming: IncomingRequest) -> Response {
     let ctx = RequestContext::new(&incoming, &proxy);
     let span = ctx.span().clone();
     let response = match process(&proxy, incoming, &ctx).instrument(span).await {
         Ok(response) => response,
         Err(error) => respond_with_fault(error.fault(), &ctx),
     };
-    let status = response.status().as_u16();
+    let status = response.status.as_u16();
     response.map(|body| body.report(ctx, status))
 }
 
@@ -87,7 +84,7 @@ fn respond_with_fault(fault: &dyn Fault, ctx: &RequestContext) -> Response {
 /// written. Only an exchange that has begun continues, see `command::send_in_slot`.
 async fn process(
     proxy: &Rc<ReverseProxy>,
-    incoming: Box<IncomingRequest>,
+    incoming: IncomingRequest,
     ctx: &RequestContext,
 ) -> Result<Response, ProxyError> {
     // 1. Admission: the client, the form of the request, the Host, the secret, the browser's rules.
@@ -105,9 +102,9 @@ async fn process(
         Ok(Destination::Environment(routed)) => routed,
         Ok(Destination::LocalPage(page)) => {
             ctx.set_kind(LOCAL_PAGE, None);
-            return Ok(local_pages::respond(proxy, &page, ctx).await);
+            // boxed, like every rare future, so that not every request has room for it
+            return Ok(Box::pin(local_pages::respond(proxy, &page, ctx)).await);
         }
-        // boxed, like every rare future, so that not every request has room for it
         Ok(Destination::AwsCall(request, call)) => {
             return Ok(Box::pin(aws_api::respond(proxy, request, &call, ctx)).await);
         }
@@ -119,18 +116,18 @@ async fn process(
     let entry = Arc::clone(&routed.entry);
     ctx.set_kind(routed.kind.as_str(), Some(&entry.environment.local));
 
-    // 4. The rest depends on the kind: policy, queue or session, the web server, the response.
+    // 4. The rest depends on the kind: policy, queue or session, the web server, the response. What
+    // is large is boxed: two small allocations are cheaper than one with room for everything.
     let result = match routed.kind {
-        RequestKind::Cli => command::run(proxy, routed, ctx).await,
-        RequestKind::Handover => login_pages::hand_over(proxy, &routed, ctx).await,
+        RequestKind::Cli => Box::pin(command::run(proxy, routed, ctx)).await,
+        RequestKind::Handover => Box::pin(login_pages::hand_over(proxy, &routed, ctx)).await,
         RequestKind::Login => login_pages::login(proxy, &routed, ctx),
-        RequestKind::Logout => login_pages::logout(proxy, routed, ctx).await,
-        RequestKind::Token => login_pages::token(proxy, routed, ctx).await,
+        RequestKind::Logout => Box::pin(login_pages::logout(proxy, routed, ctx)).await,
+        RequestKind::Token => Box::pin(login_pages::token(proxy, routed, ctx)).await,
         RequestKind::Ui if login_pages::is_handed_over(&routed, ctx) => {
-            login_pages::hand_over(proxy, &routed, ctx).await
+            Box::pin(login_pages::hand_over(proxy, &routed, ctx)).await
         }
-        // boxed: its future is large, and most requests are commands
-        RequestKind::Rest | RequestKind::Ui => Box::pin(web::forward(proxy, routed, ctx)).await,
+        RequestKind::Rest | RequestKind::Ui => web::forward(proxy, routed, ctx).await,
     };
 
     // 5. After a fault of the web server AWS may know more about the environment.

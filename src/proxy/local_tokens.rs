@@ -8,9 +8,9 @@ use crate::error::ProxyError;
 use crate::response::{self, Response};
 use crate::routing::RoutingError;
 use crate::state::ReverseProxy;
-use http::header::{AUTHORIZATION, COOKIE};
-use http::{HeaderMap, HeaderValue};
 use mwaa_auth::{LocalTokenError, LocalTokenUse, LocalTokens};
+use mwaa_http1::name::{AUTHORIZATION, COOKIE};
+use mwaa_http1::{Headers, to_str};
 use mwaa_model::{Code, EnvName, Fault, ReservedPath, code};
 use mwaa_runtime::Timestamp;
 use std::sync::Arc;
@@ -186,17 +186,15 @@ fn check(
 
 /// Returns the local token of `Authorization: Bearer`. Fails if a field has one in another form, or if
 /// there is another field.
-fn find_bearer(headers: &HeaderMap) -> Result<Option<&str>, LocalTokenFault> {
-    let fields = headers.get_all(AUTHORIZATION);
-    let has_token = |value: &HeaderValue| LocalTokens::is_within(value.as_bytes());
-    if !fields.iter().any(has_token) {
+fn find_bearer(headers: &Headers) -> Result<Option<&str>, LocalTokenFault> {
+    let mut fields = headers.get_all(AUTHORIZATION);
+    if !fields.clone().any(LocalTokens::is_within) {
         return Ok(None);
     }
 
-    let mut values = fields.iter().map(HeaderValue::to_str);
-    let (first, second) = (values.next(), values.next());
+    let (first, second) = (fields.next(), fields.next());
     match first
-        .and_then(Result::ok)
+        .and_then(to_str)
         .and_then(|value| value.split_once(' '))
     {
         Some((scheme, token))
@@ -212,9 +210,9 @@ fn find_bearer(headers: &HeaderMap) -> Result<Option<&str>, LocalTokenFault> {
 
 /// Returns true for `Authorization: Bearer` without a token, or with the word that a language has for
 /// a missing value.
-fn has_empty_bearer(headers: &HeaderMap) -> bool {
-    let fields = headers.get_all(AUTHORIZATION).iter();
-    let mut values = fields.filter_map(|value| value.to_str().ok());
+fn has_empty_bearer(headers: &Headers) -> bool {
+    let fields = headers.get_all(AUTHORIZATION);
+    let mut values = fields.filter_map(to_str);
     values.any(|value| {
         let value = value.trim();
         let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
@@ -223,16 +221,14 @@ fn has_empty_bearer(headers: &HeaderMap) -> bool {
 }
 
 /// Returns true if the request has a cookie of a local login.
-pub(crate) fn has_cookie(headers: &HeaderMap) -> bool {
+pub(crate) fn has_cookie(headers: &Headers) -> bool {
     find_cookies(headers).next().is_some()
 }
 
 /// Returns the local tokens of cookies with Airflow's names (RFC 6265 section 4.2.1).
-fn find_cookies(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
-    let fields = headers.get_all(COOKIE).iter();
-    let cookies = fields
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(';'));
+fn find_cookies(headers: &Headers) -> impl Iterator<Item = (&str, &str)> {
+    let fields = headers.get_all(COOKIE);
+    let cookies = fields.filter_map(to_str).flat_map(|value| value.split(';'));
     cookies
         .filter_map(|cookie| cookie.trim().split_once('='))
         .filter(|(name, value)| {

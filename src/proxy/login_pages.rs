@@ -11,7 +11,7 @@ use crate::routing::{RoutedRequest, RoutingError};
 use crate::state::ReverseProxy;
 use crate::web::prepare_body;
 use dashmap::DashMap;
-use http::{HeaderValue, Method};
+use http::Method;
 use mwaa_auth::login_loop;
 use mwaa_model::{BrowserMode, EntryId, Fault as _, RequestSource};
 use mwaa_policy::{check_handover, permit_logout};
@@ -37,7 +37,7 @@ pub(crate) fn login(
 
     let host = proxy.state.credentials.session_host(entry);
     let next = next(request, ctx, host.as_deref());
-    let next = next.unwrap_or(HeaderValue::from_static("/"));
+    let next = next.as_deref().unwrap_or("/");
     Ok(if posted {
         response::see_other(next, ctx.id())
     } else {
@@ -60,12 +60,12 @@ pub(crate) async fn logout(
 
     // without a session there is nothing that Airflow could end
     if credentials.session_state(&entry).age.is_some() {
-        let (headers, body) = request.into_headers_and_body();
+        let (head, body) = request.into_head_and_body();
         let body = prepare_body(proxy, permit.method(), body, None).await?;
         let session = credentials.session(&entry).await?;
         let sent = proxy
             .upstream
-            .send_web(&permit, &session, &headers, ctx, body)
+            .send_web(&permit, &session, &head.headers, ctx, body)
             .await;
         // this session is dropped anyway
         if let Err(error) = sent {
@@ -74,7 +74,7 @@ pub(crate) async fn logout(
     }
 
     credentials.sign_out(&entry);
-    let mut response = response::see_other(HeaderValue::from_static(SIGNED_OUT), ctx.id());
+    let mut response = response::see_other(SIGNED_OUT, ctx.id());
     if has_cookie {
         response::clear_local_cookies(&mut response);
     }
@@ -104,7 +104,7 @@ pub(crate) async fn hand_over(
         || *request.method() == Method::POST
         || query(request, "handover").is_some_and(|value| value == "1");
     if !wanted {
-        return Ok(response::redirect(HeaderValue::from_static("/"), ctx.id()));
+        return Ok(response::redirect("/", ctx.id()));
     }
     check_handover(entry, ctx.listener())?;
 
@@ -114,7 +114,7 @@ pub(crate) async fn hand_over(
         return Ok(response::from_page(page, ctx.id()));
     }
     let address = proxy.state.credentials.handover(entry).await?;
-    Ok(response::handover(address, ctx.id()))
+    Ok(response::handover(&address, ctx.id()))
 }
 
 /// Answers `/auth/token` of an Airflow 3 environment: the client logs in, and gets a token that
@@ -153,7 +153,7 @@ fn next(
     request: &ValidatedRequest,
     ctx: &RequestContext,
     host: Option<&str>,
-) -> Option<HeaderValue> {
+) -> Option<String> {
     let next = query(request, "next")?;
     // Airflow writes the address at which it was called: ours, or the web server's own
     let theirs = host.map(|host| format!("https://{host}"));
@@ -169,7 +169,7 @@ fn next(
             .is_some_and(|second| matches!(second, "/" | "\\"))
         && !path.contains("/login")
         && path.bytes().all(|b| b.is_ascii_graphic());
-    ours.then(|| HeaderValue::from_str(path).ok())?
+    ours.then(|| path.to_owned())
 }
 
 fn query(request: &ValidatedRequest, name: &str) -> Option<String> {

@@ -9,9 +9,10 @@ use crate::routing::RoutingError;
 use crate::state::ReverseProxy;
 use bytes::Bytes;
 use dashmap::DashMap;
-use http::header::{ACCEPT, CONTENT_ENCODING};
-use http::{HeaderMap, Method};
+use http::Method;
 use mwaa_auth::aws::{AwsError, AwsErrorKind, RestApiError, RestApiRequest, RestApiResponse};
+use mwaa_http1::Headers;
+use mwaa_http1::name::{ACCEPT, CONTENT_ENCODING};
 use mwaa_model::{Code, Entry, EntryId, Fault, MediaRange, RestVia, code};
 use mwaa_policy::WebPermit;
 use mwaa_runtime::boot_clock;
@@ -172,7 +173,7 @@ pub(crate) fn to_body_error(error: ReadError, rest_via: RestVia) -> ProxyError {
 /// is not one that AWS can pass on, or if there is no response of Airflow's.
 pub(crate) async fn invoke(
     permit: &WebPermit,
-    headers: &HeaderMap,
+    headers: &Headers,
     body: &Bytes,
     route: Invocation,
     ctx: &RequestContext,
@@ -203,7 +204,7 @@ pub(crate) async fn invoke(
 async fn send(
     proxy: &ReverseProxy,
     permit: &WebPermit,
-    headers: &HeaderMap,
+    headers: &Headers,
     body: &Bytes,
 ) -> Result<RestApiResponse, ProxyError> {
     let request = build_request(permit, headers, body)?;
@@ -251,7 +252,7 @@ async fn try_web_server(proxy: &ReverseProxy, entry: &Arc<Entry>) {
 /// Returns the request as AWS takes it. Fails if it has a part that AWS would not pass on.
 fn build_request(
     permit: &WebPermit,
-    headers: &HeaderMap,
+    headers: &Headers,
     body: &Bytes,
 ) -> Result<RestApiRequest, ProxyError> {
     let method = permit.method();
@@ -295,8 +296,8 @@ fn limit(reason: &str) -> ProxyError {
 }
 
 /// Returns true if the client takes JSON; without the header it takes anything.
-fn accepts_json(headers: &HeaderMap) -> bool {
-    !headers.contains_key(ACCEPT)
+fn accepts_json(headers: &Headers) -> bool {
+    !headers.contains(ACCEPT)
         || MediaRange::from_headers(headers).any(|range| {
             let is_any = range.is("*/*") || range.is("application/*");
             (is_any || range.is_json()) && range.weight() > 0.0
@@ -327,7 +328,7 @@ fn to_parameters(query: &str) -> Result<Box<RawValue>, ProxyError> {
 }
 
 /// Returns the body as it is. Fails unless it is empty or one JSON object within the limit.
-fn read_object(headers: &HeaderMap, body: &Bytes) -> Result<Bytes, ProxyError> {
+fn read_object(headers: &Headers, body: &Bytes) -> Result<Bytes, ProxyError> {
     if body.is_empty() {
         return Ok(Bytes::new());
     }
@@ -335,7 +336,7 @@ fn read_object(headers: &HeaderMap, body: &Bytes) -> Result<Bytes, ProxyError> {
         return Err(InvokeError::LongBody.into());
     }
     let object: Option<&RawValue> = serde_json::from_slice(body).ok();
-    let is_json = response::is_json(headers) && !headers.contains_key(CONTENT_ENCODING);
+    let is_json = response::is_json(headers) && !headers.contains(CONTENT_ENCODING);
     match object.filter(|object| is_json && object.get().starts_with('{')) {
         Some(object) => Ok(body.slice_ref(object.get().as_bytes())),
         None => Err(limit(
@@ -517,18 +518,17 @@ const SLOW_OR_LARGE: &str = "InvokeRestApi allows 10 s and 6 MB a call: request 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderValue;
-    use http::header::CONTENT_TYPE;
+    use mwaa_http1::name::CONTENT_TYPE;
     use mwaa_model::{EnvName, Environment};
     use proptest::prelude::*;
 
-    fn headers(name: http::HeaderName, value: &'static str) -> HeaderMap {
-        HeaderMap::from_iter([(name, HeaderValue::from_static(value))])
+    fn headers(name: mwaa_http1::Name, value: &str) -> Headers {
+        Headers::from_iter([(name.as_str(), value)])
     }
 
     #[test]
     fn only_a_client_that_takes_json_gets_it() {
-        assert!(accepts_json(&HeaderMap::new()));
+        assert!(accepts_json(&Headers::new()));
         for (accept, is_accepted) in [
             ("*/*", true),
             ("text/html, application/json;q=0.5", true),

@@ -5,9 +5,9 @@ use crate::response::is_login_redirect;
 use crate::upstream::{UpstreamError, UpstreamResponse};
 use bytes::Bytes;
 use flate2::read::GzDecoder;
-use http::header::CONTENT_ENCODING;
 use http::{Method, StatusCode};
 use mwaa_auth::Session;
+use mwaa_http1::name::CONTENT_ENCODING;
 use mwaa_policy::WebPermit;
 use serde::Deserialize;
 use std::io::Read as _;
@@ -106,7 +106,7 @@ async fn decoded_start(
     host: &str,
 ) -> Result<Bytes, UpstreamError> {
     let coding = response.headers().get(CONTENT_ENCODING);
-    let is_gzip = coding.is_some_and(|coding| coding.as_bytes().eq_ignore_ascii_case(b"gzip"));
+    let is_gzip = coding.is_some_and(|coding| coding.eq_ignore_ascii_case(b"gzip"));
     let body = response.peek(host).await?;
     if !is_gzip {
         return Ok(body);

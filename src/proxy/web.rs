@@ -11,9 +11,10 @@ use crate::session_check::{self, SessionRefusal};
 use crate::state::ReverseProxy;
 use crate::upstream::{OutgoingBody, Upload, UpstreamError, UpstreamResponse};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::{Method, StatusCode};
 use http_body_util::{BodyExt as _, Collected, Limited};
 use mwaa_auth::{Session, login_loop};
+use mwaa_http1::Headers;
 use mwaa_model::{Code, Fault, RestVia, code};
 use mwaa_output::is_load_balancer_status;
 use mwaa_policy::{WebPermit, permit_web};
@@ -45,7 +46,7 @@ pub(crate) async fn forward(
     } else {
         RestVia::Direct
     };
-    let (headers, body) = request.into_headers_and_body();
+    let (head, body) = request.into_head_and_body();
     let declared = body.remaining().unwrap_or(0);
     let whole = rest_via::find_body_limit(rest_via, declared, proxy.state.limits.request_body);
     let body = prepare_body(proxy, permit.method(), body, whole)
@@ -57,7 +58,7 @@ pub(crate) async fn forward(
         proxy,
         ctx,
         permit: &permit,
-        headers: &headers,
+        headers: &head.headers,
         is_rest,
     };
     match exchange.answer(body).await {
@@ -66,7 +67,7 @@ pub(crate) async fn forward(
         Err(Failure { redirected, .. })
             if redirected && is_inner_page(&permit, routed.kind, ctx) =>
         {
-            Ok(response::redirect(HeaderValue::from_static("/"), ctx.id()))
+            Ok(response::redirect("/", ctx.id()))
         }
         Err(failure) => Err(failure.error),
     }
@@ -77,7 +78,7 @@ pub(crate) async fn forward(
 pub(crate) async fn call_rest_api(
     proxy: &ReverseProxy,
     permit: &WebPermit,
-    headers: &HeaderMap,
+    headers: &Headers,
     body: Bytes,
     ctx: &RequestContext,
 ) -> Result<(StatusCode, Result<Bytes, BoxError>), ProxyError> {
@@ -91,10 +92,8 @@ pub(crate) async fn call_rest_api(
     let answered = exchange.answer(OutgoingBody::Whole(body)).await;
     let response = answered.map_err(|failure| failure.error)?;
 
-    let status = response.status();
-    let body = Limited::new(response.into_body(), MAX_DOCUMENT)
-        .collect()
-        .await;
+    let status = response.status;
+    let body = Limited::new(response.body, MAX_DOCUMENT).collect().await;
     Ok((status, body.map(Collected::to_bytes)))
 }
 
@@ -111,7 +110,7 @@ struct WebExchange<'a> {
     proxy: &'a ReverseProxy,
     ctx: &'a RequestContext,
     permit: &'a WebPermit,
-    headers: &'a HeaderMap,
+    headers: &'a Headers,
     is_rest: bool,
 }
 
@@ -138,12 +137,12 @@ impl WebExchange<'_> {
     /// Sends the request by the environment's route, and returns the response for the client.
     async fn answer(&self, body: OutgoingBody) -> Result<Response, Failure> {
         let rest_via = self.permit.entry().environment.rest_via;
+        // boxed, so that no request has room for both
         match body {
             OutgoingBody::Whole(body) if self.is_rest && rest_via != RestVia::Direct => {
-                // boxed, so that not every request has room for it
                 Box::pin(self.answer_by_route(body)).await
             }
-            body => self.answer_in_session(body).await,
+            body => Box::pin(self.answer_in_session(body)).await,
         }
     }
 
@@ -205,18 +204,31 @@ impl WebExchange<'_> {
                 };
                 drop(response);
                 let session = credentials.session(entry).await?;
-                return self.retry(session, body).await;
+                return Box::pin(self.retry(session, body)).await;
             }
             accept(&session, response.status());
             return Ok((session, response));
         };
 
-        // a dead session: Airflow has done nothing yet, so any method may be sent again
+        drop(response);
+        Box::pin(self.log_in_again(session, refusal, retry_body)).await
+    }
+
+    /// Sends the request again with a new session. Airflow has refused the session before it did
+    /// anything, so any method may be sent again.
+    async fn log_in_again(
+        &self,
+        session: Arc<Session>,
+        refusal: SessionRefusal,
+        retry_body: Option<OutgoingBody>,
+    ) -> Result<Answered, Failure> {
         tracing::debug!(
             reason = refusal.reason,
             "the session has expired; logging in again"
         );
-        drop(response);
+
+        let credentials = &self.proxy.state.credentials;
+        let entry = self.permit.entry();
         let renewed = credentials
             .renew_session(entry, &session, &refusal.reason, refusal.redirected)
             .await;
@@ -366,18 +378,27 @@ fn is_doubtful(status: StatusCode) -> bool {
 pub(crate) async fn prepare_body(
     proxy: &ReverseProxy,
     method: &Method,
+    body: RequestBody,
+    whole: Option<usize>,
+) -> Result<OutgoingBody, ReadError> {
+    if body.is_complete() {
+        return Ok(OutgoingBody::Whole(Bytes::new()));
+    }
+    // boxed, so that a request without a body has no room for it
+    Box::pin(prepare_some_body(proxy, method, body, whole)).await
+}
+
+async fn prepare_some_body(
+    proxy: &ReverseProxy,
+    method: &Method,
     mut body: RequestBody,
     whole: Option<usize>,
 ) -> Result<OutgoingBody, ReadError> {
     let limits = &proxy.state.limits;
     let timer = &proxy.timer;
-    let empty = OutgoingBody::Whole(Bytes::new());
-    if body.is_complete() {
-        return Ok(empty);
-    }
     if matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) {
         body::discard(&mut body, limits.request_body, limits.body_pace, timer).await?;
-        return Ok(empty);
+        return Ok(OutgoingBody::Whole(Bytes::new()));
     }
 
     if let Some(limit) = whole {

@@ -11,13 +11,14 @@ use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 
 /// The result of a read while a head is awaited.
 pub(super) enum HeadRead {
-    Complete(Box<RequestHead>),
+    Complete(Rc<RequestHead>),
     /// Some of a head has come.
     Partial,
     /// The connection has ended.
@@ -100,7 +101,7 @@ impl ClientIo {
     pub(super) fn take_head(
         &self,
         limits: RequestLimits,
-    ) -> Result<Option<Box<RequestHead>>, BadHead> {
+    ) -> Result<Option<Rc<RequestHead>>, BadHead> {
         let mut input = self.input.borrow_mut();
         if input.is_empty() {
             return Ok(None);
@@ -160,7 +161,7 @@ impl ClientIo {
         input: &[u8],
         seen: usize,
         limits: RequestLimits,
-    ) -> Result<Parsed<Box<RequestHead>>, BadHead> {
+    ) -> Result<Parsed<Rc<RequestHead>>, BadHead> {
         if !self.is_tls && input.first() == Some(&super::accept::TLS_HANDSHAKE) {
             return Err(BadHead::TlsOnPlain);
         }

@@ -12,7 +12,7 @@
 
 use super::accept::Server;
 use super::client_io::{ClientIo, HeadRead};
-use super::handler::{BadHead, HalfCloseCancels, IncomingRequest, RequestHandler};
+use super::handler::{BadHead, IncomingRequest, RequestHandler};
 use super::places::{Phase, Place};
 use super::request_body::RequestBody;
 use super::send::{self, Sent};
@@ -89,7 +89,7 @@ impl<H: RequestHandler> Connection<H> {
     }
 
     /// Waits for the next request.
-    async fn receive(&self, io: &ClientIo) -> Result<Box<RequestHead>, End> {
+    async fn receive(&self, io: &ClientIo) -> Result<Rc<RequestHead>, End> {
         let settings = self.server.settings;
         let limits = RequestLimits {
             size: settings.head_size,
@@ -135,7 +135,7 @@ impl<H: RequestHandler> Connection<H> {
     }
 
     /// Answers a request. Returns the end of the connection if this was its last.
-    async fn answer(&self, io: &Rc<ClientIo>, head: Box<RequestHead>) -> Option<End> {
+    async fn answer(&self, io: &Rc<ClientIo>, head: Rc<RequestHead>) -> Option<End> {
         io.place.set_phase(Phase::Busy);
         io.deadline().disarm();
         io.restart_write_timeout();
@@ -143,7 +143,7 @@ impl<H: RequestHandler> Connection<H> {
         let is_head = head.method == Method::HEAD;
         let may_stay = head.keep_alive;
         let mut body = RequestBody::new(io, head.framing, head.expects_continue);
-        let request = self.make_request(*head, body.clone());
+        let request = self.make_request(head, body.clone());
 
         // boxed: an idle connection has no room for it
         let mut handling = Box::pin(self.server.handle.call(request));
@@ -153,8 +153,7 @@ impl<H: RequestHandler> Connection<H> {
         let Some(response) = response else {
             return Some(End::Left);
         };
-        watch.is_cancelled_by_half_close =
-            response.extensions().get::<HalfCloseCancels>().is_some();
+        watch.is_cancelled_by_half_close = response.half_close_cancels;
 
         // A client that waits for `100 Continue` does not send its body after a refusal. What is
         // left of any other would be read as the next request.
@@ -169,7 +168,7 @@ impl<H: RequestHandler> Connection<H> {
             && !is_unread
             && (!io.has_ended() || io.has_input())
             && !self.server.shutdown.has_begun()
-            && !send::closes(response.headers());
+            && !send::closes(&response.headers);
         let sending = send::Settings {
             keep_alive,
             is_head,
@@ -184,19 +183,14 @@ impl<H: RequestHandler> Connection<H> {
         }
     }
 
-    fn make_request(&self, head: RequestHead, body: RequestBody) -> Box<IncomingRequest> {
-        let (mut parts, ()) = http::Request::new(()).into_parts();
-        parts.headers = head.fields.to_header_map(0);
-        parts.method = head.method;
-        parts.uri = head.target;
-        parts.version = head.version;
-        Box::new(IncomingRequest {
+    fn make_request(&self, head: Rc<RequestHead>, body: RequestBody) -> IncomingRequest {
+        IncomingRequest {
             id: RequestId::next(),
             client: self.client.clone(),
             secure: self.is_tls,
-            head: parts,
+            head,
             body,
-        })
+        }
     }
 
     /// Closes the connection, so that the client understands the close.

@@ -1,12 +1,12 @@
 //! A request as it came in, and the function that answers it.
 
 use super::request_body::RequestBody;
+use super::response::Response;
 use bytes::Bytes;
-use http::Response;
-use http::request::Parts;
-use mwaa_http1::RequestError;
+use mwaa_http1::{RequestError, RequestHead};
 use mwaa_model::{Client, RequestId, debug_fields};
 use std::error::Error;
+use std::rc::Rc;
 
 /// Any error of a response body.
 pub type BoxError = Box<dyn Error + Send + Sync>;
@@ -19,18 +19,13 @@ pub struct IncomingRequest {
     pub client: Client,
     /// Set if the connection is TLS: URLs on it begin with `https:`.
     pub secure: bool,
-    /// Request line and header section.
-    pub head: Parts,
+    /// Request line and header section. Shared: the request's context keeps it too.
+    pub head: Rc<RequestHead>,
     /// The body, unread.
     pub body: RequestBody,
 }
 
 debug_fields!(IncomingRequest: id, client, secure);
-
-/// An extension of a response that the client cancels by ending its own direction of the connection.
-/// After any other response's request a half-close changes nothing.
-#[derive(Debug, Clone, Copy)]
-pub struct HalfCloseCancels;
 
 /// A head that could not become a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -46,7 +41,7 @@ pub enum BadHead {
     TlsOnPlain,
 }
 
-/// A function that answers a request, `Fn(Box<IncomingRequest>) -> impl Future<Output =
+/// A function that answers a request, `Fn(IncomingRequest) -> impl Future<Output =
 /// Response<_>>`. Its future is dropped if the client leaves before the response, and the body of
 /// the response if it leaves before the end: all guards of a request rest on that.
 ///
@@ -59,19 +54,19 @@ pub trait RequestHandler: 'static {
     type Future: Future<Output = Response<Self::Body>> + 'static;
 
     /// Starts to answer the request.
-    fn call(&self, request: Box<IncomingRequest>) -> Self::Future;
+    fn call(&self, request: IncomingRequest) -> Self::Future;
 }
 
 impl<H, F, B> RequestHandler for H
 where
-    H: Fn(Box<IncomingRequest>) -> F + 'static,
+    H: Fn(IncomingRequest) -> F + 'static,
     F: Future<Output = Response<B>> + 'static,
     B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Unpin + 'static,
 {
     type Body = B;
     type Future = F;
 
-    fn call(&self, request: Box<IncomingRequest>) -> F {
+    fn call(&self, request: IncomingRequest) -> F {
         self(request)
     }
 }

@@ -215,7 +215,8 @@ fn respond(source: &dyn ManagementSource, scope: Scope, head: &Parts) -> Respons
 /// Returns `true` if a page of another site sent the request, and not a person who follows a
 /// link: its script could run what it is given. Probes and scrapers are no browsers.
 fn is_foreign_page(head: &Parts) -> bool {
-    let fetch = FetchMetadata::from_headers(&head.headers, false);
+    let headers = head.headers.iter().collect();
+    let fetch = FetchMetadata::from_headers(&headers, false);
     let elsewhere = fetch.request_source() == RequestSource::Elsewhere;
     fetch.is_prefetch || (elsewhere && !fetch.is_link(&head.method))
 }

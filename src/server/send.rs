@@ -2,12 +2,14 @@
 
 use super::client_io::ClientIo;
 use super::handler::BoxError;
+use super::response::Response;
 use super::watch::ClientWatch;
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_LENGTH, DATE, TRANSFER_ENCODING};
-use http::{HeaderMap, Response, StatusCode, Version};
+use http::{StatusCode, Version};
 use http_body::{Body, Frame};
+use mwaa_http1::Headers;
 use mwaa_http1::encode;
+use mwaa_http1::name::{CONNECTION, CONTENT_LENGTH, DATE, TRANSFER_ENCODING};
 use mwaa_runtime::{READ_SIZE, Timestamp, return_write_buffer, take_write_buffer};
 use std::future::poll_fn;
 use std::io;
@@ -51,10 +53,10 @@ enum BodyFraming {
 }
 
 /// Returns true if the response is the last of its connection.
-pub(super) fn closes(headers: &HeaderMap) -> bool {
+pub(super) fn closes(headers: &Headers) -> bool {
     headers
         .get(CONNECTION)
-        .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"close"))
+        .is_some_and(|value| value.eq_ignore_ascii_case(b"close"))
 }
 
 /// Sends the response. What there is of its body at once goes out with the head.
@@ -67,14 +69,20 @@ pub(super) async fn send<B>(
 where
     B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
 {
-    let (head, body) = response.into_parts();
-    let framing = decide_framing(head.status, &head.headers, &body, settings);
+    let Response {
+        status,
+        headers,
+        body,
+        half_close_cancels: _,
+    } = response;
+    let framing = decide_framing(status, &headers, &body, settings);
     let settings = Settings {
         keep_alive: settings.keep_alive && framing != BodyFraming::UntilClose,
         ..settings
     };
     let mut out = take_write_buffer();
-    encode_head(&mut out, head.status, &head.headers, framing, settings);
+    encode_head(&mut out, status, &headers, framing, settings);
+    drop(headers);
 
     let mut writer = Writer {
         io,
@@ -94,7 +102,7 @@ where
 
 fn decide_framing(
     status: StatusCode,
-    headers: &HeaderMap,
+    headers: &Headers,
     body: &impl Body,
     settings: Settings,
 ) -> BodyFraming {
@@ -104,8 +112,8 @@ fn decide_framing(
         return BodyFraming::None;
     }
 
-    let declared = headers.get(CONTENT_LENGTH);
-    let declared = declared.and_then(|length| length.to_str().ok()?.parse().ok());
+    let declared = headers.get_str(CONTENT_LENGTH);
+    let declared = declared.and_then(|length| length.parse().ok());
     match declared.or_else(|| body.size_hint().exact()) {
         Some(length) => BodyFraming::Length(length),
         // it does not know chunks
@@ -117,21 +125,20 @@ fn decide_framing(
 fn encode_head(
     out: &mut Vec<u8>,
     status: StatusCode,
-    headers: &HeaderMap,
+    headers: &Headers,
     framing: BodyFraming,
     settings: Settings,
 ) {
     encode::status_line(out, status);
-    let mut has_date = false;
-    for (name, value) in headers {
-        // these are the connection's; HEAD and 304 have the length of the body that a GET has
-        let is_length = *name == CONTENT_LENGTH
-            && (framing != BodyFraming::None || status == StatusCode::NO_CONTENT);
-        if *name == CONNECTION || *name == TRANSFER_ENCODING || is_length {
-            continue;
+    for header in headers.iter() {
+        match header.known {
+            // these are the connection's
+            Some(CONNECTION | TRANSFER_ENCODING) => {}
+            // HEAD and 304 have the length of the body that a GET has
+            Some(CONTENT_LENGTH)
+                if framing != BodyFraming::None || status == StatusCode::NO_CONTENT => {}
+            _ => encode::field(out, header.name, header.value),
         }
-        has_date |= *name == DATE;
-        encode::field(out, name.as_str(), value.as_bytes());
     }
 
     match framing {
@@ -144,7 +151,7 @@ fn encode_head(
     } else if settings.version == Version::HTTP_10 {
         encode::field(out, "connection", b"keep-alive");
     }
-    if !has_date {
+    if !headers.contains(DATE) {
         let now = httpdate::fmt_http_date(UNIX_EPOCH + Timestamp::now().wall());
         encode::field(out, "date", now.as_bytes());
     }

@@ -57,6 +57,7 @@ mod tests {
     use super::super::accept::Server;
     use super::super::connection::{Connection, Settings};
     use super::super::places::{OpenConnections, Places};
+    use super::super::response::Response;
     use super::super::stream::Stream;
     use super::*;
     use bytes::Bytes;
@@ -109,8 +110,9 @@ mod tests {
         let tasks = LocalTasks::default();
         let timer = CoarseTimer::start(&tasks);
         let (_running, shutdown) = watch::channel(false);
-        let handle = async |_: Box<IncomingRequest>| {
-            http::Response::new(Full::new(Bytes::from(vec![b'x'; 8 << 20])))
+        let handle = async |_: IncomingRequest| {
+            let body = Full::new(Bytes::from(vec![b'x'; 8 << 20]));
+            Response::new(body)
         };
         let connections = OpenConnections::start(&Places::new(1, 1), &timer, &tasks);
         let place = connections.take(0).await;

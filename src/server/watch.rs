@@ -16,7 +16,7 @@ pub(super) struct ClientWatch<'a> {
     client: &'a Client,
     peers: Option<&'a TcpPeerResolver>,
     timer: &'a CoarseTimer,
-    /// Set if a half-close cancels the response: [`HalfCloseCancels`](super::HalfCloseCancels).
+    /// Set if a half-close cancels the response.
     pub(super) is_cancelled_by_half_close: bool,
     /// The next look at a client that has ended its direction.
     next_look: Option<Deadline>,

@@ -269,10 +269,10 @@ async fn a_client_that_leaves_while_connecting_sends_nothing() {
         .status_says("/environments/0/queue/commands/0/sent", false)
         .await;
     drop(leaving);
-    harness.script().handshake_fault.off();
     harness
         .status_says("/environments/0/queue/running", 0)
         .await;
+    harness.script().handshake_fault.off();
     assert_eq!(harness.command("version").await.status, 200);
     assert_eq!(harness.journal().commands(), ["version"]);
 }

@@ -10,14 +10,17 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     // nothing
     ("emulator", &[]),
     ("http1", &[]),
-    ("model", &[]),
+    ("model", &["http1"]),
     ("pages", &["model"]),
-    ("policy", &["model"]),
+    ("policy", &["http1", "model"]),
     ("output", &["model"]),
     ("runtime", &["model"]),
     ("telemetry", &["model", "runtime"]),
     ("egress", &["model", "runtime"]),
-    ("auth", &["model", "runtime", "telemetry", "egress"]),
+    (
+        "auth",
+        &["http1", "model", "runtime", "telemetry", "egress"],
+    ),
     ("server", &["http1", "model", "runtime", "telemetry"]),
     (
         "proxy",

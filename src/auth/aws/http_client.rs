@@ -26,6 +26,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use mwaa_egress::{Connector, EgressError, Route, Stream, tls};
+use mwaa_http1::name::MWAA_GATEWAY_INVOKE;
 use mwaa_model::{Environment, strip_brackets};
 use mwaa_runtime::{RuntimeTimer, Timer as _, Timestamp};
 use rustls::ClientConfig;
@@ -299,7 +300,8 @@ impl Intercept for CallRecord {
         // another endpoint may be a gateway, even this one
         if config.load::<EndpointUrl>().is_some() {
             let headers = context.request_mut().headers_mut();
-            headers.try_insert(CALLED_BY_GATEWAY, "1")?;
+            // no gateway answers it: two, or one alone, could call each other for ever
+            headers.try_insert(MWAA_GATEWAY_INVOKE.as_str(), "1")?;
         }
         Ok(())
     }
@@ -334,10 +336,6 @@ impl Intercept for CallRecord {
         Ok(())
     }
 }
-
-/// Marks a call of a gateway, so that no gateway answers it: two, or one alone, could call each other
-/// for ever.
-pub const CALLED_BY_GATEWAY: &str = "mwaa-gateway-invoke";
 
 /// Keeps the document of a successful response as AWS sends it. Not for tokens.
 #[derive(Clone, Default)]

@@ -19,7 +19,6 @@ pub use connect::{Settings, StaticKey};
 pub use credential_origin::{CredentialOrigin, CredentialSource};
 pub use discovery::Discovery;
 pub use error::{AwsError, AwsErrorKind};
-pub use http_client::CALLED_BY_GATEWAY;
 pub use http_client::format_clock_offset;
 pub use login_command::LoginCommand;
 pub use rest_api::{RestApiError, RestApiRequest, RestApiResponse};

@@ -6,7 +6,8 @@ use super::check::{AllowedCommand, CommandPolicy};
 use super::{Command, Word};
 use crate::error::PolicyError;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use mwaa_http1::Headers;
+use mwaa_http1::name::MWAA_GATEWAY_REPEATABLE;
 use mwaa_model::{AirflowVersion, Entry, ListenerRules, debug_fields};
 use std::sync::Arc;
 
@@ -60,7 +61,7 @@ impl CommandPermit {
 pub fn permit_command(
     entry: &Arc<Entry>,
     listener: Option<&ListenerRules>,
-    headers: &HeaderMap,
+    headers: &Headers,
     command: &Command<'_>,
     version: AirflowVersion,
 ) -> Result<CommandPermit, PolicyError> {
@@ -107,23 +108,20 @@ fn is_output_option(name: &str) -> bool {
     name.len() > "--".len() && "--output".starts_with(name)
 }
 
-/// The header with which a client asks for it: a boolean (RFC 9651 section 3.3.6).
-const REPEATABLE: HeaderName = HeaderName::from_static("mwaa-gateway-repeatable");
-
-/// Returns true if the client asks for a repeatable command, false if it does not.
+/// Returns true if the client asks for a repeatable command, false if it does not. The header is a
+/// boolean (RFC 9651 section 3.3.6).
 ///
 /// Fails if it asks and the command is not repeatable. A client that asked and got no error would
 /// rely on it.
 pub(super) fn is_repeatable(
-    headers: &HeaderMap,
+    headers: &Headers,
     command: &Command<'_>,
     allowed: &AllowedCommand,
     version: AirflowVersion,
 ) -> Result<bool, PolicyError> {
-    let mut values = headers.get_all(REPEATABLE).iter();
-    let value = values.next().map(HeaderValue::as_bytes);
+    let mut values = headers.get_all(MWAA_GATEWAY_REPEATABLE);
     // Any other value is an error and not a no: the client means something by it.
-    let asked = match (value, values.next()) {
+    let asked = match (values.next(), values.next()) {
         (None | Some(b"?0"), None) => false,
         (Some(b"?1"), None) => true,
         _ => {
@@ -239,9 +237,9 @@ mod repeatable_tests {
     use mwaa_model::Fault as _;
 
     fn asked(header: &[&str], line: &str, version: &str) -> Result<bool, PolicyError> {
-        let mut headers = HeaderMap::new();
+        let mut headers = Headers::new();
         for value in header {
-            headers.append(REPEATABLE, value.parse().unwrap());
+            headers.append(MWAA_GATEWAY_REPEATABLE, value);
         }
         let version = version.parse().unwrap();
         let command = Command::read(line.as_bytes()).unwrap();

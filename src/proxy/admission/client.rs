@@ -2,9 +2,10 @@
 //! program that it is.
 
 use super::AdmissionError;
-use http::request::Parts;
-use http::{HeaderMap, Method};
+use http::Method;
 use ipnet::IpNet;
+use mwaa_http1::name::{ACCEPT, MWAA_GATEWAY_SECRET};
+use mwaa_http1::{Headers, RequestHead};
 use mwaa_model::{FetchMetadata, MediaRange, Mode, PeerAddress, Secret};
 use subtle::ConstantTimeEq;
 
@@ -54,8 +55,8 @@ impl SharedSecret {
 
     /// Compares in constant time. Fails if the header is missing or wrong, and if there are two,
     /// which is ambiguous.
-    pub(super) fn check(&self, headers: &HeaderMap) -> Result<(), AdmissionError> {
-        let mut values = headers.get_all(SECRET).iter();
+    pub(super) fn check(&self, headers: &Headers) -> Result<(), AdmissionError> {
+        let mut values = headers.get_all(MWAA_GATEWAY_SECRET);
         let sent = values.next().ok_or(AdmissionError::Secret)?;
         if values.next().is_some() {
             return Err(AdmissionError::Malformed(
@@ -64,7 +65,7 @@ impl SharedSecret {
         }
 
         // the length of the secret is not secret
-        let is_equal = sent.as_bytes().ct_eq(self.0.reveal().as_bytes());
+        let is_equal = sent.ct_eq(self.0.reveal().as_bytes());
         if bool::from(is_equal) {
             Ok(())
         } else {
@@ -85,7 +86,7 @@ pub struct UserAgent {
 
 impl UserAgent {
     /// Reads a request's head. `secure` is true if the connection is TLS.
-    pub fn from_head(head: &Parts, secure: bool) -> Self {
+    pub fn from_head(head: &RequestHead, secure: bool) -> Self {
         let fetch = FetchMetadata::from_headers(&head.headers, secure);
         let wants_page = match fetch.mode {
             Some(mode) => mode == Mode::Navigate,
@@ -100,7 +101,12 @@ impl UserAgent {
 }
 
 /// Returns true if the client accepts HTML by name, at least as much as JSON.
-fn is_html_preferred(headers: &HeaderMap) -> bool {
+fn is_html_preferred(headers: &Headers) -> bool {
+    // nearly every program sends one of these
+    if let Some(b"*/*" | b"application/json") = headers.get_only(ACCEPT) {
+        return false;
+    }
+
     let mut html = 0.0_f32;
     let mut json = 0.0_f32;
     for range in MediaRange::from_headers(headers) {
@@ -113,11 +119,9 @@ fn is_html_preferred(headers: &HeaderMap) -> bool {
     html > 0.0 && html >= json
 }
 
-/// The header with the secret. It is never forwarded.
-const SECRET: &str = "mwaa-gateway-secret";
-
 #[cfg(test)]
 mod tests {
+    use super::super::read_head;
     use super::*;
 
     #[test]
@@ -136,13 +140,13 @@ mod tests {
     #[test]
     fn exactly_one_correct_secret_is_accepted() {
         let secret = SharedSecret::new(" s3cret\n").unwrap();
-        let mut headers = HeaderMap::new();
+        let mut headers = Headers::new();
         assert_eq!(secret.check(&headers), Err(AdmissionError::Secret));
-        headers.append(SECRET, "wrong".parse().unwrap());
+        headers.append(MWAA_GATEWAY_SECRET, "wrong");
         assert_eq!(secret.check(&headers), Err(AdmissionError::Secret));
-        headers.insert(SECRET, "s3cret".parse().unwrap());
+        headers.set(MWAA_GATEWAY_SECRET, "s3cret");
         assert_eq!(secret.check(&headers), Ok(()));
-        headers.append(SECRET, "s3cret".parse().unwrap());
+        headers.append(MWAA_GATEWAY_SECRET, "s3cret");
         assert!(matches!(
             secret.check(&headers),
             Err(AdmissionError::Malformed(_))
@@ -150,12 +154,8 @@ mod tests {
         assert!(SharedSecret::new(" \n").is_none());
     }
 
-    fn wants_page(method: &Method, fields: &[(&'static str, &'static str)]) -> bool {
-        let mut head = http::Request::new(()).into_parts().0;
-        head.method = method.clone();
-        for (name, value) in fields {
-            head.headers.append(*name, value.parse().unwrap());
-        }
+    fn wants_page(method: &Method, fields: &[(&str, &str)]) -> bool {
+        let head = read_head(method.as_str(), "/", fields);
         UserAgent::from_head(&head, false).wants_page
     }
 

@@ -2,16 +2,20 @@
 //! open to two readings was refused by the reader of the head ([`mwaa_http1`]).
 
 use super::{AdmissionError, Settings};
-use http::header::{CONNECTION, HeaderName};
-use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method};
+use http::Method;
+use mwaa_http1::name::{AUTHORIZATION, CONNECTION, COOKIE, EXPECT};
+use mwaa_http1::{Headers, RequestHead, is_visible};
 use mwaa_model::is_forwarded;
+use std::rc::Rc;
 
 /// Checks the method and every field that is forwarded or that concerns the connection, and removes
 /// the fields that `Connection` nominates (RFC 9110 section 7.6.1). Returns true if a field may hold a
 /// credential. Fails with the first check that fails.
-pub(super) fn check(head: &mut Parts, settings: &Settings) -> Result<bool, AdmissionError> {
-    if matches!(head.method, Method::CONNECT | Method::TRACE) || head.uri.path() == "*" {
+pub(super) fn check(
+    head: &mut Rc<RequestHead>,
+    settings: &Settings,
+) -> Result<bool, AdmissionError> {
+    if matches!(head.method, Method::CONNECT | Method::TRACE) || head.target.path() == "*" {
         return Err(AdmissionError::Method);
     }
     // methods are case-sensitive (RFC 9110 section 9.1), but some servers do not care
@@ -29,7 +33,8 @@ pub(super) fn check(head: &mut Parts, settings: &Settings) -> Result<bool, Admis
     // last, because the checks before see the fields that are removed here
     let has_credential = fields.has_credential;
     if fields.nominates {
-        remove_nominated(&mut head.headers)?;
+        // rare, so the copy of a head that its context keeps too costs nothing
+        remove_nominated(&mut Rc::make_mut(head).headers)?;
     }
     Ok(has_credential)
 }
@@ -49,26 +54,30 @@ struct FieldSummary {
 
 impl FieldSummary {
     /// Reads the fields. Fails if a forwarded value is ambiguous.
-    fn read(headers: &HeaderMap) -> Result<Self, AdmissionError> {
+    fn read(headers: &Headers) -> Result<Self, AdmissionError> {
         let mut fields = Self::default();
 
-        for (name, value) in headers {
-            match name.as_str() {
-                "connection" => fields.nominates |= parse_nominated(value).next().is_some(),
-                "authorization" | "cookie" => fields.has_credential = true,
-                "expect" => {
-                    fields.expects_other |=
-                        !value.as_bytes().eq_ignore_ascii_case(b"100-continue");
+        for header in headers.iter() {
+            let value = header.value;
+            match header.known {
+                Some(CONNECTION) => fields.nominates |= parse_nominated(value).next().is_some(),
+                Some(AUTHORIZATION | COOKIE) => fields.has_credential = true,
+                Some(EXPECT) => {
+                    fields.expects_other |= !value.eq_ignore_ascii_case(b"100-continue");
                 }
-                "forwarded" => fields.forwarded = true,
-                other => {
-                    fields.forwarded |= other.starts_with("x-forwarded-");
-                    // nearly every value is visible, and then its name does not matter
-                    if !is_visible(value) && is_forwarded(name) {
+                Some(name) => {
+                    // Servers read other bytes differently. In a field that is not forwarded they do
+                    // no harm (`obs-text`, RFC 9110 section 5.5): browsers send the cookies of every
+                    // port of localhost.
+                    if is_forwarded(name) && !is_visible(value) {
                         return Err(AdmissionError::Malformed(
                             "a header value contains bytes outside ASCII text",
                         ));
                     }
+                }
+                None => {
+                    fields.forwarded |=
+                        header.name == b"forwarded" || header.name.starts_with(b"x-forwarded-");
                 }
             }
         }
@@ -76,19 +85,11 @@ impl FieldSummary {
     }
 }
 
-/// Returns true for a value of visible ASCII. Servers read other bytes differently, so they are not
-/// forwarded. In a field that is not forwarded they do no harm (`obs-text`, RFC 9110 section 5.5):
-/// browsers send the cookies of every port of localhost.
-fn is_visible(value: &HeaderValue) -> bool {
-    let mut bytes = value.as_bytes().iter();
-    bytes.all(|b| *b == b'\t' || (0x20..=0x7e).contains(b))
-}
-
 /// Returns the fields that a `Connection` field nominates: everything but options of the connection
 /// itself. `Upgrade` and `HTTP2-Settings` are never forwarded anyway: an upgrade is ignored
 /// (RFC 9110 section 7.8), because protocols are never switched (CVE-2018-1002105).
-fn parse_nominated(connection: &HeaderValue) -> impl Iterator<Item = &[u8]> {
-    let names = connection.as_bytes().split(|b| *b == b',');
+fn parse_nominated(connection: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let names = connection.split(|b| *b == b',');
     names.map(<[u8]>::trim_ascii).filter(|name| {
         let mut options = CONNECTION_OPTIONS.iter();
         !name.is_empty() && !options.any(|option| name.eq_ignore_ascii_case(option))
@@ -97,10 +98,9 @@ fn parse_nominated(connection: &HeaderValue) -> impl Iterator<Item = &[u8]> {
 
 /// Removes the nominated fields. Fails for a field that cannot be removed without changing the
 /// meaning of the request (CVE-2022-31813).
-fn remove_nominated(headers: &mut HeaderMap) -> Result<(), AdmissionError> {
+fn remove_nominated(headers: &mut Headers) -> Result<(), AdmissionError> {
     let names: Vec<Vec<u8>> = headers
         .get_all(CONNECTION)
-        .iter()
         .flat_map(parse_nominated)
         .map(<[u8]>::to_ascii_lowercase)
         .collect();
@@ -112,9 +112,7 @@ fn remove_nominated(headers: &mut HeaderMap) -> Result<(), AdmissionError> {
             ));
         }
         // a text that is no field name nominates nothing
-        if let Ok(name) = HeaderName::from_bytes(&name) {
-            headers.remove(name);
-        }
+        headers.retain(|header| header.name != name);
     }
     Ok(())
 }
@@ -142,8 +140,8 @@ const REQUIRED_FIELDS: &[&[u8]] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::admission::read_head;
     use crate::admission::{AccessRules, HostFilter, NetworkFilter};
-    use http::Request;
 
     fn settings() -> Settings {
         Settings {
@@ -159,13 +157,13 @@ mod tests {
         }
     }
 
-    fn remaining(method: &str, headers: &[(&str, &str)]) -> Result<HeaderMap, AdmissionError> {
-        let mut request = Request::builder().method(method).uri("/aws_mwaa/cli");
-        for (name, value) in headers {
-            request = request.header(*name, HeaderValue::from_bytes(value.as_bytes()).unwrap());
-        }
-        let mut head = request.body(()).unwrap().into_parts().0;
-        check(&mut head, &settings()).map(|_| head.headers)
+    fn remaining(method: &str, headers: &[(&str, &str)]) -> Result<Headers, AdmissionError> {
+        let mut head = read_head(method, "/aws_mwaa/cli", headers);
+        // its context keeps it too
+        let original = Rc::clone(&head);
+        let result = check(&mut head, &settings());
+        assert_eq!(original.headers.len(), headers.len());
+        result.map(|_| head.headers.clone())
     }
 
     fn result(method: &str, headers: &[(&str, &str)]) -> Result<(), AdmissionError> {
@@ -233,8 +231,7 @@ mod tests {
             ("range", "bytes=0-1"),
         ];
         let left = remaining("GET", &fields).unwrap();
-        let mut left: Vec<_> = left.keys().map(HeaderName::as_str).collect();
-        left.sort_unstable();
-        assert_eq!(left, ["connection", "range", "te"]);
+        let left = left.iter().map(|header| header.name);
+        assert!(left.eq([&b"connection"[..], b"connection", b"te", b"range"]));
     }
 }

@@ -15,9 +15,12 @@ pub use error::AdmissionError;
 pub(crate) use host::split_host;
 pub use host::{HostFilter, HostName};
 
-use http::{HeaderMap, Method};
-use mwaa_model::{ListenerPolicy, Target, debug_fields};
+use http::Method;
+use mwaa_http1::{Headers, RequestHead};
+use mwaa_model::{ListenerPolicy, Target};
 use mwaa_server::{IncomingRequest, RequestBody};
+use std::fmt;
+use std::rc::Rc;
 
 /// The limits and rules of admission.
 #[derive(Debug)]
@@ -46,61 +49,66 @@ impl Settings {
 }
 
 /// A request whose sender, framing, host and target have been checked. Only [`validate`] makes
-/// one. Its parts are boxed: it is moved from step to step.
-pub struct ValidatedRequest {
-    incoming: Box<IncomingRequest>,
-    checked: Box<Checked>,
-}
+/// one. Boxed inside: it is moved from step to step.
+pub struct ValidatedRequest(Box<Checked>);
 
-/// The parts of a request that the checks have parsed.
+/// A request, and what the checks have parsed.
 struct Checked {
+    incoming: IncomingRequest,
     host_name: HostName,
     target: Target,
     aws_call: Option<AwsCall>,
     has_credential: bool,
 }
 
-debug_fields!(ValidatedRequest: incoming);
+impl fmt::Debug for ValidatedRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ValidatedRequest")
+            .field(&self.0.incoming)
+            .finish()
+    }
+}
 
 impl ValidatedRequest {
     /// The name by which the client called the gateway.
     pub fn host_name(&self) -> &HostName {
-        &self.checked.host_name
+        &self.0.host_name
     }
 
     /// The request method.
     pub fn method(&self) -> &Method {
-        &self.incoming.head.method
+        &self.0.incoming.head.method
     }
 
     /// The request target, strictly parsed.
     pub fn target(&self) -> &Target {
-        &self.checked.target
+        &self.0.target
     }
 
     /// The call of the MWAA API, on a host that names no environment.
     pub fn aws_call(&self) -> Option<&AwsCall> {
-        self.checked.aws_call.as_ref()
+        self.0.aws_call.as_ref()
     }
 
     /// The header section, less the fields that `Connection` nominates.
-    pub fn headers(&self) -> &HeaderMap {
-        &self.incoming.head.headers
+    pub fn headers(&self) -> &Headers {
+        &self.0.incoming.head.headers
     }
 
     /// Returns true if there is an `Authorization` or a `Cookie`.
     pub fn has_credential(&self) -> bool {
-        self.checked.has_credential
+        self.0.has_credential
     }
 
     /// The body, to be read.
     pub fn body_mut(&mut self) -> &mut RequestBody {
-        &mut self.incoming.body
+        &mut self.0.incoming.body
     }
 
-    /// Returns the header section and the body.
-    pub fn into_headers_and_body(self) -> (HeaderMap, RequestBody) {
-        (self.incoming.head.headers, self.incoming.body)
+    /// Returns the head, whose header section lacks the fields that `Connection` nominates, and the body.
+    pub fn into_head_and_body(self) -> (Rc<RequestHead>, RequestBody) {
+        let incoming = self.0.incoming;
+        (incoming.head, incoming.body)
     }
 }
 
@@ -109,7 +117,7 @@ impl ValidatedRequest {
 ///
 /// `user_agent` was read from the same head.
 pub fn validate(
-    mut incoming: Box<IncomingRequest>,
+    mut incoming: IncomingRequest,
     user_agent: UserAgent,
     settings: &Settings,
 ) -> Result<ValidatedRequest, AdmissionError> {
@@ -125,9 +133,12 @@ pub fn validate(
 
     // 3. The Host, before the secret: a page that DNS rebinding brought here gets nothing to try.
     let head = &incoming.head;
-    let host_name = settings
-        .hosts
-        .check(head, incoming.client.peer, incoming.secure)?;
+    let host_name = settings.hosts.check(
+        &head.headers,
+        &head.target,
+        incoming.client.peer,
+        incoming.secure,
+    )?;
 
     // 4. The shared secret.
     if let Some(secret) = &rules.secret {
@@ -135,7 +146,7 @@ pub fn validate(
     }
 
     // 5. The target, and the requests that a browser may send to it.
-    let target = Target::parse(&head.uri, settings.target_size)?;
+    let target = Target::parse(&head.target, settings.target_size)?;
     // an environment's own host has only Airflow's paths
     let is_plain = host_name == HostName::Plain && target.reserved().is_none();
     let aws_call = is_plain
@@ -144,11 +155,31 @@ pub fn validate(
     let trusted = &settings.trusted_origins;
     origin::check(head, &target, aws_call.is_some(), user_agent.fetch, trusted)?;
 
-    let checked = Box::new(Checked {
+    Ok(ValidatedRequest(Box::new(Checked {
+        incoming,
         host_name,
         target,
         aws_call,
         has_credential,
-    });
-    Ok(ValidatedRequest { incoming, checked })
+    })))
+}
+
+/// Reads a head that has this method, target and fields.
+#[cfg(test)]
+fn read_head(method: &str, target: &str, fields: &[(&str, &str)]) -> Rc<RequestHead> {
+    let lines = fields
+        .iter()
+        .map(|(name, value)| format!("{name}: {value}\r\n"));
+    let text = format!(
+        "{method} {target} HTTP/1.1\r\n{}\r\n",
+        lines.collect::<String>()
+    );
+    let limits = mwaa_http1::RequestLimits {
+        size: 65_536,
+        fields: 64,
+    };
+    match mwaa_http1::parse_request(text.as_bytes(), 0, limits) {
+        Ok(mwaa_http1::Parsed::Complete(head, _)) => head,
+        other => panic!("{text:?} is {other:?}"),
+    }
 }

@@ -3,24 +3,22 @@
 //! send.
 
 use super::AdmissionError;
-use http::header::{CONTENT_TYPE, ORIGIN};
-use http::request::Parts;
-use http::{HeaderMap, Method};
+use http::Method;
+use mwaa_http1::name::{ACCESS_CONTROL_REQUEST_METHOD, CONTENT_TYPE, ORIGIN};
+use mwaa_http1::{Headers, RequestHead, to_str};
 use mwaa_model::{FetchMetadata, RequestSource, ReservedPath, Target};
 
 /// Checks the fields of a browser, and the content type that keeps forms out. Fails if the request
 /// may not be sent by the page that sent it.
 pub(super) fn check(
-    head: &Parts,
+    head: &RequestHead,
     target: &Target,
     is_aws_call: bool,
     fetch: FetchMetadata,
     trusted: &[String],
 ) -> Result<(), AdmissionError> {
     // a preflight: it asks for a permission that no page gets
-    if head.method == Method::OPTIONS
-        && head.headers.contains_key("access-control-request-method")
-    {
+    if head.method == Method::OPTIONS && head.headers.contains(ACCESS_CONTROL_REQUEST_METHOD) {
         return Err(AdmissionError::ForeignOrigin(
             "cross-origin requests are not allowed",
         ));
@@ -47,7 +45,7 @@ pub(super) fn check(
 
 /// Fails for a browser, unless its origin is trusted.
 fn check_closed(
-    headers: &HeaderMap,
+    headers: &Headers,
     fetch: FetchMetadata,
     trusted: &[String],
 ) -> Result<(), AdmissionError> {
@@ -56,9 +54,9 @@ fn check_closed(
     }
 
     // two origins are ambiguous
-    let mut origins = headers.get_all(ORIGIN).iter();
+    let mut origins = headers.get_all(ORIGIN);
     match (origins.next(), origins.next()) {
-        (Some(origin), None) if trusted.iter().any(|trusted| origin == trusted.as_str()) => {
+        (Some(origin), None) if trusted.iter().any(|trusted| origin == trusted.as_bytes()) => {
             Ok(())
         }
         _ => Err(AdmissionError::ForeignOrigin(
@@ -99,9 +97,8 @@ fn check_other(
 
 /// Returns true for exactly `text/plain`, without a parameter other than `charset=utf-8` (RFC 9110
 /// section 8.3.1).
-fn is_plain_text(headers: &HeaderMap) -> bool {
-    let mut types = headers.get_all(CONTENT_TYPE).iter();
-    let (Some(value), None) = (types.next(), types.next()) else {
+fn is_plain_text(headers: &Headers) -> bool {
+    let Some(value) = headers.get_only(CONTENT_TYPE).and_then(to_str) else {
         return false;
     };
     // the usual spelling
@@ -109,9 +106,6 @@ fn is_plain_text(headers: &HeaderMap) -> bool {
         return true;
     }
 
-    let Ok(value) = value.to_str() else {
-        return false;
-    };
     let mut parts = value.split(';').map(str::trim);
     let media = parts.next().unwrap_or_default();
     media.eq_ignore_ascii_case("text/plain")
@@ -125,9 +119,8 @@ fn is_plain_text(headers: &HeaderMap) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::AwsCall;
+    use super::super::{AwsCall, read_head};
     use super::*;
-    use http::Request;
 
     fn result(
         method: &str,
@@ -143,15 +136,9 @@ mod tests {
         path: &str,
         headers: &[(&str, &str)],
     ) -> Result<(), AdmissionError> {
-        let mut request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header("host", "localhost:8080");
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        let head = request.body(()).unwrap().into_parts().0;
-        let target = Target::parse(&head.uri, 8192).unwrap();
+        let fields = [&[("host", "localhost:8080")], headers].concat();
+        let head = read_head(method, path, &fields);
+        let target = Target::parse(&head.target, 8192).unwrap();
         let fetch = FetchMetadata::from_headers(&head.headers, secure);
         let is_aws_call = AwsCall::find(&head.method, &target).is_some();
         let trusted = ["https://tools.example".to_owned()];

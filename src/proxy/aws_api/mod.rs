@@ -13,7 +13,7 @@ use crate::state::{ListenerUrl, ReverseProxy};
 use crate::web::MAX_DOCUMENT;
 use bytes::Bytes;
 use mwaa_auth::LocalTokenUse;
-use mwaa_auth::aws::CALLED_BY_GATEWAY;
+use mwaa_http1::name::MWAA_GATEWAY_INVOKE;
 use mwaa_model::{AwsTokens, Code, Entry, Fault, code};
 use mwaa_policy::may_read_secrets;
 use mwaa_runtime::Timestamp;
@@ -53,7 +53,7 @@ async fn answer(
     call: &AwsCall,
     ctx: &RequestContext,
 ) -> Result<(Bytes, Option<&'static str>), Failure> {
-    if request.headers().contains_key(CALLED_BY_GATEWAY) {
+    if request.headers().contains(MWAA_GATEWAY_INVOKE) {
         return Err(AwsCallError::Gateway.into());
     }
 

@@ -13,9 +13,10 @@ use crate::state::ReverseProxy;
 use crate::web;
 use bytes::Bytes;
 use form_urlencoded::Serializer;
-use http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
-use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
+use http::{Method, StatusCode, Uri};
 use http_body_util::LengthLimitError;
+use mwaa_http1::Headers;
+use mwaa_http1::name::{ACCEPT, CONTENT_TYPE, USER_AGENT};
 use mwaa_model::{Code, Entry, Target, code};
 use mwaa_policy::permit_web;
 use serde::Deserialize;
@@ -173,15 +174,15 @@ fn build_query(parameters: &RawValue) -> serde_json::Result<String> {
     Ok(query.finish())
 }
 
-fn build_headers(client: &HeaderMap, has_body: bool) -> HeaderMap {
-    let json = HeaderValue::from_static("application/json");
-    let mut headers = HeaderMap::new();
-    headers.insert(ACCEPT, json.clone());
+fn build_headers(client: &Headers, has_body: bool) -> Headers {
+    let json = "application/json";
+    let mut headers = Headers::new();
+    headers.append(ACCEPT, json);
     if has_body {
-        headers.insert(CONTENT_TYPE, json);
+        headers.append(CONTENT_TYPE, json);
     }
     if let Some(agent) = client.get(USER_AGENT) {
-        headers.insert(USER_AGENT, agent.clone());
+        headers.append(USER_AGENT, agent);
     }
     headers
 }

@@ -4,8 +4,11 @@
 use super::problem::get_retry_after;
 use super::{Response, ResponseBody, set_request_id};
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::StatusCode;
+use mwaa_http1::name::{
+    CACHE_CONTROL, CONNECTION, CONTENT_TYPE, MWAA_GATEWAY_FAULT, RETRY_AFTER, X_AMZN_ERRORTYPE,
+    X_AMZN_REQUESTID,
+};
 use mwaa_model::{Code, Fault, RequestId, code};
 use serde_json::json;
 
@@ -19,10 +22,8 @@ pub fn from_aws(document: Bytes, id: RequestId) -> Response {
 /// Returns an exception that carries Airflow's own response (`InvokeRestApi`).
 pub fn from_aws_exception(name: &'static str, document: Bytes, id: RequestId) -> Response {
     let mut response = from_aws(document, id);
-    *response.status_mut() = StatusCode::BAD_REQUEST;
-    response
-        .headers_mut()
-        .insert(ERROR_TYPE, HeaderValue::from_static(name));
+    response.status = StatusCode::BAD_REQUEST;
+    response.headers.set(X_AMZN_ERRORTYPE, name);
     response
 }
 
@@ -56,32 +57,27 @@ pub fn from_aws_fault(fault: &dyn Fault, may_have_acted: bool, id: RequestId) ->
         json!({ exception.member: message })
     };
     let mut response = Response::new(ResponseBody::from_bytes(Bytes::from(body.to_string())));
-    *response.status_mut() = exception.status;
+    response.status = exception.status;
 
     set_headers(&mut response, id);
-    let headers = response.headers_mut();
-    headers.insert(ERROR_TYPE, HeaderValue::from_static(exception.name));
-    headers.insert(
-        super::problem::FAULT,
-        HeaderValue::from_static(fault.code().text),
-    );
+    let headers = &mut response.headers;
+    headers.set(X_AMZN_ERRORTYPE, exception.name);
+    headers.set(MWAA_GATEWAY_FAULT, fault.code().text);
     if fault.ends_connection() {
-        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        headers.set(CONNECTION, "close");
     }
     if let Some(seconds) = get_retry_after(fault) {
-        headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        headers.set(RETRY_AFTER, seconds.to_string());
     }
     response
 }
 
 fn set_headers(response: &mut Response, id: RequestId) {
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let headers = &mut response.headers;
+    headers.set(CONTENT_TYPE, "application/json");
+    headers.set(CACHE_CONTROL, "no-store");
     // the SDKs show AWS's name of it in their errors
-    if let Ok(id) = HeaderValue::try_from(id.to_string()) {
-        headers.insert(AWS_REQUEST_ID, id);
-    }
+    headers.set(X_AMZN_REQUESTID, id.to_string());
     set_request_id(headers, id);
 }
 
@@ -132,6 +128,3 @@ impl Exception {
         }
     }
 }
-
-const ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
-const AWS_REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");

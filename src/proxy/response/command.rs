@@ -2,13 +2,15 @@
 
 use super::events;
 use super::{Response, ResponseBody, forward};
-use super::{set_request_id, strip};
+use super::{from_head, set_request_id, strip};
 use crate::upstream::{UpstreamBody, UpstreamResponse};
 use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use http::response::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::StatusCode;
 use http_body_util::BodyExt as _;
+use mwaa_http1::name::{
+    CONTENT_LENGTH, CONTENT_TYPE, MWAA_GATEWAY_REPEATED, MWAA_GATEWAY_SUCCEEDED,
+};
+use mwaa_http1::{Headers, ResponseHead};
 use mwaa_model::{MediaRange, RequestId};
 use mwaa_output::{
     CliOutput, CliResult, CommandFacts, OutputError, SuccessStatus, is_load_balancer_status,
@@ -34,7 +36,7 @@ pub enum OutputFormat {
 impl OutputFormat {
     /// Returns the format that the client gives the highest weight (RFC 9110 section 12.5.1); `*/*`
     /// and unknown media types mean MWAA's own.
-    pub fn from_headers(headers: &HeaderMap) -> Self {
+    pub fn from_headers(headers: &Headers) -> Self {
         let mut best = Self::Raw;
         let mut best_weight = 0.0;
         for range in MediaRange::from_headers(headers) {
@@ -109,13 +111,14 @@ pub async fn read_result(
 
 /// Returns the success of the command, as a decoded response has it; `None` for any other response.
 pub fn get_success(response: &Response) -> Option<SuccessStatus> {
-    let value = response.headers().get(SUCCEEDED)?;
+    let value = response.headers.get(MWAA_GATEWAY_SUCCEEDED)?;
     let all = [
         SuccessStatus::Yes,
         SuccessStatus::No,
         SuccessStatus::Unknown,
     ];
-    all.into_iter().find(|status| value == status.as_str())
+    all.into_iter()
+        .find(|status| value == status.as_str().as_bytes())
 }
 
 /// Reads the whole response, and parses the command's output in it if there is any.
@@ -177,15 +180,16 @@ fn check_output(
     }
 }
 
-/// Adds that the command was sent twice, and its success.
-fn add_repeated(headers: &mut HeaderMap, output: Option<&CliOutput>) {
+/// Adds that the command was sent twice (a boolean, RFC 9651 section 3.3.6), and its success as the
+/// gateway determined it.
+fn add_repeated(headers: &mut Headers, output: Option<&CliOutput>) {
     let succeeded = output.map_or(SuccessStatus::Unknown, |output| output.succeeded);
-    headers.insert(REPEATED, HeaderValue::from_static("?1"));
-    headers.insert(SUCCEEDED, HeaderValue::from_static(succeeded.as_str()));
+    headers.set(MWAA_GATEWAY_REPEATED, "?1");
+    headers.set(MWAA_GATEWAY_SUCCEEDED, succeeded.as_str());
 }
 
 /// Returns the response with a decoded output.
-fn encode(mut head: Parts, output: CliOutput, format: OutputFormat) -> Response {
+fn encode(mut head: ResponseHead, output: CliOutput, format: OutputFormat) -> Response {
     let succeeded = output.succeeded.as_str();
     let (media_type, body) = match format {
         OutputFormat::Json => (CLI_JSON, output.to_json()),
@@ -196,23 +200,17 @@ fn encode(mut head: Parts, output: CliOutput, format: OutputFormat) -> Response 
         }
     };
 
-    head.headers
-        .insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
-    head.headers
-        .insert(SUCCEEDED, HeaderValue::from_static(succeeded));
+    head.headers.set(CONTENT_TYPE, media_type);
+    head.headers.set(MWAA_GATEWAY_SUCCEEDED, succeeded);
     with_body(head, body)
 }
 
 /// Returns the response with a body in memory, whose length is its own.
-fn with_body(mut head: Parts, body: Bytes) -> Response {
+fn with_body(mut head: ResponseHead, body: Bytes) -> Response {
     head.headers.remove(CONTENT_LENGTH);
-    Response::from_parts(head, ResponseBody::from_bytes(body))
+    from_head(head, ResponseBody::from_bytes(body))
 }
 
-/// On the response to a command that was sent twice (a boolean, RFC 9651 section 3.3.6).
-const REPEATED: HeaderName = HeaderName::from_static("mwaa-gateway-repeated");
-/// The success of the command, on decoded responses: as the gateway determined it.
-const SUCCEEDED: HeaderName = HeaderName::from_static("mwaa-gateway-succeeded");
 /// The media type of decoded output as text.
 const TEXT: &str = "text/plain; charset=utf-8";
 /// Of decoded output as JSON.
@@ -223,7 +221,7 @@ const CLI_JSON_FULL: &str = "application/vnd.mwaa-gateway.cli+json; detail=full"
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::header::ACCEPT;
+    use mwaa_http1::name::ACCEPT;
 
     #[test]
     fn the_media_type_with_the_highest_weight_is_used() {
@@ -255,12 +253,12 @@ mod tests {
             ("image/png", OutputFormat::Raw),
             ("text/plain;q=0", OutputFormat::Raw),
         ] {
-            let mut headers = HeaderMap::new();
-            headers.insert(ACCEPT, accept.parse().unwrap());
+            let mut headers = Headers::new();
+            headers.set(ACCEPT, accept);
             assert_eq!(OutputFormat::from_headers(&headers), format, "{accept:?}");
         }
         assert_eq!(
-            OutputFormat::from_headers(&HeaderMap::new()),
+            OutputFormat::from_headers(&Headers::new()),
             OutputFormat::Raw
         );
     }

@@ -4,11 +4,10 @@ use super::problem::{ProblemDetails, get_retry_after};
 use super::set_request_id;
 use super::{Response, ResponseBody};
 use bytes::{Bytes, BytesMut};
-use http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use http::{HeaderValue, StatusCode};
+use http::StatusCode;
+use mwaa_http1::name::{CACHE_CONTROL, CONTENT_TYPE};
 use mwaa_model::{Code, Fault, RequestId, debug_fields};
 use mwaa_output::CliResult;
-use mwaa_server::HalfCloseCancels;
 use serde::Serialize;
 use std::borrow::Cow;
 use std::fmt;
@@ -28,12 +27,12 @@ pub fn from_events(
         next_event: Box::new(next_event),
     }));
 
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let headers = &mut response.headers;
+    headers.set(CONTENT_TYPE, MEDIA_TYPE);
+    headers.set(CACHE_CONTROL, "no-store");
     set_request_id(headers, id);
     // the gateway's own client takes its command out of the queue so, and reads the last events
-    response.extensions_mut().insert(HalfCloseCancels);
+    response.half_close_cancels = true;
     response
 }
 

@@ -4,10 +4,10 @@
 
 use crate::upstream::UpstreamBody;
 use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_ENCODING, CONTENT_LOCATION, CONTENT_TYPE, LOCATION};
-use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body::{Body, Frame};
 use memchr::memmem::Finder;
+use mwaa_http1::name::{CONTENT_ENCODING, CONTENT_LOCATION, CONTENT_TYPE, LOCATION};
+use mwaa_http1::{Headers, Name};
 use mwaa_model::{debug_fields, split_port};
 use mwaa_server::BoxError;
 use std::pin::Pin;
@@ -17,22 +17,19 @@ use std::task::{Context, Poll, ready};
 /// server is `host`; `origin` returns the
 /// gateway's. Links to other hosts lose user info and tokens.
 pub(super) fn rewrite_locations(
-    headers: &mut HeaderMap,
+    headers: &mut Headers,
     host: &str,
     origin: impl Fn() -> String,
 ) {
     for name in [LOCATION, CONTENT_LOCATION] {
-        if headers.contains_key(&name) {
-            rewrite_location(headers, &name, host, &origin());
+        if headers.contains(name) {
+            rewrite_location(headers, name, host, &origin());
         }
     }
 }
 
-fn rewrite_location(headers: &mut HeaderMap, name: &HeaderName, host: &str, origin: &str) {
-    let Some(value) = headers.get(name) else {
-        return;
-    };
-    let Ok(text) = value.to_str() else {
+fn rewrite_location(headers: &mut Headers, name: Name, host: &str, origin: &str) {
+    let Some(text) = headers.get_str(name) else {
         // it cannot be checked
         headers.remove(name);
         return;
@@ -43,18 +40,13 @@ fn rewrite_location(headers: &mut HeaderMap, name: &HeaderName, host: &str, orig
         Some(url) if url.is_to(host) => format!("{origin}{}", url.to_path()),
         Some(url) => url.to_safe_url(),
     };
-    if let Ok(value) = HeaderValue::try_from(rewritten) {
-        headers.insert(name, value);
-    } else {
-        headers.remove(name);
-    }
+    headers.set(name, rewritten);
 }
 
 /// Returns true if the response redirects to a login page: that of Airflow on `host`, or that of
 /// AWS, to which MWAA redirects browsers without a session.
-pub fn is_login_redirect(headers: &HeaderMap, host: &str) -> bool {
-    let location = headers.get(LOCATION).and_then(|value| value.to_str().ok());
-    let Some(location) = location else {
+pub fn is_login_redirect(headers: &Headers, host: &str) -> bool {
+    let Some(location) = headers.get_str(LOCATION) else {
         return false;
     };
 
@@ -69,18 +61,17 @@ pub fn is_login_redirect(headers: &HeaderMap, host: &str) -> bool {
 }
 
 /// Returns true if the response is a page whose links can be rewritten.
-pub(super) fn may_have_links(headers: &HeaderMap) -> bool {
-    let media_type = headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok());
+pub(super) fn may_have_links(headers: &Headers) -> bool {
+    let media_type = headers.get(CONTENT_TYPE);
     let is_html = media_type.is_some_and(|media_type| {
-        let media_type = media_type.split(';').next().unwrap_or_default().trim();
-        media_type.eq_ignore_ascii_case("text/html")
+        let media_type = media_type.split(|byte| *byte == b';').next();
+        let media_type = media_type.unwrap_or_default().trim_ascii();
+        media_type.eq_ignore_ascii_case(b"text/html")
     });
     // pages are requested without a coding, but the web server may ignore that
     let is_plain = headers
         .get(CONTENT_ENCODING)
-        .is_none_or(|coding| coding == "identity");
+        .is_none_or(|coding| coding == b"identity");
     is_html && is_plain
 }
 
@@ -326,10 +317,10 @@ mod tests {
     const ORIGIN: &str = "https://x.c1.on.aws";
 
     fn rewritten(location: &str) -> String {
-        let mut headers = HeaderMap::new();
-        headers.insert(LOCATION, location.parse().unwrap());
+        let mut headers = Headers::new();
+        headers.set(LOCATION, location);
         rewrite_locations(&mut headers, HOST, || "http://localhost:8080".to_owned());
-        headers[LOCATION].to_str().unwrap().to_owned()
+        headers.get_str(LOCATION).unwrap().to_owned()
     }
 
     fn replace(pieces: &[&[u8]]) -> Vec<u8> {
@@ -382,8 +373,8 @@ mod tests {
     #[test]
     fn redirects_to_login_pages_are_recognised() {
         let is_login = |location: &str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(LOCATION, location.parse().unwrap());
+            let mut headers = Headers::new();
+            headers.set(LOCATION, location);
             is_login_redirect(&headers, HOST)
         };
         for login in [

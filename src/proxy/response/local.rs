@@ -5,12 +5,14 @@ use super::{Response, ResponseBody};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
-use http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, REFERRER_POLICY,
+use http::{HeaderValue, Method, StatusCode};
+use mwaa_auth::LocalTokenUse;
+use mwaa_http1::Headers;
+use mwaa_http1::name::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, CROSS_ORIGIN_EMBEDDER_POLICY,
+    CROSS_ORIGIN_OPENER_POLICY, CROSS_ORIGIN_RESOURCE_POLICY, LOCATION, REFERRER_POLICY,
     SET_COOKIE, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use mwaa_auth::LocalTokenUse;
 use mwaa_model::RequestId;
 use mwaa_pages::StaticFile;
 use std::time::Duration;
@@ -18,8 +20,8 @@ use std::time::Duration;
 /// Returns a page of our own.
 pub fn from_page(content: Bytes, id: RequestId) -> Response {
     let mut response = Response::new(ResponseBody::from_bytes(content));
-    set_page_headers(response.headers_mut());
-    set_request_id(response.headers_mut(), id);
+    set_page_headers(&mut response.headers);
+    set_request_id(&mut response.headers, id);
     response
 }
 
@@ -28,63 +30,67 @@ pub fn from_asset(asset: StaticFile, id: RequestId) -> Response {
     let content = Bytes::from_static(asset.text.as_bytes());
     let mut response = Response::new(ResponseBody::from_bytes(content));
 
-    let headers = response.headers_mut();
+    let headers = &mut response.headers;
     set_page_headers(headers);
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(asset.media));
+    headers.set(CONTENT_TYPE, asset.media);
     // small and local: requested again with each page, so that none outlives an upgrade
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    headers.set(CACHE_CONTROL, "no-cache");
     set_request_id(headers, id);
     response
 }
 
 /// Sets the headers of our pages: they must not be framed, sniffed, cached, or read by a page in the
 /// same origin.
-pub(super) fn set_page_headers(headers: &mut HeaderMap) {
+pub(super) fn set_page_headers(headers: &mut Headers) {
     for (name, value) in [
         (CACHE_CONTROL, "no-store"),
         (CONTENT_SECURITY_POLICY, CONTENT_POLICY),
         (CONTENT_TYPE, "text/html; charset=utf-8"),
+        // With the embedder policy beside it the opener policy never matches that of an environment's
+        // page in the same origin (HTML standard, "matching cross-origin opener policies"): a page
+        // that opens one of ours gets no access to its window.
         (CROSS_ORIGIN_EMBEDDER_POLICY, "require-corp"),
         (CROSS_ORIGIN_OPENER_POLICY, "same-origin"),
+        // our files are not for pages of other origins
         (CROSS_ORIGIN_RESOURCE_POLICY, "same-origin"),
         (REFERRER_POLICY, "same-origin"),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (X_FRAME_OPTIONS, "DENY"),
     ] {
-        headers.insert(name, HeaderValue::from_static(value));
+        headers.set(name, value);
     }
 }
 
 /// Redirects to a path of ours (RFC 9110 section 15.4.3).
-pub fn redirect(path: HeaderValue, id: RequestId) -> Response {
-    make_redirect(StatusCode::FOUND, path, "same-origin", id)
+pub fn redirect(path: &str, id: RequestId) -> Response {
+    make_redirect(StatusCode::FOUND, path.as_bytes(), "same-origin", id)
 }
 
 /// Redirects to a path of ours, which is requested with GET (RFC 9110 section 15.4.4).
-pub fn see_other(path: HeaderValue, id: RequestId) -> Response {
-    make_redirect(StatusCode::SEE_OTHER, path, "same-origin", id)
+pub fn see_other(path: &str, id: RequestId) -> Response {
+    make_redirect(StatusCode::SEE_OTHER, path.as_bytes(), "same-origin", id)
 }
 
 /// Redirects the browser to the environment's own host. The URL has a web token in its fragment: it
 /// must not be stored, or sent to another page as the referrer.
-pub fn handover(url: HeaderValue, id: RequestId) -> Response {
-    make_redirect(StatusCode::SEE_OTHER, url, "no-referrer", id)
+pub fn handover(url: &HeaderValue, id: RequestId) -> Response {
+    make_redirect(StatusCode::SEE_OTHER, url.as_bytes(), "no-referrer", id)
 }
 
 fn make_redirect(
     status: StatusCode,
-    location: HeaderValue,
+    location: &[u8],
     referrer_policy: &'static str,
     id: RequestId,
 ) -> Response {
     let mut response = Response::new(ResponseBody::empty());
-    *response.status_mut() = status;
+    response.status = status;
 
     // a browser that cached it would not ask again
-    let headers = response.headers_mut();
-    headers.insert(LOCATION, location);
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(REFERRER_POLICY, HeaderValue::from_static(referrer_policy));
+    let headers = &mut response.headers;
+    headers.set(LOCATION, location);
+    headers.set(CACHE_CONTROL, "no-store");
+    headers.set(REFERRER_POLICY, referrer_policy);
     set_request_id(headers, id);
     response
 }
@@ -99,13 +105,13 @@ pub fn create_token(method: &Method, now: Duration, id: RequestId) -> Response {
     );
     let mut response = Response::new(ResponseBody::from_bytes(Bytes::from(body)));
     if *method == Method::POST {
-        *response.status_mut() = StatusCode::CREATED;
+        response.status = StatusCode::CREATED;
     }
 
     // not cached, like our pages (RFC 6749 section 5.1)
-    let headers = response.headers_mut();
+    let headers = &mut response.headers;
     set_page_headers(headers);
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.set(CONTENT_TYPE, "application/json");
     set_request_id(headers, id);
     response
 }
@@ -114,24 +120,21 @@ pub fn create_token(method: &Method, now: Duration, id: RequestId) -> Response {
 /// elsewhere. A script cannot read it, and no page of another site can send it (RFC 6265bis).
 pub fn set_local_cookie(name: &str, value: &str, secure: bool, id: RequestId) -> Response {
     let mut response = Response::new(ResponseBody::empty());
-    let headers = response.headers_mut();
+    let headers = &mut response.headers;
     let max_age = LocalTokenUse::Session.lifetime().as_secs();
     let suffix = if secure { "; Secure" } else { "" };
     let cookie =
         format!("{name}={value}; Path=/; Max-Age={max_age}; HttpOnly; SameSite=Lax{suffix}");
-    if let Ok(cookie) = HeaderValue::try_from(cookie) {
-        headers.insert(SET_COOKIE, cookie);
-    }
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.set(SET_COOKIE, cookie);
+    headers.set(CACHE_CONTROL, "no-store");
     set_request_id(headers, id);
     response
 }
 
 /// Removes one cookie of a local login from the client.
 pub fn clear_local_cookie(response: &mut Response, name: &str) {
-    if let Ok(cleared) = HeaderValue::try_from(format!("{name}=; Path=/; Max-Age=0")) {
-        response.headers_mut().append(SET_COOKIE, cleared);
-    }
+    let cleared = format!("{name}=; Path=/; Max-Age=0");
+    response.headers.append(SET_COOKIE, cleared);
 }
 
 /// Removes the cookies of local logins from the client.
@@ -162,14 +165,3 @@ const TOKEN_LIFETIME: u64 = 86_400;
 const CONTENT_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; \
     script-src 'self'; connect-src 'self'; form-action 'self' https:; base-uri 'none'; \
     frame-ancestors 'none'";
-/// With the embedder policy beside it the opener policy never matches that of an environment's
-/// page in the same origin (HTML standard, "matching cross-origin opener policies"): a page that
-/// opens one of ours gets no access to its window.
-const CROSS_ORIGIN_OPENER_POLICY: HeaderName =
-    HeaderName::from_static("cross-origin-opener-policy");
-/// The other half of that.
-const CROSS_ORIGIN_EMBEDDER_POLICY: HeaderName =
-    HeaderName::from_static("cross-origin-embedder-policy");
-/// Our files are not for pages of other origins.
-const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName =
-    HeaderName::from_static("cross-origin-resource-policy");

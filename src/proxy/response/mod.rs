@@ -27,17 +27,35 @@ pub use redact::{RedactedBody, drop_nulls};
 
 use crate::context::RequestContext;
 use crate::upstream::UpstreamResponse;
-use http::header::{
-    ACCEPT_RANGES, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderName, HeaderValue,
-    REFERRER_POLICY, TRANSFER_ENCODING, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
-};
-use http::{HeaderMap, Method, StatusCode};
+use http::{Method, StatusCode};
 use mwaa_auth::aws::RestApiResponse;
+use mwaa_http1::name::{
+    ACCEPT_RANGES, ACCESS_CONTROL_REQUEST_METHOD, ALT_SVC, CLEAR_SITE_DATA, CONNECTION,
+    CONTENT_LENGTH, CONTENT_TYPE, CROSS_ORIGIN_OPENER_POLICY, CROSS_ORIGIN_RESOURCE_POLICY,
+    ETAG, KEEP_ALIVE, MWAA_GATEWAY_FAULT, MWAA_GATEWAY_INVOKE, MWAA_GATEWAY_REPEATABLE,
+    MWAA_GATEWAY_REPEATED, MWAA_GATEWAY_REQUEST_ID, MWAA_GATEWAY_SECRET,
+    MWAA_GATEWAY_SUCCEEDED, NEL, PROXY_AUTHENTICATE, PROXY_CONNECTION, PUBLIC_KEY_PINS,
+    REFERRER_POLICY, REPORT_TO, SET_COOKIE, STRICT_TRANSPORT_SECURITY, TE, TRAILER,
+    TRANSFER_ENCODING, UPGRADE, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+};
+use mwaa_http1::{Header, Headers, Name, NameSet, ResponseHead};
 use mwaa_model::RequestId;
 use mwaa_policy::WebPermit;
 
 /// A response to the client.
-pub type Response = http::Response<ResponseBody>;
+pub type Response = mwaa_server::Response<ResponseBody>;
+
+/// Returns a response with the status and the headers of the web server's. It is HTTP/1.1 with the
+/// usual reason: a body without a length is then chunked, and cannot be taken for complete when it is
+/// cut (RFC 9112 section 6.3).
+fn from_head(head: ResponseHead, body: ResponseBody) -> Response {
+    Response {
+        status: head.status,
+        headers: head.headers,
+        body,
+        half_close_cancels: false,
+    }
+}
 
 /// Returns a web server's response as it is: its status, its headers less those that are not for
 /// the client, its body byte for byte as it comes.
@@ -45,7 +63,7 @@ pub fn forward(upstream: UpstreamResponse, id: RequestId) -> Response {
     let (mut head, body) = upstream.into_parts();
     strip(&mut head.headers);
     set_request_id(&mut head.headers, id);
-    Response::from_parts(head, ResponseBody::from_upstream(body))
+    from_head(head, ResponseBody::from_upstream(body))
 }
 
 /// Returns a response of the REST API or the UI: unchanged, except where it would lead around the
@@ -67,7 +85,7 @@ pub fn from_web(
         tracing::debug!(members = ?permit.hidden(), "redacting the response");
         let body = RedactedBody::new(body, &head.headers, permit.hidden());
         remove_body_fields(&mut head.headers);
-        return Response::from_parts(head, ResponseBody::redacted(body));
+        return from_head(head, ResponseBody::redacted(body));
     }
 
     // a part of a page cannot be rewritten, and a body without links need not be
@@ -76,16 +94,16 @@ pub fn from_web(
         StatusCode::PARTIAL_CONTENT | StatusCode::NOT_MODIFIED
     );
     if is_partial || !links::may_have_links(&head.headers) {
-        return Response::from_parts(head, ResponseBody::from_upstream(body));
+        return from_head(head, ResponseBody::from_upstream(body));
     }
 
     // the headers of a HEAD are those of a GET
     remove_body_fields(&mut head.headers);
     if *permit.method() == Method::HEAD {
-        return Response::from_parts(head, ResponseBody::from_upstream(body));
+        return from_head(head, ResponseBody::from_upstream(body));
     }
     let page = LinkRewriter::new(body, host, &ctx.origin());
-    Response::from_parts(head, ResponseBody::rewritten(page))
+    from_head(head, ResponseBody::rewritten(page))
 }
 
 /// Returns a response that came by `InvokeRestApi`.
@@ -107,11 +125,11 @@ pub fn from_rest_api(response: RestApiResponse, permit: &WebPermit, id: RequestI
     } else {
         ResponseBody::from_bytes(body)
     });
-    *answer.status_mut() = response.status;
+    answer.status = response.status;
 
-    let headers = answer.headers_mut();
+    let headers = &mut answer.headers;
     if !is_empty {
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.set(CONTENT_TYPE, "application/json");
     }
     add_security(headers);
     set_request_id(headers, id);
@@ -120,95 +138,98 @@ pub fn from_rest_api(response: RestApiResponse, permit: &WebPermit, id: RequestI
 
 /// Removes hop-by-hop fields and those that `Connection` names (RFC 9110 section 7.6.1),
 /// credentials, and fields that are valid only for the web server's own origin.
-pub(super) fn strip(headers: &mut HeaderMap) {
+pub(super) fn strip(headers: &mut Headers) {
     // a length beside it is not the body's (RFC 9112 section 6.3)
-    if headers.contains_key(TRANSFER_ENCODING) {
+    if headers.contains(TRANSFER_ENCODING) {
         headers.remove(CONTENT_LENGTH);
     }
 
-    // collected first: the map cannot change while its names are read; usually there are few or none
-    let mut removed: Vec<HeaderName> = Vec::new();
-    removed.extend(headers.keys().filter(|name| !is_forwarded(name)).cloned());
-    let nominating = headers.get_all(CONNECTION).iter();
-    let nominated = nominating
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .filter_map(|name| name.trim().parse().ok());
-    removed.extend(nominated);
-
-    for name in removed {
-        headers.remove(name);
-    }
+    // usually there is none
+    let nominated: Vec<_> = headers
+        .get_all(CONNECTION)
+        .flat_map(|value| value.split(|byte| *byte == b','))
+        .map(|name| name.trim_ascii().to_ascii_lowercase())
+        .collect();
+    headers.retain(|header| {
+        is_forwarded(header) && !nominated.iter().any(|name| name == header.name)
+    });
 }
 
 /// Returns true for a field that is passed on to the client.
-fn is_forwarded(name: &HeaderName) -> bool {
-    let name = name.as_str();
-    let is_removed = REMOVED.contains(&name);
-
-    // only the gateway itself may send fields of these names
-    !is_removed && !name.starts_with("access-control-") && !name.starts_with("mwaa-gateway-")
+fn is_forwarded(header: Header<'_>) -> bool {
+    match header.known {
+        Some(name) => !(REMOVED.contains(name) || OF_GATEWAY.contains(name)),
+        None => !RESERVED
+            .iter()
+            .any(|prefix| header.name.starts_with(prefix.as_bytes())),
+    }
 }
 
 /// Adds the headers that keep a page of Airflow within its own origin, where Airflow sends none.
 /// Frames of the same origin remain allowed (Airflow 3 shows the FAB provider's pages in one), and
 /// so does the `Referer` (Airflow 2 compares it with the Host).
-pub(super) fn add_security(headers: &mut HeaderMap) {
-    for (name, value) in &ADDED_TO_PAGES {
-        headers.entry(name).or_insert_with(|| value.clone());
+pub(super) fn add_security(headers: &mut Headers) {
+    for (name, value) in ADDED_TO_PAGES {
+        if !headers.contains(name) {
+            headers.append(name, value);
+        }
     }
 }
 
 /// Removes the fields that are valid only for the body as the web server sent it.
-pub(super) fn remove_body_fields(headers: &mut HeaderMap) {
+pub(super) fn remove_body_fields(headers: &mut Headers) {
     for name in [CONTENT_LENGTH, ETAG, ACCEPT_RANGES] {
         headers.remove(name);
     }
 }
 
 /// Adds the request's id, which every response has.
-pub(super) fn set_request_id(headers: &mut HeaderMap, id: RequestId) {
-    if let Ok(id) = HeaderValue::try_from(id.to_string()) {
-        headers.insert(REQUEST_ID, id);
-    }
+pub(super) fn set_request_id(headers: &mut Headers, id: RequestId) {
+    headers.set(MWAA_GATEWAY_REQUEST_ID, id.to_string());
 }
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("mwaa-gateway-request-id");
+/// The fields of a web server that are not passed on: cookies belong to the gateway's session, and
+/// the others are about the connection or the host.
+pub const REMOVED: NameSet = NameSet::new(&[
+    ALT_SVC,
+    CLEAR_SITE_DATA,
+    CONNECTION,
+    KEEP_ALIVE,
+    NEL,
+    PROXY_AUTHENTICATE,
+    PROXY_CONNECTION,
+    PUBLIC_KEY_PINS,
+    REPORT_TO,
+    SET_COOKIE,
+    STRICT_TRANSPORT_SECURITY,
+    TE,
+    TRAILER,
+    TRANSFER_ENCODING,
+    UPGRADE,
+    WWW_AUTHENTICATE,
+]);
 
-/// The fields of a web server that are not passed on, sorted: cookies belong to the gateway's
-/// session, and the others are about the connection or the host.
-pub const REMOVED: [&str; 16] = [
-    "alt-svc",
-    "clear-site-data",
-    "connection",
-    "keep-alive",
-    "nel",
-    "proxy-authenticate",
-    "proxy-connection",
-    "public-key-pins",
-    "report-to",
-    "set-cookie",
-    "strict-transport-security",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "www-authenticate",
-];
+/// The beginnings of names that only the gateway itself may send, and the names with a constant that
+/// begin so.
+const RESERVED: [&str; 2] = ["access-control-", "mwaa-gateway-"];
+const OF_GATEWAY: NameSet = NameSet::new(&[
+    ACCESS_CONTROL_REQUEST_METHOD,
+    MWAA_GATEWAY_FAULT,
+    MWAA_GATEWAY_INVOKE,
+    MWAA_GATEWAY_REPEATABLE,
+    MWAA_GATEWAY_REPEATED,
+    MWAA_GATEWAY_REQUEST_ID,
+    MWAA_GATEWAY_SECRET,
+    MWAA_GATEWAY_SUCCEEDED,
+]);
 
 /// The fields that pages of Airflow get where Airflow sends none, with their values.
-pub static ADDED_TO_PAGES: [(HeaderName, HeaderValue); 5] = [
-    (X_FRAME_OPTIONS, HeaderValue::from_static("SAMEORIGIN")),
-    (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
-    (REFERRER_POLICY, HeaderValue::from_static("same-origin")),
-    (
-        HeaderName::from_static("cross-origin-resource-policy"),
-        HeaderValue::from_static("same-origin"),
-    ),
-    (
-        HeaderName::from_static("cross-origin-opener-policy"),
-        HeaderValue::from_static("same-origin"),
-    ),
+pub const ADDED_TO_PAGES: [(Name, &str); 5] = [
+    (X_FRAME_OPTIONS, "SAMEORIGIN"),
+    (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (REFERRER_POLICY, "same-origin"),
+    (CROSS_ORIGIN_RESOURCE_POLICY, "same-origin"),
+    (CROSS_ORIGIN_OPENER_POLICY, "same-origin"),
 ];
 
 #[cfg(test)]
@@ -216,9 +237,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_names_of_the_gateway_are_reserved() {
+        let all = NameSet::ALL.iter();
+        let reserved = all.filter(|name| {
+            RESERVED
+                .iter()
+                .any(|start| name.as_str().starts_with(start))
+        });
+        assert!(reserved.eq(OF_GATEWAY.iter()));
+    }
+
+    #[test]
     fn headers_that_are_not_for_the_client_are_removed() {
-        let mut headers = HeaderMap::new();
-        for (name, value) in [
+        let mut headers: Headers = [
             ("content-type", "application/json"),
             ("connection", "close, X-Secret"),
             ("x-secret", "1"),
@@ -226,13 +257,15 @@ mod tests {
             ("access-control-allow-origin", "*"),
             ("mwaa-gateway-fault", "forged"),
             ("keep-alive", "timeout=5"),
-        ] {
-            headers.insert(name, value.parse().unwrap());
-        }
+        ]
+        .into_iter()
+        .collect();
         strip(&mut headers);
-        assert_eq!(
-            headers.keys().map(HeaderName::as_str).collect::<Vec<_>>(),
-            ["content-type"]
+        assert!(
+            headers
+                .iter()
+                .map(|header| header.name)
+                .eq([b"content-type"])
         );
     }
 }

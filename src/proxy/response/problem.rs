@@ -4,11 +4,11 @@ use super::local::set_page_headers;
 use super::set_request_id;
 use super::{Response, ResponseBody};
 use bytes::Bytes;
-use http::header::{
-    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER,
-};
-use http::{HeaderName, HeaderValue};
 use mwaa_http1::encode;
+use mwaa_http1::name::{
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, MWAA_GATEWAY_FAULT,
+    RETRY_AFTER,
+};
 use mwaa_model::{Fault, RequestId};
 use mwaa_pages::FaultPage;
 use serde::Serialize;
@@ -24,14 +24,16 @@ pub fn from_fault(fault: &dyn Fault, id: RequestId) -> Response {
 pub fn encode_fault(fault: &dyn Fault, id: RequestId) -> Bytes {
     let body = ProblemDetails::new(fault, id).to_json();
     let mut response = make_json_response(fault, body.clone(), id);
-    let headers = response.headers_mut();
-    headers.insert(CONNECTION, HeaderValue::from_static("close"));
-    headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+    let headers = &mut response.headers;
+    headers.set(CONNECTION, "close");
+    headers.set(CONTENT_LENGTH, body.len().to_string());
 
     // there is no request whose response the connection could send
     let mut message = Vec::new();
-    encode::status_line(&mut message, response.status());
-    encode::fields(&mut message, response.headers());
+    encode::status_line(&mut message, response.status);
+    for header in response.headers.iter() {
+        encode::field(&mut message, header.name, header.value);
+    }
     encode::end_head(&mut message);
     message.extend_from_slice(&body);
     Bytes::from(message)
@@ -51,8 +53,8 @@ pub fn render_fault_page(fault: &dyn Fault, id: RequestId, home: Option<&str>) -
     });
 
     let mut response = make_response(fault, content);
-    set_page_headers(response.headers_mut());
-    set_request_id(response.headers_mut(), id);
+    set_page_headers(&mut response.headers);
+    set_request_id(&mut response.headers, id);
     response
 }
 
@@ -92,11 +94,8 @@ impl<'a> ProblemDetails<'a> {
 
 fn make_json_response(fault: &dyn Fault, body: Bytes, id: RequestId) -> Response {
     let mut response = make_response(fault, body);
-    let headers = response.headers_mut();
-    headers.insert(
-        CONTENT_TYPE,
-        HeaderValue::from_static("application/problem+json"),
-    );
+    let headers = &mut response.headers;
+    headers.set(CONTENT_TYPE, "application/problem+json");
     set_request_id(headers, id);
     response
 }
@@ -105,20 +104,20 @@ fn make_json_response(fault: &dyn Fault, body: Bytes, id: RequestId) -> Response
 fn make_response(fault: &dyn Fault, body: Bytes) -> Response {
     let code = fault.code();
     let mut response = Response::new(ResponseBody::from_bytes(body));
-    *response.status_mut() = code.status;
-    let headers = response.headers_mut();
+    response.status = code.status;
+    let headers = &mut response.headers;
     // a fault may be over a moment later
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(FAULT, HeaderValue::from_static(code.text));
+    headers.set(CACHE_CONTROL, "no-store");
+    headers.set(MWAA_GATEWAY_FAULT, code.text);
 
     if let Some(allow) = fault.allow() {
-        headers.insert(ALLOW, HeaderValue::from_static(allow));
+        headers.set(ALLOW, allow);
     }
     if fault.ends_connection() {
-        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        headers.set(CONNECTION, "close");
     }
     if let Some(seconds) = get_retry_after(fault) {
-        headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        headers.set(RETRY_AFTER, seconds.to_string());
     }
     response
 }
@@ -128,6 +127,3 @@ pub(super) fn get_retry_after(fault: &dyn Fault) -> Option<u64> {
     let after = fault.retry_after()?;
     Some(after.as_secs() + u64::from(after.subsec_nanos() > 0))
 }
-
-/// The fault's code, only on responses that the gateway itself made.
-pub(super) const FAULT: HeaderName = HeaderName::from_static("mwaa-gateway-fault");

@@ -4,9 +4,9 @@
 
 use crate::upstream::UpstreamBody;
 use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
-use http::{HeaderMap, HeaderValue};
 use http_body::{Body, Frame};
+use mwaa_http1::Headers;
+use mwaa_http1::name::{CONTENT_ENCODING, CONTENT_TYPE};
 use mwaa_model::debug_fields;
 use mwaa_server::BoxError;
 use std::io;
@@ -14,9 +14,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 /// Returns true if the response is a JSON document.
-pub(crate) fn is_json(headers: &HeaderMap) -> bool {
+pub(crate) fn is_json(headers: &Headers) -> bool {
     // as bytes: a parameter that is not ASCII must not hide the type
-    let value = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+    let value = headers.get(CONTENT_TYPE);
     let media_type = value.and_then(|value| value.split(|&b| b == b';').next());
     let media_type = media_type.unwrap_or_default().trim_ascii();
     let media_type = media_type.to_ascii_lowercase();
@@ -39,14 +39,14 @@ impl RedactedBody {
     /// Creates a body without the values of the members that are `hidden`.
     pub(super) fn new(
         body: Box<UpstreamBody>,
-        headers: &HeaderMap,
+        headers: &Headers,
         hidden: &'static [&'static str],
     ) -> Self {
         let coding = headers.get(CONTENT_ENCODING);
         Self {
             body,
             document: Some(BytesMut::new()),
-            is_compressed: coding.is_some_and(|coding| coding != "identity"),
+            is_compressed: coding.is_some_and(|coding| coding != b"identity"),
             hidden,
         }
     }

@@ -114,11 +114,8 @@ pub(super) fn is_for_people(fetch: FetchMetadata) -> bool {
 mod tests {
     use super::*;
 
-    fn may_read(fields: &[(&'static str, &'static str)], page: LocalPage) -> bool {
-        let mut headers = http::HeaderMap::new();
-        for (name, value) in fields {
-            headers.insert(*name, value.parse().unwrap());
-        }
+    fn may_read(fields: &[(&str, &str)], page: LocalPage) -> bool {
+        let headers = fields.iter().copied().collect();
         is_readable(FetchMetadata::from_headers(&headers, false), page)
     }
 

@@ -7,9 +7,10 @@ use super::response::UpstreamResponse;
 use super::{Settings, TrustStore, UpstreamError, request};
 use crate::context::RequestContext;
 use bytes::Bytes;
-use http::{HeaderMap, Method};
+use http::Method;
 use mwaa_auth::{CliToken, Session};
 use mwaa_egress::{Connector, EgressError};
+use mwaa_http1::Headers;
 use mwaa_http1::ResponseHead;
 use mwaa_model::Entry;
 use mwaa_policy::{CommandPermit, WebPermit};
@@ -17,7 +18,7 @@ use mwaa_runtime::{CoarseTimer, LocalTasks, boot_clock, take_write_buffer};
 use std::fmt;
 use std::future::poll_fn;
 use std::io;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
@@ -103,7 +104,7 @@ impl UpstreamClient {
         &self,
         permit: &CommandPermit,
         token: &CliToken,
-        headers: &HeaderMap,
+        headers: &Headers,
         connection: ConnectionChoice,
         on_write: &dyn Fn(),
     ) -> Result<UpstreamResponse, UpstreamError> {
@@ -127,7 +128,7 @@ impl UpstreamClient {
         &self,
         permit: &WebPermit,
         session: &Session,
-        headers: &HeaderMap,
+        headers: &Headers,
         ctx: &RequestContext,
         body: OutgoingBody,
     ) -> Result<UpstreamResponse, UpstreamError> {
@@ -179,10 +180,9 @@ impl Inner {
         let describe_host = || self.describe(exchange);
         loop {
             let (mut connection, reused) = self.checkout(exchange, choice).await?;
-            match self
-                .attempt(&mut connection, body, exchange, &describe_host)
-                .await
-            {
+            // boxed: two small allocations are cheaper than a large one
+            let attempt = self.attempt(&mut connection, body, exchange, &describe_host);
+            match Box::pin(attempt).await {
                 Ok(Attempt::Response(response)) => {
                     let connection = self.pool.lease(exchange.entry.id, connection);
                     let idle = self.settings.body_idle;
@@ -272,12 +272,13 @@ impl Inner {
     ) -> Result<Attempt, UpstreamError> {
         let limit = exchange.first_byte;
         let progress = body.progress();
-        let sending = async {
+        // pinned here: a future that is passed on has room for its argument twice
+        let sending = pin!(async {
             (exchange.on_write)();
             let mut out = take_write_buffer();
             (exchange.encode)(&mut out);
             connection.exchange(out, body, exchange.method).await
-        };
+        });
 
         let attempt = match progress {
             None => self.timer.within(limit, sending).await.ok(),
@@ -308,10 +309,9 @@ impl Inner {
         &self,
         limit: Duration,
         progress: &UploadProgress,
-        sending: F,
+        mut sending: Pin<&mut F>,
     ) -> Option<F::Output> {
         // moved when it expires, not with each chunk
-        let mut sending = pin!(sending);
         let deadline = self.timer.deadline();
         deadline.arm(limit);
         poll_fn(|cx| {

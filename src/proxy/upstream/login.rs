@@ -1,7 +1,6 @@
 //! Posts the login form, over a connection of its own: rare, and not on a worker thread.
 
 use super::pool::open;
-use super::response::hide_cookies;
 use super::{Settings, TrustStore, UpstreamError};
 use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, CONTENT_TYPE, HOST, USER_AGENT};
@@ -66,11 +65,9 @@ impl WebLoginClient {
         let exchange = async {
             let reply = sender.send_request(request).await.map_err(broken)?;
             // its body has no meaning, and redirects are not followed
-            let (mut head, _body) = reply.into_parts();
-            hide_cookies(&mut head.headers);
             Ok(LoginResponse {
-                status: head.status,
-                headers: head.headers,
+                status: reply.status(),
+                headers: reply.headers().iter().collect(),
             })
         };
 
@@ -138,6 +135,7 @@ fn request(
         HeaderValue::from_static("application/x-www-form-urlencoded"),
     );
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-    headers.insert(USER_AGENT, super::request::OUR_USER_AGENT);
+    let agent = HeaderValue::from_static(super::request::OUR_USER_AGENT);
+    headers.insert(USER_AGENT, agent);
     Ok(request)
 }

@@ -3,13 +3,13 @@
 
 use crate::context::RequestContext;
 use bytes::Bytes;
-use http::header::{
-    ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_TYPE, HeaderName,
-    IF_RANGE, ORIGIN, RANGE, REFERER, USER_AGENT,
-};
-use http::{HeaderMap, HeaderValue, Method};
+use http::Method;
 use mwaa_auth::{CliToken, Session};
-use mwaa_http1::encode;
+use mwaa_http1::name::{
+    ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_TYPE, IF_RANGE,
+    ORIGIN, RANGE, REFERER, USER_AGENT,
+};
+use mwaa_http1::{Headers, NameSet, encode};
 use mwaa_model::{ALWAYS_FORWARDED, Dest, FORWARDED};
 use mwaa_policy::WebPermit;
 use mwaa_runtime::{CoarseTimer, Deadline, PaceLimit, boot_clock};
@@ -22,16 +22,17 @@ use std::time::Duration;
 
 /// Writes the head of the request for `/aws_mwaa/cli`, up to the framing of its body: one Host, one
 /// token. `client` are the client's headers.
-pub(super) fn command(token: &CliToken, client: &HeaderMap, out: &mut Vec<u8>) {
+pub(super) fn command(token: &CliToken, client: &Headers, out: &mut Vec<u8>) {
     encode::request_line(out, "POST", "/aws_mwaa/cli");
-    let mut has_user_agent = false;
-    for (name, value) in client {
-        if ALWAYS_FORWARDED.contains(name) {
-            has_user_agent |= *name == USER_AGENT;
-            encode::field(out, name.as_str(), value.as_bytes());
+    for header in client.iter() {
+        if header
+            .known
+            .is_some_and(|name| ALWAYS_FORWARDED.contains(name))
+        {
+            encode::field(out, header.name, header.value);
         }
     }
-    if !has_user_agent {
+    if !client.contains(USER_AGENT) {
         encode::field(out, "user-agent", OUR_USER_AGENT.as_bytes());
     }
     encode::field(out, "content-type", b"text/plain");
@@ -45,34 +46,35 @@ pub(super) fn command(token: &CliToken, client: &HeaderMap, out: &mut Vec<u8>) {
 pub(super) fn web(
     permit: &WebPermit,
     session: &Session,
-    client: &HeaderMap,
+    client: &Headers,
     ctx: &RequestContext,
     out: &mut Vec<u8>,
 ) {
     let target = permit.target();
     encode::request_line(out, permit.method().as_str(), target.as_str());
 
-    let filter = WebFields::new(permit, client, ctx);
-    let mut has_user_agent = false;
+    let fields = WebFields::new(permit, client, ctx);
     // one pass over what the client sent, which is less than what it may send
-    for (name, value) in client {
-        if filter.forwards(name) {
-            has_user_agent |= *name == USER_AGENT;
-            encode::field(out, name.as_str(), value.as_bytes());
-        } else if (*name == ORIGIN || *name == REFERER)
-            && client
-                .get(name)
-                .is_some_and(|first| std::ptr::eq(first, value))
+    for header in client.iter() {
+        if header
+            .known
+            .is_some_and(|name| fields.forwarded.contains(name))
+        {
+            encode::field(out, header.name, header.value);
+        }
+    }
+    for name in [ORIGIN, REFERER] {
+        if let Some(value) = client.get_str(name)
             && let Some(theirs) = to_web_server(value, &ctx.origin(), session.host())
         {
             encode::field(out, name.as_str(), theirs.as_bytes());
         }
     }
 
-    if filter.must_be_plain {
+    if fields.must_be_plain {
         encode::field(out, "accept-encoding", b"identity");
     }
-    if !has_user_agent {
+    if !client.contains(USER_AGENT) {
         encode::field(out, "user-agent", OUR_USER_AGENT.as_bytes());
     }
     encode::field(out, "host", session.host_field().as_bytes());
@@ -87,63 +89,60 @@ pub(super) fn web(
 
 /// The fields of a client that its request to the web server keeps.
 struct WebFields {
-    /// The request has a body with a meaning.
-    has_body: bool,
-    /// The response is searched, so it must be whole.
-    is_searched: bool,
+    forwarded: NameSet,
     /// The response is rewritten or searched on its way back, so it must not be compressed.
     must_be_plain: bool,
 }
 
 impl WebFields {
-    fn new(permit: &WebPermit, client: &HeaderMap, ctx: &RequestContext) -> Self {
+    fn new(permit: &WebPermit, client: &Headers, ctx: &RequestContext) -> Self {
         let is_searched = !permit.hidden().is_empty();
-        Self {
-            // the body of other requests has no meaning and is not forwarded (RFC 9110 section
-            // 9.3.1)
-            has_body: !matches!(
-                *permit.method(),
-                Method::GET | Method::HEAD | Method::OPTIONS
-            ),
-            is_searched,
-            must_be_plain: is_searched || is_document(client, ctx),
-        }
-    }
+        let must_be_plain = is_searched || is_document(client, ctx);
+        let mut forwarded = ALWAYS_FORWARDED.union(FORWARDED);
 
-    fn forwards(&self, name: &HeaderName) -> bool {
-        if !(ALWAYS_FORWARDED.contains(name) || FORWARDED.contains(name)) {
-            return false;
+        // the body of these has no meaning and is not forwarded (RFC 9110 section 9.3.1)
+        if let Method::GET | Method::HEAD | Method::OPTIONS = *permit.method() {
+            forwarded = forwarded.without(OF_BODY);
         }
-        let is_left_out = (!self.has_body
-            && [CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_TYPE].contains(name))
-            || (self.is_searched && [RANGE, IF_RANGE].contains(name))
-            || (self.must_be_plain && *name == ACCEPT_ENCODING);
-        !is_left_out
+        // a response that is searched must be whole
+        if is_searched {
+            forwarded = forwarded.without(OF_RANGE);
+        }
+        if must_be_plain {
+            forwarded = forwarded.without(OF_CODING);
+        }
+        Self {
+            forwarded,
+            must_be_plain,
+        }
     }
 }
 
+const OF_BODY: NameSet = NameSet::new(&[CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_TYPE]);
+const OF_RANGE: NameSet = NameSet::new(&[RANGE, IF_RANGE]);
+const OF_CODING: NameSet = NameSet::new(&[ACCEPT_ENCODING]);
+
 /// Returns true if the response will be shown as a document or a frame of its own.
-fn is_document(client: &HeaderMap, ctx: &RequestContext) -> bool {
+fn is_document(client: &Headers, ctx: &RequestContext) -> bool {
     if let Some(dest) = ctx.user_agent().fetch.dest {
         return matches!(dest, Dest::Document | Dest::Frame);
     }
-    let accept = client.get(ACCEPT).and_then(|value| value.to_str().ok());
-    accept.is_some_and(|accept| accept.contains("text/html"))
+    let accept = client.get(ACCEPT).unwrap_or_default();
+    memchr::memmem::find(accept, b"text/html").is_some()
 }
 
 /// Returns an `Origin` or `Referer` of ours as the web server's own pages would send it:
 /// Flask-WTF compares the Referer with the Host. `None` for an address that is not ours, which is
 /// not forwarded.
-fn to_web_server(value: &HeaderValue, origin: &str, host: &str) -> Option<HeaderValue> {
-    let rest = value.to_str().ok()?.strip_prefix(origin)?;
+fn to_web_server(value: &str, origin: &str, host: &str) -> Option<String> {
+    let rest = value.strip_prefix(origin)?;
     // `http://localhost:80801` begins like our origin, and is another one
     let is_ours = rest.is_empty() || rest.starts_with('/');
-    is_ours.then(|| HeaderValue::try_from(format!("https://{host}{rest}")).ok())?
+    is_ours.then(|| format!("https://{host}{rest}"))
 }
 
 /// For clients that do not say who they are.
-pub(super) const OUR_USER_AGENT: HeaderValue =
-    HeaderValue::from_static(concat!("mwaa-gateway/", env!("CARGO_PKG_VERSION")));
+pub(super) const OUR_USER_AGENT: &str = concat!("mwaa-gateway/", env!("CARGO_PKG_VERSION"));
 
 /// A request body.
 pub enum OutgoingBody {
@@ -354,11 +353,7 @@ mod tests {
 
     #[test]
     fn only_our_own_origin_is_rewritten() {
-        let verdict = |value: &str| {
-            let value = HeaderValue::from_str(value).unwrap();
-            let moved = to_web_server(&value, "http://localhost:8080", "h.example");
-            moved.map(|value| value.to_str().unwrap().to_owned())
-        };
+        let verdict = |value| to_web_server(value, "http://localhost:8080", "h.example");
         assert_eq!(
             verdict("http://localhost:8080").unwrap(),
             "https://h.example"

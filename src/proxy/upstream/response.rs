@@ -4,12 +4,10 @@ use super::UpstreamError;
 use super::pool::LeasedConnection;
 use crate::queue::CommandSlot;
 use bytes::{Bytes, BytesMut};
-use http::header::SET_COOKIE;
-use http::response::Parts;
-use http::{HeaderMap, Response, StatusCode};
+use http::StatusCode;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt as _;
-use mwaa_http1::{BodyDecoder, ResponseHead};
+use mwaa_http1::{BodyDecoder, Headers, ResponseHead};
 use mwaa_runtime::{CoarseTimer, Deadline};
 use std::fmt;
 use std::future::poll_fn;
@@ -20,7 +18,7 @@ use std::time::Duration;
 
 /// A response of the web server.
 pub struct UpstreamResponse {
-    head: Parts,
+    head: Box<ResponseHead>,
     /// Boxed: it is moved until it is the body of our response.
     body: Box<UpstreamBody>,
 }
@@ -45,9 +43,6 @@ impl UpstreamResponse {
         timer: &CoarseTimer,
     ) -> Result<Self, BodyError> {
         connection.close |= !head.keep_alive;
-        let mut headers = head.fields.to_header_map(ADDED_FIELDS);
-        hide_cookies(&mut headers);
-
         let mut body = Box::new(UpstreamBody {
             front: None,
             decoder: BodyDecoder::new(head.framing),
@@ -59,12 +54,7 @@ impl UpstreamResponse {
         });
         poll_fn(|cx| Poll::Ready(body.poll_first(cx))).await?;
 
-        // our own response is HTTP/1.1 with the usual reason: a body without a length is then
-        // chunked, and cannot be taken for complete when it is cut (RFC 9112 section 6.3)
-        let (mut parts, ()) = Response::new(()).into_parts();
-        parts.status = head.status;
-        parts.headers = headers;
-        Ok(Self { head: parts, body })
+        Ok(Self { head, body })
     }
 
     /// Keeps a command's slot until the body is complete or dropped.
@@ -80,7 +70,7 @@ impl UpstreamResponse {
     }
 
     /// The header section.
-    pub fn headers(&self) -> &HeaderMap {
+    pub fn headers(&self) -> &Headers {
         &self.head.headers
     }
 
@@ -95,8 +85,8 @@ impl UpstreamResponse {
     }
 
     /// Returns the head and the body.
-    pub fn into_parts(self) -> (Parts, Box<UpstreamBody>) {
-        (self.head, self.body)
+    pub fn into_parts(self) -> (ResponseHead, Box<UpstreamBody>) {
+        (*self.head, self.body)
     }
 }
 
@@ -238,17 +228,6 @@ impl Body for UpstreamBody {
     }
 }
 
-/// Keeps the web server's cookies out of every `Debug` text.
-pub(super) fn hide_cookies(headers: &mut HeaderMap) {
-    for (name, value) in headers.iter_mut() {
-        if *name == SET_COOKIE {
-            value.set_sensitive(true);
-        }
-    }
-}
-
 /// The length of a peek, in bytes: more than the longest text by which Airflow refuses a dead
 /// session.
 const PEEK_SIZE: usize = 512;
-/// The fields that a response gets on its way to the client: so many more need no second table.
-const ADDED_FIELDS: usize = 6;

@@ -1,8 +1,10 @@
 //! What the engine reads.
 
 use super::{LIMITS, Request, Response};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use mwaa_http1::{
-    BodyDecoder, BodyError, Parsed, RequestError, ResponseError, parse_request, parse_response,
+    BodyDecoder, BodyError, Headers, Parsed, RequestError, ResponseError, parse_request,
+    parse_response,
 };
 
 /// The reason why reading ended.
@@ -37,11 +39,10 @@ pub(super) fn read_requests(mut input: &[u8]) -> (Vec<Request>, End) {
 
         let mut decoder = BodyDecoder::new(head.framing);
         let (body, used, end) = read_body(&mut decoder, input);
-        let fields = head.fields.to_header_map(0);
-        assert_eq!(fields.len(), head.fields.len(), "a field was lost");
+        let fields = to_map(&head.headers);
         seen.push(Request {
-            method: head.method,
-            target: head.target,
+            method: head.method.clone(),
+            target: head.target.clone(),
             version: head.version,
             fields,
             body,
@@ -80,8 +81,7 @@ pub(super) fn read_response(
         if ends && end == End::Cut && decoder.end().is_ok() {
             end = End::Closed;
         }
-        let fields = head.fields.to_header_map(0);
-        assert_eq!(fields.len(), head.fields.len(), "a field was lost");
+        let fields = to_map(&head.headers);
         let response = Response {
             status: head.status,
             fields,
@@ -95,6 +95,19 @@ pub(super) fn read_response(
         };
         return (Some(response), end);
     }
+}
+
+/// Returns the fields as the map that hyper has. Fails if one of them is lost.
+pub(super) fn to_map(headers: &Headers) -> HeaderMap {
+    let mut map = HeaderMap::new();
+    for header in headers.iter() {
+        map.append(
+            HeaderName::from_bytes(header.name).expect("a name"),
+            HeaderValue::from_bytes(header.value).expect("a value"),
+        );
+    }
+    assert_eq!(map.len(), headers.len(), "a field was lost");
+    map
 }
 
 /// Returns the data of a body, the size of all of it, and the reason if it is not complete.

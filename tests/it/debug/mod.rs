@@ -5,8 +5,7 @@ mod source;
 
 use crate::support::{Client, Puppet};
 use bytes::Bytes;
-use http::header::SET_COOKIE;
-use http::{HeaderMap, Response, StatusCode};
+use http::StatusCode;
 use http_body_util::Full;
 use mwaa_auth::aws::{
     ApiFuture, AwsError, AwsErrorKind, MintedCliToken, MintedWebToken, MwaaApi, RestApiError,
@@ -133,12 +132,10 @@ impl LoginClient for Cloud {
 }
 
 fn login_reply() -> LoginResponse {
-    let mut headers = HeaderMap::new();
     let cookie = format!("session={CANARY}; Path=/");
-    headers.insert(SET_COOKIE, cookie.parse().unwrap());
     LoginResponse {
         status: StatusCode::OK,
-        headers,
+        headers: [("set-cookie", cookie)].into_iter().collect(),
     }
 }
 
@@ -162,8 +159,8 @@ impl Rooms {
         }
     }
 
-    async fn walk(&self, incoming: Box<IncomingRequest>) {
-        self.see(&*incoming);
+    async fn walk(&self, incoming: IncomingRequest) {
+        self.see(&incoming);
         let mut record = Record::new(incoming.id, &incoming.client);
         record.arguments = Some(CANARY.to_owned());
         self.see(&record);
@@ -234,7 +231,7 @@ impl Rooms {
                 let format = OutputFormat::Json;
                 let response =
                     response::from_command(upstream, format, &facts, ctx.id(), 1 << 20);
-                self.see(response.await.unwrap().body());
+                self.see(&response.await.unwrap());
             }
         }
     }
@@ -258,7 +255,7 @@ impl Rooms {
             .await
             .unwrap();
         self.see(&upstream);
-        self.see(response::from_web(upstream, &permit, session.host(), ctx).body());
+        self.see(&response::from_web(upstream, &permit, session.host(), ctx));
     }
 }
 
@@ -454,7 +451,7 @@ async fn walk_all() {
             let rooms = Rc::clone(&walking);
             async move {
                 rooms.walk(incoming).await;
-                Response::new(Full::<Bytes>::default())
+                mwaa_server::Response::new(Full::<Bytes>::default())
             }
         },
         refuse: Box::new(|bad_head| panic!("{bad_head:?}")),
@@ -495,7 +492,7 @@ async fn walk_all() {
         "QueueEntry",
         "Record",
         "RequestContext",
-        "ResponseBody",
+        "Response",
         "RoutedRequest",
         "Secret",
         "Session",

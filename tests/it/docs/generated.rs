@@ -158,10 +158,9 @@ fn removed_headers() -> String {
 }
 
 fn added_headers() -> String {
-    let rows = ADDED_TO_PAGES.iter().map(|(name, value)| {
-        let value = value.to_str().unwrap();
-        format!("| `{name}` | `{value}` |\n")
-    });
+    let rows = ADDED_TO_PAGES
+        .iter()
+        .map(|(name, value)| format!("| `{name}` | `{value}` |\n"));
     "| header | value |\n| --- | --- |\n".to_owned() + &rows.collect::<String>()
 }
 

@@ -146,7 +146,9 @@ fn headers_of_the_gateway_are_those_of_the_code() {
     let mut sent = BTreeSet::new();
     for file in tree::files("src", "rs") {
         let source = tree::read(&file);
-        for opening in ["from_static(\"mwaa-gateway-", "&str = \"mwaa-gateway-"] {
+        // the names of all fields that the gateway reads and writes
+        let of_names = (file == "src/http1/name.rs").then_some("\"mwaa-gateway-");
+        for opening in of_names.into_iter().chain(["&str = \"mwaa-gateway-"]) {
             for rest in source.split(opening).skip(1) {
                 sent.extend(rest.split('"').next().map(str::to_owned));
             }
