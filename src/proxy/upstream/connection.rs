@@ -56,11 +56,24 @@ impl Connection {
     /// Ready if an idle connection cannot be used any more: the web server has closed it, or has
     /// sent something without a request. The task is woken when that happens.
     pub(super) fn poll_ended(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        ready!(self.poll_input(cx));
         let mut byte = [0];
         let mut buffer = ReadBuf::new(&mut byte);
         Pin::new(&mut self.stream)
             .poll_read(cx, &mut buffer)
             .map(drop)
+    }
+
+    /// Ready if a read may return something. That costs less than a read, and most of the time there
+    /// is nothing yet.
+    fn poll_input(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let (stream, tls) = self.stream.get_ref();
+        // it reads no more while it holds what was not taken, or the end
+        if tls.wants_read() {
+            stream.poll_input(cx)
+        } else {
+            Poll::Ready(())
+        }
     }
 
     /// Returns true if an idle connection cannot be used any more. `exactly` also looks for what the
@@ -125,6 +138,7 @@ impl Connection {
         method: &Method,
     ) -> Poll<Result<Box<ResponseHead>, ExchangeError>> {
         loop {
+            ready!(self.poll_input(cx));
             let head = with_read_buffer(|buffer| {
                 let mut read = ReadBuf::new(buffer);
                 let stream = Pin::new(&mut self.stream);
