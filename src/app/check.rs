@@ -363,7 +363,7 @@ impl CheckContext<'_> {
         let connected = local_set()
             .run_until(async {
                 let tasks = LocalTasks::default();
-                let timer = CoarseTimer::start(&tasks);
+                let timer = CoarseTimer::start(&tasks, &BackgroundTasks::current());
                 let settings = settings::upstream(self.config);
                 check_connection(
                     host,

@@ -1,7 +1,7 @@
 //! Runs a [`Gateway`] and shuts it down. Each worker thread has a runtime of its own with its own
 //! sockets, connection pool and coarse clock; a request stays on one thread. The control thread,
-//! which calls [`Gateway::serve`], runs the calls to AWS and the management address; only a first
-//! query for a version runs where its request waits for it.
+//! which calls [`Gateway::serve`], runs the calls to AWS, the management address and the timers that
+//! wake the workers.
 
 use super::gateway::load_version;
 use super::status::GatewayStatus;
@@ -11,7 +11,8 @@ use mwaa_egress::Connector;
 use mwaa_proxy::upstream::{TrustStore, UpstreamClient};
 use mwaa_proxy::{ProxyState, ReverseProxy};
 use mwaa_runtime::{
-    ClockShift, CoarseTimer, LocalTasks, Shutdown, end_turn, keep_time_for_a_turn,
+    BackgroundTasks, ClockShift, CoarseTimer, LocalTasks, Shutdown, end_turn,
+    keep_time_for_a_turn,
 };
 use mwaa_server::{BoundListener, OpenConnections, Places, RequestHandler, Server};
 use std::io;
@@ -71,6 +72,7 @@ impl Gateway {
             state: Arc::clone(&state),
             trust: Arc::clone(&self.trust),
             connector: self.connector,
+            background: self.background,
             listeners: Arc::new(Mutex::new(sockets.listeners)),
         };
         let mut workers = WorkerPool::start(worker, sockets.threads)?;
@@ -174,6 +176,7 @@ struct WorkerContext {
     state: Arc<ProxyState>,
     trust: Arc<TrustStore>,
     connector: Connector,
+    background: BackgroundTasks,
     /// Each worker takes its socket of each. They close with the last worker.
     listeners: Arc<Mutex<Vec<BoundListener>>>,
     /// The places for client connections.
@@ -191,16 +194,17 @@ impl Worker {
     /// Serves until `stop`, and until every request in flight is answered or `cut`.
     async fn serve(mut self) -> io::Result<()> {
         let tasks = LocalTasks::default();
-        let timer = CoarseTimer::start(&tasks);
         let WorkerContext {
             config,
             state,
             trust,
             connector,
+            background,
             listeners,
             places,
         } = self.context;
 
+        let timer = CoarseTimer::start(&tasks, &background);
         let upstream = settings::upstream(&config);
         let proxy = Rc::new(ReverseProxy {
             upstream: UpstreamClient::new(upstream, connector, trust, timer.clone(), &tasks),
@@ -245,7 +249,8 @@ fn listen_on_all<H: RequestHandler>(
 fn block_on<T>(future: impl Future<Output = T>) -> io::Result<T> {
     // its tasks need not be `Send`, and it is one scheduler where a `LocalSet` would be a second
     let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
+        // without timers, which would read the clock twice in each turn
+        .enable_io()
         // the thread has slept: the time is another
         .on_thread_unpark(end_turn)
         .build_local(LocalOptions::default())?;

@@ -26,7 +26,7 @@ use http::HeaderValue;
 use lifetime::Expiring as _;
 use mwaa_http1::Headers;
 use mwaa_model::{Entry, Fault as _};
-use mwaa_runtime::{BackgroundTasks, Timestamp};
+use mwaa_runtime::{BackgroundTasks, Timer as _, Timestamp};
 use mwaa_telemetry::Metrics;
 use session::SessionSource;
 use single_flight::SingleFlight;
@@ -295,7 +295,7 @@ impl CredentialCache {
         &self,
         call: impl Future<Output = Option<Result<T, AwsError>>>,
     ) -> Result<T, AuthError> {
-        match tokio::time::timeout(self.settings.mint_wait, call).await {
+        match self.background.within(self.settings.mint_wait, call).await {
             Ok(Some(Ok(response))) => Ok(response),
             Ok(Some(Err(error))) => Err(AuthError::mint(&Arc::new(error.into()), None)),
             Ok(None) => Err(AuthError::Gone),

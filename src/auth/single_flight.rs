@@ -10,7 +10,7 @@ use super::lifetime::Expiring;
 use crate::Settings;
 use crate::aws::{AwsError, AwsErrorKind};
 use mwaa_model::{Entry, EntryId, EntryTable, Fault as _};
-use mwaa_runtime::{BackgroundTasks, Timestamp, boot_clock};
+use mwaa_runtime::{BackgroundTasks, Timer as _, Timestamp, boot_clock};
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -121,7 +121,11 @@ impl<S: Source> SingleFlight<S> {
         // a result that is there already is seen too: the mint may have been faster than this call
         let result = async { receiver.wait_for(Option::is_some).await.ok()?.clone() };
 
-        match tokio::time::timeout(self.settings.mint_wait, result).await {
+        match self
+            .background
+            .within(self.settings.mint_wait, result)
+            .await
+        {
             Ok(Some(Ok(item))) => Ok(item),
             Ok(Some(Err(error))) => {
                 // the failure is held back by now, which sets the time of the next try

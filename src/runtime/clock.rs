@@ -1,20 +1,22 @@
 //! The only place that reads the time.
 
 use super::platform;
-use rustix::time::clock_gettime;
+use rustix::time::{ClockId, clock_gettime};
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 /// A point in time on two clocks: one that runs while the machine sleeps, and the wall clock.
 ///
 /// Rust's `Instant` stops during sleep (rust-lang/rust#87906), and a wall clock may be set. A
 /// token's age has to be right in both cases, so the older reading wins.
+///
+/// Both are in nanoseconds: every request copies and compares some of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timestamp {
-    boot: Duration,
-    wall: Duration,
+    boot: u64,
+    wall: u64,
 }
 
 impl Timestamp {
@@ -24,33 +26,35 @@ impl Timestamp {
     }
 
     /// Returns the time since the machine started; for intervals.
-    pub fn boot(self) -> Duration {
-        self.boot
+    pub const fn boot(self) -> Duration {
+        Duration::from_nanos(self.boot)
     }
 
     /// Returns the wall clock, since 1970; for times that others read.
-    pub fn wall(self) -> Duration {
-        self.wall
+    pub const fn wall(self) -> Duration {
+        Duration::from_nanos(self.wall)
     }
 
     /// Returns the age of this moment by the clock that gives the higher one. A wall clock that
     /// jumped back makes nothing younger than the other clock says.
     pub fn age(self, now: Self) -> Duration {
-        now.boot
-            .saturating_sub(self.boot)
-            .max(now.wall.saturating_sub(self.wall))
+        let boot = now.boot.saturating_sub(self.boot);
+        Duration::from_nanos(boot.max(now.wall.saturating_sub(self.wall)))
     }
 
     /// Creates a moment from two readings, for tests.
-    pub const fn from_clocks(boot: Duration, wall: Duration) -> Self {
-        Self { boot, wall }
+    pub fn from_clocks(boot: Duration, wall: Duration) -> Self {
+        Self {
+            boot: to_nanos(boot),
+            wall: to_nanos(wall),
+        }
     }
 }
 
 /// Returns the time since the machine started, sleep included: for limits and durations, which a
 /// change of the wall clock must not affect. On a worker thread it is read at most once in a turn.
 pub fn boot_clock() -> Duration {
-    Timestamp::now().boot
+    Timestamp::now().boot()
 }
 
 /// Makes this thread read its clocks once in a turn: [`end_turn`] has to be called between turns.
@@ -95,7 +99,7 @@ thread_local! {
         Turn {
             is_kept: Cell::new(false),
             uses_left: Cell::new(0),
-            last: Cell::new(Timestamp::from_clocks(Duration::ZERO, Duration::ZERO)),
+            last: Cell::new(Timestamp { boot: 0, wall: 0 }),
         }
     };
 }
@@ -103,27 +107,32 @@ thread_local! {
 /// A reading is used for some ten requests at most.
 const MAX_USES: u32 = 64;
 
+fn read_clocks() -> Timestamp {
+    let shift = ClockShift::of_this_thread();
+    Timestamp {
+        boot: read_clock(platform::CLOCK) + shift,
+        wall: read_clock(ClockId::Realtime) + shift,
+    }
+}
+
 #[expect(
     clippy::disallowed_methods,
     reason = "the one home of reading the time"
 )]
-fn read_clocks() -> Timestamp {
-    // this clock is never negative
-    let boot = clock_gettime(platform::CLOCK);
-    let boot = Duration::new(
-        u64::try_from(boot.tv_sec).unwrap_or(0),
-        u32::try_from(boot.tv_nsec).unwrap_or(0),
-    );
-    // a clock that was never set may be before 1970
-    let wall = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or(Duration::ZERO);
-    let shift = ClockShift::of_this_thread();
-    Timestamp {
-        boot: boot + shift,
-        wall: wall + shift,
-    }
+fn read_clock(clock: ClockId) -> u64 {
+    let time = clock_gettime(clock);
+    // a wall clock that was never set may be before 1970
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    seconds * NANOS + u64::try_from(time.tv_nsec).unwrap_or(0)
 }
+
+/// Returns a time in nanoseconds, which is less than 584 years.
+fn to_nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// The nanoseconds of a second.
+const NANOS: u64 = 1_000_000_000;
 
 /// The distance by which the clocks of some threads are ahead, so that a test sets the time and does
 /// not wait for it. Clones share the distance, which is zero unless a test changes it.
@@ -147,12 +156,12 @@ impl ClockShift {
 
     /// Moves the clocks forward.
     pub fn advance(&self, by: Duration) {
-        let millis = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
-        self.0.fetch_add(millis, Ordering::SeqCst);
+        self.0.fetch_add(to_nanos(by), Ordering::SeqCst);
     }
 
-    fn of_this_thread() -> Duration {
-        SHIFT.with_borrow(|shift| Duration::from_millis(shift.0.load(Ordering::Relaxed)))
+    /// Returns the shift in nanoseconds.
+    fn of_this_thread() -> u64 {
+        SHIFT.with_borrow(|shift| shift.0.load(Ordering::Relaxed))
     }
 }
 

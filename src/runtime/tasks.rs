@@ -2,11 +2,12 @@
 
 use std::cell::Cell;
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, pending};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
-use tokio::sync::Notify;
+use std::time::Duration;
+use tokio::sync::{Notify, oneshot};
 use tokio::task::{AbortHandle, LocalSet};
 use tracing::{Instrument as _, Span};
 
@@ -212,12 +213,26 @@ impl BackgroundTasks {
     ) -> AbortHandle {
         self.0.spawn(task.instrument(span)).abort_handle()
     }
+
+    /// Waits so long by the timers of the control thread: a worker thread has none of its own.
+    pub async fn sleep(&self, time: Duration) {
+        let (mut sender, ended) = oneshot::channel();
+        self.spawn(Span::none(), async move {
+            // the one that waits may leave before
+            if tokio::time::timeout(time, sender.closed()).await.is_err() {
+                let _unheard = sender.send(());
+            }
+        });
+        if ended.await.is_err() {
+            // the control thread has ended, and this one is about to
+            pending::<()>().await;
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tokio::sync::oneshot;
 
     #[tokio::test]
     async fn a_dropped_future_is_finished_and_its_result_is_reported() {

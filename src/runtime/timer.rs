@@ -2,9 +2,10 @@
 //!
 //! A timer per request costs two system calls where a runtime has to re-arm its wake-up. Limits
 //! of seconds need no such precision: one tick for the whole thread, at most once in 100 ms, looks
-//! at all deadlines, and there is no tick when none is armed.
+//! at all deadlines, and there is no tick when none is armed. The control thread wakes the worker
+//! for a tick: the runtime of a worker has no timers, which would cost something in each turn.
 
-use super::{LocalTasks, boot_clock, end_turn};
+use super::{BackgroundTasks, LocalTasks, boot_clock, end_turn};
 use slab::Slab;
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -43,6 +44,22 @@ impl Timer for RuntimeTimer {
         tokio::time::timeout(limit, future)
             .await
             .map_err(|_elapsed| Elapsed)
+    }
+}
+
+/// For work on a worker thread that has no coarse timer; rare, because each limit wakes the control
+/// thread.
+impl Timer for BackgroundTasks {
+    async fn within<F: Future>(
+        &self,
+        limit: Duration,
+        future: F,
+    ) -> Result<F::Output, Elapsed> {
+        tokio::select! {
+            biased;
+            output = future => Ok(output),
+            () = self.sleep(limit) => Err(Elapsed),
+        }
     }
 }
 
@@ -97,18 +114,19 @@ impl Timer for CoarseTimer {
 }
 
 impl CoarseTimer {
-    /// Starts the thread's timer. Its ticks run as one of `tasks`.
-    pub fn start(tasks: &LocalTasks) -> Self {
+    /// Starts the thread's timer. Its ticks run as one of `tasks`; `background` wakes it for them.
+    pub fn start(tasks: &LocalTasks, background: &BackgroundTasks) -> Self {
         let timer = Self(Rc::default());
-        tasks.spawn_unwatched(tracing::debug_span!("timer"), timer.clone().run());
+        let ticks = timer.clone().run(background.clone());
+        tasks.spawn_unwatched(tracing::debug_span!("timer"), ticks);
         timer
     }
 
-    async fn run(self) {
+    async fn run(self, background: BackgroundTasks) {
         let shared = &self.0;
         loop {
             let next = shared.next.get();
-            // nothing is armed: no timer of the runtime either
+            // nothing is armed: nothing to wake up for
             if next == NEVER {
                 shared.wake.notified().await;
                 continue;
@@ -127,7 +145,7 @@ impl CoarseTimer {
                 biased;
                 // the next tick is earlier now
                 () = shared.wake.notified() => {}
-                () = tokio::time::sleep(nap) => {}
+                () = background.sleep(nap) => {}
             }
         }
     }
@@ -209,6 +227,10 @@ impl Shared {
     /// is due anyway, and arming them wakes no task. It comes at least `SHORTEST_NAP` after the
     /// last one.
     fn schedule(&self, now: Duration, due: Duration) -> bool {
+        // the tick that is due is never later than `LONGEST_NAP` from now
+        if due >= self.next.get() {
+            return false;
+        }
         let tick = due.min(now + LONGEST_NAP);
         let tick = tick.max(self.last.get() + SHORTEST_NAP);
         let earlier = tick < self.next.get();
@@ -323,6 +345,10 @@ mod tests {
         CoarseTimer(Rc::default())
     }
 
+    fn start_timer() -> CoarseTimer {
+        CoarseTimer::start(&LocalTasks::default(), &BackgroundTasks::current())
+    }
+
     /// Returns true if the ticking task was woken since the last call.
     fn is_woken(timer: &CoarseTimer) -> bool {
         let mut woken = pin!(timer.0.wake.notified());
@@ -356,15 +382,21 @@ mod tests {
     /// Its clock is read once in a turn, and its turn has no end.
     #[test]
     fn a_deadline_expires_on_a_thread_that_never_sleeps() {
-        let runtime = tokio::runtime::Builder::new_current_thread()
+        let control = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
             .enable_time()
+            .build()
+            .unwrap();
+        let background = control.block_on(async { BackgroundTasks::current() });
+        // without timers, as a worker's
+        let runtime = tokio::runtime::Builder::new_current_thread()
             .on_thread_unpark(end_turn)
             .build_local(tokio::runtime::LocalOptions::default())
             .unwrap();
         keep_time_for_a_turn();
         runtime.block_on(async {
             let tasks = LocalTasks::default();
-            let timer = CoarseTimer::start(&tasks);
+            let timer = CoarseTimer::start(&tasks, &background);
             let deadline = timer.deadline();
             deadline.arm(SHORTEST_NAP);
             let never_sleeps = std::future::poll_fn(|cx| {
@@ -374,8 +406,8 @@ mod tests {
             tokio::select! {
                 () = &deadline => {}
                 () = never_sleeps => {}
-                // the runtime's own clock: otherwise the test would never end
-                () = tokio::time::sleep(30 * SHORTEST_NAP) => panic!("it does not expire"),
+                // another thread's clock: otherwise the test would never end
+                () = background.sleep(30 * SHORTEST_NAP) => panic!("it does not expire"),
             }
         });
     }
@@ -420,7 +452,7 @@ mod tests {
     async fn a_short_deadline_expires_although_the_timer_sleeps_longer() {
         tokio::task::LocalSet::new()
             .run_until(async {
-                let timer = CoarseTimer::start(&LocalTasks::default());
+                let timer = start_timer();
                 let long = timer.deadline();
                 let short = timer.deadline();
                 long.arm(Duration::from_mins(1));
@@ -440,7 +472,7 @@ mod tests {
     async fn within_returns_the_output_or_an_elapsed_error() {
         tokio::task::LocalSet::new()
             .run_until(async {
-                let timer = CoarseTimer::start(&LocalTasks::default());
+                let timer = start_timer();
                 assert_eq!(
                     timer.within(Duration::from_secs(9), async { 7 }).await,
                     Ok(7)

@@ -11,6 +11,7 @@ use mwaa_model::{Client, ListenerPolicy, PeerAddress, PeerIdentity};
 use mwaa_runtime::platform::{self, TcpPeerResolver};
 use mwaa_runtime::{CoarseTimer, Deadline, LocalTasks, Shutdown};
 use std::fmt;
+use std::future::pending;
 use std::io;
 use std::rc::Rc;
 use std::time::Duration;
@@ -149,7 +150,7 @@ impl<H: RequestHandler> AcceptLoop<H> {
                     // Out of file descriptors or memory (EMFILE, ENFILE, ENOMEM). The client stays
                     // in the backlog, so accepting again at once would fail again, and spin.
                     tracing::warn!(%error, "cannot accept connections; pausing");
-                    tokio::time::sleep(pause).await;
+                    let _elapsed = self.server.timer.within(pause, pending::<()>()).await;
                     pause = (pause * 2).min(LONGEST_PAUSE);
                 }
             }

@@ -230,7 +230,10 @@ impl OpenConnections {
 
     fn set_phase(&self, slot: &Slot, phase: Phase) {
         let before = slot.phase.replace(phase);
-        slot.since.set(boot_clock());
+        // a busy connection is never compared with others
+        if phase != Phase::Busy {
+            slot.since.set(boot_clock());
+        }
         let is_head = |phase| usize::from(phase == Phase::Head);
         self.heads
             .set(self.heads.get() + is_head(phase) - is_head(before));

@@ -63,7 +63,7 @@ mod tests {
     use bytes::Bytes;
     use http_body_util::Full;
     use mwaa_model::{Client, ListenerPolicy, PeerAddress, PeerIdentity};
-    use mwaa_runtime::{CoarseTimer, LocalTasks, Shutdown};
+    use mwaa_runtime::{BackgroundTasks, CoarseTimer, LocalTasks, Shutdown};
     use std::net::SocketAddr;
     use std::rc::Rc;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -108,7 +108,7 @@ mod tests {
     /// Returns the bytes of a long response that a client gets which takes a little now and then.
     async fn trickle(keep_alive: Duration, pause: Duration, enough: usize) -> usize {
         let tasks = LocalTasks::default();
-        let timer = CoarseTimer::start(&tasks);
+        let timer = CoarseTimer::start(&tasks, &BackgroundTasks::current());
         let (_running, shutdown) = watch::channel(false);
         let handle = async |_: IncomingRequest| {
             let body = Full::new(Bytes::from(vec![b'x'; 8 << 20]));

@@ -99,13 +99,19 @@ impl VersionResolver {
         match entry.airflow_version() {
             Some(version) => {
                 if before.is_some_and(is_old) && lookup.is_free() {
+                    let query = self.query(entry, before);
                     self.background
-                        .spawn(tracing::Span::none(), self.query_task(entry));
+                        .spawn(tracing::Span::none(), async { drop(query.await) });
                 }
                 Ok(version)
             }
             // once in a process: boxed, so that not every request has room for it
-            None => Box::pin(self.query(entry, lookup, before)).await,
+            None => Box::pin(run_in_background(
+                &self.background,
+                self.query(entry, before),
+            ))
+            .await
+            .unwrap_or_else(|| Err(stopping_error())),
         }
     }
 
@@ -138,11 +144,13 @@ impl VersionResolver {
     /// asked again within 30 s, and after a failure the old answer stays. The call continues if
     /// its caller is dropped.
     pub async fn refresh(self: &Arc<Self>, entry: &Arc<Entry>) {
-        if !self.lookup(entry.id).is_refresh_due() {
+        let lookup = self.lookup(entry.id);
+        if !lookup.is_refresh_due() {
             return;
         }
-        // the answer is in the entry
-        let _ended = run_in_background(&self.background, self.query_task(entry)).await;
+        // the old answer stays if there is no new one
+        let query = self.query(entry, lookup.answered_at());
+        let _ended = run_in_background(&self.background, query).await;
     }
 
     /// Returns the failure that is held for an environment whose version is not known.
@@ -154,30 +162,26 @@ impl VersionResolver {
     }
 
     /// Returns the task that asks AWS, for the background.
-    fn query_task(
+    fn query(
         self: &Arc<Self>,
         entry: &Arc<Entry>,
-    ) -> impl Future<Output = ()> + Send + 'static {
+        before: Option<Timestamp>,
+    ) -> impl Future<Output = Result<AirflowVersion, VersionError>> + Send + 'static {
         let span = tracing::debug_span!("version", environment = %entry.environment.local);
         let resolver = Arc::clone(self);
         let entry = Arc::clone(entry);
-        let task = async move {
-            let lookup = resolver.lookup(entry.id);
-            // the old answer stays if there is no new one
-            let before = lookup.answered_at();
-            let _kept = resolver.query(&entry, lookup, before).await;
-        };
+        let task = async move { resolver.ask(&entry, before).await };
         task.instrument(span)
     }
 
     /// Asks AWS, once for all callers that wait here, unless a failure is held. An answer after
     /// `before` is as good as its own.
-    async fn query(
+    async fn ask(
         &self,
         entry: &Entry,
-        lookup: &VersionLookup,
         before: Option<Timestamp>,
     ) -> Result<AirflowVersion, VersionError> {
+        let lookup = self.lookup(entry.id);
         let mut backoff = lookup.asking.lock().await;
         // the one that held the lock may have got the answer
         if let Some(version) = entry.airflow_version()
@@ -253,6 +257,15 @@ impl VersionResolver {
 
     fn lookup(&self, id: EntryId) -> &VersionLookup {
         self.lookups.get_or_init(id, VersionLookup::default)
+    }
+}
+
+/// Returns the error of a query that ended with the gateway.
+fn stopping_error() -> VersionError {
+    let advice = code::STOPPING.advice;
+    VersionError {
+        source: AwsError::new(AwsErrorKind::Unavailable, "the gateway is stopping", advice),
+        retry_after: None,
     }
 }
 

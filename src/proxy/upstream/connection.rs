@@ -6,13 +6,13 @@ use bytes::{Buf as _, Bytes, BytesMut};
 use http::Method;
 use mwaa_egress::Stream;
 use mwaa_http1::{BodyDecoder, Parsed, ResponseError, ResponseHead, encode, parse_response};
-use mwaa_runtime::{READ_SIZE, Timestamp, return_write_buffer, with_read_buffer};
+use mwaa_runtime::{READ_SIZE, Timestamp, return_write_buffer};
 use std::future::poll_fn;
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
-use tokio::io::{AsyncRead as _, AsyncReadExt as _, AsyncWrite as _, ReadBuf};
+use tokio::io::{AsyncBufRead as _, AsyncReadExt as _, AsyncWrite as _};
 use tokio_rustls::client::TlsStream;
 
 /// An open connection. Boxed wherever it is kept: it is moved with each request.
@@ -56,11 +56,20 @@ impl Connection {
     /// Ready if an idle connection cannot be used any more: the web server has closed it, or has
     /// sent something without a request. The task is woken when that happens.
     pub(super) fn poll_ended(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut byte = [0];
-        let mut buffer = ReadBuf::new(&mut byte);
-        Pin::new(&mut self.stream)
-            .poll_read(cx, &mut buffer)
-            .map(drop)
+        ready!(self.poll_input(cx));
+        Pin::new(&mut self.stream).poll_fill_buf(cx).map(drop)
+    }
+
+    /// Ready if a read may return something. That costs less than a read, and most of the time there
+    /// is nothing yet.
+    fn poll_input(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let (stream, tls) = self.stream.get_ref();
+        // it reads no more while it holds what was not taken, or the end
+        if tls.wants_read() {
+            stream.poll_input(cx)
+        } else {
+            Poll::Ready(())
+        }
     }
 
     /// Returns true if an idle connection cannot be used any more. `exactly` also looks for what the
@@ -125,22 +134,23 @@ impl Connection {
         method: &Method,
     ) -> Poll<Result<Box<ResponseHead>, ExchangeError>> {
         loop {
-            let head = with_read_buffer(|buffer| {
-                let mut read = ReadBuf::new(buffer);
-                let stream = Pin::new(&mut self.stream);
-                ready!(stream.poll_read(cx, &mut read)).map_err(ExchangeError::Broken)?;
-                if read.filled().is_empty() {
-                    let end = io::Error::new(
-                        io::ErrorKind::UnexpectedEof,
-                        "connection closed before the response was complete",
-                    );
-                    return Poll::Ready(Err(ExchangeError::Broken(end)));
-                }
-                let new = read.filled();
-                let head = take_head(&mut self.input, new, method, &mut self.interims);
-                Poll::Ready(head.map_err(ExchangeError::Malformed))
-            });
-            if let Some(head) = ready!(head)? {
+            ready!(self.poll_input(cx));
+            // what TLS holds, as it is: a read would copy it, and look for more
+            let stream = Pin::new(&mut self.stream);
+            let new = ready!(stream.poll_fill_buf(cx)).map_err(ExchangeError::Broken)?;
+            if new.is_empty() {
+                let end = io::Error::new(
+                    io::ErrorKind::UnexpectedEof,
+                    "connection closed before the response was complete",
+                );
+                return Poll::Ready(Err(ExchangeError::Broken(end)));
+            }
+
+            let size = new.len();
+            let head = take_head(&mut self.input, new, method, &mut self.interims)
+                .map_err(ExchangeError::Malformed)?;
+            Pin::new(&mut self.stream).consume(size);
+            if let Some(head) = head {
                 return Poll::Ready(Ok(head));
             }
         }

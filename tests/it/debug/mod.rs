@@ -278,7 +278,8 @@ fn entry(server: &Puppet) -> (Entry, Trust) {
 
 fn rooms(server: &Puppet, tasks: &LocalTasks) -> Rooms {
     let (entry, trust) = entry(server);
-    let timer = CoarseTimer::start(tasks);
+    let background = BackgroundTasks::current();
+    let timer = CoarseTimer::start(tasks, &background);
     let metrics = Arc::new(Metrics::default());
     let settings = upstream::Settings {
         tls: LIMIT,
@@ -293,7 +294,6 @@ fn rooms(server: &Puppet, tasks: &LocalTasks) -> Rooms {
         size: 8,
         wait: LIMIT,
     };
-    let background = BackgroundTasks::current();
     let registry = Registry::new(Directory::new(vec![Arc::new(entry)], None));
     let state = Arc::new(ProxyState {
         admission: admission_settings(),

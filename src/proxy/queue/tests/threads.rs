@@ -5,7 +5,7 @@ use super::super::{
 };
 use futures_util::future::join_all;
 use mwaa_model::{ClientKey, Entry, EntryId, EnvName, Environment, RequestId};
-use mwaa_runtime::{CoarseTimer, LocalTasks};
+use mwaa_runtime::{BackgroundTasks, CoarseTimer, LocalTasks};
 use mwaa_telemetry::Metrics;
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -43,7 +43,8 @@ fn on_a_worker(test: impl AsyncFnOnce(&CoarseTimer)) {
         .build()
         .unwrap();
     LocalSet::new().block_on(&runtime, async {
-        test(&CoarseTimer::start(&LocalTasks::default())).await;
+        let background = BackgroundTasks::current();
+        test(&CoarseTimer::start(&LocalTasks::default(), &background)).await;
     });
 }
 
