@@ -182,6 +182,13 @@ impl Headers {
         self.push(Some(name), name.as_str(), value.as_ref());
     }
 
+    /// Adds a field with a constant value, which is not checked.
+    pub fn append_static(&mut self, name: Name, value: &'static str) {
+        let start = self.text.len();
+        self.text.extend_from_slice(value.as_bytes());
+        self.add(Some(name), start..start, start..self.text.len());
+    }
+
     /// Adds a field in place of those of the same name, like [`append`](Self::append).
     pub fn set(&mut self, name: Name, value: impl AsRef<[u8]>) {
         self.remove(name);

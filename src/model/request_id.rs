@@ -17,15 +17,45 @@ impl RequestId {
     }
 }
 
+impl RequestId {
+    /// The longest text of an id, in bytes.
+    pub const SIZE: usize = PROCESS_SIZE + 16;
+
+    /// Writes the text into the buffer and returns it. It allocates nothing, as `to_string` does.
+    pub fn encode(self, buffer: &mut [u8; Self::SIZE]) -> &str {
+        let (process, count) = buffer.split_at_mut(PROCESS_SIZE);
+        process.copy_from_slice(&*PROCESS);
+
+        let digits = (u64::BITS - self.0.leading_zeros()).div_ceil(4).max(1);
+        let mut rest = self.0;
+        let mut used = 0;
+        for digit in count.iter_mut().take(digits as usize).rev() {
+            *digit = match (rest & 0xf) as u8 {
+                value @ ..10 => b'0' + value,
+                value => b'a' - 10 + value,
+            };
+            rest >>= 4;
+            used += 1;
+        }
+        let text = buffer.get(..PROCESS_SIZE + used);
+        // all of it is ASCII
+        str::from_utf8(text.unwrap_or_default()).unwrap_or_default()
+    }
+}
+
 impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&PROCESS)?;
-        fmt::LowerHex::fmt(&self.0, f)
+        f.write_str(self.encode(&mut [0; Self::SIZE]))
     }
 }
 
 /// The part that all ids of this process share.
-static PROCESS: LazyLock<String> = LazyLock::new(|| format!("{:016x}-", fastrand::u64(..)));
+static PROCESS: LazyLock<[u8; PROCESS_SIZE]> = LazyLock::new(|| {
+    let text = format!("{:016x}-", fastrand::u64(..));
+    text.into_bytes().try_into().unwrap_or([b'0'; PROCESS_SIZE])
+});
+
+const PROCESS_SIZE: usize = 17;
 
 impl fmt::Debug for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -47,5 +77,9 @@ mod tests {
         let (process, count) = text.split_once('-').unwrap();
         assert!(process.len() == 16 && process.bytes().all(|b| b.is_ascii_hexdigit()));
         assert_eq!(count, "ab");
+        for count in [0, 9, 16, u64::MAX] {
+            let text = RequestId(count).to_string();
+            assert!(text.ends_with(&format!("-{count:x}")), "{text}");
+        }
     }
 }

@@ -303,8 +303,13 @@ fn find_reserved(path: &str) -> Result<Option<ReservedPath>, PathError> {
         return Ok(Some(ReservedPath::Cli));
     }
 
-    let mut segments = path.split('/').skip(1);
-    let mut next = || decode(segments.next().unwrap_or_default(), false);
+    let mut rest = path.strip_prefix('/').unwrap_or_default();
+    let mut next = || {
+        let end = rest.bytes().position(|byte| byte == b'/');
+        let (segment, after) = rest.split_at(end.unwrap_or(rest.len()));
+        rest = after.strip_prefix('/').unwrap_or_default();
+        decode(segment, false)
+    };
     let is_mwaa = |segment: &[u8]| segment.eq_ignore_ascii_case(b"aws_mwaa");
     let first = next()?;
     let family = match first.as_ref() {

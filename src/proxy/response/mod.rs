@@ -171,7 +171,7 @@ fn is_forwarded(header: Header<'_>) -> bool {
 pub(super) fn add_security(headers: &mut Headers) {
     for (name, value) in ADDED_TO_PAGES {
         if !headers.contains(name) {
-            headers.append(name, value);
+            headers.append_static(name, value);
         }
     }
 }
@@ -185,7 +185,10 @@ pub(super) fn remove_body_fields(headers: &mut Headers) {
 
 /// Adds the request's id, which every response has.
 pub(super) fn set_request_id(headers: &mut Headers, id: RequestId) {
-    headers.set(MWAA_GATEWAY_REQUEST_ID, id.to_string());
+    headers.set(
+        MWAA_GATEWAY_REQUEST_ID,
+        id.encode(&mut [0; RequestId::SIZE]),
+    );
 }
 
 /// The fields of a web server that are not passed on: cookies belong to the gateway's session, and
