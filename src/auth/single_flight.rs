@@ -92,7 +92,8 @@ impl<S: Source> SingleFlight<S> {
             }
             Lookup::Refuse(error, left) => return Err(AuthError::mint(&error, Some(left))),
         };
-        self.wait(cached, receiver).await
+        // rare: boxed, so that not every request has room for it
+        Box::pin(self.wait(cached, receiver)).await
     }
 
     /// Returns another item than `used`, whose web server could not be reached. `None` if there
@@ -110,7 +111,7 @@ impl<S: Source> SingleFlight<S> {
             Lookup::Start(mint) => self.start(entry, mint, 1),
             Lookup::Refuse(..) => return None,
         };
-        self.wait(cached, receiver).await.ok()
+        Box::pin(self.wait(cached, receiver)).await.ok()
     }
 
     async fn wait(
