@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 from machine import Machine
-from programs import LAB, ROOT, Program, curl, environment, toml
+from programs import LAB, ROOT, curl, eventually, toml
 
 NAME = "mwaa-gateway"
 UNITS = [f"{NAME}.service", f"{NAME}.socket"]
@@ -74,26 +74,28 @@ def test_the_package_is_installed_run_and_removed(package, emulator, tmp_path):
         machine.write("/root/package.deb", package.read_bytes())
         machine.run("dpkg", "--install", "/root/package.deb")
 
-        # an administrator names an environment first
-        assert not enabled(machine)
-        machine.run("systemctl", "enable", *UNITS)
-        assert enabled(machine) == UNITS
+        completions = f"/usr/share/bash-completion/completions/{NAME}"
+        assert NAME in machine.run("bash", "-c", f"source {completions} && complete -p {NAME}")
+        assert machine.succeeds("test", "-s", f"/usr/share/man/man1/{NAME}-serve.1.gz")
+        assert "analytics-prod" in machine.run("cat", f"/etc/{NAME}/config.toml")
         units = [f"/usr/lib/systemd/system/{unit}" for unit in UNITS]
         assert machine.run("systemd-analyze", "verify", "--man=no", *units) == ""
         user = f"/usr/lib/systemd/user/{NAME}.service"
         assert machine.run("env", "XDG_RUNTIME_DIR=/run", "systemd-analyze", "verify", "--man=no", "--user", user) == ""
+        # an administrator names an environment first
+        assert not enabled(machine)
 
-        completions = f"/usr/share/bash-completion/completions/{NAME}"
-        assert NAME in machine.run("bash", "-c", f"source {completions} && complete -p {NAME}")
-        assert "analytics-prod" in machine.run("cat", f"/etc/{NAME}/config.toml")
-        assert machine.exists(f"/usr/share/man/man1/{NAME}-serve.1.gz")
-        run(machine, emulator)
+        check_service(machine, emulator)
+        check_socket(machine)
 
         machine.run("dpkg", "--remove", NAME)
-        assert machine.exists(f"/etc/{NAME}/config.toml"), "a file that an administrator has changed"
-        assert not machine.exists(f"/usr/bin/{NAME}")
+        for unit in UNITS:
+            assert not machine.succeeds("systemctl", "is-active", unit)
+        assert not machine.succeeds("test", "-e", f"/usr/bin/{NAME}")
+        assert machine.succeeds("test", "-s", f"/etc/{NAME}/config.toml"), "an administrator has changed it"
+        machine.run("rm", "-r", *(f"/etc/systemd/system/{unit}.d" for unit in UNITS))
         # where the service writes its logs
-        machine.write(f"/var/log/private/{NAME}/audit.log", b"a line\n")
+        assert machine.succeeds("test", "-s", f"/var/log/{NAME}/audit.log")
         machine.run("dpkg", "--purge", NAME)
         assert [path for path in machine.written() if NAME in path] == []
 
@@ -103,21 +105,60 @@ def enabled(machine):
     return sorted(Path(path).name for path in machine.written() if ".wants/" in path and NAME in path)
 
 
-def run(machine, emulator):
-    """Runs the installed program with the command of its unit, without the rights of root."""
+def configure(machine, unit, settings):
+    """Adds settings to a unit, as `systemctl edit` does."""
+    machine.write(f"/etc/systemd/system/{unit}.d/tests.conf", settings.encode())
+    machine.run("systemctl", "daemon-reload")
+
+
+def shown(machine, name, unit=UNITS[0]):
+    return machine.run("systemctl", "show", "--value", f"--property={name}", unit).strip()
+
+
+def check_service(machine, emulator):
+    """The service starts with the machine, and again if it hangs."""
     machine.write("/usr/local/share/ca.pem", Path(emulator.ca_file).read_bytes())
     config = emulator.config_for_one(ca_file="/usr/local/share/ca.pem")
-    addresses = {name: {"address": "127.0.0.1:0"} for name in ("listener", "management")}
-    machine.write(f"/etc/{NAME}/config.toml", toml({**config, **addresses}).encode())
+    config |= {name: {"address": "127.0.0.1:0"} for name in ("listener", "management")}
+    config["audit"] = {"file": f"/var/log/{NAME}/audit.log"}
+    machine.write(f"/etc/{NAME}/config.toml", toml(config).encode())
+    variables = "".join(f"Environment={name}={value}\n" for name, value in emulator.credentials().items())
+    configure(machine, UNITS[0], f"[Service]\n{variables}WatchdogSec=2\nTimeoutAbortSec=1\nRestartSec=0\n")
 
-    unit = machine.run("cat", f"/usr/lib/systemd/system/{NAME}.service")
-    (command,) = [line.partition("=")[2] for line in unit.splitlines() if line.startswith("ExecStart=")]
-    user = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--no-new-privs", "--bounding-set=-all"]
-    env = environment("/nonexistent", **emulator.credentials())
-    with Program(machine.inside(*user, *command.split()), env, machine.folder) as gateway:
-        url = gateway.line(r"listening on (http://127\.0\.0\.1:\d+)")[1]
-        answer = curl(f"{url}/aws_mwaa/cli", ["Content-Type: text/plain", "Accept: text/plain"], "version")
-        assert answer.text() == "2.10.3\n"
+    machine.run("systemctl", "enable", "--now", NAME)
+    assert enabled(machine) == [UNITS[0]]
+    status = shown(machine, "StatusText")
+    url = re.match(r"listening on (http://127\.0\.0\.1:\d+); management on http://", status)[1]
+    answer = curl(f"{url}/aws_mwaa/cli", ["Content-Type: text/plain", "Accept: text/plain"], "version")
+    assert answer.text() == "2.10.3\n"
+
+    process = shown(machine, "MainPID")
+    assert machine.run("stat", "--format=%U", f"/proc/{process}") != "root\n"
+    machine.run("kill", "-STOP", process)
+    eventually(lambda: shown(machine, "NRestarts") == "1", "the watchdog's restart")
+    eventually(lambda: shown(machine, "ActiveState") == "active", "the second start")
+    assert shown(machine, "MainPID") != process
+
+    machine.run("systemctl", "disable", "--now", NAME)
+    assert [shown(machine, name) for name in ("Result", "ExecMainStatus")] == ["success", "0"]
+
+
+def check_socket(machine):
+    """The service starts with its first client, and with the first one after it has stopped."""
+    path = f"/run/{NAME}.sock"
+    config = tomllib.loads(machine.run("cat", f"/etc/{NAME}/config.toml"))
+    config["listener"]["address"] = f"unix:{path}"
+    machine.write(f"/etc/{NAME}/config.toml", toml(config).encode())
+    configure(machine, UNITS[1], f"[Socket]\nListenStream=\nListenStream={path}\n")
+    machine.run("systemctl", "enable", "--now", UNITS[1])
+    assert enabled(machine) == [UNITS[1]]
+    for _ in range(2):
+        assert shown(machine, "ActiveState") == "inactive"
+        argv = ["curl", "--silent", "--unix-socket", path, "http://localhost/aws_mwaa/cli"]
+        argv += ["--header", "Content-Type: text/plain", "--header", "Accept: text/plain", "--data", "version"]
+        assert machine.run(*argv) == "2.10.3\n"
+        assert f"listening on unix:{path};" in shown(machine, "StatusText")
+        machine.run("systemctl", "stop", UNITS[0])
 
 
 def test_the_archive_has_the_program_with_manual_and_completions(tmp_path):
