@@ -5,7 +5,7 @@
 use super::{InheritedSocket, TlsConfig};
 use mwaa_model::ListenerPolicy;
 use mwaa_runtime::platform::{self, LONGEST_SOCKET_PATH, SPREADS_CONNECTIONS};
-use rustix::net::sockopt::socket_acceptconn;
+use rustix::net::getpeername;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -126,12 +126,13 @@ impl Socket {
         }
     }
 
-    pub(super) fn is_listening(&self) -> io::Result<bool> {
-        let is_listening = match self {
-            Self::Tcp(listener) => socket_acceptconn(listener),
-            Self::Unix(listener) => socket_acceptconn(listener),
+    /// Returns true if it is a connection, which has a peer.
+    pub(super) fn is_connected(&self) -> bool {
+        let peer = match self {
+            Self::Tcp(listener) => getpeername(listener),
+            Self::Unix(listener) => getpeername(listener),
         };
-        Ok(is_listening?)
+        peer.is_ok()
     }
 
     /// Prepares it for tokio, which requires this of a socket that it takes over.

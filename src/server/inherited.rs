@@ -94,8 +94,8 @@ impl InheritedSocket {
         };
         let socket = socket.ok_or(io::ErrorKind::NotFound)?;
 
-        // with Accept=yes it is a connection, and accepting on it would fail for ever
-        if !socket.is_listening()? {
+        // accepting on a connection would fail for ever
+        if socket.is_connected() {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
                 "it is a connection: the socket unit must not have Accept=yes",
