@@ -3,6 +3,7 @@
 
 use super::settings;
 use super::status::GatewayStatus;
+use super::supervisor::{Notifier, Supervisor};
 use mwaa_auth::aws::discovery::DiscoverySettings;
 use mwaa_auth::aws::{AwsClient, Discovery, StaticKey, VersionResolver};
 use mwaa_auth::{CredentialCache, LocalTokens};
@@ -20,7 +21,10 @@ use mwaa_proxy::{
 use mwaa_runtime::resolver::Resolver;
 use mwaa_runtime::{BackgroundTasks, Timestamp};
 use mwaa_server::management::ManagementServer;
-use mwaa_server::{Address, BindError, BoundListener, CertificateStatus, TlsConfig};
+use mwaa_server::{
+    Address, BindError, BoundListener, CertificateStatus, InheritError, ListenerConfig,
+    TlsConfig,
+};
 use mwaa_telemetry::{Audit, Metrics, RecentRefusals};
 use std::io;
 use std::net::SocketAddr;
@@ -40,6 +44,7 @@ pub struct Gateway {
     pub(super) status: Arc<GatewayStatus>,
     pub(super) stopping: Arc<AtomicBool>,
     pub(super) background: BackgroundTasks,
+    pub(super) notifier: Notifier,
 }
 
 /// The inputs that are not in the configuration.
@@ -51,9 +56,11 @@ pub struct ExternalInputs {
     pub proxies: ProxyEnv,
     /// Keys in place of the AWS chain: the demo's, for its own emulator.
     pub static_key: Option<StaticKey>,
+    /// The service manager that started `serve`.
+    pub supervisor: Supervisor,
 }
 
-debug_fields!(ExternalInputs: proxies, static_key);
+debug_fields!(ExternalInputs: proxies, static_key, supervisor);
 
 /// A gateway that could not be built or started.
 #[derive(Debug, thiserror::Error)]
@@ -64,6 +71,9 @@ pub enum StartError {
     /// A file that the configuration names cannot be used.
     #[error(transparent)]
     File(#[from] FileError),
+    /// The service manager has passed a socket that cannot be used.
+    #[error(transparent)]
+    Inherit(#[from] InheritError),
     /// The management socket could not be opened.
     #[error("{}", match source.kind() {
         io::ErrorKind::AddrInUse => format!("{address}, the management address, is in use"),
@@ -118,10 +128,9 @@ impl Gateway {
 
         // Sockets before everything that has effects (the audit file, tasks): an address in use is
         // the most frequent failure, and often means that a gateway runs already.
-        let sockets = SocketSet::bind(&config, tls.as_ref()).await?;
+        let sockets = SocketSet::bind(&config, tls.as_ref(), inputs).await?;
         tracing::debug!(
             listeners = sockets.listeners.len(),
-            threads = sockets.threads,
             management = %sockets.management_address,
             "sockets are open"
         );
@@ -162,6 +171,7 @@ impl Gateway {
             status: Arc::new(status),
             stopping,
             background,
+            notifier: inputs.supervisor.notifier,
         })
     }
 
@@ -192,6 +202,20 @@ impl Gateway {
         Some(format!("http://{address}"))
     }
 
+    /// Returns all addresses in one line.
+    pub(super) fn addresses(&self) -> String {
+        let management = self.management_url();
+        let mut line = format!(
+            "listening on {}; management on {management}",
+            self.urls().join(", ")
+        );
+        if let Some(probes) = self.probes_url() {
+            line.push_str("; probes on ");
+            line.push_str(&probes);
+        }
+        line
+    }
+
     /// Starts to look up the names that browsers will use, so that the first page has the answers.
     pub fn start_name_lookups(&self) {
         for entry in self.state.registry.snapshot().entries() {
@@ -213,28 +237,43 @@ pub(super) struct SocketSet {
 }
 
 impl SocketSet {
-    async fn bind(config: &Config, tls: Option<&TlsConfig>) -> Result<Self, StartError> {
+    async fn bind(
+        config: &Config,
+        tls: Option<&TlsConfig>,
+        inputs: &ExternalInputs,
+    ) -> Result<Self, StartError> {
         let threads = match config.limits.threads {
             0 => available_parallelism().map_or(1, NonZeroUsize::get),
             threads => threads,
         };
+        let listeners = settings::listeners(config, tls);
+
+        // all at once, so that no socket of the service manager is left over
+        let addresses = name_addresses(&listeners, config);
+        let inherited = &inputs.supervisor.sockets;
+        let mut inherited = inherited.assign(&addresses)?.into_iter();
+        let mut next = || inherited.next().flatten();
 
         // a socket for each thread, so that the kernel spreads the connections (SO_REUSEPORT)
-        let listeners = settings::listeners(config, tls);
-        let listeners = listeners.iter().map(|listener| listener.bind(threads));
+        let listeners = listeners.iter().map(|listener| match next() {
+            Some(socket) => listener.inherit(socket, threads),
+            None => listener.bind(threads),
+        });
         let listeners = listeners.collect::<Result<_, _>>()?;
 
         // after the listeners: if another gateway runs, its listener is the address to report
         let address = config.management.address;
         let failed = |source| StartError::Management { address, source };
-        let management = ManagementServer::bind(address).await.map_err(failed)?;
+        let management = ManagementServer::bind(address, next())
+            .await
+            .map_err(failed)?;
         let management_address = management.address().map_err(failed)?;
 
         let probes = match config.management.probes {
             None => None,
             Some(address) => {
                 let failed = |source| StartError::Probes { address, source };
-                let probes = ManagementServer::bind_probes(address)
+                let probes = ManagementServer::bind_probes(address, next())
                     .await
                     .map_err(failed)?;
                 let address = probes.address().map_err(failed)?;
@@ -277,6 +316,24 @@ impl SocketSet {
             listeners: listeners.collect(),
         }
     }
+}
+
+/// Returns each address to listen on, after the table of the configuration that names it.
+fn name_addresses<'a>(
+    listeners: &'a [ListenerConfig],
+    config: &Config,
+) -> Vec<(&'a str, Address)> {
+    let listeners = listeners.iter();
+    let listeners = listeners.map(|own| (own.listener.name.as_str(), own.address.clone()));
+    let management = Some(config.management.address);
+    let of_management = [
+        ("management", management),
+        ("management.probes", config.management.probes),
+    ];
+    let of_management = of_management.into_iter();
+    let of_management =
+        of_management.filter_map(|(name, address)| Some((name, Address::Tcp(address?))));
+    listeners.chain(of_management).collect()
 }
 
 /// The parts that the proxy's state is built from.

@@ -9,6 +9,7 @@ mod local_urls;
 mod process;
 mod settings;
 mod status;
+mod supervisor;
 mod worker;
 
 pub use check::{CERTIFICATE_MAKER, CheckLevel, CheckResult, check_environments, check_files};
@@ -18,5 +19,7 @@ pub use environments::{
 };
 pub use gateway::{ExternalInputs, Gateway, StartError};
 pub use local_urls::main_url;
+pub use mwaa_server::InheritError;
 pub use process::{harden, raise_descriptor_limit};
+pub use supervisor::Supervisor;
 pub use worker::ShutdownStatus;

@@ -5,6 +5,7 @@
 
 use super::gateway::load_version;
 use super::status::GatewayStatus;
+use super::supervisor::{Pulse, PulseReceiver, pulse};
 use super::{Gateway, StartError, settings};
 use mwaa_config::Config;
 use mwaa_egress::Connector;
@@ -46,18 +47,11 @@ impl Gateway {
         self,
         shutdown: impl Future<Output = ()>,
     ) -> Result<ShutdownStatus, StartError> {
+        let addresses = self.addresses();
         let state = self.state;
         let sockets = self.sockets;
         let drain = self.config.limits.drain;
-
-        // The first calls to AWS. They run beside everything else, so an answer that takes long
-        // delays only the requests that need it.
-        for entry in state.registry.snapshot().entries() {
-            load_version(&state.versions, entry);
-        }
-        if let Some(discovery) = &state.discovery {
-            discovery.start();
-        }
+        start_aws_calls(&state);
 
         // The management address before the workers: no request is served that it cannot show.
         let probes = sockets.probes.map(|(probes, _)| probes);
@@ -72,12 +66,17 @@ impl Gateway {
             state: Arc::clone(&state),
             trust: Arc::clone(&self.trust),
             connector: self.connector,
-            background: self.background,
+            background: self.background.clone(),
             listeners: Arc::new(Mutex::new(sockets.listeners)),
         };
         let mut workers = WorkerPool::start(worker, sockets.threads)?;
         start_warm_up(self.trust);
         tracing::debug!(threads = sockets.threads, "the gateway serves");
+        self.notifier.ready(&addresses);
+        let pulses = std::mem::take(&mut workers.pulses);
+        let watchdog = self.notifier.keep_alive(pulses);
+        self.background
+            .spawn(tracing::debug_span!("watchdog"), watchdog);
 
         tokio::select! {
             () = shutdown => {}
@@ -89,6 +88,7 @@ impl Gateway {
         }
 
         // Not ready before the listeners close: a load balancer may look in between.
+        self.notifier.stopping();
         self.stopping.store(true, Ordering::Relaxed);
         let status = workers.drain(drain).await;
         if let Some(audit) = &state.audit {
@@ -98,8 +98,21 @@ impl Gateway {
     }
 }
 
+/// Starts the first calls to AWS. They run beside everything else, so an answer that takes long
+/// delays only the requests that need it.
+fn start_aws_calls(state: &ProxyState) {
+    for entry in state.registry.snapshot().entries() {
+        load_version(&state.versions, entry);
+    }
+    if let Some(discovery) = &state.discovery {
+        discovery.start();
+    }
+}
+
 /// The running worker threads.
 struct WorkerPool {
+    /// One for each worker.
+    pulses: Vec<Pulse>,
     stop: watch::Sender<bool>,
     cut: watch::Sender<bool>,
     exits: mpsc::UnboundedReceiver<WorkerResult>,
@@ -113,10 +126,14 @@ impl WorkerPool {
         let (stop, stop_receiver) = watch::channel(false);
         let (cut, cut_receiver) = watch::channel(false);
         let (sender, exits) = mpsc::unbounded_channel();
+        let mut pulses = Vec::with_capacity(count);
 
         for number in 0..count {
+            let (asking, answering) = pulse();
+            pulses.push(asking);
             let worker = Worker {
                 context: context.clone(),
+                pulse: answering,
                 stop: stop_receiver.clone(),
                 cut: cut_receiver.clone(),
             };
@@ -134,7 +151,12 @@ impl WorkerPool {
         }
         // the listeners are the workers' alone: they close with the last one
         drop(context);
-        Ok(Self { stop, cut, exits })
+        Ok(Self {
+            pulses,
+            stop,
+            cut,
+            exits,
+        })
     }
 
     /// Stops accepting and waits for the requests in flight; cuts those that take longer than
@@ -186,6 +208,7 @@ struct WorkerContext {
 /// One worker thread.
 struct Worker {
     context: WorkerContext,
+    pulse: PulseReceiver,
     stop: watch::Receiver<bool>,
     cut: watch::Receiver<bool>,
 }
@@ -194,6 +217,7 @@ impl Worker {
     /// Serves until `stop`, and until every request in flight is answered or `cut`.
     async fn serve(mut self) -> io::Result<()> {
         let tasks = LocalTasks::default();
+        self.pulse.start(&tasks);
         let WorkerContext {
             config,
             state,

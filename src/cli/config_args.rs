@@ -263,7 +263,7 @@ pub(crate) fn load_external_inputs(terminal: &Terminal) -> Result<ExternalInputs
             all_proxy: env::all_proxy(),
             no_proxy: env::no_proxy(),
         },
-        // only the demo has one
-        static_key: None,
+        // only the demo has a key, and only `serve` a service manager
+        ..ExternalInputs::default()
     })
 }

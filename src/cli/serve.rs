@@ -4,8 +4,8 @@ use crate::config_args::{ConfigArgs, config_flags, load_external_inputs};
 use crate::terminal::Terminal;
 use crate::{ExitStatus, RunError, running};
 use clap::Args;
-use mwaa_app::{ExternalInputs, Gateway, StartError};
-use mwaa_config::Config;
+use mwaa_app::{ExternalInputs, Gateway, InheritError, StartError, Supervisor};
+use mwaa_config::{Config, env};
 use std::borrow::Cow;
 use std::io;
 use std::net::SocketAddr;
@@ -27,10 +27,16 @@ config_flags! {
 }
 
 impl ServeArgs {
-    /// Reads the configuration and the environment variables. An error has been printed.
+    /// Reads the configuration and the environment variables, and takes the sockets of the service
+    /// manager. An error has been printed.
     pub fn load(&self, terminal: &Terminal) -> Result<(Config, ExternalInputs), ExitStatus> {
         let config = self.config.load(terminal)?;
-        let inputs = load_external_inputs(terminal)?;
+        let mut inputs = load_external_inputs(terminal)?;
+        let names = env::listen_fd_names().unwrap_or_default();
+        inputs.supervisor = Supervisor::detect(&names).map_err(|error| {
+            let hint = inherit_hint(&error);
+            terminal.fail(ExitStatus::Configuration, &error, Some(hint))
+        })?;
         Ok((config, inputs))
     }
 
@@ -114,6 +120,7 @@ fn start_hint(error: &StartError) -> (ExitStatus, Cow<'static, str>) {
             "write it as http://HOST:PORT, https://…, socks5://… or socks5h://…; or unset it; \
              proxy.url = \"\" means no proxy".into(),
         ),
+        StartError::Inherit(error) => (ExitStatus::Configuration, inherit_hint(error).into()),
         StartError::Thread(_) => (
             ExitStatus::Failure,
             "the system has no more threads or signal handlers; check its limits".into(),
@@ -122,6 +129,19 @@ fn start_hint(error: &StartError) -> (ExitStatus, Cow<'static, str>) {
             ExitStatus::Configuration,
             "`mwaa-gateway check` reports all problems of the configuration".into(),
         ),
+    }
+}
+
+/// Returns the advice for a socket of the service manager.
+const fn inherit_hint(error: &InheritError) -> &'static str {
+    match error {
+        InheritError::NotListening { .. } => {
+            "the socket unit needs ListenStream= and Accept=no"
+        }
+        InheritError::Unclaimed(_) => {
+            "give a listener this address; or, if it is a loopback address or a Unix socket, set \
+             FileDescriptorName= in the socket unit to the table of a listener of its kind"
+        }
     }
 }
 

@@ -77,6 +77,14 @@ pub const VARIABLES: &[Variable] = &[
         "The user's state folder, where an import records its progress; default `~/.local/state`, on macOS `~/Library/Application Support`.",
     ),
     Variable::new(HOME, "The user's home folder."),
+    Variable::new(
+        "LISTEN_FDS",
+        "The number of sockets that a service manager passes to `serve`; set with `LISTEN_PID` and `LISTEN_FDNAMES` (sd_listen_fds(3)).",
+    ),
+    Variable::new(
+        "NOTIFY_SOCKET",
+        "The socket to which `serve` reports that it is ready and that it stops (sd_notify(3)); with `WATCHDOG_USEC` also that it works.",
+    ),
 ];
 
 /// The configuration file, as `--config`.
@@ -105,6 +113,7 @@ const WAYLAND_DISPLAY: &str = "WAYLAND_DISPLAY";
 const XDG_CONFIG_HOME: &str = "XDG_CONFIG_HOME";
 const XDG_STATE_HOME: &str = "XDG_STATE_HOME";
 const HOME: &str = "HOME";
+const LISTEN_FD_NAMES: &str = "LISTEN_FDNAMES";
 
 /// Returns the user's home folder, if it is an absolute path.
 pub fn home() -> Option<PathBuf> {
@@ -128,6 +137,11 @@ pub fn state_home() -> Option<PathBuf> {
 /// Returns the environment of a single command, for those that have no `-e`.
 pub fn environment() -> Option<String> {
     text(read(ENVIRONMENT))
+}
+
+/// Returns the names of the sockets that the service manager passed, separated by colons.
+pub fn listen_fd_names() -> Option<String> {
+    text(read(LISTEN_FD_NAMES))
 }
 
 /// Returns true if the user wants no colour: the variable is set and not empty (no-color.org).

@@ -1,9 +1,11 @@
 //! Opens listening sockets: one for each worker thread for TCP where the kernel spreads the
-//! connections over them (`SO_REUSEPORT`), and one shared elsewhere and for a Unix socket.
+//! connections over them (`SO_REUSEPORT`), and one shared elsewhere, for a Unix socket, and for a
+//! socket of the service manager.
 
-use super::TlsConfig;
+use super::{InheritedSocket, TlsConfig};
 use mwaa_model::ListenerPolicy;
 use mwaa_runtime::platform::{self, LONGEST_SOCKET_PATH, SPREADS_CONNECTIONS};
+use rustix::net::getpeername;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -100,6 +102,54 @@ pub(super) enum Socket {
     Unix(StdUnixListener),
 }
 
+impl Socket {
+    /// Returns its address. Fails if it is a Unix socket without a file.
+    pub(super) fn address(&self) -> io::Result<Address> {
+        match self {
+            Self::Tcp(listener) => Ok(Address::Tcp(listener.local_addr()?)),
+            Self::Unix(listener) => match listener.local_addr()?.as_pathname() {
+                // its file has the mode that another program has chosen
+                Some(path) => Ok(Address::Unix(path.to_owned(), 0)),
+                None => Err(io::Error::new(
+                    io::ErrorKind::InvalidInput,
+                    "it is a Unix socket without a file",
+                )),
+            },
+        }
+    }
+
+    /// Returns another descriptor of the same socket.
+    pub(super) fn try_clone(&self) -> io::Result<Self> {
+        match self {
+            Self::Tcp(listener) => listener.try_clone().map(Self::Tcp),
+            Self::Unix(listener) => listener.try_clone().map(Self::Unix),
+        }
+    }
+
+    /// Returns true if it is a connection, which has a peer.
+    pub(super) fn is_connected(&self) -> bool {
+        let peer = match self {
+            Self::Tcp(listener) => getpeername(listener),
+            Self::Unix(listener) => getpeername(listener),
+        };
+        peer.is_ok()
+    }
+
+    /// Prepares it for tokio, which requires this of a socket that it takes over.
+    pub(super) fn set_nonblocking(&self) -> io::Result<()> {
+        match self {
+            Self::Tcp(listener) => listener.set_nonblocking(true),
+            Self::Unix(listener) => listener.set_nonblocking(true),
+        }
+    }
+
+    /// Returns `count` descriptors of the socket: all workers accept on it, and the system wakes one
+    /// of them.
+    fn share(self, count: usize) -> io::Result<Vec<Self>> {
+        (0..count).map(|_| self.try_clone()).collect()
+    }
+}
+
 impl ListenerConfig {
     /// Opens the listener with `count` sockets. Fails if the address is in use or cannot be used.
     /// Must run inside a tokio runtime.
@@ -113,28 +163,48 @@ impl ListenerConfig {
             Address::Tcp(address) => {
                 let (address, sockets) =
                     bind_tcp(*address, count, SPREADS_CONNECTIONS).map_err(failed)?;
-                Ok(BoundListener {
-                    address: Address::Tcp(address),
-                    listener: self.listener.clone(),
-                    tls: self.tls.clone(),
-                    accepts_plain: self.accepts_plain,
-                    sockets,
-                    _file: None,
-                })
+                Ok(self.bound(Address::Tcp(address), sockets, None))
             }
-
             Address::Unix(path, mode) => {
                 let (sockets, file) = bind_unix(path, *mode, count).map_err(failed)?;
-                Ok(BoundListener {
-                    address: self.address.clone(),
-                    listener: self.listener.clone(),
-                    // the file's permissions decide who connects, and nothing leaves the machine
-                    tls: None,
-                    accepts_plain: true,
-                    sockets,
-                    _file: Some(file),
-                })
+                Ok(self.bound(self.address.clone(), sockets, Some(file)))
             }
+        }
+    }
+
+    /// Opens the listener on a socket of the service manager, for `count` threads. Fails if its
+    /// descriptor cannot be duplicated.
+    pub fn inherit(
+        &self,
+        inherited: &InheritedSocket,
+        count: usize,
+    ) -> Result<BoundListener, BindError> {
+        let address = inherited.address().clone();
+        let sockets = inherited.try_clone().and_then(|socket| socket.share(count));
+        let sockets = sockets.map_err(|source| BindError {
+            address: address.clone(),
+            table: self.listener.name.clone(),
+            source,
+        })?;
+        // the service manager removes the file of its socket
+        Ok(self.bound(address, sockets, None))
+    }
+
+    fn bound(
+        &self,
+        address: Address,
+        sockets: Vec<Socket>,
+        file: Option<SocketFile>,
+    ) -> BoundListener {
+        // the file's permissions decide who connects, and nothing leaves the machine
+        let is_unix = matches!(address, Address::Unix(..));
+        BoundListener {
+            address,
+            listener: self.listener.clone(),
+            tls: self.tls.clone().filter(|_| !is_unix),
+            accepts_plain: self.accepts_plain || is_unix,
+            sockets,
+            _file: file,
         }
     }
 }
@@ -157,11 +227,9 @@ fn bind_tcp(
     let first = create_tcp_socket(address)?;
     first.bind(address)?;
     let address = first.local_addr()?;
-    // without such spreading all workers accept on one socket, and the system wakes one of them
     if !spread {
         let listener = first.listen(BACKLOG)?.into_std()?;
-        let sockets = (0..count).map(|_| listener.try_clone().map(Socket::Tcp));
-        return Ok((address, sockets.collect::<io::Result<_>>()?));
+        return Ok((address, Socket::Tcp(listener).share(count)?));
     }
     // its work is done: the port was free, or the kernel has chosen one
     drop(first);
@@ -201,15 +269,11 @@ fn bind_unix(path: &Path, mode: u32, count: usize) -> io::Result<(Vec<Socket>, S
     }
     remove_stale(path)?;
 
-    let listener = bind_with_mode(path, mode)?;
+    let socket = Socket::Unix(bind_with_mode(path, mode)?);
 
     let file = SocketFile::new(path)?;
-    // tokio requires it of a socket that it takes over
-    listener.set_nonblocking(true)?;
-    let sockets = (0..count)
-        .map(|_| listener.try_clone().map(Socket::Unix))
-        .collect::<io::Result<Vec<_>>>()?;
-    Ok((sockets, file))
+    socket.set_nonblocking()?;
+    Ok((socket.share(count)?, file))
 }
 
 /// Binds a socket whose file has the mode from its first moment: by the umask, never by a later

@@ -2,6 +2,8 @@
 //! probes' address, which shows less and may be reached from elsewhere. They open no connections
 //! themselves, and the listeners never answer for them.
 
+use super::InheritedSocket;
+use super::bind::Socket;
 use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
 use http::request::Parts;
@@ -70,16 +72,22 @@ pub struct ManagementServer {
 }
 
 impl ManagementServer {
-    /// Binds the socket of the management address.
-    pub async fn bind(address: SocketAddr) -> io::Result<Self> {
-        let socket = TcpListener::bind(address).await?;
+    /// Opens the management address, on a socket of the service manager if there is one.
+    pub async fn bind(
+        address: SocketAddr,
+        inherited: Option<&InheritedSocket>,
+    ) -> io::Result<Self> {
+        let socket = open(address, inherited).await?;
         let scope = Scope::Machine;
         Ok(Self { socket, scope })
     }
 
-    /// Binds the socket of the probes' address.
-    pub async fn bind_probes(address: SocketAddr) -> io::Result<Self> {
-        let socket = TcpListener::bind(address).await?;
+    /// Opens the probes' address, likewise.
+    pub async fn bind_probes(
+        address: SocketAddr,
+        inherited: Option<&InheritedSocket>,
+    ) -> io::Result<Self> {
+        let socket = open(address, inherited).await?;
         let scope = Scope::Network;
         Ok(Self { socket, scope })
     }
@@ -127,6 +135,17 @@ impl ManagementServer {
             let span = tracing::debug_span!("management_connection", peer = %address);
             tasks.spawn(span, task);
         }
+    }
+}
+
+async fn open(
+    address: SocketAddr,
+    inherited: Option<&InheritedSocket>,
+) -> io::Result<TcpListener> {
+    match inherited.map(InheritedSocket::try_clone).transpose()? {
+        Some(Socket::Tcp(listener)) => TcpListener::from_std(listener),
+        // a Unix socket is never assigned to these addresses
+        Some(Socket::Unix(_)) | None => TcpListener::bind(address).await,
     }
 }
 
@@ -374,7 +393,7 @@ mod tests {
     /// The clock is paused: it jumps to the next timer whenever all is idle.
     #[tokio::test(start_paused = true)]
     async fn a_client_that_does_not_read_its_response_is_closed() {
-        let management = ManagementServer::bind(([127, 0, 0, 1], 0).into())
+        let management = ManagementServer::bind(([127, 0, 0, 1], 0).into(), None)
             .await
             .unwrap();
         let address = management.address().unwrap();
@@ -393,7 +412,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_client_that_sends_no_request_is_closed_after_a_timeout() {
-        let management = ManagementServer::bind(([127, 0, 0, 1], 0).into())
+        let management = ManagementServer::bind(([127, 0, 0, 1], 0).into(), None)
             .await
             .unwrap();
         let address = management.address().unwrap();
@@ -430,7 +449,8 @@ mod tests {
 
     #[tokio::test]
     async fn one_client_of_the_probes_cannot_take_every_connection() {
-        let probes = ManagementServer::bind_probes((Ipv6Addr::UNSPECIFIED, 0).into()).await;
+        let probes =
+            ManagementServer::bind_probes((Ipv6Addr::UNSPECIFIED, 0).into(), None).await;
         let probes = probes.unwrap();
         let port = probes.address().unwrap().port();
         let address = (Ipv4Addr::LOCALHOST, port).into();
@@ -469,7 +489,7 @@ mod tests {
 
     #[tokio::test]
     async fn beyond_the_limit_a_connection_waits_until_another_one_ends() {
-        let management = ManagementServer::bind(([127, 0, 0, 1], 0).into())
+        let management = ManagementServer::bind(([127, 0, 0, 1], 0).into(), None)
             .await
             .unwrap();
         let address = management.address().unwrap();

@@ -45,6 +45,7 @@ mod secrets;
 mod session;
 mod shutdown;
 mod status;
+mod supervisor;
 mod support;
 mod surroundings;
 mod tls;

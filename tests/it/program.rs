@@ -14,9 +14,23 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// The program under test with these arguments, nothing of the caller's environment, and no
 /// way to credentials but those that a test adds.
 pub(crate) fn command(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_mwaa-gateway"));
+    let mut command = isolated(PROGRAM);
+    command.args(arguments);
     command
-        .args(arguments)
+}
+
+/// A shell that runs this script; its arguments are the program under test and these.
+pub(crate) fn shell(script: &str, arguments: &[&str]) -> Command {
+    let mut command = isolated("/bin/sh");
+    command.args(["-c", script, "sh", PROGRAM]).args(arguments);
+    command
+}
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_mwaa-gateway");
+
+fn isolated(program: &str) -> Command {
+    let mut command = Command::new(program);
+    command
         .env_clear()
         .env("AWS_EC2_METADATA_DISABLED", "true")
         .env("COLUMNS", "100")

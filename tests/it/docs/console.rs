@@ -62,6 +62,30 @@ const NOT_RUN: &[(&str, &str)] = &[
         "install -m 0755 ~/.cargo/bin/mwaa-gateway /usr/local/bin/",
         "it needs root and systemd",
     ),
+    (
+        "systemctl --user enable --now mwaa-gateway",
+        "it needs systemd",
+    ),
+    (
+        "systemctl enable --now mwaa-gateway",
+        "it needs root and systemd: tests/real has both",
+    ),
+    (
+        "systemctl disable --now mwaa-gateway.service",
+        "it needs root and systemd: tests/real has both",
+    ),
+    (
+        "cp deploy/launchd/mwaa-gateway.plist ~/Library/LaunchAgents/",
+        "it needs macOS; tests/real runs the program of the file",
+    ),
+    (
+        "cargo install --locked cargo-deb",
+        "tests/real builds and installs the package",
+    ),
+    (
+        "sha256sum --check --ignore-missing SHA256SUMS",
+        "it needs a release",
+    ),
 ];
 
 /// A part of a document with a shell of its own.
