@@ -164,7 +164,7 @@ impl Connection {
                 let decoded = decoder.decode(&self.input).map_err(io::Error::other)?;
                 self.input.advance(decoded.skip);
                 if decoded.data > 0 {
-                    return Poll::Ready(Ok(self.take(decoded.data)));
+                    return Poll::Ready(Ok(self.take(decoded.data, decoder)));
                 }
             }
             if decoder.is_complete() {
@@ -220,11 +220,28 @@ impl Connection {
         })
     }
 
-    fn take(&mut self, size: usize) -> Bytes {
-        if size == self.input.len() {
+    /// Takes the data at the start of the input, and that of the chunks behind it: small chunks cost
+    /// as little as large ones.
+    fn take(&mut self, size: usize, decoder: &mut BodyDecoder) -> Bytes {
+        let (mut end, mut next) = (size, size);
+        while let Some(rest) = self.input.get(next..).filter(|rest| !rest.is_empty())
+            && !decoder.is_complete()
+            // the error comes again with the next data
+            && let Ok(decoded) = decoder.decode(rest)
+        {
+            let start = next + decoded.skip;
+            next = start + decoded.data;
+            self.input.copy_within(start..next, end);
+            end += decoded.data;
+        }
+
+        if next == self.input.len() {
+            self.input.truncate(end);
             return std::mem::take(&mut self.input).freeze();
         }
-        self.input.split_to(size).freeze()
+        let data = self.input.split_to(end).freeze();
+        self.input.advance(next - end);
+        data
     }
 }
 
