@@ -2,20 +2,21 @@
 //! an idle connection owns none.
 
 use std::cell::{Cell, RefCell};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Calls the function with a buffer of [`READ_SIZE`] bytes, whose content is undefined. The function
-/// must not call this again.
+/// Calls the function with a buffer of this size, whose content is undefined. The function must not
+/// call this again.
 ///
 /// A buffer in use elsewhere is replaced by a new one, at the cost of an allocation.
-pub fn with_read_buffer<T>(read: impl FnOnce(&mut [u8]) -> T) -> T {
+pub fn with_read_buffer<T>(size: usize, read: impl FnOnce(&mut [u8]) -> T) -> T {
     READ_BUFFER.with(|buffer| match buffer.try_borrow_mut() {
         Ok(mut buffer) => {
-            if buffer.is_empty() {
-                buffer.resize(READ_SIZE, 0);
+            if buffer.len() < size {
+                buffer.resize(size, 0);
             }
-            read(&mut buffer)
+            read(buffer.get_mut(..size).unwrap_or_default())
         }
-        Err(_in_use) => read(&mut vec![0; READ_SIZE]),
+        Err(_in_use) => read(&mut vec![0; size]),
     })
 }
 
@@ -32,10 +33,54 @@ pub fn return_write_buffer(mut buffer: Vec<u8>) {
     }
 }
 
+/// The right to read more than [`READ_SIZE`] at once: a large body then costs fewer system calls. Only
+/// some have it at a time, so that many slow clients do not make memory grow.
+#[derive(Debug)]
+pub struct WideRead(());
+
+impl WideRead {
+    /// The most bytes that are read at once with it.
+    pub const SIZE: usize = 2 * READ_SIZE;
+
+    /// Returns `None` if too many have it.
+    pub fn begin() -> Option<Self> {
+        let read = Self(());
+        let others = WIDE_READS.fetch_add(1, Ordering::Relaxed);
+        // one that is too many is given back here
+        (others < MAX_WIDE_READS).then_some(read)
+    }
+}
+
+impl Drop for WideRead {
+    fn drop(&mut self) {
+        WIDE_READS.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+static WIDE_READS: AtomicUsize = AtomicUsize::new(0);
+const MAX_WIDE_READS: usize = 32;
+
 thread_local! {
     static READ_BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
     static WRITE_BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
-/// The most bytes that are read at once: the plaintext of a whole TLS record (RFC 8446 section 5.1).
+/// The most bytes that are read from a client at once: the plaintext of a whole TLS record (RFC 8446
+/// section 5.1).
 pub const READ_SIZE: usize = 16 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wide_reads_have_a_limit() {
+        let mut reads: Vec<_> = (0..MAX_WIDE_READS).map(|_| WideRead::begin()).collect();
+        assert!(reads.iter().all(Option::is_some));
+        assert!(WideRead::begin().is_none());
+        assert!(WideRead::begin().is_none());
+
+        reads.pop();
+        assert!(WideRead::begin().is_some());
+    }
+}

@@ -9,7 +9,9 @@ mod shutdown;
 mod tasks;
 mod timer;
 
-pub use buffers::{READ_SIZE, return_write_buffer, take_write_buffer, with_read_buffer};
+pub use buffers::{
+    READ_SIZE, WideRead, return_write_buffer, take_write_buffer, with_read_buffer,
+};
 pub use clock::{ClockShift, Timestamp, boot_clock, end_turn, keep_time_for_a_turn};
 pub use pace::PaceLimit;
 pub use shutdown::Shutdown;

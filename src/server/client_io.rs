@@ -122,7 +122,7 @@ impl ClientIo {
         cx: &mut Context<'_>,
         limits: RequestLimits,
     ) -> Poll<Result<HeadRead, BadHead>> {
-        with_read_buffer(|buffer| {
+        with_read_buffer(READ_SIZE, |buffer| {
             // a connection that breaks between two requests has only ended
             let new = ready!(self.poll_read(cx, buffer)).unwrap_or_default();
             if new.is_empty() {
@@ -181,7 +181,7 @@ impl ClientIo {
 
     /// Reads once into what was not used yet. Returns the number of bytes: 0 is the end.
     pub(super) fn poll_fill(&self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        with_read_buffer(|buffer| {
+        with_read_buffer(READ_SIZE, |buffer| {
             let new = ready!(self.poll_read(cx, buffer))?;
             self.input.borrow_mut().extend_from_slice(new);
             Poll::Ready(Ok(new.len()))

@@ -6,13 +6,14 @@ use bytes::{Buf as _, Bytes, BytesMut};
 use http::Method;
 use mwaa_egress::Stream;
 use mwaa_http1::{BodyDecoder, Parsed, ResponseError, ResponseHead, encode, parse_response};
-use mwaa_runtime::{READ_SIZE, Timestamp, return_write_buffer};
+use mwaa_runtime::{READ_SIZE, Timestamp, WideRead, return_write_buffer, with_read_buffer};
+use rustls::ClientConnection;
 use std::future::poll_fn;
-use std::io;
-use std::pin::{Pin, pin};
+use std::io::{self, BufRead as _};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
-use tokio::io::{AsyncBufRead as _, AsyncReadExt as _, AsyncWrite as _};
+use tokio::io::{AsyncBufRead as _, AsyncRead as _, AsyncWrite as _, ReadBuf};
 use tokio_rustls::client::TlsStream;
 
 /// An open connection. Boxed wherever it is kept: it is moved with each request.
@@ -20,6 +21,10 @@ pub(super) struct Connection {
     stream: TlsStream<Stream>,
     /// The bytes that have come and were not used yet; none while the connection is idle.
     input: BytesMut,
+    /// The error behind the input.
+    error: Option<io::Error>,
+    /// Held while there may be more input than [`READ_SIZE`].
+    wide: Option<WideRead>,
     /// The interim responses of this exchange.
     interims: u32,
     pub(super) host: Arc<str>,
@@ -46,6 +51,8 @@ impl Connection {
         Self {
             stream,
             input: BytesMut::new(),
+            error: None,
+            wide: None,
             interims: 0,
             host: Arc::clone(host),
             opened: now,
@@ -56,6 +63,9 @@ impl Connection {
     /// Ready if an idle connection cannot be used any more: the web server has closed it, or has
     /// sent something without a request. The task is woken when that happens.
     pub(super) fn poll_ended(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.error.is_some() {
+            return Poll::Ready(());
+        }
         ready!(self.poll_input(cx));
         Pin::new(&mut self.stream).poll_fill_buf(cx).map(drop)
     }
@@ -84,6 +94,7 @@ impl Connection {
         let is_clear = self.input.is_empty();
         // an idle connection has no buffer
         self.input = BytesMut::new();
+        self.wide = None;
         is_clear
     }
 
@@ -134,23 +145,17 @@ impl Connection {
         method: &Method,
     ) -> Poll<Result<Box<ResponseHead>, ExchangeError>> {
         loop {
-            ready!(self.poll_input(cx));
-            // what TLS holds, as it is: a read would copy it, and look for more
-            let stream = Pin::new(&mut self.stream);
-            let new = ready!(stream.poll_fill_buf(cx)).map_err(ExchangeError::Broken)?;
-            if new.is_empty() {
+            let seen = self.input.len();
+            ready!(self.poll_fill(cx)).map_err(ExchangeError::Broken)?;
+            if self.input.len() == seen {
                 let end = io::Error::new(
                     io::ErrorKind::UnexpectedEof,
                     "connection closed before the response was complete",
                 );
                 return Poll::Ready(Err(ExchangeError::Broken(end)));
             }
-
-            let size = new.len();
-            let head = take_head(&mut self.input, new, method, &mut self.interims)
-                .map_err(ExchangeError::Malformed)?;
-            Pin::new(&mut self.stream).consume(size);
-            if let Some(head) = head {
+            let head = take_head(&mut self.input, seen, method, &mut self.interims);
+            if let Some(head) = head.map_err(ExchangeError::Malformed)? {
                 return Poll::Ready(Ok(head));
             }
         }
@@ -168,15 +173,15 @@ impl Connection {
                 let decoded = decoder.decode(&self.input).map_err(io::Error::other)?;
                 self.input.advance(decoded.skip);
                 if decoded.data > 0 {
-                    return Poll::Ready(Ok(self.take(decoded.data)));
+                    return Poll::Ready(Ok(self.take(decoded.data, decoder)));
                 }
             }
             if decoder.is_complete() {
                 return Poll::Ready(Ok(Bytes::new()));
             }
 
-            self.input.reserve(READ_SIZE);
-            if ready!(pin!(self.stream.read_buf(&mut self.input)).poll(cx))? == 0 {
+            ready!(self.poll_fill(cx))?;
+            if self.input.is_empty() {
                 decoder
                     .end()
                     .map_err(|error| io::Error::new(io::ErrorKind::UnexpectedEof, error))?;
@@ -184,41 +189,123 @@ impl Connection {
         }
     }
 
-    fn take(&mut self, size: usize) -> Bytes {
-        if size == self.input.len() {
+    /// Reads what has come, decrypts it and adds it to the input: nothing at the end of the
+    /// connection. Many records are read at once, where the stream itself reads parts of one.
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if let Some(error) = self.error.take() {
+            return Poll::Ready(Err(error));
+        }
+        // the input of the last time is written
+        self.wide = None;
+        ready!(self.poll_input(cx));
+        let before = self.input.len();
+        with_read_buffer(WideRead::SIZE, |buffer| {
+            loop {
+                let (stream, session) = self.stream.get_mut();
+                // what a handshake or the watch of an idle connection has left is first
+                if take_plaintext(session, &mut self.input)? || self.input.len() > before {
+                    return Poll::Ready(Ok(()));
+                }
+
+                let wide = WideRead::begin();
+                let limit = wide.as_ref().map_or(READ_SIZE, |_| WideRead::SIZE);
+                let mut buffer = ReadBuf::new(buffer);
+                let mut records = buffer.take(limit);
+                ready!(Pin::new(stream).poll_read(cx, &mut records))?;
+                let size = records.filled().len();
+                self.wide = wide.filter(|_| size > READ_SIZE);
+
+                // and what the session has of the record before
+                self.input.reserve(size + size.min(READ_SIZE));
+                if let Err(error) = decrypt(session, records.filled(), &mut self.input) {
+                    // the alert goes out, if the web server takes it at once
+                    let _sent = Pin::new(&mut self.stream).poll_flush(cx);
+                    // what came before it is passed on
+                    if self.input.len() == before {
+                        return Poll::Ready(Err(error));
+                    }
+                    self.error = Some(error);
+                }
+            }
+        })
+    }
+
+    /// Takes the data at the start of the input, and that of the chunks behind it: small chunks cost
+    /// as little as large ones.
+    fn take(&mut self, size: usize, decoder: &mut BodyDecoder) -> Bytes {
+        let (mut end, mut next) = (size, size);
+        while let Some(rest) = self.input.get(next..).filter(|rest| !rest.is_empty())
+            && !decoder.is_complete()
+            // the error comes again with the next data
+            && let Ok(decoded) = decoder.decode(rest)
+        {
+            let start = next + decoded.skip;
+            next = start + decoded.data;
+            self.input.copy_within(start..next, end);
+            end += decoded.data;
+        }
+
+        if next == self.input.len() {
+            self.input.truncate(end);
             return std::mem::take(&mut self.input).freeze();
         }
-        self.input.split_to(size).freeze()
+        let data = self.input.split_to(end).freeze();
+        self.input.advance(next - end);
+        data
     }
 }
 
-/// Takes the head of the final response out of what was kept and what is new, and keeps the rest.
-/// `None` if it is not complete. Interim responses are counted and passed over (RFC 9110 section
-/// 15.2).
+/// Decrypts records and adds their data to `out`. Fails after the data of the records before if one
+/// is not authentic or not allowed.
+fn decrypt(
+    session: &mut ClientConnection,
+    mut records: &[u8],
+    out: &mut BytesMut,
+) -> io::Result<()> {
+    loop {
+        // it takes some of them at a time; no bytes are the end of the connection
+        let taken = session.read_tls(&mut records)?;
+        let processed = session.process_new_packets();
+        take_plaintext(session, out)?;
+        processed.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+        if taken == 0 || records.is_empty() {
+            return Ok(());
+        }
+    }
+}
+
+/// Moves the data of decrypted records to `out`. Returns true at the end of the connection; fails if
+/// that was cut.
+fn take_plaintext(session: &mut ClientConnection, out: &mut BytesMut) -> io::Result<bool> {
+    loop {
+        let mut reader = session.reader();
+        let data = match reader.fill_buf() {
+            Ok(data) => data,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        if data.is_empty() {
+            return Ok(true);
+        }
+        out.extend_from_slice(data);
+        let size = data.len();
+        reader.consume(size);
+    }
+}
+
+/// Takes the head of the final response out of the input, whose first bytes were seen before. `None`
+/// if it is not complete. Interim responses are counted and passed over (RFC 9110 section 15.2).
 fn take_head(
-    kept: &mut BytesMut,
-    new: &[u8],
+    input: &mut BytesMut,
+    mut seen: usize,
     method: &Method,
     interims: &mut u32,
 ) -> Result<Option<Box<ResponseHead>>, ResponseError> {
-    let mut seen = kept.len();
-    // nearly every head comes in one piece
-    if seen == 0 {
-        match parse_response(new, 0, method)? {
-            Parsed::Complete(head, size) if !head.status.is_informational() => {
-                kept.extend_from_slice(new.get(size..).unwrap_or_default());
-                return Ok(Some(head));
-            }
-            _ => {}
-        }
-    }
-
-    kept.extend_from_slice(new);
     loop {
-        match parse_response(kept, seen, method)? {
+        match parse_response(input, seen, method)? {
             Parsed::Partial => return Ok(None),
             Parsed::Complete(head, size) => {
-                kept.advance(size);
+                input.advance(size);
                 seen = 0;
                 if !head.status.is_informational() {
                     return Ok(Some(head));

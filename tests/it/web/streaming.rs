@@ -54,6 +54,28 @@ async fn lines_come_one_by_one() {
     }
 }
 
+/// A chunk costs work, so there are as few as possible.
+#[tokio::test]
+async fn chunks_that_come_together_are_sent_as_one() {
+    let mut puppet = Puppet::start().await;
+    let harness = Harness::airflow_with(Settings::default(), "2.10.3", puppet.config()).await;
+    let mut client = harness.connect().await;
+    client.send(harness.asking("GET", "/api/v1/x", "")).await;
+    puppet.signs_in("session=x").await;
+    let mut server = puppet.next().await;
+    server.head().await;
+
+    let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    server
+        .send(format!("{head}3\r\nabc\r\n1\r\nd\r\n5\r\nef"))
+        .await;
+    client.head().await;
+    assert_eq!(chunk(&mut client).await, b"abcdef");
+    server.send("ghi\r\n1\r\nj\r\n0\r\n\r\n").await;
+    assert_eq!(chunk(&mut client).await, b"ghij");
+    assert_eq!(client.line().await, "0\r\n");
+}
+
 #[tokio::test]
 async fn logs_and_waits_are_streamed() {
     let harness = Harness::airflow("3.3.1").await;
@@ -98,6 +120,7 @@ async fn a_truncated_response_is_not_returned_as_complete() {
         format!("{page}\r\n<p>"),
         "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc".to_owned(),
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n".to_owned(),
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nx\r\n".to_owned(),
     ] {
         assert_eq!(harness.get("/health").await.fault(), None);
         harness
