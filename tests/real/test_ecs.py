@@ -1,6 +1,7 @@
 """The task definition of deploy/ecs: held against the model of AWS's API, and its gateway run from it."""
 
 import json
+import re
 import signal
 import subprocess
 from pathlib import Path
@@ -12,8 +13,7 @@ from containers import Container, Image
 from network import Network
 from programs import LAB, ROOT, Emulator, environment, toml
 
-FILE = ROOT / "deploy/ecs/task-definition.json"
-TASK = json.loads(FILE.read_text())
+TASK = json.loads((ROOT / "deploy/ecs/task-definition.json").read_text())
 GATEWAY, APPLICATION = TASK["containerDefinitions"]
 
 
@@ -62,12 +62,13 @@ def test_fargate_takes_it():
 
 def test_the_aws_cli_reads_it(tmp_path):
     """As far as the request: the endpoint is closed."""
-    aws = LAB / "clients/bin/aws"
+    page = (ROOT / "docs/operations/ecs.md").read_text()
+    program, *words = re.search(r"^```sh\n(.*)\n```$", page, re.M)[1].split()
+    assert program == "aws" and words[-1].endswith("task-definition.json")
     keys = {"AWS_ACCESS_KEY_ID": "any", "AWS_SECRET_ACCESS_KEY": "any", "AWS_MAX_ATTEMPTS": 1}
     done = subprocess.run(
-        [aws, "ecs", "register-task-definition", "--cli-input-json", f"file://{FILE}",
-         "--region", "eu-west-1", "--endpoint-url", "http://127.0.0.1:9"],
-        env=environment(tmp_path, **keys), capture_output=True, text=True, timeout=60, check=False,
+        [LAB / "clients/bin/aws", *words, "--region", "eu-west-1", "--endpoint-url", "http://127.0.0.1:9"],
+        cwd=ROOT, env=environment(tmp_path, **keys), capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert "Could not connect to the endpoint URL" in done.stderr, done.stderr
 

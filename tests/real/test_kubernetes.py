@@ -4,6 +4,7 @@ the manifest says, in a network with the pod's address, and the test does what a
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -287,6 +288,29 @@ def test_the_notes_are_for_the_values(tmp_path):
     assert "neither TLS" in notes(ACCEPTED["risk"])
     assert ROLE["eks.amazonaws.com/role-arn"] in notes(ACCEPTED["irsa"])
     assert "mwaa-gateway.sidecar" in notes({"mode": "sidecar"})
+
+
+def test_the_commands_of_the_page_work(tmp_path):
+    """Those that need a cluster do everything but install."""
+    shutil.copytree(CHARTS, tmp_path / "deploy/helm")
+    page = (ROOT / "docs/operations/kubernetes.md").read_text()
+    blocks = re.findall(r"^```(\w+)\n(.*?)^```$", page, re.M | re.S)
+    files = {}
+    for language, text in blocks:
+        if language == "yaml":
+            name = re.match(r"# file: (\S+)\n", text)[1]
+            files[name] = yaml.safe_load(text)
+            (tmp_path / name).write_text(text)
+    ran = 0
+    for language, text in blocks:
+        for line in text.splitlines() if language == "sh" else []:
+            program, *words = line.split()
+            assert program == "helm"
+            helm(tmp_path, *words, *(["--dry-run=client"] if words[0] == "install" else []))
+            ran += 1
+    assert (ran, set(files)) == (3, {"irsa.yaml", "sidecar.yaml", "values.yaml"})
+    account = template(tmp_path, {**files["values.yaml"], **files["irsa.yaml"]})["ServiceAccount"]
+    assert account["metadata"]["annotations"] == ROLE
 
 
 def test_the_chart_and_the_program_have_one_version(tmp_path):
