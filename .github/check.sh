@@ -15,8 +15,9 @@ check_tests() {
   without_leaks cargo test --locked --workspace --exclude mwaa-gateway-fuzz --no-fail-fast
   without_leaks cargo test --locked --test provoked
 }
-# The production build first, and kept under a name of its own: the default build takes its place.
+# The production builds first, and kept under names of their own: the default build takes their place.
 check_build() {
+  case $(uname -s) in Linux) deploy/container/build ;; esac
   cargo build --locked --release --no-default-features
   cp target/release/mwaa-gateway target/release/mwaa-gateway-production
   cargo build --locked --release

@@ -41,7 +41,7 @@ class Network:
         self.keeper = Program(argv, environment(folder), folder)
         try:
             self.keeper.line("^ready$")
-            self.pid = _innermost(self.keeper.process.pid)
+            self.pid = innermost(self.keeper.process.pid)
         except BaseException:
             self.keeper.stop()
             raise
@@ -88,7 +88,7 @@ class Network:
         assert done.returncode == 0, f"nobody listens on port {port}"
 
 
-def _innermost(pid):
+def innermost(pid):
     """sudo starts what it runs as a child."""
     while children := Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
         pid = int(children[0])

@@ -124,10 +124,10 @@ class Program:
 class Emulator(Program):
     """`mwaa-gateway emulator`, and what it printed about itself."""
 
-    def __init__(self, home, *arguments, **more):
+    def __init__(self, home, *arguments, through=(), **more):
         addresses = ["--aws", "127.0.0.1:0", "--web", "127.0.0.1:0"]
         super().__init__(
-            [BINARY, "emulator", *addresses, *arguments], environment(home, **more), home
+            [*through, BINARY, "emulator", *addresses, *arguments], environment(home, **more), home
         )
         try:
             self.line(r"^# --- end")

@@ -59,6 +59,30 @@ const NOT_RUN: &[(&str, &str)] = &[
     ("python3 -m venv airflow", "it downloads an Airflow"),
     ("kubectl apply -k deploy/kubernetes", "it needs a cluster"),
     (
+        "docker build -f deploy/container/Dockerfile -t mwaa-gateway .",
+        "it needs base images",
+    ),
+    (
+        r"docker buildx build --platform linux/amd64,linux/arm64 -f deploy/container/Dockerfile -t mwaa-gateway .",
+        "it needs base images",
+    ),
+    (
+        "deploy/container/build",
+        "a release build; tests/real makes an image of it",
+    ),
+    (
+        "helm dependency build deploy/helm/example-job",
+        "tests/real has helm",
+    ),
+    (
+        "helm install gateway deploy/helm/mwaa-gateway --namespace data --values values.yaml",
+        "tests/real has helm",
+    ),
+    (
+        "aws ecs register-task-definition --cli-input-json file://deploy/ecs/task-definition.json",
+        "it needs AWS; tests/real has the AWS CLI",
+    ),
+    (
         "install -m 0755 ~/.cargo/bin/mwaa-gateway /usr/local/bin/",
         "it needs root and systemd",
     ),
