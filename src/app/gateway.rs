@@ -171,7 +171,7 @@ impl Gateway {
             status: Arc::new(status),
             stopping,
             background,
-            notifier: inputs.supervisor.notifier,
+            notifier: inputs.supervisor.notifier.clone(),
         })
     }
 

@@ -2,8 +2,12 @@
 //! (sd_notify(3)), and its watchdog.
 
 use mwaa_runtime::LocalTasks;
+use mwaa_runtime::platform::connect_datagram;
 use mwaa_server::{InheritError, InheritedSockets};
 use sd_notify::NotifyState;
+use std::io;
+use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
@@ -16,13 +20,18 @@ pub struct Supervisor {
 }
 
 impl Supervisor {
-    /// Finds the service manager that started this process, by the variables that it sets. `names`
-    /// is `LISTEN_FDNAMES`. Fails if a socket from it cannot be used.
-    pub fn detect(names: &str) -> Result<Self, InheritError> {
+    /// Finds the service manager that started this process, by the variables that it sets: `sockets`
+    /// is `LISTEN_FDS`, `names` is `LISTEN_FDNAMES` and `notify` is `NOTIFY_SOCKET`. Fails if a socket
+    /// from it cannot be used.
+    pub fn detect(
+        sockets: Option<u64>,
+        names: &str,
+        notify: Option<PathBuf>,
+    ) -> Result<Self, InheritError> {
         Ok(Self {
-            sockets: InheritedSockets::receive(names)?,
+            sockets: InheritedSockets::receive(sockets, names)?,
             notifier: Notifier {
-                is_on: true,
+                socket: notify,
                 watchdog: sd_notify::watchdog_enabled(),
             },
         })
@@ -30,21 +39,21 @@ impl Supervisor {
 }
 
 /// Sends messages to the service manager, if there is one that wants them.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Notifier {
-    is_on: bool,
+    socket: Option<PathBuf>,
     /// So much time may pass between two signs of life.
     watchdog: Option<Duration>,
 }
 
 impl Notifier {
     /// Reports that the gateway accepts connections.
-    pub(super) fn ready(self, status: &str) {
+    pub(super) fn ready(&self, status: &str) {
         self.send(&[NotifyState::Ready, NotifyState::Status(status)]);
     }
 
     /// Reports that the gateway drains.
-    pub(super) fn stopping(self) {
+    pub(super) fn stopping(&self) {
         let status = NotifyState::Status("waiting for running requests");
         self.send(&[NotifyState::Stopping, status]);
     }
@@ -52,19 +61,30 @@ impl Notifier {
     /// Sends signs of life while all workers answer: two in each period of the watchdog. Returns
     /// at once if there is no watchdog.
     pub(super) async fn keep_alive(self, workers: Vec<Pulse>) {
-        if let Some(period) = self.watchdog.filter(|_| self.is_on) {
+        if let Some(period) = self.watchdog.filter(|_| self.socket.is_some()) {
             tracing::debug!(?period, "the service manager watches the workers");
             beat(&workers, period / 2, || self.send(&[NotifyState::Watchdog])).await;
         }
     }
 
-    fn send(self, messages: &[NotifyState<'_>]) {
-        if self.is_on
-            && let Err(error) = sd_notify::notify(messages)
+    fn send(&self, messages: &[NotifyState<'_>]) {
+        if let Some(socket) = &self.socket
+            && let Err(error) = send_now(socket, messages)
         {
             tracing::warn!(%error, ?messages, "cannot notify the service manager");
         }
     }
+}
+
+/// Sends messages without waiting: one for which the service manager has no room is dropped, and fails
+/// with `WouldBlock`. The control thread wakes the workers, so it must never wait for another program.
+fn send_now(path: &Path, messages: &[NotifyState<'_>]) -> io::Result<()> {
+    let socket = UnixDatagram::unbound()?;
+    socket.set_nonblocking(true)?;
+    connect_datagram(&socket, path)?;
+
+    let lines: Vec<_> = messages.iter().map(ToString::to_string).collect();
+    socket.send(lines.join("\n").as_bytes()).map(drop)
 }
 
 /// Asks a worker for a sign of life.
@@ -115,6 +135,24 @@ mod tests {
     use tokio::time::timeout;
 
     const INTERVAL: Duration = Duration::from_secs(15);
+
+    #[test]
+    fn a_message_without_room_is_dropped() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("notify");
+        let manager = UnixDatagram::bind(&path).unwrap();
+        let error = loop {
+            if let Err(error) = send_now(&path, &[NotifyState::Watchdog]) {
+                break error;
+            }
+        };
+        assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+
+        let mut message = [0; 32];
+        let size = manager.recv(&mut message).unwrap();
+        assert_eq!(message[..size].trim_ascii(), b"WATCHDOG=1");
+        send_now(&path, &[NotifyState::Watchdog]).unwrap();
+    }
 
     /// The clock of the test jumps to the next timer.
     #[tokio::test(start_paused = true)]

@@ -74,7 +74,7 @@ impl Gateway {
         tracing::debug!(threads = sockets.threads, "the gateway serves");
         self.notifier.ready(&addresses);
         let pulses = std::mem::take(&mut workers.pulses);
-        let watchdog = self.notifier.keep_alive(pulses);
+        let watchdog = self.notifier.clone().keep_alive(pulses);
         self.background
             .spawn(tracing::debug_span!("watchdog"), watchdog);
 

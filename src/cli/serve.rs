@@ -33,10 +33,11 @@ impl ServeArgs {
         let config = self.config.load(terminal)?;
         let mut inputs = load_external_inputs(terminal)?;
         let names = env::listen_fd_names().unwrap_or_default();
-        inputs.supervisor = Supervisor::detect(&names).map_err(|error| {
-            let hint = inherit_hint(&error);
-            terminal.fail(ExitStatus::Configuration, &error, Some(hint))
-        })?;
+        inputs.supervisor = Supervisor::detect(env::listen_fds(), &names, env::notify_socket())
+            .map_err(|error| {
+                let hint = inherit_hint(&error);
+                terminal.fail(ExitStatus::Configuration, &error, Some(hint))
+            })?;
         Ok((config, inputs))
     }
 
@@ -138,6 +139,7 @@ const fn inherit_hint(error: &InheritError) -> &'static str {
         InheritError::NotListening { .. } => {
             "the socket unit needs ListenStream= and Accept=no"
         }
+        InheritError::TooMany(_) => "remove the variable; a service manager sets it itself",
         InheritError::Unclaimed(_) => {
             "give a listener this address; or, if it is a loopback address or a Unix socket, set \
              FileDescriptorName= in the socket unit to the table of a listener of its kind"

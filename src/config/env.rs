@@ -78,11 +78,11 @@ pub const VARIABLES: &[Variable] = &[
     ),
     Variable::new(HOME, "The user's home folder."),
     Variable::new(
-        "LISTEN_FDS",
+        LISTEN_FDS,
         "The number of sockets that a service manager passes to `serve`; set with `LISTEN_PID` and `LISTEN_FDNAMES` (sd_listen_fds(3)).",
     ),
     Variable::new(
-        "NOTIFY_SOCKET",
+        NOTIFY_SOCKET,
         "The socket to which `serve` reports that it is ready and that it stops (sd_notify(3)); with `WATCHDOG_USEC` also that it works.",
     ),
 ];
@@ -113,6 +113,8 @@ const WAYLAND_DISPLAY: &str = "WAYLAND_DISPLAY";
 const XDG_CONFIG_HOME: &str = "XDG_CONFIG_HOME";
 const XDG_STATE_HOME: &str = "XDG_STATE_HOME";
 const HOME: &str = "HOME";
+const LISTEN_FDS: &str = "LISTEN_FDS";
+const NOTIFY_SOCKET: &str = "NOTIFY_SOCKET";
 const LISTEN_FD_NAMES: &str = "LISTEN_FDNAMES";
 
 /// Returns the user's home folder, if it is an absolute path.
@@ -142,6 +144,16 @@ pub fn environment() -> Option<String> {
 /// Returns the names of the sockets that the service manager passed, separated by colons.
 pub fn listen_fd_names() -> Option<String> {
     text(read(LISTEN_FD_NAMES))
+}
+
+/// Returns the number of sockets that the service manager passed, if the variable is a number.
+pub fn listen_fds() -> Option<u64> {
+    text(read(LISTEN_FDS))?.parse().ok()
+}
+
+/// Returns the socket to which the service manager wants messages.
+pub fn notify_socket() -> Option<PathBuf> {
+    read(NOTIFY_SOCKET).map(PathBuf::from)
 }
 
 /// Returns true if the user wants no colour: the variable is set and not empty (no-color.org).

@@ -221,8 +221,7 @@ fn is_connection_error(error: &io::Error) -> bool {
             | io::ErrorKind::ConnectionRefused
             | io::ErrorKind::Interrupted
             | io::ErrorKind::NotConnected
-            | io::ErrorKind::InvalidInput
-    )
+    ) || (platform::EINVAL_IS_OF_CLIENT && error.kind() == io::ErrorKind::InvalidInput)
 }
 
 /// Begins TLS on a connection, unless it is plain and may be, or the gateway shuts down. Returns

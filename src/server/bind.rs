@@ -135,6 +135,14 @@ impl Socket {
         peer.is_ok()
     }
 
+    /// Returns true if it listens, as far as the system knows.
+    pub(super) fn listens(&self) -> bool {
+        match self {
+            Self::Tcp(listener) => platform::listens(listener),
+            Self::Unix(listener) => platform::listens(listener),
+        }
+    }
+
     /// Prepares it for tokio, which requires this of a socket that it takes over.
     pub(super) fn set_nonblocking(&self) -> io::Result<()> {
         match self {

@@ -30,15 +30,23 @@ pub enum InheritError {
         /// The reason.
         source: io::Error,
     },
+    /// More sockets than a configuration has listeners.
+    #[error("LISTEN_FDS is {0}, more than {MAX_SOCKETS} sockets")]
+    TooMany(u64),
     /// No listener takes it, so its clients would wait forever.
     #[error("no listener of the configuration takes the service manager's socket {0}")]
     Unclaimed(String),
 }
 
 impl InheritedSockets {
-    /// Takes the sockets that were passed to this process. `names` is `LISTEN_FDNAMES`. Fails if one
-    /// of them is not a listening TCP or Unix socket.
-    pub fn receive(names: &str) -> Result<Self, InheritError> {
+    /// Takes the sockets that were passed to this process. `count` is `LISTEN_FDS`, if that is a
+    /// number, and `names` is `LISTEN_FDNAMES`. Fails if there are too many, or if one of them is not
+    /// a listening TCP or Unix socket.
+    pub fn receive(count: Option<u64>, names: &str) -> Result<Self, InheritError> {
+        // a list of all of them is made before any is looked at
+        if let Some(count) = count.filter(|count| *count > MAX_SOCKETS) {
+            return Err(InheritError::TooMany(count));
+        }
         let mut received = ListenFd::from_env();
         let names = names.split(':').map(str::to_owned);
         let names = names.chain(std::iter::repeat_with(String::new));
@@ -101,6 +109,12 @@ impl InheritedSocket {
                 "it is a connection: the socket unit must not have Accept=yes",
             ));
         }
+        if !socket.listens() {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "it was bound, but listen(2) was not called",
+            ));
+        }
         socket.set_nonblocking()?;
         Ok(Self {
             name,
@@ -148,6 +162,9 @@ impl fmt::Display for InheritedSocket {
     }
 }
 
+/// The most sockets.
+const MAX_SOCKETS: u64 = 1024;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -165,6 +182,12 @@ mod tests {
 
     fn free() -> Address {
         Address::Tcp(([127, 0, 0, 1], 0).into())
+    }
+
+    #[test]
+    fn too_many_sockets_are_refused_before_they_are_looked_at() {
+        let error = InheritedSockets::receive(Some(u64::MAX), "").unwrap_err();
+        assert!(matches!(error, InheritError::TooMany(u64::MAX)), "{error}");
     }
 
     #[test]

@@ -215,9 +215,8 @@ impl Connection {
                 let size = records.filled().len();
                 self.wide = wide.filter(|_| size > READ_SIZE);
 
-                // a large record may have begun in what the session has already
-                let begun = if size < SMALL { 0 } else { size.min(READ_SIZE) };
-                self.input.reserve(size + begun);
+                // slow clients keep what they have not taken, so it has little room to spare
+                self.input.reserve(size);
                 if let Err(error) = decrypt(session, records.filled(), &mut self.input) {
                     // the alert goes out, if the web server takes it at once
                     let _sent = Pin::new(&mut self.stream).poll_flush(cx);
@@ -440,7 +439,5 @@ impl Sending {
     }
 }
 
-/// A read of fewer bytes nearly always has whole records.
-const SMALL: usize = 4 * 1024;
 /// The most interim responses before the final one.
 const MAX_INTERIMS: u32 = 100;

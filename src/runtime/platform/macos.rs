@@ -4,7 +4,9 @@ use mwaa_model::PeerIdentity;
 use rustix::time::ClockId;
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::os::fd::BorrowedFd;
+use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
 use tokio::net::TcpStream;
 
 /// Runs in sleep here; `CLOCK_UPTIME_RAW` stops (clock_gettime(3)).
@@ -51,4 +53,13 @@ impl TcpPeerResolver {
     pub(super) fn find(&self, _accepted: &TcpStream, _client: SocketAddr) -> PeerIdentity {
         PeerIdentity::default()
     }
+}
+pub(super) fn listens(_socket: BorrowedFd<'_>) -> bool {
+    true
+}
+
+pub(super) const EINVAL_IS_OF_CLIENT: bool = true;
+
+pub(super) fn connect_datagram(socket: &UnixDatagram, path: &Path) -> io::Result<()> {
+    socket.connect(path)
 }

@@ -23,6 +23,8 @@ use rustix::fs::{Mode, RawMode};
 use rustix::time::ClockId;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use tokio::net::{TcpStream, UnixStream};
 
@@ -109,6 +111,20 @@ pub fn has_hung_up(stream: &UnixStream) -> bool {
             .any(|end| end.revents().contains(PollFlags::HUP))
 }
 
+/// Returns true if a socket listens, as far as the system knows (`SO_ACCEPTCONN`): macOS does not.
+pub fn listens(socket: impl AsFd) -> bool {
+    side::listens(socket.as_fd())
+}
+
+/// True if accept(2) fails with EINVAL for a client that has gone. On Linux that means a socket which
+/// does not listen any more.
+pub const EINVAL_IS_OF_CLIENT: bool = side::EINVAL_IS_OF_CLIENT;
+
+/// Connects to a socket at a path, or on Linux at the abstract name behind an `@`.
+pub fn connect_datagram(socket: &UnixDatagram, path: &Path) -> io::Result<()> {
+    side::connect_datagram(socket, path)
+}
+
 /// Finds the users of TCP clients on this machine, if the system reports them. A user that is not
 /// certain is unknown: the audit log must never name a wrong one.
 #[derive(Debug)]
@@ -156,6 +172,16 @@ mod tests {
         assert_eq!(min_limit(Some(4096), macos::MAX_DESCRIPTORS), Some(4096));
         assert_eq!(min_limit(Some(4096), None), Some(4096));
         assert_eq!(min_limit(None, None), None);
+    }
+
+    #[test]
+    fn macos_does_not_know_which_sockets_listen() {
+        let sender = UnixDatagram::unbound().unwrap();
+        assert!(macos::listens(sender.as_fd()));
+        assert!(std::hint::black_box(macos::EINVAL_IS_OF_CLIENT));
+        // a name behind an @ is a path like any other
+        let error = macos::connect_datagram(&sender, Path::new("@mwaa-gateway")).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
     }
 
     #[tokio::test]
