@@ -123,7 +123,8 @@ fn read_clock(clock: ClockId) -> u64 {
     let time = clock_gettime(clock);
     // a wall clock that was never set may be before 1970
     let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
-    seconds * NANOS + u64::try_from(time.tv_nsec).unwrap_or(0)
+    let nanos = u64::try_from(time.tv_nsec).unwrap_or(0);
+    seconds.saturating_mul(NANOS).saturating_add(nanos)
 }
 
 /// Returns a time in nanoseconds, which is less than 584 years.

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 from airflows import VERSIONS, Fleet
 from browser import chromium
+from containers import Image
 from endpoint import Endpoint, real_tokens
 from outcomes.record import Warm
 from programs import AIRFLOW, BINARY, LAB, PRODUCTION, Emulator, Gateway
@@ -108,3 +109,10 @@ def airflows(tmp_path_factory):
         for airflow in warm.values():
             airflow.wait()
         yield SimpleNamespace(warm=warm, gateways=gateways)
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory):
+    image = Image(tmp_path_factory.mktemp("image"))
+    yield image
+    image.remove()

@@ -7,18 +7,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from containers import ARCHITECTURE, FOLDER, Container, Image
+from containers import ARCHITECTURE, FOLDER, Container
 from network import Network
 from programs import ROOT, Emulator, toml
 
 LIMIT = 17 * 1000 * 1000  # bytes
-
-
-@pytest.fixture(scope="module")
-def image(tmp_path_factory):
-    image = Image(tmp_path_factory.mktemp("image"))
-    yield image
-    image.remove()
 
 
 @pytest.fixture

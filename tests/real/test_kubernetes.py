@@ -11,7 +11,7 @@ import subprocess
 
 import pytest
 import yaml
-from containers import Container, Image
+from containers import Container
 from network import Network
 from programs import BINARY, LAB, ROOT, Emulator, environment, eventually
 
@@ -341,13 +341,6 @@ def test_the_kustomize_example_is_the_same_sidecar(tmp_path, example):
 
 
 # --- run
-
-
-@pytest.fixture(scope="module")
-def image(tmp_path_factory):
-    image = Image(tmp_path_factory.mktemp("image"))
-    yield image
-    image.remove()
 
 
 @pytest.fixture
