@@ -22,7 +22,7 @@ use mwaa_runtime::resolver::Resolver;
 use mwaa_runtime::{BackgroundTasks, Timestamp};
 use mwaa_server::management::ManagementServer;
 use mwaa_server::{
-    Address, BindError, BoundListener, CertificateStatus, InheritError, ListenerConfig,
+    Address, BindError, BoundListener, CertificateStatus, InheritError, ListenerConfig, Places,
     TlsConfig,
 };
 use mwaa_telemetry::{Audit, Metrics, RecentRefusals};
@@ -229,6 +229,8 @@ impl Gateway {
 #[derive(Debug)]
 pub(super) struct SocketSet {
     pub(super) listeners: Vec<BoundListener>,
+    /// The places for the connections of all listeners.
+    pub(super) places: Arc<Places>,
     /// The number of worker threads: each listener has a socket for each.
     pub(super) threads: usize,
     pub(super) management: ManagementServer,
@@ -259,7 +261,7 @@ impl SocketSet {
             Some(socket) => listener.inherit(socket, threads),
             None => listener.bind(threads),
         });
-        let listeners = listeners.collect::<Result<_, _>>()?;
+        let listeners = listeners.collect::<Result<Vec<_>, _>>()?;
 
         // after the listeners: if another gateway runs, its listener is the address to report
         let address = config.management.address;
@@ -281,6 +283,7 @@ impl SocketSet {
             }
         };
         Ok(Self {
+            places: Places::new(config.limits.connections, listeners.len()),
             listeners,
             threads,
             management,

@@ -11,8 +11,9 @@ use mwaa_proxy::admission::HostFilter;
 use mwaa_proxy::queue::QueueSummary;
 use mwaa_proxy::{EnvironmentStatus, ListenerUrl, ProxyState};
 use mwaa_runtime::Timestamp;
+use mwaa_server::Places;
 use mwaa_server::management::{ManagementSource, ReadinessStatus};
-use mwaa_telemetry::{EnvironmentSnapshot, RefusedRequest};
+use mwaa_telemetry::{EnvironmentSnapshot, GatewaySnapshot, MetricsFormat, RefusedRequest};
 use serde_json::{Value, json};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -25,6 +26,7 @@ pub(super) struct GatewayStatus {
     connector: Connector,
     hosts: HostFilter,
     stopping: Arc<AtomicBool>,
+    places: Arc<Places>,
     management: SocketAddr,
     probes: Option<SocketAddr>,
 }
@@ -41,6 +43,7 @@ impl GatewayStatus {
             connector,
             hosts: HostFilter::new(&[sockets.management_address], &[]),
             stopping,
+            places: Arc::clone(&sockets.places),
             management: sockets.management_address,
             probes: sockets.probes.as_ref().map(|(_, address)| *address),
         }
@@ -153,14 +156,23 @@ impl ManagementSource for GatewayStatus {
         }
     }
 
-    fn metrics(&self) -> String {
+    fn metrics(&self, format: MetricsFormat) -> String {
         let environments = self.state.environment_statuses();
-        let observed = environments.iter().map(|status| EnvironmentSnapshot {
+        let environments = environments.iter().map(|status| EnvironmentSnapshot {
             entry: &status.entry,
             token_age: status.token.age,
             longest_wait: status.queue.longest_wait,
         });
-        self.state.metrics.render(&observed.collect::<Vec<_>>())
+        // the places are numbered as the listeners are
+        let listeners = self.state.urls.listeners.iter();
+        let names = listeners.map(|listener| &*listener.policy.name);
+        let now = GatewaySnapshot {
+            version: env!("CARGO_PKG_VERSION"),
+            environments: environments.collect(),
+            connections: names.zip(self.places.used()).collect(),
+            max_connections: self.places.max(),
+        };
+        self.state.metrics.render(&now, format)
     }
 
     fn status(&self) -> Value {

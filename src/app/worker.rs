@@ -61,7 +61,7 @@ impl Gateway {
         }
 
         let worker = WorkerContext {
-            places: Places::new(self.config.limits.connections, sockets.listeners.len()),
+            places: sockets.places,
             config: Arc::new(self.config),
             state: Arc::clone(&state),
             trust: Arc::clone(&self.trust),
@@ -230,8 +230,11 @@ impl Worker {
 
         let timer = CoarseTimer::start(&tasks, &background);
         let upstream = settings::upstream(&config);
+        let metrics = Arc::clone(&state.metrics);
+        let upstream =
+            UpstreamClient::new(upstream, connector, trust, timer.clone(), &tasks, metrics);
         let proxy = Rc::new(ReverseProxy {
-            upstream: UpstreamClient::new(upstream, connector, trust, timer.clone(), &tasks),
+            upstream,
             metrics: state.metrics.worker_metrics(),
             state,
             timer: timer.clone(),

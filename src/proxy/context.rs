@@ -8,7 +8,9 @@ use http::Method;
 use http::uri::Authority;
 use mwaa_http1::RequestHead;
 use mwaa_http1::name::HOST;
-use mwaa_model::{Client, EnvName, Fault, ListenerPolicy, RequestId, code, debug_fields};
+use mwaa_model::{
+    Client, Entry, EntryId, EnvName, Fault, ListenerPolicy, RequestId, code, debug_fields,
+};
 use mwaa_runtime::{Timestamp, boot_clock};
 use mwaa_server::IncomingRequest;
 use mwaa_telemetry::RefusedRequest;
@@ -30,6 +32,8 @@ struct Inner {
     head: Rc<RequestHead>,
     arrived: Duration,
     kind: Cell<&'static str>,
+    /// The environment that it is counted for.
+    entry: Cell<Option<EntryId>>,
     /// The environment of a fault.
     scope: RefCell<Scope>,
     command: OnceCell<CommandRecord>,
@@ -64,6 +68,7 @@ impl RequestContext {
             head: Rc::clone(head),
             arrived: boot_clock(),
             kind: Cell::new(FAULT),
+            entry: Cell::new(None),
             scope: RefCell::default(),
             command: OnceCell::new(),
             span: tracing::debug_span!(
@@ -143,6 +148,16 @@ impl RequestContext {
         }
     }
 
+    /// The environment that the request is counted for.
+    pub(crate) fn entry(&self) -> Option<EntryId> {
+        self.0.entry.get()
+    }
+
+    /// Sets the environment that the request is counted for.
+    pub(crate) fn set_entry(&self, entry: &Entry) {
+        self.0.entry.set(Some(entry.id));
+    }
+
     /// Sets the environment of the request's faults; `None` means that it is for none.
     pub(crate) fn set_environment(&self, environment: Option<EnvName>) {
         *self.0.scope.borrow_mut() = environment.map_or(Scope::Nothing, Scope::Environment);
@@ -194,7 +209,8 @@ impl RequestContext {
         let inner = &self.0;
         let state = &inner.proxy.state;
         let code = fault.code();
-        state.metrics.count_fault(code);
+        let environment = self.environment(state, fault);
+        state.metrics.count_fault(code, environment.as_ref());
         if let Some(command) = inner.command.get() {
             command.on_fault(fault);
         }
@@ -205,7 +221,7 @@ impl RequestContext {
         state.refusals.push(RefusedRequest {
             at: Timestamp::now(),
             code,
-            environment: self.environment(state, fault),
+            environment,
             method: inner.head.method.to_string(),
             path: inner.head.target.path().to_owned(),
             detail: fault.detail_without_links(),

@@ -102,6 +102,9 @@ async fn process(
         Ok(Destination::Environment(routed)) => routed,
         Ok(Destination::LocalPage(page)) => {
             ctx.set_kind(LOCAL_PAGE, None);
+            if let Some(only) = &page.scope {
+                ctx.set_entry(only);
+            }
             // boxed, like every rare future, so that not every request has room for it
             return Ok(Box::pin(local_pages::respond(proxy, &page, ctx)).await);
         }
@@ -115,6 +118,7 @@ async fn process(
     };
     let entry = Arc::clone(&routed.entry);
     ctx.set_kind(routed.kind.as_str(), Some(&entry.environment.local));
+    ctx.set_entry(&entry);
 
     // 4. The rest depends on the kind: policy, queue or session, the web server, the response. What
     // is large is boxed: two small allocations are cheaper than one with room for everything.

@@ -8,7 +8,7 @@ use mwaa_http1::RequestError;
 use mwaa_model::{Code, Fault, RequestId, code};
 use mwaa_runtime::Timestamp;
 use mwaa_server::BadHead;
-use mwaa_telemetry::RefusedRequest;
+use mwaa_telemetry::{RefusedRequest, RequestLabels};
 use std::borrow::Cow;
 use std::time::Duration;
 
@@ -17,9 +17,16 @@ pub fn reject_head(proxy: &ReverseProxy, bad_head: BadHead) -> Bytes {
     let id = RequestId::next();
     let fault = RejectedHead(bad_head);
     let code = fault.code();
-    proxy.state.metrics.count_fault(code);
+    proxy.state.metrics.count_fault(code, None);
     let status = code.status.as_u16();
-    proxy.metrics.count_request("fault", status, Duration::ZERO);
+    let labels = RequestLabels {
+        environment: None,
+        status,
+        kind: "fault",
+    };
+    proxy
+        .metrics
+        .count_request(labels, Duration::ZERO, |_none| None);
 
     tracing::info!(%id, code = code.text, detail = %fault, "refused");
     proxy.state.refusals.push(RefusedRequest {

@@ -8,7 +8,7 @@ use crate::rest_via::RestRoutes;
 use crate::upstream::UpstreamClient;
 use mwaa_auth::aws::{Discovery, VersionResolver};
 use mwaa_auth::{CredentialCache, LocalTokens};
-use mwaa_model::{EnvName, ListenerPolicy, Registry};
+use mwaa_model::{EntryId, EnvName, ListenerPolicy, Registry};
 use mwaa_runtime::resolver::Resolver;
 use mwaa_runtime::{CoarseTimer, LocalTasks, PaceLimit};
 use mwaa_telemetry::{Audit, Metrics, RecentRefusals, WorkerMetrics};
@@ -65,6 +65,16 @@ pub struct ProxyState {
     pub resolver: Resolver,
     /// The proxy's own limits.
     pub limits: Limits,
+}
+
+impl ProxyState {
+    /// Returns the local name of an environment that is known.
+    pub(crate) fn environment_name(&self, id: EntryId) -> Option<EnvName> {
+        let directory = self.registry.snapshot();
+        let mut entries = directory.entries().iter();
+        let entry = entries.find(|entry| entry.id == id)?;
+        Some(entry.environment.local.clone())
+    }
 }
 
 /// The proxy's own limits.

@@ -57,6 +57,11 @@ pub fn boot_clock() -> Duration {
     Timestamp::now().boot()
 }
 
+/// Returns the processor time that all threads of this process have used.
+pub fn process_time() -> Duration {
+    Duration::from_nanos(read_clock(ClockId::ProcessCPUTime))
+}
+
 /// Makes this thread read its clocks once in a turn: [`end_turn`] has to be called between turns.
 pub fn keep_time_for_a_turn() {
     TURN.with(|turn| turn.is_kept.set(true));

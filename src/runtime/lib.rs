@@ -12,7 +12,9 @@ mod timer;
 pub use buffers::{
     READ_SIZE, WideRead, return_write_buffer, take_write_buffer, with_read_buffer,
 };
-pub use clock::{ClockShift, Timestamp, boot_clock, end_turn, keep_time_for_a_turn};
+pub use clock::{
+    ClockShift, Timestamp, boot_clock, end_turn, keep_time_for_a_turn, process_time,
+};
 pub use pace::PaceLimit;
 pub use shutdown::Shutdown;
 pub use tasks::{BackgroundTasks, Finish, LocalTasks, local_set};

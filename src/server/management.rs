@@ -14,8 +14,9 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use ipnet::IpNet;
-use mwaa_model::{FetchMetadata, RequestSource};
+use mwaa_model::{FetchMetadata, MediaRange, RequestSource};
 use mwaa_runtime::BackgroundTasks;
+use mwaa_telemetry::MetricsFormat;
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::fmt::Debug;
@@ -36,8 +37,8 @@ pub trait ManagementSource: Debug + Send + Sync {
     /// Returns the readiness: could the gateway serve a request now?
     fn ready(&self) -> ReadinessStatus;
 
-    /// Returns the metrics, in OpenMetrics text.
-    fn metrics(&self) -> String;
+    /// Returns the metrics as text.
+    fn metrics(&self, format: MetricsFormat) -> String;
 
     /// Returns environments, tokens (never their text) and queues, as JSON.
     fn status(&self) -> serde_json::Value;
@@ -215,7 +216,10 @@ fn respond(source: &dyn ManagementSource, scope: Scope, head: &Parts) -> Respons
             text_response(status, format!("{text}\n"))
         }
 
-        "/metrics" => build_response(StatusCode::OK, METRICS, source.metrics()),
+        "/metrics" => {
+            let format = find_metrics_format(head);
+            build_response(StatusCode::OK, format.media_type(), source.metrics(format))
+        }
         "/status" if scope == Scope::Machine => {
             let json = format!("{:#}\n", source.status());
             build_response(StatusCode::OK, "application/json", json)
@@ -228,6 +232,17 @@ fn respond(source: &dyn ManagementSource, scope: Scope, head: &Parts) -> Respons
             };
             text_response(StatusCode::NOT_FOUND, format!("{PATHS}{more}\n"))
         }
+    }
+}
+
+/// Returns the format of metrics for a client: OpenMetrics only if it asks for that, as Prometheus does.
+fn find_metrics_format(head: &Parts) -> MetricsFormat {
+    let headers = head.headers.iter().collect();
+    let mut ranges = MediaRange::from_headers(&headers);
+    if ranges.any(|range| range.is("application/openmetrics-text")) {
+        MetricsFormat::OpenMetrics
+    } else {
+        MetricsFormat::Prometheus
     }
 }
 
@@ -335,8 +350,6 @@ fn network_of(client: IpAddr) -> Option<IpNet> {
 
 /// The paths that exist, for a client that asks for another one.
 const PATHS: &str = "available: /livez, /readyz, /startupz, /metrics";
-/// The media type of OpenMetrics 1.0.
-const METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 /// Connections at once. Probes and scrapers need a few; one without a request is closed after
 /// [`HEAD_TIMEOUT`].
 const MAX_CONNECTIONS: usize = 64;
@@ -381,7 +394,7 @@ mod tests {
             }
         }
 
-        fn metrics(&self) -> String {
+        fn metrics(&self, _format: MetricsFormat) -> String {
             "x".repeat(MUCH)
         }
 

@@ -51,6 +51,16 @@ impl Places {
         })
     }
 
+    /// Returns the number of places in use, by listener.
+    pub fn used(&self) -> Vec<usize> {
+        self.with_state(|state| state.used.clone())
+    }
+
+    /// Returns the number of all places.
+    pub fn max(&self) -> usize {
+        self.with_state(|state| state.max)
+    }
+
     fn with_state<T>(&self, look: impl FnOnce(&mut State) -> T) -> T {
         look(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }

@@ -1,12 +1,18 @@
 //! The log, the metrics, and the audit log.
 
 pub mod audit;
+mod cells;
 mod line_writer;
 mod log;
 mod metrics;
+mod process;
 mod refusals;
+mod scrape;
 
 pub use audit::Audit;
 pub use log::{Format, LogError, LogGuard, init};
-pub use metrics::{EnvironmentSnapshot, Metrics, QueueMetrics, WorkerMetrics};
+pub use metrics::{
+    EnvironmentSnapshot, GatewaySnapshot, Metrics, QueueMetrics, RequestLabels, WorkerMetrics,
+};
 pub use refusals::{RecentRefusals, RefusedRequest};
+pub use scrape::MetricsFormat;

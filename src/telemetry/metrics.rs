@@ -1,45 +1,39 @@
-//! Counters and histograms, rendered as OpenMetrics text. Each gateway has its own, so that two in
-//! one process (tests) do not share numbers.
+//! The metrics of a gateway, rendered as text. Each gateway has its own, so that two in one process
+//! (tests) do not share numbers.
 //!
 //! What each request counts is in cells with one writer, its worker thread or its queue; they are
 //! summed when they are read. What is rare is counted under a lock.
 
-use mwaa_model::{Code, Entry, EnvName};
-use prometheus_client::collector::Collector;
-use prometheus_client::encoding::text::encode;
-use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
-use prometheus_client::metrics::MetricType;
-use prometheus_client::registry::{Registry, Unit};
+use super::cells::{Count, Counters, Histogram, lock};
+use super::process::{StartTime, add_process};
+use super::scrape::{LabelledSample, MetricsFormat, Sample, Scrape, environment_label};
+use mwaa_model::{Code, Entry, EntryId, EnvName};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// The metrics of a gateway.
 #[derive(Debug, Default)]
 pub struct Metrics {
+    started: StartTime,
     /// The cells of all worker threads.
-    requests: Mutex<RequestCounts>,
-    /// One of each worker thread.
-    seconds: Mutex<Vec<Arc<Histogram>>>,
+    requests: Mutex<Vec<RequestCell>>,
     queues: Mutex<Vec<(EnvName, Arc<QueueCells>)>>,
-    faults: Counters<(&'static str, &'static str)>,
+    faults: Counters<(&'static str, &'static str, Option<EnvName>)>,
     mints: Counters<(EnvName, &'static str)>,
-    sign_ins: Counters<(EnvName, &'static str)>,
+    logins: Counters<(EnvName, &'static str)>,
+    upstream_connections: Counters<EnvName>,
     audit_lost: AtomicU64,
 }
 
 impl Metrics {
     /// Returns the metrics of one more worker thread.
     pub fn worker_metrics(self: &Arc<Self>) -> WorkerMetrics {
-        let seconds = Arc::new(Histogram::new(&BUCKETS));
-        lock(&self.seconds).push(Arc::clone(&seconds));
         WorkerMetrics {
             metrics: Arc::clone(self),
             requests: RefCell::default(),
-            seconds,
         }
     }
 
@@ -51,9 +45,10 @@ impl Metrics {
         QueueMetrics(cells)
     }
 
-    /// Counts one fault.
-    pub fn count_fault(&self, code: &'static Code) {
-        self.faults.count((code.text, code.blame.as_str()));
+    /// Counts one fault, of a request for this environment if it was for one.
+    pub fn count_fault(&self, code: &'static Code, environment: Option<&EnvName>) {
+        self.faults
+            .count((code.text, code.blame.as_str(), environment.cloned()));
     }
 
     /// Counts one mint of a CLI token.
@@ -63,8 +58,14 @@ impl Metrics {
 
     /// Counts one login to a web server.
     pub fn count_login(&self, entry: &Entry, outcome: &'static str) {
-        self.sign_ins
+        self.logins
             .count((entry.environment.local.clone(), outcome));
+    }
+
+    /// Counts one connection that was opened to a web server.
+    pub fn count_upstream_connection(&self, entry: &Entry) {
+        self.upstream_connections
+            .count(entry.environment.local.clone());
     }
 
     /// Counts one line that is missing in the audit log.
@@ -74,77 +75,131 @@ impl Metrics {
 
     /// Returns the number of faults so far by code, for `/status`.
     pub fn fault_counts(&self) -> BTreeMap<&'static str, u64> {
-        let faults = lock(&self.faults.0);
-        let counts = faults.iter().map(|((code, _), count)| (*code, *count));
-        counts.collect()
+        let mut counts = BTreeMap::new();
+        for ((code, ..), count) in &*self.faults.read() {
+            *counts.entry(*code).or_insert(0) += count;
+        }
+        counts
     }
 
-    /// Renders all metrics as text, with the gauges of these environments.
-    pub fn render(&self, environments: &[EnvironmentSnapshot<'_>]) -> String {
+    /// Renders all metrics as text, with the gauges of this moment.
+    pub fn render(&self, now: &GatewaySnapshot<'_>, format: MetricsFormat) -> String {
         let mut scrape = Scrape::default();
-        self.add_queues(environments, &mut scrape);
-        self.add_requests(&mut scrape);
-
-        let faults = lock(&self.faults.0);
         scrape.add(
-            "faults",
+            "mwaa_gateway_build_info",
+            "1, with the version of the gateway as a label",
+            [(vec![("version", now.version.to_owned())], Sample::Number(1))],
+        );
+        self.add_requests(&mut scrape);
+        self.add_faults(&mut scrape);
+        self.add_queues(&now.environments, &mut scrape);
+        self.add_credentials(&now.environments, &mut scrape);
+        self.add_connections(now, &mut scrape);
+
+        let lost = self.audit_lost.load(Ordering::Relaxed);
+        scrape.add_one(
+            "mwaa_gateway_audit_lines_lost",
+            "Lines that are missing from the audit log",
+            Sample::Count(lost),
+        );
+        add_process(self.started, &mut scrape);
+        scrape.render(format)
+    }
+
+    fn add_requests(&self, scrape: &mut Scrape) {
+        let mut counts = BTreeMap::new();
+        let mut times = BTreeMap::new();
+        for cell in &*lock(&self.requests) {
+            let labels = cell.labels;
+            let key = (labels.kind, labels.status, cell.environment.clone());
+            *counts.entry(key).or_insert(0) += cell.time.count();
+            let time = times.entry(labels.kind);
+            time.or_insert_with(|| Histogram::new(&REQUEST_BUCKETS))
+                .add(&cell.time);
+        }
+
+        scrape.add(
+            "mwaa_gateway_requests",
+            "Requests, counted when the response ends. If the response broke, kind is fault and status 502",
+            counts.into_iter().map(|((kind, status, environment), count)| {
+                let labels = vec![
+                    ("kind", kind.to_owned()),
+                    ("status", status.to_string()),
+                    environment_label(environment.as_ref()),
+                ];
+                (labels, Sample::Count(count))
+            }),
+        );
+        scrape.add(
+            "mwaa_gateway_request_duration",
+            "Time from the head of a request to the head of its response",
+            times
+                .into_iter()
+                .map(|(kind, time)| (vec![("kind", kind.to_owned())], time.sample())),
+        );
+    }
+
+    fn add_faults(&self, scrape: &mut Scrape) {
+        let faults = self.faults.read();
+        scrape.add(
+            "mwaa_gateway_faults",
             "Responses of the gateway itself, by fault code",
-            faults.iter().map(|((code, blame), count)| {
-                let labels = vec![("code", (*code).to_owned()), ("blame", (*blame).to_owned())];
+            faults.iter().map(|((code, blame, environment), count)| {
+                let labels = vec![
+                    ("code", (*code).to_owned()),
+                    ("blame", (*blame).to_owned()),
+                    environment_label(environment.as_ref()),
+                ];
                 (labels, Sample::Count(*count))
             }),
         );
-        drop(faults);
+    }
+
+    fn add_credentials(&self, environments: &[EnvironmentSnapshot<'_>], scrape: &mut Scrape) {
         scrape.add(
-            "mints",
+            "mwaa_gateway_mints",
             "CLI tokens requested from AWS; the outcome is ok, retried or a fault code",
             self.mints.outcomes(),
         );
         scrape.add(
-            "sign_ins",
-            "Airflow sessions opened; the outcome is ok, retried or a fault code",
-            self.sign_ins.outcomes(),
-        );
-        let lost = self.audit_lost.load(Ordering::Relaxed);
-        scrape.add(
-            "audit_lost",
-            "Lines that are missing from the audit log",
-            [(Vec::new(), Sample::Count(lost))],
+            "mwaa_gateway_logins",
+            "Logins at web servers; the outcome is ok, retried or a fault code",
+            self.logins.outcomes(),
         );
 
         // 0 would be the age of a new token
         let ages = environments.iter().filter_map(|snapshot| {
-            let labels = vec![environment_label(&snapshot.entry.environment.local)];
-            Some((labels, Sample::Seconds(snapshot.token_age?)))
+            let label = environment_label(Some(&snapshot.entry.environment.local));
+            Some((vec![label], Sample::Seconds(snapshot.token_age?)))
         });
         scrape.add(
-            "token_age",
+            "mwaa_gateway_token_age",
             "Age of the CLI token in use; absent if there is none",
             ages,
         );
-        let seconds = Histogram::new(&BUCKETS);
-        for worker in &*lock(&self.seconds) {
-            seconds.add(worker);
-        }
-        scrape.add(
-            "request",
-            "Time from the head of a request to the head of its response",
-            [(Vec::new(), seconds.sample())],
-        );
-        scrape.render()
     }
 
-    fn add_requests(&self, scrape: &mut Scrape) {
-        let mut requests = BTreeMap::new();
-        for (labels, cell) in &*lock(&self.requests) {
-            *requests.entry(*labels).or_insert(0) += cell.get();
-        }
+    fn add_connections(&self, now: &GatewaySnapshot<'_>, scrape: &mut Scrape) {
         scrape.add(
-            "requests",
-            "Requests, counted when the response ends. If the response broke, kind is fault and status 502",
-            requests.into_iter().map(|((kind, status), count)| {
-                let labels = vec![("kind", kind.to_owned()), ("status", status.to_string())];
-                (labels, Sample::Count(count))
+            "mwaa_gateway_connections",
+            "Open connections of clients, by listener",
+            now.connections.iter().map(|(listener, open)| {
+                let labels = vec![("listener", (*listener).to_owned())];
+                (labels, Sample::Number(*open as u64))
+            }),
+        );
+        scrape.add_one(
+            "mwaa_gateway_connections_max",
+            "Connections of clients that may be open at once (limits.connections)",
+            Sample::Number(now.max_connections as u64),
+        );
+
+        let opened = self.upstream_connections.read();
+        scrape.add(
+            "mwaa_gateway_upstream_connections",
+            "Connections opened to web servers",
+            opened.iter().map(|(name, count)| {
+                (vec![environment_label(Some(name))], Sample::Count(*count))
             }),
         );
     }
@@ -170,29 +225,35 @@ impl Metrics {
         let queues = self.sum_queues(environments);
         let of_each = |sample: fn(&QueueCells) -> Sample| {
             let samples = queues.iter();
-            samples.map(move |(name, cells)| (vec![environment_label(name)], sample(cells)))
+            samples
+                .map(move |(name, cells)| (vec![environment_label(Some(name))], sample(cells)))
         };
 
         scrape.add(
-            "queue_waiting",
+            "mwaa_gateway_queue_waiting",
             "Commands that wait for a slot",
             of_each(|cells| Sample::Number(cells.waiting.get())),
         );
         scrape.add(
-            "queue_running",
+            "mwaa_gateway_queue_running",
             "Commands that hold a slot",
             of_each(|cells| Sample::Number(cells.running.get())),
         );
         scrape.add(
-            "queue_wait",
+            "mwaa_gateway_queue_wait",
             "Time that commands waited for their slot; 0 if one was free",
             of_each(|cells| cells.wait.sample()),
         );
         scrape.add(
-            "queue_longest_wait",
+            "mwaa_gateway_command_duration",
+            "Time for which commands that were sent kept their slot",
+            of_each(|cells| cells.command.sample()),
+        );
+        scrape.add(
+            "mwaa_gateway_queue_longest_wait",
             "Longest time that a command in the queue has waited",
             environments.iter().map(|snapshot| {
-                let labels = vec![environment_label(&snapshot.entry.environment.local)];
+                let labels = vec![environment_label(Some(&snapshot.entry.environment.local))];
                 let longest = snapshot.longest_wait.unwrap_or_default();
                 (labels, Sample::Seconds(longest))
             }),
@@ -200,21 +261,34 @@ impl Metrics {
         let refused = queues.iter().flat_map(|(name, cells)| {
             let reasons = [("full", &cells.full), ("timeout", &cells.timeout)];
             reasons.map(|(reason, cell)| {
-                let labels = vec![environment_label(name), ("reason", reason.to_owned())];
+                let labels = vec![environment_label(Some(name)), ("reason", reason.to_owned())];
                 (labels, Sample::Count(cell.get()))
             })
         });
         scrape.add(
-            "queue_refused",
+            "mwaa_gateway_queue_refused",
             "Commands that got no slot; the reason is full or timeout",
             refused,
         );
         scrape.add(
-            "queue_left",
+            "mwaa_gateway_queue_left",
             "Commands whose clients left the queue; nothing was sent for them",
             of_each(|cells| Sample::Count(cells.left.get())),
         );
     }
+}
+
+/// The state of a gateway at the time of a scrape, as far as it is not counted here.
+#[derive(Debug, Default)]
+pub struct GatewaySnapshot<'a> {
+    /// The version of the program.
+    pub version: &'a str,
+    /// The environments.
+    pub environments: Vec<EnvironmentSnapshot<'a>>,
+    /// The number of open connections of each listener, by its name.
+    pub connections: Vec<(&'a str, usize)>,
+    /// The number of connections that may be open.
+    pub max_connections: usize,
 }
 
 /// The state of one environment at the time of a scrape.
@@ -228,34 +302,57 @@ pub struct EnvironmentSnapshot<'a> {
     pub longest_wait: Option<Duration>,
 }
 
-/// Counts of requests by kind and status.
-type RequestCounts = Vec<((&'static str, u16), Arc<Count>)>;
+/// The properties of a request that it is counted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RequestLabels {
+    /// The environment that it is for.
+    pub environment: Option<EntryId>,
+    /// The status of the response.
+    pub status: u16,
+    /// The kind: `cli`, `rest`, …; `fault` if it failed.
+    pub kind: &'static str,
+}
+
+/// The requests of one worker thread with the same labels.
+#[derive(Debug, Clone)]
+struct RequestCell {
+    labels: RequestLabels,
+    environment: Option<EnvName>,
+    /// Their number, too.
+    time: Arc<Histogram>,
+}
 
 /// The metrics of one worker thread.
 #[derive(Debug)]
 pub struct WorkerMetrics {
     metrics: Arc<Metrics>,
     /// The cells that this thread writes.
-    requests: RefCell<RequestCounts>,
-    seconds: Arc<Histogram>,
+    requests: RefCell<Vec<RequestCell>>,
 }
 
 impl WorkerMetrics {
-    /// Counts one request that has got its response.
-    pub fn count_request(&self, kind: &'static str, status: u16, took: Duration) {
-        let labels = (kind, status);
-        let mut requests = self.requests.borrow_mut();
+    /// Counts one request that has got its response. `name` returns the name of its environment.
+    pub fn count_request(
+        &self,
+        labels: RequestLabels,
+        took: Duration,
+        name: impl FnOnce(EntryId) -> Option<EnvName>,
+    ) {
+        let mut cells = self.requests.borrow_mut();
         // there are few: to compare them takes less time than a hash
-        if let Some((_, cell)) = requests.iter().find(|(known, _)| *known == labels) {
-            cell.increment();
-        } else {
-            let cell = Arc::<Count>::default();
-            cell.increment();
-            lock(&self.metrics.requests).push((labels, Arc::clone(&cell)));
-            requests.push((labels, cell));
+        if let Some(cell) = cells.iter().find(|cell| cell.labels == labels) {
+            cell.time.observe(took);
+            return;
         }
-        // one histogram for all kinds: labels would multiply its buckets
-        self.seconds.observe(took);
+
+        let cell = RequestCell {
+            labels,
+            environment: labels.environment.and_then(name),
+            time: Arc::new(Histogram::new(&REQUEST_BUCKETS)),
+        };
+        cell.time.observe(took);
+        lock(&self.metrics.requests).push(cell.clone());
+        cells.push(cell);
     }
 }
 
@@ -273,6 +370,11 @@ impl QueueMetrics {
     /// Counts a command that has got its slot, and the time for which it waited.
     pub fn count_wait(&mut self, waited: Duration) {
         self.0.wait.observe(waited);
+    }
+
+    /// Counts a command that was sent, and the time for which it kept its slot.
+    pub fn count_command(&mut self, took: Duration) {
+        self.0.command.observe(took);
     }
 
     /// Counts a command that was refused because the queue was full.
@@ -296,6 +398,7 @@ struct QueueCells {
     waiting: Count,
     running: Count,
     wait: Histogram,
+    command: Histogram,
     full: Count,
     timeout: Count,
     left: Count,
@@ -307,6 +410,7 @@ impl Default for QueueCells {
             waiting: Count::default(),
             running: Count::default(),
             wait: Histogram::new(&WAIT_BUCKETS),
+            command: Histogram::new(&COMMAND_BUCKETS),
             full: Count::default(),
             timeout: Count::default(),
             left: Count::default(),
@@ -319,216 +423,32 @@ impl QueueCells {
         self.waiting.add(other.waiting.get());
         self.running.add(other.running.get());
         self.wait.add(&other.wait);
+        self.command.add(&other.command);
         self.full.add(other.full.get());
         self.timeout.add(other.timeout.get());
         self.left.add(other.left.get());
     }
 }
 
-/// A number that one thread at a time writes, and that any thread reads.
-#[derive(Debug, Default)]
-struct Count(AtomicU64);
-
-impl Count {
-    fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-
-    fn set(&self, number: u64) {
-        self.0.store(number, Ordering::Relaxed);
-    }
-
-    fn add(&self, number: u64) {
-        // no other thread can write in between, so this need not be one step
-        self.set(self.get().wrapping_add(number));
-    }
-
-    fn increment(&self) {
-        self.add(1);
-    }
-}
-
-/// Times by buckets.
-#[derive(Debug)]
-struct Histogram {
-    /// The upper bound of each bucket, in seconds, and the number of times that are in no lower one.
-    buckets: Vec<(f64, Count)>,
-    /// All times together, in nanoseconds.
-    sum: Count,
-}
-
-impl Histogram {
-    fn new(bounds: &[f64]) -> Self {
-        let bounds = bounds.iter().copied().chain([f64::INFINITY]);
-        Self {
-            buckets: bounds.map(|bound| (bound, Count::default())).collect(),
-            sum: Count::default(),
-        }
-    }
-
-    fn observe(&self, time: Duration) {
-        let seconds = time.as_secs_f64();
-        // the last bound is infinite
-        if let Some((_, cell)) = self.buckets.iter().find(|(bound, _)| seconds <= *bound) {
-            cell.increment();
-        }
-        self.sum
-            .add(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
-    }
-
-    fn add(&self, other: &Self) {
-        for ((_, cell), (_, other)) in self.buckets.iter().zip(&other.buckets) {
-            cell.add(other.get());
-        }
-        self.sum.add(other.sum.get());
-    }
-
-    fn sample(&self) -> Sample {
-        let buckets = self.buckets.iter();
-        Sample::Times {
-            sum: Duration::from_nanos(self.sum.get()),
-            buckets: buckets.map(|(bound, cell)| (*bound, cell.get())).collect(),
-        }
-    }
-}
-
-/// Counters by label that are rarely written.
-#[derive(Debug)]
-struct Counters<L>(Mutex<BTreeMap<L, u64>>);
-
-impl<L> Default for Counters<L> {
-    fn default() -> Self {
-        Self(Mutex::default())
-    }
-}
-
-impl<L: Ord> Counters<L> {
-    fn count(&self, labels: L) {
-        *lock(&self.0).entry(labels).or_insert(0) += 1;
-    }
-}
-
 impl Counters<(EnvName, &'static str)> {
     fn outcomes(&self) -> Vec<LabelledSample> {
-        let counts = lock(&self.0);
+        let counts = self.read();
         let samples = counts.iter().map(|((name, outcome), count)| {
-            let labels = vec![environment_label(name), ("outcome", (*outcome).to_owned())];
+            let outcome = ("outcome", (*outcome).to_owned());
+            let labels = vec![environment_label(Some(name)), outcome];
             (labels, Sample::Count(*count))
         });
         samples.collect()
     }
 }
 
-/// The metrics at the time of a scrape.
-#[derive(Debug, Default)]
-struct Scrape(Vec<ScrapedMetric>);
-
-#[derive(Debug)]
-struct ScrapedMetric {
-    /// The name without its prefix, unit and suffix.
-    name: &'static str,
-    help: &'static str,
-    samples: Vec<LabelledSample>,
-}
-
-type LabelledSample = (Vec<Label>, Sample);
-type Label = (&'static str, String);
-
-#[derive(Debug)]
-enum Sample {
-    /// A counter.
-    Count(u64),
-    /// A gauge.
-    Number(u64),
-    /// A gauge in seconds.
-    Seconds(Duration),
-    /// A histogram in seconds: all times together, and the number in each bucket.
-    Times {
-        sum: Duration,
-        buckets: Vec<(f64, u64)>,
-    },
-}
-
-impl Scrape {
-    /// Adds a metric. One without samples is not shown.
-    fn add(
-        &mut self,
-        name: &'static str,
-        help: &'static str,
-        samples: impl IntoIterator<Item = LabelledSample>,
-    ) {
-        self.0.push(ScrapedMetric {
-            name,
-            help,
-            samples: samples.into_iter().collect(),
-        });
-    }
-
-    fn render(self) -> String {
-        let mut registry = Registry::with_prefix("mwaa_gateway");
-        registry.register_collector(Box::new(self));
-        let mut text = String::new();
-        // writing to a String does not fail
-        let _infallible = encode(&mut text, &registry);
-        text
-    }
-}
-
-impl Collector for Scrape {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        for metric in &self.0 {
-            let Some((_, first)) = metric.samples.first() else {
-                continue;
-            };
-            let (kind, unit) = match first {
-                Sample::Count(_) => (MetricType::Counter, None),
-                Sample::Number(_) => (MetricType::Gauge, None),
-                Sample::Seconds(_) => (MetricType::Gauge, Some(Unit::Seconds)),
-                Sample::Times { .. } => (MetricType::Histogram, Some(Unit::Seconds)),
-            };
-
-            // a sentence, as for metrics that a registry holds itself
-            let help = format!("{}.", metric.help);
-            let mut family =
-                encoder.encode_descriptor(metric.name, &help, unit.as_ref(), kind)?;
-            for (labels, sample) in &metric.samples {
-                if labels.is_empty() {
-                    sample.encode(&mut family)?;
-                } else {
-                    sample.encode(&mut family.encode_family(labels)?)?;
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Sample {
-    fn encode(&self, series: &mut MetricEncoder<'_>) -> fmt::Result {
-        match self {
-            Self::Count(count) => series.encode_counter::<NoLabelSet, _, f64>(count, None),
-            Self::Number(number) => series.encode_gauge(number),
-            Self::Seconds(time) => series.encode_gauge(&time.as_secs_f64()),
-            Self::Times { sum, buckets } => {
-                let count = buckets.iter().map(|(_, count)| count).sum();
-                series.encode_histogram::<NoLabelSet>(sum.as_secs_f64(), count, buckets, None)
-            }
-        }
-    }
-}
-
-fn environment_label(name: &EnvName) -> Label {
-    ("environment", name.to_string())
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// From a cached refusal to a long command, in seconds.
-const BUCKETS: [f64; 12] = [
+const REQUEST_BUCKETS: [f64; 12] = [
     0.0005, 0.001, 0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0, 300.0,
 ];
+
+/// From a local answer of Airflow to the longest command that MWAA lets run, in seconds.
+const COMMAND_BUCKETS: [f64; 9] = [0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0];
 
 /// From no wait at all to the longest that may be configured, in seconds.
 const WAIT_BUCKETS: [f64; 10] = [0.0, 0.1, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0, 3600.0];
@@ -542,36 +462,49 @@ mod tests {
     #[test]
     fn the_counts_of_all_threads_and_queues_are_summed() {
         let metrics = Arc::new(Metrics::default());
+        let demo = EnvName::new("demo").unwrap();
         thread::scope(|scope| {
             for status in [200, 200, 502] {
                 let worker = metrics.worker_metrics();
+                let name = demo.clone();
                 scope.spawn(move || {
-                    worker.count_request("cli", status, Duration::from_millis(3));
-                    worker.count_request("cli", status, Duration::from_secs(400));
+                    let labels = RequestLabels {
+                        environment: Some(EntryId(0)),
+                        status,
+                        kind: "cli",
+                    };
+                    for took in [3, 400_000] {
+                        let took = Duration::from_millis(took);
+                        worker.count_request(labels, took, |_id| Some(name.clone()));
+                    }
                 });
             }
         });
-        metrics.count_fault(&code::FOREIGN_HOST);
-        let environment = Environment::new(EnvName::new("demo").unwrap(), "demo");
+        metrics.count_fault(&code::FOREIGN_HOST, None);
+        let environment = Environment::new(demo, "demo");
         let entry = Entry::new(EntryId(0), environment);
         for waited in [0, 3] {
             let mut queue = metrics.queue_metrics(&entry);
             queue.set_commands(2, 1);
             queue.count_wait(Duration::from_secs(waited));
+            queue.count_command(Duration::from_secs(20));
         }
         metrics.count_mint(&entry, "ok");
+        metrics.count_upstream_connection(&entry);
 
-        let text = metrics.render(&[]);
+        let text = metrics.render(&GatewaySnapshot::default(), MetricsFormat::OpenMetrics);
         for line in [
-            "requests_total{kind=\"cli\",status=\"200\"} 4",
-            "requests_total{kind=\"cli\",status=\"502\"} 2",
-            "faults_total{code=\"guard.foreign_host\",blame=\"caller\"} 1",
+            "requests_total{kind=\"cli\",status=\"200\",environment=\"demo\"} 4",
+            "requests_total{kind=\"cli\",status=\"502\",environment=\"demo\"} 2",
+            "faults_total{code=\"guard.foreign_host\",blame=\"caller\",environment=\"\"} 1",
+            "upstream_connections_total{environment=\"demo\"} 1",
             "mints_total{environment=\"demo\",outcome=\"ok\"} 1",
-            "request_seconds_bucket{le=\"0.001\"} 0",
-            "request_seconds_bucket{le=\"0.005\"} 3",
-            "request_seconds_bucket{le=\"+Inf\"} 6",
-            "request_seconds_count 6",
-            "request_seconds_sum 1200.009",
+            "request_duration_seconds_bucket{le=\"0.001\",kind=\"cli\"} 0",
+            "request_duration_seconds_bucket{le=\"0.005\",kind=\"cli\"} 3",
+            "request_duration_seconds_bucket{le=\"+Inf\",kind=\"cli\"} 6",
+            "request_duration_seconds_count{kind=\"cli\"} 6",
+            "request_duration_seconds_sum{kind=\"cli\"} 1200.009",
+            "command_duration_seconds_bucket{le=\"30.0\",environment=\"demo\"} 2",
             "queue_waiting{environment=\"demo\"} 4",
             "queue_running{environment=\"demo\"} 2",
             "queue_wait_seconds_bucket{le=\"0.0\",environment=\"demo\"} 1",
@@ -586,11 +519,31 @@ mod tests {
 
     #[test]
     fn what_has_no_samples_is_not_shown() {
-        let text = Metrics::default().render(&[]);
+        let now = GatewaySnapshot::default();
+        let text = Metrics::default().render(&now, MetricsFormat::OpenMetrics);
         assert!(
-            text.contains("# TYPE mwaa_gateway_audit_lost counter\n"),
+            text.contains("# TYPE mwaa_gateway_audit_lines_lost counter\n"),
             "{text}"
         );
         assert!(!text.contains("mwaa_gateway_token_age"), "{text}");
+    }
+
+    #[test]
+    fn each_format_has_its_own_names_of_counters() {
+        let metrics = Metrics::default();
+        let render = |format| metrics.render(&GatewaySnapshot::default(), format);
+        let open_metrics = render(MetricsFormat::OpenMetrics);
+        let prometheus = render(MetricsFormat::Prometheus);
+        assert!(open_metrics.contains("# TYPE process_cpu_seconds counter\n"));
+        assert!(open_metrics.contains("# UNIT process_cpu_seconds seconds\n"));
+        for line in [
+            "# HELP mwaa_gateway_audit_lines_lost_total Lines that are missing from the audit log.\n",
+            "# TYPE mwaa_gateway_audit_lines_lost_total counter\nmwaa_gateway_audit_lines_lost_total 0\n",
+            "# TYPE process_cpu_seconds_total counter\nprocess_cpu_seconds_total ",
+            "# TYPE process_start_time_seconds gauge\nprocess_start_time_seconds ",
+        ] {
+            assert!(prometheus.contains(line), "{line}{prometheus}");
+        }
+        assert!(!prometheus.contains("# UNIT") && !prometheus.contains("# EOF"));
     }
 }

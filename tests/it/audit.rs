@@ -442,7 +442,7 @@ async fn lost(audited: &Audited) -> u64 {
     let metrics = audited.harness.manage("/metrics").await.text();
     let line = metrics
         .lines()
-        .find_map(|l| l.strip_prefix("mwaa_gateway_audit_lost_total "));
+        .find_map(|l| l.strip_prefix("mwaa_gateway_audit_lines_lost_total "));
     line.unwrap().parse().unwrap()
 }
 

@@ -140,7 +140,13 @@ async fn metrics_count_what_happened() {
     assert_eq!(harness.command("version").await.status, 200);
     assert_eq!(harness.command("version").await.status, 200);
     assert_eq!(harness.command("users list").await.status, 403);
-    let reply = get(&harness, "/metrics").await;
+    let asked = "GET /metrics HTTP/1.1\r\nHost: ADDRESS\r\nAccept: application/openmetrics-text;\
+                 version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1\r\n\r\n";
+    let asked = asked.replace("ADDRESS", &harness.management().to_string());
+    let reply = Client::tcp(harness.management())
+        .await
+        .exchange(asked)
+        .await;
     assert_eq!(
         reply.header("content-type"),
         Some("application/openmetrics-text; version=1.0.0; charset=utf-8")
@@ -152,7 +158,10 @@ async fn metrics_count_what_happened() {
         ("mwaa_gateway_mints", "counter"),
         ("mwaa_gateway_queue_waiting", "gauge"),
         ("mwaa_gateway_token_age_seconds", "gauge"),
-        ("mwaa_gateway_request_seconds", "histogram"),
+        ("mwaa_gateway_request_duration_seconds", "histogram"),
+        ("mwaa_gateway_command_duration_seconds", "histogram"),
+        ("mwaa_gateway_connections", "gauge"),
+        ("process_cpu_seconds", "counter"),
     ] {
         assert_eq!(
             types.get(name).map(String::as_str),
@@ -166,21 +175,37 @@ async fn metrics_count_what_happened() {
             .unwrap_or_else(|| panic!("{series}: {samples:?}"))
     };
     for (series, count) in [
-        ("requests_total{kind=\"cli\",status=\"200\"}", 2.0),
-        ("requests_total{kind=\"fault\",status=\"403\"}", 1.0),
         (
-            "faults_total{code=\"policy.unsupported_command\",blame=\"caller\"}",
+            r#"requests_total{kind="cli",status="200",environment="demo"}"#,
+            2.0,
+        ),
+        (
+            r#"requests_total{kind="fault",status="403",environment="demo"}"#,
             1.0,
         ),
-        ("queue_waiting{environment=\"demo\"}", 0.0),
-        ("request_seconds_count", 3.0),
-        ("request_seconds_bucket{le=\"+Inf\"}", 3.0),
+        (
+            r#"faults_total{code="policy.unsupported_command",blame="caller",environment="demo"}"#,
+            1.0,
+        ),
+        (r#"queue_waiting{environment="demo"}"#, 0.0),
+        (r#"request_duration_seconds_count{kind="cli"}"#, 2.0),
+        (
+            r#"request_duration_seconds_bucket{le="+Inf",kind="fault"}"#,
+            1.0,
+        ),
+        (r#"command_duration_seconds_count{environment="demo"}"#, 2.0),
+        (r#"build_info{version="0.1.0"}"#, 1.0),
     ] {
         assert!(
             (value(&format!("mwaa_gateway_{series}")) - count).abs() < 0.1,
             "{series}"
         );
     }
+    // each worker thread has connections of its own
+    let opened = value(r#"mwaa_gateway_upstream_connections_total{environment="demo"}"#);
+    assert!((1.0..=2.0).contains(&opened), "{opened}");
+    let open = value(r#"mwaa_gateway_connections{listener="listener"}"#);
+    assert!(open <= value("mwaa_gateway_connections_max"), "{open}");
     let age = value("mwaa_gateway_token_age_seconds{environment=\"demo\"}");
     assert!((0.0..50.0).contains(&age), "{age}");
     let mints: f64 = samples

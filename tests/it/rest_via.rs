@@ -61,7 +61,7 @@ async fn requests_and_responses_are_plain_http() {
             assert_eq!(harness.journal().calls("InvokeRestApi"), 3);
             assert_eq!(harness.journal().web_connections(), 0);
             let metrics = harness.manage("/metrics").await.text();
-            let counted = r#"requests_total{kind="invoke",status="404"} 1"#;
+            let counted = r#"requests_total{kind="invoke",status="404",environment="demo"} 1"#;
             assert!(metrics.contains(counted), "{metrics}");
             let is_login = rest_via == "auto";
             assert_eq!(harness.journal().calls("CreateWebLoginToken") > 0, is_login);

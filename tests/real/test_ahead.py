@@ -94,7 +94,7 @@ def sessions(gateway):
     """The environments that have a session, and all that was ever made or refused."""
     status = curl(f"{gateway.management}/status").json()
     live = {place["local"] for place in status["environments"] if place["session"]["live"]}
-    return live, gateway.metric("mwaa_gateway_sign_ins_total"), gateway.mints()
+    return live, gateway.metric("mwaa_gateway_logins_total"), gateway.mints()
 
 
 def refused(gateway):

@@ -243,6 +243,7 @@ async fn find_environment(
     }
     let entry = found.ok_or_else(|| AwsCallError::Unknown(name.to_owned()))?;
     ctx.set_environment(Some(entry.environment.local.clone()));
+    ctx.set_entry(&entry);
     Ok(entry)
 }
 

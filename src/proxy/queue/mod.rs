@@ -406,6 +406,7 @@ impl CommandQueue {
                 Some(average) => (average * 3 + took) / 4,
                 None => took,
             });
+            state.metrics.count_command(took);
         }
 
         let next = state.queue.release().map(|next| {

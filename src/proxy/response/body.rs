@@ -9,6 +9,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use mwaa_model::{Code, Fault, code, error_chain};
 use mwaa_server::BoxError;
+use mwaa_telemetry::RequestLabels;
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -215,8 +216,15 @@ impl Drop for ResponseBody {
             None => (context.kind(), record.status),
         };
         let took = record.took;
-        let metrics = &context.proxy().metrics;
-        metrics.count_request(kind, status, took);
+        let proxy = context.proxy();
+        let labels = RequestLabels {
+            environment: context.entry(),
+            status,
+            kind,
+        };
+        proxy
+            .metrics
+            .count_request(labels, took, |id| proxy.state.environment_name(id));
         tracing::debug!(parent: context.span(), id = %context.id(), method = %context.method(), kind, status, ?took, "answered");
     }
 }

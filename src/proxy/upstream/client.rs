@@ -15,6 +15,7 @@ use mwaa_http1::ResponseHead;
 use mwaa_model::Entry;
 use mwaa_policy::{CommandPermit, WebPermit};
 use mwaa_runtime::{CoarseTimer, LocalTasks, boot_clock, take_write_buffer};
+use mwaa_telemetry::Metrics;
 use std::fmt;
 use std::future::poll_fn;
 use std::io;
@@ -34,6 +35,7 @@ struct Inner {
     trust: Arc<TrustStore>,
     pool: Rc<Pool>,
     timer: CoarseTimer,
+    metrics: Arc<Metrics>,
 }
 
 impl fmt::Debug for UpstreamClient {
@@ -85,6 +87,7 @@ impl UpstreamClient {
         trust: Arc<TrustStore>,
         timer: CoarseTimer,
         tasks: &LocalTasks,
+        metrics: Arc<Metrics>,
     ) -> Self {
         let pool = Pool::start(&settings, &timer, tasks);
         Self(Rc::new(Inner {
@@ -93,6 +96,7 @@ impl UpstreamClient {
             trust,
             pool,
             timer,
+            metrics,
         }))
     }
 
@@ -259,6 +263,7 @@ impl Inner {
         )
         .await?;
         tracing::debug!(%host, "opened an upstream connection");
+        self.metrics.count_upstream_connection(entry);
         Ok(Box::new(Connection::new(stream, host)))
     }
 

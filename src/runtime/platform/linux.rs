@@ -24,6 +24,19 @@ pub(super) const LONGEST_SOCKET_PATH: usize = 107;
 /// The kernel takes the hard limit.
 pub(super) const MAX_DESCRIPTORS: Option<u64> = None;
 
+/// proc_pid_fd(5).
+pub(super) const DESCRIPTORS: &str = "/proc/self/fd";
+
+/// `VmRSS` of proc_pid_status(5), in KiB.
+pub(super) fn resident_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kib: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
+    Some(kib * 1024)
+}
+
 pub(super) const HAS_DESKTOP: bool = false;
 
 /// XDG Base Directory Specification.

@@ -21,6 +21,14 @@ pub(super) const LONGEST_SOCKET_PATH: usize = 103;
 /// `OPEN_MAX`: more is refused, although the hard limit is unlimited (setrlimit(2)).
 pub(super) const MAX_DESCRIPTORS: Option<u64> = Some(10_240);
 
+/// fd(4).
+pub(super) const DESCRIPTORS: &str = "/dev/fd";
+
+/// `task_info` can only be called by unsafe code.
+pub(super) fn resident_memory() -> Option<u64> {
+    None
+}
+
 pub(super) const HAS_DESKTOP: bool = true;
 
 /// The folder of most command line tools, then the one that the system suggests.

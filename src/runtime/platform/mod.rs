@@ -49,6 +49,22 @@ fn min_limit(one: Option<u64>, other: Option<u64>) -> Option<u64> {
     one.into_iter().chain(other).min()
 }
 
+/// Returns the memory of this process that is in RAM, in bytes, if a safe call reports it.
+pub fn resident_memory() -> Option<u64> {
+    side::resident_memory()
+}
+
+/// Returns the number of file descriptors that this process has open; `None` if they cannot be listed.
+pub fn open_descriptors() -> Option<u64> {
+    count_descriptors(side::DESCRIPTORS)
+}
+
+fn count_descriptors(folder: &str) -> Option<u64> {
+    let listed = std::fs::read_dir(folder).ok()?;
+    // the folder itself is open meanwhile
+    Some((listed.count() as u64).saturating_sub(1))
+}
+
 /// True if every machine has a desktop. On other systems environment variables say so.
 pub const HAS_DESKTOP: bool = side::HAS_DESKTOP;
 
@@ -172,6 +188,18 @@ mod tests {
         assert_eq!(min_limit(Some(4096), macos::MAX_DESCRIPTORS), Some(4096));
         assert_eq!(min_limit(Some(4096), None), Some(4096));
         assert_eq!(min_limit(None, None), None);
+    }
+
+    #[test]
+    fn the_use_of_memory_and_descriptors_is_reported() {
+        // more than this test's own code, less than any machine has
+        assert!((1 << 16..1 << 40).contains(&resident_memory().unwrap_or(1 << 20)));
+        for folder in [side::DESCRIPTORS, macos::DESCRIPTORS] {
+            // standard input, output and errors
+            assert!(count_descriptors(folder).unwrap() >= 3, "{folder}");
+        }
+        assert_eq!(count_descriptors("/nowhere"), None);
+        assert_eq!(macos::resident_memory(), None);
     }
 
     #[test]

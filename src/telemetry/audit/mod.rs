@@ -141,6 +141,7 @@ impl LossHandler for AuditLossHandler {
 #[cfg(test)]
 mod tests {
     use super::super::line_writer::MAX_WAITING;
+    use super::super::{GatewaySnapshot, MetricsFormat};
     use super::*;
     use std::fs::{self, File};
     use std::net::Shutdown;
@@ -148,10 +149,10 @@ mod tests {
     use std::os::unix::net::UnixStream;
 
     fn lost(metrics: &Metrics) -> String {
-        let text = metrics.render(&[]);
+        let text = metrics.render(&GatewaySnapshot::default(), MetricsFormat::OpenMetrics);
         let line = text
             .lines()
-            .find(|line| line.starts_with("mwaa_gateway_audit_lost_total"));
+            .find(|line| line.starts_with("mwaa_gateway_audit_lines_lost_total"));
         line.unwrap().to_owned()
     }
 
@@ -168,7 +169,7 @@ mod tests {
         writer.send(b"1\n".to_vec(), None);
         writer.send(b"2\n".to_vec(), Some(done));
         assert_eq!(written.await, Ok(false));
-        assert_eq!(lost(&metrics), "mwaa_gateway_audit_lost_total 2");
+        assert_eq!(lost(&metrics), "mwaa_gateway_audit_lines_lost_total 2");
     }
 
     #[test]
@@ -181,7 +182,7 @@ mod tests {
         for _ in 0..10 * MAX_WAITING {
             writer.send(line.to_vec(), None);
         }
-        assert_ne!(lost(&metrics), "mwaa_gateway_audit_lost_total 0");
+        assert_ne!(lost(&metrics), "mwaa_gateway_audit_lines_lost_total 0");
         drop((writer, far));
     }
 
@@ -197,7 +198,7 @@ mod tests {
         writer.send(b"1\n".to_vec(), None);
         writer.send(b"2\n".to_vec(), None);
         writer.flush(Duration::from_mins(1));
-        assert_eq!(lost(&metrics), "mwaa_gateway_audit_lost_total 2");
+        assert_eq!(lost(&metrics), "mwaa_gateway_audit_lines_lost_total 2");
         fs::create_dir(folder.path().join("logs")).unwrap();
         writer.send(b"3\n".to_vec(), None);
         writer.flush(Duration::from_mins(1));

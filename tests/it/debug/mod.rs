@@ -327,7 +327,14 @@ fn rooms(server: &Puppet, tasks: &LocalTasks) -> Rooms {
             cli_output: 1 << 20,
         },
     });
-    let upstream = UpstreamClient::new(settings, connector(), trust, timer.clone(), tasks);
+    let upstream = UpstreamClient::new(
+        settings,
+        connector(),
+        trust,
+        timer.clone(),
+        tasks,
+        Arc::default(),
+    );
     Rooms {
         proxy: Rc::new(ReverseProxy {
             metrics: state.metrics.worker_metrics(),

@@ -99,7 +99,7 @@ fn metrics() -> String {
         let labels: BTreeSet<_> = lines
             .iter()
             .filter_map(|line| line.strip_prefix(name)?.split_once('{'))
-            .filter(|(suffix, _)| ["", "_total", "_bucket"].contains(suffix))
+            .filter(|(suffix, _)| ["", "_bucket"].contains(suffix))
             .flat_map(|(_, labels)| {
                 labels
                     .split("=\"")
@@ -113,8 +113,7 @@ fn metrics() -> String {
             .map(|label| format!("`{label}`"))
             .collect();
         let labels = Vec::from_iter(labels).join(", ");
-        let suffix = if kind == "counter" { "_total" } else { "" };
-        writeln!(table, "| `{name}{suffix}` | {kind} | {labels} | {help} |").unwrap();
+        writeln!(table, "| `{name}` | {kind} | {labels} | {help} |").unwrap();
     }
     table
 }

@@ -73,9 +73,9 @@ async fn a_response_that_breaks_after_its_head_is_counted_as_broken() {
     let metrics = harness.manage("/metrics").await.text();
     let count = |line: &str| metrics.lines().any(|found| found == line);
     assert!(
-        count("mwaa_gateway_requests_total{kind=\"fault\",status=\"502\"} 1")
+        count(r#"mwaa_gateway_requests_total{kind="fault",status="502",environment="demo"} 1"#)
             && count(
-                "mwaa_gateway_faults_total{code=\"upstream.broken\",blame=\"upstream\"} 1"
+                r#"mwaa_gateway_faults_total{code="upstream.broken",blame="upstream",environment="demo"} 1"#
             ),
         "{metrics}"
     );

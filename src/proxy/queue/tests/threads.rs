@@ -6,7 +6,7 @@ use super::super::{
 use futures_util::future::join_all;
 use mwaa_model::{ClientKey, Entry, EntryId, EnvName, Environment, RequestId};
 use mwaa_runtime::{BackgroundTasks, CoarseTimer, LocalTasks};
-use mwaa_telemetry::Metrics;
+use mwaa_telemetry::{GatewaySnapshot, Metrics, MetricsFormat};
 use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -23,7 +23,7 @@ fn queue(slots: usize, size: usize) -> (Arc<CommandQueue>, Metrics) {
 /// Fails unless the queue's metric with these labels has this value.
 #[track_caller]
 fn assert_metric(metrics: &Metrics, name: &str, labels: &str, value: u32) {
-    let text = metrics.render(&[]);
+    let text = metrics.render(&GatewaySnapshot::default(), MetricsFormat::OpenMetrics);
     let line = format!("mwaa_gateway_queue_{name}{{environment=\"demo\"{labels}}} {value}");
     assert!(text.lines().any(|found| found == line), "{line} in {text}");
 }
