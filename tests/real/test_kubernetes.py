@@ -240,6 +240,23 @@ def test_the_manifests_are_valid_and_fit_together(tmp_path, name):
     assert pod["terminationGracePeriodSeconds"] > sleep["seconds"] + 25, "limits.drain"
 
 
+def test_alerts_and_the_dashboard_are_the_files_of_deploy(tmp_path):
+    values = {**MUTUAL_TLS, "monitor": {"alerts": True, "dashboard": True, "labels": {"release": "prometheus"}}}
+    file = tmp_path / "values.json"
+    file.write_text(json.dumps(values))
+    text = helm(tmp_path, "template", "shared", CHARTS / "mwaa-gateway", "--values", file)
+    manifests = {document["metadata"]["name"]: document for document in yaml.safe_load_all(text) if document}
+    dashboard = manifests["shared-mwaa-gateway-dashboard"]
+    assert within({"grafana_dashboard": "1"}, dashboard["metadata"]["labels"])
+    files = {"mwaa-gateway.json": (ROOT / "deploy/grafana/dashboard.json").read_text()}
+    assert dashboard["data"] == files
+    validate(tmp_path, {"ConfigMap": dashboard})
+
+    rules = [document for document in yaml.safe_load_all(text) if document and document["kind"] == "PrometheusRule"]
+    assert rules[0]["spec"] == yaml.safe_load((ROOT / "deploy/prometheus/alerts.yaml").read_text())
+    assert within({"release": "prometheus"}, rules[0]["metadata"]["labels"])
+
+
 def test_a_change_of_the_configuration_replaces_the_pods(tmp_path):
     def annotation(environments):
         values = {**MUTUAL_TLS, "config": {"environments": environments}}

@@ -6,6 +6,7 @@ mod console;
 mod generated;
 mod links;
 mod markdown;
+mod monitoring;
 mod names;
 mod session;
 
