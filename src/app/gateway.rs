@@ -16,7 +16,7 @@ use mwaa_policy::find_release;
 use mwaa_proxy::queue::CommandQueues;
 use mwaa_proxy::upstream::{Trust, TrustStore, WebLoginClient};
 use mwaa_proxy::{
-    ListenerUrl, ListenerUrls, LoginVisits, ProxyState, Reachability, RestRoutes,
+    ListenerUrl, ListenerUrls, LoginVisits, ProxyState, Reachability, RestRoutes, Watchers,
 };
 use mwaa_runtime::resolver::Resolver;
 use mwaa_runtime::{BackgroundTasks, Timestamp};
@@ -383,6 +383,7 @@ impl Parts<'_> {
             reachability: Reachability::default(),
             rest_routes: RestRoutes::default(),
             refusals: RecentRefusals::default(),
+            watchers: Watchers::new(settings::watchers(self.config)),
             resolver: Resolver::default(),
         })
     }

@@ -344,6 +344,11 @@ pub(super) fn upstream(config: &Config) -> upstream::Settings {
     }
 }
 
+/// Returns the most pages at each listener that may show themselves live: a small part of the connections.
+pub(super) fn watchers(config: &Config) -> usize {
+    (config.limits.connections / 16).clamp(1, 16)
+}
+
 /// Returns the limits of requests and outputs.
 pub(super) fn proxy_limits(config: &Config) -> mwaa_proxy::Limits {
     mwaa_proxy::Limits {

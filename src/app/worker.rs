@@ -12,10 +12,11 @@ use mwaa_egress::Connector;
 use mwaa_proxy::upstream::{TrustStore, UpstreamClient};
 use mwaa_proxy::{ProxyState, ReverseProxy};
 use mwaa_runtime::{
-    BackgroundTasks, ClockShift, CoarseTimer, LocalTasks, Shutdown, end_turn,
+    BackgroundTasks, ClockShift, CoarseTimer, LocalTasks, Shutdown, boot_clock, end_turn,
     keep_time_for_a_turn,
 };
 use mwaa_server::{BoundListener, OpenConnections, Places, RequestHandler, Server};
+use mwaa_telemetry::Metrics;
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
 use std::rc::Rc;
@@ -77,6 +78,9 @@ impl Gateway {
         let watchdog = self.notifier.clone().keep_alive(pulses);
         self.background
             .spawn(tracing::debug_span!("watchdog"), watchdog);
+        let history = keep_history(Arc::clone(&state.metrics));
+        self.background
+            .spawn(tracing::debug_span!("history"), history);
 
         tokio::select! {
             () = shutdown => {}
@@ -106,6 +110,16 @@ fn start_aws_calls(state: &ProxyState) {
     }
     if let Some(discovery) = &state.discovery {
         discovery.start();
+    }
+}
+
+/// Records what has happened at the end of each minute.
+async fn keep_history(metrics: Arc<Metrics>) {
+    loop {
+        let into_minute = boot_clock().as_millis() % MINUTE.as_millis();
+        let into_minute = Duration::from_millis(u64::try_from(into_minute).unwrap_or_default());
+        tokio::time::sleep(MINUTE.saturating_sub(into_minute)).await;
+        metrics.end_minutes(boot_clock());
     }
 }
 
@@ -229,6 +243,7 @@ impl Worker {
         } = self.context;
 
         let timer = CoarseTimer::start(&tasks, &background);
+        let shutdown = Shutdown::watch(self.stop, &timer, &tasks);
         let upstream = settings::upstream(&config);
         let metrics = Arc::clone(&state.metrics);
         let upstream =
@@ -239,13 +254,14 @@ impl Worker {
             state,
             timer: timer.clone(),
             tasks: tasks.clone(),
+            shutdown: shutdown.clone(),
         });
         let refusing = Rc::clone(&proxy);
         let server = Rc::new(Server {
             settings: settings::connections(&config),
             connections: OpenConnections::start(&places, &timer, &tasks),
             tasks: tasks.clone(),
-            shutdown: Shutdown::watch(self.stop, &timer, &tasks),
+            shutdown,
             timer,
             handle: move |request| mwaa_proxy::handle(Rc::clone(&proxy), request),
             refuse: Box::new(move |bad_head| mwaa_proxy::reject_head(&refusing, bad_head)),
@@ -300,6 +316,7 @@ fn start_warm_up(trust: Arc<TrustStore>) {
     }
 }
 
+const MINUTE: Duration = Duration::from_mins(1);
 /// The longest wait for the disk of the audit log at the end.
 const AUDIT_FLUSH: Duration = Duration::from_secs(5);
 

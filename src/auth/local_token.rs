@@ -109,6 +109,20 @@ impl LocalTokens {
         format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
     }
 
+    /// Returns the text by which the gateway knows its own page again: the overview of one environment, or
+    /// of all, at one listener. Scripts of other pages in the same origin cannot read it.
+    pub fn page_ticket(&self, only: Option<&EnvName>, listener: &str) -> String {
+        let signature = hmac::sign(&self.key, &ticket_text(only, listener));
+        URL_SAFE_NO_PAD.encode(signature)
+    }
+
+    /// Returns true if a ticket is of this page.
+    pub fn is_page_ticket(&self, ticket: &str, only: Option<&EnvName>, listener: &str) -> bool {
+        decode(ticket).is_ok_and(|ticket| {
+            hmac::verify(&self.key, &ticket_text(only, listener), &ticket).is_ok()
+        })
+    }
+
     /// Returns true if a text claims to be a local token of some gateway.
     pub fn is_local(text: &str) -> bool {
         text.strip_prefix(HEADER)
@@ -153,6 +167,12 @@ impl LocalTokens {
     }
 }
 
+/// Returns the text that is signed for a page. No token's text begins so.
+fn ticket_text(only: Option<&EnvName>, listener: &str) -> Vec<u8> {
+    let only = only.map_or("", EnvName::as_str);
+    format!("page\n{only}\n{listener}").into_bytes()
+}
+
 fn decode(text: &str) -> Result<Vec<u8>, LocalTokenError> {
     URL_SAFE_NO_PAD
         .decode(text)
@@ -195,6 +215,23 @@ mod tests {
         let check = |purpose, listener| tokens.check(&token, purpose, listener, NOW);
         assert_eq!(check(Web, "listener"), Err(LocalTokenError::Use));
         assert_eq!(check(Cli, "listeners.x"), Err(LocalTokenError::Listener));
+    }
+
+    #[test]
+    fn a_ticket_is_valid_for_its_page_only() {
+        let tokens = LocalTokens::generate();
+        let (prod, test) = (EnvName::new("prod"), EnvName::new("test"));
+        let ticket = tokens.page_ticket(prod.as_ref(), "listener");
+        let is_ticket = |ticket: &str, only: &Option<EnvName>, listener| {
+            tokens.is_page_ticket(ticket, only.as_ref(), listener)
+        };
+        assert!(is_ticket(&ticket, &prod, "listener"));
+        assert!(!is_ticket(&ticket, &test, "listener"));
+        assert!(!is_ticket(&ticket, &None, "listener"));
+        assert!(!is_ticket(&ticket, &prod, "listeners.x"));
+        assert!(!is_ticket("", &prod, "listener") && !is_ticket("*", &prod, "listener"));
+        let other = LocalTokens::generate();
+        assert!(!other.is_page_ticket(&ticket, prod.as_ref(), "listener"));
     }
 
     #[test]

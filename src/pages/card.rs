@@ -386,8 +386,8 @@ fn render_examples(card: &EnvironmentCard) -> Markup {
                 div.recipe {
                     div.over {
                         h3 { (example.title) }
-                        // The script shows the button, if the browser lets it copy.
-                        button type="button" data-copy=(example.id) hidden
+                        // Not shown unless the script can copy.
+                        button type="button" data-copy=(example.id)
                             aria-label={ "Copy: " (example.title) ", " (card.local) } { "Copy" }
                     }
                     pre tabindex="0" { code id=(example.id) { (example.text) } }

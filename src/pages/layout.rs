@@ -31,6 +31,12 @@ pub const COPY_SCRIPT: StaticFile = StaticFile {
     text: include_str!("assets/copy.js"),
 };
 
+/// The script that keeps the overview current, at `/-/live.js`. The page works without it.
+pub const LIVE_SCRIPT: StaticFile = StaticFile {
+    media: "text/javascript; charset=utf-8",
+    text: include_str!("assets/live.js"),
+};
+
 /// The script of the login with a web token, at `/-/login.js`.
 pub const LOGIN_SCRIPT: StaticFile = StaticFile {
     media: "text/javascript; charset=utf-8",

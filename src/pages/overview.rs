@@ -1,6 +1,7 @@
-//! The overview: every environment with its state and its addresses, then the last refused
-//! requests.
+//! The overview: the last hour, every environment with its state and its addresses, then the last
+//! refused requests. A script replaces these parts while the page is open.
 
+use super::activity::{ActivityMinute, render_activity};
 use super::card::{EnvironmentCard, render_card};
 use super::format::{format_age, format_sentence};
 use super::layout::render_page;
@@ -23,6 +24,19 @@ pub struct Overview {
     pub refusals: Vec<RefusedRequestInfo>,
     /// True if the page is on the host of one environment. It then shows no other.
     pub scoped: bool,
+    /// The minutes of the last hour, the oldest first.
+    pub activity: Vec<ActivityMinute>,
+    /// The address of the page's events, with its ticket.
+    pub events: String,
+}
+
+/// A part of the overview that changes while the page is open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LivePart {
+    /// The id of the element that it is in.
+    pub id: &'static str,
+    /// The content of that element, as HTML.
+    pub html: String,
 }
 
 /// One address that the gateway listens on.
@@ -70,10 +84,46 @@ pub fn render_overview(overview: &Overview) -> Bytes {
                     code { (address.url) }
                     @if let Some(about) = &address.about { " (" (about) ")" }
                 }
-                " · " a href="/-/" { "refresh" }
+                " · "
+                span #live data-events=(overview.events) {
+                    a href="/-/" { "refresh" }
+                    span.now { "live" }
+                }
             }
         }
 
+        section.activity aria-labelledby="activity-title" {
+            h2.unseen #activity-title { "The last hour" }
+            div #(ACTIVITY) { (render_activity(&overview.activity)) }
+        }
+        div #(ENVIRONMENTS) { (render_environments(overview)) }
+        section.refusals aria-labelledby="refusals-title" {
+            h2 #refusals-title { "Last refusals" }
+            div #(REFUSALS) { (render_refusals(&overview.refusals, overview.scoped)) }
+        }
+        script src="/-/live.js" defer {}
+    };
+    render_page(title, Some("/-/"), &content)
+}
+
+/// Renders the parts of the overview that change.
+pub fn render_live_parts(overview: &Overview) -> [LivePart; 3] {
+    [
+        (ACTIVITY, render_activity(&overview.activity)),
+        (ENVIRONMENTS, render_environments(overview)),
+        (
+            REFUSALS,
+            render_refusals(&overview.refusals, overview.scoped),
+        ),
+    ]
+    .map(|(id, markup)| LivePart {
+        id,
+        html: markup.into_string(),
+    })
+}
+
+fn render_environments(overview: &Overview) -> Markup {
+    html! {
         @if overview.cards.is_empty() {
             (render_no_environments(overview.discovery.as_deref()))
         } @else {
@@ -81,9 +131,7 @@ pub fn render_overview(overview: &Overview) -> Bytes {
             @if let Some(trouble) = &overview.discovery { p.note { (format_sentence(trouble)) } }
             div.cards { @for card in &overview.cards { (render_card(card)) } }
         }
-        (render_refusals(&overview.refusals, overview.scoped))
-    };
-    render_page(title, Some("/-/"), &content)
+    }
 }
 
 /// Renders the steps that help to find environments.
@@ -108,26 +156,23 @@ fn render_no_environments(trouble: Option<&str>) -> Markup {
 /// Renders the table of refused requests, the first place to look when something does not work.
 fn render_refusals(refusals: &[RefusedRequestInfo], scoped: bool) -> Markup {
     html! {
-        section.refusals aria-labelledby="refusals" {
-            h2 #refusals { "Last refusals" }
-            @if refusals.is_empty() {
-                p.dim { "None so far. Requests that the gateway refuses or cannot serve are \
-                         listed here." }
-            } @else {
-                table {
-                    thead {
-                        tr {
-                            th scope="col" { "When" }
-                            th scope="col" { "Code" }
-                            // On the host of one environment all rows are about this one.
-                            @if !scoped { th scope="col" { "Environment" } }
-                            th scope="col" { "Request" }
-                            th scope="col" { "What was wrong" }
-                        }
+        @if refusals.is_empty() {
+            p.dim { "None so far. Requests that the gateway refuses or cannot serve are \
+                     listed here." }
+        } @else {
+            table {
+                thead {
+                    tr {
+                        th scope="col" { "When" }
+                        th scope="col" { "Code" }
+                        // On the host of one environment all rows are about this one.
+                        @if !scoped { th scope="col" { "Environment" } }
+                        th scope="col" { "Request" }
+                        th scope="col" { "What was wrong" }
                     }
-
-                    tbody { @for refusal in refusals { (render_refusal(refusal, scoped)) } }
                 }
+
+                tbody { @for refusal in refusals { (render_refusal(refusal, scoped)) } }
             }
         }
     }
@@ -152,3 +197,8 @@ fn render_refusal(refusal: &RefusedRequestInfo, scoped: bool) -> Markup {
         }
     }
 }
+
+/// The ids of the parts that change.
+const ACTIVITY: &str = "activity";
+const ENVIRONMENTS: &str = "environments";
+const REFUSALS: &str = "refusals";

@@ -127,6 +127,18 @@ impl RequestContext {
         boot_clock().saturating_sub(self.0.arrived)
     }
 
+    /// Returns the ticket by which this listener's overview of one environment, or of all, gets its events.
+    pub(crate) fn page_ticket(&self, only: Option<&EnvName>) -> String {
+        let tokens = &self.0.proxy.state.local_tokens;
+        tokens.page_ticket(only, &self.listener().name)
+    }
+
+    /// Returns true if a ticket is of this listener's overview of one environment, or of all.
+    pub(crate) fn is_page_ticket(&self, ticket: &str, only: Option<&EnvName>) -> bool {
+        let tokens = &self.0.proxy.state.local_tokens;
+        tokens.is_page_ticket(ticket, only, &self.listener().name)
+    }
+
     /// The request's span, for what runs on its behalf.
     pub(crate) fn span(&self) -> &Span {
         &self.0.span

@@ -14,6 +14,7 @@ mod command_record;
 mod context;
 mod error;
 mod health;
+mod live;
 mod local_pages;
 mod local_tokens;
 mod login_pages;
@@ -32,6 +33,7 @@ pub use body::ReadError;
 pub use context::RequestContext;
 pub use error::ProxyError;
 pub use health::{HealthIssue, Reachability};
+pub use live::Watchers;
 pub use login_pages::LoginVisits;
 pub use rejected_head::reject_head;
 pub use response::ResponseBody;
@@ -42,6 +44,7 @@ pub use status::EnvironmentStatus;
 use admission::ValidatedRequest;
 use mwaa_model::{EnvName, Fault, code};
 use mwaa_server::IncomingRequest;
+use mwaa_telemetry::LOCAL_PAGE;
 use response::Response;
 use routing::{Destination, RequestKind, RoutingError};
 use std::rc::Rc;
@@ -106,7 +109,7 @@ async fn process(
                 ctx.set_entry(only);
             }
             // boxed, like every rare future, so that not every request has room for it
-            return Ok(Box::pin(local_pages::respond(proxy, &page, ctx)).await);
+            return Ok(Box::pin(local_pages::respond(proxy, page, ctx)).await);
         }
         Ok(Destination::AwsCall(request, call)) => {
             return Ok(Box::pin(aws_api::respond(proxy, request, &call, ctx)).await);
@@ -182,8 +185,6 @@ fn unroutable(proxy: &ReverseProxy, error: RoutingError) -> ProxyError {
     }
 }
 
-/// The kind of our own pages in metrics and logs.
-const LOCAL_PAGE: &str = "own";
 /// The longest wait of a request for an unknown environment.
 const DISCOVERY: Duration = Duration::from_secs(5);
 /// While there is no other environment there is more reason to wait: the AWS chain may take ten

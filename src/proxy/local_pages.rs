@@ -1,19 +1,20 @@
 //! Our own pages: gathers what they show.
 
 use crate::context::RequestContext;
+use crate::live;
 use crate::queue::QueueSummary;
 use crate::response::{self, Response};
 use crate::routing::{LocalPage, LocalPageRequest};
 use crate::state::{ProxyState, ReverseProxy};
 use crate::status::EnvironmentStatus;
 use futures_util::future::join_all;
-use mwaa_model::{Directory, Entry, Fault as _};
+use mwaa_model::{Directory, Entry, EnvName, Fault as _};
 use mwaa_pages::{
-    Address, EnvironmentCard, Identity, NotReadyReason, Overview, QueueState,
+    ActivityMinute, Address, EnvironmentCard, Identity, NotReadyReason, Overview, QueueState,
     RefusedRequestInfo, RunningCommand, SessionState, Status, TokenState, UnresolvedName,
 };
 use mwaa_policy::check_handover;
-use mwaa_runtime::Timestamp;
+use mwaa_runtime::{Timestamp, boot_clock};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +22,7 @@ use std::time::Duration;
 /// Answers a request for a page of our own, or for a part of one.
 pub(crate) async fn respond(
     proxy: &ReverseProxy,
-    request: &LocalPageRequest,
+    request: LocalPageRequest,
     ctx: &RequestContext,
 ) -> Response {
     let id = ctx.id();
@@ -34,14 +35,15 @@ pub(crate) async fn respond(
 
             // an answer that comes too late is there on the next visit
             let directory = Arc::clone(&state.registry.snapshot());
-            let refreshes = shown(&directory, request)
+            let refreshes = shown(&directory, &request)
                 .iter()
                 .map(|entry| state.versions.refresh(entry));
             let _late = proxy.timer.within(AWS_WAIT, join_all(refreshes)).await;
 
-            let overview = overview(state, &directory, request, ctx);
+            let overview = gather(&request, ctx);
             response::from_page(mwaa_pages::render_overview(&overview), id)
         }
+        LocalPage::Events => live::respond(request, ctx),
         LocalPage::SignedOut => {
             let name = request
                 .scope
@@ -53,24 +55,22 @@ pub(crate) async fn respond(
         LocalPage::Style => response::from_asset(mwaa_pages::STYLE_SHEET, id),
         LocalPage::Icon => response::from_asset(mwaa_pages::ICON, id),
         LocalPage::Script => response::from_asset(mwaa_pages::COPY_SCRIPT, id),
+        LocalPage::LiveScript => response::from_asset(mwaa_pages::LIVE_SCRIPT, id),
         LocalPage::LoginScript => response::from_asset(mwaa_pages::LOGIN_SCRIPT, id),
     }
 }
 
-/// Gathers the overview. On the host of one environment it shows that environment alone, because
-/// the page is in its origin.
-fn overview(
-    state: &ProxyState,
-    directory: &Directory,
-    request: &LocalPageRequest,
-    ctx: &RequestContext,
-) -> Overview {
+/// Gathers the overview from what is known already. On the host of one environment it shows that
+/// environment alone, because the page is in its origin.
+pub(crate) fn gather(request: &LocalPageRequest, ctx: &RequestContext) -> Overview {
+    let state = &ctx.proxy().state;
+    let directory = Arc::clone(&state.registry.snapshot());
     let links = Links::new(state, request, ctx);
     let many = directory.entries().len() > 1;
 
     // among several environments it helps to know which one a bare URL means
-    let cards = shown(directory, request).iter().map(|entry| {
-        let status = state.environment_status(directory, entry);
+    let cards = shown(&directory, request).iter().map(|entry| {
+        let status = state.environment_status(&directory, entry);
         EnvironmentCard {
             is_default: status.is_default && many && request.scope.is_none(),
             ..card(status, &links)
@@ -78,6 +78,8 @@ fn overview(
     });
 
     let discovery = state.discovery.as_ref().filter(|_| request.scope.is_none());
+    let only = request.scope.as_ref();
+    let only = only.map(|entry| &entry.environment.local);
     Overview {
         version: env!("CARGO_PKG_VERSION"),
         addresses: match request.scope {
@@ -91,7 +93,21 @@ fn overview(
         discovery: discovery.and_then(|discovery| discovery.trouble()),
         refusals: refusals(state, request.scope.as_ref()),
         scoped: request.scope.is_some(),
+        activity: activity(state, only),
+        events: format!("/-/events?ticket={}", ctx.page_ticket(only)),
     }
+}
+
+/// Returns the minutes of the last hour, of one environment or of all.
+fn activity(state: &ProxyState, only: Option<&EnvName>) -> Vec<ActivityMinute> {
+    let minutes = state.metrics.last_hour(only, boot_clock()).into_iter();
+    let minutes = minutes.map(|minute| ActivityMinute {
+        requests: minute.requests,
+        faults: minute.faults,
+        waiting: minute.waiting,
+        mints: minute.mints,
+    });
+    minutes.collect()
 }
 
 /// Returns every address, with a summary of its rules if it has any.

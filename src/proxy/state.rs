@@ -2,6 +2,7 @@
 
 use crate::admission;
 use crate::health::Reachability;
+use crate::live::Watchers;
 use crate::login_pages::LoginVisits;
 use crate::queue::CommandQueues;
 use crate::rest_via::RestRoutes;
@@ -10,7 +11,7 @@ use mwaa_auth::aws::{Discovery, VersionResolver};
 use mwaa_auth::{CredentialCache, LocalTokens};
 use mwaa_model::{EntryId, EnvName, ListenerPolicy, Registry};
 use mwaa_runtime::resolver::Resolver;
-use mwaa_runtime::{CoarseTimer, LocalTasks, PaceLimit};
+use mwaa_runtime::{CoarseTimer, LocalTasks, PaceLimit, Shutdown};
 use mwaa_telemetry::{Audit, Metrics, RecentRefusals, WorkerMetrics};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
@@ -28,6 +29,8 @@ pub struct ReverseProxy {
     pub timer: CoarseTimer,
     /// This thread's tasks.
     pub tasks: LocalTasks,
+    /// Announces the shutdown to responses that have no end of their own.
+    pub shutdown: Shutdown,
 }
 
 /// The state that all worker threads share.
@@ -59,6 +62,8 @@ pub struct ProxyState {
     pub audit: Option<Audit>,
     /// The most recent refusals.
     pub refusals: RecentRefusals,
+    /// The clients that watch the overview.
+    pub watchers: Watchers,
     /// The listeners' addresses.
     pub urls: ListenerUrls,
     /// This machine's resolver and its answers for `NAME.localhost`.

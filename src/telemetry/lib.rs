@@ -2,6 +2,7 @@
 
 pub mod audit;
 mod cells;
+mod history;
 mod line_writer;
 mod log;
 mod metrics;
@@ -10,9 +11,11 @@ mod refusals;
 mod scrape;
 
 pub use audit::Audit;
+pub use history::Activity;
 pub use log::{Format, LogError, LogGuard, init};
 pub use metrics::{
-    EnvironmentSnapshot, GatewaySnapshot, Metrics, QueueMetrics, RequestLabels, WorkerMetrics,
+    EnvironmentSnapshot, GatewaySnapshot, LOCAL_PAGE, Metrics, QueueMetrics, RequestLabels,
+    WorkerMetrics,
 };
 pub use refusals::{RecentRefusals, RefusedRequest};
 pub use scrape::MetricsFormat;

@@ -5,6 +5,7 @@
 //! summed when they are read. What is rare is counted under a lock.
 
 use super::cells::{Count, Counters, Histogram, lock};
+use super::history::{Activity, History, Totals};
 use super::process::{StartTime, add_process};
 use super::scrape::{LabelledSample, MetricsFormat, Sample, Scrape, environment_label};
 use mwaa_model::{Code, Entry, EntryId, EnvName};
@@ -26,6 +27,7 @@ pub struct Metrics {
     logins: Counters<(EnvName, &'static str)>,
     upstream_connections: Counters<EnvName>,
     audit_lost: AtomicU64,
+    history: History,
 }
 
 impl Metrics {
@@ -80,6 +82,42 @@ impl Metrics {
             *counts.entry(*code).or_insert(0) += count;
         }
         counts
+    }
+
+    /// Ends the minutes that are over by now, on the boot clock: to be called about once a minute.
+    pub fn end_minutes(&self, now: Duration) {
+        self.history
+            .end_minutes(now, || self.totals(QueueCells::take_peak));
+    }
+
+    /// Returns the last 60 minutes of an environment, or of all, the oldest first and the current one
+    /// last. `now` is the boot clock.
+    pub fn last_hour(&self, only: Option<&EnvName>, now: Duration) -> Vec<Activity> {
+        self.end_minutes(now);
+        let totals = self.totals(QueueCells::peak);
+        self.history.last_hour(only, &totals).to_vec()
+    }
+
+    fn totals(&self, waiting: fn(&QueueCells) -> u64) -> Totals {
+        let mut totals = Totals::new();
+        for cell in &*lock(&self.requests) {
+            if cell.labels.kind != LOCAL_PAGE {
+                let total = totals.entry(cell.environment.clone()).or_default();
+                total.requests += cell.time.count();
+            }
+        }
+
+        for ((_, _, environment), count) in &*self.faults.read() {
+            totals.entry(environment.clone()).or_default().faults += count;
+        }
+        for ((environment, _), count) in &*self.mints.read() {
+            totals.entry(Some(environment.clone())).or_default().mints += count;
+        }
+        for (environment, cells) in &*lock(&self.queues) {
+            let total = totals.entry(Some(environment.clone())).or_default();
+            total.waiting += waiting(cells);
+        }
+        totals
     }
 
     /// Renders all metrics as text, with the gauges of this moment.
@@ -364,6 +402,9 @@ impl QueueMetrics {
     /// Sets the numbers of commands that wait for a slot and that have one.
     pub fn set_commands(&mut self, waiting: usize, running: usize) {
         self.0.waiting.set(waiting as u64);
+        if waiting > 0 {
+            self.0.peak.fetch_max(waiting as u64, Ordering::Relaxed);
+        }
         self.0.running.set(running as u64);
     }
 
@@ -396,6 +437,8 @@ impl QueueMetrics {
 #[derive(Debug)]
 struct QueueCells {
     waiting: Count,
+    /// The most that waited at once in this minute; the end of the minute resets it.
+    peak: AtomicU64,
     running: Count,
     wait: Histogram,
     command: Histogram,
@@ -408,6 +451,7 @@ impl Default for QueueCells {
     fn default() -> Self {
         Self {
             waiting: Count::default(),
+            peak: AtomicU64::default(),
             running: Count::default(),
             wait: Histogram::new(&WAIT_BUCKETS),
             command: Histogram::new(&COMMAND_BUCKETS),
@@ -419,6 +463,15 @@ impl Default for QueueCells {
 }
 
 impl QueueCells {
+    fn peak(&self) -> u64 {
+        self.peak.load(Ordering::Relaxed)
+    }
+
+    /// Returns the peak of the minute that ends; in the next one those that wait now count.
+    fn take_peak(&self) -> u64 {
+        self.peak.swap(self.waiting.get(), Ordering::Relaxed)
+    }
+
     fn add(&self, other: &Self) {
         self.waiting.add(other.waiting.get());
         self.running.add(other.running.get());
@@ -441,6 +494,9 @@ impl Counters<(EnvName, &'static str)> {
         samples.collect()
     }
 }
+
+/// The kind of requests for the gateway's own pages.
+pub const LOCAL_PAGE: &str = "own";
 
 /// From a cached refusal to a long command, in seconds.
 const REQUEST_BUCKETS: [f64; 12] = [

@@ -27,6 +27,7 @@ mod guard;
 mod journey;
 mod layering;
 mod layout;
+mod live;
 mod logins;
 mod management;
 mod open;

@@ -56,7 +56,7 @@ def test_the_page_of_the_environments(tab, tmp_path):
             tab.page.get_by_text("This machine does not resolve").evaluate_all(
                 "notes => notes.forEach(note => note.remove())"
             )
-            take(tab, "environments", 1120, 730)
+            take(tab, "environments", 1120, 920)
 
 
 def test_the_ui_of_an_airflow(tab, fleet):

@@ -3,24 +3,27 @@
 
 if (navigator.clipboard) {
   const said = document.getElementById("said");
-  for (const button of document.querySelectorAll("button[data-copy]")) {
+  document.documentElement.classList.add("can-copy");
+  document.addEventListener("click", async ({ target }) => {
+    const button = target.closest("button[data-copy]");
+    if (!button || "keep" in button.dataset) return;
     const label = button.textContent;
     const text = document.getElementById(button.dataset.copy);
-    button.hidden = false;
-    button.addEventListener("click", async () => {
-      let word = "Copied";
-      try {
-        await navigator.clipboard.writeText(text.textContent);
-      } catch {
-        word = "Select and copy";
-        getSelection().selectAllChildren(text);
-      }
-      button.textContent = word;
-      said.textContent = word;
-      setTimeout(() => {
-        button.textContent = label;
-        said.textContent = "";
-      }, 2000);
-    });
-  }
+    // an update of the page leaves it as it is meanwhile
+    button.dataset.keep = "";
+    let word = "Copied";
+    try {
+      await navigator.clipboard.writeText(text.textContent);
+    } catch {
+      word = "Select and copy";
+      getSelection().selectAllChildren(text);
+    }
+    button.textContent = word;
+    said.textContent = word;
+    setTimeout(() => {
+      button.textContent = label;
+      said.textContent = "";
+      delete button.dataset.keep;
+    }, 2000);
+  });
 }

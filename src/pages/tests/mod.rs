@@ -104,6 +104,19 @@ fn row() -> RefusedRequestInfo {
     }
 }
 
+/// An hour with one busy minute, and one before it.
+fn hour() -> Vec<ActivityMinute> {
+    let mut minutes = vec![ActivityMinute::default(); 60];
+    minutes[40].requests = 200;
+    minutes[57] = ActivityMinute {
+        requests: 3,
+        faults: 1,
+        waiting: 2,
+        mints: 1,
+    };
+    minutes
+}
+
 fn two() -> Overview {
     Overview {
         version: "1.2.3",
@@ -121,6 +134,8 @@ fn two() -> Overview {
         discovery: None,
         refusals: vec![row()],
         scoped: false,
+        activity: hour(),
+        events: "/-/events?ticket=x".to_owned(),
     }
 }
 

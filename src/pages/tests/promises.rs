@@ -145,7 +145,7 @@ fn pages_load_nothing_from_other_hosts() {
         );
         assert_eq!(page.matches("<h1>").count(), 1, "{page}");
     }
-    for asset in [STYLE_SHEET, COPY_SCRIPT, LOGIN_SCRIPT] {
+    for asset in [STYLE_SHEET, COPY_SCRIPT, LIVE_SCRIPT, LOGIN_SCRIPT] {
         assert!(
             !asset.text.contains("http") && !asset.text.contains("url("),
             "{}",

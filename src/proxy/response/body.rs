@@ -6,6 +6,7 @@ use super::redact::RedactedBody;
 use crate::context::RequestContext;
 use crate::upstream::UpstreamBody;
 use bytes::Bytes;
+use futures_util::Stream;
 use http_body::{Body, Frame, SizeHint};
 use mwaa_model::{Code, Fault, code, error_chain};
 use mwaa_server::BoxError;
@@ -27,6 +28,8 @@ pub struct ResponseBody {
 enum BodySource {
     /// The events of a command, as they happen.
     Events(Box<EventStream>),
+    /// The events of our own page.
+    Live(Pin<Box<dyn Stream<Item = Bytes>>>),
     /// A page of the web server; its links are rewritten as it comes.
     Rewritten(Box<LinkRewriter>),
     /// A JSON document of the web server, without the values that a read-only client may not see.
@@ -52,6 +55,7 @@ impl fmt::Debug for ResponseBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.source {
             BodySource::Events(events) => events.fmt(f),
+            BodySource::Live(_) => f.write_str("Live"),
             BodySource::Rewritten(page) => page.fmt(f),
             BodySource::Redacted(document) => document.fmt(f),
             BodySource::Upstream(body) => body.fmt(f),
@@ -76,6 +80,10 @@ impl ResponseBody {
 
     pub(super) fn from_events(events: EventStream) -> Self {
         Self::new(BodySource::Events(Box::new(events)))
+    }
+
+    pub(super) fn from_live(events: impl Stream<Item = Bytes> + 'static) -> Self {
+        Self::new(BodySource::Live(Box::pin(events)))
     }
 
     pub(super) fn rewritten(page: LinkRewriter) -> Self {
@@ -129,7 +137,8 @@ impl ResponseBody {
     fn fault(&self) -> Option<&'static Code> {
         match &self.source {
             BodySource::Events(events) => events.fault(),
-            BodySource::Rewritten(_)
+            BodySource::Live(_)
+            | BodySource::Rewritten(_)
             | BodySource::Redacted(_)
             | BodySource::Upstream(_)
             | BodySource::Memory(_) => None,
@@ -150,6 +159,9 @@ impl Body for ResponseBody {
             BodySource::Upstream(body) => ready!(Pin::new(body.as_mut()).poll_frame(cx)),
             BodySource::Events(events) => {
                 ready!(events.poll_next(cx)).map(|line| Ok(Frame::data(line)))
+            }
+            BodySource::Live(events) => {
+                ready!(events.as_mut().poll_next(cx)).map(|events| Ok(Frame::data(events)))
             }
             BodySource::Rewritten(page) => ready!(Pin::new(page.as_mut()).poll_frame(cx)),
             BodySource::Redacted(document) => {
@@ -176,6 +188,7 @@ impl Body for ResponseBody {
     fn is_end_stream(&self) -> bool {
         match &self.source {
             BodySource::Events(events) => events.is_end(),
+            BodySource::Live(_) => false,
             BodySource::Rewritten(page) => page.is_end_stream(),
             BodySource::Redacted(document) => document.is_end_stream(),
             BodySource::Upstream(body) => body.is_end_stream(),
@@ -186,7 +199,7 @@ impl Body for ResponseBody {
     fn size_hint(&self) -> SizeHint {
         match &self.source {
             // unknown before the end
-            BodySource::Events(_) => SizeHint::default(),
+            BodySource::Events(_) | BodySource::Live(_) => SizeHint::default(),
             BodySource::Rewritten(page) => page.size_hint(),
             BodySource::Redacted(document) => document.size_hint(),
             BodySource::Upstream(body) => body.size_hint(),

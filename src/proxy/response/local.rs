@@ -5,6 +5,7 @@ use super::{Response, ResponseBody};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
+use futures_util::Stream;
 use http::{HeaderValue, Method, StatusCode};
 use mwaa_auth::LocalTokenUse;
 use mwaa_http1::Headers;
@@ -36,6 +37,26 @@ pub fn from_asset(asset: StaticFile, id: RequestId) -> Response {
     // small and local: requested again with each page, so that none outlives an upgrade
     headers.set(CACHE_CONTROL, "no-cache");
     set_request_id(headers, id);
+    response
+}
+
+/// Returns server-sent events, which come until the stream ends.
+pub fn from_live(events: impl Stream<Item = Bytes> + 'static, id: RequestId) -> Response {
+    let mut response = Response::new(ResponseBody::from_live(events));
+    set_page_headers(&mut response.headers);
+    response.headers.set(CONTENT_TYPE, "text/event-stream");
+    set_request_id(&mut response.headers, id);
+    // a client that does not read on has left
+    response.half_close_cancels = true;
+    response
+}
+
+/// Returns the response after which a browser does not ask for events again.
+pub fn no_events(id: RequestId) -> Response {
+    let mut response = Response::new(ResponseBody::empty());
+    response.status = StatusCode::NO_CONTENT;
+    response.headers.set(CACHE_CONTROL, "no-store");
+    set_request_id(&mut response.headers, id);
     response
 }
 

@@ -17,8 +17,8 @@ pub use command::{OutputFormat, from_command, get_success, read_result};
 pub use events::{Event, EventStream, LastEvent, from_events};
 pub use links::{LinkRewriter, is_login_redirect};
 pub use local::{
-    clear_local_cookie, clear_local_cookies, create_token, from_asset, from_page, handover,
-    redirect, see_other, set_local_cookie,
+    clear_local_cookie, clear_local_cookies, create_token, from_asset, from_live, from_page,
+    handover, no_events, redirect, see_other, set_local_cookie,
 };
 pub use mwaa_output::{CliOutput, CliResult, CommandFacts, OutputError, SuccessStatus};
 pub use problem::{encode_fault, from_fault, render_fault_page};

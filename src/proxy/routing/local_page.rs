@@ -12,6 +12,8 @@ use std::sync::Arc;
 pub enum LocalPage {
     /// The environments and the last refusals.
     Overview,
+    /// The events of the overview.
+    Events,
     /// The page after signing out.
     SignedOut,
     /// The login with the local web token in the URL's fragment.
@@ -22,6 +24,8 @@ pub enum LocalPage {
     Icon,
     /// The script of the copy buttons.
     Script,
+    /// The script of the events.
+    LiveScript,
     /// The script of the login with a token.
     LoginScript,
 }
@@ -83,10 +87,12 @@ pub(super) fn is_console_login(request: &ValidatedRequest, ctx: &RequestContext)
 fn parse_page(path: &str) -> Option<LocalPage> {
     match path {
         "/-/" => Some(LocalPage::Overview),
+        "/-/events" => Some(LocalPage::Events),
         "/-/signed-out" => Some(LocalPage::SignedOut),
         "/-/style.css" => Some(LocalPage::Style),
         "/-/icon.svg" => Some(LocalPage::Icon),
         "/-/copy.js" => Some(LocalPage::Script),
+        "/-/live.js" => Some(LocalPage::LiveScript),
         "/-/login.js" => Some(LocalPage::LoginScript),
         _ => None,
     }
@@ -98,11 +104,32 @@ fn parse_page(path: &str) -> Option<LocalPage> {
 fn is_readable(fetch: FetchMetadata, page: LocalPage) -> bool {
     let used_as = match page {
         LocalPage::Overview | LocalPage::SignedOut | LocalPage::ConsoleLogin => None,
+        // the ticket decides, when it is known which environment the page is about
+        LocalPage::Events => return true,
         LocalPage::Style => Some(Dest::Style),
         LocalPage::Icon => Some(Dest::Image),
-        LocalPage::Script | LocalPage::LoginScript => Some(Dest::Script),
+        LocalPage::Script | LocalPage::LiveScript | LocalPage::LoginScript => {
+            Some(Dest::Script)
+        }
     };
     is_for_people(fetch) || (used_as.is_some() && fetch.dest == used_as)
+}
+
+/// Returns true if the client may have the events of the overview: our own page, which has a ticket that no
+/// other page in the same origin can read, and a program that is no browser.
+pub(super) fn may_watch(
+    request: &ValidatedRequest,
+    ctx: &RequestContext,
+    scope: Option<&Arc<Entry>>,
+) -> bool {
+    let query = request.target().query().unwrap_or_default();
+    match ctx.user_agent().fetch.request_source() {
+        RequestSource::Program => true,
+        RequestSource::OwnPage => query.strip_prefix("ticket=").is_some_and(|ticket| {
+            ctx.is_page_ticket(ticket, scope.map(|only| &only.environment.local))
+        }),
+        RequestSource::Typed | RequestSource::Elsewhere => false,
+    }
 }
 
 /// Returns true for a person's visit in a window, and for a program that is no browser.

@@ -244,6 +244,9 @@ pub fn route(
 
     if let Some(page) = local_page::find(&request, ctx, name.is_some() || found.is_some())? {
         let scope = find_scope(page, name, found).map_err(|Missing| unknown())?;
+        if page == LocalPage::Events && !local_page::may_watch(&request, ctx, scope.as_ref()) {
+            return Err(RoutingError::NotForScripts);
+        }
         return Ok(Destination::LocalPage(LocalPageRequest { page, scope }));
     }
 
@@ -270,15 +273,16 @@ fn find_scope(
 ) -> Result<Option<Arc<Entry>>, Missing> {
     match (page, name) {
         // a page on an environment's own host shows that environment alone
-        (LocalPage::Overview | LocalPage::SignedOut, Some(_)) => {
+        (LocalPage::Overview | LocalPage::Events | LocalPage::SignedOut, Some(_)) => {
             found.cloned().map(Some).ok_or(Missing)
         }
         // on a bare host it is about the default environment
         (LocalPage::SignedOut, None) => Ok(found.cloned()),
-        (LocalPage::Overview, None)
+        (LocalPage::Overview | LocalPage::Events, None)
         | (
             LocalPage::ConsoleLogin
             | LocalPage::Icon
+            | LocalPage::LiveScript
             | LocalPage::LoginScript
             | LocalPage::Script
             | LocalPage::Style,

@@ -27,7 +27,7 @@ use mwaa_proxy::upstream::{
 };
 use mwaa_proxy::{
     Limits, ListenerUrls, LoginVisits, ProxyState, Reachability, RequestContext, RestRoutes,
-    ReverseProxy,
+    ReverseProxy, Watchers,
 };
 use mwaa_runtime::resolver::Resolver;
 use mwaa_runtime::{BackgroundTasks, CoarseTimer, LocalTasks, PaceLimit, Shutdown};
@@ -315,6 +315,7 @@ fn rooms(server: &Puppet, tasks: &LocalTasks) -> Rooms {
         metrics,
         audit: None,
         refusals: RecentRefusals::default(),
+        watchers: Watchers::new(1),
         urls: ListenerUrls::default(),
         resolver: Resolver::default(),
         limits: Limits {
@@ -340,6 +341,7 @@ fn rooms(server: &Puppet, tasks: &LocalTasks) -> Rooms {
             metrics: state.metrics.worker_metrics(),
             state,
             upstream,
+            shutdown: Shutdown::watch(watch::channel(false).1, &timer, tasks),
             timer,
             tasks: tasks.clone(),
         }),

@@ -36,8 +36,8 @@ fn expressions() -> Vec<String> {
     assert!(found.len() > 20, "{found:?}");
     let rules = tree::read(ALERTS);
     found.extend(rules.split("expr:").skip(1).map(|rest| {
-        let end = rest.find(" for:").or_else(|| rest.find(" labels:"));
-        rest[..end.unwrap()].to_owned()
+        let (expression, _) = rest.split_once(" labels:").unwrap();
+        expression.split(" for:").next().unwrap().to_owned()
     }));
     found
 }

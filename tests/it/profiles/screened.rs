@@ -120,7 +120,9 @@ async fn a_document_that_cannot_be_redacted_is_not_returned() {
         assert!(got.starts_with("HTTP/1.1 200 OK\r\n"), "{got:?}");
         let metrics = harness.manage("/metrics").await.text();
         assert!(
-            metrics.contains("faults_total{code=\"upstream.broken\",blame=\"upstream\"} 1\n"),
+            metrics.contains(
+                r#"faults_total{code="upstream.broken",blame="upstream",environment="demo"} 1"#
+            ),
             "{metrics}"
         );
     }
