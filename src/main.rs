@@ -33,16 +33,17 @@ fn serve(args: &ServeArgs, terminal: &Terminal) -> RunResult {
     Ok(block_on(terminal, async {
         // Before the sockets: a signal ends the process at once until it is listened to, and a
         // supervisor may stop a gateway as soon as it answers.
-        let signals = Signals::listen().map_err(StartError::Thread)?;
+        let signals = Signals::listen_with_hangup().map_err(StartError::Thread)?;
 
-        let gateway = Gateway::bind(config, &inputs).await?;
+        let source = args.source(&config);
+        let gateway = Gateway::bind(config, &inputs).await?.with_source(source);
         print_addresses(&gateway, terminal);
         gateway.start_name_lookups();
         for warning in warnings {
             terminal.info(format_args!("warning: {warning}"));
         }
 
-        // The first signal drains, a second one ends the process at once. A worker thread that
+        // SIGHUP reads the configuration again. The first other signal drains, a second one ends the process at once. A worker thread that
         // ends by itself ends the process too.
         Ok(signals.serve(gateway).await?)
     }))

@@ -12,7 +12,7 @@ use mwaa_model::{
 use mwaa_proxy::admission::{self, AccessRules, NetworkFilter, SharedSecret};
 use mwaa_proxy::{queue, upstream};
 use mwaa_runtime::{BackgroundTasks, PaceLimit};
-use mwaa_server::{BoundListener, ListenerConfig, TlsConfig, TlsFiles};
+use mwaa_server::{ListenerConfig, TlsConfig, TlsFiles};
 use mwaa_telemetry::audit;
 use std::collections::HashMap;
 use std::io;
@@ -129,8 +129,8 @@ pub(super) fn listeners(config: &Config, tls: Option<&TlsConfig>) -> Vec<Listene
 /// for clients and asks them for the same: a client of this one may use them too.
 pub(super) fn find_tls_twins(
     config: &Config,
-    listener: &BoundListener,
-    all: &[BoundListener],
+    listener: &ListenerConfig,
+    all: &[ListenerConfig],
 ) -> Vec<String> {
     let has_client_ca = config
         .listener
@@ -141,11 +141,11 @@ pub(super) fn find_tls_twins(
         return Vec::new();
     }
 
-    let ip = |bound: &BoundListener| match &bound.address {
+    let ip = |bound: &ListenerConfig| match &bound.address {
         mwaa_server::Address::Tcp(address) => Some(address.ip()),
         mwaa_server::Address::Unix(..) => None,
     };
-    let access = |bound: &BoundListener| {
+    let access = |bound: &ListenerConfig| {
         let mut own = config.listeners.iter();
         let own = own.find(|own| own.rules.table == bound.listener.name);
         own.map_or(
@@ -154,11 +154,11 @@ pub(super) fn find_tls_twins(
         )
     };
     // whatever its name, a listener without rules allows all
-    let rules = |bound: &BoundListener| {
+    let rules = |bound: &ListenerConfig| {
         let rules = bound.listener.rules.clone();
         rules.map(|rules| (rules.policy, rules.allow, rules.deny))
     };
-    let is_twin = |other: &&BoundListener| {
+    let is_twin = |other: &&ListenerConfig| {
         other.tls.is_some()
             && ip(other).is_some_and(|ip_of| Some(ip_of) == ip(listener))
             && access(other) == access(listener)
@@ -256,23 +256,26 @@ pub(super) fn load_connector(
 pub(super) fn load_proxy_users(
     config: &Config,
 ) -> Result<HashMap<Arc<Path>, ProxyUser>, StartError> {
-    let own = config.environments.iter();
-    let choices = own.filter_map(|entry| entry.environment.proxy.as_ref());
-    let files = choices
-        .chain(&config.proxy)
-        .filter_map(|choice| match choice {
-            ProxyChoice::Through(proxy) => proxy.user_file.clone(),
-            ProxyChoice::Off => None,
-        });
-
     // a file that several choices name is read again for each, which does no harm
-    let users = files.map(|file| {
-        let content = read_secret(&file)?;
+    let users = proxy_user_files(config).map(|file| {
+        let content = read_secret(file)?;
         let user = ProxyUser::from_file(content.reveal())
-            .ok_or_else(|| file_error(&file, "it contains no line user:password"))?;
-        Ok((file, user))
+            .ok_or_else(|| file_error(file, "it contains no line user:password"))?;
+        Ok((file.into(), user))
     });
     users.collect()
+}
+
+/// Returns the files with the users of proxies.
+pub(super) fn proxy_user_files(config: &Config) -> impl Iterator<Item = &Path> {
+    let own = config.environments.iter();
+    let choices = own.filter_map(|entry| entry.environment.proxy.as_ref());
+    choices
+        .chain(&config.proxy)
+        .filter_map(|choice| match choice {
+            ProxyChoice::Through(proxy) => proxy.user_file.as_deref(),
+            ProxyChoice::Off => None,
+        })
 }
 
 fn read_secret(file: &Path) -> Result<Secret<String>, StartError> {

@@ -1,11 +1,11 @@
 //! The state of a running gateway, as its management address shows it.
 
-use super::gateway::SocketSet;
+use super::generation::Generation;
 use super::local_urls::LocalUrls;
+use super::sockets::SocketSet;
 use http::request::Parts;
 use mwaa_auth::aws::Discovery;
 use mwaa_auth::{SessionState, TokenState};
-use mwaa_egress::Connector;
 use mwaa_model::{EnvName, EnvironmentInfo, PeerAddress, Policy};
 use mwaa_proxy::admission::HostFilter;
 use mwaa_proxy::queue::QueueSummary;
@@ -16,41 +16,57 @@ use mwaa_server::management::{ManagementSource, ReadinessStatus};
 use mwaa_telemetry::{EnvironmentSnapshot, GatewaySnapshot, MetricsFormat, RefusedRequest};
 use serde_json::{Value, json};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The gateway's state and what is needed to show it.
 #[derive(Debug)]
 pub(super) struct GatewayStatus {
-    state: Arc<ProxyState>,
-    connector: Connector,
-    hosts: HostFilter,
+    current: Mutex<Arc<Current>>,
     stopping: Arc<AtomicBool>,
+}
+
+/// The configuration that counts now, and the addresses that show it.
+#[derive(Debug)]
+struct Current {
+    generation: Arc<Generation>,
+    hosts: HostFilter,
+    /// The numbers of the listeners, in their order.
+    numbers: Vec<usize>,
     places: Arc<Places>,
     management: SocketAddr,
     probes: Option<SocketAddr>,
 }
 
-impl GatewayStatus {
-    pub(super) fn new(
-        state: Arc<ProxyState>,
-        connector: Connector,
-        stopping: Arc<AtomicBool>,
-        sockets: &SocketSet,
-    ) -> Self {
-        Self {
-            state,
-            connector,
-            hosts: HostFilter::new(&[sockets.management_address], &[]),
-            stopping,
+impl Current {
+    fn new(generation: Arc<Generation>, sockets: &SocketSet) -> Arc<Self> {
+        let management = sockets.management.address;
+        Arc::new(Self {
+            generation,
+            hosts: HostFilter::new(&[management], &[]),
+            numbers: sockets.numbers(),
             places: Arc::clone(&sockets.places),
-            management: sockets.management_address,
-            probes: sockets.probes.as_ref().map(|(_, address)| *address),
-        }
+            management,
+            probes: sockets.probes.as_ref().map(|probes| probes.address),
+        })
     }
 
-    fn is_stopping(&self) -> bool {
-        self.stopping.load(Ordering::Relaxed)
+    fn state(&self) -> &ProxyState {
+        &self.generation.state
+    }
+
+    /// Returns the state of the configuration: its file, the time at which it was read, and why a
+    /// later state of the file is not used.
+    fn render_configuration(&self) -> Value {
+        let config = &self.generation.config;
+        let state = &self.state().metrics.configuration;
+        let now = Timestamp::now().wall();
+        json!({
+            "file": config.source.as_ref().map(|file| file.display().to_string()),
+            "age_seconds": state.loaded().map(|when| now.saturating_sub(when).as_secs()),
+            "reads": state.reads(),
+            "failure": state.failure(),
+        })
     }
 
     /// Returns an environment's object of `/status`.
@@ -63,10 +79,18 @@ impl GatewayStatus {
 
         // the way depends on the host or region, and is not known before that
         let host = status.web_server.as_deref();
-        let way = host.map(|host| self.connector.find_route(environment, host).to_string());
+        let way = host.map(|host| {
+            self.generation
+                .connector
+                .find_route(environment, host)
+                .to_string()
+        });
         let region = environment.region.as_ref();
-        let way_to_aws =
-            region.map(|region| self.connector.find_aws_route(environment, region.as_str()));
+        let way_to_aws = region.map(|region| {
+            self.generation
+                .connector
+                .find_aws_route(environment, region.as_str())
+        });
 
         json!({
             "local": environment.local.as_str(),
@@ -82,7 +106,7 @@ impl GatewayStatus {
             "notes": status.notes,
             "way": way,
             "way_to_aws": way_to_aws.map(|way| way.to_string()),
-            "tunnel": self.connector.tunnel_state(&environment.local),
+            "tunnel": self.generation.connector.tunnel_state(&environment.local),
             "webserver_host": info.and_then(|info| info.webserver_host.as_deref()),
             "default": status.is_default,
             "policy": environment.policy.as_str(),
@@ -97,12 +121,43 @@ impl GatewayStatus {
     }
 }
 
+impl GatewayStatus {
+    pub(super) fn new(
+        generation: Arc<Generation>,
+        stopping: Arc<AtomicBool>,
+        sockets: &SocketSet,
+    ) -> Self {
+        Self {
+            current: Mutex::new(Current::new(generation, sockets)),
+            stopping,
+        }
+    }
+
+    /// Shows another configuration from now on.
+    pub(super) fn replace(&self, generation: Arc<Generation>, sockets: &SocketSet) {
+        *self.lock() = Current::new(generation, sockets);
+    }
+
+    fn current(&self) -> Arc<Current> {
+        Arc::clone(&self.lock())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Arc<Current>> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+}
+
 impl ManagementSource for GatewayStatus {
     fn admits(&self, head: &Parts) -> bool {
         // the socket is a loopback one, so the peer says nothing: a page with a rebound name is
         // recognized by its Host
         let headers = head.headers.iter().collect();
-        self.hosts
+        self.current()
+            .hosts
             .check(
                 &headers,
                 &head.uri,
@@ -123,8 +178,9 @@ impl ManagementSource for GatewayStatus {
         }
 
         // a search that failed is worth a line, but what is known already can be served
-        let environments = self.state.environment_statuses();
-        let discovery = self.state.discovery.as_ref();
+        let current = self.current();
+        let environments = current.state().environment_statuses();
+        let discovery = current.state().discovery.as_ref();
         let trouble = discovery.and_then(|discovery| discovery.trouble());
         let mut lines: Vec<_> = trouble
             .iter()
@@ -157,45 +213,51 @@ impl ManagementSource for GatewayStatus {
     }
 
     fn metrics(&self, format: MetricsFormat) -> String {
-        let environments = self.state.environment_statuses();
+        let current = self.current();
+        let state = current.state();
+        let environments = state.environment_statuses();
         let environments = environments.iter().map(|status| EnvironmentSnapshot {
             entry: &status.entry,
             token_age: status.token.age,
             longest_wait: status.queue.longest_wait,
         });
-        // the places are numbered as the listeners are
-        let listeners = self.state.urls.listeners.iter();
+        let listeners = state.urls.listeners.iter();
         let names = listeners.map(|listener| &*listener.policy.name);
+        let open = current.numbers.iter();
+        let open = open.map(|number| current.places.used(*number));
         let now = GatewaySnapshot {
             version: env!("CARGO_PKG_VERSION"),
             environments: environments.collect(),
-            connections: names.zip(self.places.used()).collect(),
-            max_connections: self.places.max(),
+            connections: names.zip(open).collect(),
+            max_connections: current.places.max(),
         };
-        self.state.metrics.render(&now, format)
+        state.metrics.render(&now, format)
     }
 
     fn status(&self) -> Value {
         // these keys are read by the command line and by people's scripts
-        let urls = LocalUrls::from_listeners(&self.state.urls);
-        let environments = self.state.environment_statuses();
+        let current = self.current();
+        let state = current.state();
+        let urls = LocalUrls::from_listeners(&state.urls);
+        let environments = state.environment_statuses();
         let environments = environments
             .iter()
-            .map(|status| self.render_environment(status, &urls));
-        let listeners = self.state.urls.listeners.iter().map(render_listener);
-        let discovery = self.state.discovery.as_ref();
-        let refusals = self.state.refusals.list();
+            .map(|status| current.render_environment(status, &urls));
+        let listeners = state.urls.listeners.iter().map(render_listener);
+        let discovery = state.discovery.as_ref();
+        let refusals = state.refusals.list();
 
         json!({
             "version": env!("CARGO_PKG_VERSION"),
             "stopping": self.is_stopping(),
             "url": urls.main_url(),
-            "management": format!("http://{}", self.management),
-            "probes": self.probes.map(|address| format!("http://{address}")),
+            "management": format!("http://{}", current.management),
+            "configuration": current.render_configuration(),
+            "probes": current.probes.map(|address| format!("http://{address}")),
             "listeners": listeners.collect::<Vec<_>>(),
             "environments": environments.collect::<Vec<_>>(),
             "discovery": discovery.map(|discovery| render_discovery(discovery)),
-            "faults": self.state.metrics.fault_counts(),
+            "faults": state.metrics.fault_counts(),
             "refusals": refusals.iter().map(render_refusal).collect::<Vec<_>>(),
         })
     }

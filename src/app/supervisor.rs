@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 /// The service manager, or the lack of one.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Supervisor {
     /// The sockets that it has opened for the gateway.
     pub(super) sockets: InheritedSockets,
@@ -50,6 +50,15 @@ impl Notifier {
     /// Reports that the gateway accepts connections.
     pub(super) fn ready(&self, status: &str) {
         self.send(&[NotifyState::Ready, NotifyState::Status(status)]);
+    }
+
+    /// Reports that the configuration is being read again; [`ready`](Self::ready) ends that.
+    pub(super) fn reloading(&self) {
+        // both in one message, as sd_notify(3) wants it
+        match NotifyState::monotonic_usec_now() {
+            Ok(now) => self.send(&[NotifyState::Reloading, now]),
+            Err(error) => tracing::debug!(%error, "no time for the service manager"),
+        }
     }
 
     /// Reports that the gateway drains.

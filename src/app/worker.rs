@@ -3,20 +3,21 @@
 //! which calls [`Gateway::serve`], runs the calls to AWS, the management address and the timers that
 //! wake the workers.
 
-use super::gateway::load_version;
-use super::status::GatewayStatus;
+use super::generation::Generation;
+use super::reload::{Reloader, addresses};
 use super::supervisor::{Pulse, PulseReceiver, pulse};
 use super::{Gateway, StartError, settings};
-use mwaa_config::Config;
-use mwaa_egress::Connector;
+use mwaa_proxy::ReverseProxy;
 use mwaa_proxy::upstream::{TrustStore, UpstreamClient};
-use mwaa_proxy::{ProxyState, ReverseProxy};
 use mwaa_runtime::{
     BackgroundTasks, ClockShift, CoarseTimer, LocalTasks, Shutdown, boot_clock, end_turn,
     keep_time_for_a_turn,
 };
-use mwaa_server::{BoundListener, OpenConnections, Places, RequestHandler, Server};
+use mwaa_server::{
+    BoundListener, OpenConnections, OpenListener, Places, RequestHandler, Server,
+};
 use mwaa_telemetry::Metrics;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
 use std::rc::Rc;
@@ -25,7 +26,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 use tokio::runtime::LocalOptions;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tracing::Instrument as _;
 
 /// The way in which a gateway has ended.
@@ -48,68 +49,84 @@ impl Gateway {
         self,
         shutdown: impl Future<Output = ()>,
     ) -> Result<ShutdownStatus, StartError> {
-        let addresses = self.addresses();
-        let state = self.state;
-        let sockets = self.sockets;
-        let drain = self.config.limits.drain;
-        start_aws_calls(&state);
-
-        // The management address before the workers: no request is served that it cannot show.
-        let probes = sockets.probes.map(|(probes, _)| probes);
-        for socket in std::iter::once(sockets.management).chain(probes) {
-            let status: Arc<GatewayStatus> = Arc::clone(&self.status);
-            socket.serve(status, &self.background);
-        }
-
-        let worker = WorkerContext {
-            places: sockets.places,
-            config: Arc::new(self.config),
-            state: Arc::clone(&state),
-            trust: Arc::clone(&self.trust),
-            connector: self.connector,
-            background: self.background.clone(),
-            listeners: Arc::new(Mutex::new(sockets.listeners)),
-        };
-        let mut workers = WorkerPool::start(worker, sockets.threads)?;
-        start_warm_up(self.trust);
-        tracing::debug!(threads = sockets.threads, "the gateway serves");
-        self.notifier.ready(&addresses);
-        let pulses = std::mem::take(&mut workers.pulses);
-        let watchdog = self.notifier.clone().keep_alive(pulses);
-        self.background
-            .spawn(tracing::debug_span!("watchdog"), watchdog);
-        let history = keep_history(Arc::clone(&state.metrics));
-        self.background
-            .spawn(tracing::debug_span!("history"), history);
-
+        let (notifier, stopping) = (self.notifier.clone(), Arc::clone(&self.stopping));
+        let (mut workers, mut reloader) = self.start()?;
         tokio::select! {
             () = shutdown => {}
+            // a reload that is under way ends with this: nothing of it counts before its last step
+            never = reloader.run() => match never {},
             exit = workers.exits.recv() => {
                 // With a worker less the gateway would look well and lose a share of the clients.
                 tracing::error!(?exit, "a worker thread ended unexpectedly");
                 return Ok(ShutdownStatus::WorkerFailed);
             }
         }
+        let Reloader {
+            generation,
+            sockets,
+            ..
+        } = reloader;
+        // the listeners are the workers' alone: they close with the last one
+        drop(sockets);
 
         // Not ready before the listeners close: a load balancer may look in between.
-        self.notifier.stopping();
-        self.stopping.store(true, Ordering::Relaxed);
-        let status = workers.drain(drain).await;
-        if let Some(audit) = &state.audit {
+        notifier.stopping();
+        stopping.store(true, Ordering::Relaxed);
+        let status = workers.drain(generation.config.limits.drain).await;
+        if let Some(audit) = &generation.state.audit {
             audit.flush(AUDIT_FLUSH);
         }
         Ok(status)
     }
-}
 
-/// Starts the first calls to AWS. They run beside everything else, so an answer that takes long
-/// delays only the requests that need it.
-fn start_aws_calls(state: &ProxyState) {
-    for entry in state.registry.snapshot().entries() {
-        load_version(&state.versions, entry);
-    }
-    if let Some(discovery) = &state.discovery {
-        discovery.start();
+    /// Starts the workers and all that runs beside them. Returns them, and what replaces their
+    /// configuration.
+    fn start(self) -> Result<(WorkerPool, Reloader), StartError> {
+        let Self {
+            generation,
+            mut sockets,
+            status,
+            stopping: _,
+            background,
+            notifier,
+            source,
+            requests,
+            files,
+        } = self;
+        generation.start_aws_calls(None);
+
+        // The management address before the workers: no request is served that it cannot show.
+        sockets.serve_management(&status, &background);
+
+        let worker = WorkerContext {
+            places: Arc::clone(&sockets.places),
+            generation: Arc::clone(&generation),
+            background: background.clone(),
+            listeners: Arc::clone(&sockets.listeners),
+        };
+        let mut workers = WorkerPool::start(&worker, sockets.threads)?;
+        drop(worker);
+        start_warm_up(Arc::clone(&generation.trust));
+        tracing::debug!(threads = sockets.threads, "the gateway serves");
+        notifier.ready(&addresses(&generation, &sockets));
+        let pulses = std::mem::take(&mut workers.pulses);
+        let watchdog = notifier.clone().keep_alive(pulses);
+        background.spawn(tracing::debug_span!("watchdog"), watchdog);
+        let history = keep_history(Arc::clone(&generation.state.metrics));
+        background.spawn(tracing::debug_span!("history"), history);
+
+        let reloader = Reloader {
+            generation,
+            sockets,
+            status,
+            background,
+            notifier,
+            source,
+            requests,
+            files,
+            workers: std::mem::take(&mut workers.updates),
+        };
+        Ok((workers, reloader))
     }
 }
 
@@ -127,6 +144,8 @@ async fn keep_history(metrics: Arc<Metrics>) {
 struct WorkerPool {
     /// One for each worker.
     pulses: Vec<Pulse>,
+    /// One for each worker.
+    updates: Vec<mpsc::UnboundedSender<Update>>,
     stop: watch::Sender<bool>,
     cut: watch::Sender<bool>,
     exits: mpsc::UnboundedReceiver<WorkerResult>,
@@ -136,18 +155,22 @@ struct WorkerPool {
 type WorkerResult = thread::Result<io::Result<()>>;
 
 impl WorkerPool {
-    fn start(context: WorkerContext, count: usize) -> Result<Self, StartError> {
+    fn start(context: &WorkerContext, count: usize) -> Result<Self, StartError> {
         let (stop, stop_receiver) = watch::channel(false);
         let (cut, cut_receiver) = watch::channel(false);
         let (sender, exits) = mpsc::unbounded_channel();
         let mut pulses = Vec::with_capacity(count);
+        let mut updates = Vec::with_capacity(count);
 
         for number in 0..count {
             let (asking, answering) = pulse();
             pulses.push(asking);
+            let (updating, updated) = mpsc::unbounded_channel();
+            updates.push(updating);
             let worker = Worker {
                 context: context.clone(),
                 pulse: answering,
+                updates: updated,
                 stop: stop_receiver.clone(),
                 cut: cut_receiver.clone(),
             };
@@ -163,10 +186,9 @@ impl WorkerPool {
                 .spawn(move || send_result(run, &sender))
                 .map_err(StartError::Thread)?;
         }
-        // the listeners are the workers' alone: they close with the last one
-        drop(context);
         Ok(Self {
             pulses,
+            updates,
             stop,
             cut,
             exits,
@@ -208,10 +230,7 @@ fn send_result(
 /// The values that all worker threads share.
 #[derive(Clone)]
 struct WorkerContext {
-    config: Arc<Config>,
-    state: Arc<ProxyState>,
-    trust: Arc<TrustStore>,
-    connector: Connector,
+    generation: Arc<Generation>,
     background: BackgroundTasks,
     /// Each worker takes its socket of each. They close with the last worker.
     listeners: Arc<Mutex<Vec<BoundListener>>>,
@@ -219,10 +238,18 @@ struct WorkerContext {
     places: Arc<Places>,
 }
 
+/// Another configuration, for a worker.
+pub(super) struct Update {
+    pub(super) generation: Arc<Generation>,
+    /// Gets a message once the worker's requests have it.
+    pub(super) done: oneshot::Sender<()>,
+}
+
 /// One worker thread.
 struct Worker {
     context: WorkerContext,
     pulse: PulseReceiver,
+    updates: mpsc::UnboundedReceiver<Update>,
     stop: watch::Receiver<bool>,
     cut: watch::Receiver<bool>,
 }
@@ -233,10 +260,7 @@ impl Worker {
         let tasks = LocalTasks::default();
         self.pulse.start(&tasks);
         let WorkerContext {
-            config,
-            state,
-            trust,
-            connector,
+            generation,
             background,
             listeners,
             places,
@@ -244,29 +268,48 @@ impl Worker {
 
         let timer = CoarseTimer::start(&tasks, &background);
         let shutdown = Shutdown::watch(self.stop, &timer, &tasks);
-        let upstream = settings::upstream(&config);
-        let metrics = Arc::clone(&state.metrics);
-        let upstream =
-            UpstreamClient::new(upstream, connector, trust, timer.clone(), &tasks, metrics);
+        let metrics = generation.state.metrics.worker_metrics();
         let proxy = Rc::new(ReverseProxy {
-            upstream,
-            metrics: state.metrics.worker_metrics(),
-            state,
+            upstream: create_client(&generation, &timer, &tasks),
+            metrics: Rc::new(metrics),
+            state: Arc::clone(&generation.state),
             timer: timer.clone(),
             tasks: tasks.clone(),
             shutdown: shutdown.clone(),
+            is_replaced: Cell::new(false),
         });
-        let refusing = Rc::clone(&proxy);
+        // the one for the next request, on whatever connection it comes
+        let current = Rc::new(RefCell::new(proxy));
+        let (handling, refusing) = (Rc::clone(&current), Rc::clone(&current));
         let server = Rc::new(Server {
-            settings: settings::connections(&config),
+            settings: settings::connections(&generation.config).into(),
             connections: OpenConnections::start(&places, &timer, &tasks),
             tasks: tasks.clone(),
             shutdown,
             timer,
-            handle: move |request| mwaa_proxy::handle(Rc::clone(&proxy), request),
-            refuse: Box::new(move |bad_head| mwaa_proxy::reject_head(&refusing, bad_head)),
+            handle: move |request| mwaa_proxy::handle(Rc::clone(&handling.borrow()), request),
+            refuse: Box::new(move |bad_head| {
+                mwaa_proxy::reject_head(&refusing.borrow(), bad_head)
+            }),
         });
-        listen_on_all(&server, &listeners)?;
+
+        let mut room = WorkRoom {
+            pool: generation.pool,
+            current,
+            server,
+            listeners,
+            open: Vec::new(),
+        };
+        drop(generation);
+        room.listen()?;
+        let mut updates = self.updates;
+        tasks.spawn_unwatched(tracing::debug_span!("updates"), async move {
+            while let Some(update) = updates.recv().await {
+                room.update(&update.generation);
+                // the control thread waits no longer if it is ending
+                let _unheard = update.done.send(());
+            }
+        });
 
         // the accept loops are among the tasks: they end at `stop`
         tokio::select! {
@@ -278,14 +321,88 @@ impl Worker {
     }
 }
 
-/// Takes this thread's socket of each listener.
-fn listen_on_all<H: RequestHandler>(
-    server: &Rc<Server<H>>,
-    listeners: &Mutex<Vec<BoundListener>>,
-) -> io::Result<()> {
-    let mut listeners = listeners.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut numbered = listeners.iter_mut().enumerate();
-    numbered.try_for_each(|(number, listener)| server.listen(number, listener))
+/// The parts of a worker that another configuration changes.
+struct WorkRoom<H> {
+    /// The number of the pool of idle connections, as in [`Generation`].
+    pool: u32,
+    current: Rc<RefCell<Rc<ReverseProxy>>>,
+    server: Rc<Server<H>>,
+    listeners: Arc<Mutex<Vec<BoundListener>>>,
+    open: Vec<OpenListener>,
+}
+
+impl<H: RequestHandler> WorkRoom<H> {
+    /// Lets a configuration count from the next request on. Requests that run keep theirs.
+    fn update(&mut self, generation: &Generation) {
+        let old = Rc::clone(&self.current.borrow());
+        let upstream = if self.pool == generation.pool {
+            old.upstream.clone()
+        } else {
+            create_client(generation, &old.timer, &old.tasks)
+        };
+        self.pool = generation.pool;
+        self.current.replace(Rc::new(ReverseProxy {
+            upstream,
+            metrics: Rc::clone(&old.metrics),
+            state: Arc::clone(&generation.state),
+            timer: old.timer.clone(),
+            tasks: old.tasks.clone(),
+            shutdown: old.shutdown.clone(),
+            is_replaced: Cell::new(false),
+        }));
+        old.is_replaced.set(true);
+        if generation.has_renamed(&old.state) {
+            old.metrics.forget_names();
+        }
+
+        let server = &self.server;
+        server
+            .settings
+            .set(settings::connections(&generation.config));
+        server.connections.update();
+        if let Err(error) = self.listen() {
+            tracing::error!(%error, "a worker cannot accept on a new listener");
+        }
+        // idle connections of listeners that are closed end now
+        old.timer.wake_all();
+    }
+
+    /// Takes this thread's socket of each listener that is new, and closes those that are gone.
+    fn listen(&mut self) -> io::Result<()> {
+        let mut listeners = self
+            .listeners
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let is_there =
+            |open: &OpenListener| listeners.iter().any(|bound| bound.number == open.number);
+        let (kept, gone): (Vec<_>, _) = self.open.drain(..).partition(is_there);
+        gone.into_iter().for_each(OpenListener::close);
+        self.open = kept;
+
+        for bound in &mut *listeners {
+            let number = bound.number;
+            match self.open.iter().find(|open| open.number == number) {
+                Some(open) => open.update(bound),
+                None => self.open.extend(self.server.listen(bound)?),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn create_client(
+    generation: &Generation,
+    timer: &CoarseTimer,
+    tasks: &LocalTasks,
+) -> UpstreamClient {
+    UpstreamClient::new(
+        settings::upstream(&generation.config),
+        generation.connector.clone(),
+        Arc::clone(&generation.trust),
+        timer.clone(),
+        tasks,
+        Arc::clone(&generation.state.metrics),
+    )
 }
 
 /// Runs a worker's future on a runtime of this thread, which ends with it.

@@ -36,7 +36,7 @@ use tokio::sync::oneshot;
 use tracing::Instrument as _;
 
 /// The limits of tokens and sessions.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// All tries of one mint together; a login likewise.
     pub mint_total: Duration,
@@ -59,6 +59,7 @@ pub struct CredentialCache {
     sessions: Arc<SingleFlight<SessionSource>>,
     settings: Settings,
     background: BackgroundTasks,
+    metrics: Arc<Metrics>,
 }
 
 impl CredentialCache {
@@ -71,25 +72,41 @@ impl CredentialCache {
         background: BackgroundTasks,
         metrics: Arc<Metrics>,
     ) -> Arc<Self> {
-        let tokens = CliTokenSource {
-            api: Arc::clone(&api),
-            metrics: Arc::clone(&metrics),
-            longest: settings.token_use,
-        };
-        let sessions = SessionSource {
-            api: Arc::clone(&api),
-            client,
-            metrics,
-            longest: settings.session_use,
-        };
-
+        let (tokens, sessions) = create_sources(&api, client, &settings, &metrics);
         Arc::new(Self {
             tokens: SingleFlight::new(tokens, settings.clone(), background.clone()),
             sessions: SingleFlight::new(sessions, settings.clone(), background.clone()),
             api,
             settings,
             background,
+            metrics,
         })
+    }
+
+    /// Returns a cache with other ways to AWS and to the web servers, or other limits. It has all
+    /// tokens and sessions of this one, also those that are still being made.
+    pub fn succeed(
+        &self,
+        api: Arc<dyn MwaaApi>,
+        client: Arc<dyn LoginClient>,
+        settings: Settings,
+    ) -> Arc<Self> {
+        let (tokens, sessions) = create_sources(&api, client, &settings, &self.metrics);
+        Arc::new(Self {
+            tokens: self.tokens.succeed(tokens, settings.clone()),
+            sessions: self.sessions.succeed(sessions, settings.clone()),
+            api,
+            settings,
+            background: self.background.clone(),
+            metrics: Arc::clone(&self.metrics),
+        })
+    }
+
+    /// Drops the token and the session of an environment that is no longer served.
+    pub fn forget(&self, entry: &Entry) {
+        let token = self.tokens.cache_entry(entry.id).clear();
+        let session = self.sessions.cache_entry(entry.id).clear();
+        tracing::debug!(environment = %entry.environment.local, token = token.is_some(), session = session.is_some(), "credentials dropped");
     }
 
     /// Returns a token for the environment: the cached one, else the one being minted, else a
@@ -330,6 +347,26 @@ impl CredentialCache {
             failure: cached.current_failure(now).map(|(error, _)| error),
         }
     }
+}
+
+fn create_sources(
+    api: &Arc<dyn MwaaApi>,
+    client: Arc<dyn LoginClient>,
+    settings: &Settings,
+    metrics: &Arc<Metrics>,
+) -> (CliTokenSource, SessionSource) {
+    let tokens = CliTokenSource {
+        api: Arc::clone(api),
+        metrics: Arc::clone(metrics),
+        longest: settings.token_use,
+    };
+    let sessions = SessionSource {
+        api: Arc::clone(api),
+        client,
+        metrics: Arc::clone(metrics),
+        longest: settings.session_use,
+    };
+    (tokens, sessions)
 }
 
 /// Runs a task in the background and returns its output. The task continues if the caller is

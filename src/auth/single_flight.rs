@@ -44,7 +44,7 @@ pub(super) struct SingleFlight<S: Source> {
     background: BackgroundTasks,
     /// An entry's id is for account, region, identity, endpoint and name together: a changed
     /// environment gets a new id, so nothing outlives what it was made for.
-    entries: EntryTable<CacheEntry<S::Item>>,
+    entries: Arc<EntryTable<CacheEntry<S::Item>>>,
 }
 
 impl<S: Source> SingleFlight<S> {
@@ -54,7 +54,17 @@ impl<S: Source> SingleFlight<S> {
             source,
             settings,
             background,
-            entries: EntryTable::default(),
+            entries: Arc::default(),
+        })
+    }
+
+    /// Returns a cache that makes items in another way, and has the items of this one.
+    pub(super) fn succeed(&self, source: S, settings: Settings) -> Arc<Self> {
+        Arc::new(Self {
+            source,
+            settings,
+            background: self.background.clone(),
+            entries: Arc::clone(&self.entries),
         })
     }
 

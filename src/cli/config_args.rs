@@ -5,9 +5,10 @@ use crate::ExitStatus;
 use crate::terminal::Terminal;
 use clap::builder::{OsStringValueParser, TypedValueParser as _, ValueParser};
 use clap::{Arg, ArgAction, ArgMatches, Args, FromArgMatches, parser::ValueSource};
-use mwaa_app::ExternalInputs;
+use mwaa_app::{ConfigProblem, ConfigSource, ExternalInputs};
 use mwaa_config::{Config, Diagnostics, EffectiveConfig, Override, Overrides, SearchPath, env};
 use mwaa_egress::ProxyEnv;
+use std::io;
 use std::marker::PhantomData;
 use std::net::{AddrParseError, SocketAddr};
 use std::path::PathBuf;
@@ -192,6 +193,24 @@ impl<F> ConfigArgs<F> {
         mwaa_config::load(self.file.as_deref(), &self.overrides, &search)
     }
 
+    /// Returns the way to read the same file again, with the same flags and variables. `file` is the
+    /// one that was found at the start: one that the search would find first by now does not count.
+    pub(crate) fn source(&self, file: Option<PathBuf>) -> ConfigSource {
+        let overrides = self.overrides.clone();
+        ConfigSource::new(move || {
+            let search = SearchPath::from_environment();
+            let config = mwaa_config::load(file.as_deref(), &overrides, &search)
+                .map_err(|problems| ConfigProblem::list(&problems))?;
+            let inputs = read_external_inputs().map_err(|(file, error)| {
+                vec![ConfigProblem {
+                    text: format!("AWS_CA_BUNDLE: {}: {error}", file.display()),
+                    hint: None,
+                }]
+            })?;
+            Ok((config, inputs))
+        })
+    }
+
     /// Reads the configuration, or prints all its problems.
     pub(crate) fn load(&self, terminal: &Terminal) -> Result<Config, ExitStatus> {
         self.read()
@@ -249,13 +268,16 @@ pub(crate) fn path_parser() -> ValueParser {
 
 /// Reads the environment variables that add to the configuration.
 pub(crate) fn load_external_inputs(terminal: &Terminal) -> Result<ExternalInputs, ExitStatus> {
-    let read_bundle = |file: PathBuf| {
-        std::fs::read(&file).map_err(|error| {
-            let file = file.display();
-            let hint = format!("AWS_CA_BUNDLE is set to {file}; correct or unset it");
-            terminal.fail(ExitStatus::Configuration, &error, Some(&hint))
-        })
-    };
+    read_external_inputs().map_err(|(file, error)| {
+        let file = file.display();
+        let hint = format!("AWS_CA_BUNDLE is set to {file}; correct or unset it");
+        terminal.fail(ExitStatus::Configuration, &error, Some(&hint))
+    })
+}
+
+/// Reads them without a terminal. Fails with the file of `AWS_CA_BUNDLE` if that cannot be read.
+fn read_external_inputs() -> Result<ExternalInputs, (PathBuf, io::Error)> {
+    let read_bundle = |file: PathBuf| std::fs::read(&file).map_err(|error| (file, error));
     Ok(ExternalInputs {
         ca_bundle: env::aws_ca_bundle().map(read_bundle).transpose()?,
         proxies: ProxyEnv {

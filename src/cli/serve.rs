@@ -4,7 +4,7 @@ use crate::config_args::{ConfigArgs, config_flags, load_external_inputs};
 use crate::terminal::Terminal;
 use crate::{ExitStatus, RunError, running};
 use clap::Args;
-use mwaa_app::{ExternalInputs, Gateway, InheritError, StartError, Supervisor};
+use mwaa_app::{ConfigSource, ExternalInputs, Gateway, InheritError, StartError, Supervisor};
 use mwaa_config::{Config, env};
 use std::borrow::Cow;
 use std::io;
@@ -39,6 +39,11 @@ impl ServeArgs {
                 terminal.fail(ExitStatus::Configuration, &error, Some(hint))
             })?;
         Ok((config, inputs))
+    }
+
+    /// Returns the way to read this configuration again.
+    pub fn source(&self, config: &Config) -> ConfigSource {
+        self.config.source(config.source.clone())
     }
 
     /// Returns the problems that do not keep the gateway from running.

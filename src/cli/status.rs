@@ -217,8 +217,11 @@ fn format_troubles(status: &Value) -> String {
         let region = format_value(&place["region"]);
         (format!("environments of {region}"), &place["trouble"])
     });
+    let failure = status.pointer("/configuration/failure");
+    let failure = failure.map(|failure| ("configuration not reloaded".to_owned(), failure));
     environments
         .chain(searches)
+        .chain(failure)
         .filter_map(|(subject, text)| {
             Some(format!("{subject}: {}\n", sanitize(text.as_str()?)))
         })

@@ -1,6 +1,7 @@
 //! The effective configuration: every key with the value that counts and where it came from.
 
 use super::diagnostics::Origin;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use toml::de::DeValue;
 
@@ -29,13 +30,43 @@ impl fmt::Display for EffectiveValue {
 
 /// The effective configuration, in the order of the annotated file. `Display` prints a line for
 /// each key: a configuration file with the same meaning, but for hidden arguments of tunnels.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EffectiveConfig(pub(super) Vec<EffectiveValue>);
 
 impl EffectiveConfig {
     /// Returns the values one by one.
     pub fn iter(&self) -> std::slice::Iter<'_, EffectiveValue> {
         self.0.iter()
+    }
+
+    /// Returns the keys that have another value in `other`. A table that only one of them has counts
+    /// as one.
+    pub fn changed_keys(&self, other: &Self) -> Vec<String> {
+        let table = |key: &str| key.rsplit_once('.').map(|(table, _)| table.to_owned());
+        let tables = |config: &Self| -> HashSet<_> {
+            config
+                .iter()
+                .filter_map(|value| table(&value.key))
+                .collect()
+        };
+        let (own, others) = (tables(self), tables(other));
+        let values: HashMap<_, _> = self.iter().map(|one| (&one.key, &one.value)).collect();
+        let other_values: HashMap<_, _> =
+            other.iter().map(|one| (&one.key, &one.value)).collect();
+
+        let mut changed = Vec::new();
+        for key in self.iter().chain(other).map(|value| &value.key) {
+            if values.get(key) == other_values.get(key) {
+                continue;
+            }
+            let alone =
+                table(key).filter(|table| own.contains(table) != others.contains(table));
+            let name = alone.unwrap_or_else(|| key.clone());
+            if !changed.contains(&name) {
+                changed.push(name);
+            }
+        }
+        changed
     }
 }
 
@@ -85,6 +116,23 @@ pub(super) fn format_string(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_table_that_only_one_has_is_one_change() {
+        let config = |values: &[(&str, &str)]| {
+            let values = values.iter().map(|(key, value)| EffectiveValue {
+                key: (*key).to_owned(),
+                value: Some((*value).to_owned()),
+                origin: Origin::Default,
+                effect: "",
+            });
+            EffectiveConfig(values.collect())
+        };
+        let one = config(&[("a.x", "1"), ("a.y", "1"), ("b.c.x", "1"), ("b.c.y", "1")]);
+        let other = config(&[("a.x", "2"), ("a.y", "1"), ("b.d.x", "1")]);
+        assert_eq!(one.changed_keys(&other), ["a.x", "b.c", "b.d"]);
+        assert_eq!(one.changed_keys(&one), Vec::<String>::new());
+    }
 
     #[test]
     fn strings_are_escaped_for_toml() {

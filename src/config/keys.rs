@@ -437,7 +437,7 @@ limits! {
     queue_wait: Duration(millis(100)..=hours(1)), Value("'120s'");
     /// Largest decoded output of a command. Larger output is an error; it is never cut.
     cli_output: Size(64 << 10..=1 << 30), Value("'8MiB'");
-    /// Threads that serve requests; 0 means one per core.
+    /// Threads that serve requests; 0 means one per core. A change needs a restart.
     threads: Count(0..=1_024), Value("0");
 }
 

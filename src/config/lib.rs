@@ -66,6 +66,7 @@ fn read(
     let effective = reader.finish()?;
 
     config.source = file.map(|file| file.path);
+    config.values = effective.clone();
     Ok((config, effective))
 }
 
@@ -157,6 +158,8 @@ pub struct Config {
     pub source: Option<PathBuf>,
     /// The command that makes the certificates of this configuration.
     pub certs_command: String,
+    /// Every key with its value, as it was read.
+    pub values: EffectiveConfig,
 }
 
 impl Config {

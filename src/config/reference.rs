@@ -211,7 +211,7 @@ const HEAD: &str = "\
 # One file is read: --config or MWAA_GATEWAY_CONFIG, else the first that exists of
 # ./mwaa-gateway.toml, ~/.config/mwaa-gateway/config.toml, /etc/mwaa-gateway/config.toml. Options
 # and environment variables take precedence over it. Relative paths are resolved against its folder.
-# `mwaa-gateway check` lists the problems of a file.
+# `mwaa-gateway check` lists the problems of a file. A running gateway reads a file that has changed.
 ";
 
 /// Names that become the first label of a host name (RFC 1123).
@@ -225,7 +225,7 @@ const SIZE: &str = r"^[0-9]+\s*([KkMmGg][Ii]?)?[Bb]\s*$";
 mod tests {
     use super::*;
     use crate::tests::{nowhere, repository};
-    use crate::{Config, Overrides, SearchPath, env, load};
+    use crate::{Config, EffectiveConfig, Overrides, SearchPath, env, load};
 
     #[test]
     fn the_committed_file_is_the_generated_one() {
@@ -254,6 +254,8 @@ mod tests {
         assert!(with.source.is_some() && without.source.is_none());
         let without_source = |config: Config| Config {
             source: None,
+            // they name the file too
+            values: EffectiveConfig::default(),
             ..config
         };
         assert_eq!(

@@ -2,7 +2,7 @@
 //! chooses the environments that flags name.
 
 use super::diagnostics::{Origin, ValueError};
-use super::effective::format_string;
+use super::effective::{EffectiveConfig, format_string};
 use super::files::{Content, check_audit_log, check_file, read_file};
 use super::reader::{Reader, TableEntry, TableReader};
 use super::{
@@ -44,6 +44,7 @@ pub(super) fn read(reader: &mut Reader<'_>, overrides: &Overrides) -> Config {
         environments,
         source: None,
         certs_command: reader.certs_command.clone(),
+        values: EffectiveConfig::default(),
     };
     read_extra_listeners(reader, &mut config, &known);
 

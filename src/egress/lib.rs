@@ -25,7 +25,7 @@ use std::time::Duration;
 use stream::StreamKind;
 
 /// The limits of all connections.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// Resolving a name.
     pub dns: Duration,
@@ -106,6 +106,41 @@ impl Connector {
             proxies,
             tunnels,
         }))
+    }
+
+    /// Returns the connector that takes the place of `previous`: that one itself if nothing differs;
+    /// else this one, with those tunnels of the other that do not differ, so that their programs go
+    /// on.
+    #[must_use]
+    pub fn succeed(self, previous: &Self) -> Self {
+        let (old, mut new) = (&*previous.0, self.0);
+        let find = |name: &EnvName, tunnel: &Tunnel| {
+            let same = old.tunnels.get(name);
+            same.filter(|same| same.is_same(tunnel)).map(Arc::clone)
+        };
+        let tunnels: HashMap<_, _> = new
+            .tunnels
+            .iter()
+            .filter_map(|(name, tunnel)| Some((name.clone(), find(name, tunnel)?)))
+            .collect();
+
+        let is_same = new.settings == old.settings
+            && new.proxies.is_same(&old.proxies)
+            && new.tunnels.len() == old.tunnels.len()
+            && tunnels.len() == old.tunnels.len();
+        if is_same {
+            return previous.clone();
+        }
+        // no one else has it yet
+        if let Some(new) = Arc::get_mut(&mut new) {
+            new.tunnels.extend(tunnels);
+        }
+        Self(new)
+    }
+
+    /// Returns true if both are clones of one connector.
+    pub fn is_clone_of(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     /// Returns the route to the environment's web server. The most explicit setting wins: the

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// A proxy, with the user and password that it gets.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct ProxyServer {
     /// Its address.
     pub url: ProxyUrl,
@@ -36,6 +36,8 @@ pub struct ProxyTable {
     /// The proxy of hosts that have none of their own.
     default: Option<Arc<ProxyServer>>,
     users: HashMap<Arc<Path>, ProxyUser>,
+    /// `NO_PROXY`, and its matcher.
+    no_proxy: String,
     exceptions: Matcher,
 }
 
@@ -60,8 +62,19 @@ impl ProxyTable {
         Ok(Self {
             default: default.map(Arc::new),
             users,
-            exceptions: Matcher::builder().all(ANY_PROXY).no(no_proxy).build(),
+            exceptions: Matcher::builder()
+                .all(ANY_PROXY)
+                .no(no_proxy.as_str())
+                .build(),
+            no_proxy,
         })
+    }
+
+    /// Returns true if both have the same proxies, with the same users.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.default == other.default
+            && self.users == other.users
+            && self.no_proxy == other.no_proxy
     }
 
     /// Returns the proxy that an environment names for itself; `None` if it turns proxies off.

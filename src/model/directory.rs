@@ -2,6 +2,7 @@
 
 use super::{AirflowVersion, EnvName, Environment, EnvironmentInfo, HostRecord};
 use arc_swap::{ArcSwap, ArcSwapOption, Guard};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -49,23 +50,46 @@ impl Directory {
 
 /// The current [`Directory`], shared by all threads. The discovery replaces it as a whole.
 #[derive(Debug, Default)]
-pub struct Registry(ArcSwap<Directory>);
+pub struct Registry {
+    current: ArcSwap<Directory>,
+    /// The next id: one for all registries of the process.
+    next_id: Arc<AtomicU32>,
+}
 
 impl Registry {
     /// Creates a registry that holds the environments of the configuration.
     pub fn new(directory: Directory) -> Self {
-        Self(ArcSwap::from_pointee(directory))
+        let ids = directory.entries.iter().map(|entry| entry.id.0 + 1);
+        let next_id = ids.max().unwrap_or_default();
+        Self {
+            current: ArcSwap::from_pointee(directory),
+            next_id: Arc::new(next_id.into()),
+        }
+    }
+
+    /// Creates the registry of another configuration. Its ids begin where those of this one end.
+    #[must_use]
+    pub fn succeed(&self, directory: Directory) -> Self {
+        Self {
+            current: ArcSwap::from_pointee(directory),
+            next_id: Arc::clone(&self.next_id),
+        }
+    }
+
+    /// Returns an id that no environment has had.
+    pub fn next_id(&self) -> EntryId {
+        EntryId(self.next_id.fetch_add(1, Ordering::Relaxed))
     }
 
     /// Returns the current directory. This is cheap; do not keep the guard.
     pub fn snapshot(&self) -> Guard<Arc<Directory>> {
         // requests on every thread read this: no lock
-        self.0.load()
+        self.current.load()
     }
 
     /// Replaces the directory.
     pub fn replace(&self, directory: Directory) {
-        self.0.store(Arc::new(directory));
+        self.current.store(Arc::new(directory));
     }
 }
 
@@ -160,10 +184,15 @@ impl Entry {
     /// of it.
     #[must_use]
     pub fn with_name(&self, local: EnvName) -> Self {
-        let environment = Environment {
+        self.with_environment(Environment {
             local,
             ..self.environment.clone()
-        };
+        })
+    }
+
+    /// Returns an entry for the same environment with other settings, likewise.
+    #[must_use]
+    pub fn with_environment(&self, environment: Environment) -> Self {
         Self {
             // the key of tokens, sessions and queues: a new one would discard them
             id: self.id,

@@ -152,7 +152,7 @@ impl Policy {
 }
 
 /// One environment, as the configuration or the discovery describes it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Environment {
     /// The local name.
     pub local: EnvName,
@@ -220,6 +220,26 @@ impl Environment {
             aws_tokens: AwsTokens::default(),
             rest_via: RestVia::default(),
         }
+    }
+
+    /// Returns true if both are the same environment of the same identity, whatever their local names:
+    /// a token or session of one is then one of the other too.
+    pub fn is_same_target(&self, other: &Self) -> bool {
+        self.name == other.name
+            && self.region == other.region
+            && self.profile == other.profile
+            && self.role_arn == other.role_arn
+            && self.endpoint_url == other.endpoint_url
+            // tokens and sessions were checked to be for its host
+            && self.custom_domain == other.custom_domain
+    }
+
+    /// Returns true if connections to its web server are opened in the same way.
+    pub fn has_same_route(&self, other: &Self) -> bool {
+        self.local == other.local
+            && self.connect_to == other.connect_to
+            && self.proxy == other.proxy
+            && self.tunnel == other.tunnel
     }
 
     /// Returns true if the text is a valid name of an MWAA environment (API pattern

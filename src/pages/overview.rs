@@ -20,6 +20,8 @@ pub struct Overview {
     pub cards: Vec<EnvironmentCard>,
     /// The reason why there are none, or not all, for people.
     pub discovery: Option<String>,
+    /// The reason why the configuration in its file is not the one in use, for people.
+    pub configuration: Option<String>,
     /// The last refused requests, newest first.
     pub refusals: Vec<RefusedRequestInfo>,
     /// True if the page is on the host of one environment. It then shows no other.
@@ -127,6 +129,9 @@ fn render_environments(overview: &Overview) -> Markup {
         @if overview.cards.is_empty() {
             (render_no_environments(overview.discovery.as_deref()))
         } @else {
+            @if let Some(trouble) = &overview.configuration {
+                p.note { "The configuration file has changed and cannot be used: " (trouble) }
+            }
             // With some environments at hand a failed discovery is worth a note only.
             @if let Some(trouble) = &overview.discovery { p.note { (format_sentence(trouble)) } }
             div.cards { @for card in &overview.cards { (render_card(card)) } }

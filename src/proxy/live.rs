@@ -111,7 +111,7 @@ impl LiveOverview {
                 Phase::Watching => {
                     let proxy = self.ctx.proxy();
                     let ended = proxy.timer.within(INTERVAL, proxy.shutdown.wait()).await;
-                    if ended.is_ok() {
+                    if ended.is_ok() || proxy.is_replaced.get() {
                         // the next gateway may take a moment to start
                         self.phase = Phase::Ended;
                         return Some((Bytes::from_static(RETRY), self));

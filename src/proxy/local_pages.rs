@@ -91,6 +91,11 @@ pub(crate) fn gather(request: &LocalPageRequest, ctx: &RequestContext) -> Overvi
         },
         cards: cards.collect(),
         discovery: discovery.and_then(|discovery| discovery.trouble()),
+        configuration: state
+            .metrics
+            .configuration
+            .failure()
+            .filter(|_| request.scope.is_none()),
         refusals: refusals(state, request.scope.as_ref()),
         scoped: request.scope.is_some(),
         activity: activity(state, only),

@@ -13,16 +13,18 @@ use mwaa_model::{EntryId, EnvName, ListenerPolicy, Registry};
 use mwaa_runtime::resolver::Resolver;
 use mwaa_runtime::{CoarseTimer, LocalTasks, PaceLimit, Shutdown};
 use mwaa_telemetry::{Audit, Metrics, RecentRefusals, WorkerMetrics};
+use std::cell::Cell;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::rc::Rc;
 use std::sync::Arc;
 
-/// One worker thread's proxy.
+/// One worker thread's proxy, with one configuration. A request keeps the one that it began with.
 #[derive(Debug)]
 pub struct ReverseProxy {
     /// The state that all threads share.
     pub state: Arc<ProxyState>,
     /// This thread's counters.
-    pub metrics: WorkerMetrics,
+    pub metrics: Rc<WorkerMetrics>,
     /// This thread's client for web servers.
     pub upstream: UpstreamClient,
     /// This thread's coarse clock.
@@ -31,6 +33,8 @@ pub struct ReverseProxy {
     pub tasks: LocalTasks,
     /// Announces the shutdown to responses that have no end of their own.
     pub shutdown: Shutdown,
+    /// Set once another configuration counts, which ends such responses too.
+    pub is_replaced: Cell<bool>,
 }
 
 /// The state that all worker threads share.
@@ -49,19 +53,19 @@ pub struct ProxyState {
     /// The environments' tokens and sessions.
     pub credentials: Arc<CredentialCache>,
     /// The gateway's own tokens.
-    pub local_tokens: LocalTokens,
+    pub local_tokens: Arc<LocalTokens>,
     /// Recent visits to login pages.
-    pub login_visits: LoginVisits,
+    pub login_visits: Arc<LoginVisits>,
     /// The web servers that could not be reached.
-    pub reachability: Reachability,
+    pub reachability: Arc<Reachability>,
     /// The routes to the REST APIs.
-    pub rest_routes: RestRoutes,
+    pub rest_routes: Arc<RestRoutes>,
     /// The counters of all threads.
     pub metrics: Arc<Metrics>,
     /// The audit log, if there is one.
     pub audit: Option<Audit>,
     /// The most recent refusals.
-    pub refusals: RecentRefusals,
+    pub refusals: Arc<RecentRefusals>,
     /// The clients that watch the overview.
     pub watchers: Watchers,
     /// The listeners' addresses.

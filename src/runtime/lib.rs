@@ -2,6 +2,7 @@
 
 mod buffers;
 mod clock;
+mod file_states;
 mod pace;
 pub mod platform;
 pub mod resolver;
@@ -15,6 +16,7 @@ pub use buffers::{
 pub use clock::{
     ClockShift, Timestamp, boot_clock, end_turn, keep_time_for_a_turn, process_time,
 };
+pub use file_states::FileStates;
 pub use pace::PaceLimit;
 pub use shutdown::Shutdown;
 pub use tasks::{BackgroundTasks, Finish, LocalTasks, local_set};

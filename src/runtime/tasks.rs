@@ -214,6 +214,15 @@ impl BackgroundTasks {
         self.0.spawn(task.instrument(span)).abort_handle()
     }
 
+    /// Runs work that may block, such as reading files, on a thread for such work. `None` if it
+    /// panics, or the runtime is shutting down.
+    pub async fn run_blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<T> {
+        self.0.spawn_blocking(work).await.ok()
+    }
+
     /// Waits so long by the timers of the control thread: a worker thread has none of its own.
     pub async fn sleep(&self, time: Duration) {
         let (mut sender, ended) = oneshot::channel();

@@ -185,7 +185,7 @@ impl CoarseTimer {
     }
 
     /// Wakes every task that waits for a deadline; none expires.
-    pub(super) fn wake_all(&self) {
+    pub fn wake_all(&self) {
         let wakers: Vec<_> = {
             let entries = self.0.entries.borrow();
             let wakers = entries.iter().filter_map(|(_, entry)| entry.waker.clone());

@@ -7,21 +7,23 @@ use super::places::{OpenConnections, Phase, Place};
 use super::stream::{Stream, send_and_drain};
 use super::{BadHead, RequestHandler, TlsConfig};
 use bytes::Bytes;
-use mwaa_model::{Client, ListenerPolicy, PeerAddress, PeerIdentity};
+use mwaa_model::{ListenerPolicy, PeerAddress, PeerIdentity};
 use mwaa_runtime::platform::{self, TcpPeerResolver};
 use mwaa_runtime::{CoarseTimer, Deadline, LocalTasks, Shutdown};
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::future::pending;
 use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream, UnixListener};
+use tokio::task::AbortHandle;
 use tokio_rustls::TlsAcceptor;
 
 /// All that the listeners and connections of one worker thread share.
 pub struct Server<H> {
-    /// The limits of each connection.
-    pub settings: Settings,
+    /// The limits of each connection. A change counts from its next request on.
+    pub settings: Cell<Settings>,
     /// The thread's connections, and the places for them.
     pub connections: Rc<OpenConnections>,
     /// The thread's tasks: accept loops and connections are among them.
@@ -45,26 +47,91 @@ impl<H> fmt::Debug for Server<H> {
 }
 
 impl<H: RequestHandler> Server<H> {
-    /// Starts to accept on this thread's socket of `bound`; does nothing if all of its sockets
-    /// are taken. `number` is the listener's in the [places](super::Places). Fails if the socket cannot
-    /// be registered with the thread's runtime.
-    pub fn listen(self: &Rc<Self>, number: usize, bound: &mut BoundListener) -> io::Result<()> {
+    /// Starts to accept on this thread's socket of `bound`; `None` if all of its sockets are taken.
+    /// Fails if the socket cannot be registered with the thread's runtime.
+    pub fn listen(
+        self: &Rc<Self>,
+        bound: &mut BoundListener,
+    ) -> io::Result<Option<OpenListener>> {
         let Some(socket) = bound.take_socket() else {
-            return Ok(());
+            return Ok(None);
         };
 
+        let number = bound.number;
+        let terms = Rc::new(Terms::new(bound.listener.clone(), Tls::of(bound)));
         let accept_loop = AcceptLoop {
             server: Rc::clone(self),
             number,
             listener: Listener::from_socket(socket)?,
-            policy: Rc::new(bound.listener.clone()),
-            tls: bound.tls.clone().map(|config| Tls {
-                config,
-                is_optional: bound.accepts_plain,
-            }),
+            terms: Rc::clone(&terms),
         };
-        self.tasks.spawn(tracing::Span::none(), accept_loop.run());
-        Ok(())
+        let task = self.tasks.spawn(tracing::Span::none(), accept_loop.run());
+        Ok(Some(OpenListener {
+            number,
+            terms,
+            task,
+        }))
+    }
+}
+
+/// A listener that this thread accepts on. It continues if this is dropped.
+#[derive(Debug)]
+pub struct OpenListener {
+    /// Its number, which no other open listener has.
+    pub number: usize,
+    terms: Rc<Terms>,
+    task: AbortHandle,
+}
+
+impl OpenListener {
+    /// Lets the rules and the TLS of `bound` count, without another socket. Connections that it would
+    /// not have accepted are closed once they are idle; wake them by the timer.
+    pub fn update(&self, bound: &BoundListener) {
+        self.terms.policy.replace(Rc::new(bound.listener.clone()));
+        let tls = Tls::of(bound);
+        if !Tls::accepts_same(self.terms.tls.borrow().as_ref(), tls.as_ref()) {
+            self.terms.end_connections();
+        }
+        self.terms.tls.replace(tls);
+    }
+
+    /// Stops to accept. Its connections are closed once they are idle; wake them by the timer.
+    pub fn close(self) {
+        self.task.abort();
+        self.terms.end_connections();
+    }
+}
+
+/// The terms of a listener, as its accept loop and its connections see them.
+#[derive(Debug)]
+pub(super) struct Terms {
+    policy: RefCell<Rc<ListenerPolicy>>,
+    tls: RefCell<Option<Tls>>,
+    /// It has changed if the connections of before have to end.
+    era: Cell<u32>,
+}
+
+impl Terms {
+    pub(super) fn new(policy: ListenerPolicy, tls: Option<Tls>) -> Self {
+        Self {
+            policy: RefCell::new(Rc::new(policy)),
+            tls: RefCell::new(tls),
+            era: Cell::new(0),
+        }
+    }
+
+    /// Returns the rules for the next request.
+    pub(super) fn policy(&self) -> Rc<ListenerPolicy> {
+        Rc::clone(&self.policy.borrow())
+    }
+
+    /// Returns a number that changes when connections of before have to end.
+    pub(super) fn era(&self) -> u32 {
+        self.era.get()
+    }
+
+    fn end_connections(&self) {
+        self.era.update(|era| era.wrapping_add(1));
     }
 }
 
@@ -108,16 +175,36 @@ struct AcceptLoop<H> {
     server: Rc<Server<H>>,
     number: usize,
     listener: Listener,
-    policy: Rc<ListenerPolicy>,
-    tls: Option<Tls>,
+    terms: Rc<Terms>,
 }
 
 /// The TLS of a listener.
-#[derive(Clone)]
-struct Tls {
+#[derive(Debug, Clone)]
+pub(super) struct Tls {
     config: TlsConfig,
     /// Set if plain HTTP is accepted too.
     is_optional: bool,
+}
+
+impl Tls {
+    fn of(bound: &BoundListener) -> Option<Self> {
+        bound.tls.clone().map(|config| Self {
+            config,
+            is_optional: bound.accepts_plain,
+        })
+    }
+
+    /// Returns true if both let the same clients in, by the same protocols.
+    fn accepts_same(one: Option<&Self>, other: Option<&Self>) -> bool {
+        match (one, other) {
+            (None, None) => true,
+            (Some(one), Some(other)) => {
+                one.is_optional == other.is_optional
+                    && one.config.trusts_same_clients(&other.config)
+            }
+            _ => false,
+        }
+    }
 }
 
 impl<H: RequestHandler> AcceptLoop<H> {
@@ -136,9 +223,9 @@ impl<H: RequestHandler> AcceptLoop<H> {
         let mut pause = FIRST_PAUSE;
         loop {
             match self.accept().await {
-                Ok((place, stream, client)) => {
+                Ok((place, stream, peer, identity)) => {
                     pause = FIRST_PAUSE;
-                    self.spawn_connection(place, stream, client);
+                    self.spawn_connection(place, stream, peer, identity);
                 }
 
                 // only that client is gone; the next may be waiting already
@@ -159,26 +246,28 @@ impl<H: RequestHandler> AcceptLoop<H> {
 
     /// Accepts one connection and waits for a place for it: beyond the limit, other clients wait
     /// in the kernel's backlog.
-    async fn accept(&self) -> io::Result<(Place, Stream, Client)> {
+    async fn accept(&self) -> io::Result<(Place, Stream, PeerAddress, PeerIdentity)> {
         // The place after the stream: a listener without a client must not hold one.
         let (stream, peer, identity) = self.listener.accept().await?;
         let place = self.server.connections.take(self.number).await;
-
-        let client = Client {
-            peer,
-            identity,
-            listener: Rc::clone(&self.policy),
-        };
-        Ok((place, stream, client))
+        Ok((place, stream, peer, identity))
     }
 
-    fn spawn_connection(&self, place: Place, stream: Stream, client: Client) {
+    fn spawn_connection(
+        &self,
+        place: Place,
+        stream: Stream,
+        peer: PeerAddress,
+        identity: PeerIdentity,
+    ) {
         let span = tracing::debug_span!(
             "connection",
-            peer = %client.peer,
-            listener = %self.policy.name,
+            %peer,
+            listener = %self.terms.policy.borrow().name,
         );
-        let tls = self.tls.clone();
+        let tls = self.terms.tls.borrow().clone();
+        let terms = Rc::clone(&self.terms);
+        let era = terms.era();
         let server = Rc::clone(&self.server);
         let peers = match &self.listener {
             Listener::Tcp(_, resolver) => Some(Rc::clone(resolver)),
@@ -199,7 +288,10 @@ impl<H: RequestHandler> AcceptLoop<H> {
             if let Some(stream) = stream {
                 let connection = Connection {
                     server,
-                    client,
+                    peer,
+                    identity,
+                    terms,
+                    era,
                     peers,
                     is_tls: matches!(stream, Stream::Tls(_)),
                 };
@@ -251,7 +343,7 @@ async fn find_protocol<H>(
         head_timeout,
         keep_alive,
         ..
-    } = server.settings;
+    } = server.settings.get();
     // browsers open plain connections before they need them
     let silence = if tls.is_optional {
         keep_alive

@@ -7,10 +7,11 @@ use mwaa_model::ListenerPolicy;
 use mwaa_runtime::platform::{self, LONGEST_SOCKET_PATH, SPREADS_CONNECTIONS};
 use rustix::net::getpeername;
 use std::fmt;
+use std::fs::Permissions;
 use std::io;
 use std::net::SocketAddr;
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::{FileTypeExt, MetadataExt as _};
+use std::os::unix::fs::{FileTypeExt, MetadataExt as _, PermissionsExt as _};
 use std::os::unix::net::{UnixListener as StdUnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -83,6 +84,8 @@ impl fmt::Display for BindError {
 /// An open listener, with a socket for each worker thread.
 #[derive(Debug)]
 pub struct BoundListener {
+    /// Its number in the [places](super::Places).
+    pub number: usize,
     /// The real address: port 0 has become a number.
     pub address: Address,
     /// Its name, and the environment that it serves if it serves only one.
@@ -91,8 +94,10 @@ pub struct BoundListener {
     pub tls: Option<TlsConfig>,
     /// True if it accepts plain HTTP beside TLS.
     pub accepts_plain: bool,
+    /// The address in the configuration.
+    configured: Address,
     sockets: Vec<Socket>,
-    _file: Option<SocketFile>,
+    file: Option<SocketFile>,
 }
 
 /// A listening socket that is not registered with any runtime yet.
@@ -162,6 +167,17 @@ impl ListenerConfig {
     /// Opens the listener with `count` sockets. Fails if the address is in use or cannot be used.
     /// Must run inside a tokio runtime.
     pub fn bind(&self, count: usize) -> Result<BoundListener, BindError> {
+        self.bind_in_place_of(count, &[])
+    }
+
+    /// Opens the listener as [`bind`](Self::bind) does. `leaving` are open listeners of this process
+    /// that are about to be closed: where the system allows it, one of them may have the port at
+    /// another address, such as loopback for all addresses.
+    pub fn bind_in_place_of(
+        &self,
+        count: usize,
+        leaving: &[&BoundListener],
+    ) -> Result<BoundListener, BindError> {
         let failed = |source| BindError {
             address: self.address.clone(),
             table: self.listener.name.clone(),
@@ -169,8 +185,15 @@ impl ListenerConfig {
         };
         match &self.address {
             Address::Tcp(address) => {
-                let (address, sockets) =
-                    bind_tcp(*address, count, SPREADS_CONNECTIONS).map_err(failed)?;
+                let mut leaving = leaving.iter().map(|bound| &bound.address);
+                let is_own = leaving.any(
+                    |own| matches!(own, Address::Tcp(own) if own.port() == address.port()),
+                );
+                let (address, sockets) = if is_own && SPREADS_CONNECTIONS {
+                    bind_spread(*address, count).map_err(failed)?
+                } else {
+                    bind_tcp(*address, count, SPREADS_CONNECTIONS).map_err(failed)?
+                };
                 Ok(self.bound(Address::Tcp(address), sockets, None))
             }
             Address::Unix(path, mode) => {
@@ -207,17 +230,49 @@ impl ListenerConfig {
         // the file's permissions decide who connects, and nothing leaves the machine
         let is_unix = matches!(address, Address::Unix(..));
         BoundListener {
+            number: 0,
+            configured: self.address.clone(),
             address,
             listener: self.listener.clone(),
             tls: self.tls.clone().filter(|_| !is_unix),
             accepts_plain: self.accepts_plain || is_unix,
             sockets,
-            _file: file,
+            file,
         }
     }
 }
 
 impl BoundListener {
+    /// Returns true if its socket can be that of this configuration: the address is the same.
+    pub fn is_at(&self, config: &ListenerConfig) -> bool {
+        let is_same = |own: &Address| match (own, &config.address) {
+            (Address::Tcp(own), Address::Tcp(configured)) => own == configured,
+            (Address::Unix(own, _), Address::Unix(configured, _)) => own == configured,
+            _ => false,
+        };
+        is_same(&self.configured) || is_same(&self.address)
+    }
+
+    /// Takes over the rest of a configuration with the same address: rules, TLS, and the mode of a
+    /// socket file.
+    pub fn update(&mut self, config: &ListenerConfig) {
+        let is_unix = matches!(self.address, Address::Unix(..));
+        self.listener = config.listener.clone();
+        self.tls = config.tls.clone().filter(|_| !is_unix);
+        self.accepts_plain = config.accepts_plain || is_unix;
+
+        if let (Some(file), Address::Unix(path, mode)) = (&self.file, &config.address)
+            && config.address != self.address
+        {
+            match file.set_mode(*mode) {
+                Ok(()) => self.address = config.address.clone(),
+                Err(error) => {
+                    tracing::warn!(socket = %path.display(), %error, "cannot change the permissions of the socket");
+                }
+            }
+        }
+    }
+
     /// Takes the socket of the next worker thread; `None` if all are taken.
     pub(super) fn take_socket(&mut self) -> Option<Socket> {
         self.sockets.pop()
@@ -241,7 +296,11 @@ fn bind_tcp(
     }
     // its work is done: the port was free, or the kernel has chosen one
     drop(first);
+    bind_spread(address, count)
+}
 
+/// Returns sockets that share the address, also with others of this user.
+fn bind_spread(address: SocketAddr, count: usize) -> io::Result<(SocketAddr, Vec<Socket>)> {
     let mut sockets = Vec::with_capacity(count);
     for _ in 0..count {
         let socket = create_tcp_socket(address)?;
@@ -337,6 +396,18 @@ impl SocketFile {
             path: path.to_owned(),
             identity: file_identity(path)?,
         })
+    }
+}
+
+impl SocketFile {
+    fn set_mode(&self, mode: u32) -> io::Result<()> {
+        if file_identity(&self.path)? != self.identity {
+            return Err(io::Error::new(
+                io::ErrorKind::NotFound,
+                "another file is in its place",
+            ));
+        }
+        std::fs::set_permissions(&self.path, Permissions::from_mode(mode))
     }
 }
 

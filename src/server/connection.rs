@@ -10,7 +10,7 @@
 //! ([`WriteTimeout`](super::timeouts::WriteTimeout)). A deadline that passes closes the connection
 //! without a response.
 
-use super::accept::Server;
+use super::accept::{Server, Terms};
 use super::client_io::{ClientIo, HeadRead};
 use super::handler::{BadHead, IncomingRequest, RequestHandler};
 use super::places::{Phase, Place};
@@ -20,7 +20,7 @@ use super::stream::{Stream, send_and_drain};
 use super::watch::ClientWatch;
 use http::Method;
 use mwaa_http1::{RequestHead, RequestLimits};
-use mwaa_model::{Client, RequestId};
+use mwaa_model::{Client, PeerAddress, PeerIdentity, RequestId};
 use mwaa_runtime::platform::TcpPeerResolver;
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -45,7 +45,11 @@ pub struct Settings {
 
 pub(super) struct Connection<H> {
     pub(super) server: Rc<Server<H>>,
-    pub(super) client: Client,
+    pub(super) peer: PeerAddress,
+    pub(super) identity: PeerIdentity,
+    pub(super) terms: Rc<Terms>,
+    /// The era of the terms in which it was accepted.
+    pub(super) era: u32,
     /// Finds out if a client of this machine is still there.
     pub(super) peers: Option<Rc<TcpPeerResolver>>,
     pub(super) is_tls: bool,
@@ -70,7 +74,7 @@ enum End {
 impl<H: RequestHandler> Connection<H> {
     /// Serves requests until either side ends the connection.
     pub(super) async fn serve(&self, stream: Stream, place: Place) {
-        let settings = self.server.settings;
+        let settings = self.server.settings.get();
         let io = Rc::new(ClientIo::new(stream, place, settings.keep_alive));
 
         let mut requests = 0_u32;
@@ -90,7 +94,7 @@ impl<H: RequestHandler> Connection<H> {
 
     /// Waits for the next request.
     async fn receive(&self, io: &ClientIo) -> Result<Rc<RequestHead>, End> {
-        let settings = self.server.settings;
+        let settings = self.server.settings.get();
         let limits = RequestLimits {
             size: settings.head_size,
             fields: settings.header_count,
@@ -126,7 +130,7 @@ impl<H: RequestHandler> Connection<H> {
                 return Poll::Ready(Err(End::TooSlow));
             }
             // a request that has begun is answered; an idle connection ends at once
-            if self.server.shutdown.has_begun() && !has_begun {
+            if self.is_ending() && !has_begun {
                 return Poll::Ready(Err(End::Finished));
             }
             Poll::Pending
@@ -167,7 +171,7 @@ impl<H: RequestHandler> Connection<H> {
         let keep_alive = may_stay
             && !is_unread
             && (!io.has_ended() || io.has_input())
-            && !self.server.shutdown.has_begun()
+            && !self.is_ending()
             && !send::closes(&response.headers);
         let sending = send::Settings {
             keep_alive,
@@ -186,11 +190,21 @@ impl<H: RequestHandler> Connection<H> {
     fn make_request(&self, head: Rc<RequestHead>, body: RequestBody) -> IncomingRequest {
         IncomingRequest {
             id: RequestId::next(),
-            client: self.client.clone(),
+            client: Client {
+                peer: self.peer,
+                identity: self.identity,
+                listener: self.terms.policy(),
+            },
             secure: self.is_tls,
             head,
             body,
         }
+    }
+
+    /// Returns true if no further request is taken: the gateway shuts down, or the listener is closed,
+    /// or would not accept this connection now.
+    fn is_ending(&self) -> bool {
+        self.server.shutdown.has_begun() || self.terms.era() != self.era
     }
 
     /// Closes the connection, so that the client understands the close.

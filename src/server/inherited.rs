@@ -5,10 +5,11 @@ use super::bind::Socket;
 use listenfd::ListenFd;
 use std::fmt;
 use std::io;
+use std::sync::Arc;
 
-/// The listening sockets of the service manager.
-#[derive(Debug, Default)]
-pub struct InheritedSockets(Vec<InheritedSocket>);
+/// The listening sockets of the service manager, which clones share.
+#[derive(Debug, Clone, Default)]
+pub struct InheritedSockets(Arc<[InheritedSocket]>);
 
 /// A listening socket of the service manager.
 #[derive(Debug)]
@@ -59,7 +60,8 @@ impl InheritedSockets {
                 }
             })
         });
-        sockets.collect::<Result<_, _>>().map(Self)
+        let sockets: Vec<_> = sockets.collect::<Result<_, _>>()?;
+        Ok(Self(sockets.into()))
     }
 
     /// Returns the socket of each listener that has one. A listener, given by its table and its
@@ -73,7 +75,7 @@ impl InheritedSockets {
     ) -> Result<Vec<Option<&InheritedSocket>>, InheritError> {
         let mut assigned = vec![None; listeners.len()];
 
-        for socket in &self.0 {
+        for socket in &*self.0 {
             let by_address = listeners
                 .iter()
                 .position(|(_, address)| socket.has_address(address));
@@ -192,7 +194,7 @@ mod tests {
 
     #[test]
     fn the_address_has_precedence_over_the_name() {
-        let sockets = InheritedSockets(vec![tcp("listeners.b"), tcp("listeners.a")]);
+        let sockets = InheritedSockets(Arc::new([tcp("listeners.b"), tcp("listeners.a")]));
         let first = sockets.0[0].address.clone();
         let wanted = [
             ("listener", free()),
@@ -203,7 +205,7 @@ mod tests {
         let second = format!("{} (named listeners.a)", sockets.0[1].address);
         assert!(error.to_string().ends_with(&second), "{error}");
 
-        let sockets = InheritedSockets(vec![tcp("listeners.b"), tcp("listener")]);
+        let sockets = InheritedSockets(Arc::new([tcp("listeners.b"), tcp("listener")]));
         let wanted = [("listener", free()), ("listeners.b", free())];
         let assigned = sockets.assign(&wanted).unwrap();
         let addresses: Vec<_> = assigned
@@ -217,7 +219,7 @@ mod tests {
     fn a_name_is_not_enough_for_an_address_that_others_can_reach() {
         let mut socket = tcp("listener");
         socket.address = Address::Tcp(([0, 0, 0, 0], 8080).into());
-        let sockets = InheritedSockets(vec![socket]);
+        let sockets = InheritedSockets(Arc::new([socket]));
         let error = sockets.assign(&[("listener", free())]).unwrap_err();
         assert!(error.to_string().contains("0.0.0.0:8080"), "{error}");
         let same = Address::Tcp(([0, 0, 0, 0], 8080).into());
@@ -230,11 +232,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("passed.sock");
         let socket = Socket::Unix(UnixListener::bind(&path).unwrap());
-        let sockets = InheritedSockets(vec![InheritedSocket {
+        let sockets = InheritedSockets(Arc::new([InheritedSocket {
             name: "listener".to_owned(),
             address: socket.address().unwrap(),
             socket,
-        }]);
+        }]));
         assert!(sockets.assign(&[("listener", free())]).is_err());
         let other = Address::Unix(folder.path().join("configured.sock"), 0o600);
         let assigned = sockets.assign(&[("listener", other)]).unwrap();

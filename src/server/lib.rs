@@ -17,7 +17,7 @@ mod timeouts;
 mod tls;
 mod watch;
 
-pub use accept::Server;
+pub use accept::{OpenListener, Server};
 pub use bind::{Address, BindError, BoundListener, ListenerConfig};
 pub use connection::Settings;
 pub use handler::{BadHead, BoxError, IncomingRequest, RequestHandler};

@@ -27,6 +27,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
 /// The source of all that the management address shows.
@@ -98,14 +99,19 @@ impl ManagementServer {
         self.socket.local_addr()
     }
 
-    /// Answers until the runtime ends. At most 64 connections are open at once; more wait in
+    /// Answers until the runtime ends, or the handle aborts it; its connections end by themselves then.
+    /// At most 64 connections are open at once; more wait in
     /// the kernel's backlog. One client of the probes' address has at most 16 of them, and a /64
     /// of IPv6 32; more are closed.
-    pub fn serve(self, source: Arc<dyn ManagementSource>, background: &BackgroundTasks) {
+    pub fn serve(
+        self,
+        source: Arc<dyn ManagementSource>,
+        background: &BackgroundTasks,
+    ) -> AbortHandle {
         let tasks = background.clone();
         background.spawn(tracing::debug_span!("management"), async move {
             self.accept_all(source, &tasks).await;
-        });
+        })
     }
 
     async fn accept_all(self, source: Arc<dyn ManagementSource>, tasks: &BackgroundTasks) {

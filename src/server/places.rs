@@ -27,33 +27,79 @@ pub struct Places {
 #[derive(Debug)]
 struct State {
     max: usize,
-    /// The places that each listener has for itself.
-    reserve: usize,
-    /// The places in use, by listener.
-    used: Vec<usize>,
+    /// By the number of the listener.
+    listeners: Vec<Usage>,
     /// The listeners of clients for which another thread is to close a connection.
     wanted: Vec<usize>,
+}
+
+/// The places of one listener.
+#[derive(Debug, Clone, Copy, Default)]
+struct Usage {
+    used: usize,
+    /// Those that it has for itself; none once it is closed.
+    reserve: usize,
+    is_open: bool,
 }
 
 impl Places {
     /// Creates `max` places for this many listeners. Half of them are shared, and each listener has
     /// an equal part of the other half for itself.
     pub fn new(max: usize, listeners: usize) -> Arc<Self> {
-        Arc::new(Self {
+        let places = Arc::new(Self {
             state: Mutex::new(State {
-                max,
-                reserve: max / (2 * listeners.max(1)),
-                used: vec![0; listeners],
+                max: 0,
+                listeners: Vec::new(),
                 wanted: Vec::new(),
             }),
             freed: Notify::new(),
             wanted: Notify::new(),
+        });
+        let numbers: Vec<_> = (0..listeners).collect();
+        places.resize(max, &numbers);
+        places
+    }
+
+    /// Changes the number of places, and which listeners are open. Connections keep their places,
+    /// also if there are more than that.
+    pub fn resize(&self, max: usize, open: &[usize]) {
+        self.with_state(|state| {
+            let len = open.iter().map(|number| number + 1).max().unwrap_or(0);
+            if state.listeners.len() < len {
+                state.listeners.resize(len, Usage::default());
+            }
+            for (number, usage) in state.listeners.iter_mut().enumerate() {
+                usage.is_open = open.contains(&number);
+                usage.reserve = if usage.is_open {
+                    max / (2 * open.len().max(1))
+                } else {
+                    0
+                };
+            }
+            state.max = max;
+        });
+        self.freed.notify_waiters();
+    }
+
+    /// Returns a number for a new listener: one that is not in `taken`, nor has connections of a
+    /// listener that was closed.
+    pub fn free_number(&self, taken: &[usize]) -> usize {
+        self.with_state(|state| {
+            let is_free = |number: &usize| {
+                let usage = state.listeners.get(*number).copied().unwrap_or_default();
+                !usage.is_open && usage.used == 0 && !taken.contains(number)
+            };
+            let most = state.listeners.len() + taken.len();
+            (0..=most).find(is_free).unwrap_or(most)
         })
     }
 
-    /// Returns the number of places in use, by listener.
-    pub fn used(&self) -> Vec<usize> {
-        self.with_state(|state| state.used.clone())
+    /// Returns the number of places that a listener uses.
+    pub fn used(&self, listener: usize) -> usize {
+        self.with_state(|state| {
+            let usage = state.listeners.get(listener);
+            usage.map_or(0, |usage| usage.used)
+        })
     }
 
     /// Returns the number of all places.
@@ -67,8 +113,8 @@ impl Places {
 
     fn release(&self, listener: usize) {
         self.with_state(|state| {
-            if let Some(used) = state.used.get_mut(listener) {
-                *used -= 1;
+            if let Some(usage) = state.listeners.get_mut(listener) {
+                usage.used -= 1;
             }
         });
         self.freed.notify_waiters();
@@ -78,16 +124,13 @@ impl Places {
 impl State {
     /// Takes a place. Returns false if there is none for this listener.
     fn take(&mut self, listener: usize) -> bool {
-        let shared = self.max - self.reserve * self.used.len();
-        let reserve = self.reserve;
-        let in_shared: usize = self
-            .used
-            .iter()
-            .map(|used| used.saturating_sub(reserve))
-            .sum();
-        match self.used.get_mut(listener) {
-            Some(used) if *used < reserve || in_shared < shared => {
-                *used += 1;
+        let reserved: usize = self.listeners.iter().map(|usage| usage.reserve).sum();
+        let shared = self.max.saturating_sub(reserved);
+        let beyond = |usage: &Usage| usage.used.saturating_sub(usage.reserve);
+        let in_shared: usize = self.listeners.iter().map(beyond).sum();
+        match self.listeners.get_mut(listener) {
+            Some(usage) if usage.used < usage.reserve || in_shared < shared => {
+                usage.used += 1;
                 // those that still wait ask again
                 self.wanted.retain(|wanted| *wanted != listener);
                 true
@@ -101,9 +144,9 @@ impl State {
     fn may_take_from(&self, owner: usize, listener: usize) -> bool {
         owner == listener
             || self
-                .used
+                .listeners
                 .get(owner)
-                .is_some_and(|used| *used > self.reserve)
+                .is_some_and(|usage| usage.used > usage.reserve)
     }
 }
 
@@ -112,7 +155,7 @@ pub struct OpenConnections {
     places: Arc<Places>,
     open: RefCell<Slab<Rc<Slot>>>,
     heads: Cell<usize>,
-    max_heads: usize,
+    max_heads: Cell<usize>,
     timer: CoarseTimer,
 }
 
@@ -149,14 +192,14 @@ impl OpenConnections {
     /// Creates the thread's list. One of `tasks` closes connections for the clients of other threads;
     /// it ends with the thread.
     pub fn start(places: &Arc<Places>, timer: &CoarseTimer, tasks: &LocalTasks) -> Rc<Self> {
-        let max = places.with_state(|state| state.max);
         let connections = Rc::new(Self {
             places: Arc::clone(places),
             open: RefCell::default(),
             heads: Cell::new(0),
-            max_heads: (max / 4).max(1),
+            max_heads: Cell::new(0),
             timer: timer.clone(),
         });
+        connections.update();
 
         let helping = Rc::downgrade(&connections);
         let places = Arc::clone(places);
@@ -171,6 +214,12 @@ impl OpenConnections {
             }
         });
         connections
+    }
+
+    /// Takes over a change of the number of places.
+    pub fn update(&self) {
+        let max = self.places.with_state(|state| state.max);
+        self.max_heads.set((max / 4).max(1));
     }
 
     /// Waits for a place for a client of this listener, and closes another connection for it if none
@@ -283,7 +332,7 @@ impl Place {
     pub(super) fn set_phase(&self, phase: Phase) {
         let connections = &self.connections;
         connections.set_phase(&self.slot, phase);
-        if connections.heads.get() > connections.max_heads {
+        if connections.heads.get() > connections.max_heads.get() {
             connections.close_first(|slot| slot.phase.get() == Phase::Head);
         }
     }
@@ -299,3 +348,44 @@ impl Drop for Place {
 
 /// The longest wait before another look for a place.
 const RETRY: Duration = Duration::from_millis(50);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn take(places: &Places, listener: usize) -> bool {
+        places.with_state(|state| state.take(listener))
+    }
+
+    #[test]
+    fn a_closed_listener_gives_its_places_to_the_others() {
+        let places = Places::new(4, 2);
+        assert!(
+            (0..3).all(|_| take(&places, 0)),
+            "one of its own, two shared"
+        );
+        assert!(!take(&places, 0));
+        assert!(take(&places, 1));
+        places.resize(4, &[1]);
+        assert!(!take(&places, 1), "connections of the other one are left");
+        assert!(!take(&places, 7), "it is unknown");
+
+        assert_eq!(places.free_number(&[1]), 2, "not one that has connections");
+        (0..3).for_each(|_| places.release(0));
+        assert!((0..3).all(|_| take(&places, 1)));
+        assert!(!take(&places, 1));
+        assert_eq!(places.free_number(&[1]), 0);
+    }
+
+    #[test]
+    fn fewer_places_close_no_connection() {
+        let places = Places::new(4, 1);
+        assert!((0..4).all(|_| take(&places, 0)));
+        places.resize(2, &[0]);
+        assert!(!take(&places, 0));
+        (0..2).for_each(|_| places.release(0));
+        assert!(!take(&places, 0), "there are still two");
+        places.release(0);
+        assert!(take(&places, 0));
+    }
+}

@@ -54,7 +54,7 @@ const TIME_PER_BYTE: Duration = Duration::from_nanos(1_000_000_000 / (16 << 10))
 #[cfg(test)]
 mod tests {
     use super::super::IncomingRequest;
-    use super::super::accept::Server;
+    use super::super::accept::{Server, Terms};
     use super::super::connection::{Connection, Settings};
     use super::super::places::{OpenConnections, Places};
     use super::super::response::Response;
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
     use bytes::Bytes;
     use http_body_util::Full;
-    use mwaa_model::{Client, ListenerPolicy, PeerAddress, PeerIdentity};
+    use mwaa_model::{ListenerPolicy, PeerAddress, PeerIdentity};
     use mwaa_runtime::{BackgroundTasks, CoarseTimer, LocalTasks, Shutdown};
     use std::net::SocketAddr;
     use std::rc::Rc;
@@ -122,7 +122,8 @@ mod tests {
                 keep_alive,
                 head_size: 32 << 10,
                 header_count: 64,
-            },
+            }
+            .into(),
             connections: Rc::clone(&connections),
             tasks: tasks.clone(),
             shutdown: Shutdown::watch(shutdown, &timer, &tasks),
@@ -144,15 +145,17 @@ mod tests {
 
         let connection = Connection {
             server,
-            client: Client {
-                peer: PeerAddress::Tcp(peer),
-                identity: PeerIdentity::default(),
-                listener: Rc::new(ListenerPolicy {
+            peer: PeerAddress::Tcp(peer),
+            identity: PeerIdentity::default(),
+            terms: Rc::new(Terms::new(
+                ListenerPolicy {
                     name: "listener".to_owned(),
                     environment: None,
                     rules: None,
-                }),
-            },
+                },
+                None,
+            )),
+            era: 0,
             peers: None,
             is_tls: false,
         };

@@ -4,7 +4,7 @@
 use super::client_io::ClientIo;
 use super::connection::Connection;
 use super::stream::Stream;
-use mwaa_model::{Client, PeerAddress};
+use mwaa_model::PeerAddress;
 use mwaa_runtime::platform::{TcpPeerResolver, has_hung_up};
 use mwaa_runtime::{CoarseTimer, Deadline};
 use std::task::{Context, Poll, ready};
@@ -13,7 +13,7 @@ use std::time::Duration;
 /// The watch over the client of one request.
 pub(super) struct ClientWatch<'a> {
     io: &'a ClientIo,
-    client: &'a Client,
+    peer: PeerAddress,
     peers: Option<&'a TcpPeerResolver>,
     timer: &'a CoarseTimer,
     /// Set if a half-close cancels the response.
@@ -26,7 +26,7 @@ impl<'a> ClientWatch<'a> {
     pub(super) fn new<H>(io: &'a ClientIo, connection: &'a Connection<H>) -> Self {
         Self {
             io,
-            client: &connection.client,
+            peer: connection.peer,
             peers: connection.peers.as_deref(),
             timer: &connection.server.timer,
             is_cancelled_by_half_close: false,
@@ -69,7 +69,7 @@ impl<'a> ClientWatch<'a> {
                 Stream::Tcp(stream) => stream,
                 Stream::Tls(stream) => stream.get_ref().0,
             };
-            match (self.peers, self.client.peer) {
+            match (self.peers, self.peer) {
                 (Some(peers), PeerAddress::Tcp(address)) => {
                     peers.find(tcp, address).uid.is_some()
                 }

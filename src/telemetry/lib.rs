@@ -2,6 +2,7 @@
 
 pub mod audit;
 mod cells;
+mod configuration_state;
 mod history;
 mod line_writer;
 mod log;
@@ -11,6 +12,7 @@ mod refusals;
 mod scrape;
 
 pub use audit::Audit;
+pub use configuration_state::ConfigurationState;
 pub use history::Activity;
 pub use log::{Format, LogError, LogGuard, init};
 pub use metrics::{

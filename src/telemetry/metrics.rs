@@ -4,6 +4,7 @@
 //! What each request counts is in cells with one writer, its worker thread or its queue; they are
 //! summed when they are read. What is rare is counted under a lock.
 
+use super::ConfigurationState;
 use super::cells::{Count, Counters, Histogram, lock};
 use super::history::{Activity, History, Totals};
 use super::process::{StartTime, add_process};
@@ -28,6 +29,8 @@ pub struct Metrics {
     upstream_connections: Counters<EnvName>,
     audit_lost: AtomicU64,
     history: History,
+    /// The result of reading the configuration.
+    pub configuration: ConfigurationState,
 }
 
 impl Metrics {
@@ -133,6 +136,7 @@ impl Metrics {
         self.add_queues(&now.environments, &mut scrape);
         self.add_credentials(&now.environments, &mut scrape);
         self.add_connections(now, &mut scrape);
+        self.add_configuration(&mut scrape);
 
         let lost = self.audit_lost.load(Ordering::Relaxed);
         scrape.add_one(
@@ -214,6 +218,25 @@ impl Metrics {
             "mwaa_gateway_token_age",
             "Age of the CLI token in use; absent if there is none",
             ages,
+        );
+    }
+
+    fn add_configuration(&self, scrape: &mut Scrape) {
+        // the names that Prometheus has for its own configuration
+        let failure = self.configuration.failure();
+        scrape.add(
+            "mwaa_gateway_config_last_reload_successful",
+            "1 if the configuration in use is the one in the files; 0 if they cannot be used",
+            [(Vec::new(), Sample::Number(failure.is_none().into()))],
+        );
+        let loaded = self
+            .configuration
+            .loaded()
+            .map(|when| (Vec::new(), Sample::Seconds(when)));
+        scrape.add(
+            "mwaa_gateway_config_last_reload_success_timestamp",
+            "Time at which the configuration in use was read, since 1970",
+            loaded,
         );
     }
 
@@ -369,6 +392,11 @@ pub struct WorkerMetrics {
 }
 
 impl WorkerMetrics {
+    /// Counts what comes in new cells: an environment has another local name now.
+    pub fn forget_names(&self) {
+        self.requests.borrow_mut().clear();
+    }
+
     /// Counts one request that has got its response. `name` returns the name of its environment.
     pub fn count_request(
         &self,

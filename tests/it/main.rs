@@ -39,6 +39,7 @@ mod program;
 mod properties;
 mod queue;
 mod real_tokens;
+mod reload;
 mod repeatable;
 mod reply;
 mod rest_via;

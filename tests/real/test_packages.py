@@ -133,6 +133,14 @@ def check_service(machine, emulator):
     assert answer.text() == "2.10.3\n"
 
     process = shown(machine, "MainPID")
+    config["limits"] = {"queue_size": 7}
+    machine.write(f"/etc/{NAME}/config.toml", toml(config).encode())
+    machine.run("systemctl", "reload", NAME)
+    log = lambda: machine.run("journalctl", "--unit", NAME)  # noqa: E731
+    eventually(lambda: "limits.queue_size" in log(), "the reload")
+    eventually(lambda: shown(machine, "ActiveState") == "active", "the end of the reload")
+    assert shown(machine, "MainPID") == process
+
     assert machine.run("stat", "--format=%U", f"/proc/{process}") != "root\n"
     machine.run("kill", "-STOP", process)
     eventually(lambda: shown(machine, "NRestarts") == "1", "the watchdog's restart")

@@ -63,6 +63,11 @@ impl AwsClient {
         }
     }
 
+    /// Returns true if a client with these settings would do the same.
+    pub fn has_settings(&self, settings: &Settings) -> bool {
+        self.settings.is_same(settings)
+    }
+
     /// Calls `GetCallerIdentity`, which needs no permission, and returns our ARN.
     pub async fn caller_identity(&self, environment: &Environment) -> Result<String, AwsError> {
         let call = self.call("GetCallerIdentity", environment).await?;

@@ -33,6 +33,16 @@ pub struct Settings {
 
 debug_fields!(Settings: call_timeout, tls_timeout, connector, static_key);
 
+impl Settings {
+    /// Returns true if nothing differs. The keys of one process never do.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.call_timeout == other.call_timeout
+            && self.tls_timeout == other.tls_timeout
+            && self.connector.is_clone_of(&other.connector)
+            && self.ca_bundle == other.ca_bundle
+    }
+}
+
 /// A pair of keys that is given, not found.
 #[derive(Debug, Clone)]
 pub struct StaticKey {

@@ -20,7 +20,7 @@ pub struct VersionResolver {
     background: BackgroundTasks,
     limit: Duration,
     on_new_version: fn(&Entry, AirflowVersion),
-    lookups: EntryTable<VersionLookup>,
+    lookups: Arc<EntryTable<VersionLookup>>,
 }
 
 /// The calls for one environment's version.
@@ -78,7 +78,18 @@ impl VersionResolver {
             background,
             limit,
             on_new_version,
-            lookups: EntryTable::default(),
+            lookups: Arc::default(),
+        })
+    }
+
+    /// Returns a resolver that asks by another client, and knows what this one knows.
+    pub fn succeed(&self, api: Arc<dyn MwaaApi>, limit: Duration) -> Arc<Self> {
+        Arc::new(Self {
+            api,
+            background: self.background.clone(),
+            limit,
+            on_new_version: self.on_new_version,
+            lookups: Arc::clone(&self.lookups),
         })
     }
 

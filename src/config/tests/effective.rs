@@ -110,6 +110,7 @@ fn the_effective_file_loads_as_the_same_configuration() {
     let plain = |mut config: Config| {
         config.source = None;
         config.certs_command.clear();
+        config.values = EffectiveConfig::default();
         let entries = &mut config.environments;
         for entry in entries.iter_mut() {
             entry.configured = true;

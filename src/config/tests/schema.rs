@@ -138,7 +138,7 @@ fn the_schema_describes_every_key() {
     assert_eq!(threads["default"], 0);
     assert_eq!(
         threads["description"],
-        "Threads that serve requests; 0 means one per core. From 0 to 1024."
+        "Threads that serve requests; 0 means one per core. A change needs a restart. From 0 to 1024."
     );
     let networks = &schema["properties"]["listener"]["properties"]["networks"];
     assert_eq!(networks["default"], json!(["127.0.0.0/8", "::1/128"]));

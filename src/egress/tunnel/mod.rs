@@ -88,6 +88,13 @@ impl Tunnel {
         }
     }
 
+    /// Returns true if both run the same command within the same limits.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.command == other.command
+            && self.start_limit == other.start_limit
+            && self.max_age == other.max_age
+    }
+
     /// Returns the program's name.
     pub fn program(&self) -> &str {
         self.command.program()

@@ -132,6 +132,7 @@ fn two() -> Overview {
         ],
         cards: vec![full("prod"), card("lab")],
         discovery: None,
+        configuration: None,
         refusals: vec![row()],
         scoped: false,
         activity: hour(),
@@ -199,6 +200,7 @@ fn one_environment_on_its_own_host() {
 fn no_environment_yet() {
     let shown = Overview {
         cards: Vec::new(),
+        configuration: None,
         discovery: Some("aws.credentials: there are none; sign in".to_owned()),
         refusals: Vec::new(),
         ..two()

@@ -80,6 +80,7 @@ fn hostile_text_is_escaped() {
         }],
         cards: vec![hostile],
         discovery: Some(bad()),
+        configuration: Some(bad()),
         refusals: vec![refusal],
         ..two()
     };

@@ -99,12 +99,26 @@ impl<K: PartialEq, T> FairQueue<K, T> {
         Some(item)
     }
 
-    /// Frees a slot. Returns the item that the slot passes to, if one waits.
+    /// Frees a slot. Returns the item that the slot passes to, if one waits and there are not more
+    /// slots taken than there shall be.
     pub(super) fn release(&mut self) -> Option<T> {
-        let Some(mut turn) = self.ring.pop_front() else {
-            self.running -= 1;
+        self.running -= 1;
+        self.acquire()
+    }
+
+    /// Changes the number of slots and the room for items. What has a slot or a place keeps it.
+    pub(super) fn resize(&mut self, slots: usize, size: usize) {
+        self.slots = slots;
+        self.size = size;
+    }
+
+    /// Gives a free slot to the next item and returns it; `None` if no slot is free, or no item waits.
+    pub(super) fn acquire(&mut self) -> Option<T> {
+        if self.running >= self.slots {
             return None;
-        };
+        }
+        let mut turn = self.ring.pop_front()?;
+        self.running += 1;
 
         let first = turn.items.pop_front();
         // to the end of the ring: it is the next client's turn

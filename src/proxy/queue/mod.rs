@@ -33,7 +33,7 @@ pub struct Settings {
 pub struct CommandQueues {
     settings: Settings,
     metrics: Arc<Metrics>,
-    queues: EntryTable<Arc<CommandQueue>>,
+    queues: Arc<EntryTable<Arc<CommandQueue>>>,
 }
 
 impl CommandQueues {
@@ -42,8 +42,28 @@ impl CommandQueues {
         Self {
             settings,
             metrics,
-            queues: EntryTable::default(),
+            queues: Arc::default(),
         }
+    }
+
+    /// Returns the same queues with other limits, and these environments' numbers of slots. Commands
+    /// keep their positions and the limit of their wait; new slots are taken at once.
+    #[must_use]
+    pub fn succeed<'a>(
+        &self,
+        settings: Settings,
+        entries: impl IntoIterator<Item = &'a Entry>,
+    ) -> Self {
+        let queues = Self {
+            settings,
+            metrics: Arc::clone(&self.metrics),
+            queues: Arc::clone(&self.queues),
+        };
+        for entry in entries {
+            let slots = entry.environment.cli_concurrency;
+            queues.queue(entry).resize(slots, queues.settings.size);
+        }
+        queues
     }
 
     /// Takes a free slot or a position in the queue, without waiting. Dropping the entry gives
@@ -311,6 +331,18 @@ struct State {
 }
 
 impl State {
+    /// Gives a slot to a command that has waited. Returns the sender for it.
+    fn start(
+        &mut self,
+        next: WaitingCommand,
+        now: Duration,
+    ) -> (oneshot::Sender<CommandSlot>, Arc<RunningCommand>) {
+        let command = RunningCommand::new(next.info, now);
+        self.running.push(Arc::clone(&command));
+        self.metrics.count_wait(now.saturating_sub(next.since));
+        (next.slot, command)
+    }
+
     fn update_metrics(&mut self) {
         let (waiting, running) = (self.queue.waiting(), self.queue.running());
         self.metrics.set_commands(waiting, running);
@@ -409,18 +441,31 @@ impl CommandQueue {
             state.metrics.count_command(took);
         }
 
-        let next = state.queue.release().map(|next| {
-            let command = RunningCommand::new(next.info, now);
-            state.running.push(Arc::clone(&command));
-            state.metrics.count_wait(now.saturating_sub(next.since));
-            (next, command)
-        });
+        let next = state.queue.release();
+        let next = next.map(|next| state.start(next, now));
         state.update_metrics();
         // the handed-over slot may be dropped at once, which takes the lock again
         drop(state);
-        if let Some((next, command)) = next {
+        if let Some((slot, command)) = next {
             // if its client has left, the slot is dropped here and passes to the next
-            drop(next.slot.send(self.slot(command)));
+            drop(slot.send(self.slot(command)));
+        }
+        self.notify();
+    }
+
+    /// Changes the number of slots and the room for waiting commands. Commands beyond it stay.
+    fn resize(self: &Arc<Self>, slots: usize, size: usize) {
+        let now = boot_clock();
+        let mut state = self.state();
+        state.queue.resize(slots.max(1), size);
+        let mut started = Vec::new();
+        while let Some(next) = state.queue.acquire() {
+            started.push(state.start(next, now));
+        }
+        state.update_metrics();
+        drop(state);
+        for (slot, command) in started {
+            drop(slot.send(self.slot(command)));
         }
         self.notify();
     }

@@ -21,7 +21,7 @@ pub use trust::{Trust, TrustStore};
 use std::time::Duration;
 
 /// The limits of requests to web servers.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// The TLS handshake.
     pub tls: Duration,

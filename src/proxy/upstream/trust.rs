@@ -74,25 +74,45 @@ impl Trust {
 /// The trust of all environments: each one's own, and the system's for those that have none.
 #[derive(Debug)]
 pub struct TrustStore {
-    own: HashMap<EntryId, Trust>,
-    system: Trust,
+    own: HashMap<EntryId, Arc<Trust>>,
+    system: Arc<Trust>,
 }
 
 impl TrustStore {
     /// Creates a store from the roots of the configured environments.
     pub fn new(own: HashMap<EntryId, Trust>) -> Self {
+        let own = own.into_iter();
         Self {
-            own,
-            system: Trust {
+            own: own.map(|(id, trust)| (id, Arc::new(trust))).collect(),
+            system: Arc::new(Trust {
                 extra: Vec::new(),
                 config: OnceLock::new(),
-            },
+            }),
         }
+    }
+
+    /// Returns the store that takes the place of `previous`: that one itself if nothing differs; else
+    /// this one, with those of its parts that do not differ, so that they are not set up again.
+    #[must_use]
+    pub fn succeed(mut self, previous: &Arc<Self>) -> Arc<Self> {
+        self.system = Arc::clone(&previous.system);
+        let mut kept = 0;
+        for (id, trust) in &mut self.own {
+            let old = previous.own.get(id);
+            if let Some(old) = old.filter(|old| old.extra == trust.extra) {
+                *trust = Arc::clone(old);
+                kept += 1;
+            }
+        }
+        if kept == self.own.len() && kept == previous.own.len() {
+            return Arc::clone(previous);
+        }
+        Arc::new(self)
     }
 
     /// Returns the roots of this environment.
     pub(super) fn get(&self, id: EntryId) -> &Trust {
-        self.own.get(&id).unwrap_or(&self.system)
+        self.own.get(&id).unwrap_or(&self.system).as_ref()
     }
 
     /// Loads the roots and the crypto now, so that the first request does not pay for it.

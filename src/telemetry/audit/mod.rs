@@ -35,9 +35,8 @@ pub struct Settings {
 /// The audit log, shared by all threads.
 #[derive(Debug)]
 pub struct Audit {
-    writer: LineWriter<AuditLossHandler>,
-    arguments: bool,
-    required: bool,
+    writer: Arc<LineWriter<AuditLossHandler>>,
+    settings: Settings,
 }
 
 impl Audit {
@@ -48,21 +47,29 @@ impl Audit {
         let file = AuditFile::open(&settings.file).map_err(with_file)?;
 
         Ok(Self {
-            writer: start_writer(file, metrics).map_err(with_file)?,
-            arguments: settings.arguments,
-            required: settings.required,
+            writer: Arc::new(start_writer(file, metrics).map_err(with_file)?),
+            settings: settings.clone(),
+        })
+    }
+
+    /// Returns the log with other settings, which write to the same file; `None` if they name
+    /// another one.
+    pub fn with_settings(&self, settings: &Settings) -> Option<Self> {
+        (self.settings.file == settings.file).then(|| Self {
+            writer: Arc::clone(&self.writer),
+            settings: settings.clone(),
         })
     }
 
     /// Returns true if records shall have the arguments of commands.
     pub fn has_arguments(&self) -> bool {
-        self.arguments
+        self.settings.arguments
     }
 
     /// Returns true if a command may run only after [`write_accepted`](Self::write_accepted) has
     /// returned true.
     pub fn is_required(&self) -> bool {
-        self.required
+        self.settings.required
     }
 
     /// Writes that a command is allowed and is about to run. The future returns true once the

@@ -25,15 +25,12 @@ use mwaa_proxy::routing::{self, Destination, RequestKind, RoutedRequest};
 use mwaa_proxy::upstream::{
     self, ConnectionChoice, OutgoingBody, Trust, TrustStore, UpstreamClient,
 };
-use mwaa_proxy::{
-    Limits, ListenerUrls, LoginVisits, ProxyState, Reachability, RequestContext, RestRoutes,
-    ReverseProxy, Watchers,
-};
+use mwaa_proxy::{Limits, ListenerUrls, ProxyState, RequestContext, ReverseProxy, Watchers};
 use mwaa_runtime::resolver::Resolver;
 use mwaa_runtime::{BackgroundTasks, CoarseTimer, LocalTasks, PaceLimit, Shutdown};
 use mwaa_server::{Address, IncomingRequest, ListenerConfig, OpenConnections, Places, Server};
+use mwaa_telemetry::Metrics;
 use mwaa_telemetry::audit::Record;
-use mwaa_telemetry::{Metrics, RecentRefusals};
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Debug;
@@ -308,13 +305,13 @@ fn rooms(server: &Puppet, tasks: &LocalTasks) -> Rooms {
             background,
             Arc::clone(&metrics),
         ),
-        login_visits: LoginVisits::default(),
-        local_tokens: LocalTokens::generate(),
-        reachability: Reachability::default(),
-        rest_routes: RestRoutes::default(),
+        login_visits: Arc::default(),
+        local_tokens: LocalTokens::generate().into(),
+        reachability: Arc::default(),
+        rest_routes: Arc::default(),
         metrics,
         audit: None,
-        refusals: RecentRefusals::default(),
+        refusals: Arc::default(),
         watchers: Watchers::new(1),
         urls: ListenerUrls::default(),
         resolver: Resolver::default(),
@@ -338,10 +335,11 @@ fn rooms(server: &Puppet, tasks: &LocalTasks) -> Rooms {
     );
     Rooms {
         proxy: Rc::new(ReverseProxy {
-            metrics: state.metrics.worker_metrics(),
+            metrics: state.metrics.worker_metrics().into(),
             state,
             upstream,
             shutdown: Shutdown::watch(watch::channel(false).1, &timer, tasks),
+            is_replaced: false.into(),
             timer,
             tasks: tasks.clone(),
         }),
@@ -451,7 +449,8 @@ async fn walk_all() {
             keep_alive: LIMIT,
             head_size: 32 << 10,
             header_count: 64,
-        },
+        }
+        .into(),
         connections: OpenConnections::start(&Places::new(8, 1), &rooms.proxy.timer, &tasks),
         tasks: tasks.clone(),
         timer: rooms.proxy.timer.clone(),
@@ -465,7 +464,7 @@ async fn walk_all() {
         },
         refuse: Box::new(|bad_head| panic!("{bad_head:?}")),
     });
-    http.listen(0, &mut bound).unwrap();
+    http.listen(&mut bound).unwrap();
 
     let credentials = format!(
         "Host: gateway.test\r\nMwaa-Gateway-Secret: {CANARY}\r\n\

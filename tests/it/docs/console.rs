@@ -91,6 +91,10 @@ const NOT_RUN: &[(&str, &str)] = &[
         "it needs systemd",
     ),
     (
+        "systemctl reload mwaa-gateway",
+        "tests/real/test_packages.py has systemd",
+    ),
+    (
         "systemctl enable --now mwaa-gateway",
         "it needs root and systemd: tests/real has both",
     ),

@@ -1,14 +1,15 @@
 //! A whole world: an emulator on a runtime of its own, and the gateway on its threads.
 
 use super::{Client, Response, eventually, soon};
-use mwaa_app::{ExternalInputs, ShutdownStatus};
+use mwaa_app::{ConfigProblem, ConfigSource, ExternalInputs, ReloadRequests, ShutdownStatus};
 use mwaa_auth::aws::StaticKey;
-use mwaa_config::{Config, Overrides, SearchPath};
+use mwaa_config::{Overrides, SearchPath};
 use mwaa_emulator::{Emulator, Journal, Script, Settings, TokenKind};
 use mwaa_model::Secret;
 use mwaa_runtime::ClockShift;
 use serde_json::Value;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -23,13 +24,14 @@ pub(crate) struct Harness {
     gateway: Gateway,
     // after the emulator, whose tasks run there
     _runtime: Detached,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 struct Gateway {
     urls: Vec<String>,
     management: String,
     clock: ClockShift,
+    reloads: ReloadRequests,
     stop: Option<oneshot::Sender<()>>,
     outcome: Option<oneshot::Receiver<ShutdownStatus>>,
     thread: Option<JoinHandle<()>>,
@@ -80,7 +82,8 @@ impl Harness {
         let emulator = soon("the emulator", started).await.unwrap().unwrap();
         direct(emulator.script());
         let folder = tempfile::tempdir().unwrap();
-        let config = configuration(&emulator, &folder, extra);
+        write_configuration(&emulator, &folder, extra);
+        let file = folder.path().join(FILE);
         let inputs = ExternalInputs {
             static_key: Some(StaticKey {
                 id: emulator.access_key_id().to_owned(),
@@ -88,12 +91,12 @@ impl Harness {
             }),
             ..ExternalInputs::default()
         };
-        let gateway = Gateway::start(config, inputs).await;
+        let gateway = Gateway::start(file, inputs).await;
         Self {
             emulator,
             gateway,
             _runtime: Detached(Some(runtime)),
-            _folder: folder,
+            folder,
         }
     }
 
@@ -214,6 +217,52 @@ impl Harness {
         self.journal().mints(TokenKind::Cli)
     }
 
+    /// The folder of the configuration.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Replaces what is laid over the configuration, and waits until it counts.
+    pub(crate) async fn reconfigure(&self, extra: &str) {
+        write_configuration(&self.emulator, &self.folder, extra);
+        let status = self.reload().await;
+        assert_eq!(status["failure"], Value::Null);
+    }
+
+    /// Changes the configuration, and waits until it counts.
+    pub(crate) async fn edit(&self, change: impl FnOnce(&mut toml::Table)) {
+        let file = self.folder.path().join(FILE);
+        let mut table = std::fs::read_to_string(&file).unwrap().parse().unwrap();
+        change(&mut table);
+        std::fs::write(&file, table.to_string()).unwrap();
+        let status = self.reload().await;
+        assert_eq!(status["failure"], Value::Null);
+    }
+
+    /// Replaces the text of the configuration, and returns why it is not used.
+    pub(crate) async fn spoil(&self, text: &str) -> String {
+        std::fs::write(self.folder.path().join(FILE), text).unwrap();
+        let status = self.reload().await;
+        let failure = status["failure"].as_str();
+        failure.expect("a failure").to_owned()
+    }
+
+    /// Lets the gateway read its configuration again. Returns what `/status` then says of it.
+    pub(crate) async fn reload(&self) -> Value {
+        let before = self.configuration().await;
+        self.gateway.reloads.send();
+        eventually("a reload", async || {
+            let now = self.configuration().await;
+            (now["reads"] != before["reads"]).then_some(now)
+        })
+        .await
+    }
+
+    /// What `/status` says of the configuration.
+    pub(crate) async fn configuration(&self) -> Value {
+        self.manage("/status").await.json()["configuration"].clone()
+    }
+
     /// Asks the gateway to stop, and goes on.
     pub(crate) fn stop(&mut self) {
         if let Some(stop) = self.gateway.stop.take() {
@@ -229,15 +278,29 @@ impl Harness {
 }
 
 impl Gateway {
-    async fn start(config: Config, inputs: ExternalInputs) -> Self {
+    async fn start(file: PathBuf, inputs: ExternalInputs) -> Self {
+        let read = move || {
+            let folder = file.parent().unwrap().to_owned();
+            let search = SearchPath {
+                folder: folder.clone(),
+                user: Vec::new(),
+                system: folder,
+            };
+            let config = mwaa_config::load(Some(&file), &Overrides::default(), &search);
+            let config = config.map_err(|problems| ConfigProblem::list(&problems))?;
+            Ok((config, inputs.clone()))
+        };
         let (stop, stopped) = oneshot::channel();
         let (ended, outcome) = oneshot::channel();
         let (bound_sender, bound) = oneshot::channel();
         let clock = ClockShift::default();
         let followed = clock.clone();
         let serve = async move {
+            let (config, inputs) = read().unwrap_or_else(|problems| panic!("{problems:?}"));
             let gateway = mwaa_app::Gateway::bind(config, &inputs).await.unwrap();
-            let urls = (gateway.urls(), gateway.management_url());
+            let gateway = gateway.with_source(ConfigSource::new(read));
+            let reloads = gateway.reload_requests();
+            let urls = (gateway.urls(), gateway.management_url(), reloads);
             bound_sender.send(urls).unwrap();
             let status = gateway.serve(async { drop(stopped.await) }).await.unwrap();
             let _unheard = ended.send(status);
@@ -248,11 +311,12 @@ impl Gateway {
             runtime.block_on(serve);
             runtime.shutdown_background();
         });
-        let (urls, management) = soon("the gateway's start", bound).await.unwrap();
+        let (urls, management, reloads) = soon("the gateway's start", bound).await.unwrap();
         Self {
             urls,
             management,
             clock,
+            reloads,
             stop: Some(stop),
             outcome: Some(outcome),
             thread: Some(thread),
@@ -275,21 +339,13 @@ fn address(url: &str) -> SocketAddr {
     address.parse().unwrap()
 }
 
-fn configuration(emulator: &Emulator, folder: &TempDir, extra: &str) -> Config {
+fn write_configuration(emulator: &Emulator, folder: &TempDir, extra: &str) {
     let ca_file = folder.path().join("ca.pem");
     std::fs::write(&ca_file, emulator.ca_pem()).unwrap();
     let mut table: toml::Table = DEFAULTS.parse().unwrap();
     lay_over(&mut table, emulator.config_toml(&ca_file).parse().unwrap());
     lay_over(&mut table, extra.parse().unwrap());
-    let file = folder.path().join("mwaa-gateway.toml");
-    std::fs::write(&file, table.to_string()).unwrap();
-    let search = SearchPath {
-        folder: folder.path().to_owned(),
-        user: Vec::new(),
-        system: folder.path().to_owned(),
-    };
-    mwaa_config::load(Some(&file), &Overrides::default(), &search)
-        .unwrap_or_else(|problems| panic!("{problems}\n{table}"))
+    std::fs::write(folder.path().join(FILE), table.to_string()).unwrap();
 }
 
 fn lay_over(base: &mut toml::Table, extra: toml::Table) {
@@ -303,6 +359,7 @@ fn lay_over(base: &mut toml::Table, extra: toml::Table) {
     }
 }
 
+const FILE: &str = "mwaa-gateway.toml";
 const DEFAULTS: &str = r#"
     [listener]
     address = "127.0.0.1:0"

@@ -8,11 +8,8 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 const NAMES: &[&str] = &["localhost", "127.0.0.1"];
-/// The gateway looks at its files no more often.
-const INTERVAL: Duration = Duration::from_secs(1);
 
 fn der(pair: &Pair) -> CertificateDer<'static> {
     CertificateDer::from_pem_slice(pair.certificate.as_bytes()).unwrap()
@@ -38,7 +35,7 @@ async fn a_renewed_certificate_is_used_for_new_connections() {
         let renewed = secured.authority.pair(NAMES);
         renewed.write(secured.folder.path());
         assert_ne!(before, der(&renewed));
-        secured.harness.advance(INTERVAL);
+        secured.harness.reload().await;
         assert_eq!(served(&secured).await, der(&renewed));
     }
     assert_eq!(old.exchange(&request).await.status, 200, "it goes on");
@@ -53,7 +50,7 @@ async fn sessions_are_resumed_until_the_certificate_changes() {
         if renews {
             let renewed = secured.authority.pair(NAMES);
             renewed.write(secured.folder.path());
-            secured.harness.advance(INTERVAL);
+            secured.harness.reload().await;
         }
         let stream = shake(secured.harness.address(), (*client).clone())
             .await
@@ -87,8 +84,49 @@ async fn a_client_that_is_trusted_no_longer_cannot_resume() {
     assert_eq!(run().await, Some(200));
     let others = crate::support::Authority::new();
     std::fs::write(secured.folder.path().join("clients.pem"), others.pem()).unwrap();
-    secured.harness.advance(INTERVAL);
+    secured.harness.reload().await;
     assert_eq!(run().await, None);
+}
+
+/// Whom the gateway no longer trusts it no longer serves, on whatever connection.
+#[tokio::test]
+async fn a_client_that_is_trusted_no_longer_loses_its_connection() {
+    let secured = Secured::configured("client_ca = \"CLIENTS\"\n").await;
+    let shown = secured.authority.pair(&["ann"]);
+    let config = secured.authority.client(Some(&shown));
+    let stream = shake(secured.harness.address(), config).await.unwrap();
+    let mut client = Client::over(stream);
+    let request = secured.harness.request("version");
+    assert_eq!(client.exchange(&request).await.status, 200);
+
+    // the same authority in another file: nothing has changed for clients
+    std::fs::write(
+        secured.folder.path().join("clients.pem"),
+        secured.authority.pem() + "\n",
+    )
+    .unwrap();
+    secured.harness.reload().await;
+    assert_eq!(client.exchange(&request).await.status, 200);
+
+    let others = crate::support::Authority::new();
+    std::fs::write(secured.folder.path().join("clients.pem"), others.pem()).unwrap();
+    secured.harness.reload().await;
+    assert_eq!(client.rest().await, b"");
+}
+
+/// The gateway notices it by itself, also while its configuration cannot be used.
+#[tokio::test]
+async fn a_mistake_in_the_configuration_does_not_hold_up_a_certificate() {
+    let secured = Secured::new().await;
+    secured.harness.spoil("no TOML").await;
+    let renewed = secured.authority.pair(NAMES);
+    renewed.write(secured.folder.path());
+    eventually("the certificate", async || {
+        (served(&secured).await == der(&renewed)).then_some(())
+    })
+    .await;
+    let status = secured.harness.configuration().await;
+    assert!(status["failure"].is_string(), "{status}");
 }
 
 #[tokio::test]
@@ -112,12 +150,12 @@ async fn files_that_cannot_be_used_leave_the_old_certificate() {
     ];
     for spoil in breaks {
         spoil();
-        secured.harness.advance(INTERVAL);
+        secured.harness.reload().await;
         assert_eq!(served(&secured).await, before);
     }
     std::fs::remove_file(file("gateway.key")).unwrap();
     one.write(folder);
-    secured.harness.advance(INTERVAL);
+    secured.harness.reload().await;
     assert_eq!(served(&secured).await, der(&one));
 }
 
@@ -144,11 +182,7 @@ async fn the_log_says_once_why_new_files_are_not_used() {
     std::fs::write(folder.path().join("gateway.pem"), &renewed.certificate).unwrap();
     let connect = async || shake(address, authority.client(None)).await.unwrap();
     let shows = async |text: &str| {
-        eventually(text, async || {
-            drop(connect().await);
-            running.stderr().contains(text).then_some(())
-        })
-        .await;
+        eventually(text, async || running.stderr().contains(text).then_some(())).await;
     };
     shows("it does not match the first certificate").await;
     drop(connect().await);

@@ -48,7 +48,7 @@ pub fn assign_local_names(
 
 /// The key by which an environment is recognized when it is found again: its name, and the
 /// identity by which it is reached.
-#[derive(Debug, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct EnvironmentKey {
     name: Arc<str>,
     identity: AwsIdentity,

@@ -96,18 +96,42 @@ impl Discovery {
         })
     }
 
+    /// Returns the search of another configuration. What was found in places that both have is in
+    /// `known` at once, without a question to AWS.
+    pub fn succeed(
+        &self,
+        api: Arc<dyn MwaaApi>,
+        settings: DiscoverySettings,
+        known: Arc<Registry>,
+        on_new_entry: NewEntryCallback,
+    ) -> Arc<Self> {
+        let mut state = State::new(settings.places, settings.default, known);
+        let new = state.adopt(&self.state());
+        new.iter().for_each(&on_new_entry);
+        Arc::new(Self {
+            api,
+            background: self.background.clone(),
+            limit: settings.limit,
+            on_new_entry,
+            asking: Arc::clone(&self.asking),
+            state: Mutex::new(state),
+        })
+    }
+
     /// Asks until there is something to serve, or AWS has said that there is nothing more than
     /// what is configured. After that it is asked on demand only.
     pub fn start(self: &Arc<Self>) {
-        let discovery = Arc::clone(self);
+        // weak: the search of a configuration that was replaced ends
+        let discovery = Arc::downgrade(self);
         let task = async move {
             let mut pause = FIRST_PAUSE;
-            loop {
+            while let Some(discovery) = discovery.upgrade() {
                 let asking = Arc::clone(&discovery.asking).lock_owned().await;
                 discovery.update(asking).await;
                 if discovery.state().is_enough() {
                     return;
                 }
+                drop(discovery);
                 tracing::debug!(?pause, "retrying the discovery");
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);

@@ -15,11 +15,13 @@ pub(super) struct State {
     configured: Vec<Arc<Entry>>,
     default: Option<EnvName>,
     ids: HashMap<EnvironmentKey, EntryId>,
-    /// The first id that is not a configured environment's.
-    first_id: u32,
+    /// The configured environments with the regions that the AWS chain named last.
+    resolved: Vec<Environment>,
+    /// The entries of the configuration that this one has replaced.
+    past: Vec<Arc<Entry>>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct PlaceRecord {
     template: Environment,
     /// The last answer; a later failure keeps it.
@@ -37,7 +39,6 @@ impl State {
         known: Arc<Registry>,
     ) -> Self {
         let configured = known.snapshot().entries().to_vec();
-        let first_id = configured.iter().map(|entry| entry.id.0 + 1).max();
         let places = places.into_iter().map(|template| PlaceRecord {
             template,
             found: None,
@@ -51,8 +52,43 @@ impl State {
             configured,
             default,
             ids: HashMap::new(),
-            first_id: first_id.unwrap_or(0),
+            resolved: Vec::new(),
+            past: Vec::new(),
         }
+    }
+
+    /// Takes over what another configuration's search has found in places that both have, and
+    /// publishes it. Returns the entries that the other did not have.
+    pub(super) fn adopt(&mut self, other: &Self) -> Vec<Arc<Entry>> {
+        for place in &mut self.places {
+            let same = other
+                .places
+                .iter()
+                .find(|one| one.template == place.template);
+            if let Some(same) = same {
+                *place = same.clone();
+            }
+        }
+        self.ids.clone_from(&other.ids);
+        self.past = other.known.snapshot().entries().to_vec();
+
+        // the AWS chain is not asked: it may need the network
+        self.resolved = self.configured();
+        for environment in &mut self.resolved {
+            let with_region = |one: &&Environment| {
+                let region = environment.region.clone().or_else(|| one.region.clone());
+                let same = Environment {
+                    region,
+                    ..environment.clone()
+                };
+                same.is_same_target(one)
+            };
+            if let Some(found) = other.resolved.iter().find(with_region) {
+                environment.region.clone_from(&found.region);
+            }
+        }
+        let resolved = self.resolved.clone();
+        self.publish(&resolved)
     }
 
     /// Returns region and identity of each place.
@@ -105,6 +141,7 @@ impl State {
     /// entries that are in it for the first time. An environment that was there before keeps its
     /// id, and with it tokens, queue and connections.
     pub(super) fn publish(&mut self, taken: &[Environment]) -> Vec<Arc<Entry>> {
+        taken.clone_into(&mut self.resolved);
         // of every place the last good answer
         let found: Vec<_> = self
             .places
@@ -113,12 +150,14 @@ impl State {
             .collect();
         // ids are looked up in the directory of before: entries keep what was learned of them
         let before = Arc::clone(&self.known.snapshot());
+        let past = std::mem::take(&mut self.past);
         let mut entries = self.configured.clone();
         let mut new = Vec::new();
 
         for environment in assign_local_names(taken, &found) {
             let id = self.assign_id(&environment);
-            let old = before.entries().iter().find(|entry| entry.id == id);
+            let mut known = before.entries().iter().chain(&past);
+            let old = known.find(|entry| entry.id == id);
             let entry = match old {
                 Some(entry) if entry.environment.local == environment.local => {
                     Arc::clone(entry)
@@ -141,10 +180,8 @@ impl State {
     /// Returns the environment's id: the one that it had before, else a new one. Ids are never
     /// assigned again, because they are the keys of caches and pools.
     fn assign_id(&mut self, environment: &Environment) -> EntryId {
-        let assigned = u32::try_from(self.ids.len()).unwrap_or(u32::MAX);
-        let next = EntryId(self.first_id.saturating_add(assigned));
         let key = EnvironmentKey::from(environment);
-        *self.ids.entry(key).or_insert(next)
+        *self.ids.entry(key).or_insert_with(|| self.known.next_id())
     }
 
     /// Returns true if AWS need not be asked again without a request for it.
