@@ -221,6 +221,7 @@ impl ManagementSource for GatewayStatus {
             token_age: status.token.age,
             longest_wait: status.queue.longest_wait,
         });
+
         let listeners = state.urls.listeners.iter();
         let names = listeners.map(|listener| &*listener.policy.name);
         let open = current.numbers.iter();

@@ -302,14 +302,8 @@ impl Worker {
         };
         drop(generation);
         room.listen()?;
-        let mut updates = self.updates;
-        tasks.spawn_unwatched(tracing::debug_span!("updates"), async move {
-            while let Some(update) = updates.recv().await {
-                room.update(&update.generation);
-                // the control thread waits no longer if it is ending
-                let _unheard = update.done.send(());
-            }
-        });
+        let following = room.follow(self.updates);
+        tasks.spawn_unwatched(tracing::debug_span!("updates"), following);
 
         // the accept loops are among the tasks: they end at `stop`
         tokio::select! {
@@ -332,6 +326,15 @@ struct WorkRoom<H> {
 }
 
 impl<H: RequestHandler> WorkRoom<H> {
+    /// Carries out the updates, one after the other.
+    async fn follow(mut self, mut updates: mpsc::UnboundedReceiver<Update>) {
+        while let Some(update) = updates.recv().await {
+            self.update(&update.generation);
+            // the control thread waits no longer if it is ending
+            let _unheard = update.done.send(());
+        }
+    }
+
     /// Lets a configuration count from the next request on. Requests that run keep theirs.
     fn update(&mut self, generation: &Generation) {
         let old = Rc::clone(&self.current.borrow());
