@@ -50,7 +50,7 @@ pub(crate) enum FieldError {
 
 impl FieldFacts {
     /// Reads one field. Fails if it makes the framing doubtful.
-    fn read(&mut self, name: Option<Name>, value: &[u8]) -> Result<(), FieldError> {
+    pub(crate) fn read(&mut self, name: Option<Name>, value: &[u8]) -> Result<(), FieldError> {
         match name {
             Some(CONNECTION) => {
                 if !value.is_ascii() {
@@ -84,17 +84,12 @@ impl FieldFacts {
 /// Copies the fields that were parsed in the first `size` bytes of `input`, and reads what they say
 /// about the message. `check` sees each name first, with its constant if it has one.
 pub(crate) fn read_fields<E: From<FieldError>>(
-    input: &[u8],
     size: usize,
     parsed: &[httparse::Header<'_>],
     check: impl Fn(Option<Name>, &[u8]) -> Result<(), E>,
 ) -> Result<(Headers, FieldFacts), E> {
-    let range = |part: &[u8]| {
-        let start = offset(input, part);
-        start..start + part.len()
-    };
     let mut facts = FieldFacts::default();
-    let mut headers = Headers::copy(input, size, parsed.len());
+    let mut headers = Headers::with_capacity(size, parsed.len());
 
     for field in parsed {
         let name = field.name.as_bytes();
@@ -104,7 +99,7 @@ pub(crate) fn read_fields<E: From<FieldError>>(
         let known = Name::find(name);
         check(known, name)?;
         facts.read(known, field.value)?;
-        headers.add(known, range(name), range(field.value));
+        headers.push_line(known, name, field.value);
     }
     Ok((headers, facts))
 }
@@ -177,7 +172,7 @@ pub(crate) fn has_broken_line(input: &[u8], seen: usize) -> bool {
 
 /// Parses a `Content-Length`: digits only (RFC 9110 section 8.6), although Rust's own parser takes
 /// a sign too.
-fn parse_length(value: &[u8]) -> Option<u64> {
+pub(crate) fn parse_length(value: &[u8]) -> Option<u64> {
     if value.is_empty() || value.len() > MAX_LENGTH_DIGITS {
         return None;
     }
@@ -193,6 +188,9 @@ fn has_member(list: &[u8], member: &[u8]) -> bool {
         .any(|one| one.trim_ascii().eq_ignore_ascii_case(member))
 }
 
+/// What is between the name and the value of a field, and after its value, as they are written.
+pub(crate) const SEPARATOR: &[u8] = b": ";
+pub(crate) const LINE_END: &[u8] = b"\r\n";
 /// The longest name of a field, in bytes. Its length has two bytes in [`Headers`].
 pub(crate) const MAX_NAME: usize = 32 * 1024;
 /// More digits could overflow 64 bits.

@@ -1,6 +1,8 @@
-//! The header section of a message: a flat list of fields in one buffer.
+//! The header section of a message: a flat list of fields in one buffer, each as the line in which it
+//! is sent, so that fields in a row are copied at once.
 
-use super::name::{Name, NameSet};
+use super::head::{LINE_END, SEPARATOR, parse_length};
+use super::name::{CONTENT_LENGTH, Name, NameSet};
 use std::fmt;
 use std::ops::Range;
 
@@ -14,14 +16,44 @@ pub struct Headers {
     present: NameSet,
 }
 
-/// One field. Its name is in the text only if it has no constant.
+/// One field: a line of the text, `name: value` and CR LF, with the name in lower case.
 #[derive(Clone, Copy)]
 struct Field {
     known: Option<Name>,
     name_length: u16,
-    name: u32,
-    value: u32,
-    value_length: u32,
+    start: u32,
+    end: u32,
+}
+
+impl Field {
+    fn new(known: Option<Name>, name_length: usize, line: Range<usize>) -> Self {
+        // a name has at most MAX_NAME bytes, and a head some megabytes
+        let small = |size: usize| u32::try_from(size).unwrap_or(u32::MAX);
+        Self {
+            known,
+            name_length: u16::try_from(name_length).unwrap_or(u16::MAX),
+            start: small(line.start),
+            end: small(line.end),
+        }
+    }
+}
+
+/// The fields that were found in a head which is not copied yet.
+pub(crate) struct Lines(Vec<Field>);
+
+impl Lines {
+    pub(crate) fn new() -> Self {
+        Self(Vec::with_capacity(USUAL_FIELDS + MORE_FIELDS))
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Adds a field that is this line of the head, whose name is in any case.
+    pub(crate) fn add(&mut self, known: Option<Name>, name_length: usize, line: Range<usize>) {
+        self.0.push(Field::new(known, name_length, line));
+    }
 }
 
 /// One field of [`Headers`].
@@ -60,37 +92,38 @@ impl Headers {
         }
     }
 
-    /// Copies the first `size` bytes of a head, and keeps room for some more fields.
-    pub(crate) fn copy(input: &[u8], size: usize, count: usize) -> Self {
-        let input = input.get(..size).unwrap_or(input);
-        let mut text = Vec::with_capacity(input.len() + MORE_TEXT);
-        text.extend_from_slice(input);
+    /// Copies a head of which these lines are its fields.
+    pub(crate) fn from_lines(head: &[u8], lines: Lines) -> Self {
+        let mut text = Vec::with_capacity(head.len() + MORE_TEXT);
+        text.extend_from_slice(head);
+        let mut present = NameSet::default();
+        for field in &lines.0 {
+            let start = field.start as usize;
+            let name = text.get_mut(start..start + usize::from(field.name_length));
+            let name = name.unwrap_or_default();
+            match field.known {
+                // they differ in their case at most
+                Some(known) => {
+                    present.insert(known);
+                    name.copy_from_slice(known.as_str().as_bytes());
+                }
+                None => name.make_ascii_lowercase(),
+            }
+        }
         Self {
             text,
-            fields: Vec::with_capacity(count + MORE_FIELDS),
-            present: NameSet::default(),
+            fields: lines.0,
+            present,
         }
     }
 
-    /// Adds a field that is at these places of the head that was copied.
-    pub(crate) fn add(&mut self, known: Option<Name>, name: Range<usize>, value: Range<usize>) {
-        match known {
-            Some(known) => self.present.insert(known),
-            None => {
-                if let Some(name) = self.text.get_mut(name.clone()) {
-                    name.make_ascii_lowercase();
-                }
-            }
+    /// Creates a list for the fields of a head of this size.
+    pub(crate) fn with_capacity(size: usize, count: usize) -> Self {
+        Self {
+            text: Vec::with_capacity(size + MORE_TEXT),
+            fields: Vec::with_capacity(count + MORE_FIELDS),
+            present: NameSet::default(),
         }
-        // a name has at most MAX_NAME bytes, and a head some megabytes
-        let small = |size: usize| u32::try_from(size).unwrap_or(u32::MAX);
-        self.fields.push(Field {
-            known,
-            name_length: u16::try_from(name.len()).unwrap_or(u16::MAX),
-            name: small(name.start),
-            value: small(value.start),
-            value_length: small(value.len()),
-        });
     }
 
     /// The number of fields.
@@ -125,15 +158,34 @@ impl Headers {
         if let Some(known) = field.known {
             return known.as_str().as_bytes();
         }
-        let start = field.name as usize;
+        let start = field.start as usize;
         let name = self.text.get(start..start + usize::from(field.name_length));
         name.unwrap_or_default()
     }
 
     fn value(&self, field: &Field) -> &[u8] {
-        let start = field.value as usize;
-        let value = self.text.get(start..start + field.value_length as usize);
+        let name_end = field.start as usize + usize::from(field.name_length);
+        let end = (field.end as usize).saturating_sub(LINE_END.len());
+        let value = self.text.get(name_end + SEPARATOR.len()..end);
         value.unwrap_or_default()
+    }
+
+    /// Writes the fields for whose names `keep` returns true, in their order: each as
+    /// [`encode::field`](super::encode::field) writes it.
+    pub fn encode(&self, out: &mut Vec<u8>, keep: impl Fn(Option<Name>) -> bool) {
+        let mut run = 0..0;
+        let write = |out: &mut Vec<u8>, run: Range<u32>| {
+            let lines = self.text.get(run.start as usize..run.end as usize);
+            out.extend_from_slice(lines.unwrap_or_default());
+        };
+        for field in self.fields.iter().filter(|field| keep(field.known)) {
+            if field.start != run.end {
+                write(out, run);
+                run = field.start..field.start;
+            }
+            run.end = field.end;
+        }
+        write(out, run);
     }
 
     /// Returns true if there is a field of this name.
@@ -172,21 +224,28 @@ impl Headers {
 
     /// Returns the value of the only field of this name; `None` if there is none, or another one.
     pub fn get_only(&self, name: Name) -> Option<&[u8]> {
-        let mut values = self.get_all(name);
-        let first = values.next();
-        first.filter(|_| values.next().is_none())
+        if !self.contains(name) {
+            return None;
+        }
+        let mut fields = self.fields.iter().filter(|field| field.known == Some(name));
+        let only = fields.next()?;
+        fields.next().is_none().then(|| self.value(only))
+    }
+
+    /// Returns the names without a constant.
+    pub fn other_names(&self) -> impl Iterator<Item = &[u8]> {
+        let others = self.fields.iter().filter(|field| field.known.is_none());
+        others.map(|field| self.name(field))
+    }
+
+    /// Returns the length of the body, if there is one `Content-Length` and it is a number.
+    pub fn content_length(&self) -> Option<u64> {
+        self.get_only(CONTENT_LENGTH).and_then(parse_length)
     }
 
     /// Adds a field. A value that no field can have, because it has a control character, is left out.
     pub fn append(&mut self, name: Name, value: impl AsRef<[u8]>) {
-        self.push(Some(name), name.as_str(), value.as_ref());
-    }
-
-    /// Adds a field with a constant value, which is not checked.
-    pub fn append_static(&mut self, name: Name, value: &'static str) {
-        let start = self.text.len();
-        self.text.extend_from_slice(value.as_bytes());
-        self.add(Some(name), start..start, start..self.text.len());
+        self.push(Some(name), name.as_str().as_bytes(), value.as_ref());
     }
 
     /// Adds a field in place of those of the same name, like [`append`](Self::append).
@@ -195,18 +254,51 @@ impl Headers {
         self.append(name, value);
     }
 
-    fn push(&mut self, known: Option<Name>, name: &str, value: &[u8]) {
+    fn push(&mut self, known: Option<Name>, name: &[u8], value: &[u8]) {
         let value = value.trim_ascii();
-        if !is_value(value) {
+        if is_value(value) {
+            self.push_line(known, name, value);
+        }
+    }
+
+    /// Adds a field that can be sent as it is.
+    pub(crate) fn push_line(&mut self, known: Option<Name>, name: &[u8], value: &[u8]) {
+        let start = self.text.len();
+        super::encode::field(&mut self.text, name, value);
+        let end = self.text.len();
+
+        match known {
+            Some(known) => self.present.insert(known),
+            None => {
+                let name = self.text.get_mut(start..start + name.len());
+                name.unwrap_or_default().make_ascii_lowercase();
+            }
+        }
+        self.fields.push(Field::new(known, name.len(), start..end));
+    }
+
+    /// Adds the fields of constant names of which there is none of the same name.
+    pub fn append_missing(&mut self, others: &Self) {
+        // usually all are missing, and their lines are copied at once
+        if self.present.intersects(others.present) {
+            let missing = others
+                .fields
+                .iter()
+                .filter(|field| field.known.is_none_or(|known| !self.contains(known)));
+            for field in missing.copied().collect::<Vec<_>>() {
+                self.push_line(field.known, others.name(&field), others.value(&field));
+            }
             return;
         }
-        let start = self.text.len();
-        if known.is_none() {
-            self.text.extend_from_slice(name.as_bytes());
-        }
-        let end = self.text.len();
-        self.text.extend_from_slice(value);
-        self.add(known, start..end, end..self.text.len());
+
+        let offset = u32::try_from(self.text.len()).unwrap_or(u32::MAX);
+        self.text.extend_from_slice(&others.text);
+        self.fields.extend(others.fields.iter().map(|field| Field {
+            start: field.start.saturating_add(offset),
+            end: field.end.saturating_add(offset),
+            ..*field
+        }));
+        self.present = self.present.union(others.present);
     }
 
     /// Removes the fields of this name.
@@ -214,6 +306,15 @@ impl Headers {
         if self.contains(name) {
             self.present.remove(name);
             self.fields.retain(|field| field.known != Some(name));
+        }
+    }
+
+    /// Removes the fields of these names.
+    pub fn remove_all(&mut self, names: NameSet) {
+        if self.present.intersects(names) {
+            self.present = self.present.without(names);
+            let is_of = |known: Option<Name>| known.is_some_and(|known| names.contains(known));
+            self.fields.retain(|field| !is_of(field.known));
         }
     }
 
@@ -240,7 +341,7 @@ impl<N: AsRef<str>, V: AsRef<[u8]>> FromIterator<(N, V)> for Headers {
         for (name, value) in fields {
             let name = name.as_ref();
             if name.bytes().all(is_token_byte) {
-                headers.push(Name::find(name.as_bytes()), name, value.as_ref());
+                headers.push(Name::find(name.as_bytes()), name.as_bytes(), value.as_ref());
             }
         }
         headers
@@ -274,6 +375,8 @@ fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
+/// Most heads have no more fields.
+const USUAL_FIELDS: usize = 16;
 /// The room for fields that are added to those of a message.
 const MORE_FIELDS: usize = 8;
 const MORE_TEXT: usize = 256;

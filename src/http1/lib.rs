@@ -17,6 +17,7 @@ mod request;
 mod response;
 #[cfg(test)]
 mod tests;
+mod usual;
 
 pub use body::{BodyDecoder, BodyError, Decoded};
 pub use head::{Framing, Parsed};

@@ -133,7 +133,8 @@ impl Name {
     }
 
     const fn bit(self) -> u128 {
-        1 << self.0
+        // there are no larger numbers: without the mask each shift is checked
+        1 << (self.0 & 127)
     }
 }
 
@@ -205,10 +206,25 @@ impl NameSet {
 
 /// Returns true if a token is a name of ours, in any case.
 fn is_same(own: &[u8], token: &[u8]) -> bool {
+    if own.len() != token.len() {
+        return false;
+    }
     // No byte of a token becomes a digit or `-` by this bit, and only the other case of a letter
-    // becomes that letter. There is no early end, so that it compares many bytes at once.
-    let differs = |sum, (own, byte): (&u8, &u8)| sum | (own ^ (byte | CASE));
-    own.len() == token.len() && own.iter().zip(token).fold(0, differs) == 0
+    // becomes that letter.
+    let differ = |own: &[u8; 8], token: &[u8; 8]| {
+        u64::from_ne_bytes(*own) ^ (u64::from_ne_bytes(*token) | CASES)
+    };
+    let ends = |name: &[u8]| Some((*name.first_chunk()?, *name.last_chunk()?));
+    let (Some((own_first, own_last)), Some((first, last))) = (ends(own), ends(token)) else {
+        let bytes = own.iter().zip(token);
+        return bytes.fold(0, |sum, (own, byte)| sum | (own ^ (byte | CASE))) == 0;
+    };
+    // eight bytes at a time, which overlap
+    if differ(&own_first, &first) | differ(&own_last, &last) != 0 {
+        return false;
+    }
+    let mut between = own.as_chunks().0.iter().zip(token.as_chunks().0).skip(1);
+    own.len() <= 16 || between.all(|(own, token)| differ(own, token) == 0)
 }
 
 /// Returns the first slot to look for a name; `None` for an empty one.
@@ -216,7 +232,8 @@ const fn slot_of(name: &[u8]) -> Option<usize> {
     let [first, ..] = name else { return None };
     let [.., last] = name else { return None };
     let (first, last) = (*first | CASE, *last | CASE);
-    Some((name.len() * 7 + first as usize * 31 + last as usize * 3) % SLOTS)
+    let sum = name.len().wrapping_mul(7) + first as usize * 31 + last as usize * 3;
+    Some(sum % SLOTS)
 }
 
 /// The number of the name in each slot, which is at its first slot or behind it.
@@ -247,6 +264,8 @@ const SLOTS: usize = 512;
 const EMPTY: u8 = u8::MAX;
 /// The bit that a lower case letter has beside its upper case.
 const CASE: u8 = 0x20;
+/// The same for eight letters.
+const CASES: u64 = u64::from_ne_bytes([CASE; 8]);
 // a set has one bit for each name
 const _: () = assert!(TEXTS.len() <= u128::BITS as usize);
 

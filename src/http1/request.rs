@@ -1,15 +1,16 @@
 //! Reads the head of a request.
 
-use super::head::{FieldError, Framing, Parsed, read_fields};
+use super::head::{FieldError, FieldFacts, Framing, Parsed, read_fields};
 use super::head::{has_broken_line, has_new_line, has_strict_lines, offset};
 use super::headers::Headers;
 use super::name::{EXPECT, Name};
+use super::usual::{self, UsualFields};
 use std::fmt;
 use std::mem::MaybeUninit;
 use std::rc::Rc;
 
 /// The limits of the head of a request.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RequestLimits {
     /// The largest request line and header section, in bytes, with the empty line at the end.
     pub size: usize,
@@ -121,10 +122,12 @@ pub fn parse_request(
         return Err(RequestError::RequestLine);
     }
 
-    let parsed = if has_new_line(input, seen) {
-        parse(message, limits)?
-    } else {
+    let parsed = if !has_new_line(input, seen) {
         Parsed::Partial
+    } else if let Some((head, size)) = parse_usual(message, limits) {
+        Parsed::Complete(head, size)
+    } else {
+        parse(message, limits)?
     };
     match parsed {
         Parsed::Complete(_, size) if skipped + size > limits.size => {
@@ -149,8 +152,46 @@ pub fn parse_request(
 /// The beginning of HTTP/2 with prior knowledge (RFC 9113 section 3.4).
 const HTTP_2_PREFACE: &[u8] = b"PRI * HTTP/2.0";
 
+/// Reads a head in its usual form: HTTP/1.1, a method that everybody knows, and a path. `None` for any
+/// other, which [`parse`] reads.
+pub(super) fn parse_usual(
+    input: &[u8],
+    limits: RequestLimits,
+) -> Option<(Rc<RequestHead>, usize)> {
+    let line = usual::read_first_line(input)?;
+    let method_end = line.iter().position(|byte| *byte == b' ')?;
+    let (method, rest) = line.split_at_checked(method_end)?;
+    let method = match method {
+        b"DELETE" => http::Method::DELETE,
+        b"GET" => http::Method::GET,
+        b"HEAD" => http::Method::HEAD,
+        b"OPTIONS" => http::Method::OPTIONS,
+        b"PATCH" => http::Method::PATCH,
+        b"POST" => http::Method::POST,
+        b"PUT" => http::Method::PUT,
+        _ => return None,
+    };
+    let target = rest.strip_prefix(b" ")?.strip_suffix(b" HTTP/1.1")?;
+    if !target.starts_with(b"/") || !is_visible_target(target) {
+        return None;
+    }
+
+    let fields = usual::read_fields(input, line.len(), limits.fields, check_name)?;
+    let UsualFields {
+        headers,
+        facts,
+        size,
+    } = fields;
+    let target = http::Uri::try_from(target).ok()?;
+    let head = make_head(method, target, true, headers, &facts).ok()?;
+    Some((head, size))
+}
+
 /// Reads a head with as many fields as the limit allows, nearly always without an allocation.
-fn parse(input: &[u8], limits: RequestLimits) -> Result<Parsed<Rc<RequestHead>>, RequestError> {
+pub(super) fn parse(
+    input: &[u8],
+    limits: RequestLimits,
+) -> Result<Parsed<Rc<RequestHead>>, RequestError> {
     let mut few = [const { MaybeUninit::uninit() }; FEW_FIELDS];
     let mut many;
     let headers = if let Some(few) = few.get_mut(..limits.fields) {
@@ -192,12 +233,26 @@ fn check(
     if !has_strict_lines(input, line_end, request.headers, size) {
         return Err(RequestError::LineEnd);
     }
-    let is_visible = |byte: u8| byte.is_ascii_graphic() && byte != b'#';
-    if !path.bytes().all(is_visible) || !has_form_of_target(path, method) {
+    if !is_visible_target(path.as_bytes()) || !has_form_of_target(path, method) {
         return Err(RequestError::Target);
     }
 
-    let (headers, facts) = read_fields(input, size, request.headers, check_name)?;
+    let (headers, facts) = read_fields(size, request.headers, check_name)?;
+    let method = method
+        .parse()
+        .map_err(|_bad_method| RequestError::RequestLine)?;
+    let target = path.parse().map_err(|_bad_url| RequestError::Target)?;
+    make_head(method, target, is_http_11, headers, &facts)
+}
+
+/// Decides the framing of a head.
+fn make_head(
+    method: http::Method,
+    target: http::Uri,
+    is_http_11: bool,
+    headers: Headers,
+    facts: &FieldFacts,
+) -> Result<Rc<RequestHead>, RequestError> {
     if facts.chunked && !is_http_11 {
         return Err(RequestError::Coding);
     }
@@ -206,10 +261,8 @@ fn check(
         length => Framing::Length(length.unwrap_or(0)),
     };
     Ok(Rc::new(RequestHead {
-        method: method
-            .parse()
-            .map_err(|_bad_method| RequestError::RequestLine)?,
-        target: path.parse().map_err(|_bad_url| RequestError::Target)?,
+        method,
+        target,
         version: if is_http_11 {
             http::Version::HTTP_11
         } else {
@@ -221,6 +274,15 @@ fn check(
         expects_continue: is_http_11 && expects_continue(&headers),
         headers,
     }))
+}
+
+/// Returns true if a target is visible ASCII without a fragment.
+fn is_visible_target(target: &[u8]) -> bool {
+    // without an early end, so that it looks at many bytes at once
+    let is_other = |byte: u8| !byte.is_ascii_graphic() || byte == b'#';
+    !target
+        .iter()
+        .fold(false, |other, byte| other | is_other(*byte))
 }
 
 /// Returns true if a target has one of the forms of RFC 9112 section 3.2: a host alone is only for

@@ -3,6 +3,7 @@
 use super::head::{FieldError, FieldFacts, Framing, Parsed, read_fields};
 use super::head::{has_broken_line, has_new_line, has_strict_lines};
 use super::headers::Headers;
+use super::usual::{self, UsualFields};
 use http::{Method, StatusCode};
 use std::mem::MaybeUninit;
 
@@ -64,10 +65,12 @@ pub fn parse_response(
     seen: usize,
     method: &Method,
 ) -> Result<Parsed<Box<ResponseHead>>, ResponseError> {
-    let parsed = if has_new_line(input, seen) {
-        parse(input, method)?
-    } else {
+    let parsed = if !has_new_line(input, seen) {
         Parsed::Partial
+    } else if let Some((head, size)) = parse_usual(input, method) {
+        Parsed::Complete(head, size)
+    } else {
+        parse(input, method)?
     };
 
     match &parsed {
@@ -78,7 +81,30 @@ pub fn parse_response(
     }
 }
 
-fn parse(input: &[u8], method: &Method) -> Result<Parsed<Box<ResponseHead>>, ResponseError> {
+/// Reads a head in its usual form: HTTP/1.1. `None` for any other, which [`parse`] reads.
+pub(super) fn parse_usual(input: &[u8], method: &Method) -> Option<(Box<ResponseHead>, usize)> {
+    let line = usual::read_first_line(input)?;
+    let (code, reason) = line.strip_prefix(b"HTTP/1.1 ")?.split_first_chunk::<3>()?;
+    if !matches!(reason.first(), None | Some(b' ')) {
+        return None;
+    }
+    let status = StatusCode::from_bytes(code).ok()?;
+
+    let any_name = |_known, _name: &[u8]| Ok::<_, ResponseError>(());
+    let fields = usual::read_fields(input, line.len(), MAX_FIELDS, any_name)?;
+    let UsualFields {
+        headers,
+        facts,
+        size,
+    } = fields;
+    let head = make_head(status, true, headers, &facts, method).ok()?;
+    Some((head, size))
+}
+
+pub(super) fn parse(
+    input: &[u8],
+    method: &Method,
+) -> Result<Parsed<Box<ResponseHead>>, ResponseError> {
     let mut headers = [const { MaybeUninit::uninit() }; MAX_FIELDS];
     let mut response = httparse::Response::new(&mut []);
     let parsed = httparse::ParserConfig::default().parse_response_with_uninit_headers(
@@ -113,14 +139,8 @@ fn check(
     let (Some(code), Some(minor)) = (response.code, response.version) else {
         return Err(ResponseError::StatusLine);
     };
-    if !(100..=599).contains(&code) {
-        return Err(ResponseError::Status);
-    }
     let status = StatusCode::from_u16(code).map_err(|_bad_code| ResponseError::Status)?;
-    if status == StatusCode::SWITCHING_PROTOCOLS {
-        return Err(ResponseError::Upgrade);
-    }
-    let is_http_11 = minor == 1;
+    check_status(status)?;
 
     // the reason is skipped: it has no meaning, and may be missing (RFC 9112 section 4)
     let line_end = memchr::memchr(b'\r', input).unwrap_or(input.len());
@@ -130,10 +150,33 @@ fn check(
     }
 
     // the names of a web server have no other rules
-    let (headers, facts) = read_fields(input, size, response.headers, |_known, _name| {
+    let (headers, facts) = read_fields(size, response.headers, |_known, _name| {
         Ok::<_, ResponseError>(())
     })?;
-    let framing = decide_framing(&facts, status, is_http_11, method)?;
+    make_head(status, minor == 1, headers, &facts, method)
+}
+
+/// Fails for a status that cannot be passed on.
+fn check_status(status: StatusCode) -> Result<(), ResponseError> {
+    if !(100..=599).contains(&status.as_u16()) {
+        return Err(ResponseError::Status);
+    }
+    if status == StatusCode::SWITCHING_PROTOCOLS {
+        return Err(ResponseError::Upgrade);
+    }
+    Ok(())
+}
+
+/// Decides the framing of a head.
+fn make_head(
+    status: StatusCode,
+    is_http_11: bool,
+    headers: Headers,
+    facts: &FieldFacts,
+    method: &Method,
+) -> Result<Box<ResponseHead>, ResponseError> {
+    check_status(status)?;
+    let framing = decide_framing(facts, status, is_http_11, method)?;
     // a server that sends a length here may send the bytes too
     let has_stray_content =
         facts.length.is_some_and(|length| length > 0) && status == StatusCode::NO_CONTENT;

@@ -6,6 +6,7 @@ use http::{Method, StatusCode};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
+use std::rc::Rc;
 
 const LIMITS: RequestLimits = RequestLimits {
     size: 32 * 1024,
@@ -69,27 +70,35 @@ fn to_pairs(headers: &Headers) -> Pairs {
         .collect()
 }
 
-/// The result of reading: the facts of a head and its size, or that there is none yet.
-type Read<E> = Result<Option<(String, Framing, usize)>, E>;
+/// The facts of a head and its size.
+type Facts = (String, Framing, usize);
+
+/// The result of reading: a head, or that there is none yet.
+type Read<E> = Result<Option<Facts>, E>;
+
+fn describe_request(head: Rc<RequestHead>, size: usize) -> Facts {
+    let facts = (&head.method, &head.target, head.version, head.keep_alive);
+    let fields = (to_pairs(&head.headers), head.headers.present());
+    let facts = format!("{facts:?} {} {fields:?}", head.expects_continue);
+    (facts, head.framing, size)
+}
+
+fn describe_response(head: &ResponseHead, size: usize) -> Facts {
+    let fields = (to_pairs(&head.headers), head.headers.present());
+    let facts = format!("{} {} {fields:?}", head.status, head.keep_alive);
+    (facts, head.framing, size)
+}
 
 fn read_request(input: &[u8], seen: usize) -> Read<RequestError> {
     Ok(match parse_request(input, seen, LIMITS)? {
-        Parsed::Complete(head, size) => {
-            let facts = (&head.method, &head.target, head.version, head.keep_alive);
-            let fields = to_pairs(&head.headers);
-            Some((format!("{facts:?} {fields:?}"), head.framing, size))
-        }
+        Parsed::Complete(head, size) => Some(describe_request(head, size)),
         Parsed::Partial => None,
     })
 }
 
 fn read_response(input: &[u8], seen: usize) -> Read<ResponseError> {
     Ok(match parse_response(input, seen, &Method::GET)? {
-        Parsed::Complete(head, size) => {
-            let fields = to_pairs(&head.headers);
-            let facts = format!("{} {} {fields:?}", head.status, head.keep_alive);
-            Some((facts, head.framing, size))
-        }
+        Parsed::Complete(head, size) => Some(describe_response(&head, size)),
         Parsed::Partial => None,
     })
 }
@@ -122,7 +131,119 @@ fn read_body(framing: Framing, input: &[u8], step: usize) -> (Vec<u8>, usize, Bo
     (data, used, decoder)
 }
 
+/// Heads of which some have their usual form, and many nearly have it.
+fn heads(first_lines: &'static [&'static str]) -> impl Strategy<Value = Vec<u8>> {
+    let lines: Vec<&[u8]> = vec![
+        b"Host: a\r\n",
+        b"host: a b\r\n",
+        b"X-Y: z\tz\r\n",
+        b"X-Y: caf\xe9\r\n",
+        b"Content-Length: 3\r\n",
+        b"Transfer-Encoding: chunked\r\n",
+        b"Connection: close\r\n",
+        b"Expect: 100-continue\r\n",
+        b"Accept:*/*\r\n",
+        b"Accept:  a\r\n",
+        b"Accept: \ta\r\n",
+        b"Accept: a \r\n",
+        b"Accept: \r\n",
+        b"Accept:\r\n",
+        b"Accept : a\r\n",
+        b" a\r\n",
+        b": a\r\n",
+        b"a\r\n",
+        b"X_Y: z\r\n",
+        b"Content.Length: 3\r\n",
+        b"X-Y: \x7f\r\n",
+        b"X-Y: a\0b\r\n",
+        b"X\xe9: a\r\n",
+        b"A: b\n",
+        b"A: b\rC: d\r\n",
+        b"A: b\nC: d\r\n",
+        b"\r\n",
+    ];
+    let any_line = (name(), vec(any::<u8>(), 0..12))
+        .prop_map(|(name, value)| [name.as_bytes(), b": ", &value, b"\r\n"].concat());
+    let line = prop_oneof![
+        2 => select(lines).prop_map(<[u8]>::to_vec),
+        1 => any_line,
+    ];
+    let rest = (vec(line, 0..5), vec(any::<u8>(), 0..3));
+    (select(first_lines), rest).prop_map(|(first, (lines, rest))| {
+        [first.as_bytes(), &lines.concat(), b"\r\n", &rest].concat()
+    })
+}
+
 proptest! {
+    #[test]
+    fn the_usual_form_of_a_request_is_read_as_any_form(input in heads(&[
+        "GET / HTTP/1.1\r\n",
+        "POST /a?b=%20 HTTP/1.1\r\n",
+        "PUT /a#b HTTP/1.1\r\n",
+        "GET /\t HTTP/1.1\r\n",
+        "GET /a b HTTP/1.1\r\n",
+        "GET  / HTTP/1.1\r\n",
+        "GET /\u{e9} HTTP/1.1\r\n",
+        "GET /< HTTP/1.1\r\n",
+        "GET / HTTP/1.0\r\n",
+        "get / HTTP/1.1\r\n",
+        "GET * HTTP/1.1\r\n",
+        "GET / HTTP/1.1\n",
+        "\r\n",
+    ])) {
+        if let Some(usual) = request::parse_usual(&input, LIMITS) {
+            let Ok(Parsed::Complete(head, size)) = request::parse(&input, LIMITS) else {
+                return Err(TestCaseError::fail("it is no head in any form"));
+            };
+            prop_assert_eq!(describe_request(usual.0, usual.1), describe_request(head, size));
+        }
+    }
+
+    #[test]
+    fn the_usual_form_of_a_response_is_read_as_any_form(input in heads(&[
+        "HTTP/1.1 200 OK\r\n",
+        "HTTP/1.1 204 No Content\r\n",
+        "HTTP/1.1 404 \u{e9}\t\r\n",
+        "HTTP/1.1 200 \r\n",
+        "HTTP/1.1 200\r\n",
+        "HTTP/1.1 100 Continue\r\n",
+        "HTTP/1.1 101 Switching Protocols\r\n",
+        "HTTP/1.1 600 A\r\n",
+        "HTTP/1.1 +20 A\r\n",
+        "HTTP/1.1 2000\r\n",
+        "HTTP/1.1  200 OK\r\n",
+        "HTTP/1.1 200 \u{1}\r\n",
+        "HTTP/1.0 200 OK\r\n",
+        "HTTP/1.1 200 OK\n",
+    ])) {
+        if let Some(usual) = response::parse_usual(&input, &Method::GET) {
+            let Ok(Parsed::Complete(head, size)) = response::parse(&input, &Method::GET) else {
+                return Err(TestCaseError::fail("it is no head in any form"));
+            };
+            prop_assert_eq!(describe_response(&usual.0, usual.1), describe_response(&head, size));
+        }
+    }
+
+    #[test]
+    fn fields_in_a_row_are_written_as_one_by_one(fields in fields(), left_out in name()) {
+        let mut headers = Headers::from_iter(fields.iter().map(|(name, value)| (name, value)));
+        headers.append(name::ACCEPT, "a");
+        headers.append_missing(&Headers::from_iter([("Accept", "b"), ("Location", "c")]));
+        let left_out = Name::find(left_out.as_bytes());
+        let keep = |name: Option<Name>| name.is_some() && name != left_out;
+
+        let mut at_once = Vec::new();
+        headers.encode(&mut at_once, keep);
+        let mut one_by_one = Vec::new();
+        for header in headers.iter().filter(|header| keep(header.known)) {
+            encode::field(&mut one_by_one, header.name, header.value);
+        }
+        prop_assert_eq!(at_once, one_by_one);
+        let accepted = headers.get_all(name::ACCEPT).last();
+        prop_assert_eq!(accepted, Some(&b"a"[..]));
+        prop_assert_eq!(headers.get(name::LOCATION), Some(&b"c"[..]));
+    }
+
     #[test]
     fn a_request_is_the_same_byte_by_byte(input in bytes()) {
         let whole = read_request(&input, 0);

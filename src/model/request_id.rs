@@ -21,8 +21,9 @@ impl RequestId {
     /// The longest text of an id, in bytes.
     pub const SIZE: usize = PROCESS_SIZE + 16;
 
-    /// Writes the text into the buffer and returns it. It allocates nothing, as `to_string` does.
-    pub fn encode(self, buffer: &mut [u8; Self::SIZE]) -> &str {
+    /// Writes the text into the buffer and returns it, which is ASCII. It allocates nothing, as `to_string`
+    /// does.
+    pub fn encode(self, buffer: &mut [u8; Self::SIZE]) -> &[u8] {
         let (process, count) = buffer.split_at_mut(PROCESS_SIZE);
         process.copy_from_slice(&*PROCESS);
 
@@ -37,15 +38,14 @@ impl RequestId {
             rest >>= 4;
             used += 1;
         }
-        let text = buffer.get(..PROCESS_SIZE + used);
-        // all of it is ASCII
-        str::from_utf8(text.unwrap_or_default()).unwrap_or_default()
+        buffer.get(..PROCESS_SIZE + used).unwrap_or_default()
     }
 }
 
 impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.encode(&mut [0; Self::SIZE]))
+        let mut buffer = [0; Self::SIZE];
+        f.write_str(str::from_utf8(self.encode(&mut buffer)).unwrap_or_default())
     }
 }
 

@@ -75,13 +75,15 @@ where
         body,
         half_close_cancels: _,
     } = response;
-    let framing = decide_framing(status, &headers, &body, settings);
+    let declared = headers.content_length();
+    let framing = decide_framing(status, declared, &body, settings);
     let settings = Settings {
         keep_alive: settings.keep_alive && framing != BodyFraming::UntilClose,
         ..settings
     };
     let mut out = take_write_buffer();
-    encode_head(&mut out, status, &headers, framing, settings);
+    let is_declared = declared.is_some();
+    encode_head(&mut out, status, &headers, framing, is_declared, settings);
     drop(headers);
 
     let mut writer = Writer {
@@ -102,7 +104,7 @@ where
 
 fn decide_framing(
     status: StatusCode,
-    headers: &Headers,
+    declared: Option<u64>,
     body: &impl Body,
     settings: Settings,
 ) -> BodyFraming {
@@ -112,8 +114,6 @@ fn decide_framing(
         return BodyFraming::None;
     }
 
-    let declared = headers.get_str(CONTENT_LENGTH);
-    let declared = declared.and_then(|length| length.parse().ok());
     match declared.or_else(|| body.size_hint().exact()) {
         Some(length) => BodyFraming::Length(length),
         // it does not know chunks
@@ -127,24 +127,27 @@ fn encode_head(
     status: StatusCode,
     headers: &Headers,
     framing: BodyFraming,
+    is_declared: bool,
     settings: Settings,
 ) {
     encode::status_line(out, status);
-    for header in headers.iter() {
-        match header.known {
-            // these are the connection's
-            Some(CONNECTION | TRANSFER_ENCODING) => {}
-            // HEAD and 304 have the length of the body that a GET has
-            Some(CONTENT_LENGTH)
-                if framing != BodyFraming::None || status == StatusCode::NO_CONTENT => {}
-            _ => encode::field(out, header.name, header.value),
-        }
-    }
+    // HEAD and 304 have the length of the body that a GET has
+    let has_length = match framing {
+        BodyFraming::None => status != StatusCode::NO_CONTENT,
+        BodyFraming::Length(_) => is_declared,
+        BodyFraming::Chunked | BodyFraming::UntilClose => false,
+    };
+    headers.encode(out, |name| match name {
+        // these are the connection's
+        Some(CONNECTION | TRANSFER_ENCODING) => false,
+        Some(CONTENT_LENGTH) => has_length,
+        _ => true,
+    });
 
     match framing {
-        BodyFraming::Length(length) => encode::content_length(out, length),
+        BodyFraming::Length(length) if !has_length => encode::content_length(out, length),
         BodyFraming::Chunked => encode::chunked(out),
-        BodyFraming::None | BodyFraming::UntilClose => {}
+        BodyFraming::Length(_) | BodyFraming::None | BodyFraming::UntilClose => {}
     }
     if !settings.keep_alive {
         encode::field(out, "connection", b"close");

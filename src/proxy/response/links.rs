@@ -64,9 +64,9 @@ pub fn is_login_redirect(headers: &Headers, host: &str) -> bool {
 pub(super) fn may_have_links(headers: &Headers) -> bool {
     let media_type = headers.get(CONTENT_TYPE);
     let is_html = media_type.is_some_and(|media_type| {
-        let media_type = media_type.split(|byte| *byte == b';').next();
-        let media_type = media_type.unwrap_or_default().trim_ascii();
-        media_type.eq_ignore_ascii_case(b"text/html")
+        let (start, rest) = media_type.split_at_checked(HTML.len()).unwrap_or_default();
+        let end = rest.trim_ascii_start().first();
+        start.eq_ignore_ascii_case(HTML) && matches!(end, None | Some(b';'))
     });
     // pages are requested without a coding, but the web server may ignore that
     let is_plain = headers
@@ -306,6 +306,9 @@ const AWS_DOMAINS: &[&str] = &[
 ];
 /// Anchors within a page are short, tokens are not.
 const MAX_ANCHOR: usize = 80;
+
+/// The media type of pages.
+const HTML: &[u8] = b"text/html";
 
 #[cfg(test)]
 mod tests {

@@ -38,9 +38,10 @@ use mwaa_http1::name::{
     REFERRER_POLICY, REPORT_TO, SET_COOKIE, STRICT_TRANSPORT_SECURITY, TE, TRAILER,
     TRANSFER_ENCODING, UPGRADE, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
-use mwaa_http1::{Header, Headers, Name, NameSet, ResponseHead};
+use mwaa_http1::{Headers, Name, NameSet, ResponseHead};
 use mwaa_model::RequestId;
 use mwaa_policy::WebPermit;
+use std::sync::LazyLock;
 
 /// A response to the client.
 pub type Response = mwaa_server::Response<ResponseBody>;
@@ -144,36 +145,39 @@ pub(super) fn strip(headers: &mut Headers) {
         headers.remove(CONTENT_LENGTH);
     }
 
-    // usually there is none
+    // the usual options are no fields, or are removed anyway
     let nominated: Vec<_> = headers
         .get_all(CONNECTION)
         .flat_map(|value| value.split(|byte| *byte == b','))
-        .map(|name| name.trim_ascii().to_ascii_lowercase())
+        .map(<[u8]>::trim_ascii)
+        .filter(|name| !matches!(*name, b"close" | b"keep-alive"))
+        .map(<[u8]>::to_ascii_lowercase)
         .collect();
-    headers.retain(|header| {
-        is_forwarded(header) && !nominated.iter().any(|name| name == header.name)
-    });
+    headers.remove_all(REMOVED.union(OF_GATEWAY));
+    if !nominated.is_empty() || headers.other_names().any(is_reserved) {
+        headers.retain(|header| {
+            let is_nominated = nominated.iter().any(|name| name == header.name);
+            !is_nominated && (header.known.is_some() || !is_reserved(header.name))
+        });
+    }
 }
 
-/// Returns true for a field that is passed on to the client.
-fn is_forwarded(header: Header<'_>) -> bool {
-    match header.known {
-        Some(name) => !(REMOVED.contains(name) || OF_GATEWAY.contains(name)),
-        None => !RESERVED
-            .iter()
-            .any(|prefix| header.name.starts_with(prefix.as_bytes())),
-    }
+/// Returns true for a name that only the gateway itself may send, and for `close`, which is an option of
+/// the connection and no field (RFC 9110 section 18.4).
+fn is_reserved(name: &[u8]) -> bool {
+    let mut prefixes = RESERVED.iter();
+    name == b"close" || prefixes.any(|prefix| name.starts_with(prefix.as_bytes()))
 }
 
 /// Adds the headers that keep a page of Airflow within its own origin, where Airflow sends none.
 /// Frames of the same origin remain allowed (Airflow 3 shows the FAB provider's pages in one), and
 /// so does the `Referer` (Airflow 2 compares it with the Host).
 pub(super) fn add_security(headers: &mut Headers) {
-    for (name, value) in ADDED_TO_PAGES {
-        if !headers.contains(name) {
-            headers.append_static(name, value);
-        }
-    }
+    static ADDED: LazyLock<Headers> = LazyLock::new(|| {
+        let added = ADDED_TO_PAGES.iter();
+        added.map(|(name, value)| (name.as_str(), value)).collect()
+    });
+    headers.append_missing(&ADDED);
 }
 
 /// Removes the fields that are valid only for the body as the web server sent it.

@@ -31,9 +31,7 @@ pub fn encode_fault(fault: &dyn Fault, id: RequestId) -> Bytes {
     // there is no request whose response the connection could send
     let mut message = Vec::new();
     encode::status_line(&mut message, response.status);
-    for header in response.headers.iter() {
-        encode::field(&mut message, header.name, header.value);
-    }
+    response.headers.encode(&mut message, |_name| true);
     encode::end_head(&mut message);
     message.extend_from_slice(&body);
     Bytes::from(message)

@@ -24,14 +24,9 @@ use std::time::Duration;
 /// token. `client` are the client's headers.
 pub(super) fn command(token: &CliToken, client: &Headers, out: &mut Vec<u8>) {
     encode::request_line(out, "POST", "/aws_mwaa/cli");
-    for header in client.iter() {
-        if header
-            .known
-            .is_some_and(|name| ALWAYS_FORWARDED.contains(name))
-        {
-            encode::field(out, header.name, header.value);
-        }
-    }
+    client.encode(out, |name| {
+        name.is_some_and(|name| ALWAYS_FORWARDED.contains(name))
+    });
     if !client.contains(USER_AGENT) {
         encode::field(out, "user-agent", OUR_USER_AGENT.as_bytes());
     }
@@ -55,14 +50,9 @@ pub(super) fn web(
 
     let fields = WebFields::new(permit, client, ctx);
     // one pass over what the client sent, which is less than what it may send
-    for header in client.iter() {
-        if header
-            .known
-            .is_some_and(|name| fields.forwarded.contains(name))
-        {
-            encode::field(out, header.name, header.value);
-        }
-    }
+    client.encode(out, |name| {
+        name.is_some_and(|name| fields.forwarded.contains(name))
+    });
     for name in [ORIGIN, REFERER] {
         if let Some(value) = client.get_str(name)
             && let Some(theirs) = to_web_server(value, &ctx.origin(), session.host())
