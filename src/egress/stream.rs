@@ -8,7 +8,7 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use tokio::io::{AsyncRead, AsyncWrite, Join, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, Join, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::process::{ChildStdin, ChildStdout};
 use tokio_rustls::client::TlsStream;
@@ -46,10 +46,19 @@ impl Stream {
             StreamKind::Tls(stream) => stream.get_ref().0,
             StreamKind::Pipes(_) => return false,
         };
-        let mut byte = [0];
-        let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
-        let peeked = recv(stream, &mut byte, flags);
-        !matches!(peeked, Err(Errno::AGAIN | Errno::INTR))
+        !matches!(peek(stream), Err(Errno::AGAIN | Errno::INTR))
+    }
+
+    /// Like [`has_input`](Self::has_input), but asks the system only if the runtime has noticed something.
+    /// Returns true where it does not know.
+    pub fn may_have_input(&self) -> bool {
+        match &self.kind {
+            StreamKind::Tcp(stream) => {
+                let peeked = stream.try_io(Interest::READABLE, || Ok(peek(stream)?));
+                !peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+            }
+            StreamKind::Tls(_) | StreamKind::Pipes(_) => true,
+        }
     }
 
     /// Returns `Pending` if nothing has come that was not read yet: the task is woken when something
@@ -83,6 +92,12 @@ impl Stream {
             StreamKind::Pipes(pipes) => Pin::new(pipes),
         }
     }
+}
+
+/// Reads a byte that is there, and leaves it there.
+fn peek(stream: &TcpStream) -> Result<usize, Errno> {
+    let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+    recv(stream, &mut [0], flags).map(|(_, size)| size)
 }
 
 /// Both directions of a connection, as one trait object.

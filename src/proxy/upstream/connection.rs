@@ -85,6 +85,10 @@ impl Connection {
     /// Returns true if an idle connection cannot be used any more. `exactly` also looks for what the
     /// runtime has not noticed yet, which costs a system call.
     pub(super) fn has_ended(&mut self, exactly: bool) -> bool {
+        let (stream, tls) = self.stream.get_ref();
+        if self.error.is_none() && tls.wants_read() && !stream.may_have_input() {
+            return exactly && stream.has_input();
+        }
         let mut cx = Context::from_waker(Waker::noop());
         self.poll_ended(&mut cx).is_ready() || (exactly && self.stream.get_ref().0.has_input())
     }
@@ -203,7 +207,9 @@ impl Connection {
             loop {
                 let (stream, session) = self.stream.get_mut();
                 // what a handshake or the watch of an idle connection has left is first
-                if take_plaintext(session, &mut self.input)? || self.input.len() > before {
+                let has_ended =
+                    !session.wants_read() && take_plaintext(session, &mut self.input)?;
+                if has_ended || self.input.len() > before {
                     return Poll::Ready(Ok(()));
                 }
 
@@ -266,7 +272,10 @@ fn decrypt(
         // it takes some of them at a time; no bytes are the end of the connection
         let taken = session.read_tls(&mut records)?;
         let processed = session.process_new_packets();
-        take_plaintext(session, out)?;
+        // at the end of the connection the session says if that was cut
+        if taken == 0 || !session.wants_read() {
+            take_plaintext(session, out)?;
+        }
         processed.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
         if taken == 0 || records.is_empty() {
             return Ok(());
@@ -290,6 +299,10 @@ fn take_plaintext(session: &mut ClientConnection, out: &mut BytesMut) -> io::Res
         out.extend_from_slice(data);
         let size = data.len();
         reader.consume(size);
+        // an error that says that there is no more costs more than this question
+        if session.wants_read() {
+            return Ok(false);
+        }
     }
 }
 
