@@ -7,7 +7,9 @@ use super::generation::Generation;
 use super::reload::{Reloader, addresses};
 use super::supervisor::{Pulse, PulseReceiver, pulse};
 use super::{Gateway, StartError, settings};
+use mwaa_policy::CommandMemory;
 use mwaa_proxy::ReverseProxy;
+use mwaa_proxy::admission::AdmissionMemory;
 use mwaa_proxy::upstream::{TrustStore, UpstreamClient};
 use mwaa_runtime::{
     BackgroundTasks, ClockShift, CoarseTimer, LocalTasks, Shutdown, boot_clock, end_turn,
@@ -273,6 +275,8 @@ impl Worker {
             upstream: create_client(&generation, &timer, &tasks),
             metrics: Rc::new(metrics),
             state: Arc::clone(&generation.state),
+            admissions: AdmissionMemory::default(),
+            commands: CommandMemory::default(),
             timer: timer.clone(),
             tasks: tasks.clone(),
             shutdown: shutdown.clone(),
@@ -348,6 +352,9 @@ impl<H: RequestHandler> WorkRoom<H> {
             upstream,
             metrics: Rc::clone(&old.metrics),
             state: Arc::clone(&generation.state),
+            // by other rules now
+            admissions: AdmissionMemory::default(),
+            commands: CommandMemory::default(),
             timer: old.timer.clone(),
             tasks: old.tasks.clone(),
             shutdown: old.shutdown.clone(),

@@ -24,6 +24,7 @@ pub use command::check::{AllowedCommand, CommandPolicy};
 pub use command::listing::{
     ArgumentInfo, CommandInfo, Signature, SupportStatus, list_commands,
 };
+pub use command::memory::{CommandMemory, KnownCommand};
 pub use command::permit::{CommandPermit, permit_command};
 pub use error::{PolicyError, ReadOnlyReason};
 pub use tables::arguments::ValueKind;

@@ -67,6 +67,9 @@ pub(super) async fn read(
         return Ok(Bytes::new());
     };
 
+    if chunks.body.is_complete() {
+        return Ok(first);
+    }
     let Some(second) = chunks.next().await? else {
         return Ok(first);
     };

@@ -91,7 +91,8 @@ async fn process(
     ctx: &RequestContext,
 ) -> Result<Response, ProxyError> {
     // 1. Admission: the client, the form of the request, the Host, the secret, the browser's rules.
-    let request = admission::validate(incoming, ctx.user_agent(), &proxy.state.admission)?;
+    let settings = &proxy.state.admission;
+    let request = admission::validate(incoming, ctx.user_agent(), settings, &proxy.admissions)?;
 
     // 2. A token that the gateway has issued names its environment.
     let named = local_tokens::find_environment(proxy, &request, ctx)?;

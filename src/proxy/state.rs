@@ -1,6 +1,6 @@
 //! The proxy's shared state, and each worker thread's own.
 
-use crate::admission;
+use crate::admission::{self, AdmissionMemory};
 use crate::health::Reachability;
 use crate::live::Watchers;
 use crate::login_pages::LoginVisits;
@@ -10,6 +10,7 @@ use crate::upstream::UpstreamClient;
 use mwaa_auth::aws::{Discovery, VersionResolver};
 use mwaa_auth::{CredentialCache, LocalTokens};
 use mwaa_model::{EntryId, EnvName, ListenerPolicy, Registry};
+use mwaa_policy::CommandMemory;
 use mwaa_runtime::resolver::Resolver;
 use mwaa_runtime::{CoarseTimer, LocalTasks, PaceLimit, Shutdown};
 use mwaa_telemetry::{Audit, Metrics, RecentRefusals, WorkerMetrics};
@@ -25,6 +26,10 @@ pub struct ReverseProxy {
     pub state: Arc<ProxyState>,
     /// This thread's counters.
     pub metrics: Rc<WorkerMetrics>,
+    /// This thread's verdicts about heads that come again and again.
+    pub admissions: AdmissionMemory,
+    /// This thread's commands that come again and again.
+    pub commands: CommandMemory,
     /// This thread's client for web servers.
     pub upstream: UpstreamClient,
     /// This thread's coarse clock.

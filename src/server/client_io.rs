@@ -1,6 +1,7 @@
 //! The bytes of a client's connection, in both directions, and their time limits.
 
 use super::handler::BadHead;
+use super::head_memory;
 use super::places::{Phase, Place};
 use super::stream::{GuardedStream, Stream};
 use super::timeouts::WriteTimeout;
@@ -18,11 +19,18 @@ use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 
 /// The result of a read while a head is awaited.
 pub(super) enum HeadRead {
-    Complete(Rc<RequestHead>),
+    Complete(ReceivedHead),
     /// Some of a head has come.
     Partial,
     /// The connection has ended.
     End,
+}
+
+/// A head that has come.
+pub(super) struct ReceivedHead {
+    pub(super) head: Rc<RequestHead>,
+    /// The same bytes came before.
+    pub(super) is_repeated: bool,
 }
 
 /// A client's connection.
@@ -101,7 +109,7 @@ impl ClientIo {
     pub(super) fn take_head(
         &self,
         limits: RequestLimits,
-    ) -> Result<Option<Rc<RequestHead>>, BadHead> {
+    ) -> Result<Option<ReceivedHead>, BadHead> {
         let mut input = self.input.borrow_mut();
         if input.is_empty() {
             return Ok(None);
@@ -161,11 +169,22 @@ impl ClientIo {
         input: &[u8],
         seen: usize,
         limits: RequestLimits,
-    ) -> Result<Parsed<Rc<RequestHead>>, BadHead> {
+    ) -> Result<Parsed<ReceivedHead>, BadHead> {
+        if let Some((head, size)) = head_memory::find(input, limits) {
+            let is_repeated = true;
+            return Ok(Parsed::Complete(ReceivedHead { head, is_repeated }, size));
+        }
         if !self.is_tls && input.first() == Some(&super::accept::TLS_HANDSHAKE) {
             return Err(BadHead::TlsOnPlain);
         }
-        parse_request(input, seen, limits).map_err(BadHead::Http)
+        match parse_request(input, seen, limits).map_err(BadHead::Http)? {
+            Parsed::Partial => Ok(Parsed::Partial),
+            Parsed::Complete(head, size) => {
+                head_memory::keep(input.get(..size).unwrap_or_default(), limits, &head);
+                let is_repeated = false;
+                Ok(Parsed::Complete(ReceivedHead { head, is_repeated }, size))
+            }
+        }
     }
 
     /// Takes the next data of a body out of what has come; empty if more must come first.

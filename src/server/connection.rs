@@ -11,7 +11,7 @@
 //! without a response.
 
 use super::accept::{Server, Terms};
-use super::client_io::{ClientIo, HeadRead};
+use super::client_io::{ClientIo, HeadRead, ReceivedHead};
 use super::handler::{BadHead, IncomingRequest, RequestHandler};
 use super::places::{Phase, Place};
 use super::request_body::RequestBody;
@@ -19,7 +19,7 @@ use super::send::{self, Sent};
 use super::stream::{Stream, send_and_drain};
 use super::watch::ClientWatch;
 use http::Method;
-use mwaa_http1::{RequestHead, RequestLimits};
+use mwaa_http1::RequestLimits;
 use mwaa_model::{Client, PeerAddress, PeerIdentity, RequestId};
 use mwaa_runtime::platform::TcpPeerResolver;
 use std::future::poll_fn;
@@ -93,7 +93,7 @@ impl<H: RequestHandler> Connection<H> {
     }
 
     /// Waits for the next request.
-    async fn receive(&self, io: &ClientIo) -> Result<Rc<RequestHead>, End> {
+    async fn receive(&self, io: &ClientIo) -> Result<ReceivedHead, End> {
         let settings = self.server.settings.get();
         let limits = RequestLimits {
             size: settings.head_size,
@@ -139,7 +139,8 @@ impl<H: RequestHandler> Connection<H> {
     }
 
     /// Answers a request. Returns the end of the connection if this was its last.
-    async fn answer(&self, io: &Rc<ClientIo>, head: Rc<RequestHead>) -> Option<End> {
+    async fn answer(&self, io: &Rc<ClientIo>, received: ReceivedHead) -> Option<End> {
+        let head = &received.head;
         io.place.set_phase(Phase::Busy);
         io.deadline().disarm();
         io.restart_write_timeout();
@@ -147,7 +148,7 @@ impl<H: RequestHandler> Connection<H> {
         let is_head = head.method == Method::HEAD;
         let may_stay = head.keep_alive;
         let mut body = RequestBody::new(io, head.framing, head.expects_continue);
-        let request = self.make_request(head, body.clone());
+        let request = self.make_request(received, body.clone());
 
         // boxed: an idle connection has no room for it
         let mut handling = Box::pin(self.server.handle.call(request));
@@ -187,7 +188,7 @@ impl<H: RequestHandler> Connection<H> {
         }
     }
 
-    fn make_request(&self, head: Rc<RequestHead>, body: RequestBody) -> IncomingRequest {
+    fn make_request(&self, received: ReceivedHead, body: RequestBody) -> IncomingRequest {
         IncomingRequest {
             id: RequestId::next(),
             client: Client {
@@ -196,7 +197,8 @@ impl<H: RequestHandler> Connection<H> {
                 listener: self.terms.policy(),
             },
             secure: self.is_tls,
-            head,
+            head: received.head,
+            is_repeated: received.is_repeated,
             body,
         }
     }

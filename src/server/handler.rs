@@ -21,6 +21,9 @@ pub struct IncomingRequest {
     pub secure: bool,
     /// Request line and header section. Shared: the request's context keeps it too.
     pub head: Rc<RequestHead>,
+    /// True if the same bytes came before and `head` is the one that was read then. Nothing in it can be
+    /// secret.
+    pub is_repeated: bool,
     /// The body, unread.
     pub body: RequestBody,
 }

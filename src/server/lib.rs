@@ -6,6 +6,7 @@ mod bind;
 mod client_io;
 mod connection;
 mod handler;
+mod head_memory;
 mod inherited;
 pub mod management;
 mod places;

@@ -65,6 +65,7 @@ impl<'a> CommandPolicy<'a> {
             line: Bytes::from(command.to_line()),
             name: resolved.name(),
             options: options.given,
+            reads_only: resolved.reads_only(),
         })
     }
 }
@@ -74,6 +75,7 @@ pub struct AllowedCommand {
     line: Bytes,
     name: &'static str,
     options: Vec<&'static str>,
+    reads_only: bool,
 }
 
 // The line is not shown, because arguments may be secrets.
@@ -90,6 +92,11 @@ impl AllowedCommand {
     /// table, `help`, or `other`. Never text of the client's own.
     pub const fn name(&self) -> &'static str {
         self.name
+    }
+
+    /// Returns true if the command only reads, and shows no secret.
+    pub(super) const fn reads_only(&self) -> bool {
+        self.reads_only
     }
 
     /// Returns the options that the command is given, each once, by its longest spelling and
@@ -248,6 +255,14 @@ impl CheckContext<'_> {
 }
 
 impl ResolvedCommand<'_> {
+    /// Returns true for a command of the table that reads and shows no secret.
+    const fn reads_only(self) -> bool {
+        match self {
+            Self::Known(entry, _) => matches!(entry.class, CommandClass::Read),
+            Self::Help | Self::Group(_) | Self::OptionFirst(_) | Self::Unknown => false,
+        }
+    }
+
     /// Returns the name for logs: a name of the table, `help` or `other`.
     const fn name(self) -> &'static str {
         match self {

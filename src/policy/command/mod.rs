@@ -11,6 +11,7 @@ use std::fmt;
 pub(crate) mod check;
 pub(crate) mod hints;
 pub(crate) mod listing;
+pub(crate) mod memory;
 pub(crate) mod permit;
 
 /// One Airflow command as the client wrote it, split into words.

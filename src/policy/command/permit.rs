@@ -11,12 +11,13 @@ use mwaa_http1::name::MWAA_GATEWAY_REPEATABLE;
 use mwaa_model::{AirflowVersion, Entry, ListenerRules, debug_fields};
 use std::sync::Arc;
 
-/// The proof that a command may be sent to one environment. Only [`permit_command`] creates one.
+/// The proof that a command may be sent to one environment. Only [`permit_command`] creates one, and a
+/// [`KnownCommand`](super::memory::KnownCommand) creates it again.
 pub struct CommandPermit {
-    entry: Arc<Entry>,
-    allowed: AllowedCommand,
-    wants_json: bool,
-    may_repeat: bool,
+    pub(super) entry: Arc<Entry>,
+    pub(super) allowed: Arc<AllowedCommand>,
+    pub(super) wants_json: bool,
+    pub(super) may_repeat: bool,
 }
 
 debug_fields!(CommandPermit: entry, allowed, wants_json, may_repeat);
@@ -72,7 +73,7 @@ pub fn permit_command(
 
     Ok(CommandPermit {
         entry: Arc::clone(entry),
-        allowed,
+        allowed: Arc::new(allowed),
         wants_json: wants_json(command.words()),
         may_repeat,
     })

@@ -7,6 +7,7 @@ mod client;
 mod error;
 mod framing;
 mod host;
+mod memory;
 mod origin;
 
 pub use aws_call::AwsCall;
@@ -14,6 +15,7 @@ pub use client::{AccessRules, NetworkFilter, SharedSecret, UserAgent};
 pub use error::AdmissionError;
 pub(crate) use host::split_host;
 pub use host::{HostFilter, HostName};
+pub use memory::AdmissionMemory;
 
 use http::Method;
 use mwaa_http1::{Headers, RequestHead};
@@ -52,9 +54,15 @@ impl Settings {
 /// one. Boxed inside: it is moved from step to step.
 pub struct ValidatedRequest(Box<Checked>);
 
-/// A request, and what the checks have parsed.
+/// A request, and the verdict about it.
 struct Checked {
     incoming: IncomingRequest,
+    verdict: Rc<Verdict>,
+}
+
+/// What the checks have found in a head.
+#[derive(Debug)]
+struct Verdict {
     host_name: HostName,
     target: Target,
     aws_call: Option<AwsCall>,
@@ -72,7 +80,7 @@ impl fmt::Debug for ValidatedRequest {
 impl ValidatedRequest {
     /// The name by which the client called the gateway.
     pub fn host_name(&self) -> &HostName {
-        &self.0.host_name
+        &self.0.verdict.host_name
     }
 
     /// The request method.
@@ -82,12 +90,12 @@ impl ValidatedRequest {
 
     /// The request target, strictly parsed.
     pub fn target(&self) -> &Target {
-        &self.0.target
+        &self.0.verdict.target
     }
 
     /// The call of the MWAA API, on a host that names no environment.
     pub fn aws_call(&self) -> Option<&AwsCall> {
-        self.0.aws_call.as_ref()
+        self.0.verdict.aws_call.as_ref()
     }
 
     /// The header section, less the fields that `Connection` nominates.
@@ -97,7 +105,7 @@ impl ValidatedRequest {
 
     /// Returns true if there is an `Authorization` or a `Cookie`.
     pub fn has_credential(&self) -> bool {
-        self.0.has_credential
+        self.0.verdict.has_credential
     }
 
     /// The body, to be read.
@@ -115,17 +123,38 @@ impl ValidatedRequest {
 /// Checks a request, the cheapest and most decisive checks first. Fails with the first check that
 /// fails; nothing has been read of the body by then.
 ///
-/// `user_agent` was read from the same head.
+/// `user_agent` was read from the same head. `memory` has the verdicts of the same settings.
 pub fn validate(
     mut incoming: IncomingRequest,
     user_agent: UserAgent,
     settings: &Settings,
+    memory: &AdmissionMemory,
 ) -> Result<ValidatedRequest, AdmissionError> {
     let client = &incoming.client;
 
     // 1. The client's address.
     let rules = settings.find_rules(&client.listener);
     rules.networks.check(client.peer)?;
+
+    // 2. to 5. What depends on the head.
+    let verdict = match memory.find(&incoming) {
+        // it has the same verdict, and no secret: one that is required is missing again
+        Some(_) if rules.secret.is_some() => return Err(AdmissionError::Secret),
+        Some(verdict) => verdict,
+        None => judge(&mut incoming, user_agent, settings, rules, memory)?,
+    };
+    Ok(ValidatedRequest(Box::new(Checked { incoming, verdict })))
+}
+
+/// Checks a head that has no verdict yet, and removes the fields that `Connection` nominates.
+fn judge(
+    incoming: &mut IncomingRequest,
+    user_agent: UserAgent,
+    settings: &Settings,
+    rules: &AccessRules,
+    memory: &AdmissionMemory,
+) -> Result<Rc<Verdict>, AdmissionError> {
+    let sent = Rc::as_ptr(&incoming.head);
 
     // 2. The form of the request: two parsers must not read it differently.
     let head = &mut incoming.head;
@@ -155,13 +184,17 @@ pub fn validate(
     let trusted = &settings.trusted_origins;
     origin::check(head, &target, aws_call.is_some(), user_agent.fetch, trusted)?;
 
-    Ok(ValidatedRequest(Box::new(Checked {
-        incoming,
+    let verdict = Rc::new(Verdict {
         host_name,
         target,
         aws_call,
         has_credential,
-    })))
+    });
+    // not if fields were removed: the next time the head has them again
+    if incoming.is_repeated && Rc::as_ptr(&incoming.head) == sent {
+        memory.keep(incoming, &verdict);
+    }
+    Ok(verdict)
 }
 
 /// Reads a head that has this method, target and fields.

@@ -166,8 +166,13 @@ impl Rooms {
         self.see(&ctx.user_agent());
 
         let state = &self.proxy.state;
-        let validated =
-            admission::validate(incoming, ctx.user_agent(), &state.admission).unwrap();
+        let validated = admission::validate(
+            incoming,
+            ctx.user_agent(),
+            &state.admission,
+            &self.proxy.admissions,
+        )
+        .unwrap();
         self.see(&validated);
         let destination =
             routing::route(validated, None, &ctx, &state.registry.snapshot()).unwrap();
@@ -336,6 +341,8 @@ fn rooms(server: &Puppet, tasks: &LocalTasks) -> Rooms {
     Rooms {
         proxy: Rc::new(ReverseProxy {
             metrics: state.metrics.worker_metrics().into(),
+            admissions: AdmissionMemory::default(),
+            commands: CommandMemory::default(),
             state,
             upstream,
             shutdown: Shutdown::watch(watch::channel(false).1, &timer, tasks),

@@ -1,0 +1,164 @@
+//! The heads that a thread has read lately. A program that polls sends the same bytes each time, and
+//! they need not be read again: the same bytes are the same head.
+//!
+//! Only short heads in which nothing can be secret are kept: with harmless fields alone, and without
+//! a query.
+
+use mwaa_http1::name::{
+    ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH,
+    CONTENT_TYPE, HOST, KEEP_ALIVE, MWAA_GATEWAY_REPEATABLE, PRAGMA, USER_AGENT,
+};
+use mwaa_http1::{NameSet, RequestHead, RequestLimits};
+use std::cell::RefCell;
+use std::rc::Rc;
+
+/// A head and the bytes that it was read from.
+struct KnownHead {
+    bytes: Vec<u8>,
+    limits: RequestLimits,
+    head: Rc<RequestHead>,
+}
+
+#[derive(Default)]
+struct Memory {
+    heads: Vec<KnownHead>,
+    /// The head that is replaced next.
+    oldest: usize,
+}
+
+thread_local! {
+    static MEMORY: RefCell<Memory> = RefCell::default();
+}
+
+/// Returns the head at the beginning of `input` and its size in bytes, if it is known.
+pub(super) fn find(input: &[u8], limits: RequestLimits) -> Option<(Rc<RequestHead>, usize)> {
+    MEMORY.with_borrow(|memory| {
+        let mut heads = memory.heads.iter();
+        let known =
+            heads.find(|known| input.starts_with(&known.bytes) && known.limits == limits)?;
+        Some((Rc::clone(&known.head), known.bytes.len()))
+    })
+}
+
+/// Keeps a head that was read from these bytes, in place of the oldest one.
+pub(super) fn keep(bytes: &[u8], limits: RequestLimits, head: &Rc<RequestHead>) {
+    if bytes.len() > MAX_SIZE || !is_harmless(head) {
+        return;
+    }
+    let head = Rc::clone(head);
+    MEMORY.with_borrow_mut(|memory| {
+        if memory.heads.len() < MAX_HEADS {
+            memory.heads.push(KnownHead {
+                bytes: bytes.to_vec(),
+                limits,
+                head,
+            });
+            return;
+        }
+        if let Some(known) = memory.heads.get_mut(memory.oldest) {
+            known.bytes.clear();
+            known.bytes.extend_from_slice(bytes);
+            known.limits = limits;
+            known.head = head;
+        }
+        memory.oldest = (memory.oldest + 1) % MAX_HEADS;
+    });
+}
+
+/// Returns true if a head cannot hold a secret.
+fn is_harmless(head: &RequestHead) -> bool {
+    let headers = &head.headers;
+    headers.present().without(HARMLESS) == NameSet::default()
+        && headers.other_names().next().is_none()
+        && head.target.query().is_none()
+        && head.target.authority().is_none()
+}
+
+const HARMLESS: NameSet = NameSet::new(&[
+    ACCEPT,
+    ACCEPT_ENCODING,
+    ACCEPT_LANGUAGE,
+    CACHE_CONTROL,
+    CONNECTION,
+    CONTENT_LENGTH,
+    CONTENT_TYPE,
+    HOST,
+    KEEP_ALIVE,
+    MWAA_GATEWAY_REPEATABLE,
+    PRAGMA,
+    USER_AGENT,
+]);
+/// The longest head that is kept, in bytes.
+const MAX_SIZE: usize = 1024;
+/// The most heads that are kept.
+const MAX_HEADS: usize = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mwaa_http1::{Parsed, parse_request};
+
+    const LIMITS: RequestLimits = RequestLimits {
+        size: 2048,
+        fields: 32,
+    };
+
+    /// Reads a head and keeps it, if it may be kept.
+    fn read(text: &str) -> Rc<RequestHead> {
+        let Ok(Parsed::Complete(head, size)) = parse_request(text.as_bytes(), 0, LIMITS) else {
+            panic!("{text:?} is no head");
+        };
+        keep(&text.as_bytes()[..size], LIMITS, &head);
+        head
+    }
+
+    #[test]
+    fn the_same_bytes_are_the_same_head() {
+        let text = "GET /a HTTP/1.1\r\nHost: b\r\n\r\n";
+        assert!(find(text.as_bytes(), LIMITS).is_none());
+        let head = read(text);
+        let input = format!("{text}GET ");
+        let (found, size) = find(input.as_bytes(), LIMITS).unwrap();
+        assert!(Rc::ptr_eq(&found, &head));
+        assert_eq!(size, text.len());
+
+        let part = &text[..text.len() - 1];
+        for other in [part, "GET /a HTTP/1.1\r\nHost: c\r\n\r\n", ""] {
+            assert!(find(other.as_bytes(), LIMITS).is_none(), "{other}");
+        }
+        let smaller = RequestLimits { size: 10, ..LIMITS };
+        assert!(find(text.as_bytes(), smaller).is_none());
+    }
+
+    #[test]
+    fn a_head_that_may_hold_a_secret_is_not_kept() {
+        for (target, field) in [
+            ("/a", "Authorization: b"),
+            ("/a", "Cookie: b"),
+            ("/a", "Mwaa-Gateway-Secret: b"),
+            ("/a", "Referer: b"),
+            ("/a", "X-Other: b"),
+            ("/a?b", "Accept: b"),
+            ("http://a:b@c/", "Accept: b"),
+            (&"/a".repeat(MAX_SIZE / 2), "Accept: b"),
+        ] {
+            let text = format!("GET {target} HTTP/1.1\r\nHost: c\r\n{field}\r\n\r\n");
+            read(&text);
+            assert!(find(text.as_bytes(), LIMITS).is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_oldest_head_is_replaced() {
+        let texts: Vec<_> = (0..=MAX_HEADS)
+            .map(|number| format!("GET /{number} HTTP/1.1\r\nHost: a\r\n\r\n"))
+            .collect();
+        for text in &texts {
+            read(text);
+        }
+        let known = texts
+            .iter()
+            .map(|text| find(text.as_bytes(), LIMITS).is_some());
+        assert!(known.eq((0..=MAX_HEADS).map(|number| number > 0)));
+    }
+}
