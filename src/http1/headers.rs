@@ -3,6 +3,7 @@
 
 use super::head::{LINE_END, SEPARATOR, parse_length};
 use super::name::{CONTENT_LENGTH, Name, NameSet};
+use std::cell::RefCell;
 use std::fmt;
 use std::ops::Range;
 
@@ -38,21 +39,60 @@ impl Field {
     }
 }
 
-/// The fields that were found in a head which is not copied yet.
-pub(crate) struct Lines(Vec<Field>);
+/// The fields that were found in a head which is not copied yet, and the buffer for the copy.
+pub(crate) struct Lines {
+    fields: Vec<Field>,
+    text: Vec<u8>,
+}
 
 impl Lines {
     pub(crate) fn new() -> Self {
-        Self(Vec::with_capacity(USUAL_FIELDS + MORE_FIELDS))
+        let Buffers { text, mut fields } = SPARE.with_borrow_mut(Vec::pop).unwrap_or_default();
+        fields.reserve(USUAL_FIELDS + MORE_FIELDS);
+        Self { fields, text }
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.0.len()
+        self.fields.len()
     }
 
     /// Adds a field that is this line of the head, whose name is in any case.
     pub(crate) fn add(&mut self, known: Option<Name>, name_length: usize, line: Range<usize>) {
-        self.0.push(Field::new(known, name_length, line));
+        self.fields.push(Field::new(known, name_length, line));
+    }
+}
+
+/// The buffers of a list that is gone. Most heads are short and end soon, so that the next one needs no
+/// memory of its own.
+#[derive(Default)]
+struct Buffers {
+    text: Vec<u8>,
+    fields: Vec<Field>,
+}
+
+thread_local! {
+    static SPARE: RefCell<Vec<Buffers>> = const { RefCell::new(Vec::new()) };
+}
+
+impl Drop for Headers {
+    fn drop(&mut self) {
+        let size = self.text.capacity();
+        if size == 0 || size > MAX_SPARE_SIZE || self.fields.capacity() > MAX_SPARE_FIELDS {
+            return;
+        }
+        self.text.clear();
+        self.fields.clear();
+        let buffers = Buffers {
+            text: std::mem::take(&mut self.text),
+            fields: std::mem::take(&mut self.fields),
+        };
+        // the thread may be at its end
+        let _ended = SPARE.try_with(|spare| {
+            let mut spare = spare.borrow_mut();
+            if spare.len() < MAX_SPARE {
+                spare.push(buffers);
+            }
+        });
     }
 }
 
@@ -94,10 +134,11 @@ impl Headers {
 
     /// Copies a head of which these lines are its fields.
     pub(crate) fn from_lines(head: &[u8], lines: Lines) -> Self {
-        let mut text = Vec::with_capacity(head.len() + MORE_TEXT);
+        let Lines { fields, mut text } = lines;
+        text.reserve(head.len() + MORE_TEXT);
         text.extend_from_slice(head);
         let mut present = NameSet::default();
-        for field in &lines.0 {
+        for field in &fields {
             let start = field.start as usize;
             let name = text.get_mut(start..start + usize::from(field.name_length));
             let name = name.unwrap_or_default();
@@ -112,7 +153,7 @@ impl Headers {
         }
         Self {
             text,
-            fields: lines.0,
+            fields,
             present,
         }
     }
@@ -375,6 +416,10 @@ fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
+/// The most buffers that a thread keeps, and the largest ones, in bytes and in fields.
+const MAX_SPARE: usize = 8;
+const MAX_SPARE_SIZE: usize = 2048;
+const MAX_SPARE_FIELDS: usize = 64;
 /// Most heads have no more fields.
 const USUAL_FIELDS: usize = 16;
 /// The room for fields that are added to those of a message.

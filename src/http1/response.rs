@@ -83,15 +83,27 @@ pub fn parse_response(
 
 /// Reads a head in its usual form: HTTP/1.1. `None` for any other, which [`parse`] reads.
 pub(super) fn parse_usual(input: &[u8], method: &Method) -> Option<(Box<ResponseHead>, usize)> {
+    // nearly every response
+    if input.starts_with(OK_LINE) {
+        return parse_usual_fields(input, OK_LINE.len() - 2, StatusCode::OK, method);
+    }
     let line = usual::read_first_line(input)?;
     let (code, reason) = line.strip_prefix(b"HTTP/1.1 ")?.split_first_chunk::<3>()?;
     if !matches!(reason.first(), None | Some(b' ')) {
         return None;
     }
     let status = StatusCode::from_bytes(code).ok()?;
+    parse_usual_fields(input, line.len(), status, method)
+}
 
+fn parse_usual_fields(
+    input: &[u8],
+    line_end: usize,
+    status: StatusCode,
+    method: &Method,
+) -> Option<(Box<ResponseHead>, usize)> {
     let any_name = |_known, _name: &[u8]| Ok::<_, ResponseError>(());
-    let fields = usual::read_fields(input, line.len(), MAX_FIELDS, any_name)?;
+    let fields = usual::read_fields(input, line_end, MAX_FIELDS, any_name)?;
     let UsualFields {
         headers,
         facts,
@@ -234,6 +246,7 @@ impl From<FieldError> for ResponseError {
     }
 }
 
+const OK_LINE: &[u8] = b"HTTP/1.1 200 OK\r\n";
 /// The largest head of a response, in bytes.
 const MAX_SIZE: usize = 256 * 1024;
 /// The most fields of a response.

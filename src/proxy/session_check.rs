@@ -31,6 +31,12 @@ impl SessionRefusal {
     }
 }
 
+/// Returns true for a status with which Airflow may refuse a dead session.
+pub(crate) fn may_be_refusal(status: StatusCode) -> bool {
+    let is_error = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
+    is_error || status.is_redirection()
+}
+
 /// Returns the refusal if the response means that the session is dead. Fails if the response
 /// breaks off.
 ///

@@ -196,7 +196,12 @@ impl WebExchange<'_> {
         };
 
         // a live session, the usual case
-        let Some(refusal) = self.refusal(&session, &mut response).await? else {
+        let refusal = if session_check::may_be_refusal(response.status()) {
+            self.refusal(&session, &mut response).await?
+        } else {
+            None
+        };
+        let Some(refusal) = refusal else {
             if is_doubtful(response.status()) && Box::pin(self.has_moved(&session)).await {
                 // a request that may have acted is not repeated; the next one uses the new host
                 let Some(body) = retry_body.filter(|_| self.permit.method().is_safe()) else {

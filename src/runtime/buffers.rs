@@ -1,6 +1,7 @@
 //! Buffers that all connections of a thread share. A connection needs one only while bytes pass, so
 //! an idle connection owns none.
 
+use bytes::BytesMut;
 use std::cell::{Cell, RefCell};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -23,6 +24,19 @@ pub fn with_read_buffer<T>(size: usize, read: impl FnOnce(&mut [u8]) -> T) -> T 
 /// Returns an empty buffer to write a message into.
 pub fn take_write_buffer() -> Vec<u8> {
     WRITE_BUFFER.take()
+}
+
+/// Returns an empty buffer for what an upstream connection reads.
+pub fn take_input_buffer() -> BytesMut {
+    INPUT_BUFFER.take()
+}
+
+/// Returns a buffer to the thread, for the next connection that reads. A large one is dropped.
+pub fn return_input_buffer(mut buffer: BytesMut) {
+    buffer.clear();
+    if buffer.capacity() <= READ_SIZE {
+        INPUT_BUFFER.set(buffer);
+    }
 }
 
 /// Returns a buffer to the thread, for the next message. A large one is dropped.
@@ -62,6 +76,7 @@ const MAX_WIDE_READS: usize = 32;
 
 thread_local! {
     static READ_BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    static INPUT_BUFFER: Cell<BytesMut> = Cell::default();
     static WRITE_BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 

@@ -11,7 +11,8 @@ mod tasks;
 mod timer;
 
 pub use buffers::{
-    READ_SIZE, WideRead, return_write_buffer, take_write_buffer, with_read_buffer,
+    READ_SIZE, WideRead, return_input_buffer, return_write_buffer, take_input_buffer,
+    take_write_buffer, with_read_buffer,
 };
 pub use clock::{
     ClockShift, Timestamp, boot_clock, end_turn, keep_time_for_a_turn, process_time,

@@ -7,6 +7,7 @@ mod flag_style;
 mod forms;
 mod grants;
 mod hints;
+mod memory;
 mod python;
 mod reading;
 mod shlex;

@@ -6,26 +6,32 @@ use mwaa_http1::RequestHead;
 use mwaa_model::PeerAddress;
 use mwaa_server::IncomingRequest;
 use std::cell::RefCell;
+use std::fmt;
 use std::rc::Rc;
 
 /// The verdicts of one worker thread about heads that the server has recognised
 /// ([`IncomingRequest::is_repeated`]), by one set of settings.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct AdmissionMemory(RefCell<Memory>);
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Memory {
     verdicts: Vec<KnownVerdict>,
     /// The verdict that is replaced next.
     oldest: usize,
 }
 
-#[derive(Debug)]
 struct KnownVerdict {
     head: Rc<RequestHead>,
     is_unix: bool,
     secure: bool,
     verdict: Rc<Verdict>,
+}
+
+impl fmt::Debug for AdmissionMemory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AdmissionMemory").finish_non_exhaustive()
+    }
 }
 
 impl AdmissionMemory {

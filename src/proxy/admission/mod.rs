@@ -61,7 +61,6 @@ struct Checked {
 }
 
 /// What the checks have found in a head.
-#[derive(Debug)]
 struct Verdict {
     host_name: HostName,
     target: Target,

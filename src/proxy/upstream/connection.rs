@@ -6,7 +6,10 @@ use bytes::{Buf as _, Bytes, BytesMut};
 use http::Method;
 use mwaa_egress::Stream;
 use mwaa_http1::{BodyDecoder, Parsed, ResponseError, ResponseHead, encode, parse_response};
-use mwaa_runtime::{READ_SIZE, Timestamp, WideRead, return_write_buffer, with_read_buffer};
+use mwaa_runtime::{
+    READ_SIZE, Timestamp, WideRead, return_input_buffer, return_write_buffer,
+    take_input_buffer, with_read_buffer,
+};
 use rustls::ClientConnection;
 use std::future::poll_fn;
 use std::io::{self, BufRead as _};
@@ -97,7 +100,7 @@ impl Connection {
     pub(super) fn clear(&mut self) -> bool {
         let is_clear = self.input.is_empty();
         // an idle connection has no buffer
-        self.input = BytesMut::new();
+        return_input_buffer(std::mem::take(&mut self.input));
         self.wide = None;
         is_clear
     }
@@ -221,6 +224,9 @@ impl Connection {
                 let size = records.filled().len();
                 self.wide = wide.filter(|_| size > READ_SIZE);
 
+                if self.input.capacity() == 0 {
+                    self.input = take_input_buffer();
+                }
                 // slow clients keep what they have not taken, so it has little room to spare
                 self.input.reserve(size);
                 if let Err(error) = decrypt(session, records.filled(), &mut self.input) {
@@ -253,6 +259,12 @@ impl Connection {
 
         if next == self.input.len() {
             self.input.truncate(end);
+            // copying a little is cheaper than a buffer that the client keeps
+            if end <= SHORT {
+                let data = Bytes::copy_from_slice(&self.input);
+                self.input.clear();
+                return data;
+            }
             return std::mem::take(&mut self.input).freeze();
         }
         let data = self.input.split_to(end).freeze();
@@ -452,5 +464,7 @@ impl Sending {
     }
 }
 
+/// Data up to this size is copied, in bytes.
+const SHORT: usize = 4 * 1024;
 /// The most interim responses before the final one.
 const MAX_INTERIMS: u32 = 100;

@@ -17,8 +17,10 @@ use mwaa_model::{
     AirflowVersion, Directory, Entry, EntryId, EnvName, Environment, EnvironmentInfo,
     ListenerPolicy, Registry, Secret,
 };
-use mwaa_policy::{Command, permit_command, permit_web};
-use mwaa_proxy::admission::{self, AccessRules, HostFilter, NetworkFilter, SharedSecret};
+use mwaa_policy::{Command, CommandMemory, permit_command, permit_web};
+use mwaa_proxy::admission::{
+    self, AccessRules, AdmissionMemory, HostFilter, NetworkFilter, SharedSecret,
+};
 use mwaa_proxy::queue::{self, CommandQueues, QueuedCommand};
 use mwaa_proxy::response::{self, CliOutput, CommandFacts, OutputFormat};
 use mwaa_proxy::routing::{self, Destination, RequestKind, RoutedRequest};

@@ -5,7 +5,7 @@ use crate::support::{Client, Harness};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 
 /// Writes a file that only we can read.
-fn secret_file(folder: &tempfile::TempDir, content: &str) -> String {
+pub(super) fn secret_file(folder: &tempfile::TempDir, content: &str) -> String {
     let path = folder.path().join("gateway.secret");
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create_new(true).mode(0o600);

@@ -8,6 +8,7 @@ mod framing;
 mod headers;
 mod hosts;
 mod limits;
+mod repeated;
 mod targets;
 
 use crate::support::{Harness, Response};
