@@ -308,13 +308,11 @@ impl Headers {
         super::encode::field(&mut self.text, name, value);
         let end = self.text.len();
 
-        match known {
-            Some(known) => self.present.insert(known),
-            None => {
-                let name = self.text.get_mut(start..start + name.len());
-                name.unwrap_or_default().make_ascii_lowercase();
-            }
+        if let Some(known) = known {
+            self.present.insert(known);
         }
+        let written = self.text.get_mut(start..start + name.len());
+        written.unwrap_or_default().make_ascii_lowercase();
         self.fields.push(Field::new(known, name.len(), start..end));
     }
 
@@ -322,12 +320,12 @@ impl Headers {
     pub fn append_missing(&mut self, others: &Self) {
         // usually all are missing, and their lines are copied at once
         if self.present.intersects(others.present) {
-            let missing = others
-                .fields
-                .iter()
-                .filter(|field| field.known.is_none_or(|known| !self.contains(known)));
-            for field in missing.copied().collect::<Vec<_>>() {
-                self.push_line(field.known, others.name(&field), others.value(&field));
+            for header in others.iter() {
+                if let Some(known) = header.known
+                    && !self.contains(known)
+                {
+                    self.push_line(Some(known), header.name, header.value);
+                }
             }
             return;
         }
