@@ -183,6 +183,7 @@ impl ListenerConfig {
             table: self.listener.name.clone(),
             source,
         };
+
         match &self.address {
             Address::Tcp(address) => {
                 let mut leaving = leaving.iter().map(|bound| &bound.address);

@@ -48,6 +48,7 @@ impl InheritedSockets {
         if let Some(count) = count.filter(|count| *count > MAX_SOCKETS) {
             return Err(InheritError::TooMany(count));
         }
+
         let mut received = ListenFd::from_env();
         let names = names.split(':').map(str::to_owned);
         let names = names.chain(std::iter::repeat_with(String::new));
