@@ -26,4 +26,4 @@ pub use mwaa_server::InheritError;
 pub use process::{harden, raise_descriptor_limit};
 pub use reload::{ConfigProblem, ConfigSource, ReloadRequests};
 pub use supervisor::Supervisor;
-pub use worker::ShutdownStatus;
+pub use worker::{AFTER_DRAIN, ShutdownStatus};

@@ -7,13 +7,15 @@ use super::generation::Generation;
 use super::reload::{Reloader, addresses};
 use super::supervisor::{Pulse, PulseReceiver, pulse};
 use super::{Gateway, StartError, settings};
+use mwaa_config::Config;
 use mwaa_policy::CommandMemory;
 use mwaa_proxy::ReverseProxy;
 use mwaa_proxy::admission::AdmissionMemory;
+use mwaa_proxy::queue::CommandQueues;
 use mwaa_proxy::upstream::{TrustStore, UpstreamClient};
 use mwaa_runtime::{
-    BackgroundTasks, ClockShift, CoarseTimer, LocalTasks, Shutdown, boot_clock, end_turn,
-    keep_time_for_a_turn,
+    BackgroundTasks, ClockShift, CoarseTimer, LocalTasks, Shutdown, ShutdownStage, boot_clock,
+    end_turn, keep_time_for_a_turn,
 };
 use mwaa_server::{
     BoundListener, OpenConnections, OpenListener, Places, RequestHandler, Server,
@@ -34,17 +36,17 @@ use tracing::Instrument as _;
 /// The way in which a gateway has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ShutdownStatus {
-    /// Every request in flight was answered.
+    /// Every request in flight was served.
     Drained,
-    /// `limits.drain` was over before every request was answered.
+    /// `limits.drain` was over before every request was served.
     TimedOut,
     /// A worker thread ended by itself.
     WorkerFailed,
 }
 
 impl Gateway {
-    /// Serves until `shutdown` completes, then drains: `/readyz` says no, the listeners close, the
-    /// requests in flight are answered, and after `limits.drain` the rest is cut.
+    /// Serves until `shutdown` completes, then stops in the order of
+    /// [`ShutdownStage`].
     ///
     /// Fails if a thread cannot be started.
     pub async fn serve(
@@ -74,7 +76,8 @@ impl Gateway {
         // Not ready before the listeners close: a load balancer may look in between.
         notifier.stopping();
         stopping.store(true, Ordering::Relaxed);
-        let status = workers.drain(generation.config.limits.drain).await;
+        let stop = StopLimits::new(&generation.config);
+        let status = workers.stop(stop, &generation.state.queues).await;
         if let Some(audit) = &generation.state.audit {
             audit.flush(AUDIT_FLUSH);
         }
@@ -142,14 +145,35 @@ async fn keep_history(metrics: Arc<Metrics>) {
     }
 }
 
+/// The times of a shutdown.
+#[derive(Debug, Clone, Copy)]
+struct StopLimits {
+    /// Clients are still accepted for this time.
+    delay: Duration,
+    /// Requests have this time to finish.
+    drain: Duration,
+    /// So long before the end of `drain` waiting commands get no more slots.
+    last: Duration,
+}
+
+impl StopLimits {
+    fn new(config: &Config) -> Self {
+        let drain = config.limits.drain;
+        Self {
+            delay: config.limits.shutdown_delay,
+            drain,
+            last: LAST_COMMANDS.min(drain / 2),
+        }
+    }
+}
+
 /// The running worker threads.
 struct WorkerPool {
     /// One for each worker.
     pulses: Vec<Pulse>,
     /// One for each worker.
     updates: Vec<mpsc::UnboundedSender<Update>>,
-    stop: watch::Sender<bool>,
-    cut: watch::Sender<bool>,
+    stage: watch::Sender<ShutdownStage>,
     exits: mpsc::UnboundedReceiver<WorkerResult>,
 }
 
@@ -158,8 +182,7 @@ type WorkerResult = thread::Result<io::Result<()>>;
 
 impl WorkerPool {
     fn start(context: &WorkerContext, count: usize) -> Result<Self, StartError> {
-        let (stop, stop_receiver) = watch::channel(false);
-        let (cut, cut_receiver) = watch::channel(false);
+        let (stage, stage_receiver) = watch::channel(ShutdownStage::Serving);
         let (sender, exits) = mpsc::unbounded_channel();
         let mut pulses = Vec::with_capacity(count);
         let mut updates = Vec::with_capacity(count);
@@ -173,8 +196,7 @@ impl WorkerPool {
                 context: context.clone(),
                 pulse: answering,
                 updates: updated,
-                stop: stop_receiver.clone(),
-                cut: cut_receiver.clone(),
+                stage: stage_receiver.clone(),
             };
             let sender = sender.clone();
             let span = tracing::debug_span!("worker", number);
@@ -191,30 +213,49 @@ impl WorkerPool {
         Ok(Self {
             pulses,
             updates,
-            stop,
-            cut,
+            stage,
             exits,
         })
     }
 
-    /// Stops accepting and waits for the requests in flight; cuts those that take longer than
-    /// `limit`.
-    async fn drain(mut self, limit: Duration) -> ShutdownStatus {
+    /// Takes the workers through the stages of a shutdown.
+    async fn stop(mut self, limits: StopLimits, queues: &CommandQueues) -> ShutdownStatus {
+        let StopLimits { delay, drain, last } = limits;
+        if !delay.is_zero() {
+            tracing::info!(
+                ?delay,
+                "stopping: connections are accepted for limits.shutdown_delay"
+            );
+            self.stage.send_replace(ShutdownStage::Leaving);
+            tokio::time::sleep(delay).await;
+        }
+
         tracing::info!("stopping: no new connections; waiting for running requests");
-        self.stop.send_replace(true);
-        if tokio::time::timeout(limit, self.wait_all()).await.is_ok() {
+        self.stage.send_replace(ShutdownStage::Draining);
+        if self.wait_all(drain.saturating_sub(last)).await {
             return ShutdownStatus::Drained;
         }
 
-        tracing::warn!(drain = ?limit, "limits.drain is over; closing the remaining connections");
-        self.cut.send_replace(true);
-        self.wait_all().await;
+        tracing::debug!(?last, "waiting commands get no more slots");
+        queues.close();
+        if self.wait_all(last).await {
+            return ShutdownStatus::Drained;
+        }
+
+        tracing::warn!(
+            ?drain,
+            "limits.drain is over; answering the remaining requests"
+        );
+        self.stage.send_replace(ShutdownStage::Cut);
+        self.wait_all(Duration::MAX).await;
         ShutdownStatus::TimedOut
     }
 
-    /// Waits until every worker has ended: each holds a sender of the channel.
-    async fn wait_all(&mut self) {
-        while self.exits.recv().await.is_some() {}
+    /// Waits until every worker has ended: each holds a sender of the channel. Returns false if the
+    /// limit passes before.
+    async fn wait_all(&mut self, limit: Duration) -> bool {
+        let all = async { while self.exits.recv().await.is_some() {} };
+        tokio::time::timeout(limit, all).await.is_ok()
     }
 }
 
@@ -252,13 +293,12 @@ struct Worker {
     context: WorkerContext,
     pulse: PulseReceiver,
     updates: mpsc::UnboundedReceiver<Update>,
-    stop: watch::Receiver<bool>,
-    cut: watch::Receiver<bool>,
+    stage: watch::Receiver<ShutdownStage>,
 }
 
 impl Worker {
-    /// Serves until `stop`, and until every request in flight is answered or `cut`.
-    async fn serve(mut self) -> io::Result<()> {
+    /// Serves until the shutdown, and then until every request in flight is answered.
+    async fn serve(self) -> io::Result<()> {
         let tasks = LocalTasks::default();
         self.pulse.start(&tasks);
         let WorkerContext {
@@ -269,7 +309,7 @@ impl Worker {
         } = self.context;
 
         let timer = CoarseTimer::start(&tasks, &background);
-        let shutdown = Shutdown::watch(self.stop, &timer, &tasks);
+        let shutdown = Shutdown::watch(self.stage, &timer, &tasks);
         let metrics = generation.state.metrics.worker_metrics();
         let proxy = Rc::new(ReverseProxy {
             upstream: create_client(&generation, &timer, &tasks),
@@ -289,12 +329,13 @@ impl Worker {
             settings: settings::connections(&generation.config).into(),
             connections: OpenConnections::start(&places, &timer, &tasks),
             tasks: tasks.clone(),
-            shutdown,
-            timer,
+            shutdown: shutdown.clone(),
+            timer: timer.clone(),
             handle: move |request| mwaa_proxy::handle(Rc::clone(&handling.borrow()), request),
             refuse: Box::new(move |bad_head| {
                 mwaa_proxy::reject_head(&refusing.borrow(), bad_head)
             }),
+            farewell: Box::new(mwaa_proxy::say_farewell),
         });
 
         let mut room = WorkRoom {
@@ -309,12 +350,13 @@ impl Worker {
         let following = room.follow(self.updates);
         tasks.spawn_unwatched(tracing::debug_span!("updates"), following);
 
-        // the accept loops are among the tasks: they end at `stop`
+        // the accept loops are among the tasks: they end at the shutdown
         tokio::select! {
-            () = tasks.wait_idle() => {}
-            _ = self.cut.wait_for(|cut| *cut) => {}
+            () = tasks.wait_idle() => return Ok(()),
+            () = shutdown.wait_for(ShutdownStage::Cut) => {}
         }
-        tasks.close();
+        // every request has its answer now, but a client may be slow to take it
+        let _elapsed = timer.within(LAST_ANSWERS, tasks.wait_idle()).await;
         Ok(())
     }
 }
@@ -444,8 +486,15 @@ fn start_warm_up(trust: Arc<TrustStore>) {
 }
 
 const MINUTE: Duration = Duration::from_mins(1);
+/// The longest time from the end of `limits.drain` to the end of the program.
+pub const AFTER_DRAIN: Duration = Duration::from_secs(5);
+/// The part of `limits.drain` in which waiting commands get no more slots: Airflow takes seconds to
+/// start, and the outcome of a command that is cut off is unknown.
+const LAST_COMMANDS: Duration = Duration::from_secs(10);
+/// The longest wait for clients to take the answers to what was cut.
+const LAST_ANSWERS: Duration = Duration::from_secs(2);
 /// The longest wait for the disk of the audit log at the end.
-const AUDIT_FLUSH: Duration = Duration::from_secs(5);
+const AUDIT_FLUSH: Duration = Duration::from_secs(2);
 
 #[cfg(test)]
 mod tests {

@@ -5,7 +5,7 @@ use crate::config_args::{ConfigArgs, config_flags, load_external_inputs};
 use crate::running::get;
 use crate::sanitize::sanitize;
 use crate::serve::block_on;
-use crate::signals::{INTERRUPT, Signals};
+use crate::signals::{INTERRUPT, QUIT, Signals};
 use crate::terminal::Terminal;
 use crate::{ExitStatus, RunError, RunResult};
 use clap::Args;
@@ -104,6 +104,7 @@ fn restrict(config: &mut Config, args: &ExecArgs) {
         config.aws.discover = Some(false);
     }
     // the program has ended by then, and reads no response
+    config.limits.shutdown_delay = Duration::ZERO;
     config.limits.drain = DRAIN;
 }
 
@@ -271,16 +272,16 @@ async fn run_program(
 #[error("cannot run {0}")]
 struct RunProgramError(String, #[source] io::Error);
 
-/// Sends a signal on to the program. A terminal has sent its Ctrl-C to the program too.
+/// Sends a signal on to the program. A terminal has sent its Ctrl-C or Ctrl-\ to the program too.
 fn pass_on(number: u8, child: &Child) {
-    if number == INTERRUPT && io::stdin().is_terminal() {
+    let (signal, is_of_terminal) = match number {
+        INTERRUPT => (Signal::INT, true),
+        QUIT => (Signal::QUIT, true),
+        _ => (Signal::TERM, false),
+    };
+    if is_of_terminal && io::stdin().is_terminal() {
         return;
     }
-    let signal = if number == INTERRUPT {
-        Signal::INT
-    } else {
-        Signal::TERM
-    };
     let pid = child.id().and_then(|id| Pid::from_raw(id.try_into().ok()?));
     if let Some(pid) = pid {
         // it may have ended in this moment

@@ -1,5 +1,6 @@
-//! SIGTERM and SIGINT: the first drains the gateway, the second ends the process at once. SIGHUP reads
-//! the configuration of `serve` again; it ends all other commands, as when their terminal is closed.
+//! SIGTERM, SIGINT and SIGQUIT: the first drains the gateway, the second ends the process at once. SIGHUP
+//! reads the configuration of `serve` again; it ends all other commands, as when their terminal is closed.
+//! SIGUSR1 and SIGUSR2 do nothing: by default they would end the process.
 
 use crate::ExitStatus;
 use mwaa_app::{Gateway, ShutdownStatus, StartError};
@@ -14,6 +15,7 @@ use tokio::sync::oneshot;
 pub struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    quit: Signal,
     hangup: Option<Hangup>,
 }
 
@@ -42,9 +44,14 @@ fn has_terminal() -> bool {
 impl Signals {
     /// Starts to listen. Fails if the system refuses a handler.
     pub fn listen() -> io::Result<Self> {
+        // the handler stays, so that no child inherits an ignored signal
+        for ignored in [SignalKind::user_defined1(), SignalKind::user_defined2()] {
+            drop(signal(ignored)?);
+        }
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
+            quit: signal(SignalKind::quit())?,
             hangup: None,
         })
     }
@@ -78,6 +85,7 @@ impl Signals {
             tokio::select! {
                 _ = self.terminate.recv() => return TERMINATE,
                 _ = self.interrupt.recv() => return INTERRUPT,
+                _ = self.quit.recv() => return QUIT,
                 is_closed = hangup => {
                     if is_closed {
                         return HANGUP;
@@ -126,3 +134,5 @@ const HANGUP: u8 = 1;
 const TERMINATE: u8 = 15;
 /// SIGINT's number (signal(7)).
 pub(crate) const INTERRUPT: u8 = 2;
+/// SIGQUIT's number (signal(7)).
+pub(crate) const QUIT: u8 = 3;

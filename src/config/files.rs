@@ -3,6 +3,7 @@
 use super::diagnostics::ValueError;
 use super::reader::TableReader;
 use mwaa_telemetry::audit;
+use rustix::process::geteuid;
 use std::fs::{File, Metadata};
 use std::io::{ErrorKind, Read};
 use std::os::unix::fs::MetadataExt;
@@ -140,7 +141,7 @@ fn check_pem(pem: &[u8], content: Content, name: &str) -> Result<(), ValueError>
 
 fn check_secret(metadata: &Metadata, name: &str, fill: &str) -> Result<(), ValueError> {
     let mode = metadata.mode() & 0o777;
-    if mode & 0o077 != 0 {
+    if is_shared(metadata) {
         let message = format!("other users can access this file (mode {mode:04o}): {name}");
         return Err(ValueError::new(message).with_hint("run `chmod 600` on it"));
     }
@@ -148,6 +149,22 @@ fn check_secret(metadata: &Metadata, name: &str, fill: &str) -> Result<(), Value
         return Err(ValueError::new(format!("is empty: {name}")).with_hint(fill));
     }
     Ok(())
+}
+
+fn is_shared(metadata: &Metadata) -> bool {
+    may_others_access(metadata.uid(), metadata.mode(), geteuid().as_raw())
+}
+
+/// Returns true if others than `user` and root can access a file. The group of a file of root's may
+/// read it, as PostgreSQL allows for its key: root has put the user into it. The files of a Kubernetes
+/// Secret are so (`fsGroup`), and those of systemd's `LoadCredential=`.
+fn may_others_access(owner: u32, mode: u32, user: u32) -> bool {
+    let others = if owner == 0 && user != 0 {
+        0o037
+    } else {
+        0o077
+    };
+    mode & others != 0
 }
 
 /// Returns the error of an audit log that no one could write. Someone who may not write it may
@@ -164,9 +181,10 @@ pub(super) fn check_audit_log(path: &Path) -> Option<ValueError> {
 /// Returns a warning of a private key that others can read. It is no error: groups that mount
 /// secrets into containers are common.
 pub(super) fn check_key_mode(path: &Path) -> Option<String> {
-    let mode = std::fs::metadata(path).ok()?.mode() & 0o777;
+    let metadata = std::fs::metadata(path).ok()?;
+    let mode = metadata.mode() & 0o777;
     let name = format_path(path);
-    (mode & 0o077 != 0).then(|| {
+    is_shared(&metadata).then(|| {
         format!(
             "listener.tls.key: other users can access this file (mode {mode:04o}): {name}; \
              run `chmod 600` on it"
@@ -226,3 +244,30 @@ const MAKE_SECRET: &str = "create one: (umask 077; head -c 32 /dev/urandom | bas
 
 /// The largest certificate bundle that is read; the system's own are about 250 KiB.
 const LARGEST_BUNDLE: u64 = 4 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_group_may_read_only_the_files_of_root() {
+        let (root, own) = (0, 1000);
+        for (owner, mode, user, expected) in [
+            (own, 0o600, own, false),
+            (own, 0o400, own, false),
+            (own, 0o640, own, true),
+            (own, 0o604, own, true),
+            (root, 0o600, own, false),
+            (root, 0o440, own, false),
+            (root, 0o640, own, false),
+            (root, 0o660, own, true),
+            (root, 0o650, own, true),
+            (root, 0o644, own, true),
+            (root, 0o440, root, true),
+            (root, 0o600, root, false),
+        ] {
+            let found = may_others_access(owner, mode, user);
+            assert_eq!(found, expected, "{owner} {mode:o} {user}");
+        }
+    }
+}

@@ -226,8 +226,8 @@ table! {
     /// Serve requests with Forwarded or X-Forwarded-* headers. They come through a proxy, which
     /// gives its clients the gateway's AWS rights. The headers are ignored.
     allow_forwarded: Flag, Value("false");
-    /// A file that only you can read. Clients must send its content in the header
-    /// Mwaa-Gateway-Secret.
+    /// A file that only you can read, or root's, which your group may read. Clients must send its
+    /// content in the header Mwaa-Gateway-Secret.
     secret_file: Path, Absent("no secret is required", "'/run/secrets/mwaa-gateway'");
     /// Required to listen on an address other than loopback without TLS and a secret or client
     /// certificates: anyone who can reach the address acts with your AWS rights.
@@ -384,9 +384,13 @@ limits! {
     /// equal part of the other half for itself. If none is free, the longest idle connection is
     /// closed for a new client; if all are busy, it waits.
     connections: Count(1..=65_536), Value("512");
+    // only a load balancer needs it
+    /// When the gateway stops, it accepts connections for this time, while readyz fails: until the
+    /// load balancers in front of it send no more clients.
+    shutdown_delay: Duration(millis(0)..=mins(10)), Value("'0s'");
     // below the 30 s of Kubernetes
-    /// When the gateway stops, requests in flight have this time to finish. Kubernetes kills a
-    /// pod after 30 s.
+    /// When the gateway stops, requests in flight have this time to finish, after shutdown_delay.
+    /// Kubernetes kills a pod after 30 s.
     drain: Duration(millis(0)..=mins(10)), Value("'25s'");
     /// Longest DNS lookup of the web server's name.
     upstream_dns: Duration(millis(100)..=mins(1)), Value("'3s'");

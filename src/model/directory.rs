@@ -149,6 +149,13 @@ impl<T> EntryTable<T> {
             block = block.next.get_or_init(|| Box::new(Block::new(2 * len)));
         }
     }
+
+    /// Returns the values that were made.
+    pub fn values(&self) -> impl Iterator<Item = &T> {
+        let blocks =
+            std::iter::successors(Some(&self.0), |block| block.next.get().map(Box::as_ref));
+        blocks.flat_map(|block| block.values.iter().filter_map(OnceLock::get))
+    }
 }
 
 impl<T> Block<T> {
@@ -247,5 +254,7 @@ mod tests {
             assert_eq!(*value, number);
         }
         assert_eq!(*first, 0);
+        let values: Vec<_> = table.values().copied().collect();
+        assert_eq!(values, [0, 7, 8, 23, 24, 100]);
     }
 }

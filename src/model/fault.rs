@@ -97,3 +97,6 @@ fn append_causes(text: &mut String, mut cause: Option<&dyn std::error::Error>) {
         cause = error.source();
     }
 }
+
+/// The `Retry-After` of a gateway that stops: another one may start in its place.
+pub const RESTART: Duration = Duration::from_secs(5);

@@ -30,7 +30,7 @@ pub use environment::{
     AwsTokens, BrowserMode, EnvName, Environment, Policy, Region, RestVia, partition,
 };
 pub use environment_info::{EnvironmentInfo, HostRecord, HostSource};
-pub use fault::{Blame, Fault, error_chain};
+pub use fault::{Blame, Fault, RESTART, error_chain};
 pub use fetch::{Dest, FetchMetadata, Mode, RequestSource, Sender, Site};
 pub use fields::{ALWAYS_FORWARDED, FORWARDED, is_forwarded};
 pub use file_error::FileError;

@@ -10,6 +10,7 @@ use crate::queue::{CommandSlot, QueueEntry, QueueError, QueuedCommand};
 use crate::response::{self, CommandFacts, LastEvent, OutputFormat, Response};
 use crate::routing::RoutedRequest;
 use crate::state::ReverseProxy;
+use crate::stopping;
 use crate::upstream::{ConnectionChoice, UpstreamError, UpstreamResponse};
 use http::StatusCode;
 use mwaa_auth::CliToken;
@@ -17,6 +18,8 @@ use mwaa_http1::RequestHead;
 use mwaa_http1::name::MWAA_GATEWAY_REPEATABLE;
 use mwaa_model::{AirflowVersion, Entry, Fault as _};
 use mwaa_policy::{Command, CommandPermit, permit_command};
+use std::future::poll_fn;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -151,7 +154,12 @@ fn respond_with_events(
     let ctx = ctx.clone();
     let run = async move {
         let entry = Arc::clone(command.permit.entry());
-        match last_event(&proxy, command, queue_entry, facts, ctx.command_record()).await {
+        let last = {
+            let record = ctx.command_record();
+            let mut last = pin!(last_event(&proxy, command, queue_entry, facts, record));
+            poll_fn(|cx| stopping::or_cut(last.as_mut().poll(cx), &ctx)).await
+        };
+        match last {
             Ok(line) => line,
             Err(error) => {
                 let explained = Box::pin(health::explain(&proxy, &entry, error)).await;

@@ -358,6 +358,8 @@ impl DisconnectGuard {
 impl Drop for DisconnectGuard {
     fn drop(&mut self) {
         if let Some(record) = &self.0
+            // at the end of the gateway the client is there
+            && !record.0.tasks.is_closed()
             && let Some(running) = &*record.0.running.borrow()
         {
             running.mark_abandoned();

@@ -37,6 +37,8 @@ struct Inner {
     /// The environment of a fault.
     scope: RefCell<Scope>,
     command: OnceCell<CommandRecord>,
+    /// A request that may change something was written to the web server or to AWS.
+    change_sent: Cell<bool>,
     span: Span,
 }
 
@@ -71,6 +73,7 @@ impl RequestContext {
             entry: Cell::new(None),
             scope: RefCell::default(),
             command: OnceCell::new(),
+            change_sent: Cell::new(false),
             span: tracing::debug_span!(
                 "request",
                 id = %incoming.id,
@@ -182,6 +185,16 @@ impl RequestContext {
 
     pub(crate) fn method(&self) -> &Method {
         &self.0.head.method
+    }
+
+    /// Records that some of the request is about to be written to the web server, or to AWS.
+    pub(crate) fn mark_sending(&self) {
+        self.0.change_sent.set(!self.0.head.method.is_safe());
+    }
+
+    /// Returns true if the request may have changed something.
+    pub(crate) fn is_change_sent(&self) -> bool {
+        self.0.change_sent.get()
     }
 
     /// The thread's proxy.

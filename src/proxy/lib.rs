@@ -26,6 +26,7 @@ pub mod routing;
 mod session_check;
 mod state;
 mod status;
+mod stopping;
 pub mod upstream;
 mod web;
 
@@ -40,6 +41,7 @@ pub use response::ResponseBody;
 pub use rest_via::RestRoutes;
 pub use state::{Limits, ListenerUrl, ListenerUrls, ProxyState, ReverseProxy};
 pub use status::EnvironmentStatus;
+pub use stopping::say_farewell;
 
 use admission::ValidatedRequest;
 use mwaa_model::{EnvName, Fault, code};
@@ -47,6 +49,8 @@ use mwaa_server::IncomingRequest;
 use mwaa_telemetry::LOCAL_PAGE;
 use response::Response;
 use routing::{Destination, RequestKind, RoutingError};
+use std::future::poll_fn;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -56,7 +60,11 @@ use tracing::Instrument as _;
 pub async fn handle(proxy: Rc<ReverseProxy>, incoming: IncomingRequest) -> Response {
     let ctx = RequestContext::new(&incoming, &proxy);
     let span = ctx.span().clone();
-    let response = match process(&proxy, incoming, &ctx).instrument(span).await {
+    let result = {
+        let mut processing = pin!(process(&proxy, incoming, &ctx).instrument(span));
+        poll_fn(|cx| stopping::or_cut(processing.as_mut().poll(cx), &ctx)).await
+    };
+    let response = match result {
         Ok(response) => response,
         Err(error) => respond_with_fault(error.fault(), &ctx),
     };

@@ -9,6 +9,7 @@ use crate::routing::LocalPageRequest;
 use bytes::Bytes;
 use futures_util::stream;
 use mwaa_pages::LivePart;
+use mwaa_runtime::ShutdownStage;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -110,7 +111,10 @@ impl LiveOverview {
                 Phase::First => self.phase = Phase::Watching,
                 Phase::Watching => {
                     let proxy = self.ctx.proxy();
-                    let ended = proxy.timer.within(INTERVAL, proxy.shutdown.wait()).await;
+                    let ended = proxy
+                        .timer
+                        .within(INTERVAL, proxy.shutdown.wait_for(ShutdownStage::Draining))
+                        .await;
                     if ended.is_ok() || proxy.is_replaced.get() {
                         // the next gateway may take a moment to start
                         self.phase = Phase::Ended;

@@ -5,7 +5,7 @@ use crate::response;
 use crate::state::ReverseProxy;
 use bytes::Bytes;
 use mwaa_http1::RequestError;
-use mwaa_model::{Code, Fault, RequestId, code};
+use mwaa_model::{Code, Fault, RESTART, RequestId, code};
 use mwaa_runtime::Timestamp;
 use mwaa_server::BadHead;
 use mwaa_telemetry::{RefusedRequest, RequestLabels};
@@ -54,6 +54,7 @@ impl Fault for RejectedHead {
                 &code::HEADERS
             }
             BadHead::Http(RequestError::Http2 | RequestError::Version) => &code::VERSION,
+            BadHead::Stopping => &code::STOPPING,
             BadHead::Http(_) | BadHead::PlainOnTls | BadHead::TlsOnPlain => &code::MALFORMED,
         }
     }
@@ -79,8 +80,12 @@ impl Fault for RejectedHead {
                 "send HTTP/1.1: lines that end with CR LF, spaces in the target as %20, no space \
                  before the colon of a header, no control characters"
             }
-            BadHead::Http(_) => self.code().advice,
+            BadHead::Http(_) | BadHead::Stopping => self.code().advice,
         })
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        matches!(self.0, BadHead::Stopping).then_some(RESTART)
     }
 
     fn ends_connection(&self) -> bool {

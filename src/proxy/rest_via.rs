@@ -189,7 +189,7 @@ pub(crate) async fn invoke(
     }
 
     ctx.set_kind(INVOKED, None);
-    let result = send(proxy, permit, headers, body).await;
+    let result = send(permit, headers, body, ctx).await;
     match (result, route.reason) {
         (Ok(response), _) => Ok(response::from_rest_api(response, permit, ctx.id())),
         // the web server would take it, so the outage is the cause
@@ -202,15 +202,17 @@ pub(crate) async fn invoke(
 }
 
 async fn send(
-    proxy: &ReverseProxy,
     permit: &WebPermit,
     headers: &Headers,
     body: &Bytes,
+    ctx: &RequestContext,
 ) -> Result<RestApiResponse, ProxyError> {
     let request = build_request(permit, headers, body)?;
     let length = request.path.chars().count();
     let may_change = !permit.method().is_safe();
-    let called = proxy
+    ctx.mark_sending();
+    let called = ctx
+        .proxy()
         .state
         .credentials
         .invoke_rest_api(permit.entry(), request)
@@ -386,7 +388,8 @@ impl Fault for InvokeError {
             }
             | Self::LongResponse { may_change: true } => &code::UPSTREAM_BROKEN,
             Self::Limit(_) | Self::LongBody | Self::LongResponse { .. } => &code::INVOKE_LIMIT,
-            Self::Stopping { .. } => &code::STOPPING,
+            Self::Stopping { may_change: true } => &code::INTERRUPTED,
+            Self::Stopping { may_change: false } => &code::STOPPING,
             Self::Refused(error) | Self::Unknown { error, .. } => error.code(),
         }
     }

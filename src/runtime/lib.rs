@@ -19,6 +19,6 @@ pub use clock::{
 };
 pub use file_states::FileStates;
 pub use pace::PaceLimit;
-pub use shutdown::Shutdown;
+pub use shutdown::{Shutdown, ShutdownStage};
 pub use tasks::{BackgroundTasks, Finish, LocalTasks, local_set};
 pub use timer::{CoarseTimer, Deadline, Elapsed, RuntimeTimer, Timer};

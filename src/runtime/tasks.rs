@@ -19,6 +19,7 @@ struct Count {
     live: Cell<usize>,
     none: Notify,
     open: Cell<bool>,
+    closed: Notify,
 }
 
 impl Default for Count {
@@ -27,6 +28,7 @@ impl Default for Count {
             live: Cell::new(0),
             none: Notify::new(),
             open: Cell::new(true),
+            closed: Notify::new(),
         }
     }
 }
@@ -84,9 +86,18 @@ impl LocalTasks {
     }
 
     /// Closes the list of tasks because the thread is about to end: a future that is dropped from
-    /// now on is not finished.
+    /// now on is not finished, and one that continues without its caller is dropped.
     pub fn close(&self) {
         self.0.open.set(false);
+        self.0.closed.notify_waiters();
+    }
+
+    async fn wait_closed(&self) {
+        // before the check, so that no notification is missed
+        let closed = self.0.closed.notified();
+        if !self.is_closed() {
+            closed.await;
+        }
     }
 
     /// Returns true if the thread is about to end.
@@ -170,7 +181,14 @@ where
             && self.tasks.0.open.get()
             && (self.has_begun)()
         {
-            let task = async move { unheard(future.await) };
+            let tasks = self.tasks.clone();
+            let task = async move {
+                tokio::select! {
+                    biased;
+                    output = future => unheard(output),
+                    () = tasks.wait_closed() => {}
+                }
+            };
             self.tasks.spawn(self.span.clone(), task);
         }
     }
@@ -262,6 +280,23 @@ mod tests {
                 drop(work);
                 go.send(7).unwrap();
                 assert_eq!(output.await, Ok(7));
+                tasks.wait_idle().await;
+            })
+            .await;
+    }
+
+    #[tokio::test]
+    async fn the_end_drops_what_continues_without_its_caller() {
+        LocalSet::new()
+            .run_until(async {
+                let tasks = LocalTasks::default();
+                let never = pending::<()>();
+                let mut work = Box::pin(tasks.finish(never, || true, |()| panic!("it ended")));
+                let cx = &mut Context::from_waker(std::task::Waker::noop());
+                assert!(work.as_mut().poll(cx).is_pending());
+                drop(work);
+                tokio::task::yield_now().await;
+                tasks.close();
                 tasks.wait_idle().await;
             })
             .await;

@@ -1,22 +1,26 @@
 //! Accepts the connections of one worker thread, within the limit on open connections, until the
 //! gateway shuts down.
 
-use super::bind::{BoundListener, Socket};
-use super::connection::{Connection, Settings};
+use super::bind::{BACKLOG, BoundListener, Socket};
+use super::connection::{Connection, LINGER, Settings};
 use super::places::{OpenConnections, Phase, Place};
 use super::stream::{Stream, send_and_drain};
 use super::{BadHead, RequestHandler, TlsConfig};
 use bytes::Bytes;
 use mwaa_model::{ListenerPolicy, PeerAddress, PeerIdentity};
 use mwaa_runtime::platform::{self, TcpPeerResolver};
-use mwaa_runtime::{CoarseTimer, Deadline, LocalTasks, Shutdown};
+use mwaa_runtime::{CoarseTimer, Deadline, LocalTasks, Shutdown, ShutdownStage};
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::future::pending;
 use std::io;
+use std::net::{SocketAddr, TcpListener as StdTcpListener};
+use std::os::fd::AsFd as _;
+use std::os::unix::net::UnixListener as StdUnixListener;
+use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream, UnixListener};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::task::AbortHandle;
 use tokio_rustls::TlsAcceptor;
 
@@ -30,12 +34,15 @@ pub struct Server<H> {
     pub tasks: LocalTasks,
     /// The thread's time limits.
     pub timer: CoarseTimer,
-    /// Announces the shutdown: accept no more, and finish what runs.
+    /// Announces the stages of the shutdown.
     pub shutdown: Shutdown,
     /// Answers a request.
     pub handle: H,
     /// Returns the whole response to a head that could not become a request, and records it.
     pub refuse: Box<dyn Fn(BadHead) -> Bytes>,
+    /// Returns the whole response to a request that may come too late, because the gateway stops.
+    /// Nothing is recorded: most clients have sent none.
+    pub farewell: Box<dyn Fn() -> Bytes>,
 }
 
 impl<H> fmt::Debug for Server<H> {
@@ -64,6 +71,8 @@ impl<H: RequestHandler> Server<H> {
             number,
             listener: Listener::from_socket(socket)?,
             terms: Rc::clone(&terms),
+            without_place: RefCell::default(),
+            leaves_rest: bound.is_inherited,
         };
         let task = self.tasks.spawn(tracing::Span::none(), accept_loop.run());
         Ok(Some(OpenListener {
@@ -141,6 +150,9 @@ enum Listener {
     Unix(UnixListener),
 }
 
+/// A connection that was accepted, and its other end.
+type Accepted = (Stream, PeerAddress, PeerIdentity);
+
 impl Listener {
     fn from_socket(socket: Socket) -> io::Result<Self> {
         Ok(match socket {
@@ -152,23 +164,54 @@ impl Listener {
         })
     }
 
-    /// Accepts one connection; returns it and its other end.
-    async fn accept(&self) -> io::Result<(Stream, PeerAddress, PeerIdentity)> {
+    /// Accepts one connection.
+    async fn accept(&self) -> io::Result<Accepted> {
         match self {
             Self::Tcp(listener, resolver) => {
                 let (stream, address) = listener.accept().await?;
-                // responses are written in whole pieces: waiting for more to send only delays them
-                stream.set_nodelay(true)?;
-                let identity = resolver.find(&stream, address);
-                Ok((Stream::Tcp(stream), PeerAddress::Tcp(address), identity))
+                accept_tcp(stream, address, resolver)
             }
             Self::Unix(listener) => {
                 let (stream, _unnamed) = listener.accept().await?;
-                let identity = platform::unix_peer(&stream);
-                Ok((Stream::Unix(stream), PeerAddress::Unix, identity))
+                Ok(accept_unix(stream))
             }
         }
     }
+
+    /// Accepts one of the connections that the kernel holds. Fails with `WouldBlock` if there is none.
+    fn try_accept(&self) -> io::Result<Accepted> {
+        // asked of the system: the runtime may not have noticed yet
+        match self {
+            Self::Tcp(listener, resolver) => {
+                let listener = listener.as_fd().try_clone_to_owned()?;
+                let (stream, address) = StdTcpListener::from(listener).accept()?;
+                stream.set_nonblocking(true)?;
+                accept_tcp(TcpStream::from_std(stream)?, address, resolver)
+            }
+            Self::Unix(listener) => {
+                let listener = listener.as_fd().try_clone_to_owned()?;
+                let (stream, _unnamed) = StdUnixListener::from(listener).accept()?;
+                stream.set_nonblocking(true)?;
+                Ok(accept_unix(UnixStream::from_std(stream)?))
+            }
+        }
+    }
+}
+
+fn accept_tcp(
+    stream: TcpStream,
+    address: SocketAddr,
+    resolver: &TcpPeerResolver,
+) -> io::Result<Accepted> {
+    // responses are written in whole pieces: waiting for more to send only delays them
+    stream.set_nodelay(true)?;
+    let identity = resolver.find(&stream, address);
+    Ok((Stream::Tcp(stream), PeerAddress::Tcp(address), identity))
+}
+
+fn accept_unix(stream: UnixStream) -> Accepted {
+    let identity = platform::unix_peer(&stream);
+    (Stream::Unix(stream), PeerAddress::Unix, identity)
 }
 
 struct AcceptLoop<H> {
@@ -176,6 +219,10 @@ struct AcceptLoop<H> {
     number: usize,
     listener: Listener,
     terms: Rc<Terms>,
+    /// The connection that waits for a place.
+    without_place: RefCell<Option<Accepted>>,
+    /// Another process will accept the connections that the kernel holds.
+    leaves_rest: bool,
 }
 
 /// The TLS of a listener.
@@ -208,24 +255,85 @@ impl Tls {
 }
 
 impl<H: RequestHandler> AcceptLoop<H> {
-    /// Accepts until the shutdown.
+    /// Accepts until the shutdown, and then the clients that are connected already.
     async fn run(self) {
         // The shutdown races the whole loop, not only `accept`: a worker waits for this task, and
-        // the loop may be waiting for a permit or in a pause after an error.
+        // the loop may be waiting for a place or in a pause after an error.
         tokio::select! {
             biased;
-            () = self.server.shutdown.wait() => {}
+            () = self.server.shutdown.wait_for(ShutdownStage::Draining) => {}
             () = self.accept_all() => {}
         }
+
+        let is_cut = self.server.shutdown.stage() == ShutdownStage::Cut;
+        if !is_cut && self.ends_new_connections() {
+            // those that have begun end on the other side of the network
+            let rest = self.accept_all();
+            let _elapsed = self.server.timer.within(HANDSHAKES, rest).await;
+        }
+        self.accept_rest();
+    }
+
+    /// Makes the kernel begin no new connection. Returns false if it cannot, or if another process
+    /// will accept them.
+    fn ends_new_connections(&self) -> bool {
+        match &self.listener {
+            Listener::Tcp(listener, _) if !self.leaves_rest => {
+                platform::ignore_new_connections(listener)
+            }
+            Listener::Tcp(..) | Listener::Unix(_) => false,
+        }
+    }
+
+    /// Accepts what the kernel holds: the end of the socket would reset those connections.
+    fn accept_rest(&self) {
+        let waiting = self.without_place.take();
+        let rest = std::iter::repeat_with(|| self.listener.try_accept())
+            // a socket that others accept on as well may never run empty
+            .take(if self.leaves_rest {
+                0
+            } else {
+                BACKLOG as usize
+            })
+            .take_while(|accepted| match accepted {
+                Ok(_) => true,
+                Err(error) => is_connection_error(error),
+            });
+
+        for accepted in waiting.into_iter().chain(rest.flatten()) {
+            match self.server.connections.try_take(self.number) {
+                Some(place) => self.spawn_connection(place, accepted),
+                None => self.turn_away(accepted),
+            }
+        }
+    }
+
+    /// Responds to a client for which there is no place: the gateway is stopping.
+    fn turn_away(&self, (stream, ..): Accepted) {
+        let tls = self.terms.tls.borrow();
+        let is_plain = tls.as_ref().is_none_or(|tls| tls.is_optional);
+        drop(tls);
+        let server = Rc::clone(&self.server);
+        let task = async move {
+            // without a place there is no handshake, and no answer that such a client could read
+            if is_plain {
+                let farewell = (server.farewell)();
+                let sending = send_and_drain(stream, &farewell);
+                let _elapsed = server.timer.within(LINGER, sending).await;
+            }
+        };
+        let listener = self.terms.policy();
+        let span = tracing::debug_span!("connection", listener = %listener.name);
+        self.server.tasks.spawn(span, task);
     }
 
     async fn accept_all(&self) {
         let mut pause = FIRST_PAUSE;
         loop {
             match self.accept().await {
-                Ok((place, stream, peer, identity)) => {
+                Ok((place, accepted)) => {
                     pause = FIRST_PAUSE;
-                    self.spawn_connection(place, stream, peer, identity);
+                    self.spawn_connection(place, accepted);
                 }
 
                 // only that client is gone; the next may be waiting already
@@ -246,20 +354,26 @@ impl<H: RequestHandler> AcceptLoop<H> {
 
     /// Accepts one connection and waits for a place for it: beyond the limit, other clients wait
     /// in the kernel's backlog.
-    async fn accept(&self) -> io::Result<(Place, Stream, PeerAddress, PeerIdentity)> {
+    async fn accept(&self) -> io::Result<(Place, Accepted)> {
         // The place after the stream: a listener without a client must not hold one.
-        let (stream, peer, identity) = self.listener.accept().await?;
+        let waiting = self.without_place.take();
+        let accepted = match waiting {
+            Some(accepted) => accepted,
+            None => self.listener.accept().await?,
+        };
+        if let Some(place) = self.server.connections.try_take(self.number) {
+            return Ok((place, accepted));
+        }
+
+        // kept here, because the shutdown may end this future
+        *self.without_place.borrow_mut() = Some(accepted);
         let place = self.server.connections.take(self.number).await;
-        Ok((place, stream, peer, identity))
+        let accepted = self.without_place.take();
+        let accepted = accepted.ok_or(io::ErrorKind::NotConnected)?;
+        Ok((place, accepted))
     }
 
-    fn spawn_connection(
-        &self,
-        place: Place,
-        stream: Stream,
-        peer: PeerAddress,
-        identity: PeerIdentity,
-    ) {
+    fn spawn_connection(&self, place: Place, (stream, peer, identity): Accepted) {
         let span = tracing::debug_span!(
             "connection",
             %peer,
@@ -316,20 +430,23 @@ fn is_connection_error(error: &io::Error) -> bool {
     ) || (platform::EINVAL_IS_OF_CLIENT && error.kind() == io::ErrorKind::InvalidInput)
 }
 
-/// Begins TLS on a connection, unless it is plain and may be, or the gateway shuts down. Returns
-/// `None` if that failed; the connection is then closed.
+/// Begins TLS on a connection, unless it is plain and may be. Returns `None` if that failed; the
+/// connection is then closed.
 async fn open_stream<H>(
     stream: TcpStream,
     tls: &Tls,
     server: &Server<H>,
     place: &Place,
 ) -> Option<Stream> {
-    // A client that has not come so far has sent no request yet, so the shutdown loses nothing.
+    let mut opening = pin!(find_protocol(stream, tls, server, place));
     tokio::select! {
         biased;
-        stream = find_protocol(stream, tls, server, place) => stream,
-        () = server.shutdown.wait() => None,
+        stream = opening.as_mut() => return stream,
+        () = server.shutdown.wait_for(ShutdownStage::Draining) => {}
     }
+    // outside of a session there is no answer that the client could read
+    let opened = server.timer.within(LINGER, opening).await;
+    opened.unwrap_or_default()
 }
 
 /// Waits for the first byte, which shows the protocol, and then for the end of a handshake.
@@ -405,6 +522,8 @@ async fn accept_tls(stream: TcpStream, acceptor: &TlsAcceptor) -> Option<Stream>
 
 /// The first byte of every TLS connection: a record of type handshake (RFC 8446 section 5.1).
 pub(super) const TLS_HANDSHAKE: u8 = 22;
+/// The time for connections that the kernel is opening when the gateway stops.
+const HANDSHAKES: Duration = Duration::from_millis(100);
 /// The pause after the first failed accept.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 /// The longest pause between failed accepts.

@@ -96,6 +96,8 @@ pub struct BoundListener {
     pub accepts_plain: bool,
     /// The address in the configuration.
     configured: Address,
+    /// True if the service manager keeps the socket, and with it the clients that wait.
+    pub(super) is_inherited: bool,
     sockets: Vec<Socket>,
     file: Option<SocketFile>,
 }
@@ -219,7 +221,9 @@ impl ListenerConfig {
             source,
         })?;
         // the service manager removes the file of its socket
-        Ok(self.bound(address, sockets, None))
+        let mut bound = self.bound(address, sockets, None);
+        bound.is_inherited = true;
+        Ok(bound)
     }
 
     fn bound(
@@ -237,6 +241,7 @@ impl ListenerConfig {
             listener: self.listener.clone(),
             tls: self.tls.clone().filter(|_| !is_unix),
             accepts_plain: self.accepts_plain || is_unix,
+            is_inherited: false,
             sockets,
             file,
         }
@@ -426,7 +431,7 @@ impl Drop for SocketFile {
 }
 
 /// Connections that may wait to be accepted, for each worker.
-const BACKLOG: u32 = 1024;
+pub(super) const BACKLOG: u32 = 1024;
 
 #[cfg(test)]
 mod tests {

@@ -105,6 +105,18 @@ impl ClientIo {
         self.has_ended.get()
     }
 
+    /// Returns true if bytes of the client have arrived that the runtime may not have noticed yet.
+    /// That costs a system call.
+    pub(super) fn has_arrived(&self) -> bool {
+        self.stream.borrow().stream.has_arrived()
+    }
+
+    /// Makes the next stage of the shutdown wake this task.
+    pub(super) fn wake_at_shutdown(&self, cx: &Context<'_>) {
+        // whether a limit has passed is the business of who has set it
+        let _expired = self.deadline().poll_expired(cx);
+    }
+
     /// Takes the next head out of what came behind the last request. `None` if it is not complete.
     pub(super) fn take_head(
         &self,

@@ -21,6 +21,7 @@ use super::watch::ClientWatch;
 use http::Method;
 use mwaa_http1::RequestLimits;
 use mwaa_model::{Client, PeerAddress, PeerIdentity, RequestId};
+use mwaa_runtime::ShutdownStage;
 use mwaa_runtime::platform::TcpPeerResolver;
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -67,6 +68,8 @@ enum End {
     BadHead(BadHead),
     /// A response was the last, and some of the client's bytes are unread.
     Unread,
+    /// The gateway stops, and the client has sent no request.
+    Stopping,
     /// A response broke off.
     Broken,
 }
@@ -111,7 +114,7 @@ impl<H: RequestHandler> Connection<H> {
             io.begin(Phase::Idle, settings.keep_alive);
         }
         poll_fn(|cx| {
-            // bytes that have come count before a deadline that has passed
+            // bytes that have come count before a deadline that has passed, and before the shutdown
             while let Poll::Ready(read) = io.poll_head(cx, limits) {
                 match read {
                     Err(bad_head) => return Poll::Ready(Err(End::BadHead(bad_head))),
@@ -125,17 +128,29 @@ impl<H: RequestHandler> Connection<H> {
                     Ok(HeadRead::Partial) => {}
                 }
             }
-            // the deadline also wakes this task at the shutdown
+            // the deadline also wakes this task at each stage of the shutdown
             if io.deadline().poll_expired(cx).is_ready() {
                 return Poll::Ready(Err(End::TooSlow));
             }
-            // a request that has begun is answered; an idle connection ends at once
-            if self.is_ending() && !has_begun {
-                return Poll::Ready(Err(End::Finished));
+            match self.find_end(io, has_begun) {
+                Some(end) => Poll::Ready(Err(end)),
+                None => Poll::Pending,
             }
-            Poll::Pending
         })
         .await
+    }
+
+    /// Returns the end of a connection without a whole request, if the shutdown or a reload ends it.
+    fn find_end(&self, io: &ClientIo, has_begun: bool) -> Option<End> {
+        match self.server.shutdown.stage() {
+            ShutdownStage::Serving | ShutdownStage::Leaving => {
+                (self.is_outdated() && !has_begun).then_some(End::Finished)
+            }
+            // a request that has begun, or is there, is served
+            ShutdownStage::Draining if has_begun || io.has_arrived() => None,
+            ShutdownStage::Cut if has_begun => Some(End::BadHead(BadHead::Stopping)),
+            ShutdownStage::Draining | ShutdownStage::Cut => Some(End::Stopping),
+        }
     }
 
     /// Answers a request. Returns the end of the connection if this was its last.
@@ -168,7 +183,7 @@ impl<H: RequestHandler> Connection<H> {
         let is_unread = !body.is_complete();
         body.end();
 
-        // the header makes the client send its next request elsewhere
+        // from a shutdown on, the header makes the client send its next request elsewhere
         let keep_alive = may_stay
             && !is_unread
             && (!io.has_ended() || io.has_input())
@@ -206,7 +221,12 @@ impl<H: RequestHandler> Connection<H> {
     /// Returns true if no further request is taken: the gateway shuts down, or the listener is closed,
     /// or would not accept this connection now.
     fn is_ending(&self) -> bool {
-        self.server.shutdown.has_begun() || self.terms.era() != self.era
+        self.server.shutdown.stage() > ShutdownStage::Serving || self.is_outdated()
+    }
+
+    /// Returns true if the listener is closed, or would not accept this connection now.
+    fn is_outdated(&self) -> bool {
+        self.terms.era() != self.era
     }
 
     /// Closes the connection, so that the client understands the close.
@@ -217,6 +237,7 @@ impl<H: RequestHandler> Connection<H> {
             End::Left => "the client left before the end of its response",
             End::BadHead(_) => "the head is not a request",
             End::Unread => "the rest of a request is unread",
+            End::Stopping => "the gateway is stopping",
             End::Broken => "the response broke off",
         };
         tracing::debug!(reason, requests, "connection closed");
@@ -225,6 +246,10 @@ impl<H: RequestHandler> Connection<H> {
         // in this order, so that the stream is dropped before its place is free
         let (place, mut guarded) = io.into_parts();
         let stream = &mut guarded.stream;
+        let linger = match end {
+            End::Stopping => FAREWELL,
+            _ => LINGER,
+        };
 
         let last_step = async {
             match end {
@@ -234,12 +259,18 @@ impl<H: RequestHandler> Connection<H> {
                     let response = (self.server.refuse)(bad_head);
                     send_and_drain(stream, &response).await;
                 }
+                // A request may be on its way in this moment. Its client reads this response, where
+                // a bare close would leave it in doubt.
+                End::Stopping => {
+                    let response = (self.server.farewell)();
+                    send_and_drain(stream, &response).await;
+                }
                 End::Broken | End::TooSlow | End::Left => {}
             }
         };
         // a client that needs a place goes before one that was answered
         place.set_phase(Phase::Idle);
-        place.deadline().arm(LINGER);
+        place.deadline().arm(linger);
         tokio::select! {
             biased;
             () = last_step => {}
@@ -258,6 +289,7 @@ async fn run<F: Future>(
         if let Poll::Ready(response) = handling.as_mut().poll(cx) {
             return Poll::Ready(Some(response));
         }
+        watch.wake_at_shutdown(cx);
         // until then the reader of the body notices the end
         if body.is_complete() && watch.poll_left(cx).is_ready() {
             return Poll::Ready(None);
@@ -268,4 +300,7 @@ async fn run<F: Future>(
 }
 
 /// The longest wait for a client that is refused while it sends, so that it can read the answer.
-const LINGER: Duration = Duration::from_secs(2);
+pub(super) const LINGER: Duration = Duration::from_secs(2);
+/// The longest wait for an idle client that is about to send a request when the gateway stops. Many
+/// clients notice the end of an idle connection only when they use it again.
+const FAREWELL: Duration = Duration::from_secs(1);

@@ -39,6 +39,9 @@ pub enum BadHead {
     /// Plain HTTP on a port that speaks TLS.
     #[error("the client sent plain HTTP to a TLS port")]
     PlainOnTls,
+    /// The gateway stops before the head is complete.
+    #[error("the gateway is stopping; nothing was sent")]
+    Stopping,
     /// TLS on a port that speaks plain HTTP.
     #[error("the client sent TLS to a plain HTTP port")]
     TlsOnPlain,

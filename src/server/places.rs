@@ -246,6 +246,12 @@ impl OpenConnections {
         }
     }
 
+    /// Takes a place for a client of this listener, if one is free.
+    pub(super) fn try_take(self: &Rc<Self>, listener: usize) -> Option<Place> {
+        let is_taken = self.places.with_state(|state| state.take(listener));
+        is_taken.then(|| Place::new(self, listener))
+    }
+
     /// Closes a connection for a client of another thread, if there is one to close.
     fn help(&self) {
         let wanted = self

@@ -231,6 +231,7 @@ impl Writer<'_> {
             if let Poll::Ready(frame) = Pin::new(&mut *body).poll_frame(cx) {
                 return Poll::Ready(Ok(frame));
             }
+            self.io.wake_at_shutdown(cx);
             let left = watch.poll_left(cx);
             left.map(|()| Err(io::ErrorKind::ConnectionAborted.into()))
         })

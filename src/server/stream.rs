@@ -1,7 +1,9 @@
 //! A client's connection as a stream of bytes, whatever it runs over, and the last steps before
 //! it is closed.
 
+use rustix::net::{RecvFlags, recv};
 use std::io::{self, IoSlice};
+use std::os::fd::AsFd as _;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
@@ -17,6 +19,17 @@ pub(super) enum Stream {
 }
 
 impl Stream {
+    /// Returns true if there is something to read on the socket, asked of the system.
+    pub(super) fn has_arrived(&self) -> bool {
+        let socket = match self {
+            Self::Tcp(stream) => stream.as_fd(),
+            Self::Tls(stream) => stream.get_ref().0.as_fd(),
+            Self::Unix(stream) => stream.as_fd(),
+        };
+        let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+        matches!(recv(socket, &mut [0_u8], flags), Ok((_, 1..)))
+    }
+
     /// Makes the next close look like a failure and not like the orderly end of a message, where
     /// the protocol can express that.
     fn reset_on_close(&self) {

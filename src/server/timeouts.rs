@@ -63,7 +63,7 @@ mod tests {
     use bytes::Bytes;
     use http_body_util::Full;
     use mwaa_model::{ListenerPolicy, PeerAddress, PeerIdentity};
-    use mwaa_runtime::{BackgroundTasks, CoarseTimer, LocalTasks, Shutdown};
+    use mwaa_runtime::{BackgroundTasks, CoarseTimer, LocalTasks, Shutdown, ShutdownStage};
     use std::net::SocketAddr;
     use std::rc::Rc;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -109,7 +109,7 @@ mod tests {
     async fn trickle(keep_alive: Duration, pause: Duration, enough: usize) -> usize {
         let tasks = LocalTasks::default();
         let timer = CoarseTimer::start(&tasks, &BackgroundTasks::current());
-        let (_running, shutdown) = watch::channel(false);
+        let (_running, shutdown) = watch::channel(ShutdownStage::Serving);
         let handle = async |_: IncomingRequest| {
             let body = Full::new(Bytes::from(vec![b'x'; 8 << 20]));
             Response::new(body)
@@ -130,6 +130,7 @@ mod tests {
             timer,
             handle,
             refuse: Box::new(|_| Bytes::new()),
+            farewell: Box::new(Bytes::new),
         });
 
         // small buffers, so that each write waits for the client

@@ -34,6 +34,11 @@ impl<'a> ClientWatch<'a> {
         }
     }
 
+    /// Makes the next stage of the shutdown wake this task.
+    pub(super) fn wake_at_shutdown(&self, cx: &Context<'_>) {
+        self.io.wake_at_shutdown(cx);
+    }
+
     /// Ready once the client has left.
     pub(super) fn poll_left(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.next_look.is_none() {

@@ -54,7 +54,7 @@ def test_fargate_takes_it():
     assert (TASK["cpu"], TASK["memory"]) == ("256", "512"), "a size that Fargate has"
     assert "executionRoleArn" in TASK, "for images of ECR and for awslogs"
     assert APPLICATION["dependsOn"] == [{"containerName": GATEWAY["name"], "condition": "HEALTHY"}]
-    assert GATEWAY["stopTimeout"] > 25, "limits.drain"
+    assert GATEWAY["stopTimeout"] >= 25 + 5, "limits.drain"
     assert GATEWAY["stopTimeout"] <= 120
     check_of = GATEWAY["healthCheck"]
     assert 5 <= check_of["interval"] <= 300 and 2 <= check_of["timeout"] <= 60

@@ -8,6 +8,7 @@ import re
 import shutil
 import signal
 import subprocess
+import tomllib
 
 import pytest
 import yaml
@@ -27,6 +28,7 @@ MUTUAL_TLS = {"tls": {"secretName": "gateway-tls"}}
 ROLE = {"eks.amazonaws.com/role-arn": "arn:aws:iam::123456789012:role/mwaa-gateway"}
 ACCEPTED = {
     "plain": MUTUAL_TLS,
+    "secret": {**MUTUAL_TLS, "secret": {"secretName": "gateway-secret"}},
     "risk": {"config": {"listener": {"dangerous_non_loopback": True, "address": "[::]:8081"}}},
     "autoscaled": {**MUTUAL_TLS, "autoscaling": {"enabled": True}, "resources": {"requests": {"cpu": 1}}},
     "irsa": {**MUTUAL_TLS, "serviceAccount": {"annotations": ROLE}},
@@ -38,7 +40,6 @@ ACCEPTED = {
         "podDisruptionBudget": {"enabled": False},
         "networkPolicy": {"enabled": False},
         "topologySpread": False,
-        "preStopSleepSeconds": 0,
     },
     "full": {
         **MUTUAL_TLS,
@@ -140,7 +141,11 @@ def check(home, text):
         for name, content in certificates(home, "gateway").items():
             (home / name).write_text(content)
     file = home / "config.toml"
-    file.write_text(text.replace("/run/mwaa-gateway/tls", str(home)))
+    secret = home / "secret"
+    secret.write_text("correct horse")
+    secret.chmod(0o600)
+    text = text.replace("/run/mwaa-gateway/secret/", f"{home}/").replace("/run/mwaa-gateway/tls", str(home))
+    file.write_text(text)
     done = run(home, BINARY, "check", "--offline", "--config", file)
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -236,8 +241,11 @@ def test_the_manifests_are_valid_and_fit_together(tmp_path, name):
     assert ("ServiceAccount" in manifests) == (name != "pod-identity")
     if name == "irsa":
         assert manifests["ServiceAccount"]["metadata"]["annotations"] == ROLE
-    sleep = container.get("lifecycle", {}).get("preStop", {}).get("sleep", {"seconds": 0})
-    assert pod["terminationGracePeriodSeconds"] > sleep["seconds"] + 25, "limits.drain"
+    # the gateway itself accepts connections while the pod leaves the Service
+    assert "lifecycle" not in container
+    limits = tomllib.loads(config["data"]["config.toml"])["limits"]
+    times = [int(limits.get(key, default)[:-1]) for key, default in [("shutdown_delay", "0s"), ("drain", "25s")]]
+    assert times[0] > 0 and pod["terminationGracePeriodSeconds"] >= sum(times) + 5
 
 
 def test_alerts_and_the_dashboard_are_the_files_of_deploy(tmp_path):
@@ -420,7 +428,7 @@ def test_the_job_ends_with_its_sidecar(tmp_path, image, network, emulator, examp
     validate(tmp_path, manifests)
     pod = manifests["Job"]["spec"]["template"]["spec"]
     assert pod["restartPolicy"] == "Never"
-    assert pod["terminationGracePeriodSeconds"] > 25, "limits.drain"
+    assert pod["terminationGracePeriodSeconds"] >= 25 + 5, "limits.drain"
     running, container = start(image, network, emulator, manifests, pod)
     with running:
         assert container["restartPolicy"] == "Always"
@@ -454,3 +462,22 @@ def test_a_deployment_serves_clients_with_a_certificate(tmp_path, image, network
         assert refused.returncode != 0 and "certificate" in refused.stderr, refused.stderr
         running.signal(signal.SIGTERM)
         assert running.wait() == 0, running.output()
+
+
+def test_a_deployment_serves_clients_with_the_secret(tmp_path, image, network, emulator):
+    name = "shared-mwaa-gateway.data"
+    tls = certificates(tmp_path, name)
+    network.name(f"{POD} {name}")
+    values = {**ACCEPTED["secret"], "config": config_of(emulator)}
+    manifests = template(tmp_path, values)
+    pod = manifests["Deployment"]["spec"]["template"]["spec"]
+    files = {"mwaa-gateway-tls": tls, "mwaa-gateway-secret": {"secret": "correct horse\n"}}
+    running, container = start(image, network, emulator, manifests, pod, files)
+    with running:
+        eventually(lambda: probe(network, container, "readinessProbe") == 200, "readiness")
+        url = f"https://{name}:{manifests['Service']['spec']['ports'][0]['port']}/aws_mwaa/cli"
+        words = [url, "--cacert", str(tmp_path / "ca.crt"), "-HContent-Type: text/plain"]
+        words += ["-HAccept: text/plain", "-dversion"]
+        reply = network.curl(*words, "-HMwaa-Gateway-Secret: correct horse")
+        assert (reply.status, reply.text()) == (200, "2.10.3\n")
+        assert network.curl(*words).status == 401

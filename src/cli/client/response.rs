@@ -84,7 +84,10 @@ impl ProblemDetails {
     pub(crate) fn may_have_run(&self) -> bool {
         matches!(
             self.code.as_str(),
-            "upstream.broken" | "upstream.output_too_large" | "upstream.timeout"
+            "gateway.interrupted"
+                | "upstream.broken"
+                | "upstream.output_too_large"
+                | "upstream.timeout"
         )
     }
 }

@@ -66,6 +66,7 @@ fn defaults_are_those_of_the_table() {
         cli_body: 64 * 1024,
         request_body: 16 * 1024 * 1024,
         connections: 512,
+        shutdown_delay: Duration::ZERO,
         drain: seconds(25),
         upstream_dns: seconds(3),
         upstream_connect: seconds(5),

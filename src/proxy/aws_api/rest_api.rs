@@ -121,7 +121,10 @@ fn wrap(status: StatusCode, body: &Bytes) -> (Bytes, Option<&'static str>) {
 
 /// Returns true for a fault after which the request may have taken effect.
 fn is_outcome_unknown(fault: &Code) -> bool {
-    matches!(*fault, code::UPSTREAM_BROKEN | code::UPSTREAM_TIMEOUT)
+    matches!(
+        *fault,
+        code::INTERRUPTED | code::UPSTREAM_BROKEN | code::UPSTREAM_TIMEOUT
+    )
 }
 
 fn find_method(name: &str) -> Result<Method, AwsCallError> {

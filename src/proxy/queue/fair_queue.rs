@@ -99,6 +99,15 @@ impl<K: PartialEq, T> FairQueue<K, T> {
         Some(item)
     }
 
+    /// Removes and returns all waiting items.
+    pub(super) fn clear(&mut self) -> Vec<T> {
+        self.waiting = 0;
+        let turns = std::mem::take(&mut self.ring).into_iter();
+        turns
+            .flat_map(|turn| turn.items.into_iter().map(|(_, item)| item))
+            .collect()
+    }
+
     /// Frees a slot. Returns the item that the slot passes to, if one waits and there are not more
     /// slots taken than there shall be.
     pub(super) fn release(&mut self) -> Option<T> {

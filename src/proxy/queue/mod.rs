@@ -10,8 +10,8 @@ mod fair_queue;
 mod tests;
 
 use fair_queue::{Enqueued, FairQueue};
-use mwaa_model::{ClientKey, Code, Entry, EntryTable, Fault, RequestId, code};
-use mwaa_runtime::{CoarseTimer, boot_clock};
+use mwaa_model::{ClientKey, Code, Entry, EntryTable, Fault, RESTART, RequestId, code};
+use mwaa_runtime::{CoarseTimer, Elapsed, boot_clock};
 use mwaa_telemetry::{Metrics, QueueMetrics};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -34,6 +34,7 @@ pub struct CommandQueues {
     settings: Settings,
     metrics: Arc<Metrics>,
     queues: Arc<EntryTable<Arc<CommandQueue>>>,
+    closed: Arc<AtomicBool>,
 }
 
 impl CommandQueues {
@@ -43,6 +44,17 @@ impl CommandQueues {
             settings,
             metrics,
             queues: Arc::default(),
+            closed: Arc::default(),
+        }
+    }
+
+    /// Gives no more slots: the commands that wait fail, and so do new ones. Those that have a slot
+    /// keep it.
+    pub fn close(&self) {
+        // before the look at the queues: one that is made after it sees this
+        self.closed.store(true, Ordering::SeqCst);
+        for queue in self.queues.values() {
+            queue.close();
         }
     }
 
@@ -58,6 +70,7 @@ impl CommandQueues {
             settings,
             metrics: Arc::clone(&self.metrics),
             queues: Arc::clone(&self.queues),
+            closed: Arc::clone(&self.closed),
         };
         for entry in entries {
             let slots = entry.environment.cli_concurrency;
@@ -85,7 +98,8 @@ impl CommandQueues {
     fn queue(&self, entry: &Entry) -> &Arc<CommandQueue> {
         self.queues.get_or_init(entry.id, || {
             let slots = entry.environment.cli_concurrency;
-            CommandQueue::new(slots, self.settings.size, self.metrics.queue_metrics(entry))
+            let metrics = self.metrics.queue_metrics(entry);
+            CommandQueue::new(slots, self.settings.size, metrics, &self.closed)
         })
     }
 }
@@ -240,6 +254,7 @@ impl QueueEntry {
                 let retry = queue.retry_after();
                 return Err(QueueError::Full { waiting, retry });
             }
+            Entered::Closed => return Err(QueueError::Stopping),
         };
 
         Ok(Self(state))
@@ -251,7 +266,7 @@ impl QueueEntry {
             EntryState::Acquired(slot) => Ok(slot),
             EntryState::Waiting(mut entry) => {
                 let slot = timer.within(entry.limit, &mut entry.receiver).await;
-                entry.finish(slot.ok().and_then(Result::ok))
+                entry.finish(slot.map(Result::ok))
             }
         }
     }
@@ -266,7 +281,7 @@ impl QueueEntry {
             EntryState::Acquired(slot) => Ok(slot),
             EntryState::Waiting(mut entry) => {
                 let slot = timer.within(entry.limit, entry.watch(on_move)).await;
-                entry.finish(slot.ok().flatten())
+                entry.finish(slot)
             }
         }
     }
@@ -291,15 +306,21 @@ impl WaitingEntry {
         }
     }
 
-    fn finish(&mut self, slot: Option<CommandSlot>) -> Result<CommandSlot, QueueError> {
+    /// Ends the wait. `slot` is `None` if the queue was closed.
+    fn finish(
+        &mut self,
+        slot: Result<Option<CommandSlot>, Elapsed>,
+    ) -> Result<CommandSlot, QueueError> {
         self.ended = true;
-        slot.ok_or_else(|| {
-            self.queue.remove(&self.client, self.number);
-            self.queue.state().metrics.count_timeout();
-            QueueError::Timeout {
-                after: self.limit,
-                retry: self.queue.retry_after(),
-            }
+        if let Ok(slot) = slot {
+            return slot.ok_or(QueueError::Stopping);
+        }
+
+        self.queue.remove(&self.client, self.number);
+        self.queue.state().metrics.count_timeout();
+        Err(QueueError::Timeout {
+            after: self.limit,
+            retry: self.queue.retry_after(),
         })
     }
 }
@@ -319,6 +340,8 @@ struct CommandQueue {
     state: Mutex<State>,
     /// Sends a message whenever a position may have changed.
     changes: watch::Sender<()>,
+    /// Set once no queue gives any more slots.
+    closed: Arc<AtomicBool>,
 }
 
 #[derive(Debug)]
@@ -367,10 +390,16 @@ enum Entered {
     Full {
         waiting: usize,
     },
+    Closed,
 }
 
 impl CommandQueue {
-    fn new(slots: usize, size: usize, metrics: QueueMetrics) -> Arc<Self> {
+    fn new(
+        slots: usize,
+        size: usize,
+        metrics: QueueMetrics,
+        closed: &Arc<AtomicBool>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             state: Mutex::new(State {
                 queue: FairQueue::new(slots.max(1), size),
@@ -379,12 +408,27 @@ impl CommandQueue {
                 metrics,
             }),
             changes: watch::Sender::new(()),
+            closed: Arc::clone(closed),
         })
+    }
+
+    /// Lets the commands that wait fail.
+    fn close(&self) {
+        let mut state = self.state();
+        let waiting = state.queue.clear();
+        state.update_metrics();
+        // their tasks wake when their senders are dropped, and take the lock again
+        drop(state);
+        drop(waiting);
     }
 
     fn enqueue(self: &Arc<Self>, client: ClientKey, info: QueuedCommand) -> Entered {
         let since = boot_clock();
         let mut state = self.state();
+        // under the lock: a command that has not seen it waits before the queue is cleared
+        if self.closed.load(Ordering::SeqCst) {
+            return Entered::Closed;
+        }
         let enqueued = state.queue.enqueue(client, || {
             let (slot, receiver) = oneshot::channel();
             (WaitingCommand { info, since, slot }, receiver)
@@ -530,6 +574,9 @@ pub enum QueueError {
         /// An estimate of when there is room again.
         retry: Duration,
     },
+    /// The gateway gives no more slots.
+    #[error("the gateway is stopping, and the command had no slot yet; nothing was sent")]
+    Stopping,
     /// It waited for the longest time that is allowed.
     #[error("no slot became free within {}; nothing was sent", humantime::format_duration(*after))]
     Timeout {
@@ -544,6 +591,7 @@ impl Fault for QueueError {
     fn code(&self) -> &'static Code {
         match self {
             Self::Full { .. } => &code::QUEUE_FULL,
+            Self::Stopping => &code::STOPPING,
             Self::Timeout { .. } => &code::QUEUE_TIMEOUT,
         }
     }
@@ -551,6 +599,7 @@ impl Fault for QueueError {
     fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Full { retry, .. } | Self::Timeout { retry, .. } => Some(*retry),
+            Self::Stopping => Some(RESTART),
         }
     }
 }

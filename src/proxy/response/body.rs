@@ -47,8 +47,8 @@ struct RequestRecord {
     took: Duration,
     /// The body was polled to its end.
     complete: bool,
-    /// The body failed after the head was sent.
-    broken: bool,
+    /// The fault of a body that failed after the head was sent.
+    broken: Option<&'static Code>,
 }
 
 impl fmt::Debug for ResponseBody {
@@ -119,7 +119,7 @@ impl ResponseBody {
             status,
             took,
             complete: false,
-            broken: false,
+            broken: None,
         });
         self
     }
@@ -127,9 +127,42 @@ impl ResponseBody {
     /// Records the error of the source.
     fn fail(&mut self, error: &BoxError) {
         if let Some(record) = &mut self.record {
-            record.broken = true;
-            let fault = BrokenResponseError(error_chain(error.as_ref()));
+            let cause = error_chain(error.as_ref());
+            let fault = if error.is::<CutError>() {
+                BrokenResponseError::Cut(CutError)
+            } else {
+                BrokenResponseError::Upstream(cause)
+            };
+            record.broken = Some(fault.code());
             record.context.record_fault(&fault);
+        }
+    }
+
+    /// Returns true if the gateway is about to end, and does not wait for the rest.
+    fn is_cut(&self) -> bool {
+        let record = self.record.as_ref();
+        record.is_some_and(|record| record.context.proxy().tasks.is_closed())
+    }
+
+    fn poll_source(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match &mut self.source {
+            BodySource::Upstream(body) => Pin::new(body.as_mut()).poll_frame(cx),
+            BodySource::Events(events) => {
+                let line = ready!(events.poll_next(cx));
+                Poll::Ready(line.map(|line| Ok(Frame::data(line))))
+            }
+            BodySource::Live(events) => {
+                let events = ready!(events.as_mut().poll_next(cx));
+                Poll::Ready(events.map(|events| Ok(Frame::data(events))))
+            }
+            BodySource::Rewritten(page) => Pin::new(page.as_mut()).poll_frame(cx),
+            BodySource::Redacted(document) => Pin::new(document.as_mut()).poll_frame(cx),
+            BodySource::Memory(bytes) => {
+                Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes))))
+            }
         }
     }
 
@@ -155,19 +188,10 @@ impl Body for ResponseBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         let this = &mut *self;
-        let frame = match &mut this.source {
-            BodySource::Upstream(body) => ready!(Pin::new(body.as_mut()).poll_frame(cx)),
-            BodySource::Events(events) => {
-                ready!(events.poll_next(cx)).map(|line| Ok(Frame::data(line)))
-            }
-            BodySource::Live(events) => {
-                ready!(events.as_mut().poll_next(cx)).map(|events| Ok(Frame::data(events)))
-            }
-            BodySource::Rewritten(page) => ready!(Pin::new(page.as_mut()).poll_frame(cx)),
-            BodySource::Redacted(document) => {
-                ready!(Pin::new(document.as_mut()).poll_frame(cx))
-            }
-            BodySource::Memory(bytes) => bytes.take().map(|bytes| Ok(Frame::data(bytes))),
+        let frame = match this.poll_source(cx) {
+            Poll::Ready(frame) => frame,
+            Poll::Pending if this.is_cut() => Some(Err(CutError.into())),
+            Poll::Pending => return Poll::Pending,
         };
 
         match frame {
@@ -223,8 +247,7 @@ impl Drop for ResponseBody {
         }
 
         // a client that saw the response fail did not see the status that it began with
-        let broken = record.broken.then_some(&code::UPSTREAM_BROKEN);
-        let (kind, status) = match broken.or_else(|| self.fault()) {
+        let (kind, status) = match record.broken.or_else(|| self.fault()) {
             Some(code) => ("fault", code.status.as_u16()),
             None => (context.kind(), record.status),
         };
@@ -242,15 +265,27 @@ impl Drop for ResponseBody {
     }
 }
 
-/// The web server's response broke off after some of it had been sent to the client.
+/// A response that broke off after some of it had been sent to the client.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "the web server's response was cut off after part of it was sent ({0}); outcome: unknown"
-)]
-struct BrokenResponseError(String);
+enum BrokenResponseError {
+    #[error("{0}; outcome: unknown")]
+    Cut(CutError),
+    #[error(
+        "the web server's response was cut off after part of it was sent ({0}); outcome: unknown"
+    )]
+    Upstream(String),
+}
+
+/// The gateway's end cuts off a response.
+#[derive(Debug, thiserror::Error)]
+#[error("the gateway stopped after part of the response was sent")]
+struct CutError;
 
 impl Fault for BrokenResponseError {
     fn code(&self) -> &'static Code {
-        &code::UPSTREAM_BROKEN
+        match self {
+            Self::Cut(_) => &code::INTERRUPTED,
+            Self::Upstream(_) => &code::UPSTREAM_BROKEN,
+        }
     }
 }

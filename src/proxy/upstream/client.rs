@@ -144,7 +144,7 @@ impl UpstreamClient {
             is_repeatable: matches!(*permit.method(), Method::GET | Method::HEAD)
                 && body.is_empty(),
             first_byte: self.0.settings.first_byte,
-            on_write: &|| (),
+            on_write: &|| ctx.mark_sending(),
         };
         let progress = body.progress();
         let sent = self.0.send(body, &exchange, ConnectionChoice::Pooled).await;

@@ -5,6 +5,7 @@ pub(super) use super::tcp_peers::TcpPeerResolver;
 use rustix::net::sockopt::socket_acceptconn;
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use rustix::time::ClockId;
+use socket2::{SockFilter, SockRef};
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::os::linux::net::SocketAddrExt as _;
@@ -57,6 +58,20 @@ pub(super) fn listens(socket: BorrowedFd<'_>) -> bool {
     socket_acceptconn(socket) != Ok(false)
 }
 
+/// A filter of the socket (socket(7), SO_ATTACH_FILTER), which begins at the TCP header.
+pub(super) fn ignore_new_connections(listener: BorrowedFd<'_>) -> bool {
+    let filter = [
+        // load the byte of the flags (RFC 9293 section 3.1)
+        SockFilter::new(0x30, 0, 0, 13),
+        // is SYN set?
+        SockFilter::new(0x45, 0, 1, 0x02),
+        // then drop the packet, else keep all of it
+        SockFilter::new(0x06, 0, 0, 0),
+        SockFilter::new(0x06, 0, 0, u32::MAX),
+    ];
+    SockRef::from(&listener).attach_filter(&filter).is_ok()
+}
+
 pub(super) const EINVAL_IS_OF_CLIENT: bool = false;
 
 pub(super) fn connect_datagram(socket: &UnixDatagram, path: &Path) -> io::Result<()> {
@@ -70,8 +85,10 @@ pub(super) fn connect_datagram(socket: &UnixDatagram, path: &Path) -> io::Result
 mod tests {
     use super::*;
     use rustix::net::{AddressFamily, SocketType, bind, socket};
-    use std::net::TcpListener;
+    use std::io::{Read as _, Write as _};
+    use std::net::{TcpListener, TcpStream};
     use std::os::fd::AsFd as _;
+    use std::time::Duration;
 
     #[test]
     fn a_socket_that_is_only_bound_does_not_listen() {
@@ -79,6 +96,26 @@ mod tests {
         bind(&bound, &std::net::SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
         assert!(!listens(bound.as_fd()));
         assert!(listens(TcpListener::bind("127.0.0.1:0").unwrap().as_fd()));
+    }
+
+    #[test]
+    fn only_connections_that_have_begun_are_accepted() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let begun = TcpStream::connect(address).unwrap();
+        assert!(ignore_new_connections(listener.as_fd()));
+        let limit = Duration::from_millis(50);
+        let late = TcpStream::connect_timeout(&address, limit).unwrap_err();
+        assert_eq!(late.kind(), io::ErrorKind::TimedOut);
+
+        let (mut accepted, peer) = listener.accept().unwrap();
+        assert_eq!(peer, begun.local_addr().unwrap());
+        listener.set_nonblocking(true).unwrap();
+        let none = listener.accept().unwrap_err();
+        assert_eq!(none.kind(), io::ErrorKind::WouldBlock);
+        // the connection itself is not filtered
+        (&begun).write_all(b"x").unwrap();
+        accepted.read_exact(&mut [0]).unwrap();
     }
 
     #[test]

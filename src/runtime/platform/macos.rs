@@ -66,6 +66,11 @@ pub(super) fn listens(_socket: BorrowedFd<'_>) -> bool {
     true
 }
 
+/// There is no such filter (setsockopt(2)).
+pub(super) fn ignore_new_connections(_listener: BorrowedFd<'_>) -> bool {
+    false
+}
+
 pub(super) const EINVAL_IS_OF_CLIENT: bool = true;
 
 pub(super) fn connect_datagram(socket: &UnixDatagram, path: &Path) -> io::Result<()> {

@@ -132,6 +132,13 @@ pub fn listens(socket: impl AsFd) -> bool {
     side::listens(socket.as_fd())
 }
 
+/// Makes the kernel drop the first packet of each new connection to a listening socket, so that its
+/// client tries again a second later. Connections that have begun are not affected. Returns false if
+/// the system cannot do that.
+pub fn ignore_new_connections(listener: impl AsFd) -> bool {
+    side::ignore_new_connections(listener.as_fd())
+}
+
 /// True if accept(2) fails with EINVAL for a client that has gone. On Linux that means a socket which
 /// does not listen any more.
 pub const EINVAL_IS_OF_CLIENT: bool = side::EINVAL_IS_OF_CLIENT;
@@ -206,6 +213,7 @@ mod tests {
     fn macos_does_not_know_which_sockets_listen() {
         let sender = UnixDatagram::unbound().unwrap();
         assert!(macos::listens(sender.as_fd()));
+        assert!(!macos::ignore_new_connections(sender.as_fd()));
         assert!(std::hint::black_box(macos::EINVAL_IS_OF_CLIENT));
         // a name behind an @ is a path like any other
         let error = macos::connect_datagram(&sender, Path::new("@mwaa-gateway")).unwrap_err();

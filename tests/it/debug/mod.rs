@@ -29,7 +29,9 @@ use mwaa_proxy::upstream::{
 };
 use mwaa_proxy::{Limits, ListenerUrls, ProxyState, RequestContext, ReverseProxy, Watchers};
 use mwaa_runtime::resolver::Resolver;
-use mwaa_runtime::{BackgroundTasks, CoarseTimer, LocalTasks, PaceLimit, Shutdown};
+use mwaa_runtime::{
+    BackgroundTasks, CoarseTimer, LocalTasks, PaceLimit, Shutdown, ShutdownStage,
+};
 use mwaa_server::{Address, IncomingRequest, ListenerConfig, OpenConnections, Places, Server};
 use mwaa_telemetry::Metrics;
 use mwaa_telemetry::audit::Record;
@@ -347,7 +349,7 @@ fn rooms(server: &Puppet, tasks: &LocalTasks) -> Rooms {
             commands: CommandMemory::default(),
             state,
             upstream,
-            shutdown: Shutdown::watch(watch::channel(false).1, &timer, tasks),
+            shutdown: Shutdown::watch(watch::channel(ShutdownStage::Serving).1, &timer, tasks),
             is_replaced: false.into(),
             timer,
             tasks: tasks.clone(),
@@ -450,7 +452,7 @@ async fn walk_all() {
     let Address::Tcp(address) = bound.address else {
         panic!("{bound:?}");
     };
-    let (_running, shutdown) = watch::channel(false);
+    let (_running, shutdown) = watch::channel(ShutdownStage::Serving);
     let walking = Rc::clone(&rooms);
     let http = Rc::new(Server {
         settings: mwaa_server::Settings {
@@ -472,6 +474,7 @@ async fn walk_all() {
             }
         },
         refuse: Box::new(|bad_head| panic!("{bad_head:?}")),
+        farewell: Box::new(|| panic!("it does not stop")),
     });
     http.listen(&mut bound).unwrap();
 

@@ -16,6 +16,7 @@ fn generated() -> Vec<(&'static str, String)> {
         ("configuration", reference::options_table()),
         ("variables", reference::variables_table()),
         ("faults", code::render_table()),
+        ("causes", code::render_causes()),
         ("metrics", metrics()),
         ("exit-codes", exit_codes()),
         ("forwarded-headers", forwarded_headers()),

@@ -11,9 +11,15 @@
   {{- $_ := set $listener "networks" (list "127.0.0.0/8" "10.0.0.0/8" "100.64.0.0/10" "172.16.0.0/12" "192.168.0.0/16") }}
   {{- if .Values.tls.secretName }}
     {{- $folder := "/run/mwaa-gateway/tls" }}
-    {{- $_ := set $listener "tls" (dict "certificate" (printf "%s/tls.crt" $folder) "key" (printf "%s/tls.key" $folder) "client_ca" (printf "%s/ca.crt" $folder)) }}
+    {{- $tls := dict "certificate" (printf "%s/tls.crt" $folder) "key" (printf "%s/tls.key" $folder) }}
+    {{- if not .Values.secret.secretName }}{{ $_ := set $tls "client_ca" (printf "%s/ca.crt" $folder) }}{{ end }}
+    {{- $_ := set $listener "tls" $tls }}
   {{- end }}
-  {{- $config = mergeOverwrite (dict "listener" $listener) $config }}
+  {{- if .Values.secret.secretName }}
+    {{- $_ := set $listener "secret_file" (printf "/run/mwaa-gateway/secret/%s" .Values.secret.key) }}
+  {{- end }}
+  {{- $limits := dict "shutdown_delay" "5s" }}
+  {{- $config = mergeOverwrite (dict "listener" $listener "limits" $limits) $config }}
 {{- end }}
 {{- include "mwaa-gateway.toml" (list $config "") | trim }}
 {{- end }}

@@ -33,6 +33,11 @@ volumeMounts:
     mountPath: /run/mwaa-gateway/tls
     readOnly: true
 {{- end }}
+{{- if and .Values.secret.secretName (eq .Values.mode "deployment") }}
+  - name: mwaa-gateway-secret
+    mountPath: /run/mwaa-gateway/secret
+    readOnly: true
+{{- end }}
 {{- with .Values.extraVolumeMounts }}
 {{ toYaml . | indent 2 }}
 {{- end }}
@@ -57,6 +62,12 @@ livenessProbe:
 - name: mwaa-gateway-tls
   secret:
     secretName: {{ .Values.tls.secretName }}
+    defaultMode: 0440
+{{- end }}
+{{- if and .Values.secret.secretName (eq .Values.mode "deployment") }}
+- name: mwaa-gateway-secret
+  secret:
+    secretName: {{ .Values.secret.secretName }}
     defaultMode: 0440
 {{- end }}
 {{- end }}

@@ -1,7 +1,8 @@
 //! The queue between threads: slots that are handed over, given up on the way and timed out.
 
 use super::super::{
-    CommandQueue, QueueEntry, QueueError, QueuePosition, QueueSummary, QueuedCommand,
+    CommandQueue, CommandQueues, QueueEntry, QueueError, QueuePosition, QueueSummary,
+    QueuedCommand, Settings,
 };
 use futures_util::future::join_all;
 use mwaa_model::{ClientKey, Entry, EntryId, EnvName, Environment, RequestId};
@@ -17,7 +18,10 @@ fn queue(slots: usize, size: usize) -> (Arc<CommandQueue>, Metrics) {
     let environment = Environment::new(EnvName::new("demo").unwrap(), "demo");
     let metrics = Metrics::default();
     let shown = metrics.queue_metrics(&Entry::new(EntryId(0), environment));
-    (CommandQueue::new(slots, size, shown), metrics)
+    (
+        CommandQueue::new(slots, size, shown, &Arc::default()),
+        metrics,
+    )
 }
 
 /// Fails unless the queue's metric with these labels has this value.
@@ -45,6 +49,49 @@ fn on_a_worker(test: impl AsyncFnOnce(&CoarseTimer)) {
     LocalSet::new().block_on(&runtime, async {
         let background = BackgroundTasks::current();
         test(&CoarseTimer::start(&LocalTasks::default(), &background)).await;
+    });
+}
+
+/// A queue that is closed keeps the slots that it has given, and gives no more.
+#[test]
+fn a_closed_queue_lets_all_that_waits_fail() {
+    let environment = Environment::new(EnvName::new("demo").unwrap(), "demo");
+    let entry = Entry::new(EntryId(0), environment);
+    let settings = Settings {
+        size: 4,
+        wait: LONG,
+    };
+    let queues = CommandQueues::new(settings, Arc::default());
+    let enter = |who| {
+        let command = QueuedCommand {
+            id: RequestId::next(),
+            name: "version",
+        };
+        queues.enqueue(&entry, ClientKey::User(who), command)
+    };
+    on_a_worker(async |timer| {
+        let running = enter(1).unwrap().acquire(timer).await.unwrap();
+        let waiting = [enter(2).unwrap(), enter(2).unwrap()];
+        queues.close();
+        for one in waiting {
+            assert_eq!(one.acquire(timer).await.unwrap_err(), QueueError::Stopping);
+        }
+        assert_eq!(enter(3).unwrap_err(), QueueError::Stopping);
+        assert_eq!(queues.summary(&entry).waiting, 0);
+        assert_eq!(queues.summary(&entry).running.len(), 1);
+        drop(running);
+        assert_eq!(queues.summary(&entry).running.len(), 0);
+        assert_eq!(enter(3).unwrap_err(), QueueError::Stopping);
+
+        // also one that nobody has used before
+        let other = Environment::new(EnvName::new("other").unwrap(), "other");
+        let other = Entry::new(EntryId(1), other);
+        let command = QueuedCommand {
+            id: RequestId::next(),
+            name: "version",
+        };
+        let refused = queues.enqueue(&other, ClientKey::User(1), command);
+        assert_eq!(refused.unwrap_err(), QueueError::Stopping);
     });
 }
 
