@@ -128,8 +128,12 @@ impl State {
         let shared = self.max.saturating_sub(reserved);
         let beyond = |usage: &Usage| usage.used.saturating_sub(usage.reserve);
         let in_shared: usize = self.listeners.iter().map(beyond).sum();
+        // after a change there may be more connections than places
+        let used: usize = self.listeners.iter().map(|usage| usage.used).sum();
         match self.listeners.get_mut(listener) {
-            Some(usage) if usage.used < usage.reserve || in_shared < shared => {
+            Some(usage)
+                if used < self.max && (usage.used < usage.reserve || in_shared < shared) =>
+            {
                 usage.used += 1;
                 // those that still wait ask again
                 self.wanted.retain(|wanted| *wanted != listener);
