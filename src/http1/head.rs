@@ -188,7 +188,7 @@ fn has_member(list: &[u8], member: &[u8]) -> bool {
         .any(|one| one.trim_ascii().eq_ignore_ascii_case(member))
 }
 
-/// What is between the name and the value of a field, and after its value, as they are written.
+/// The bytes between the name and the value of a field, and after its value, as they are written.
 pub(crate) const SEPARATOR: &[u8] = b": ";
 pub(crate) const LINE_END: &[u8] = b"\r\n";
 /// The longest name of a field, in bytes. Its length has two bytes in [`Headers`].

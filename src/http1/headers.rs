@@ -137,6 +137,7 @@ impl Headers {
         let Lines { fields, mut text } = lines;
         text.reserve(head.len() + MORE_TEXT);
         text.extend_from_slice(head);
+
         let mut present = NameSet::default();
         for field in &fields {
             let start = field.start as usize;

@@ -209,6 +209,7 @@ fn is_same(own: &[u8], token: &[u8]) -> bool {
     if own.len() != token.len() {
         return false;
     }
+
     // No byte of a token becomes a digit or `-` by this bit, and only the other case of a letter
     // becomes that letter.
     let differ = |own: &[u8; 8], token: &[u8; 8]| {

@@ -45,6 +45,7 @@ pub(super) fn keep(bytes: &[u8], limits: RequestLimits, head: &Rc<RequestHead>) 
     if bytes.len() > MAX_SIZE || !is_harmless(head) {
         return;
     }
+
     let head = Rc::clone(head);
     MEMORY.with_borrow_mut(|memory| {
         if memory.heads.len() < MAX_HEADS {

@@ -60,7 +60,7 @@ struct Checked {
     verdict: Rc<Verdict>,
 }
 
-/// What the checks have found in a head.
+/// The findings of the checks in a head.
 struct Verdict {
     host_name: HostName,
     target: Target,
