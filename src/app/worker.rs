@@ -350,13 +350,7 @@ impl Worker {
         let following = room.follow(self.updates);
         tasks.spawn_unwatched(tracing::debug_span!("updates"), following);
 
-        // the accept loops are among the tasks: they end at the shutdown
-        tokio::select! {
-            () = tasks.wait_idle() => return Ok(()),
-            () = shutdown.wait_for(ShutdownStage::Cut) => {}
-        }
-        // every request has its answer now, but a client may be slow to take it
-        let _elapsed = timer.within(LAST_ANSWERS, tasks.wait_idle()).await;
+        wait_for_end(&tasks, &shutdown, &timer).await;
         Ok(())
     }
 }
@@ -440,6 +434,17 @@ impl<H: RequestHandler> WorkRoom<H> {
         }
         Ok(())
     }
+}
+
+/// Waits until every request has its answer.
+async fn wait_for_end(tasks: &LocalTasks, shutdown: &Shutdown, timer: &CoarseTimer) {
+    // the accept loops are among the tasks: they end at the shutdown
+    tokio::select! {
+        () = tasks.wait_idle() => return,
+        () = shutdown.wait_for(ShutdownStage::Cut) => {}
+    }
+    // every request has its answer now, but a client may be slow to take it
+    let _elapsed = timer.within(LAST_ANSWERS, tasks.wait_idle()).await;
 }
 
 fn create_client(

@@ -256,6 +256,7 @@ fn make_head(
     if facts.chunked && !is_http_11 {
         return Err(RequestError::Coding);
     }
+
     let framing = match facts.length {
         _ if facts.chunked => Framing::Chunked,
         length => Framing::Length(length.unwrap_or(0)),

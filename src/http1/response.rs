@@ -189,6 +189,7 @@ fn make_head(
 ) -> Result<Box<ResponseHead>, ResponseError> {
     check_status(status)?;
     let framing = decide_framing(facts, status, is_http_11, method)?;
+
     // a server that sends a length here may send the bytes too
     let has_stray_content =
         facts.length.is_some_and(|length| length > 0) && status == StatusCode::NO_CONTENT;

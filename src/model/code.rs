@@ -311,6 +311,7 @@ pub fn render_causes() -> String {
                 "{gap}### `{family}.…`\n\n| code | usual cause | what to do |\n| --- | --- | --- |"
             );
         }
+
         let _infallible = writeln!(
             text,
             "| <a id=\"{0}\"></a>[`{0}`](../reference/faults.md#{0}) | {cause} | {1} |",

@@ -234,6 +234,7 @@ impl ListenerConfig {
     ) -> BoundListener {
         // the file's permissions decide who connects, and nothing leaves the machine
         let is_unix = matches!(address, Address::Unix(..));
+
         BoundListener {
             number: 0,
             configured: self.address.clone(),

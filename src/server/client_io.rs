@@ -189,6 +189,7 @@ impl ClientIo {
         if !self.is_tls && input.first() == Some(&super::accept::TLS_HANDSHAKE) {
             return Err(BadHead::TlsOnPlain);
         }
+
         match parse_request(input, seen, limits).map_err(BadHead::Http)? {
             Parsed::Partial => Ok(Parsed::Partial),
             Parsed::Complete(head, size) => {
