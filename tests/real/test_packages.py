@@ -1,6 +1,7 @@
 """What a release has. The Debian package is built, checked, installed, run and removed, on a copy of this
 machine; the workflow cannot run here, but its commands can."""
 
+import json
 import os
 import re
 import subprocess
@@ -133,11 +134,13 @@ def check_service(machine, emulator):
     assert answer.text() == "2.10.3\n"
 
     process = shown(machine, "MainPID")
+    management = re.search(r"management on (http://127\.0\.0\.1:\d+)", status)[1]
+    reads = lambda: json.loads(curl(f"{management}/status").text())["configuration"]["reads"]  # noqa: E731
+    assert reads() == 1
     config["limits"] = {"queue_size": 7}
     machine.write(f"/etc/{NAME}/config.toml", toml(config).encode())
     machine.run("systemctl", "reload", NAME)
-    log = lambda: machine.run("journalctl", "--unit", NAME)  # noqa: E731
-    eventually(lambda: "limits.queue_size" in log(), "the reload")
+    eventually(lambda: reads() > 1, "the reload")
     eventually(lambda: shown(machine, "ActiveState") == "active", "the end of the reload")
     assert shown(machine, "MainPID") == process
 
