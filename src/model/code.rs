@@ -62,7 +62,7 @@ codes! {
         "the request came through another proxy",
         "a proxy in front of the gateway gives its clients the gateway's AWS rights: connect \
          without it, or set listener.allow_forwarded = true if you want that",
-        "another proxy stands in front and added `Forwarded` or `X-Forwarded-…`";
+        "another proxy forwarded the request and added `Forwarded` or `X-Forwarded-…`";
     PEER = "guard.peer", FORBIDDEN, Caller,
         "this client address may not connect",
         "connect from an address inside listener.networks",
