@@ -7,6 +7,8 @@ use mwaa_auth::CliToken;
 use mwaa_auth::aws::{AwsClient, AwsError, AwsErrorKind, MwaaApi as _, format_clock_offset};
 use mwaa_config::{Address, Config, EnvironmentEntry, Transport};
 use mwaa_egress::{Connector, Route};
+use mwaa_fleet::{Fleet, StoreError};
+use mwaa_model::code::FLEET_UNAVAILABLE;
 use mwaa_model::{Entry, EnvironmentInfo, Fault, split_port, strip_brackets};
 use mwaa_policy::explain_release;
 use mwaa_proxy::upstream::{Trust, check_connection};
@@ -91,6 +93,7 @@ pub fn check_files(config: &Config) -> Result<Vec<CheckResult>, StartError> {
     }
     settings::load_proxy_users(config)?;
     settings::load_admission(config, &[])?;
+    settings::load_fleet_keys(config)?;
     let Some(files) = settings::tls_files(config) else {
         return Ok(Vec::new());
     };
@@ -193,7 +196,12 @@ pub async fn check_environments(
     inputs: &ExternalInputs,
     mut report: impl FnMut(CheckResult),
 ) -> Result<(), StartError> {
-    let connector = settings::load_connector(config, inputs, &BackgroundTasks::current())?;
+    let background = BackgroundTasks::current();
+    let connector = settings::load_connector(config, inputs, &background)?;
+    if let Some((store, keys, own)) = settings::load_fleet(config, &connector, &background)? {
+        let checked = Fleet::check(Box::new(store), keys, &own).await;
+        report(describe_store(config, checked));
+    }
     let aws = AwsClient::new(settings::aws(config, inputs, &connector));
     let entries = check_discovery(&aws, config, &mut report).await;
     let checker = CheckContext {
@@ -225,6 +233,32 @@ pub async fn check_environments(
         }
     }
     Ok(())
+}
+
+/// Returns the result of the fleet's store: the gateways that use it, and its clock.
+fn describe_store(
+    config: &Config,
+    checked: Result<(usize, Duration), StoreError>,
+) -> CheckResult {
+    let store = config.fleet.as_ref().map(|fleet| fleet.store.to_string());
+    let store = store.unwrap_or_default();
+
+    match checked {
+        Ok((gateways, time)) => {
+            let now = Timestamp::now().wall();
+            let apart = now.abs_diff(time).as_secs();
+            let text = format!(
+                "{store} can be used; {gateways} gateways use it; its clock and this one are {apart} s apart"
+            );
+            CheckResult::new(CheckLevel::Ok, "fleet", text)
+        }
+        // the gateway starts and works without it
+        Err(error) => CheckResult {
+            code: Some(FLEET_UNAVAILABLE.text),
+            hint: Some("check fleet.store, fleet.password_file, fleet.key_file and the network; tokens and slots are not shared until then".to_owned()),
+            ..CheckResult::new(CheckLevel::Fail, "fleet", format!("{store}: {error}"))
+        },
+    }
 }
 
 /// Returns the environments that are named and those that AWS lists; reports the answer of each

@@ -8,6 +8,7 @@ use mwaa_auth::aws::{AwsClient, Discovery, VersionResolver};
 use mwaa_auth::{CredentialCache, LocalTokens};
 use mwaa_config::Config;
 use mwaa_egress::Connector;
+use mwaa_fleet::Fleet;
 use mwaa_model::{AirflowVersion, Directory, Entry, EnvName, FileError, Registry};
 use mwaa_policy::find_release;
 use mwaa_proxy::queue::CommandQueues;
@@ -31,6 +32,8 @@ pub(super) struct Generation {
     entries: Vec<Arc<Entry>>,
     pub(super) tls: Option<TlsConfig>,
     aws: Arc<AwsClient>,
+    /// The fleet, which stays as it was at the start.
+    pub(super) fleet: Option<Arc<Fleet>>,
     /// The number of the pools of idle connections to web servers: another one for another route.
     pub(super) pool: u32,
 }
@@ -106,12 +109,19 @@ impl Generation {
             old.pool + u32::from(!old.has_same_routes(&draft, &connector))
         });
 
+        let metrics = old.map_or_else(Arc::default, |old| Arc::clone(&old.state.metrics));
+        let fleet = match old {
+            None => join_fleet(config, &connector, background, &metrics)?,
+            Some(old) => old.fleet.clone(),
+        };
         let parts = Parts {
             draft: &draft,
             connector: &connector,
             aws: &aws,
             old,
             background,
+            fleet: fleet.as_ref(),
+            metrics,
         };
         let state = Arc::new(parts.build_state(listeners)?);
         Ok(Self {
@@ -123,6 +133,7 @@ impl Generation {
             state,
             connector,
             aws,
+            fleet,
             pool,
         })
     }
@@ -187,18 +198,24 @@ struct Parts<'a> {
     aws: &'a Arc<AwsClient>,
     old: Option<&'a Generation>,
     background: &'a BackgroundTasks,
+    fleet: Option<&'a Arc<Fleet>>,
+    metrics: Arc<Metrics>,
 }
 
 impl Parts<'_> {
     fn build_state(&self, listeners: &[ListenerConfig]) -> Result<ProxyState, StartError> {
         let config = &self.draft.config;
         let old = self.old.map(|old| &*old.state);
-        let metrics = old.map_or_else(Arc::default, |old| Arc::clone(&old.metrics));
+        let metrics = Arc::clone(&self.metrics);
 
         let versions = self.build_versions();
         let (registry, discovery) = self.build_registry(&versions);
         let queues = match old {
-            None => CommandQueues::new(settings::queue(config), Arc::clone(&metrics)),
+            None => CommandQueues::new(
+                settings::queue(config),
+                Arc::clone(&metrics),
+                self.fleet.cloned(),
+            ),
             Some(old) => {
                 let directory = registry.snapshot();
                 let entries = directory.entries().iter().map(AsRef::as_ref);
@@ -334,6 +351,7 @@ impl Parts<'_> {
                 limits,
                 self.background.clone(),
                 Arc::clone(metrics),
+                self.fleet.cloned(),
             ),
         }
     }
@@ -351,6 +369,27 @@ impl Parts<'_> {
             },
         ))
     }
+}
+
+/// Joins the fleet, if the configuration names one. Fails if a file of it cannot be used.
+fn join_fleet(
+    config: &Config,
+    connector: &Connector,
+    background: &BackgroundTasks,
+    metrics: &Arc<Metrics>,
+) -> Result<Option<Arc<Fleet>>, StartError> {
+    let Some((store, keys, own)) = settings::load_fleet(config, connector, background)? else {
+        return Ok(None);
+    };
+    let tasks = background.clone();
+    let metrics = Arc::clone(metrics);
+    Ok(Some(Fleet::join(
+        Box::new(store),
+        keys,
+        own,
+        tasks,
+        metrics,
+    )))
 }
 
 /// Returns the configured environments: with the ids, and all that belongs to them, of those that were

@@ -280,6 +280,9 @@ impl Reloader {
         if before.limits.threads != now.limits.threads {
             tracing::warn!("limits.threads has changed, which takes effect at the next start");
         }
+        if before.fleet != now.fleet {
+            tracing::warn!("[fleet] has changed, which takes effect at the next start");
+        }
         let warned = before.warnings();
         for warning in now.warnings() {
             if !warned.contains(&warning) {

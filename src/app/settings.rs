@@ -5,6 +5,7 @@ use ipnet::IpNet;
 use mwaa_auth::aws;
 use mwaa_config::{Address, Config, Transport};
 use mwaa_egress::{Connector, ProxyTable};
+use mwaa_fleet::{FleetKeys, FleetSettings, RedisStore};
 use mwaa_model::{
     Entry, EntryId, EnvName, Environment, FileError, ListenerPolicy, ListenerRules,
     ProxyChoice, ProxyUser, Secret,
@@ -322,6 +323,53 @@ pub(super) fn queue(config: &Config) -> queue::Settings {
         size: config.limits.queue_size,
         wait: config.limits.queue_wait,
     }
+}
+
+/// Returns the keys of the fleet; `None` if the gateway is alone. Fails if the file holds none.
+pub(super) fn load_fleet_keys(config: &Config) -> Result<Option<FleetKeys>, StartError> {
+    let Some(fleet) = &config.fleet else {
+        return Ok(None);
+    };
+    let file = &fleet.key_file;
+    let keys = std::fs::read(file).map_err(|error| FileError::new(file, error))?;
+    let keys = FleetKeys::parse(&Secret::new(keys));
+    Ok(Some(keys.map_err(|error| FileError::new(file, error))?))
+}
+
+/// Returns the store of the fleet and the settings for it; `None` if the gateway is alone.
+///
+/// Fails if a file cannot be used.
+pub(super) fn load_fleet(
+    config: &Config,
+    connector: &Connector,
+    background: &BackgroundTasks,
+) -> Result<Option<(RedisStore, FleetKeys, FleetSettings)>, StartError> {
+    let Some(fleet) = &config.fleet else {
+        return Ok(None);
+    };
+    let Some(keys) = load_fleet_keys(config)? else {
+        return Ok(None);
+    };
+    let password = fleet
+        .password_file
+        .as_deref()
+        .map(read_secret)
+        .transpose()?;
+    // an editor ends the line
+    let password = password.map(|text| Secret::concat(&[text.reveal().trim_end()]));
+
+    let store = RedisStore::new(
+        fleet.store.clone(),
+        password,
+        connector.clone(),
+        background.clone(),
+    );
+    let settings = FleetSettings {
+        call: config.limits.fleet_call,
+        command: config.limits.cli_first_byte,
+        shares: !fleet.refuses,
+    };
+    Ok(Some((store, keys, settings)))
 }
 
 /// Returns the settings of the audit log, if there is to be one.

@@ -6,6 +6,7 @@ use super::sockets::SocketSet;
 use http::request::Parts;
 use mwaa_auth::aws::Discovery;
 use mwaa_auth::{SessionState, TokenState};
+use mwaa_fleet::{FleetStatus, ReplicaId};
 use mwaa_model::{EnvName, EnvironmentInfo, PeerAddress, Policy};
 use mwaa_proxy::admission::HostFilter;
 use mwaa_proxy::queue::QueueSummary;
@@ -258,10 +259,29 @@ impl ManagementSource for GatewayStatus {
             "listeners": listeners.collect::<Vec<_>>(),
             "environments": environments.collect::<Vec<_>>(),
             "discovery": discovery.map(|discovery| render_discovery(discovery)),
+            "fleet": current.generation.fleet.as_ref().map(|fleet| render_fleet(&fleet.status())),
             "faults": state.metrics.fault_counts(),
             "refusals": refusals.iter().map(render_refusal).collect::<Vec<_>>(),
         })
     }
+}
+
+/// Replicas are shown by the first digits of their ids.
+fn render_fleet(fleet: &FleetStatus) -> Value {
+    let names = |ids: &[ReplicaId]| ids.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let slots = fleet.slots.iter().map(|(environment, owners, is_alone)| {
+        json!({
+            "environment": environment.as_str(),
+            "held_by": names(owners),
+            "without_store": is_alone,
+        })
+    });
+    json!({
+        "replica": fleet.me.to_string(),
+        "replicas": names(&fleet.replicas),
+        "trouble": fleet.trouble.as_ref().map(ToString::to_string),
+        "slots": slots.collect::<Vec<_>>(),
+    })
 }
 
 fn render_token(token: &TokenState) -> Value {

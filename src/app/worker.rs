@@ -78,9 +78,7 @@ impl Gateway {
         stopping.store(true, Ordering::Relaxed);
         let stop = StopLimits::new(&generation.config);
         let status = workers.stop(stop, &generation.state.queues).await;
-        if let Some(audit) = &generation.state.audit {
-            audit.flush(AUDIT_FLUSH);
-        }
+        finish(&generation).await;
         Ok(status)
     }
 
@@ -164,6 +162,16 @@ impl StopLimits {
             drain,
             last: LAST_COMMANDS.min(drain / 2),
         }
+    }
+}
+
+/// Ends what outlives the last request: gives back what the fleet knows of, and writes the audit log.
+async fn finish(generation: &Generation) {
+    if let Some(fleet) = &generation.fleet {
+        fleet.leave().await;
+    }
+    if let Some(audit) = &generation.state.audit {
+        audit.flush(AUDIT_FLUSH);
     }
 }
 

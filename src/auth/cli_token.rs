@@ -2,12 +2,14 @@
 
 use super::host::check_host;
 use super::lifetime::{Expiring, Lifetime, limit_use};
+use super::sharing::StoredSecret;
 use super::single_flight::{MintFuture, Source};
 use crate::aws::{AwsError, AwsErrorKind, MintedCliToken, MwaaApi, with_environment_state};
 use http::HeaderValue;
 use mwaa_model::{Entry, Environment, HostSource, Secret, debug_fields};
 use mwaa_runtime::Timestamp;
 use mwaa_telemetry::Metrics;
+use serde::{Deserialize, Serialize};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +19,7 @@ pub struct CliToken {
     authorization: HeaderValue,
     host: Arc<str>,
     host_field: HeaderValue,
+    region: Box<str>,
     lifetime: Lifetime,
 }
 
@@ -54,6 +57,7 @@ impl CliToken {
             // kept twice, as text and as a header, so that no request has to convert it
             host: minted.host.as_str().into(),
             host_field,
+            region: minted.region.as_str().into(),
             lifetime: Lifetime::new(requested, usable, &REFRESH),
         })
     }
@@ -102,6 +106,14 @@ impl Expiring for CliToken {
     }
 }
 
+/// A token in the store of a fleet.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct StoredToken {
+    token: StoredSecret,
+    host: String,
+    region: String,
+}
+
 /// Requests CLI tokens from AWS.
 #[derive(Debug)]
 pub(super) struct CliTokenSource {
@@ -113,6 +125,41 @@ pub(super) struct CliTokenSource {
 
 impl Source for CliTokenSource {
     type Item = CliToken;
+    type Stored = StoredToken;
+
+    const KIND: &'static str = "token";
+    const FRESH: f64 = REFRESH.start;
+
+    fn export(&self, token: &CliToken) -> StoredToken {
+        StoredToken {
+            token: StoredSecret::new(token.reveal()),
+            host: token.host.to_string(),
+            region: token.region.to_string(),
+        }
+    }
+
+    fn import(
+        &self,
+        entry: &Entry,
+        stored: StoredToken,
+        requested: Timestamp,
+        usable: Duration,
+    ) -> Option<CliToken> {
+        let minted = MintedCliToken {
+            token: Secret::concat(&[&stored.token.0]),
+            host: stored.host,
+            region: stored.region,
+            // what is kept back of it was already
+            life: None,
+            clock_offset: None,
+        };
+
+        let longest = usable.min(self.longest);
+        let token = CliToken::new(&minted, &entry.environment, requested, longest).ok()?;
+        let hosts = &entry.hosts;
+        hosts.record(HostSource::CliToken, &minted.host, requested.boot());
+        Some(token)
+    }
 
     fn make<'a>(&'a self, entry: &'a Entry) -> MintFuture<'a, CliToken> {
         Box::pin(async move {
@@ -145,8 +192,9 @@ impl Source for CliTokenSource {
 }
 
 /// The part of its use after which a token is refreshed: about the middle of its 60 s, so that a
-/// refresh that fails can be repeated while the old token still works.
-const REFRESH: Range<f64> = 0.4..0.6;
+/// refresh that fails can be repeated while the old token still works. Not before the half, so that
+/// there are at most two mints in the use of a token, however many gateways share it.
+const REFRESH: Range<f64> = 0.5..0.6;
 /// The part that is kept back of a token's life: 10 s of MWAA's 60.
 const MAX_MARGIN: Duration = Duration::from_secs(10);
 

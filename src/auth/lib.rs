@@ -9,6 +9,7 @@ mod host;
 mod lifetime;
 mod local_token;
 mod session;
+mod sharing;
 mod single_flight;
 
 pub use cli_token::CliToken;
@@ -24,6 +25,7 @@ use cache_entry::CacheEntry;
 use cli_token::CliTokenSource;
 use http::HeaderValue;
 use lifetime::Expiring as _;
+use mwaa_fleet::Fleet;
 use mwaa_http1::Headers;
 use mwaa_model::{Entry, Fault as _};
 use mwaa_runtime::{BackgroundTasks, Timer as _, Timestamp};
@@ -64,18 +66,25 @@ pub struct CredentialCache {
 
 impl CredentialCache {
     /// Creates an empty cache. `client` posts the logins; all calls run as tasks of
-    /// `background`.
+    /// `background`. With a `fleet`, tokens and sessions are shared.
     pub fn new(
         api: Arc<dyn MwaaApi>,
         client: Arc<dyn LoginClient>,
         settings: Settings,
         background: BackgroundTasks,
         metrics: Arc<Metrics>,
+        fleet: Option<Arc<Fleet>>,
     ) -> Arc<Self> {
         let (tokens, sessions) = create_sources(&api, client, &settings, &metrics);
+
         Arc::new(Self {
-            tokens: SingleFlight::new(tokens, settings.clone(), background.clone()),
-            sessions: SingleFlight::new(sessions, settings.clone(), background.clone()),
+            tokens: SingleFlight::new(
+                tokens,
+                settings.clone(),
+                background.clone(),
+                fleet.clone(),
+            ),
+            sessions: SingleFlight::new(sessions, settings.clone(), background.clone(), fleet),
             api,
             settings,
             background,

@@ -56,6 +56,11 @@ impl Lifetime {
         self.requested
     }
 
+    /// Returns the time for which it is used.
+    pub(crate) fn usable(&self) -> Duration {
+        self.usable
+    }
+
     /// Returns the time since it was requested.
     pub(crate) fn age(&self, now: Timestamp) -> Duration {
         self.requested.age(now)

@@ -4,6 +4,7 @@
 use super::error::{LoginError, MintError};
 use super::host::check_host;
 use super::lifetime::{Expiring, Lifetime, limit_use, parse_jwt_expiry};
+use super::sharing::StoredSecret;
 use super::single_flight::{MintFuture, Source};
 use crate::aws::{AwsError, AwsErrorKind, MintedWebToken, MwaaApi, with_environment_state};
 use cookie::{Cookie, Expiration};
@@ -13,6 +14,7 @@ use mwaa_http1::name::{DATE, SET_COOKIE};
 use mwaa_model::{Entry, Fault, HostSource, Secret, debug_fields};
 use mwaa_runtime::{Timestamp, boot_clock};
 use mwaa_telemetry::Metrics;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::future::Future;
 use std::ops::Range;
@@ -30,6 +32,7 @@ pub struct Session {
     flask: Option<Arc<Secret<String>>>,
     host: Arc<str>,
     host_field: HeaderValue,
+    region: Box<str>,
     /// The moment of the login.
     begun: Timestamp,
     /// The longest use from then on, also of tokens that are re-issued later.
@@ -97,6 +100,7 @@ impl Session {
             flask,
             host: minted.host.as_str().into(),
             host_field,
+            region: minted.region.as_str().into(),
             begun: requested,
             longest,
             lifetime: Lifetime::new(requested, usable, &REFRESH),
@@ -192,6 +196,18 @@ impl Expiring for Session {
     }
 }
 
+/// A session in the store of a fleet.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct StoredSession {
+    cookies: StoredSecret,
+    bearer: Option<StoredSecret>,
+    flask: Option<StoredSecret>,
+    host: String,
+    region: String,
+    iam: Option<String>,
+    airflow: Option<String>,
+}
+
 /// The head of the web server's response to a login.
 pub struct LoginResponse {
     /// Its status.
@@ -279,6 +295,60 @@ impl SessionSource {
 
 impl Source for SessionSource {
     type Item = Session;
+    type Stored = StoredSession;
+
+    const KIND: &'static str = "session";
+    const FRESH: f64 = REFRESH.start;
+
+    fn export(&self, session: &Session) -> StoredSession {
+        let text = |value: &HeaderValue| StoredSecret::new(value.to_str().unwrap_or_default());
+        let flask = session.flask.as_ref();
+        StoredSession {
+            cookies: text(&session.cookies),
+            bearer: session.bearer.as_ref().map(text),
+            flask: flask.map(|flask| StoredSecret::new(flask.reveal())),
+            host: session.host.to_string(),
+            region: session.region.to_string(),
+            iam: session.identity.iam.clone(),
+            airflow: session.identity.airflow.clone(),
+        }
+    }
+
+    fn import(
+        &self,
+        entry: &Entry,
+        stored: StoredSession,
+        requested: Timestamp,
+        usable: Duration,
+    ) -> Option<Session> {
+        let host_field = check_host(&stored.host, &stored.region, &entry.environment).ok()?;
+        let header = |text: &StoredSecret| Secret::concat(&[&text.0]).into_header();
+        let bearer = match &stored.bearer {
+            Some(bearer) => Some(header(bearer)?),
+            None => None,
+        };
+        let hosts = &entry.hosts;
+        hosts.record(HostSource::WebToken, &stored.host, requested.boot());
+
+        let flask = stored.flask.as_ref();
+        let longest = usable.min(self.longest);
+        Some(Session {
+            cookies: header(&stored.cookies)?,
+            bearer,
+            flask: flask.map(|flask| Arc::new(Secret::concat(&[&flask.0]))),
+            host: stored.host.as_str().into(),
+            host_field,
+            region: stored.region.into(),
+            begun: requested,
+            longest,
+            lifetime: Lifetime::new(requested, longest, &REFRESH),
+            identity: Arc::new(Identity {
+                iam: stored.iam,
+                airflow: stored.airflow,
+            }),
+            accepted: Arc::default(),
+        })
+    }
 
     fn make<'a>(&'a self, entry: &'a Entry) -> MintFuture<'a, Session> {
         Box::pin(async move {

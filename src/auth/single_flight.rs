@@ -7,14 +7,19 @@
 use super::cache_entry::{CacheEntry, Lookup, MintHandle, MintReceiver, MintResult};
 use super::error::{AuthError, MintError};
 use super::lifetime::Expiring;
+use super::sharing;
 use crate::Settings;
 use crate::aws::{AwsError, AwsErrorKind};
+use mwaa_fleet::Fleet;
 use mwaa_model::{Entry, EntryId, EntryTable, Fault as _};
 use mwaa_runtime::{BackgroundTasks, Timer as _, Timestamp, boot_clock};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 /// An item that is being made.
@@ -26,10 +31,32 @@ pub(super) trait Source: fmt::Debug + Send + Sync + 'static {
     /// The token or session.
     type Item: Expiring;
 
+    /// Its form in the store of a fleet.
+    type Stored: Clone + Serialize + DeserializeOwned + Send + Sync;
+
+    /// Its name in the store of a fleet.
+    const KIND: &'static str;
+
+    /// An item of another gateway is used until this part of its use.
+    const FRESH: f64;
+
+    /// Returns an item for the store.
+    fn export(&self, item: &Self::Item) -> Self::Stored;
+
+    /// Checks an item of the store, which was requested at this time or later and is used for so
+    /// long. `None` if it cannot be used.
+    fn import(
+        &self,
+        entry: &Entry,
+        stored: Self::Stored,
+        requested: Timestamp,
+        usable: Duration,
+    ) -> Option<Self::Item>;
+
     /// Makes one, in one try.
     fn make<'a>(&'a self, entry: &'a Entry) -> MintFuture<'a, Self::Item>;
 
-    /// Counts how a try or a mint ended: `ok`, `retried` or a fault's code.
+    /// Counts how a try or a mint ended: `ok`, `retried`, `shared` or a fault's code.
     fn count(&self, entry: &Entry, outcome: &'static str);
 
     /// Returns the name of an item in messages, such as `a CLI token`.
@@ -45,16 +72,25 @@ pub(super) struct SingleFlight<S: Source> {
     /// An entry's id is for account, region, identity, endpoint and name together: a changed
     /// environment gets a new id, so nothing outlives what it was made for.
     entries: Arc<EntryTable<CacheEntry<S::Item>>>,
+    /// The fleet that shares the items, and the id in its store of the last item of each environment,
+    /// 0 if there was none.
+    fleet: Option<(Arc<Fleet>, Arc<EntryTable<AtomicU64>>)>,
 }
 
 impl<S: Source> SingleFlight<S> {
     /// Creates an empty cache.
-    pub(super) fn new(source: S, settings: Settings, background: BackgroundTasks) -> Arc<Self> {
+    pub(super) fn new(
+        source: S,
+        settings: Settings,
+        background: BackgroundTasks,
+        fleet: Option<Arc<Fleet>>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             source,
             settings,
             background,
             entries: Arc::default(),
+            fleet: fleet.map(|fleet| (fleet, Arc::default())),
         })
     }
 
@@ -65,6 +101,7 @@ impl<S: Source> SingleFlight<S> {
             settings,
             background: self.background.clone(),
             entries: Arc::clone(&self.entries),
+            fleet: self.fleet.clone(),
         })
     }
 
@@ -202,7 +239,14 @@ impl<S: Source> SingleFlight<S> {
         let mut tries = 0;
         loop {
             // without a limit of its own: a call to AWS has one, and all tries together have another
-            let made = self.source.make(entry).await;
+            let made = match &self.fleet {
+                None => sharing::make(&self.source, entry).await,
+                Some((fleet, known)) => {
+                    let known = known.get_or_init(entry.id, AtomicU64::default);
+                    let total = self.settings.mint_total;
+                    sharing::find_or_make(&self.source, fleet, entry, known, total).await
+                }
+            };
             tries += 1;
 
             match made {
@@ -239,7 +283,6 @@ impl<S: Source> SingleFlight<S> {
         let item = self.source.name();
         match result {
             Ok(_) => {
-                self.source.count(entry, "ok");
                 tracing::debug!(%environment, ?took, "got {item}");
             }
             Err(error) => {

@@ -3,7 +3,7 @@
 use super::address::is_loopback;
 use super::diagnostics::ValueError;
 use http::Uri;
-use mwaa_model::{ProxyChoice, ProxyConfig, ProxyUrl, strip_brackets};
+use mwaa_model::{ProxyChoice, ProxyConfig, ProxyUrl, StoreAddress, strip_brackets};
 use std::net::IpAddr;
 
 /// Parses an entry of `listener.hosts`: `name` or `name:port`; returns it in lower case.
@@ -152,6 +152,12 @@ pub(super) fn parse_endpoint_url(text: &str) -> Result<String, ValueError> {
         "http" => bad("uses plain http to another machine: tokens would be sent unencrypted"),
         _ => bad("has a scheme other than https"),
     }
+}
+
+/// Parses the address of a fleet's store. Its password belongs in a file.
+pub(super) fn parse_store(text: &str) -> Result<StoreAddress, ValueError> {
+    StoreAddress::parse(text)
+        .map_err(|error| ValueError::new(error.reason).with_hint(error.hint))
 }
 
 /// Parses the URL of a proxy; empty text means none. Its user and password belong in a file.

@@ -144,7 +144,7 @@ pub(super) fn takes_number(path: &str) -> bool {
 }
 
 /// All tables, in the order of the file.
-pub(super) static TABLES: [&Table; 9] = [
+pub(super) static TABLES: [&Table; 10] = [
     &LISTENER,
     &TLS,
     &LISTENERS,
@@ -152,6 +152,7 @@ pub(super) static TABLES: [&Table; 9] = [
     &AUDIT,
     &AWS,
     &PROXY,
+    &FLEET,
     &LIMITS,
     &ENVIRONMENTS,
 ];
@@ -351,6 +352,23 @@ table! {
     user_file: Path, Absent("no user", "'/run/secrets/proxy-user'");
 }
 
+table! {
+    /// Several gateways that serve the same environments share their command slots through a store.
+    FLEET = "fleet";
+
+    /// The store, Redis or Valkey: "rediss://USER@HOST:PORT/DATABASE" over TLS, "redis://…" without, or
+    /// "unix:///PATH".
+    store: Text, Absent("this gateway is alone", "'rediss://fleet@cache.corp.example:6379'");
+    /// A file that only you can read, with the store's password.
+    password_file: Path, Absent("no password", "'/run/secrets/fleet-password'");
+    /// A file that only you can read. Its key encrypts what is stored: 32 bytes in base64, or exactly 32
+    /// bytes. A second line may hold the previous key.
+    key_file: Path, Absent("required with a store", "'/run/secrets/fleet-key'");
+    /// Commands while the store cannot be used: "share" means that each gateway runs
+    /// max(1, cli_concurrency / gateways last seen) at once, "refuse" that none are run.
+    on_loss: Choice(&["share", "refuse"]), Value("'share'");
+}
+
 limits! {
     /// All timeouts, sizes and counts. Durations and sizes are strings with a unit.
     LIMITS = "limits";
@@ -433,6 +451,8 @@ limits! {
     /// An Airflow session is reused for this time, or until it expires if that is sooner.
     /// MWAA's sessions expire after 12 hours.
     session_use: Duration(secs(1)..=hours(12)), Value("'12h'");
+    /// Longest call of the fleet's store.
+    fleet_call: Duration(millis(50)..=secs(10)), Value("'500ms'");
     /// Maximum number of commands that wait in an environment's queue. Each client may have one
     /// waiting command even if the queue is full.
     queue_size: Count(0..=10_000), Value("32");

@@ -27,7 +27,7 @@ pub use search::SearchPath;
 pub use values::{PathError, parse_path, quote};
 
 use ipnet::IpNet;
-use mwaa_model::{EnvName, Environment, ListenerRules, ProxyChoice, Region};
+use mwaa_model::{EnvName, Environment, ListenerRules, ProxyChoice, Region, StoreAddress};
 use reader::Reader;
 use search::{ConfigFile, Document};
 use std::net::SocketAddr;
@@ -150,6 +150,8 @@ pub struct Config {
     pub aws: AwsSettings,
     /// The proxy for all environments; `None` if the configuration does not say.
     pub proxy: Option<ProxyChoice>,
+    /// The fleet; `None` if the gateway is alone.
+    pub fleet: Option<FleetSettings>,
     /// Every timeout, size and count.
     pub limits: LimitSettings,
     /// The environments that are named, in the order of the file.
@@ -280,6 +282,19 @@ pub struct AuditSettings {
     pub arguments: bool,
     /// True to run a command only if it is on record.
     pub required: bool,
+}
+
+/// The store that several gateways share.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FleetSettings {
+    /// Its address.
+    pub store: StoreAddress,
+    /// The file with the keys.
+    pub key_file: PathBuf,
+    /// The file with the store's password.
+    pub password_file: Option<PathBuf>,
+    /// True to run no commands while the store cannot be used.
+    pub refuses: bool,
 }
 
 /// Identity and endpoints of the AWS calls, unless an environment has its own.

@@ -7,8 +7,8 @@ use super::files::{Content, check_audit_log, check_file, read_file};
 use super::reader::{Reader, TableEntry, TableReader};
 use super::{
     Address, AuditSettings, AwsSettings, Config, EnvironmentEntry, ExtraListenerSettings,
-    LimitSettings, ListenerSettings, ManagementSettings, Override, Overrides, TlsSettings,
-    checks, hosts, keys, suggest, values,
+    FleetSettings, LimitSettings, ListenerSettings, ManagementSettings, Override, Overrides,
+    TlsSettings, checks, hosts, keys, suggest, values,
 };
 use mwaa_model::{
     AwsTokens, BrowserMode, EnvName, Environment, ListenerRules, Policy, ProxyChoice,
@@ -40,6 +40,7 @@ pub(super) fn read(reader: &mut Reader<'_>, overrides: &Overrides) -> Config {
         audit: read_audit(&mut reader.table(&keys::AUDIT)),
         aws,
         proxy: read_proxy(&mut reader.table(&keys::PROXY)),
+        fleet: read_fleet(&mut reader.table(&keys::FLEET)),
         limits: LimitSettings::read(&mut reader.table(&keys::LIMITS)),
         environments,
         source: None,
@@ -220,6 +221,32 @@ fn read_proxy_keys(
             user_file: file.as_deref().map(Arc::from),
             ..proxy
         }),
+    })
+}
+
+fn read_fleet(table: &mut TableReader<'_, '_>) -> Option<FleetSettings> {
+    let store = table.optional_text("store", hosts::parse_store);
+    let key_file = read_file(table, "key_file", Content::Secret);
+    let password_file = read_file(table, "password_file", Content::Secret);
+    let refuses = table.choice("on_loss") == "refuse";
+
+    // a key without a store is a store that was forgotten
+    if table.is_written("store") {
+        let hint = "make one for the whole fleet: \
+                    (umask 077; head -c 32 /dev/urandom | base64 > FILE)";
+        table.report_missing("key_file", hint);
+    }
+    for key in ["key_file", "password_file"] {
+        if table.is_written(key) && !table.is_written("store") {
+            let error = ValueError::new("is set without a store");
+            table.report(key, error.with_hint("set fleet.store too"));
+        }
+    }
+    Some(FleetSettings {
+        store: store?,
+        key_file: key_file?,
+        password_file,
+        refuses,
     })
 }
 

@@ -15,7 +15,8 @@ pub use stream::Stream;
 pub use tunnel::{Tunnel, TunnelGuard, TunnelHandle};
 
 use mwaa_model::{
-    EnvName, Environment, HostPort, error_chain, partition, split_port, strip_brackets,
+    EnvName, Environment, HostPort, StorePlace, error_chain, partition, split_port,
+    strip_brackets,
 };
 use mwaa_runtime::{BackgroundTasks, Timer, boot_clock};
 use std::collections::HashMap;
@@ -23,6 +24,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use stream::StreamKind;
+use tokio::net::UnixStream;
 
 /// The limits of all connections.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -224,6 +226,29 @@ impl Connector {
             _ => (host, HTTPS_PORT),
         };
         self.connect(host, port, &route, timer).await
+    }
+
+    /// Opens a connection to the store of a fleet: through the default proxy, if there is one. Fails if
+    /// that gives no connection within the limits.
+    pub async fn connect_to_store(
+        &self,
+        place: &StorePlace,
+        timer: &impl Timer,
+    ) -> Result<Stream, EgressError> {
+        match place {
+            StorePlace::Tcp { host, port, .. } => {
+                let proxy = self.0.proxies.find(host, None);
+                let route = proxy.map_or(Route::Direct, Route::Proxy);
+                self.connect(host, *port, &route, timer).await
+            }
+            StorePlace::Unix(path) => UnixStream::connect(path)
+                .await
+                .map(|stream| Stream::new(StreamKind::Unix(stream)))
+                .map_err(|source| EgressError::Unreachable {
+                    address: path.clone(),
+                    source,
+                }),
+        }
     }
 
     /// Opens a connection to any host, on this route. Fails if the route gives no connection

@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, Join, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio::process::{ChildStdin, ChildStdout};
 use tokio_rustls::client::TlsStream;
 
@@ -25,6 +25,8 @@ pub(super) enum StreamKind {
     Tls(Box<TlsStream<TcpStream>>),
     /// The stdout and stdin of a program.
     Pipes(Join<ChildStdout, ChildStdin>),
+    /// A socket of this machine.
+    Unix(UnixStream),
 }
 
 impl fmt::Debug for Stream {
@@ -33,6 +35,7 @@ impl fmt::Debug for Stream {
             StreamKind::Tcp(_) => "Stream(TCP)",
             StreamKind::Tls(_) => "Stream(TLS to a proxy)",
             StreamKind::Pipes(_) => "Stream(program)",
+            StreamKind::Unix(_) => "Stream(Unix)",
         })
     }
 }
@@ -44,7 +47,7 @@ impl Stream {
         let stream = match &self.kind {
             StreamKind::Tcp(stream) => stream,
             StreamKind::Tls(stream) => stream.get_ref().0,
-            StreamKind::Pipes(_) => return false,
+            StreamKind::Pipes(_) | StreamKind::Unix(_) => return false,
         };
         !matches!(peek(stream), Err(Errno::AGAIN | Errno::INTR))
     }
@@ -57,7 +60,7 @@ impl Stream {
                 let peeked = stream.try_io(Interest::READABLE, || Ok(peek(stream)?));
                 !peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
             }
-            StreamKind::Tls(_) | StreamKind::Pipes(_) => true,
+            StreamKind::Tls(_) | StreamKind::Pipes(_) | StreamKind::Unix(_) => true,
         }
     }
 
@@ -66,7 +69,7 @@ impl Stream {
     pub fn poll_input(&self, cx: &mut Context<'_>) -> Poll<()> {
         match &self.kind {
             StreamKind::Tcp(stream) => stream.poll_read_ready(cx).map(drop),
-            StreamKind::Tls(_) | StreamKind::Pipes(_) => Poll::Ready(()),
+            StreamKind::Tls(_) | StreamKind::Pipes(_) | StreamKind::Unix(_) => Poll::Ready(()),
         }
     }
 
@@ -90,6 +93,7 @@ impl Stream {
             StreamKind::Tcp(stream) => Pin::new(stream),
             StreamKind::Tls(stream) => Pin::new(stream),
             StreamKind::Pipes(pipes) => Pin::new(pipes),
+            StreamKind::Unix(stream) => Pin::new(stream),
         }
     }
 }
@@ -137,6 +141,7 @@ impl AsyncWrite for Stream {
             StreamKind::Tcp(stream) => stream.is_write_vectored(),
             StreamKind::Tls(stream) => stream.is_write_vectored(),
             StreamKind::Pipes(pipes) => pipes.is_write_vectored(),
+            StreamKind::Unix(stream) => stream.is_write_vectored(),
         }
     }
 

@@ -185,6 +185,10 @@ codes! {
         "the command waited too long for its turn",
         "try again when the commands before it have finished",
         "the commands before it took longer than `limits.queue_wait`";
+    FLEET_UNAVAILABLE = "fleet.unavailable", SERVICE_UNAVAILABLE, Gateway,
+        "the fleet gave no slot to the command",
+        "try again; if it persists, check that the store in fleet.store is up and can be reached",
+        "the fleet's store cannot be used, and `fleet.on_loss` is `\"refuse\"`; or the gateway was paused: [several gateways](fleet.md)";
     AWS_CREDENTIALS = "aws.credentials", BAD_GATEWAY, Aws,
         "no usable AWS credentials or region",
         "configure AWS credentials: a profile, environment variables or a role",

@@ -18,6 +18,7 @@ mod nearest;
 mod proxy;
 mod request_id;
 mod secret;
+mod store_address;
 mod target;
 mod tunnel;
 
@@ -40,5 +41,6 @@ pub use nearest::{find_nearest, normalize};
 pub use proxy::{ProxyChoice, ProxyConfig, ProxyScheme, ProxyUrl, ProxyUser};
 pub use request_id::RequestId;
 pub use secret::Secret;
+pub use store_address::{StoreAddress, StoreAddressError, StorePlace};
 pub use target::{PathError, ReservedPath, Target, TargetError, is_opaque};
 pub use tunnel::TunnelCommand;

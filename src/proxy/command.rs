@@ -293,7 +293,7 @@ async fn send_once(
 ) -> Result<UpstreamResponse, UpstreamError> {
     let PermittedCommand { permit, head } = command;
     let headers = &head.headers;
-    let on_write = || slot.running().mark_sending();
+    let on_write = || slot.start_sending();
     let upstream = &proxy.upstream;
     let response = upstream
         .send_command(permit, &token, headers, connection, &on_write)

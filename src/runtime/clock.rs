@@ -42,6 +42,16 @@ impl Timestamp {
         Duration::from_nanos(boot.max(now.wall.saturating_sub(self.wall)))
     }
 
+    /// Returns the moment that is so long before this one.
+    #[must_use]
+    pub fn before(self, age: Duration) -> Self {
+        let age = to_nanos(age);
+        Self {
+            boot: self.boot.saturating_sub(age),
+            wall: self.wall.saturating_sub(age),
+        }
+    }
+
     /// Creates a moment from two readings, for tests.
     pub fn from_clocks(boot: Duration, wall: Duration) -> Self {
         Self {

@@ -28,6 +28,7 @@ pub struct Metrics {
     logins: Counters<(EnvName, &'static str)>,
     upstream_connections: Counters<EnvName>,
     audit_lost: AtomicU64,
+    store: Mutex<BTreeMap<&'static str, StoreCells>>,
     history: History,
     /// The result of reading the configuration.
     pub configuration: ConfigurationState,
@@ -76,6 +77,16 @@ impl Metrics {
     /// Counts one line that is missing in the audit log.
     pub fn count_audit_loss(&self) {
         self.audit_lost.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts one call of the fleet's store.
+    pub fn count_store_call(&self, operation: &'static str, is_ok: bool, took: Duration) {
+        let mut store = lock(&self.store);
+        let cells = store.entry(operation).or_default();
+        cells.time.observe(took);
+        if !is_ok {
+            cells.errors.increment();
+        }
     }
 
     /// Returns the number of faults so far by code, for `/status`.
@@ -144,8 +155,28 @@ impl Metrics {
             "Lines that are missing from the audit log",
             Sample::Count(lost),
         );
+        self.add_store(&mut scrape);
         add_process(self.started, &mut scrape);
         scrape.render(format)
+    }
+
+    fn add_store(&self, scrape: &mut Scrape) {
+        let store = lock(&self.store);
+        let label = |operation: &&'static str| vec![("operation", (*operation).to_owned())];
+        let calls = store.iter();
+        scrape.add(
+            "mwaa_gateway_fleet_call_duration",
+            "Time of a call of the fleet's store, also of one that failed",
+            calls.map(|(operation, cells)| (label(operation), cells.time.sample())),
+        );
+        let errors = store.iter();
+        scrape.add(
+            "mwaa_gateway_fleet_call_errors",
+            "Calls of the fleet's store that failed or took too long",
+            errors.map(|(operation, cells)| {
+                (label(operation), Sample::Count(cells.errors.get()))
+            }),
+        );
     }
 
     fn add_requests(&self, scrape: &mut Scrape) {
@@ -200,12 +231,12 @@ impl Metrics {
     fn add_credentials(&self, environments: &[EnvironmentSnapshot<'_>], scrape: &mut Scrape) {
         scrape.add(
             "mwaa_gateway_mints",
-            "CLI tokens requested from AWS; the outcome is ok, retried or a fault code",
+            "CLI tokens requested from AWS; the outcome is ok, retried, a fault code, or shared: from another gateway of the fleet, without a call",
             self.mints.outcomes(),
         );
         scrape.add(
             "mwaa_gateway_logins",
-            "Logins at web servers; the outcome is ok, retried or a fault code",
+            "Logins at web servers; the outcome is ok, retried, a fault code, or shared: a session of another gateway of the fleet, without a login",
             self.logins.outcomes(),
         );
 
@@ -381,6 +412,22 @@ struct RequestCell {
     environment: Option<EnvName>,
     /// Their number, too.
     time: Arc<Histogram>,
+}
+
+/// The calls of a fleet's store.
+#[derive(Debug)]
+struct StoreCells {
+    time: Histogram,
+    errors: Count,
+}
+
+impl Default for StoreCells {
+    fn default() -> Self {
+        Self {
+            time: Histogram::new(&REQUEST_BUCKETS),
+            errors: Count::default(),
+        }
+    }
 }
 
 /// The metrics of one worker thread.

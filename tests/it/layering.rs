@@ -17,9 +17,10 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("runtime", &["model"]),
     ("telemetry", &["model", "runtime"]),
     ("egress", &["model", "runtime"]),
+    ("fleet", &["model", "runtime", "telemetry", "egress"]),
     (
         "auth",
-        &["http1", "model", "runtime", "telemetry", "egress"],
+        &["http1", "model", "runtime", "telemetry", "egress", "fleet"],
     ),
     ("server", &["http1", "model", "runtime", "telemetry"]),
     (
@@ -33,6 +34,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
             "runtime",
             "telemetry",
             "egress",
+            "fleet",
             "auth",
             "server",
         ],
@@ -45,6 +47,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
             "runtime",
             "telemetry",
             "egress",
+            "fleet",
             "policy",
             "auth",
             "server",

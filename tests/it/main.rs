@@ -22,6 +22,7 @@ mod docs;
 mod environments;
 mod events;
 mod exec;
+mod fleet;
 mod floors;
 mod guard;
 mod journey;

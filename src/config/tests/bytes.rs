@@ -30,6 +30,8 @@ fn every_example_of_the_annotated_file_is_valid() {
         "listener.tls.client_ca",
         "listeners.agents.secret_file",
         "proxy.user_file",
+        "fleet.password_file",
+        "fleet.key_file",
         "environments.prod.proxy_user_file",
         "environments.prod.ca_file",
     ];

@@ -29,7 +29,11 @@ pub(super) fn fixtures(kind: &str) -> Vec<PathBuf> {
 #[test]
 fn valid_fixtures_load() {
     let files = fixtures("valid");
-    assert_eq!(files.len(), 9, "a fixture is missing, or this count is old");
+    assert_eq!(
+        files.len(),
+        10,
+        "a fixture is missing, or this count is old"
+    );
     // copied, because a repository does not keep the mode that a secret's file needs
     let copy = tempfile::tempdir().expect("folder");
     let folder = copy.path().join("valid");
@@ -55,7 +59,7 @@ fn invalid_fixtures_report_the_expected_problems() {
     let files = fixtures("invalid");
     assert_eq!(
         files.len(),
-        19,
+        20,
         "a fixture is missing, or this count is old"
     );
     for file in files {

@@ -81,6 +81,7 @@ fn defaults_are_those_of_the_table() {
         mint_wait: seconds(15),
         token_use: seconds(50),
         session_use: seconds(12 * 3600),
+        fleet_call: Duration::from_millis(500),
         queue_size: 32,
         queue_wait: seconds(120),
         cli_output: 8 * 1024 * 1024,

@@ -9,6 +9,8 @@ use std::collections::VecDeque;
 #[derive(Debug)]
 pub(super) struct FairQueue<K, T> {
     slots: usize,
+    /// True if each slot comes from elsewhere, by [`FairQueue::grant`].
+    is_granted: bool,
     size: usize,
     running: usize,
     waiting: usize,
@@ -39,12 +41,26 @@ impl<K: PartialEq, T> FairQueue<K, T> {
     pub(super) fn new(slots: usize, size: usize) -> Self {
         Self {
             slots,
+            is_granted: false,
             size,
             running: 0,
             waiting: 0,
             next_number: 0,
             ring: VecDeque::new(),
         }
+    }
+
+    /// Makes every item wait until [`grant`](Self::grant) is called for it.
+    pub(super) fn wait_for_grants(&mut self) {
+        self.is_granted = true;
+        self.resize(self.slots, self.size);
+    }
+
+    /// Gives a slot from elsewhere to the item whose turn it is. `None` if none waits.
+    pub(super) fn grant(&mut self) -> Option<T> {
+        let next = self.pop()?;
+        self.running += 1;
+        Some(next)
     }
 
     /// Takes a free slot, or adds the item that `make_item` returns with a handle for the caller.
@@ -56,7 +72,7 @@ impl<K: PartialEq, T> FairQueue<K, T> {
         client: K,
         make_item: impl FnOnce() -> (T, H),
     ) -> Enqueued<H> {
-        if self.running < self.slots {
+        if !self.is_granted && self.running < self.slots {
             self.running += 1;
             return Enqueued::Acquired;
         }
@@ -118,17 +134,23 @@ impl<K: PartialEq, T> FairQueue<K, T> {
     /// Changes the number of slots and the room for items. What has a slot or a place keeps it.
     pub(super) fn resize(&mut self, slots: usize, size: usize) {
         self.slots = slots;
-        self.size = size;
+        // those that a slot of its own would have had at once wait too
+        self.size = if self.is_granted { size + slots } else { size };
     }
 
     /// Gives a free slot to the next item and returns it; `None` if no slot is free, or no item waits.
     pub(super) fn acquire(&mut self) -> Option<T> {
-        if self.running >= self.slots {
+        if self.is_granted || self.running >= self.slots {
             return None;
         }
-        let mut turn = self.ring.pop_front()?;
+        let next = self.pop()?;
         self.running += 1;
+        Some(next)
+    }
 
+    /// Removes the item whose turn it is.
+    fn pop(&mut self) -> Option<T> {
+        let mut turn = self.ring.pop_front()?;
         let first = turn.items.pop_front();
         // to the end of the ring: it is the next client's turn
         if !turn.items.is_empty() {

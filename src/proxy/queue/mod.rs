@@ -10,11 +10,12 @@ mod fair_queue;
 mod tests;
 
 use fair_queue::{Enqueued, FairQueue};
+use mwaa_fleet::{CommandWaiters, Fleet, Grant, SlotPort};
 use mwaa_model::{ClientKey, Code, Entry, EntryTable, Fault, RESTART, RequestId, code};
 use mwaa_runtime::{CoarseTimer, Elapsed, boot_clock};
 use mwaa_telemetry::{Metrics, QueueMetrics};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 
@@ -35,16 +36,19 @@ pub struct CommandQueues {
     metrics: Arc<Metrics>,
     queues: Arc<EntryTable<Arc<CommandQueue>>>,
     closed: Arc<AtomicBool>,
+    /// The fleet that has the slots; `None` if they are this gateway's own.
+    fleet: Option<Arc<Fleet>>,
 }
 
 impl CommandQueues {
     /// Creates the queues; each environment's own is made on its first use.
-    pub fn new(settings: Settings, metrics: Arc<Metrics>) -> Self {
+    pub fn new(settings: Settings, metrics: Arc<Metrics>, fleet: Option<Arc<Fleet>>) -> Self {
         Self {
             settings,
             metrics,
             queues: Arc::default(),
             closed: Arc::default(),
+            fleet,
         }
     }
 
@@ -71,6 +75,7 @@ impl CommandQueues {
             metrics: Arc::clone(&self.metrics),
             queues: Arc::clone(&self.queues),
             closed: Arc::clone(&self.closed),
+            fleet: self.fleet.clone(),
         };
         for entry in entries {
             let slots = entry.environment.cli_concurrency;
@@ -99,7 +104,11 @@ impl CommandQueues {
         self.queues.get_or_init(entry.id, || {
             let slots = entry.environment.cli_concurrency;
             let metrics = self.metrics.queue_metrics(entry);
-            CommandQueue::new(slots, self.settings.size, metrics, &self.closed)
+            let queue = CommandQueue::new(slots, self.settings.size, metrics, &self.closed);
+            if let Some(fleet) = &self.fleet {
+                queue.join(fleet, entry);
+            }
+            queue
         })
     }
 }
@@ -141,15 +150,18 @@ pub struct RunningCommand {
     since: Duration,
     sent: AtomicBool,
     abandoned: AtomicBool,
+    /// The slot of the fleet.
+    grant: Option<Grant>,
 }
 
 impl RunningCommand {
-    fn new(info: QueuedCommand, since: Duration) -> Arc<Self> {
+    fn new(info: QueuedCommand, since: Duration, grant: Option<Grant>) -> Arc<Self> {
         Arc::new(Self {
             info,
             since,
             sent: AtomicBool::new(false),
             abandoned: AtomicBool::new(false),
+            grant,
         })
     }
 
@@ -201,6 +213,17 @@ impl CommandSlot {
     /// The command that has the slot.
     pub fn running(&self) -> &Arc<RunningCommand> {
         &self.command
+    }
+
+    /// Records that the first byte is about to be written to the web server. Returns false if it must
+    /// not be, because the fleet may have given the slot to another gateway.
+    pub fn start_sending(&self) -> bool {
+        let port = self.queue.port.get().zip(self.command.grant.as_ref());
+        let may_send = port.is_none_or(|(port, grant)| port.may_send(grant));
+        if may_send {
+            self.command.mark_sending();
+        }
+        may_send
     }
 }
 
@@ -255,6 +278,7 @@ impl QueueEntry {
                 return Err(QueueError::Full { waiting, retry });
             }
             Entered::Closed => return Err(QueueError::Stopping),
+            Entered::Refused => return Err(QueueError::Refused),
         };
 
         Ok(Self(state))
@@ -313,7 +337,7 @@ impl WaitingEntry {
     ) -> Result<CommandSlot, QueueError> {
         self.ended = true;
         if let Ok(slot) = slot {
-            return slot.ok_or(QueueError::Stopping);
+            return slot.ok_or_else(|| self.queue.closed_error());
         }
 
         self.queue.remove(&self.client, self.number);
@@ -342,6 +366,8 @@ struct CommandQueue {
     changes: watch::Sender<()>,
     /// Set once no queue gives any more slots.
     closed: Arc<AtomicBool>,
+    /// The fleet's slots, if it has them.
+    port: OnceLock<Arc<SlotPort>>,
 }
 
 #[derive(Debug)]
@@ -351,6 +377,8 @@ struct State {
     /// The recent average time for which a command keeps its slot.
     average: Option<Duration>,
     metrics: QueueMetrics,
+    /// True while the fleet's store is gone and no command may run.
+    is_refusing: bool,
 }
 
 impl State {
@@ -359,8 +387,9 @@ impl State {
         &mut self,
         next: WaitingCommand,
         now: Duration,
+        grant: Option<Grant>,
     ) -> (oneshot::Sender<CommandSlot>, Arc<RunningCommand>) {
-        let command = RunningCommand::new(next.info, now);
+        let command = RunningCommand::new(next.info, now, grant);
         self.running.push(Arc::clone(&command));
         self.metrics.count_wait(now.saturating_sub(next.since));
         (next.slot, command)
@@ -391,6 +420,8 @@ enum Entered {
         waiting: usize,
     },
     Closed,
+    /// The fleet gives no slots.
+    Refused,
 }
 
 impl CommandQueue {
@@ -406,9 +437,11 @@ impl CommandQueue {
                 running: Vec::new(),
                 average: None,
                 metrics,
+                is_refusing: false,
             }),
             changes: watch::Sender::new(()),
             closed: Arc::clone(closed),
+            port: OnceLock::new(),
         })
     }
 
@@ -422,12 +455,32 @@ impl CommandQueue {
         drop(waiting);
     }
 
+    /// Returns the reason for which the queue gives no slots.
+    fn closed_error(&self) -> QueueError {
+        if self.closed.load(Ordering::SeqCst) {
+            QueueError::Stopping
+        } else {
+            QueueError::Refused
+        }
+    }
+
+    /// Takes every slot from the fleet from now on. No command has entered yet.
+    fn join(self: &Arc<Self>, fleet: &Arc<Fleet>, entry: &Entry) {
+        self.state().queue.wait_for_grants();
+        let this: Weak<Self> = Arc::downgrade(self);
+        self.port
+            .get_or_init(|| fleet.share_slots(&entry.environment, this));
+    }
+
     fn enqueue(self: &Arc<Self>, client: ClientKey, info: QueuedCommand) -> Entered {
         let since = boot_clock();
         let mut state = self.state();
         // under the lock: a command that has not seen it waits before the queue is cleared
         if self.closed.load(Ordering::SeqCst) {
             return Entered::Closed;
+        }
+        if state.is_refusing {
+            return Entered::Refused;
         }
         let enqueued = state.queue.enqueue(client, || {
             let (slot, receiver) = oneshot::channel();
@@ -438,11 +491,14 @@ impl CommandQueue {
             Enqueued::Waiting(number, receiver) => {
                 state.update_metrics();
                 drop(state);
+                if let Some(port) = self.port.get() {
+                    port.wake();
+                }
                 self.notify();
                 Entered::Waiting { number, receiver }
             }
             Enqueued::Acquired => {
-                let command = RunningCommand::new(info, since);
+                let command = RunningCommand::new(info, since, None);
                 state.running.push(Arc::clone(&command));
                 state.metrics.count_wait(Duration::ZERO);
                 state.update_metrics();
@@ -486,10 +542,13 @@ impl CommandQueue {
         }
 
         let next = state.queue.release();
-        let next = next.map(|next| state.start(next, now));
+        let next = next.map(|next| state.start(next, now, None));
         state.update_metrics();
         // the handed-over slot may be dropped at once, which takes the lock again
         drop(state);
+        if let Some((port, grant)) = self.port.get().zip(ended.grant) {
+            port.end(grant.number);
+        }
         if let Some((slot, command)) = next {
             // if its client has left, the slot is dropped here and passes to the next
             drop(slot.send(self.slot(command)));
@@ -502,9 +561,12 @@ impl CommandQueue {
         let now = boot_clock();
         let mut state = self.state();
         state.queue.resize(slots.max(1), size);
+        if let Some(port) = self.port.get() {
+            port.set_slots(slots.max(1));
+        }
         let mut started = Vec::new();
         while let Some(next) = state.queue.acquire() {
-            started.push(state.start(next, now));
+            started.push(state.start(next, now, None));
         }
         state.update_metrics();
         drop(state);
@@ -563,6 +625,34 @@ impl CommandQueue {
     }
 }
 
+impl CommandWaiters for CommandQueue {
+    fn waiting(&self) -> usize {
+        self.state().queue.waiting()
+    }
+
+    fn grant(self: Arc<Self>, grant: Grant) -> bool {
+        let now = boot_clock();
+        let mut state = self.state();
+        let Some(next) = state.queue.grant() else {
+            return false;
+        };
+        let (slot, command) = state.start(next, now, Some(grant));
+        state.update_metrics();
+        // if its client has left, the slot is dropped at once, which takes the lock again
+        drop(state);
+        drop(slot.send(self.slot(command)));
+        self.notify();
+        true
+    }
+
+    fn set_refusing(&self, is_refusing: bool) {
+        self.state().is_refusing = is_refusing;
+        if is_refusing {
+            self.close();
+        }
+    }
+}
+
 /// A command that got no slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum QueueError {
@@ -577,6 +667,9 @@ pub enum QueueError {
     /// The gateway gives no more slots.
     #[error("the gateway is stopping, and the command had no slot yet; nothing was sent")]
     Stopping,
+    /// The fleet's store cannot be used, and commands are not to run without it.
+    #[error("the fleet's store cannot be used (fleet.on_loss is \"refuse\"); nothing was sent")]
+    Refused,
     /// It waited for the longest time that is allowed.
     #[error("no slot became free within {}; nothing was sent", humantime::format_duration(*after))]
     Timeout {
@@ -593,6 +686,7 @@ impl Fault for QueueError {
             Self::Full { .. } => &code::QUEUE_FULL,
             Self::Stopping => &code::STOPPING,
             Self::Timeout { .. } => &code::QUEUE_TIMEOUT,
+            Self::Refused => &code::FLEET_UNAVAILABLE,
         }
     }
 
@@ -600,12 +694,15 @@ impl Fault for QueueError {
         match self {
             Self::Full { retry, .. } | Self::Timeout { retry, .. } => Some(*retry),
             Self::Stopping => Some(RESTART),
+            Self::Refused => Some(STORE_RETRY),
         }
     }
 }
 
 /// A command's time as long as none has run: Airflow takes seconds to start.
 const USUAL: Duration = Duration::from_secs(5);
+/// The `Retry-After` while the fleet's store cannot be used.
+const STORE_RETRY: Duration = Duration::from_secs(5);
 /// The shortest `Retry-After`.
 const SHORTEST_RETRY: Duration = Duration::from_secs(1);
 /// The longest `Retry-After`.

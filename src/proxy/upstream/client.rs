@@ -69,7 +69,7 @@ struct Exchange<'a> {
     /// as sent at once.
     first_byte: Duration,
     /// Called right before anything is written, on each connection.
-    on_write: &'a dyn Fn(),
+    on_write: &'a dyn Fn() -> bool,
 }
 
 /// The result of one attempt on one connection.
@@ -103,14 +103,15 @@ impl UpstreamClient {
     /// Sends a permitted command and waits for the head of the response.
     ///
     /// It is written at most once: a second connection is used only if nothing was written to
-    /// the first (RFC 9110 section 9.2.2). `on_write` is called right before that.
+    /// the first (RFC 9110 section 9.2.2). `on_write` is called right before that;
+    /// if it returns false, nothing is written.
     pub async fn send_command(
         &self,
         permit: &CommandPermit,
         token: &CliToken,
         headers: &Headers,
         connection: ConnectionChoice,
-        on_write: &dyn Fn(),
+        on_write: &dyn Fn() -> bool,
     ) -> Result<UpstreamResponse, UpstreamError> {
         let exchange = Exchange {
             entry: permit.entry(),
@@ -144,7 +145,10 @@ impl UpstreamClient {
             is_repeatable: matches!(*permit.method(), Method::GET | Method::HEAD)
                 && body.is_empty(),
             first_byte: self.0.settings.first_byte,
-            on_write: &|| ctx.mark_sending(),
+            on_write: &|| {
+                ctx.mark_sending();
+                true
+            },
         };
         let progress = body.progress();
         let sent = self.0.send(body, &exchange, ConnectionChoice::Pooled).await;
@@ -275,11 +279,13 @@ impl Inner {
         exchange: &Exchange<'_>,
         host: &dyn Fn() -> String,
     ) -> Result<Attempt, UpstreamError> {
+        if !(exchange.on_write)() {
+            return Err(UpstreamError::SlotLost);
+        }
         let limit = exchange.first_byte;
         let progress = body.progress();
         // pinned here: a future that is passed on has room for its argument twice
         let sending = pin!(async {
-            (exchange.on_write)();
             let mut out = take_write_buffer();
             (exchange.encode)(&mut out);
             connection.exchange(out, body, exchange.method).await

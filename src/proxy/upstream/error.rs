@@ -54,6 +54,11 @@ pub enum UpstreamError {
         /// The error of the second. It is part of the text, which ends with the outcome.
         second: Box<Self>,
     },
+    /// The slot may have passed to another gateway of the fleet before the first byte was written.
+    #[error(
+        "the command took too long until its first byte, and its slot in the fleet has expired; nothing was sent"
+    )]
+    SlotLost,
     /// The client's body was not passed on to its end.
     #[error(transparent)]
     Upload(UploadState),
@@ -70,7 +75,7 @@ impl UpstreamError {
             | Self::Malformed { .. }
             | Self::Timeout { .. }
             | Self::Repeated { .. } => true,
-            Self::Tls { .. } | Self::Upload(_) | Self::Unreachable(_) => false,
+            Self::Tls { .. } | Self::Upload(_) | Self::Unreachable(_) | Self::SlotLost => false,
         }
     }
 
@@ -90,6 +95,7 @@ impl Fault for UpstreamError {
             Self::Timeout { .. } => &code::UPSTREAM_TIMEOUT,
             Self::Tls { .. } => &code::UPSTREAM_TLS,
             Self::Unreachable(error) => error.code(),
+            Self::SlotLost => &code::FLEET_UNAVAILABLE,
             Self::Upload(UploadState::TooLarge) => &code::TOO_LARGE,
             Self::Upload(UploadState::Silent) => &code::BODY_TIMEOUT,
             Self::Upload(
@@ -106,6 +112,7 @@ impl Fault for UpstreamError {
             | Self::Malformed { .. }
             | Self::Timeout { .. }
             | Self::Repeated { .. }
+            | Self::SlotLost
             | Self::Upload(_) => self.code().advice.into(),
         }
     }
@@ -113,6 +120,7 @@ impl Fault for UpstreamError {
     fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Unreachable(error) => error.retry_after(),
+            Self::SlotLost => Some(Duration::from_secs(1)),
             Self::Broken { .. }
             | Self::Malformed { .. }
             | Self::Timeout { .. }

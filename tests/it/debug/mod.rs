@@ -225,7 +225,7 @@ impl Rooms {
         let sent = self
             .proxy
             .upstream
-            .send_command(&permit, &token, headers, ConnectionChoice::Pooled, &|| ())
+            .send_command(&permit, &token, headers, ConnectionChoice::Pooled, &|| true)
             .await;
         match sent {
             Err(error) => self.see(&error),
@@ -306,13 +306,14 @@ fn rooms(server: &Puppet, tasks: &LocalTasks) -> Rooms {
         registry: Arc::new(registry),
         discovery: None,
         versions: VersionResolver::new(Arc::new(Cloud), background.clone(), LIMIT, |_, _| ()),
-        queues: CommandQueues::new(queue_settings, Arc::clone(&metrics)),
+        queues: CommandQueues::new(queue_settings, Arc::clone(&metrics), None),
         credentials: CredentialCache::new(
             Arc::new(Cloud),
             Arc::new(Cloud),
             credential_limits(),
             background,
             Arc::clone(&metrics),
+            None,
         ),
         login_visits: Arc::default(),
         local_tokens: LocalTokens::generate().into(),

@@ -61,7 +61,7 @@ fn a_closed_queue_lets_all_that_waits_fail() {
         size: 4,
         wait: LONG,
     };
-    let queues = CommandQueues::new(settings, Arc::default());
+    let queues = CommandQueues::new(settings, Arc::default(), None);
     let enter = |who| {
         let command = QueuedCommand {
             id: RequestId::next(),

@@ -1,0 +1,61 @@
+//! The replicas of the fleet: each announces itself now and then.
+
+use crate::record::ReplicaId;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// The replicas that were seen.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct MemberRecord {
+    pub(crate) members: Vec<Member>,
+}
+
+/// A replica.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct Member {
+    pub(crate) id: ReplicaId,
+    /// The time of the store when it announced itself, in milliseconds since 1970.
+    seen: u64,
+}
+
+impl MemberRecord {
+    /// Returns the record after `me` has announced itself. Those that were not seen for a while
+    /// are left out.
+    pub(crate) fn with(&self, me: ReplicaId, time: Duration) -> Self {
+        let now = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let gone = u64::try_from(GONE.as_millis()).unwrap_or(u64::MAX);
+        let mut members = self.members.clone();
+        members.retain(|one| one.id != me && now.saturating_sub(one.seen) < gone);
+        members.push(Member { id: me, seen: now });
+        Self { members }
+    }
+
+    /// Returns the record without `me`.
+    pub(crate) fn without(&self, me: ReplicaId) -> Self {
+        let members = self.members.iter().filter(|one| one.id != me);
+        Self {
+            members: members.copied().collect(),
+        }
+    }
+}
+
+/// The pause between two announcements of a replica.
+pub(crate) const ANNOUNCE: Duration = Duration::from_secs(30);
+/// A replica that did not announce itself for this time has gone.
+const GONE: Duration = Duration::from_secs(100);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replicas_that_are_silent_are_left_out() {
+        let at = Duration::from_secs;
+        let first = MemberRecord::default().with(ReplicaId(1), at(0));
+        let both = first.with(ReplicaId(2), at(50));
+        assert_eq!(both.members.len(), 2);
+        let one = both.with(ReplicaId(2), at(101));
+        assert_eq!(one.members.len(), 1);
+        assert!(one.without(ReplicaId(2)).members.is_empty());
+    }
+}

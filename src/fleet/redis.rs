@@ -1,0 +1,198 @@
+//! Redis and Valkey: a record is a hash with a version and a value. Each call is one script, which
+//! also returns the server's time.
+
+use crate::record::Version;
+use crate::store::{Call, NewRecord, Store, StoreError, StoredRecord, WriteResult};
+use mwaa_egress::{Connector, tls};
+use mwaa_model::{Secret, StoreAddress, StorePlace, error_chain};
+use mwaa_runtime::{BackgroundTasks, RuntimeTimer};
+use redis::aio::MultiplexedConnection;
+use redis::{AsyncConnectionConfig, FromRedisValue, RedisConnectionInfo};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::Mutex;
+
+/// A Redis server, over one connection.
+pub struct RedisStore {
+    address: StoreAddress,
+    password: Option<Secret<String>>,
+    connector: Connector,
+    tls: Arc<rustls::ClientConfig>,
+    background: BackgroundTasks,
+    connection: Mutex<Option<MultiplexedConnection>>,
+}
+
+impl fmt::Debug for RedisStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RedisStore({})", self.address)
+    }
+}
+
+impl RedisStore {
+    /// Creates a client, which connects when it is first used. Its connection runs as a task of
+    /// `background`.
+    pub fn new(
+        address: StoreAddress,
+        password: Option<Secret<String>>,
+        connector: Connector,
+        background: BackgroundTasks,
+    ) -> Self {
+        let mut tls = tls::client_config(tls::system_roots().clone());
+        // it is not HTTP
+        tls.alpn_protocols.clear();
+        Self {
+            address,
+            password,
+            connector,
+            tls: Arc::new(tls),
+            background,
+            connection: Mutex::new(None),
+        }
+    }
+
+    /// Runs a script. A connection that broke is replaced by the next call.
+    async fn run<T: FromRedisValue>(&self, script: &redis::Cmd) -> Result<T, StoreError> {
+        let mut connection = self.connection().await?;
+        let result = script.query_async(&mut connection).await;
+        result.map_err(|error: redis::RedisError| {
+            // the server has refused the call, and the connection is good
+            if error.is_unrecoverable_error() || error.is_io_error() {
+                self.reset();
+                return StoreError::Connect(error_chain(&error));
+            }
+            StoreError::Refused(error_chain(&error))
+        })
+    }
+
+    async fn connection(&self) -> Result<MultiplexedConnection, StoreError> {
+        let mut open = self.connection.lock().await;
+        if let Some(connection) = &*open {
+            return Ok(connection.clone());
+        }
+        let connection = self.connect().await?;
+        *open = Some(connection.clone());
+        Ok(connection)
+    }
+
+    async fn connect(&self) -> Result<MultiplexedConnection, StoreError> {
+        let place = &self.address.place;
+        let stream = self.connector.connect_to_store(place, &RuntimeTimer);
+        let stream = stream
+            .await
+            .map_err(|error| StoreError::Connect(error_chain(&error)))?;
+
+        match place {
+            StorePlace::Tcp {
+                host, tls: true, ..
+            } => {
+                let config = Arc::clone(&self.tls);
+                // the call has a limit, which is shorter
+                let stream = tls::connect(host, stream, config, HANDSHAKE, &RuntimeTimer);
+                let stream = stream
+                    .await
+                    .map_err(|error| StoreError::Connect(error_chain(&error)))?;
+                self.log_in(stream).await
+            }
+            StorePlace::Tcp { .. } | StorePlace::Unix(_) => self.log_in(stream).await,
+        }
+    }
+
+    async fn log_in<S>(&self, stream: S) -> Result<MultiplexedConnection, StoreError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let mut info = RedisConnectionInfo::default()
+            .set_db(self.address.database.into())
+            .set_skip_set_lib_name();
+        if let Some(user) = &self.address.user {
+            info = info.set_username(user);
+        }
+        if let Some(password) = &self.password {
+            info = info.set_password(password.reveal());
+        }
+
+        // the limit is that of the whole call
+        let config = AsyncConnectionConfig::new().set_response_timeout(None);
+        let connected = MultiplexedConnection::new_with_config(&info, stream, config).await;
+        let (connection, driver) =
+            connected.map_err(|error| StoreError::Connect(error_chain(&error)))?;
+        let span = tracing::debug_span!("redis");
+        self.background.spawn(span, driver);
+        Ok(connection)
+    }
+}
+
+impl Store for RedisStore {
+    fn read<'a>(&'a self, record: &'a str) -> Call<'a, StoredRecord> {
+        Box::pin(async move {
+            let mut script = redis::cmd("EVAL");
+            script.arg(READ).arg(1).arg(record);
+            let (seconds, micros, version, value): RawRecord = self.run(&script).await?;
+            let record = match (version, value) {
+                (Some(version), Some(value)) => {
+                    let version = Version::parse(&version);
+                    let wrong = "a record in the store has no valid version";
+                    let version =
+                        version.ok_or_else(|| StoreError::Unreadable(wrong.to_owned()))?;
+                    Some((version, value))
+                }
+                _ => None,
+            };
+            let time = to_time(seconds, micros);
+            Ok(StoredRecord { record, time })
+        })
+    }
+
+    fn write<'a>(
+        &'a self,
+        record: &'a str,
+        base: Option<Version>,
+        new: NewRecord,
+    ) -> Call<'a, WriteResult> {
+        Box::pin(async move {
+            let mut script = redis::cmd("EVAL");
+            script.arg(WRITE).arg(1).arg(record);
+            script.arg(base.map(|base| base.to_string()).unwrap_or_default());
+            script.arg(new.version.to_string()).arg(new.value);
+            script.arg(u64::try_from(new.life.as_millis()).unwrap_or(u64::MAX));
+            let (seconds, micros, done): (u64, u64, u8) = self.run(&script).await?;
+            Ok(WriteResult {
+                is_done: done == 1,
+                time: to_time(seconds, micros),
+            })
+        })
+    }
+
+    fn reset(&self) {
+        // a call that connects now holds the lock, and its connection is new
+        if let Ok(mut connection) = self.connection.try_lock() {
+            *connection = None;
+        }
+    }
+}
+
+/// Seconds and microseconds of the server's time, version and value.
+type RawRecord = (u64, u64, Option<String>, Option<Vec<u8>>);
+
+fn to_time(seconds: u64, micros: u64) -> Duration {
+    Duration::from_secs(seconds) + Duration::from_micros(micros)
+}
+
+/// Returns the time, and the version and value of a record.
+const READ: &str = "local t = redis.call('TIME') \
+     local r = redis.call('HMGET', KEYS[1], 'v', 'd') \
+     return {tonumber(t[1]), tonumber(t[2]), r[1], r[2]}";
+
+/// Writes a record if it has the version of the first argument. The others are the new version,
+/// its value, and its life in milliseconds.
+const WRITE: &str = "local t = redis.call('TIME') \
+     local v = redis.call('HGET', KEYS[1], 'v') or '' \
+     if v ~= ARGV[1] then return {tonumber(t[1]), tonumber(t[2]), 0} end \
+     redis.call('HSET', KEYS[1], 'v', ARGV[2], 'd', ARGV[3]) \
+     redis.call('PEXPIRE', KEYS[1], ARGV[4]) \
+     return {tonumber(t[1]), tonumber(t[2]), 1}";
+
+/// The longest TLS handshake.
+const HANDSHAKE: Duration = Duration::from_secs(5);

@@ -1,0 +1,264 @@
+"""Several gateways with one store: a real Redis, which is killed, paused and emptied."""
+
+import base64
+import contextlib
+import json
+import os
+import signal
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from programs import LAB, PATIENCE, Emulator, Gateway, Program, curl, environment, eventually
+
+# Debian's redis-server, with the libraries that it needs.
+REDIS = Path(os.environ.get("REDIS_UNDER_TEST", LAB / "redis"))
+SLOTS = 2
+REPLICAS = 3
+
+
+class Redis(Program):
+    """A Redis on a Unix socket, with a user and a password."""
+
+    def __init__(self, home):
+        self.socket = home / "redis.sock"
+        self.env = environment(home, LD_LIBRARY_PATH=next(REDIS.glob("usr/lib/*-linux-gnu")))
+        acl = home / "users.acl"
+        acl.write_text("user default off\nuser gate on >canary-password ~mwaa-gateway:* "
+                       "+eval +hmget +hget +hset +pexpire +time +select +client\n"
+                       "user tester on >tester ~* +@all\n")
+        argv = [REDIS / "usr/bin/redis-server", "--port", "0", "--unixsocket", self.socket]
+        argv += ["--save", "", "--dir", home, "--aclfile", acl]
+        super().__init__(argv, self.env, home)
+        self.line("eady to accept connections")
+
+    def ask(self, *words):
+        argv = [REDIS / "usr/bin/redis-cli", "-s", self.socket, "--user", "tester"]
+        argv += ["--pass", "tester", "--no-auth-warning", *words]
+        done = subprocess.run(argv, env=self.env, capture_output=True, timeout=PATIENCE, check=True)
+        return done.stdout
+
+
+class Replicas:
+    """Gateways to one environment, which runs as many commands at once as the fleet may."""
+
+    def __init__(self, folder, on_loss="share", count=REPLICAS):
+        self.stack = contextlib.ExitStack()
+        self.folder = folder
+        (folder / "redis").mkdir()
+        self.redis = self.stack.enter_context(Redis(folder / "redis"))
+        options = ["--cli-slots", SLOTS, "--fault", "command=Slow:200ms"]
+        options += ["--control", "127.0.0.1:0"]
+        self.emulator = self.stack.enter_context(Emulator(folder, *options))
+        self.control = self.emulator.line(r"(http://127\.0\.0\.1:\d+)\S* .*control|control:? +(http\S+)")
+        self.control = next(group for group in self.control.groups() if group)
+        key = folder / "fleet.key"
+        key.write_text(base64.b64encode(os.urandom(32)).decode() + "\n")
+        password = folder / "password"
+        password.write_text("canary-password\n")
+        for file in (key, password):
+            file.chmod(0o600)
+        self.config = self.emulator.config_for_one(cli_concurrency=SLOTS)
+        self.config["fleet"] = {
+            "store": f"unix://gate@{self.redis.socket}",
+            "key_file": str(key),
+            "password_file": str(password),
+            "on_loss": on_loss,
+        }
+        # the shortest lease
+        self.config["limits"] = {"cli_first_byte": "20s", "queue_size": 100}
+        self.gateways = [self.start(number) for number in range(count)]
+
+    def start(self, number):
+        home = self.folder / f"gateway-{number}"
+        home.mkdir(exist_ok=True)
+        return self.stack.enter_context(
+            Gateway(home, self.config, **self.emulator.credentials())
+        )
+
+    def run(self, count, gateways=None):
+        """Posts so many commands to each gateway at once, and returns the replies."""
+        gateways = gateways or self.gateways
+        with ThreadPoolExecutor(count * len(gateways)) as pool:
+            sent = [pool.submit(one.cli, "dags list") for one in gateways for _ in range(count)]
+            return [one.result() for one in sent]
+
+    def journal(self):
+        return curl(f"{self.control}/journal").json()["entries"]
+
+    def refused(self):
+        """The commands that the emulator refused because it ran as many as it can."""
+        return [one for one in self.journal() if one["kind"] == "web" and one["status"] == 503]
+
+    def status(self, gateway):
+        return curl(f"{gateway.management}/status").json()["fleet"]
+
+    def wait_until_back(self):
+        """Waits until every gateway uses the store."""
+
+        def is_back(gateway):
+            fleet = self.status(gateway)
+            alone = any(one["without_store"] for one in fleet["slots"])
+            return fleet["trouble"] is None and not alone
+
+        for gateway in self.gateways:
+            eventually(lambda one=gateway: is_back(one), "the store is used again")
+
+
+@pytest.fixture
+def replicas(tmp_path):
+    replicas = Replicas(tmp_path)
+    with replicas.stack:
+        yield replicas
+
+
+def test_the_slots_of_an_environment_are_shared(replicas):
+    replies = replicas.run(6)
+    assert {reply.status for reply in replies} == {200}, [reply.text() for reply in replies]
+    assert not replicas.refused(), "more commands ran than there are slots"
+    fleet = replicas.status(replicas.gateways[0])
+    assert fleet["trouble"] is None
+    gateway = replicas.gateways[0]
+    assert gateway.metric("mwaa_gateway_fleet_call_duration_seconds_count", operation="write") > 0
+
+
+def test_one_mint_and_one_login_serve_the_fleet(replicas):
+    replicas.run(1)
+    paths = [f"{gateway.url}/api/v1/dags" for gateway in replicas.gateways]
+    with ThreadPoolExecutor(len(paths)) as pool:
+        replies = list(pool.map(curl, paths))
+    assert {reply.status for reply in replies} == {200}, [reply.text() for reply in replies]
+    calls = [one["operation"] for one in replicas.journal() if one["kind"] == "aws"]
+    assert calls.count("CreateCliToken") == 1, calls
+    assert calls.count("CreateWebLoginToken") == 1, calls
+    web = [one["target"] for one in replicas.journal() if one["kind"] == "web"]
+    assert web.count("/aws_mwaa/login") == 1, web
+    saved = [
+        gateway.metric("mwaa_gateway_mints_total", outcome="shared")
+        for gateway in replicas.gateways
+    ]
+    assert sum(saved) == len(replicas.gateways) - 1
+
+
+def test_a_token_that_is_refused_is_replaced_once(replicas):
+    replicas.run(1)
+    curl(f"{replicas.control}/tokens", options=["--request", "DELETE"])
+    assert {reply.status for reply in replicas.run(1)} == {200}
+    calls = [one["operation"] for one in replicas.journal() if one["kind"] == "aws"]
+    assert calls.count("CreateCliToken") == 2, calls
+
+
+def test_the_store_holds_nothing_in_clear(replicas):
+    replicas.run(2)
+    curl(f"{replicas.gateways[0].url}/api/v1/dags")
+    dump = b""
+    for name in replicas.redis.ask("KEYS", "*").split():
+        dump += name + replicas.redis.ask("HGETALL", name.decode())
+    # members, slots, token, session
+    assert dump.count(b"mwaa-gateway:") == 4, dump
+    name = next(iter(replicas.emulator.names.values())).encode()
+    for clear in (name, b"leases", b"members", b"canary", b"session=", b"Bearer", b"eyJ", b"amazonaws"):
+        assert clear not in dump, clear
+
+
+def test_a_store_that_is_gone_stops_no_command(replicas):
+    replicas.run(1)
+    replicas.redis.signal(signal.SIGKILL)
+    replicas.redis.wait()
+    # one at a time, because each replica has one slot of its own, and the emulator has two
+    for gateway in replicas.gateways:
+        reply = gateway.cli("dags list")
+        assert reply.status == 200, reply.text()
+    gateway = replicas.gateways[0]
+    assert replicas.status(gateway)["trouble"]
+    replicas.redis = replicas.stack.enter_context(Redis(replicas.folder / "redis"))
+    replicas.wait_until_back()
+    assert {reply.status for reply in replicas.run(2)} == {200}
+
+
+def test_a_store_that_hangs_stops_no_command(replicas):
+    replicas.run(1)
+    replicas.redis.signal(signal.SIGSTOP)
+    try:
+        for gateway in replicas.gateways:
+            reply = gateway.cli("dags list")
+            assert reply.status == 200, reply.text()
+    finally:
+        replicas.redis.signal(signal.SIGCONT)
+    replicas.wait_until_back()
+    assert {reply.status for reply in replicas.run(2)} == {200}
+
+
+def test_an_empty_store_is_filled_again(replicas):
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(replicas.run, 4)
+        for _ in range(3):
+            replicas.redis.ask("FLUSHALL")
+        replies = running.result()
+    assert {reply.status for reply in replies} == {200}, [reply.text() for reply in replies]
+    assert not replicas.refused(), "more commands ran than there are slots"
+
+
+def test_a_replica_that_stops_gives_its_slots_back(replicas):
+    gateway = replicas.gateways[0]
+    replicas.run(2, [gateway])
+    gateway.signal(signal.SIGTERM)
+    assert gateway.wait() in (0, 143)
+    left = replicas.gateways[1]
+    # at once, and not when the leases have expired
+    assert {reply.status for reply in replicas.run(3, [left])} == {200}
+    eventually(lambda: replicas.status(left)["slots"][0]["held_by"] == [], "no slot is held")
+
+
+def test_the_command_of_a_replica_that_was_killed_keeps_its_slot(replicas):
+    # the emulator runs it to its end, as MWAA does
+    faults = f"{replicas.control}/faults/command"
+    slow = json.dumps({"kind": "Slow:6s", "times": 1})
+    curl(faults, data=slow, options=["--request", "PUT"])
+    doomed, left, *_ = replicas.gateways
+    name = replicas.status(doomed)["replica"]
+    with ThreadPoolExecutor(2) as pool:
+        lost = pool.submit(doomed.cli, "version")
+        eventually(lambda: any(one["kind"] == "web" for one in replicas.journal()), "it is sent")
+        doomed.signal(signal.SIGKILL)
+        doomed.wait()
+        with pytest.raises(AssertionError):  # curl got no response
+            lost.result()
+        # it waits until the lease has expired, because the fleet has one slot at first
+        waiting = pool.submit(left.cli, "dags list")
+        eventually(lambda: replicas.status(left)["slots"][0]["held_by"] == [name], "the lease is kept")
+        assert waiting.result().status == 200
+    assert not replicas.refused(), "more commands ran than there are slots"
+
+
+def test_a_replica_that_was_paused_holds_up_no_other(replicas):
+    replicas.run(1)
+    paused, *others = replicas.gateways
+    with ThreadPoolExecutor(4) as pool:
+        waiting = [pool.submit(paused.cli, "dags list") for _ in range(4)]
+        paused.signal(signal.SIGSTOP)
+        try:
+            replies = replicas.run(3, others)
+        finally:
+            paused.signal(signal.SIGCONT)
+        replies += [one.result() for one in waiting]
+    assert {reply.status for reply in replies} == {200}, [reply.text() for reply in replies]
+    assert not replicas.refused(), "more commands ran than there are slots"
+
+
+def test_refuse_means_that_no_command_runs_without_the_store(tmp_path):
+    replicas = Replicas(tmp_path, on_loss="refuse", count=1)
+    with replicas.stack:
+        gateway = replicas.gateways[0]
+        assert gateway.cli("dags list").status == 200
+        ran = len(replicas.journal())
+        replicas.redis.signal(signal.SIGKILL)
+        replicas.redis.wait()
+        reply = gateway.cli("dags list", accept="application/json")
+        assert reply.status == 503
+        assert json.loads(reply.body)["code"] == "fleet.unavailable"
+        assert int(reply.headers["retry-after"]) > 0
+        assert len(replicas.journal()) == ran, "nothing was sent"
+        replicas.redis = replicas.stack.enter_context(Redis(replicas.folder / "redis"))
+        eventually(lambda: gateway.cli("dags list").status == 200, "commands run again")
