@@ -198,11 +198,12 @@ pub async fn check_environments(
 ) -> Result<(), StartError> {
     let background = BackgroundTasks::current();
     let connector = settings::load_connector(config, inputs, &background)?;
-    if let Some((store, keys, own)) = settings::load_fleet(config, &connector, &background)? {
-        let checked = Fleet::check(Box::new(store), keys, &own).await;
+    let aws = Arc::new(AwsClient::new(settings::aws(config, inputs, &connector)));
+    let fleet = settings::load_fleet(config, &connector, &aws, &background)?;
+    if let Some((store, keys, own)) = fleet {
+        let checked = Fleet::check(store, keys, &own).await;
         report(describe_store(config, checked));
     }
-    let aws = AwsClient::new(settings::aws(config, inputs, &connector));
     let entries = check_discovery(&aws, config, &mut report).await;
     let checker = CheckContext {
         config,
@@ -255,7 +256,10 @@ fn describe_store(
         // the gateway starts and works without it
         Err(error) => CheckResult {
             code: Some(FLEET_UNAVAILABLE.text),
-            hint: Some("check fleet.store, fleet.password_file, fleet.key_file and the network; tokens and slots are not shared until then".to_owned()),
+            hint: Some(format!(
+                "{}; tokens and slots are not shared until then",
+                error.hint()
+            )),
             ..CheckResult::new(CheckLevel::Fail, "fleet", format!("{store}: {error}"))
         },
     }
@@ -299,7 +303,7 @@ async fn check_discovery(
 struct CheckContext<'a> {
     config: &'a Config,
     connector: Connector,
-    aws: AwsClient,
+    aws: Arc<AwsClient>,
 }
 
 impl CheckContext<'_> {

@@ -111,7 +111,7 @@ impl Generation {
 
         let metrics = old.map_or_else(Arc::default, |old| Arc::clone(&old.state.metrics));
         let fleet = match old {
-            None => join_fleet(config, &connector, background, &metrics)?,
+            None => join_fleet(config, &connector, &aws, background, &metrics)?,
             Some(old) => old.fleet.clone(),
         };
         let parts = Parts {
@@ -375,21 +375,14 @@ impl Parts<'_> {
 fn join_fleet(
     config: &Config,
     connector: &Connector,
+    aws: &Arc<AwsClient>,
     background: &BackgroundTasks,
     metrics: &Arc<Metrics>,
 ) -> Result<Option<Arc<Fleet>>, StartError> {
-    let Some((store, keys, own)) = settings::load_fleet(config, connector, background)? else {
-        return Ok(None);
-    };
-    let tasks = background.clone();
-    let metrics = Arc::clone(metrics);
-    Ok(Some(Fleet::join(
-        Box::new(store),
-        keys,
-        own,
-        tasks,
-        metrics,
-    )))
+    let parts = settings::load_fleet(config, connector, aws, background)?;
+    Ok(parts.map(|(store, keys, own)| {
+        Fleet::join(store, keys, own, background.clone(), Arc::clone(metrics))
+    }))
 }
 
 /// Returns the configured environments: with the ids, and all that belongs to them, of those that were

@@ -2,13 +2,13 @@
 
 use super::{ExternalInputs, StartError};
 use ipnet::IpNet;
-use mwaa_auth::aws;
+use mwaa_auth::aws::{self, AwsClient, DynamoDbStore, ElastiCacheLogin};
 use mwaa_config::{Address, Config, Transport};
 use mwaa_egress::{Connector, ProxyTable};
-use mwaa_fleet::{FleetKeys, FleetSettings, RedisStore};
+use mwaa_fleet::{FleetKeys, FleetSettings, RedisPassword, RedisStore, Store};
 use mwaa_model::{
     Entry, EntryId, EnvName, Environment, FileError, ListenerPolicy, ListenerRules,
-    ProxyChoice, ProxyUser, Secret,
+    ProxyChoice, ProxyUser, RedisAddress, Region, Secret, StoreAddress,
 };
 use mwaa_proxy::admission::{self, AccessRules, NetworkFilter, SharedSecret};
 use mwaa_proxy::{queue, upstream};
@@ -336,40 +336,77 @@ pub(super) fn load_fleet_keys(config: &Config) -> Result<Option<FleetKeys>, Star
     Ok(Some(keys.map_err(|error| FileError::new(file, error))?))
 }
 
-/// Returns the store of the fleet and the settings for it; `None` if the gateway is alone.
+/// The store of a fleet, its keys, and the settings for it.
+pub(super) type FleetParts = (Box<dyn Store>, FleetKeys, FleetSettings);
+
+/// Returns the parts of the fleet; `None` if the gateway is alone. Nothing is
+/// connected yet.
 ///
 /// Fails if a file cannot be used.
 pub(super) fn load_fleet(
     config: &Config,
     connector: &Connector,
+    aws: &Arc<AwsClient>,
     background: &BackgroundTasks,
-) -> Result<Option<(RedisStore, FleetKeys, FleetSettings)>, StartError> {
-    let Some(fleet) = &config.fleet else {
+) -> Result<Option<FleetParts>, StartError> {
+    let (Some(fleet), Some(keys)) = (&config.fleet, load_fleet_keys(config)?) else {
         return Ok(None);
     };
-    let Some(keys) = load_fleet_keys(config)? else {
-        return Ok(None);
+    let store: Box<dyn Store> = match &fleet.store {
+        StoreAddress::Redis(address) => Box::new(RedisStore::new(
+            address.clone(),
+            load_redis_password(config, address, aws, background)?,
+            connector.clone(),
+            background.clone(),
+        )),
+        StoreAddress::DynamoDb(table) => {
+            let place = create_place(config, &table.name, table.region.as_ref());
+            let store = DynamoDbStore::new(Arc::clone(aws), place, background.clone());
+            Box::new(store)
+        }
     };
-    let password = fleet
-        .password_file
-        .as_deref()
-        .map(read_secret)
-        .transpose()?;
-    // an editor ends the line
-    let password = password.map(|text| Secret::concat(&[text.reveal().trim_end()]));
 
-    let store = RedisStore::new(
-        fleet.store.clone(),
-        password,
-        connector.clone(),
-        background.clone(),
-    );
     let settings = FleetSettings {
         call: config.limits.fleet_call,
         command: config.limits.cli_first_byte,
         shares: !fleet.refuses,
     };
     Ok(Some((store, keys, settings)))
+}
+
+fn load_redis_password(
+    config: &Config,
+    address: &RedisAddress,
+    aws: &Arc<AwsClient>,
+    background: &BackgroundTasks,
+) -> Result<RedisPassword, StartError> {
+    if let Some(cache) = &address.iam {
+        let place = create_place(config, &cache.name, cache.region.as_ref());
+        let user = address.user.as_deref().unwrap_or_default();
+        let login = ElastiCacheLogin::new(Arc::clone(aws), place, user, background.clone());
+        return Ok(RedisPassword::Made(Box::new(login)));
+    }
+
+    let file = config
+        .fleet
+        .as_ref()
+        .and_then(|fleet| fleet.password_file.as_deref());
+    Ok(match file.map(read_secret).transpose()? {
+        // an editor ends the line
+        Some(text) => RedisPassword::Fixed(Secret::concat(&[text.reveal().trim_end()])),
+        None => RedisPassword::None,
+    })
+}
+
+/// Returns what AWS is asked about for the fleet, with the identity of `[aws]`.
+fn create_place(config: &Config, name: &str, region: Option<&Region>) -> Environment {
+    let aws = &config.aws;
+    Environment {
+        region: region.or(aws.region.as_ref()).cloned(),
+        profile: aws.profile.as_deref().map(Arc::from),
+        role_arn: aws.role_arn.as_deref().map(Arc::from),
+        ..Environment::new(EnvName::any(), name)
+    }
 }
 
 /// Returns the settings of the audit log, if there is to be one.

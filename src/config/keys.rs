@@ -356,8 +356,9 @@ table! {
     /// Several gateways that serve the same environments share their command slots through a store.
     FLEET = "fleet";
 
-    /// The store, Redis or Valkey: "rediss://USER@HOST:PORT/DATABASE" over TLS, "redis://…" without, or
-    /// "unix:///PATH".
+    /// The store. Redis or Valkey: "rediss://USER@HOST:PORT/DATABASE" over TLS, "redis://…" without, or
+    /// "unix:///PATH"; "rediss://USER@HOST?iam=CACHE" for ElastiCache with the AWS identity. DynamoDB:
+    /// "dynamodb://TABLE?region=REGION".
     store: Text, Absent("this gateway is alone", "'rediss://fleet@cache.corp.example:6379'");
     /// A file that only you can read, with the store's password.
     password_file: Path, Absent("no password", "'/run/secrets/fleet-password'");

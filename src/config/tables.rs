@@ -12,7 +12,7 @@ use super::{
 };
 use mwaa_model::{
     AwsTokens, BrowserMode, EnvName, Environment, ListenerRules, Policy, ProxyChoice,
-    ProxyConfig, RestVia, TunnelCommand,
+    ProxyConfig, RestVia, StoreAddress, TunnelCommand,
 };
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -241,6 +241,15 @@ fn read_fleet(table: &mut TableReader<'_, '_>) -> Option<FleetSettings> {
             let error = ValueError::new("is set without a store");
             table.report(key, error.with_hint("set fleet.store too"));
         }
+    }
+    let has_no_password = match &store {
+        Some(StoreAddress::Redis(address)) => address.iam.is_some(),
+        Some(StoreAddress::DynamoDb(_)) => true,
+        None => false,
+    };
+    if has_no_password && table.is_written("password_file") {
+        let error = ValueError::new("is set for a store that takes the AWS identity");
+        table.report("password_file", error.with_hint("remove it"));
     }
     Some(FleetSettings {
         store: store?,

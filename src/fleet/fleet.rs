@@ -148,7 +148,8 @@ impl Fleet {
         fleet
     }
 
-    /// Asks the store for the replicas, without joining them. Returns the time of the store too.
+    /// Asks the store for the replicas, without joining them, and writes a record of its own. Returns
+    /// the time of the store too.
     ///
     /// Fails if the store cannot be used, or holds values that these keys do not open.
     pub async fn check(
@@ -156,15 +157,25 @@ impl Fleet {
         keys: FleetKeys,
         settings: &FleetSettings,
     ) -> Result<(usize, Duration), StoreError> {
-        let store = SealedStore {
+        let mut store = SealedStore {
             store,
             keys,
-            limit: settings.call,
+            // the first call may have to wait for credentials
+            limit: settings.call.max(FIRST_CALL),
             metrics: Arc::default(),
         };
         let read = store.read::<MemberRecord>(&name_record(&["members"])).await;
         let (record, time) = read?;
         let members = record.map_or(0, |record| record.value.members.len());
+
+        store.limit = settings.call;
+        let name = name_record(&["check"]);
+        let (before, _time) = store.read::<()>(&name).await?;
+        let base = before.map(|before| before.version);
+        let version = Version::next(base, fastrand::u64(..));
+        let written = Versioned { version, value: () };
+        // it is not written if another gateway is being checked; then the store can do that too
+        store.write(&name, base, &written).await?;
         Ok((members, time))
     }
 
@@ -351,7 +362,7 @@ impl Fleet {
         let mut trouble = lock(&self.trouble);
         match (&*trouble, error) {
             (None, Some(error)) => {
-                tracing::warn!(%error, hint = "check fleet.store, and that the store is up; until then this gateway works without it", "the fleet's store cannot be used");
+                tracing::warn!(%error, hint = error.hint(), "the fleet's store cannot be used; until then this gateway works without it");
             }
             (Some(_), None) => tracing::info!("the fleet's store can be used again"),
             (None, None) | (Some(_), Some(_)) => {}
@@ -540,6 +551,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// The longest first call of a check.
+const FIRST_CALL: Duration = Duration::from_secs(5);
 /// The pause between two renewals of a claim.
 const RENEW: Duration = Duration::from_secs(1);
 /// The tries to write what came of a claim.

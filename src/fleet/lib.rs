@@ -18,7 +18,7 @@ pub use claims::{
 };
 pub use fleet::{Claimer, CommandWaiters, Fleet, FleetSettings, FleetStatus, Found, SlotPort};
 pub use record::{Lease, ReplicaId, SlotRecord, Ticket, Version, Versioned};
-pub use redis::RedisStore;
+pub use redis::{PasswordSource, RedisPassword, RedisStore};
 pub use seal::{FleetKeys, KeyFileError, SealError};
 pub use slots::{Grant, SlotSettings, SlotStep, Slots};
 pub use store::{Call, NewRecord, Store, StoreError, StoredRecord, WriteResult};

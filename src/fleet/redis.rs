@@ -4,8 +4,8 @@
 use crate::record::Version;
 use crate::store::{Call, NewRecord, Store, StoreError, StoredRecord, WriteResult};
 use mwaa_egress::{Connector, tls};
-use mwaa_model::{Secret, StoreAddress, StorePlace, error_chain};
-use mwaa_runtime::{BackgroundTasks, RuntimeTimer};
+use mwaa_model::{RedisAddress, Secret, StorePlace, error_chain};
+use mwaa_runtime::{BackgroundTasks, RuntimeTimer, boot_clock};
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, FromRedisValue, RedisConnectionInfo};
 use std::fmt;
@@ -16,12 +16,31 @@ use tokio::sync::Mutex;
 
 /// A Redis server, over one connection.
 pub struct RedisStore {
-    address: StoreAddress,
-    password: Option<Secret<String>>,
+    address: RedisAddress,
+    password: RedisPassword,
     connector: Connector,
     tls: Arc<rustls::ClientConfig>,
     background: BackgroundTasks,
-    connection: Mutex<Option<MultiplexedConnection>>,
+    /// The connection, and the boot clock when it was opened.
+    connection: Mutex<Option<(MultiplexedConnection, Duration)>>,
+}
+
+/// The password of a login.
+#[derive(Debug)]
+pub enum RedisPassword {
+    /// No password.
+    None,
+    /// One that does not change.
+    Fixed(Secret<String>),
+    /// One that is made for each connection, which is not used for longer than 11 hours: ElastiCache
+    /// closes it after 12 (ElastiCache User Guide, "Authenticating with IAM").
+    Made(Box<dyn PasswordSource>),
+}
+
+/// Makes passwords.
+pub trait PasswordSource: fmt::Debug + Send + Sync {
+    /// Returns a password for a connection that is opened now.
+    fn password(&self) -> Call<'_, Secret<String>>;
 }
 
 impl fmt::Debug for RedisStore {
@@ -34,8 +53,8 @@ impl RedisStore {
     /// Creates a client, which connects when it is first used. Its connection runs as a task of
     /// `background`.
     pub fn new(
-        address: StoreAddress,
-        password: Option<Secret<String>>,
+        address: RedisAddress,
+        password: RedisPassword,
         connector: Connector,
         background: BackgroundTasks,
     ) -> Self {
@@ -68,11 +87,14 @@ impl RedisStore {
 
     async fn connection(&self) -> Result<MultiplexedConnection, StoreError> {
         let mut open = self.connection.lock().await;
-        if let Some(connection) = &*open {
+        let is_timed = matches!(self.password, RedisPassword::Made(_));
+        if let Some((connection, opened)) = &*open
+            && !(is_timed && boot_clock().saturating_sub(*opened) > LOGIN)
+        {
             return Ok(connection.clone());
         }
         let connection = self.connect().await?;
-        *open = Some(connection.clone());
+        *open = Some((connection.clone(), boot_clock()));
         Ok(connection)
     }
 
@@ -90,9 +112,12 @@ impl RedisStore {
                 let config = Arc::clone(&self.tls);
                 // the call has a limit, which is shorter
                 let stream = tls::connect(host, stream, config, HANDSHAKE, &RuntimeTimer);
-                let stream = stream
-                    .await
-                    .map_err(|error| StoreError::Connect(error_chain(&error)))?;
+                let stream = stream.await.map_err(|error| StoreError::Explained {
+                    detail: format!("no trusted TLS connection to {host}: {error}"),
+                    hint: "the system must trust the store's authority, or a file with all \
+                           authorities that SSL_CERT_FILE names"
+                        .to_owned(),
+                })?;
                 self.log_in(stream).await
             }
             StorePlace::Tcp { .. } | StorePlace::Unix(_) => self.log_in(stream).await,
@@ -109,18 +134,40 @@ impl RedisStore {
         if let Some(user) = &self.address.user {
             info = info.set_username(user);
         }
-        if let Some(password) = &self.password {
-            info = info.set_password(password.reveal());
+        match &self.password {
+            RedisPassword::None => {}
+            RedisPassword::Fixed(password) => info = info.set_password(password.reveal()),
+            RedisPassword::Made(source) => {
+                let password = source.password().await?;
+                info = info.set_password(password.reveal());
+            }
         }
 
         // the limit is that of the whole call
         let config = AsyncConnectionConfig::new().set_response_timeout(None);
         let connected = MultiplexedConnection::new_with_config(&info, stream, config).await;
-        let (connection, driver) =
-            connected.map_err(|error| StoreError::Connect(error_chain(&error)))?;
+        let (connection, driver) = connected.map_err(|error| self.explain(&error))?;
         let span = tracing::debug_span!("redis");
         self.background.spawn(span, driver);
         Ok(connection)
+    }
+}
+
+impl RedisStore {
+    /// Returns the error of a login that failed.
+    fn explain(&self, error: &redis::RedisError) -> StoreError {
+        let detail = error_chain(error);
+        let is_refused = error.kind() == redis::ErrorKind::AuthenticationFailed;
+        if is_refused && matches!(self.password, RedisPassword::Made(_)) {
+            let hint = "allow elasticache:Connect on the replication group and the user for this \
+                        identity; the user's name and id must be the same, and iam in fleet.store is \
+                        the id of the group";
+            return StoreError::Explained {
+                detail,
+                hint: hint.to_owned(),
+            };
+        }
+        StoreError::Connect(detail)
     }
 }
 
@@ -196,3 +243,5 @@ const WRITE: &str = "local t = redis.call('TIME') \
 
 /// The longest TLS handshake.
 const HANDSHAKE: Duration = Duration::from_secs(5);
+/// The longest use of a connection whose login expires.
+const LOGIN: Duration = Duration::from_hours(11);

@@ -32,7 +32,7 @@ pub trait Store: fmt::Debug + Send + Sync {
 pub struct StoredRecord {
     /// Its version and its encrypted value; `None` if it does not exist.
     pub record: Option<(Version, Vec<u8>)>,
-    /// The time of the store, since 1970.
+    /// The time of the store, since 1970; it may have only whole seconds.
     pub time: Duration,
 }
 
@@ -74,4 +74,24 @@ pub enum StoreError {
     /// A value of another fleet, or of another version of the gateway.
     #[error("{0}")]
     Unreadable(String),
+    /// An error with advice of its own.
+    #[error("{detail}")]
+    Explained {
+        /// The reason.
+        detail: String,
+        /// The advice.
+        hint: String,
+    },
+}
+
+impl StoreError {
+    /// Returns what a person can do.
+    pub fn hint(&self) -> &str {
+        match self {
+            Self::Connect(_) | Self::Refused(_) | Self::Slow | Self::Unreadable(_) => {
+                "check fleet.store, fleet.password_file, fleet.key_file and the network"
+            }
+            Self::Explained { hint, .. } => hint,
+        }
+    }
 }

@@ -41,6 +41,8 @@ pub use nearest::{find_nearest, normalize};
 pub use proxy::{ProxyChoice, ProxyConfig, ProxyScheme, ProxyUrl, ProxyUser};
 pub use request_id::RequestId;
 pub use secret::Secret;
-pub use store_address::{StoreAddress, StoreAddressError, StorePlace};
+pub use store_address::{
+    CacheName, RedisAddress, StoreAddress, StoreAddressError, StorePlace, TableAddress,
+};
 pub use target::{PathError, ReservedPath, Target, TargetError, is_opaque};
 pub use tunnel::TunnelCommand;

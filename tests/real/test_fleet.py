@@ -1,53 +1,27 @@
-"""Several gateways with one store: a real Redis, which is killed, paused and emptied."""
+"""Several gateways with one store, which is killed, paused and emptied: a real Redis, and moto for DynamoDB."""
 
 import base64
 import contextlib
 import json
 import os
 import signal
-import subprocess
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
-from programs import LAB, PATIENCE, Emulator, Gateway, Program, curl, environment, eventually
+from programs import Emulator, Gateway, curl, eventually
+from stores import DynamoDb, Redis
 
-# Debian's redis-server, with the libraries that it needs.
-REDIS = Path(os.environ.get("REDIS_UNDER_TEST", LAB / "redis"))
 SLOTS = 2
 REPLICAS = 3
-
-
-class Redis(Program):
-    """A Redis on a Unix socket, with a user and a password."""
-
-    def __init__(self, home):
-        self.socket = home / "redis.sock"
-        self.env = environment(home, LD_LIBRARY_PATH=next(REDIS.glob("usr/lib/*-linux-gnu")))
-        acl = home / "users.acl"
-        acl.write_text("user default off\nuser gate on >canary-password ~mwaa-gateway:* "
-                       "+eval +hmget +hget +hset +pexpire +time +select +client\n"
-                       "user tester on >tester ~* +@all\n")
-        argv = [REDIS / "usr/bin/redis-server", "--port", "0", "--unixsocket", self.socket]
-        argv += ["--save", "", "--dir", home, "--aclfile", acl]
-        super().__init__(argv, self.env, home)
-        self.line("eady to accept connections")
-
-    def ask(self, *words):
-        argv = [REDIS / "usr/bin/redis-cli", "-s", self.socket, "--user", "tester"]
-        argv += ["--pass", "tester", "--no-auth-warning", *words]
-        done = subprocess.run(argv, env=self.env, capture_output=True, timeout=PATIENCE, check=True)
-        return done.stdout
 
 
 class Replicas:
     """Gateways to one environment, which runs as many commands at once as the fleet may."""
 
-    def __init__(self, folder, on_loss="share", count=REPLICAS):
+    def __init__(self, folder, engine, on_loss="share", count=REPLICAS):
         self.stack = contextlib.ExitStack()
         self.folder = folder
-        (folder / "redis").mkdir()
-        self.redis = self.stack.enter_context(Redis(folder / "redis"))
+        self.store = self.stack.enter_context(engine(folder / "store"))
         options = ["--cli-slots", SLOTS, "--fault", "command=Slow:200ms"]
         options += ["--control", "127.0.0.1:0"]
         self.emulator = self.stack.enter_context(Emulator(folder, *options))
@@ -55,17 +29,10 @@ class Replicas:
         self.control = next(group for group in self.control.groups() if group)
         key = folder / "fleet.key"
         key.write_text(base64.b64encode(os.urandom(32)).decode() + "\n")
-        password = folder / "password"
-        password.write_text("canary-password\n")
-        for file in (key, password):
-            file.chmod(0o600)
+        key.chmod(0o600)
         self.config = self.emulator.config_for_one(cli_concurrency=SLOTS)
-        self.config["fleet"] = {
-            "store": f"unix://gate@{self.redis.socket}",
-            "key_file": str(key),
-            "password_file": str(password),
-            "on_loss": on_loss,
-        }
+        store, self.variables = self.store.settings()
+        self.config["fleet"] = {**store, "key_file": str(key), "on_loss": on_loss}
         # the shortest lease
         self.config["limits"] = {"cli_first_byte": "20s", "queue_size": 100}
         self.gateways = [self.start(number) for number in range(count)]
@@ -74,8 +41,16 @@ class Replicas:
         home = self.folder / f"gateway-{number}"
         home.mkdir(exist_ok=True)
         return self.stack.enter_context(
-            Gateway(home, self.config, **self.emulator.credentials())
+            Gateway(home, self.config, **self.emulator.credentials(), **self.variables)
         )
+
+    def kill_store(self):
+        self.store.signal(signal.SIGKILL)
+        self.store.wait()
+
+    def restart_store(self):
+        """Starts the store again, without its data."""
+        self.store = self.stack.enter_context(self.store.again())
 
     def run(self, count, gateways=None):
         """Posts so many commands to each gateway at once, and returns the replies."""
@@ -106,9 +81,14 @@ class Replicas:
             eventually(lambda one=gateway: is_back(one), "the store is used again")
 
 
+@pytest.fixture(params=[Redis, DynamoDb])
+def engine(request):
+    return request.param
+
+
 @pytest.fixture
-def replicas(tmp_path):
-    replicas = Replicas(tmp_path)
+def replicas(tmp_path, engine):
+    replicas = Replicas(tmp_path, engine)
     with replicas.stack:
         yield replicas
 
@@ -152,11 +132,10 @@ def test_a_token_that_is_refused_is_replaced_once(replicas):
 def test_the_store_holds_nothing_in_clear(replicas):
     replicas.run(2)
     curl(f"{replicas.gateways[0].url}/api/v1/dags")
-    dump = b""
-    for name in replicas.redis.ask("KEYS", "*").split():
-        dump += name + replicas.redis.ask("HGETALL", name.decode())
+    records = replicas.store.records()
+    dump = b"".join(records)
     # members, slots, token, session
-    assert dump.count(b"mwaa-gateway:") == 4, dump
+    assert len(records) == dump.count(b"mwaa-gateway:") == 4, dump
     name = next(iter(replicas.emulator.names.values())).encode()
     for clear in (name, b"leases", b"members", b"canary", b"session=", b"Bearer", b"eyJ", b"amazonaws"):
         assert clear not in dump, clear
@@ -164,28 +143,27 @@ def test_the_store_holds_nothing_in_clear(replicas):
 
 def test_a_store_that_is_gone_stops_no_command(replicas):
     replicas.run(1)
-    replicas.redis.signal(signal.SIGKILL)
-    replicas.redis.wait()
+    replicas.kill_store()
     # one at a time, because each replica has one slot of its own, and the emulator has two
     for gateway in replicas.gateways:
         reply = gateway.cli("dags list")
         assert reply.status == 200, reply.text()
     gateway = replicas.gateways[0]
     assert replicas.status(gateway)["trouble"]
-    replicas.redis = replicas.stack.enter_context(Redis(replicas.folder / "redis"))
+    replicas.restart_store()
     replicas.wait_until_back()
     assert {reply.status for reply in replicas.run(2)} == {200}
 
 
 def test_a_store_that_hangs_stops_no_command(replicas):
     replicas.run(1)
-    replicas.redis.signal(signal.SIGSTOP)
+    replicas.store.signal(signal.SIGSTOP)
     try:
         for gateway in replicas.gateways:
             reply = gateway.cli("dags list")
             assert reply.status == 200, reply.text()
     finally:
-        replicas.redis.signal(signal.SIGCONT)
+        replicas.store.signal(signal.SIGCONT)
     replicas.wait_until_back()
     assert {reply.status for reply in replicas.run(2)} == {200}
 
@@ -194,7 +172,7 @@ def test_an_empty_store_is_filled_again(replicas):
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(replicas.run, 4)
         for _ in range(3):
-            replicas.redis.ask("FLUSHALL")
+            replicas.store.empty()
         replies = running.result()
     assert {reply.status for reply in replies} == {200}, [reply.text() for reply in replies]
     assert not replicas.refused(), "more commands ran than there are slots"
@@ -247,18 +225,17 @@ def test_a_replica_that_was_paused_holds_up_no_other(replicas):
     assert not replicas.refused(), "more commands ran than there are slots"
 
 
-def test_refuse_means_that_no_command_runs_without_the_store(tmp_path):
-    replicas = Replicas(tmp_path, on_loss="refuse", count=1)
+def test_refuse_means_that_no_command_runs_without_the_store(tmp_path, engine):
+    replicas = Replicas(tmp_path, engine, on_loss="refuse", count=1)
     with replicas.stack:
         gateway = replicas.gateways[0]
         assert gateway.cli("dags list").status == 200
         ran = len(replicas.journal())
-        replicas.redis.signal(signal.SIGKILL)
-        replicas.redis.wait()
+        replicas.kill_store()
         reply = gateway.cli("dags list", accept="application/json")
         assert reply.status == 503
         assert json.loads(reply.body)["code"] == "fleet.unavailable"
         assert int(reply.headers["retry-after"]) > 0
         assert len(replicas.journal()) == ran, "nothing was sent"
-        replicas.redis = replicas.stack.enter_context(Redis(replicas.folder / "redis"))
+        replicas.restart_store()
         eventually(lambda: gateway.cli("dags list").status == 200, "commands run again")

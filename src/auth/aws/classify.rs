@@ -50,6 +50,14 @@ impl CallError {
         }
     }
 
+    /// Returns the message of AWS's error; empty if AWS did not answer.
+    pub(super) fn service_message(&self) -> &str {
+        match self {
+            Self::Service(error) => error.message(),
+            Self::Unanswered(_) | Self::Timeout => "",
+        }
+    }
+
     /// Returns the service that gives credentials and failed to; `None` if none did.
     pub(super) fn provider(&self) -> Option<&ProviderError> {
         match self {
@@ -466,7 +474,13 @@ const FOREIGN_AUTHORITY: &str = "if it is your own authority (such as a company 
 const CLOCK_TOLERANCE: i64 = 240;
 
 /// Parts of the error codes for too many calls.
-const THROTTLED_CODES: [&str; 4] = ["Throttl", "TooManyRequests", "SlowDown", "LimitExceeded"];
+const THROTTLED_CODES: [&str; 5] = [
+    "Throttl",
+    "TooManyRequests",
+    "SlowDown",
+    "LimitExceeded",
+    "ThroughputExceeded",
+];
 /// Parts of the error codes for credentials that AWS does not accept.
 const CREDENTIAL_CODES: [&str; 10] = [
     "ExpiredToken",

@@ -46,11 +46,11 @@ type SdkClientKey = (AwsIdentity, Option<ProxyChoice>);
 type SharedCell = Arc<OnceCell<Arc<SdkClient>>>;
 
 /// One call of an API, from its request to its response.
-struct Call<'a> {
+pub(super) struct Call<'a> {
     operation: &'static str,
     environment: &'a Environment,
-    client: Arc<SdkClient>,
-    record: CallRecord,
+    pub(super) client: Arc<SdkClient>,
+    pub(super) record: CallRecord,
 }
 
 impl AwsClient {
@@ -89,7 +89,7 @@ impl AwsClient {
     }
 
     /// Prepares a call. Fails if there is no region, or an endpoint that must not be called.
-    async fn call<'a>(
+    pub(super) async fn call<'a>(
         &self,
         operation: &'static str,
         environment: &'a Environment,
@@ -103,7 +103,10 @@ impl AwsClient {
     }
 
     /// Returns the SDK client for this environment's identity, created if there is none yet.
-    async fn sdk_client(&self, environment: &Environment) -> Result<Arc<SdkClient>, AwsError> {
+    pub(super) async fn sdk_client(
+        &self,
+        environment: &Environment,
+    ) -> Result<Arc<SdkClient>, AwsError> {
         let identity = AwsIdentity::from(environment);
         let key = (identity.clone(), environment.proxy.clone());
         // the map is locked only to find the cell: creating a client reads files
@@ -136,7 +139,7 @@ impl AwsClient {
     }
 
     /// Sends a call, and turns its failure into an error for people.
-    async fn send<T, E>(
+    pub(super) async fn send<T, E>(
         &self,
         call: &Call<'_>,
         request: impl Future<Output = Result<T, SdkError<E, HttpResponse>>> + Send,
@@ -267,7 +270,7 @@ impl AwsClient {
     ///
     /// The SDK reads a profile only once, and keeps keys without an end for ever. The next
     /// client finds what a person has put there since.
-    async fn convert_error<E>(
+    pub(super) async fn convert_error<E>(
         &self,
         call: &Call<'_>,
         error: &SdkError<E, HttpResponse>,

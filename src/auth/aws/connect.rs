@@ -10,6 +10,7 @@ use aws_sdk_mwaa::config::{Credentials, SharedCredentialsProvider};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
+use aws_types::endpoint_config::AccountIdEndpointMode;
 use aws_types::service_config::ServiceConfigKey;
 use mwaa_egress::Connector;
 use mwaa_model::{Environment, Region, Secret, debug_fields};
@@ -79,6 +80,8 @@ pub(super) struct SdkClient {
     pub(super) mwaa: aws_sdk_mwaa::Client,
     pub(super) sts: aws_sdk_sts::Client,
     pub(super) region: String,
+    /// For the clients that most identities do not need.
+    config: SdkConfig,
 }
 
 impl SdkClient {
@@ -100,12 +103,6 @@ impl SdkClient {
             base = with_profile(base, http, profile);
         }
 
-        let mut sts = aws_sdk_sts::config::Builder::from(&base);
-        let mut mwaa = aws_sdk_mwaa::config::Builder::from(&base)
-            // retries are the token cache's: it knows who waits and for how long
-            .retry_config(RetryConfig::disabled())
-            .interceptor(NoHostPrefix);
-
         if let Some(role) = &identity.role_arn {
             let provider = AssumeRoleProvider::builder(role.as_ref())
                 // shown in CloudTrail as the session of the role
@@ -114,9 +111,12 @@ impl SdkClient {
                 .build()
                 .await;
             let provider = SharedCredentialsProvider::new(provider);
-            mwaa = mwaa.credentials_provider(provider.clone());
-            sts = sts.credentials_provider(provider);
+            base = base.into_builder().credentials_provider(provider).build();
         }
+        let mut mwaa = aws_sdk_mwaa::config::Builder::from(&base)
+            // retries are the token cache's: it knows who waits and for how long
+            .retry_config(RetryConfig::disabled())
+            .interceptor(NoHostPrefix);
         // the endpoint is MWAA's; STS keeps its own
         if let Some(endpoint) = &identity.endpoint_url {
             mwaa = mwaa.endpoint_url(endpoint.as_ref());
@@ -124,9 +124,26 @@ impl SdkClient {
 
         Ok(Self {
             mwaa: aws_sdk_mwaa::Client::from_conf(mwaa.build()),
-            sts: aws_sdk_sts::Client::from_conf(sts.build()),
+            sts: aws_sdk_sts::Client::new(&base),
             region,
+            config: base,
         })
+    }
+
+    /// Creates a client of DynamoDB. Fails if its endpoint is not safe.
+    pub(super) fn dynamodb(&self) -> Result<aws_sdk_dynamodb::Client, AwsError> {
+        check_endpoint(&self.config, "DynamoDB", "AWS_ENDPOINT_URL_DYNAMODB")?;
+        let config = aws_sdk_dynamodb::config::Builder::from(&self.config)
+            // the fleet's protocol repeats what it needs
+            .retry_config(RetryConfig::disabled())
+            // one host, which firewalls and NO_PROXY can name
+            .account_id_endpoint_mode(AccountIdEndpointMode::Disabled);
+        Ok(aws_sdk_dynamodb::Client::from_conf(config.build()))
+    }
+
+    /// Returns what gives the identity's credentials.
+    pub(super) fn credentials(&self) -> Option<SharedCredentialsProvider> {
+        self.config.credentials_provider()
     }
 }
 

@@ -18,6 +18,9 @@ pub(super) fn hint(
     error: &CallError,
     context: &CallContext<'_>,
 ) -> Cow<'static, str> {
+    if let Some(hint) = table_hint(kind, error, context) {
+        return hint.into();
+    }
     match kind {
         AwsErrorKind::Credentials => credentials_hint(error, context).into(),
         AwsErrorKind::Denied => denied_hint(error, context).into(),
@@ -38,6 +41,47 @@ pub(super) fn hint(
 
         AwsErrorKind::Unavailable => unavailable_hint(error, context).into(),
         AwsErrorKind::UntrustedHost => code::AWS_UNTRUSTED_HOST.advice.into(),
+    }
+}
+
+/// Returns the hint for a failure that has to do with the table of a fleet; `None` if it has not.
+fn table_hint(
+    kind: AwsErrorKind,
+    error: &CallError,
+    context: &CallContext<'_>,
+) -> Option<String> {
+    if !matches!(context.operation, "GetItem" | "PutItem") {
+        return None;
+    }
+
+    let name = &context.environment.name;
+    let region = context.region;
+    let table = format!("arn:{}:dynamodb:{region}:*:table/{name}", partition(region));
+    match kind {
+        AwsErrorKind::Denied => {
+            let advice = AccessDeniedMessage::parse(error.service_message());
+            let actions = "the fleet needs dynamodb:GetItem and dynamodb:PutItem";
+            Some(match advice {
+                Some(denial) => format!("{}; {actions}", denial.hint(&table)),
+                None => format!("{actions} on {table} for this identity"),
+            })
+        }
+        AwsErrorKind::NotFound => Some(format!(
+            "create the table {name:?} in {region}, or correct fleet.store: \
+             docs/operations/fleet.md has the command"
+        )),
+        AwsErrorKind::NotReady => Some(format!(
+            "the table {name:?} needs the partition key `id` (a string) and no sort key: \
+             docs/operations/fleet.md has the command"
+        )),
+        AwsErrorKind::Throttled if error.provider().is_none() => Some(format!(
+            "DynamoDB throttled the call: give the table {name:?} on-demand capacity, or more of it"
+        )),
+        AwsErrorKind::Credentials
+        | AwsErrorKind::LoginNeeded
+        | AwsErrorKind::Throttled
+        | AwsErrorKind::Unavailable
+        | AwsErrorKind::UntrustedHost => None,
     }
 }
 
@@ -77,9 +121,9 @@ fn denied_hint(error: &CallError, context: &CallContext<'_>) -> String {
     let name = &context.environment.name;
     let region = context.region;
     // only an answer has a code; other denials have the call's own words
-    let (code, message) = match error {
-        CallError::Service(error) => (error.code(), error.message()),
-        CallError::Unanswered(_) | CallError::Timeout => ("", ""),
+    let code = match error {
+        CallError::Service(error) => error.code(),
+        CallError::Unanswered(_) | CallError::Timeout => "",
     };
     if code.contains("OptIn") {
         return format!(
@@ -99,7 +143,7 @@ fn denied_hint(error: &CallError, context: &CallContext<'_>) -> String {
         _ => arn(&format!("environment/{name}")),
     };
 
-    let advice = match AccessDeniedMessage::parse(message) {
+    let advice = match AccessDeniedMessage::parse(error.service_message()) {
         Some(denial) => denial.hint(&resource),
         None => format!(
             "allow airflow:{} on {resource} for this identity",

@@ -1,0 +1,90 @@
+"""The stores of a fleet that the tests run: Debian's Redis, and moto for DynamoDB."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import boto3
+from programs import LAB, PATIENCE, ROOT, Program, environment
+
+# Debian's redis-server, with the libraries that it needs.
+REDIS = Path(os.environ.get("REDIS_UNDER_TEST", LAB / "redis"))
+MOTO = Path(os.environ.get("MOTO_UNDER_TEST", LAB / "moto"))
+
+
+class Redis(Program):
+    """A Redis on a Unix socket, with a user and a password; more arguments are its own."""
+
+    def __init__(self, home, *more):
+        home.mkdir(exist_ok=True)
+        self.home = home
+        self.socket = home / "redis.sock"
+        self.env = environment(home, LD_LIBRARY_PATH=next(REDIS.glob("usr/lib/*-linux-gnu")))
+        acl = home / "users.acl"
+        acl.write_text("user default off\nuser gate on >canary-password ~mwaa-gateway:* "
+                       "+eval +hmget +hget +hset +pexpire +time +select +client\n"
+                       "user tester on >tester ~* +@all\n")
+        argv = [REDIS / "usr/bin/redis-server", "--port", "0", "--unixsocket", self.socket]
+        argv += ["--save", "", "--dir", home, "--aclfile", acl, *more]
+        super().__init__(argv, self.env, home)
+        self.line("eady to accept connections")
+
+    def settings(self, address=None):
+        """What the gateways need of it: keys of [fleet], and variables."""
+        password = self.home / "password"
+        password.write_text("canary-password\n")
+        password.chmod(0o600)
+        address = address or f"unix://gate@{self.socket}"
+        return {"store": address, "password_file": str(password)}, {}
+
+    def again(self):
+        return Redis(self.home)
+
+    def ask(self, *words):
+        argv = [REDIS / "usr/bin/redis-cli", "-s", self.socket, "--user", "tester"]
+        argv += ["--pass", "tester", "--no-auth-warning", *words]
+        done = subprocess.run(argv, env=self.env, capture_output=True, timeout=PATIENCE, check=True)
+        return done.stdout
+
+    def records(self):
+        return [name + self.ask("HGETALL", name.decode()) for name in self.ask("KEYS", "*").split()]
+
+    def empty(self):
+        self.ask("FLUSHALL")
+
+
+class DynamoDb(Program):
+    """moto on a port, with a table."""
+
+    def __init__(self, home, port=0, create=True):
+        home.mkdir(exist_ok=True)
+        self.home = home
+        super().__init__([MOTO / "bin/python", "-B", ROOT / "tests/real/dynamodb.py", port], environment(home), home)
+        self.url = self.line(r"^http://\S+")[0]
+        self.tables = boto3.client(
+            "dynamodb", endpoint_url=self.url, region_name="eu-west-1", aws_access_key_id="a", aws_secret_access_key="b"
+        )
+        if create:
+            self.create()
+
+    def create(self):
+        self.tables.create_table(
+            TableName="fleet",
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+            KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        )
+
+    def settings(self):
+        store = {"store": "dynamodb://fleet?region=eu-west-1"}
+        return store, {"AWS_ENDPOINT_URL_DYNAMODB": self.url}
+
+    def again(self):
+        return DynamoDb(self.home, self.url.rpartition(":")[2])
+
+    def records(self):
+        return [repr(item).encode() for item in self.tables.scan(TableName="fleet")["Items"]]
+
+    def empty(self):
+        for item in self.tables.scan(TableName="fleet")["Items"]:
+            self.tables.delete_item(TableName="fleet", Key={"id": item["id"]})
