@@ -54,12 +54,13 @@ class Redis(Program):
 
 
 class DynamoDb(Program):
-    """moto on a port, with a table."""
+    """moto on a port, with a table; more arguments are the server's own."""
 
-    def __init__(self, home, port=0, create=True):
+    def __init__(self, home, port=0, *more, create=True):
         home.mkdir(exist_ok=True)
         self.home = home
-        super().__init__([MOTO / "bin/python", "-B", ROOT / "tests/real/dynamodb.py", port], environment(home), home)
+        argv = [MOTO / "bin/python", "-B", ROOT / "tests/real/dynamodb.py", port, *more]
+        super().__init__(argv, environment(home), home)
         self.url = self.line(r"^http://\S+")[0]
         self.tables = boto3.client(
             "dynamodb", endpoint_url=self.url, region_name="eu-west-1", aws_access_key_id="a", aws_secret_access_key="b"

@@ -225,6 +225,16 @@ def test_a_replica_that_was_paused_holds_up_no_other(replicas):
     assert not replicas.refused(), "more commands ran than there are slots"
 
 
+def test_a_write_that_something_has_sent_twice_is_one_write(tmp_path):
+    replicas = Replicas(tmp_path, lambda home: DynamoDb(home, 0, "twice"), count=2)
+    with replicas.stack:
+        assert {reply.status for reply in replicas.run(2)} == {200}
+        for gateway in replicas.gateways:
+            # a replica that believes that it was not written tries again
+            eventually(lambda one=gateway: replicas.status(one)["replicas"], "it has announced itself")
+            assert gateway.metric("mwaa_gateway_fleet_call_duration_seconds_count", operation="write") < 20
+
+
 def test_refuse_means_that_no_command_runs_without_the_store(tmp_path, engine):
     replicas = Replicas(tmp_path, engine, on_loss="refuse", count=1)
     with replicas.stack:

@@ -16,20 +16,25 @@ import botocore.auth
 import pytest
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
-from programs import BINARY, LAB, PATIENCE, ROOT, environment, toml
+from programs import BINARY, LAB, PATIENCE, ROOT, Gateway, environment, eventually, toml
 from stores import DynamoDb, Redis
+from test_process import Clock
 
 KEYS = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "canary/secret+key"}
 
 
-def check(folder, store, **variables):
-    """What the check says of the store: its lines up to the next result."""
+def configured(folder, store):
     key = folder / "fleet.key"
     key.write_text(base64.b64encode(bytes(32)).decode())
     key.chmod(0o600)
-    file = folder / "mwaa-gateway.toml"
     aws = {"region": "eu-west-1", "endpoint_url": "http://127.0.0.1:9"}
-    file.write_text(toml({"aws": aws, "fleet": {**store, "key_file": str(key)}, "environments": {"prod": {}}}))
+    return {"aws": aws, "fleet": {**store, "key_file": str(key)}, "environments": {"prod": {}}}
+
+
+def check(folder, store, **variables):
+    """What the check says of the store: its lines up to the next result."""
+    file = folder / "mwaa-gateway.toml"
+    file.write_text(toml(configured(folder, store)))
     done = subprocess.run(
         [BINARY, "check", "--config", file],
         env=environment(folder, **{**KEYS, **variables}), capture_output=True, text=True, timeout=PATIENCE, check=False,
@@ -140,6 +145,24 @@ def test_elasticache_takes_the_aws_identity(tmp_path):
         assert "fleet.unavailable" in said and "allow elasticache:Connect" in said, said
         said = check(tmp_path, store, **trust, AWS_ACCESS_KEY_ID="")
         assert "fleet.unavailable" in said and "Connect for" in said, said
+
+
+def test_a_login_to_elasticache_is_renewed_before_its_end(tmp_path):
+    with Redis(tmp_path / "redis") as redis:
+        cache = Cache(tmp_path, redis)
+        config = configured(tmp_path, {"store": f"rediss://gate-1@localhost:{cache.port}?iam=fleet-cache"})
+        clock = Clock(tmp_path)
+        # the monotonic clocks jump too
+        variables = {**clock.variables(), "FAKETIME_DONT_FAKE_MONOTONIC": "0", "SSL_CERT_FILE": tmp_path / "tls.crt"}
+        with Gateway(tmp_path, config, **KEYS, **variables):
+            eventually(redis.records, "it has announced itself")
+            clock.set(10 * 3600)
+            before = redis.records()
+            eventually(lambda: redis.records() != before, "it has announced itself again")
+            assert len(cache.logins) == 1
+            clock.set(12 * 3600)
+            eventually(lambda: len(cache.logins) == 2, "there is a second login")
+            assert cache.logins[0] != cache.logins[1] and all(map(cache.is_signed, cache.logins))
 
 
 def test_the_table_of_the_guide_is_what_the_gateway_needs(tmp_path):
