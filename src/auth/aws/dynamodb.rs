@@ -3,7 +3,6 @@
 use super::AwsError;
 use super::client::{AwsClient, Call};
 use crate::run_in_background;
-use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
@@ -16,7 +15,6 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
-use tokio::sync::OnceCell;
 
 /// A table. Its key is the string `id`; its time to live is the number `expires`.
 ///
@@ -30,7 +28,6 @@ struct Table {
     aws: Arc<AwsClient>,
     /// The table's name, in place of an environment's, with region and identity.
     place: Environment,
-    client: OnceCell<Client>,
 }
 
 impl fmt::Debug for DynamoDbStore {
@@ -44,8 +41,7 @@ impl DynamoDbStore {
     /// call that takes too long for its caller continues as a task of `background`, because it may
     /// be waiting for credentials.
     pub fn new(aws: Arc<AwsClient>, place: Environment, background: BackgroundTasks) -> Self {
-        let client = OnceCell::new();
-        let table = Arc::new(Table { aws, place, client });
+        let table = Arc::new(Table { aws, place });
         Self { table, background }
     }
 }
@@ -77,9 +73,9 @@ impl Store for DynamoDbStore {
 impl Table {
     async fn read(&self, record: String) -> Result<StoredRecord, StoreError> {
         let call = self.call("GetItem").await?;
-        let request = self
-            .client(&call)
-            .await?
+        let request = call
+            .client
+            .dynamodb()?
             .get_item()
             .table_name(self.place.name.as_ref())
             .key(ID, AttributeValue::S(record))
@@ -102,9 +98,9 @@ impl Table {
     ) -> Result<WriteResult, StoreError> {
         let call = self.call("PutItem").await?;
         let expires = Timestamp::now().wall() + new.life;
-        let mut request = self
-            .client(&call)
-            .await?
+        let mut request = call
+            .client
+            .dynamodb()?
             .put_item()
             .table_name(self.place.name.as_ref())
             .item(ID, AttributeValue::S(record))
@@ -140,13 +136,6 @@ impl Table {
 
     async fn call(&self, operation: &'static str) -> Result<Call<'_>, StoreError> {
         Ok(self.aws.call(operation, &self.place).await?)
-    }
-
-    async fn client(&self, call: &Call<'_>) -> Result<&Client, StoreError> {
-        let client = self
-            .client
-            .get_or_try_init(|| async { call.client.dynamodb() });
-        Ok(client.await?)
     }
 }
 
