@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import json
 import re
 import shlex
 import socket
@@ -184,6 +185,22 @@ def test_the_table_of_the_guide_is_what_the_gateway_needs(tmp_path):
         life = moto.tables.describe_time_to_live(TableName="mwaa-gateway")["TimeToLiveDescription"]
         item = moto.tables.scan(TableName="mwaa-gateway")["Items"][0]
         assert int(item[life["AttributeName"]]["N"]) > 0 and life["TimeToLiveStatus"] == "ENABLED"
+
+
+def test_credentials_that_take_longer_than_a_call_are_there_for_the_next(tmp_path):
+    (tmp_path / ".aws").mkdir()
+    keys = json.dumps({"Version": 1, "AccessKeyId": "AKIDEXAMPLE", "SecretAccessKey": "canary"})
+    slow = tmp_path / "slow"
+    slow.write_text(f"#!/bin/sh\nsleep 1\necho '{keys}'\n")
+    slow.chmod(0o700)
+    (tmp_path / ".aws/config").write_text(f"[default]\ncredential_process = {slow}\n")
+    with DynamoDb(tmp_path / "store") as moto:
+        store, variables = moto.settings()
+        assert "can be used" in check(tmp_path, store, **dict.fromkeys(KEYS, ""), **variables)
+        before = moto.records()
+        with Gateway(tmp_path, configured(tmp_path, store), **variables) as gateway:
+            gateway.line("the store did not respond in time")
+            eventually(lambda: moto.records() != before, "it has announced itself")
 
 
 @pytest.mark.parametrize(
