@@ -22,11 +22,13 @@ check_build() {
   cp target/release/mwaa-gateway target/release/mwaa-gateway-production
   cargo build --locked --release
 }
-# Ten million disguises of forbidden commands, and as many messages of HTTP/1.1, other ones each
-# time; a finding names its seed.
+# Ten million disguises of forbidden commands, and as many messages of HTTP/1.1; and ten thousand
+# fleets with random faults. Other ones each time; a finding names its seed.
 check_fuzz() {
-  FUZZ_COUNT=${FUZZ_COUNT:-10000000} FUZZ_SEED=${FUZZ_SEED:-$(date +%s)} \
-    without_leaks cargo test --locked --release --package mwaa-gateway-fuzz -- --nocapture
+  export FUZZ_COUNT=${FUZZ_COUNT:-10000000} FUZZ_SEED=${FUZZ_SEED:-$(date +%s)}
+  export FLEET_SEEDS=${FLEET_SEEDS:-10000}
+  without_leaks cargo test --locked --release --package mwaa-gateway-fuzz -- --nocapture
+  without_leaks cargo test --locked --release --package mwaa-fleet simulation
 }
 check_deny() {
   if ! cargo deny --version >/dev/null 2>&1; then

@@ -60,7 +60,7 @@ pub struct SharedFailure {
 pub struct ClaimSettings {
     /// A claim that was not renewed for this time is passed over.
     pub claim: Duration,
-    /// The longest wait for another replica: as long as the replica's own call could take.
+    /// The longest wait for one other replica. All together are waited for half as long again.
     pub patience: Duration,
     /// The pause between two reads while another replica makes an item.
     pub pause: Duration,
@@ -88,6 +88,16 @@ pub enum ClaimStep<T> {
     MakeAlone,
 }
 
+/// The claim of another replica.
+#[derive(Debug, Clone, Copy)]
+struct Other {
+    claim: Claimed,
+    /// The time since which it is unchanged.
+    since: Duration,
+    /// The time since which it is this replica's.
+    first: Duration,
+}
+
 /// A search for an item.
 #[derive(Debug)]
 pub struct Claim<T> {
@@ -96,8 +106,7 @@ pub struct Claim<T> {
     /// The item that this replica has had already.
     known: Option<u64>,
     began: Duration,
-    /// The claim of another replica, and the time since which it is unchanged.
-    other: Option<(Claimed, Duration)>,
+    other: Option<Other>,
     base: Option<Versioned<ItemRecord<T>>>,
     /// The time of the store at the last read.
     time: Duration,
@@ -171,11 +180,24 @@ impl<T: Clone> Claim<T> {
 
     /// Returns true while another replica makes an item, and it is worth to wait for it.
     fn is_pending(&mut self, claim: Claimed, started: Duration, ended: Duration) -> bool {
-        let known = self.other.filter(|(known, _)| *known == claim);
-        let since = known.map_or(ended, |(_, since)| since);
-        self.other = Some((claim, since));
-        let is_dead = started.saturating_sub(since) >= self.settings.claim;
-        let is_late = ended.saturating_sub(self.began) >= self.settings.patience;
+        let same_owner = self.other.filter(|other| other.claim.owner == claim.owner);
+        let same_claim = same_owner.filter(|other| other.claim == claim);
+        let other = Other {
+            claim,
+            since: same_claim.map_or(ended, |other| other.since),
+            first: same_owner.map_or(ended, |other| other.first),
+        };
+        self.other = Some(other);
+
+        let ClaimSettings {
+            claim, patience, ..
+        } = self.settings;
+        let waited = ended.saturating_sub(self.began);
+        let is_dead = started.saturating_sub(other.since) >= claim;
+        // the patience begins again when another replica claims, or all that wait would make an item at
+        // once; but it has an end
+        let owned = ended.saturating_sub(other.first);
+        let is_late = owned >= patience || waited >= patience * 3 / 2;
         !is_dead && !is_late
     }
 

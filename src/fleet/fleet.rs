@@ -5,7 +5,7 @@ use crate::members::{ANNOUNCE, Member, MemberRecord};
 use crate::record::{Lease, ReplicaId, SlotRecord, Version, Versioned};
 use crate::seal::{FleetKeys, name_record};
 use crate::sealed::SealedStore;
-use crate::slots::{Grant, SlotSettings, SlotStep, Slots};
+use crate::slots::{Grant, SendLimit, SlotSettings, SlotStep, Slots};
 use crate::store::{Store, StoreError};
 use mwaa_model::{EnvName, Environment};
 use mwaa_runtime::{BackgroundTasks, Timestamp, boot_clock};
@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use std::fmt;
 use std::future::Future;
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc, watch};
@@ -70,16 +70,13 @@ pub struct SlotPort {
     is_alone: AtomicBool,
     /// The slots of the environment; 0 as long as they have not changed.
     slots: AtomicUsize,
-    /// The boot clock until which commands with a lease may be sent, in nanoseconds.
-    send_by: AtomicU64,
+    send_limit: Mutex<SendLimit>,
 }
 
 impl SlotPort {
     /// Returns true if the first byte of a command with this slot may be sent now.
     pub fn may_send(&self, grant: &Grant) -> bool {
-        let renewed = Duration::from_nanos(self.send_by.load(Ordering::Relaxed));
-        let limit = grant.send_by.map(|limit| limit.max(renewed));
-        limit.is_none_or(|limit| boot_clock() <= limit)
+        lock(&self.send_limit).allows(grant, boot_clock())
     }
 
     /// Changes the number of the environment's slots.
@@ -482,8 +479,7 @@ impl SlotTask {
             *lock(&self.port.leases) = self.slots.leases().to_vec();
             let is_alone = self.slots.is_alone();
             self.port.is_alone.store(is_alone, Ordering::Relaxed);
-            let send_by = u64::try_from(self.slots.send_by().as_nanos()).unwrap_or(u64::MAX);
-            self.port.send_by.store(send_by, Ordering::Relaxed);
+            *lock(&self.port.send_limit) = self.slots.send_limit();
             if is_closing && (self.slots.is_idle() || is_alone) {
                 return;
             }

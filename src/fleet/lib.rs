@@ -20,5 +20,5 @@ pub use fleet::{Claimer, CommandWaiters, Fleet, FleetSettings, FleetStatus, Foun
 pub use record::{Lease, ReplicaId, SlotRecord, Ticket, Version, Versioned};
 pub use redis::{PasswordSource, RedisPassword, RedisStore};
 pub use seal::{FleetKeys, KeyFileError, SealError};
-pub use slots::{Grant, SlotSettings, SlotStep, Slots};
+pub use slots::{Grant, SendLimit, SlotSettings, SlotStep, Slots};
 pub use store::{Call, NewRecord, Store, StoreError, StoredRecord, WriteResult};

@@ -67,9 +67,28 @@ pub enum SlotStep {
 pub struct Grant {
     /// The number by which it is [returned](Slots::end).
     pub number: u64,
-    /// The time until which the command's first byte may be sent. `None` means that there is no
-    /// limit, because the replica works without the store.
-    pub send_by: Option<Duration>,
+    /// The time until which the command's first byte may be sent, if no later write has renewed its
+    /// lease.
+    pub send_by: Duration,
+    /// True if it was given without the store.
+    pub is_alone: bool,
+}
+
+/// The limit for the first bytes of commands whose leases were renewed.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SendLimit {
+    /// The time until which they may be sent.
+    by: Duration,
+    /// It is for grants with higher numbers. Those before it were not renewed for so long that others
+    /// may have taken their slots, also if they were renewed later.
+    above: u64,
+}
+
+impl SendLimit {
+    /// Returns true if the first byte of the command may be sent now.
+    pub fn allows(&self, grant: &Grant, now: Duration) -> bool {
+        now <= grant.send_by || (grant.number > self.above && now <= self.by)
+    }
 }
 
 /// A slot that a command of this replica has.
@@ -134,6 +153,8 @@ pub struct Slots {
     is_settled: bool,
     /// The time before the last write that was done.
     renewed: Duration,
+    /// The highest number of a grant before the last time without a write that was too long.
+    lapsed: u64,
     failures: u32,
     retry: Duration,
 }
@@ -165,6 +186,7 @@ impl Slots {
             is_older: false,
             is_settled: true,
             renewed: Duration::ZERO,
+            lapsed: 0,
             failures: 0,
             retry: Duration::ZERO,
         }
@@ -207,10 +229,12 @@ impl Slots {
         self.is_alone() && !self.settings.shares
     }
 
-    /// Returns the time until which the first byte of a command with a lease may be sent: each write
-    /// renews all leases, so it grows.
-    pub fn send_by(&self) -> Duration {
-        self.renewed + self.settings.send
+    /// Returns the limit for the first bytes of commands: each write renews all leases, so it grows.
+    pub fn send_limit(&self) -> SendLimit {
+        SendLimit {
+            by: self.renewed + self.settings.send,
+            above: self.lapsed,
+        }
     }
 
     /// Returns the number of slots that this replica has without the store.
@@ -245,7 +269,7 @@ impl Slots {
     /// Returns the next thing to do.
     pub fn next(&mut self, now: Duration) -> SlotStep {
         if self.is_alone() {
-            self.grant_alone();
+            self.grant_alone(now);
             if now < self.retry {
                 return SlotStep::Wait(Some(self.retry.saturating_sub(now)));
             }
@@ -360,6 +384,9 @@ impl Slots {
         }
         self.highest = written.version.count;
         self.is_older = false;
+        if started > self.renewed + self.settings.send {
+            self.lapsed = self.held.keys().next_back().copied().unwrap_or(self.lapsed);
+        }
         self.renewed = started;
         let own = written.value.leases.iter();
         let own: Vec<_> = own.filter(|lease| lease.owner == self.me).collect();
@@ -391,7 +418,7 @@ impl Slots {
     }
 
     /// Gives slots without the store, as far as this replica's share allows.
-    fn grant_alone(&mut self) {
+    fn grant_alone(&mut self, now: Duration) {
         if !self.settings.shares {
             return;
         }
@@ -401,7 +428,9 @@ impl Slots {
             self.waiting -= 1;
             self.grants.push_back(Grant {
                 number,
-                send_by: None,
+                // one that a paused replica sends after the store is back would come on top
+                send_by: now + self.settings.send,
+                is_alone: true,
             });
         }
     }
@@ -412,7 +441,8 @@ impl Slots {
         self.waiting = self.waiting.saturating_sub(1);
         self.grants.push_back(Grant {
             number,
-            send_by: Some(sent + self.settings.send),
+            send_by: sent + self.settings.send,
+            is_alone: false,
         });
     }
 

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::task::{LocalSet, yield_now};
 
-fn queue(slots: usize, size: usize) -> (Arc<CommandQueue>, Metrics) {
+pub(super) fn queue(slots: usize, size: usize) -> (Arc<CommandQueue>, Metrics) {
     let environment = Environment::new(EnvName::new("demo").unwrap(), "demo");
     let metrics = Metrics::default();
     let shown = metrics.queue_metrics(&Entry::new(EntryId(0), environment));
@@ -32,7 +32,7 @@ fn assert_metric(metrics: &Metrics, name: &str, labels: &str, value: u32) {
     assert!(text.lines().any(|found| found == line), "{line} in {text}");
 }
 
-fn spot(queue: &Arc<CommandQueue>, who: u32) -> Result<QueueEntry, QueueError> {
+pub(super) fn spot(queue: &Arc<CommandQueue>, who: u32) -> Result<QueueEntry, QueueError> {
     let what = QueuedCommand {
         id: RequestId::next(),
         name: "version",
@@ -41,7 +41,7 @@ fn spot(queue: &Arc<CommandQueue>, who: u32) -> Result<QueueEntry, QueueError> {
 }
 
 /// Runs the test on a thread of its own kind: with a timer.
-fn on_a_worker(test: impl AsyncFnOnce(&CoarseTimer)) {
+pub(super) fn on_a_worker(test: impl AsyncFnOnce(&CoarseTimer)) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
