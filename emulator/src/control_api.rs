@@ -19,7 +19,7 @@ use super::answers::Answer;
 use super::commands::is_supported;
 use super::environment::name_of_authority;
 use super::fault_rule::{self, FaultRule};
-use super::journal::{ControlCall, WebRequest};
+use super::journal::{ControlCall, Journal, TokenKind, WebRequest};
 use super::script::Script;
 use super::{Shared, command_line};
 
@@ -108,6 +108,7 @@ fn route(head: &Parts, body: &Bytes, shared: &Shared) -> Result<Value, Problem> 
     match (head.method.as_str(), first, &*name) {
         ("GET", "journal", "") => return journal(head.uri.query().unwrap_or_default(), shared),
         ("DELETE", "journal", "") => shared.journal.clear(),
+        ("GET", "counts", "") => return Ok(counts(&shared.journal)),
         ("GET", "faults", "") => {}
         ("PUT", "faults", name) if !name.is_empty() => put_fault(name, body, script)?,
         ("DELETE", "faults", "") => fault_rule::clear_all(script),
@@ -216,6 +217,19 @@ fn journal(query: &str, shared: &Shared) -> Result<Value, Problem> {
     Ok(json!({ "entries": entries }))
 }
 
+/// The counts of the journal, which go on when old entries are dropped.
+fn counts(journal: &Journal) -> Value {
+    json!({
+        "aws": journal.control_count(),
+        "cli_tokens": journal.mints(TokenKind::Cli),
+        "web_tokens": journal.mints(TokenKind::Web),
+        "logins": journal.logins(),
+        "web": journal.web_count(),
+        "running_commands": journal.running_commands(),
+        "peak_commands": journal.peak_commands(),
+    })
+}
+
 fn aws_entry(call: &ControlCall) -> Value {
     json!({
         "kind": "aws",
@@ -260,5 +274,5 @@ const BODY_LIMIT: usize = 8 * 1024 * 1024;
 const FAULT_HINT: &str = r#"an example is {"kind": "Throttling", "times": 2}"#;
 const CLOCK_HINT: &str = r#"an example is {"advance": "61s"}"#;
 const ANSWER_HINT: &str = r#"an example is {"stdout": "", "stderr": "no\n", "exit_code": 1}"#;
-const ROUTES: &str = "the routes are GET and DELETE /journal, GET and DELETE /faults, PUT and DELETE \
+const ROUTES: &str = "the routes are GET and DELETE /journal, GET /counts, GET and DELETE /faults, PUT and DELETE \
     /faults/NAME, PUT /answers/COMMAND, PUT and DELETE /clock, DELETE /tokens and DELETE /sessions";

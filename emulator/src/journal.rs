@@ -299,6 +299,7 @@ impl Journal {
                 next_id: pages.next_id,
                 connections: pages.connections,
                 running: pages.running,
+                peak: pages.running,
                 ..Pages::default()
             };
         });

@@ -14,7 +14,9 @@ use mwaa_proxy::{EnvironmentStatus, ListenerUrl, ProxyState};
 use mwaa_runtime::Timestamp;
 use mwaa_server::Places;
 use mwaa_server::management::{ManagementSource, ReadinessStatus};
-use mwaa_telemetry::{EnvironmentSnapshot, GatewaySnapshot, MetricsFormat, RefusedRequest};
+use mwaa_telemetry::{
+    EnvironmentSnapshot, FleetSnapshot, GatewaySnapshot, MetricsFormat, RefusedRequest,
+};
 use serde_json::{Value, json};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -232,6 +234,11 @@ impl ManagementSource for GatewayStatus {
             environments: environments.collect(),
             connections: names.zip(open).collect(),
             max_connections: current.places.max(),
+            fleet: current
+                .generation
+                .fleet
+                .as_ref()
+                .map(|fleet| summarize(&fleet.status())),
         };
         state.metrics.render(&now, format)
     }
@@ -266,6 +273,17 @@ impl ManagementSource for GatewayStatus {
     }
 }
 
+/// Returns the figures of a fleet for a scrape.
+fn summarize(fleet: &FleetStatus) -> FleetSnapshot {
+    let slots = fleet.slots.iter();
+    let slots = slots.map(|(name, owners, _)| (name.clone(), owners.len() as u64));
+    FleetSnapshot {
+        replicas: fleet.replicas.len() as u64,
+        is_store_up: fleet.trouble.is_none(),
+        slots: slots.collect(),
+    }
+}
+
 /// Replicas are shown by the first digits of their ids.
 fn render_fleet(fleet: &FleetStatus) -> Value {
     let names = |ids: &[ReplicaId]| ids.iter().map(ToString::to_string).collect::<Vec<_>>();
@@ -281,6 +299,10 @@ fn render_fleet(fleet: &FleetStatus) -> Value {
         "replicas": names(&fleet.replicas),
         "trouble": fleet.trouble.as_ref().map(ToString::to_string),
         "slots": slots.collect::<Vec<_>>(),
+        "shared_items": fleet.totals.shared,
+        "store_calls": fleet.totals.calls,
+        "store_errors": fleet.totals.errors,
+        "store_mean_seconds": fleet.totals.mean().map(|mean| mean.as_secs_f64()),
     })
 }
 

@@ -9,7 +9,7 @@ use crate::slots::{Grant, SendLimit, SlotSettings, SlotStep, Slots};
 use crate::store::{Store, StoreError};
 use mwaa_model::{EnvName, Environment};
 use mwaa_runtime::{BackgroundTasks, Timestamp, boot_clock};
-use mwaa_telemetry::Metrics;
+use mwaa_telemetry::{Metrics, StoreTotals};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt;
@@ -109,6 +109,8 @@ pub struct FleetStatus {
     /// Each environment with the replicas that hold its slots, a replica for each slot, and true if
     /// this replica works without the store.
     pub slots: Vec<(EnvName, Vec<ReplicaId>, bool)>,
+    /// The calls of the store since the start.
+    pub totals: StoreTotals,
 }
 
 impl Fleet {
@@ -193,6 +195,7 @@ impl Fleet {
         );
         let task = SlotTask {
             fleet: Arc::clone(self),
+            environment: environment.local.clone(),
             record: name_environment("slots", environment),
             port: Arc::clone(&port),
             waiters,
@@ -288,6 +291,7 @@ impl Fleet {
             replicas: members.iter().map(|member| member.id).collect(),
             trouble: lock(&self.trouble).clone(),
             slots: slots.collect(),
+            totals: self.store.metrics.store_totals(),
         }
     }
 
@@ -447,6 +451,7 @@ impl<T: Clone + Serialize + DeserializeOwned> Claimer<T> {
 /// The task that gets the slots of one environment.
 struct SlotTask {
     fleet: Arc<Fleet>,
+    environment: EnvName,
     record: String,
     port: Arc<SlotPort>,
     waiters: Weak<dyn CommandWaiters>,
@@ -491,6 +496,9 @@ impl SlotTask {
         while let Some(grant) = self.slots.take_grant() {
             if !Arc::clone(waiters).grant(grant) {
                 self.slots.end(grant.number);
+            } else if grant.is_alone {
+                let metrics = &self.fleet.store.metrics;
+                metrics.count_without_store(&self.environment);
             }
         }
     }

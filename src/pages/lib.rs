@@ -8,6 +8,7 @@
 
 mod activity;
 mod card;
+mod fleet;
 mod format;
 mod layout;
 mod notices;
@@ -20,6 +21,7 @@ pub use card::{
     EnvironmentCard, Identity, NotReadyReason, QueueState, RunningCommand, SessionState,
     Status, TokenState, UnresolvedName,
 };
+pub use fleet::{FleetInfo, SharedSlots};
 pub use layout::{COPY_SCRIPT, ICON, LIVE_SCRIPT, LOGIN_SCRIPT, STYLE_SHEET, StaticFile};
 pub use notices::{
     FaultPage, render_console_login, render_fault, render_handover, render_signed_out,

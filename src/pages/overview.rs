@@ -3,6 +3,7 @@
 
 use super::activity::{ActivityMinute, render_activity};
 use super::card::{EnvironmentCard, render_card};
+use super::fleet::{FleetInfo, render_fleet};
 use super::format::{format_age, format_sentence};
 use super::layout::render_page;
 use bytes::Bytes;
@@ -24,6 +25,8 @@ pub struct Overview {
     pub configuration: Option<String>,
     /// The last refused requests, newest first.
     pub refusals: Vec<RefusedRequestInfo>,
+    /// The fleet, if the gateway is in one.
+    pub fleet: Option<FleetInfo>,
     /// True if the page is on the host of one environment. It then shows no other.
     pub scoped: bool,
     /// The minutes of the last hour, the oldest first.
@@ -99,6 +102,12 @@ pub fn render_overview(overview: &Overview) -> Bytes {
             div #(ACTIVITY) { (render_activity(&overview.activity)) }
         }
         div #(ENVIRONMENTS) { (render_environments(overview)) }
+        @if let Some(fleet) = &overview.fleet {
+            section.fleet aria-labelledby="fleet-title" {
+                h2 #fleet-title { "Fleet" }
+                div #(FLEET) { (render_fleet(fleet)) }
+            }
+        }
         section.refusals aria-labelledby="refusals-title" {
             h2 #refusals-title { "Last refusals" }
             div #(REFUSALS) { (render_refusals(&overview.refusals, overview.scoped)) }
@@ -109,19 +118,21 @@ pub fn render_overview(overview: &Overview) -> Bytes {
 }
 
 /// Renders the parts of the overview that change.
-pub fn render_live_parts(overview: &Overview) -> [LivePart; 3] {
-    [
+pub fn render_live_parts(overview: &Overview) -> Vec<LivePart> {
+    let refusals = render_refusals(&overview.refusals, overview.scoped);
+    let mut parts = vec![
         (ACTIVITY, render_activity(&overview.activity)),
         (ENVIRONMENTS, render_environments(overview)),
-        (
-            REFUSALS,
-            render_refusals(&overview.refusals, overview.scoped),
-        ),
-    ]
-    .map(|(id, markup)| LivePart {
+        (REFUSALS, refusals),
+    ];
+    if let Some(fleet) = &overview.fleet {
+        parts.push((FLEET, render_fleet(fleet)));
+    }
+    let parts = parts.into_iter().map(|(id, markup)| LivePart {
         id,
         html: markup.into_string(),
-    })
+    });
+    parts.collect()
 }
 
 fn render_environments(overview: &Overview) -> Markup {
@@ -207,3 +218,4 @@ fn render_refusal(refusal: &RefusedRequestInfo, scoped: bool) -> Markup {
 const ACTIVITY: &str = "activity";
 const ENVIRONMENTS: &str = "environments";
 const REFUSALS: &str = "refusals";
+const FLEET: &str = "fleet";

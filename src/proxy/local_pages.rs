@@ -8,10 +8,12 @@ use crate::routing::{LocalPage, LocalPageRequest};
 use crate::state::{ProxyState, ReverseProxy};
 use crate::status::EnvironmentStatus;
 use futures_util::future::join_all;
+use mwaa_fleet::{FleetStatus, ReplicaId};
 use mwaa_model::{Directory, Entry, EnvName, Fault as _};
 use mwaa_pages::{
-    ActivityMinute, Address, EnvironmentCard, Identity, NotReadyReason, Overview, QueueState,
-    RefusedRequestInfo, RunningCommand, SessionState, Status, TokenState, UnresolvedName,
+    ActivityMinute, Address, EnvironmentCard, FleetInfo, Identity, NotReadyReason, Overview,
+    QueueState, RefusedRequestInfo, RunningCommand, SessionState, SharedSlots, Status,
+    TokenState, UnresolvedName,
 };
 use mwaa_policy::check_handover;
 use mwaa_runtime::{Timestamp, boot_clock};
@@ -97,9 +99,34 @@ pub(crate) fn gather(request: &LocalPageRequest, ctx: &RequestContext) -> Overvi
             .failure()
             .filter(|_| request.scope.is_none()),
         refusals: refusals(state, request.scope.as_ref()),
+        // it names other environments
+        fleet: match request.scope {
+            Some(_) => None,
+            None => state.queues.fleet_status().map(fleet),
+        },
         scoped: request.scope.is_some(),
         activity: activity(state, only),
         events: format!("/-/events?ticket={}", ctx.page_ticket(only)),
+    }
+}
+
+fn fleet(status: FleetStatus) -> FleetInfo {
+    let names = |ids: Vec<ReplicaId>| ids.iter().map(ToString::to_string).collect();
+    let slots = status.slots.into_iter();
+    let slots = slots.map(|(environment, owners, is_alone)| SharedSlots {
+        environment: environment.to_string(),
+        held_by: names(owners),
+        is_alone,
+    });
+    FleetInfo {
+        me: status.me.to_string(),
+        trouble: status.trouble.map(|trouble| trouble.to_string()),
+        slots: slots.collect(),
+        shared: status.totals.shared,
+        calls: status.totals.calls,
+        errors: status.totals.errors,
+        mean: status.totals.mean(),
+        replicas: names(status.replicas),
     }
 }
 

@@ -63,6 +63,11 @@ impl Histogram {
         self.buckets.iter().map(|(_, cell)| cell.get()).sum()
     }
 
+    /// Returns the sum of all times.
+    pub(super) fn sum(&self) -> Duration {
+        Duration::from_nanos(self.sum.get())
+    }
+
     pub(super) fn add(&self, other: &Self) {
         for ((_, cell), (_, other)) in self.buckets.iter().zip(&other.buckets) {
             cell.add(other.get());

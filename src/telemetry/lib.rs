@@ -16,8 +16,8 @@ pub use configuration_state::ConfigurationState;
 pub use history::Activity;
 pub use log::{Format, LogError, LogGuard, init};
 pub use metrics::{
-    EnvironmentSnapshot, GatewaySnapshot, LOCAL_PAGE, Metrics, QueueMetrics, RequestLabels,
-    WorkerMetrics,
+    EnvironmentSnapshot, FleetSnapshot, GatewaySnapshot, LOCAL_PAGE, Metrics, QueueMetrics,
+    RequestLabels, StoreTotals, WorkerMetrics,
 };
 pub use refusals::{RecentRefusals, RefusedRequest};
 pub use scrape::MetricsFormat;

@@ -29,6 +29,7 @@ pub struct Metrics {
     upstream_connections: Counters<EnvName>,
     audit_lost: AtomicU64,
     store: Mutex<BTreeMap<&'static str, StoreCells>>,
+    without_store: Counters<EnvName>,
     history: History,
     /// The result of reading the configuration.
     pub configuration: ConfigurationState,
@@ -87,6 +88,27 @@ impl Metrics {
         if !is_ok {
             cells.errors.increment();
         }
+    }
+
+    /// Counts a command that got a slot without the fleet's store.
+    pub fn count_without_store(&self, environment: &EnvName) {
+        self.without_store.count(environment.clone());
+    }
+
+    /// Returns the totals of the fleet's store.
+    pub fn store_totals(&self) -> StoreTotals {
+        let mut totals = StoreTotals::default();
+        for cells in lock(&self.store).values() {
+            totals.calls += cells.time.count();
+            totals.errors += cells.errors.get();
+            totals.time += cells.time.sum();
+        }
+        let mints = self.mints.read();
+        let logins = self.logins.read();
+        let outcomes = mints.iter().chain(logins.iter());
+        let shared = outcomes.filter(|((_, outcome), _)| *outcome == "shared");
+        totals.shared = shared.map(|(_, count)| count).sum();
+        totals
     }
 
     /// Returns the number of faults so far by code, for `/status`.
@@ -155,9 +177,42 @@ impl Metrics {
             "Lines that are missing from the audit log",
             Sample::Count(lost),
         );
-        self.add_store(&mut scrape);
+        if let Some(fleet) = &now.fleet {
+            self.add_fleet(fleet, &mut scrape);
+        }
         add_process(self.started, &mut scrape);
         scrape.render(format)
+    }
+
+    fn add_fleet(&self, fleet: &FleetSnapshot, scrape: &mut Scrape) {
+        scrape.add_one(
+            "mwaa_gateway_fleet_replicas",
+            "Gateways of the fleet that were seen last, with this one",
+            Sample::Number(fleet.replicas),
+        );
+        scrape.add_one(
+            "mwaa_gateway_fleet_store_up",
+            "1 if the last call of the fleet's store succeeded",
+            Sample::Number(u64::from(fleet.is_store_up)),
+        );
+        let slots = fleet.slots.iter();
+        scrape.add(
+            "mwaa_gateway_fleet_slots",
+            "Command slots that all gateways of the fleet hold",
+            slots.map(|(name, held)| {
+                (vec![environment_label(Some(name))], Sample::Number(*held))
+            }),
+        );
+        let alone = self.without_store.read();
+        scrape.add(
+            "mwaa_gateway_fleet_commands_without_store",
+            "Commands that got a slot while the fleet's store could not be used",
+            alone.iter().map(|(name, count)| {
+                (vec![environment_label(Some(name))], Sample::Count(*count))
+            }),
+        );
+        drop(alone);
+        self.add_store(scrape);
     }
 
     fn add_store(&self, scrape: &mut Scrape) {
@@ -381,6 +436,40 @@ pub struct GatewaySnapshot<'a> {
     pub connections: Vec<(&'a str, usize)>,
     /// The number of connections that may be open.
     pub max_connections: usize,
+    /// The fleet, if the gateway is in one.
+    pub fleet: Option<FleetSnapshot>,
+}
+
+/// The state of the fleet at the time of a scrape.
+#[derive(Debug)]
+pub struct FleetSnapshot {
+    /// The replicas that were seen last.
+    pub replicas: u64,
+    /// True if the last call of the store succeeded.
+    pub is_store_up: bool,
+    /// The slots of each environment that are held.
+    pub slots: Vec<(EnvName, u64)>,
+}
+
+/// The totals of the fleet's store since the start.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct StoreTotals {
+    /// All calls.
+    pub calls: u64,
+    /// Those that failed.
+    pub errors: u64,
+    /// The time of all calls together.
+    pub time: Duration,
+    /// The tokens and sessions that other gateways had made.
+    pub shared: u64,
+}
+
+impl StoreTotals {
+    /// Returns the mean time of a call; `None` if there was none.
+    pub fn mean(&self) -> Option<Duration> {
+        let calls = u32::try_from(self.calls).ok()?;
+        self.time.checked_div(calls)
+    }
 }
 
 /// The state of one environment at the time of a scrape.

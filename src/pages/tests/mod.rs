@@ -134,6 +134,7 @@ fn two() -> Overview {
         discovery: None,
         configuration: None,
         refusals: vec![row()],
+        fleet: None,
         scoped: false,
         activity: hour(),
         events: "/-/events?ticket=x".to_owned(),
@@ -206,6 +207,39 @@ fn no_environment_yet() {
         ..two()
     };
     insta::assert_snapshot!("empty", lines(&render_overview(&shown)));
+}
+
+#[test]
+fn a_fleet() {
+    let fleet = FleetInfo {
+        me: "0a1b2c".to_owned(),
+        replicas: vec!["0a1b2c".to_owned(), "3d4e5f".to_owned()],
+        trouble: Some("the store did not respond in time".to_owned()),
+        slots: vec![
+            SharedSlots {
+                environment: "prod".to_owned(),
+                held_by: vec!["3d4e5f".to_owned(), "3d4e5f".to_owned()],
+                is_alone: false,
+            },
+            SharedSlots {
+                environment: "lab".to_owned(),
+                held_by: Vec::new(),
+                is_alone: true,
+            },
+        ],
+        shared: 12,
+        calls: 300,
+        errors: 1,
+        mean: Some(Duration::from_micros(740)),
+    };
+    let overview = Overview {
+        fleet: Some(fleet),
+        ..two()
+    };
+    let parts = render_live_parts(&overview);
+    let part = parts.iter().find(|part| part.id == "fleet").unwrap();
+    assert!(text(&render_overview(&overview)).contains(&part.html));
+    insta::assert_snapshot!("fleet", part.html.replace("><", ">\n<"));
 }
 
 #[test]

@@ -10,7 +10,7 @@ mod fair_queue;
 mod tests;
 
 use fair_queue::{Enqueued, FairQueue};
-use mwaa_fleet::{CommandWaiters, Fleet, Grant, SlotPort};
+use mwaa_fleet::{CommandWaiters, Fleet, FleetStatus, Grant, SlotPort};
 use mwaa_model::{ClientKey, Code, Entry, EntryTable, Fault, RESTART, RequestId, code};
 use mwaa_runtime::{CoarseTimer, Elapsed, boot_clock};
 use mwaa_telemetry::{Metrics, QueueMetrics};
@@ -50,6 +50,11 @@ impl CommandQueues {
             closed: Arc::default(),
             fleet,
         }
+    }
+
+    /// Returns the state of the fleet, if the slots come from one.
+    pub fn fleet_status(&self) -> Option<FleetStatus> {
+        self.fleet.as_ref().map(|fleet| fleet.status())
     }
 
     /// Gives no more slots: the commands that wait fail, and so do new ones. Those that have a slot
