@@ -6,8 +6,8 @@ import json
 import random
 import re
 
-# So many connections to one gateway; while all of them wait, no more is sent to it.
-CONNECTIONS = 6
+# So many requests of a kind wait at one gateway; beyond that, no more is sent to it.
+WAITING = {"rest": 6, "command": 3}
 TICK = 0.005
 
 REST = "GET /api/v1/version HTTP/1.1\r\nHost: {host}\r\nAccept: application/json\r\n\r\n"
@@ -40,16 +40,15 @@ class Connection(asyncio.Protocol):
         length = re.search(rb"\r\ncontent-length: *(\d+)", head, re.IGNORECASE)
         if len(body) < int(length[1]):
             return
-        self.target.count(self.kind, int(head[9:12]), body)
+        self.target.end(self.kind, int(head[9:12]), body)
         self.kind, self.data = None, b""
         self.target.idle.append(self)
 
     def connection_lost(self, _error):
         if self in self.target.idle:
             self.target.idle.remove(self)
-        self.target.open -= 1
         if self.kind:
-            self.target.count(self.kind, "lost", b"")
+            self.target.end(self.kind, "lost", b"")
 
 
 class Target:
@@ -60,7 +59,7 @@ class Target:
         self.port = int(port)
         self.pacer = pacer
         self.idle = []
-        self.open = 0
+        self.waiting = dict.fromkeys(WAITING, 0)
         self.is_killed = False
         host = f"{self.host}:{self.port}"
         self.requests = {
@@ -68,7 +67,8 @@ class Target:
             "command": COMMAND.format(host=host).encode(),
         }
 
-    def count(self, kind, status, body):
+    def end(self, kind, status, body):
+        self.waiting[kind] -= 1
         if status == "lost" and self.is_killed:
             status = "killed"
         if status not in (200, "killed"):
@@ -78,24 +78,26 @@ class Target:
                 status = f"{status}: {body[:200]!r}"
         self.pacer.results[kind, status] += 1
 
-    async def send(self, kind):
-        if not self.idle:
-            if self.open >= CONNECTIONS:
-                self.pacer.results[kind, "not sent"] += 1
-                return
-            self.open += 1
-            loop = asyncio.get_running_loop()
-            try:
-                _, one = await loop.create_connection(
-                    lambda: Connection(self), self.host, self.port
-                )
-            except OSError:
-                self.open -= 1
-                self.count(kind, "lost", b"")
-                return
+    def send(self, kind):
+        if self.waiting[kind] >= WAITING[kind]:
+            self.pacer.results[kind, "not sent"] += 1
+            return
+        self.waiting[kind] += 1
+        if self.idle:
+            self.idle.pop().send(kind, self.requests[kind])
         else:
-            one = self.idle.pop()
-        one.send(kind, self.requests[kind])
+            opening = asyncio.create_task(self.open(kind))
+            self.pacer.tasks.add(opening)
+            opening.add_done_callback(self.pacer.tasks.discard)
+
+    async def open(self, kind):
+        loop = asyncio.get_running_loop()
+        try:
+            _, one = await loop.create_connection(lambda: Connection(self), self.host, self.port)
+        except OSError:
+            self.end(kind, "lost", b"")
+        else:
+            one.send(kind, self.requests[kind])
 
 
 class Pacer:
@@ -105,6 +107,7 @@ class Pacer:
         self.rates = rates
         self.targets = []
         self.results = collections.Counter()
+        self.tasks = set()
 
     def add(self, url):
         self.targets.append(Target(url, self))
@@ -118,11 +121,7 @@ class Pacer:
             for kind, rate in self.rates.items():
                 while sent[kind] < rate * now:
                     sent[kind] += 1
-                    target = random.choice(self.targets)
-                    if target.idle:
-                        target.idle.pop().send(kind, target.requests[kind])
-                    else:
-                        loop.create_task(target.send(kind))
+                    random.choice(self.targets).send(kind)
             await asyncio.sleep(TICK)
 
     async def finish(self, seconds):
@@ -134,4 +133,4 @@ class Pacer:
         return self.in_flight()
 
     def in_flight(self):
-        return sum(one.open - len(one.idle) for one in self.targets)
+        return sum(sum(one.waiting.values()) for one in self.targets)
