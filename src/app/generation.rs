@@ -263,7 +263,13 @@ impl Parts<'_> {
         let limit = self.draft.config.limits.mint_total;
         let api = Arc::<AwsClient>::clone(self.aws);
         match self.old {
-            None => VersionResolver::new(api, self.background.clone(), limit, log_release),
+            None => VersionResolver::new(
+                api,
+                self.background.clone(),
+                limit,
+                log_release,
+                self.fleet.cloned(),
+            ),
             Some(old) if self.is_same_aws(old) => Arc::clone(&old.state.versions),
             Some(old) => old.state.versions.succeed(api, limit),
         }

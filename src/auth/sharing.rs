@@ -52,11 +52,8 @@ pub(super) async fn find_or_make<S: Source>(
     mint_total: Duration,
 ) -> Result<S::Item, MintError> {
     let settings = ClaimSettings {
-        claim: DEAD,
-        // enough is left for a try of its own
-        patience: mint_total / 2,
-        pause: PAUSE,
         fresh: S::FRESH,
+        ..claim_settings(mint_total)
     };
     let last = Some(known.load(Ordering::Relaxed));
     let found = fleet.find(&entry.environment, S::KIND, last, settings);
@@ -101,6 +98,17 @@ pub(super) async fn find_or_make<S: Source>(
     }
 }
 
+/// Returns the settings for a search that takes so long at most.
+pub(super) fn claim_settings(limit: Duration) -> ClaimSettings {
+    ClaimSettings {
+        claim: DEAD,
+        // enough is left for a try of its own
+        patience: limit / 2,
+        pause: PAUSE,
+        fresh: 1.0,
+    }
+}
+
 /// Makes an item, and counts it.
 pub(super) async fn make<S: Source>(source: &S, entry: &Entry) -> Result<S::Item, MintError> {
     let made = source.make(entry).await;
@@ -110,7 +118,7 @@ pub(super) async fn make<S: Source>(source: &S, entry: &Entry) -> Result<S::Item
     made
 }
 
-fn write_failure(error: &AwsError) -> SharedFailure {
+pub(super) fn write_failure(error: &AwsError) -> SharedFailure {
     SharedFailure {
         // the claim fills them in
         owner: ReplicaId(0),
@@ -121,7 +129,7 @@ fn write_failure(error: &AwsError) -> SharedFailure {
     }
 }
 
-fn read_failure(failure: &SharedFailure) -> AwsError {
+pub(super) fn read_failure(failure: &SharedFailure) -> AwsError {
     let kind = if failure.code == mwaa_model::code::AWS_THROTTLED.text {
         AwsErrorKind::Throttled
     } else {

@@ -73,6 +73,12 @@ ACCEPTED = {
         "affinity": {"nodeAffinity": {}},
         "priorityClassName": "high",
     },
+    "fleet": {
+        **MUTUAL_TLS,
+        "config": {"fleet": {"store": "rediss://gate@cache.corp.example:6379"}},
+        "fleet": {"secretName": "fleet", "passwordKey": "password"},
+        "networkPolicy": {"egress": [{"ports": [{"port": 6379}]}]},
+    },
     "sidecar": {"mode": "sidecar", "monitor": {"enabled": True}},
 }
 
@@ -90,6 +96,7 @@ REFUSED = {
     "/monitor/kind": {"mode": "sidecar", "monitor": {"kind": "ServiceMonitor"}},
     "/replicas": {**MUTUAL_TLS, "replicas": -1},
     "'replica'": {**MUTUAL_TLS, "replica": 1},
+    "/config": {**MUTUAL_TLS, "fleet": {"secretName": "fleet"}},
     "/service/port": {**MUTUAL_TLS, "service": {"port": 0}},
 }  # fmt: skip
 
@@ -141,10 +148,11 @@ def check(home, text):
         for name, content in certificates(home, "gateway").items():
             (home / name).write_text(content)
     file = home / "config.toml"
-    secret = home / "secret"
-    secret.write_text("correct horse")
-    secret.chmod(0o600)
-    text = text.replace("/run/mwaa-gateway/secret/", f"{home}/").replace("/run/mwaa-gateway/tls", str(home))
+    for name, content in {"secret": "correct horse", "password": "correct", "key": "5" * 43 + "="}.items():
+        (home / name).write_text(content)
+        (home / name).chmod(0o600)
+    for folder in ("secret", "tls", "fleet"):
+        text = text.replace(f"/run/mwaa-gateway/{folder}", str(home))
     file.write_text(text)
     done = run(home, BINARY, "check", "--offline", "--config", file)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -243,7 +251,13 @@ def test_the_manifests_are_valid_and_fit_together(tmp_path, name):
         assert manifests["ServiceAccount"]["metadata"]["annotations"] == ROLE
     # the gateway itself accepts connections while the pod leaves the Service
     assert "lifecycle" not in container
-    limits = tomllib.loads(config["data"]["config.toml"])["limits"]
+    written = tomllib.loads(config["data"]["config.toml"])
+    if name == "fleet":
+        folder = "/run/mwaa-gateway/fleet"
+        files = {key: file for key, file in written["fleet"].items() if key.endswith("_file")}
+        assert files == {"key_file": f"{folder}/key", "password_file": f"{folder}/password"}
+        assert folder in {mount["mountPath"] for mount in container["volumeMounts"]}
+    limits = written["limits"]
     times = [int(limits.get(key, default)[:-1]) for key, default in [("shutdown_delay", "0s"), ("drain", "25s")]]
     assert times[0] > 0 and pod["terminationGracePeriodSeconds"] >= sum(times) + 5
 
@@ -310,6 +324,7 @@ def test_the_notes_are_for_the_values(tmp_path):
     shared = notes(MUTUAL_TLS)
     assert "https://g-mwaa-gateway.default:8443/aws_mwaa/cli" in shared and "EKS Pod Identity" in shared
     assert "the pods of its namespace" in shared and "cli_concurrency" in shared
+    assert "cli_concurrency" not in notes(ACCEPTED["fleet"])
     assert "neither TLS" in notes(ACCEPTED["risk"])
     assert ROLE["eks.amazonaws.com/role-arn"] in notes(ACCEPTED["irsa"])
     assert "mwaa-gateway.sidecar" in notes({"mode": "sidecar"})

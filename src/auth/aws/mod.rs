@@ -4,6 +4,7 @@ mod classify;
 mod client;
 mod connect;
 mod credential_origin;
+mod described;
 pub mod discovery;
 mod dynamodb;
 mod elasticache;

@@ -1,12 +1,14 @@
 //! The Airflow release of an environment: configured, or asked of `GetEnvironment` once and again
 //! when the answer has grown old.
 
+use super::described::describe;
 use super::{AwsError, AwsErrorKind, MwaaApi};
 use crate::backoff::Backoff;
 use crate::run_in_background;
 use arc_swap::ArcSwapOption;
+use mwaa_fleet::Fleet;
 use mwaa_model::{AirflowVersion, Code, Entry, EntryId, EntryTable, Fault, HostSource, code};
-use mwaa_runtime::{BackgroundTasks, Timestamp, boot_clock};
+use mwaa_runtime::{BackgroundTasks, Timestamp};
 use std::borrow::Cow;
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 use std::time::Duration;
@@ -21,6 +23,8 @@ pub struct VersionResolver {
     limit: Duration,
     on_new_version: fn(&Entry, AirflowVersion),
     lookups: Arc<EntryTable<VersionLookup>>,
+    /// The fleet that shares the answers.
+    fleet: Option<Arc<Fleet>>,
 }
 
 /// The calls for one environment's version.
@@ -72,6 +76,7 @@ impl VersionResolver {
         background: BackgroundTasks,
         limit: Duration,
         on_new_version: fn(&Entry, AirflowVersion),
+        fleet: Option<Arc<Fleet>>,
     ) -> Arc<Self> {
         Arc::new(Self {
             api,
@@ -79,6 +84,7 @@ impl VersionResolver {
             limit,
             on_new_version,
             lookups: Arc::default(),
+            fleet,
         })
     }
 
@@ -90,6 +96,7 @@ impl VersionResolver {
             limit,
             on_new_version: self.on_new_version,
             lookups: Arc::clone(&self.lookups),
+            fleet: self.fleet.clone(),
         })
     }
 
@@ -235,18 +242,19 @@ impl VersionResolver {
 
     /// Calls `GetEnvironment`, and remembers what it returns. Fails if that names no version.
     async fn get_environment(&self, entry: &Entry) -> Result<AirflowVersion, AwsError> {
-        let when = boot_clock();
+        let (fleet, api) = (self.fleet.as_ref(), &*self.api);
         // within a limit: an AWS that does not answer must not keep the lock
-        let request = self.api.get_environment(&entry.environment);
-        let described = tokio::time::timeout(self.limit, request)
+        let request = describe(api, fleet, &entry.environment, self.limit);
+        let (described, when) = tokio::time::timeout(self.limit, request)
             .await
             .unwrap_or_else(|_elapsed| Err(self.timeout_error(entry).source))?;
 
         if let Some(host) = &described.webserver_host {
             // also if the version is missing: the host may be news
-            entry.hosts.record(HostSource::Description, host, when);
+            let hosts = &entry.hosts;
+            hosts.record(HostSource::Description, host, when.boot());
         }
-        entry.set_info(described, Timestamp::now().wall());
+        entry.set_info(described, when.wall());
         entry.airflow_version().ok_or_else(|| no_version(entry))
     }
 

@@ -305,7 +305,13 @@ fn rooms(server: &Puppet, tasks: &LocalTasks) -> Rooms {
         admission: admission_settings(),
         registry: Arc::new(registry),
         discovery: None,
-        versions: VersionResolver::new(Arc::new(Cloud), background.clone(), LIMIT, |_, _| ()),
+        versions: VersionResolver::new(
+            Arc::new(Cloud),
+            background.clone(),
+            LIMIT,
+            |_, _| (),
+            None,
+        ),
         queues: CommandQueues::new(queue_settings, Arc::clone(&metrics), None),
         credentials: CredentialCache::new(
             Arc::new(Cloud),

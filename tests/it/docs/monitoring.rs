@@ -13,7 +13,8 @@ const ADDED: &[&str] = &["instance", "job", "le", "class"];
 /// Returns the labels of each metric by the reference, which is made from a running gateway, and by the
 /// page about fleets.
 fn exposed() -> BTreeMap<String, BTreeSet<String>> {
-    let reference = tree::read("docs/reference/metrics.md") + &tree::read("docs/operations/fleet.md");
+    let reference =
+        tree::read("docs/reference/metrics.md") + &tree::read("docs/operations/fleet.md");
     let rows = reference.lines().filter_map(|line| {
         let mut cells = line.strip_prefix("| `")?.split(" | ");
         let name = cells.next()?.trim_matches('`').to_owned();

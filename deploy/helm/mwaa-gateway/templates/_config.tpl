@@ -20,6 +20,12 @@
   {{- end }}
   {{- $limits := dict "shutdown_delay" "5s" }}
   {{- $config = mergeOverwrite (dict "listener" $listener "limits" $limits) $config }}
+  {{- if .Values.fleet.secretName }}
+    {{- $folder := "/run/mwaa-gateway/fleet" }}
+    {{- $fleet := dict "key_file" (printf "%s/%s" $folder .Values.fleet.key) }}
+    {{- with .Values.fleet.passwordKey }}{{ $_ := set $fleet "password_file" (printf "%s/%s" $folder .) }}{{ end }}
+    {{- $config = mergeOverwrite (dict "fleet" $fleet) $config }}
+  {{- end }}
 {{- end }}
 {{- include "mwaa-gateway.toml" (list $config "") | trim }}
 {{- end }}

@@ -38,6 +38,11 @@ volumeMounts:
     mountPath: /run/mwaa-gateway/secret
     readOnly: true
 {{- end }}
+{{- if and .Values.fleet.secretName (eq .Values.mode "deployment") }}
+  - name: mwaa-gateway-fleet
+    mountPath: /run/mwaa-gateway/fleet
+    readOnly: true
+{{- end }}
 {{- with .Values.extraVolumeMounts }}
 {{ toYaml . | indent 2 }}
 {{- end }}
@@ -68,6 +73,12 @@ livenessProbe:
 - name: mwaa-gateway-secret
   secret:
     secretName: {{ .Values.secret.secretName }}
+    defaultMode: 0440
+{{- end }}
+{{- if and .Values.fleet.secretName (eq .Values.mode "deployment") }}
+- name: mwaa-gateway-fleet
+  secret:
+    secretName: {{ .Values.fleet.secretName }}
     defaultMode: 0440
 {{- end }}
 {{- end }}
