@@ -312,7 +312,9 @@ impl Fleet {
         let guard = lock(&self.tasks).clone();
         let mut closing = self.closing.subscribe();
         loop {
-            let result = self.change_members(MemberRecord::with).await;
+            let known = lock(&self.members).clone().unwrap_or_default();
+            let announce = |record: &MemberRecord, me, time| record.with(&known, me, time);
+            let result = self.change_members(announce).await;
             let pause = match result {
                 Ok(()) => ANNOUNCE.mul_f64(0.9 + 0.2 * fastrand::f64()),
                 Err(_) => RETRY,

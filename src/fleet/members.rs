@@ -21,10 +21,17 @@ pub(crate) struct Member {
 impl MemberRecord {
     /// Returns the record after `me` has announced itself. Those that were not seen for a while
     /// are left out.
-    pub(crate) fn with(&self, me: ReplicaId, time: Duration) -> Self {
+    ///
+    /// `known` is what `me` has written last. If the store has lost it, the others are taken from
+    /// there, so that the shares without a store do not grow.
+    pub(crate) fn with(&self, known: &[Member], me: ReplicaId, time: Duration) -> Self {
         let now = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         let gone = u64::try_from(GONE.as_millis()).unwrap_or(u64::MAX);
         let mut members = self.members.clone();
+        if members.iter().all(|one| one.id != me) {
+            let is_there = |one: &Member| self.members.iter().any(|it| it.id == one.id);
+            members.extend(known.iter().filter(|one| !is_there(one)));
+        }
         members.retain(|one| one.id != me && now.saturating_sub(one.seen) < gone);
         members.push(Member { id: me, seen: now });
         Self { members }
@@ -51,11 +58,26 @@ mod tests {
     #[test]
     fn replicas_that_are_silent_are_left_out() {
         let at = Duration::from_secs;
-        let first = MemberRecord::default().with(ReplicaId(1), at(0));
-        let both = first.with(ReplicaId(2), at(50));
+        let first = MemberRecord::default().with(&[], ReplicaId(1), at(0));
+        let both = first.with(&[], ReplicaId(2), at(50));
         assert_eq!(both.members.len(), 2);
-        let one = both.with(ReplicaId(2), at(101));
+        let one = both.with(&both.members, ReplicaId(2), at(101));
         assert_eq!(one.members.len(), 1);
         assert!(one.without(ReplicaId(2)).members.is_empty());
+    }
+
+    #[test]
+    fn a_store_that_lost_the_replicas_gets_them_back() {
+        let at = Duration::from_secs;
+        let first = MemberRecord::default().with(&[], ReplicaId(1), at(0));
+        let both = first.with(&[], ReplicaId(2), at(50));
+        let again = MemberRecord::default().with(&both.members, ReplicaId(2), at(80));
+        assert_eq!(again.members.len(), 2);
+        // the first one has gone by then
+        let late = MemberRecord::default().with(&both.members, ReplicaId(2), at(110));
+        assert_eq!(late.members.len(), 1);
+        // nothing is lost: it left
+        let left = both.without(ReplicaId(1));
+        assert_eq!(left.with(&both.members, ReplicaId(2), at(60)).members.len(), 1);
     }
 }
