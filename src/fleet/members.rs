@@ -78,6 +78,9 @@ mod tests {
         assert_eq!(late.members.len(), 1);
         // nothing is lost: it left
         let left = both.without(ReplicaId(1));
-        assert_eq!(left.with(&both.members, ReplicaId(2), at(60)).members.len(), 1);
+        assert_eq!(
+            left.with(&both.members, ReplicaId(2), at(60)).members.len(),
+            1
+        );
     }
 }

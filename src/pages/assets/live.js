@@ -1,7 +1,7 @@
 // Keeps the overview current by server-sent events while its tab is visible. The page works without.
 "use strict";
 
-const PARTS = ["activity", "environments", "refusals"];
+const PARTS = ["activity", "environments", "fleet", "refusals"];
 // so long after the gateway has refused the events, as after its restart, the page is loaded again
 const RELOAD_AFTER = 15000;
 

@@ -237,6 +237,10 @@ fn a_fleet() {
         ..two()
     };
     let parts = render_live_parts(&overview);
+    for part in &parts {
+        let name = format!("\"{}\"", part.id);
+        assert!(LIVE_SCRIPT.text.contains(&name), "{name}");
+    }
     let part = parts.iter().find(|part| part.id == "fleet").unwrap();
     assert!(text(&render_overview(&overview)).contains(&part.html));
     insta::assert_snapshot!("fleet", part.html.replace("><", ">\n<"));
