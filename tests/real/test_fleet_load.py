@@ -43,6 +43,8 @@ class Fleet:
             (folder / name).write_text(text + "\n")
             (folder / name).chmod(0o600)
         self.config = self.emulator.config_for_one(cli_concurrency=SLOTS)
+        (name, table), = self.config["environments"].items()
+        self.config["environments"] = {"canary-environment": {"name": name, **table}}
         self.config["fleet"] = {
             "store": f"unix://gate@{self.redis.socket}",
             "key_file": str(folder / "fleet.key"),
@@ -206,10 +208,12 @@ def check_store(fleet):
     dump = b"".join(name + redis.ask("HGETALL", name.decode()) for name in names)
     file = (fleet.folder / "redis/dump.rdb").read_bytes()
     assert names[0] in file
-    words = [next(iter(fleet.emulator.names.values())).encode(), fleet.emulator.host().encode()]
-    words += [b"amazonaws", b"leases", b"members", b"session=", b"Bearer", b"eyJ", fleet.emulator.key.encode()]
+    words = [b"canary-environment", fleet.emulator.host().encode(), fleet.emulator.key.encode()]
+    words += [b"amazonaws", b"leases", b"session=", b"Bearer", b"eyJ"]
+    # these are words of Redis too
+    name = next(iter(fleet.emulator.names.values())).encode()
     for text in (dump, file):
-        assert not [word for word in words if word in text]
+        assert not [word for word in [*words, name, b"members"] if word in text]
     assert find_in_memory(redis.process, [names[0]]) == {names[0]}
     assert not find_in_memory(redis.process, words)
 
