@@ -294,6 +294,7 @@ fn render_fleet(fleet: &FleetStatus) -> Value {
             "without_store": is_alone,
         })
     });
+
     json!({
         "replica": fleet.me.to_string(),
         "replicas": names(&fleet.replicas),

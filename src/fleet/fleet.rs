@@ -311,6 +311,7 @@ impl Fleet {
     async fn announce(self: Arc<Self>) {
         let guard = lock(&self.tasks).clone();
         let mut closing = self.closing.subscribe();
+
         loop {
             let known = lock(&self.members).clone().unwrap_or_default();
             let announce = |record: &MemberRecord, me, time| record.with(&known, me, time);

@@ -195,6 +195,7 @@ impl Metrics {
             "1 if the last call of the fleet's store succeeded",
             Sample::Number(u64::from(fleet.is_store_up)),
         );
+
         let slots = fleet.slots.iter();
         scrape.add(
             "mwaa_gateway_fleet_slots",
