@@ -148,7 +148,7 @@ def check(home, text):
         for name, content in certificates(home, "gateway").items():
             (home / name).write_text(content)
     file = home / "config.toml"
-    for name, content in {"secret": "correct horse", "password": "correct", "key": "5" * 43 + "="}.items():
+    for name, content in {"secret": "correct horse", "password": "correct", "key": "A" * 43 + "="}.items():
         (home / name).write_text(content)
         (home / name).chmod(0o600)
     for folder in ("secret", "tls", "fleet"):
