@@ -134,8 +134,8 @@ def test_the_store_holds_nothing_in_clear(replicas):
     curl(f"{replicas.gateways[0].url}/api/v1/dags")
     records = replicas.store.records()
     dump = b"".join(records)
-    # members, slots, token, session
-    assert len(records) == dump.count(b"mwaa-gateway:") == 4, dump
+    # members, slots, token, session, state
+    assert len(records) == dump.count(b"mwaa-gateway:") == 5, dump
     name = next(iter(replicas.emulator.names.values())).encode()
     for clear in (name, b"leases", b"members", b"canary", b"session=", b"Bearer", b"eyJ", b"amazonaws"):
         assert clear not in dump, clear
