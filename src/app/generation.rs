@@ -2,6 +2,7 @@
 //! of the one before: tokens, sessions, queues, what AWS has said, tunnels, the audit log.
 
 use super::sockets::{listener_urls, tcp_addresses};
+use super::traces::TraceExport;
 use super::{ExternalInputs, StartError, settings};
 use mwaa_auth::aws::discovery::DiscoverySettings;
 use mwaa_auth::aws::{AwsClient, Discovery, VersionResolver};
@@ -27,6 +28,8 @@ pub(super) struct Generation {
     pub(super) state: Arc<ProxyState>,
     pub(super) trust: Arc<TrustStore>,
     pub(super) connector: Connector,
+    /// The export of traces. It is that of the first configuration.
+    pub(super) traces: Option<TraceExport>,
     /// The configured environments.
     entries: Vec<Arc<Entry>>,
     pub(super) tls: Option<TlsConfig>,
@@ -106,7 +109,12 @@ impl Generation {
             old.pool + u32::from(!old.has_same_routes(&draft, &connector))
         });
 
+        let traces = match old {
+            None => TraceExport::start(config, &draft.inputs, &connector, background)?,
+            Some(old) => old.traces.clone(),
+        };
         let parts = Parts {
+            traces: traces.as_ref(),
             draft: &draft,
             connector: &connector,
             aws: &aws,
@@ -121,6 +129,7 @@ impl Generation {
             trust: draft.trust,
             tls: draft.tls,
             state,
+            traces,
             connector,
             aws,
             pool,
@@ -187,6 +196,7 @@ struct Parts<'a> {
     aws: &'a Arc<AwsClient>,
     old: Option<&'a Generation>,
     background: &'a BackgroundTasks,
+    traces: Option<&'a TraceExport>,
 }
 
 impl Parts<'_> {
@@ -213,6 +223,7 @@ impl Parts<'_> {
             credentials: self.build_credentials(&metrics),
             queues,
             audit: self.start_audit(&metrics)?,
+            tracer: self.traces.map(TraceExport::tracer),
             urls: listener_urls(listeners, config),
             watchers: self.build_watchers(),
             limits: settings::proxy_limits(config),

@@ -13,7 +13,9 @@ use mwaa_proxy::{EnvironmentStatus, ListenerUrl, ProxyState};
 use mwaa_runtime::Timestamp;
 use mwaa_server::Places;
 use mwaa_server::management::{ManagementSource, ReadinessStatus};
-use mwaa_telemetry::{EnvironmentSnapshot, GatewaySnapshot, MetricsFormat, RefusedRequest};
+use mwaa_telemetry::{
+    EnvironmentSnapshot, GatewaySnapshot, Log, MetricsFormat, RefusedRequest,
+};
 use serde_json::{Value, json};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -261,6 +263,23 @@ impl ManagementSource for GatewayStatus {
             "faults": state.metrics.fault_counts(),
             "refusals": refusals.iter().map(render_refusal).collect::<Vec<_>>(),
         })
+    }
+
+    fn log_filter(&self) -> Option<String> {
+        let current = self.current();
+        current.generation.inputs.log.as_ref().map(Log::filter)
+    }
+
+    fn set_log_filter(&self, filter: &str) -> Result<(), String> {
+        let current = self.current();
+        let Some(log) = &current.generation.inputs.log else {
+            return Err("there is no log".to_owned());
+        };
+        log.set_filter(filter).map_err(|error| {
+            format!("{error}; write it as in `debug` or `mwaa_proxy=debug`")
+        })?;
+        tracing::info!(filter = log.filter(), "the filter of the log was changed");
+        Ok(())
     }
 }
 

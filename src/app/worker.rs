@@ -20,7 +20,7 @@ use mwaa_runtime::{
 use mwaa_server::{
     BoundListener, OpenConnections, OpenListener, Places, RequestHandler, Server,
 };
-use mwaa_telemetry::Metrics;
+use mwaa_telemetry::{AccessLog, Metrics, access};
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
@@ -80,6 +80,9 @@ impl Gateway {
         let status = workers.stop(stop, &generation.state.queues).await;
         if let Some(audit) = &generation.state.audit {
             audit.flush(AUDIT_FLUSH);
+        }
+        if let Some(traces) = &generation.traces {
+            traces.end(LAST_TRACES).await;
         }
         Ok(status)
     }
@@ -281,6 +284,15 @@ struct WorkerContext {
     places: Arc<Places>,
 }
 
+/// Returns the thread's access log, if the configuration wants its lines.
+fn select_access_log(access: &AccessLog, generation: &Generation) -> AccessLog {
+    if generation.config.telemetry.access_log {
+        access.clone()
+    } else {
+        AccessLog::default()
+    }
+}
+
 /// Another configuration, for a worker.
 pub(super) struct Update {
     pub(super) generation: Arc<Generation>,
@@ -310,6 +322,10 @@ impl Worker {
 
         let timer = CoarseTimer::start(&tasks, &background);
         let shutdown = Shutdown::watch(self.stage, &timer, &tasks);
+        let access = match generation.inputs.log.clone() {
+            Some(log) => AccessLog::start(log, &timer, &tasks),
+            None => AccessLog::default(),
+        };
         let metrics = generation.state.metrics.worker_metrics();
         let proxy = Rc::new(ReverseProxy {
             upstream: create_client(&generation, &timer, &tasks),
@@ -317,6 +333,7 @@ impl Worker {
             state: Arc::clone(&generation.state),
             admissions: AdmissionMemory::default(),
             commands: CommandMemory::default(),
+            access: select_access_log(&access, &generation),
             timer: timer.clone(),
             tasks: tasks.clone(),
             shutdown: shutdown.clone(),
@@ -332,14 +349,15 @@ impl Worker {
             shutdown: shutdown.clone(),
             timer: timer.clone(),
             handle: move |request| mwaa_proxy::handle(Rc::clone(&handling.borrow()), request),
-            refuse: Box::new(move |bad_head| {
-                mwaa_proxy::reject_head(&refusing.borrow(), bad_head)
+            refuse: Box::new(move |bad_head, client| {
+                mwaa_proxy::reject_head(&refusing.borrow(), bad_head, client)
             }),
             farewell: Box::new(mwaa_proxy::say_farewell),
         });
 
         let mut room = WorkRoom {
             pool: generation.pool,
+            access,
             current,
             server,
             listeners,
@@ -359,6 +377,7 @@ impl Worker {
 struct WorkRoom<H> {
     /// The number of the pool of idle connections, as in [`Generation`].
     pool: u32,
+    access: AccessLog,
     current: Rc<RefCell<Rc<ReverseProxy>>>,
     server: Rc<Server<H>>,
     listeners: Arc<Mutex<Vec<BoundListener>>>,
@@ -387,6 +406,7 @@ impl<H: RequestHandler> WorkRoom<H> {
         self.current.replace(Rc::new(ReverseProxy {
             upstream,
             metrics: Rc::clone(&old.metrics),
+            access: select_access_log(&self.access, generation),
             state: Arc::clone(&generation.state),
             // by other rules now
             admissions: AdmissionMemory::default(),
@@ -475,6 +495,7 @@ fn block_on<T>(future: impl Future<Output = T>) -> io::Result<T> {
     let output = runtime.block_on(future);
     // a look-up of a name may hang in the C library; the end does not wait for it
     runtime.shutdown_background();
+    access::flush();
     Ok(output)
 }
 
@@ -498,6 +519,8 @@ pub const AFTER_DRAIN: Duration = Duration::from_secs(5);
 const LAST_COMMANDS: Duration = Duration::from_secs(10);
 /// The longest wait for clients to take the answers to what was cut.
 const LAST_ANSWERS: Duration = Duration::from_secs(2);
+/// The longest wait for the collector of traces at the end.
+const LAST_TRACES: Duration = Duration::from_secs(3);
 /// The longest wait for the disk of the audit log at the end.
 const AUDIT_FLUSH: Duration = Duration::from_secs(2);
 

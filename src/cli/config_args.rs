@@ -8,6 +8,7 @@ use clap::{Arg, ArgAction, ArgMatches, Args, FromArgMatches, parser::ValueSource
 use mwaa_app::{ConfigProblem, ConfigSource, ExternalInputs};
 use mwaa_config::{Config, Diagnostics, EffectiveConfig, Override, Overrides, SearchPath, env};
 use mwaa_egress::ProxyEnv;
+use mwaa_telemetry::Log;
 use std::io;
 use std::marker::PhantomData;
 use std::net::{AddrParseError, SocketAddr};
@@ -285,6 +286,7 @@ fn read_external_inputs() -> Result<ExternalInputs, (PathBuf, io::Error)> {
             all_proxy: env::all_proxy(),
             no_proxy: env::no_proxy(),
         },
+        log: Log::current(),
         // only the demo has a key, and only `serve` a service manager
         ..ExternalInputs::default()
     })

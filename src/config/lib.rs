@@ -146,6 +146,8 @@ pub struct Config {
     pub management: ManagementSettings,
     /// The audit log.
     pub audit: AuditSettings,
+    /// The log and the traces.
+    pub telemetry: TelemetrySettings,
     /// Identity and endpoints of the AWS calls.
     pub aws: AwsSettings,
     /// The proxy for all environments; `None` if the configuration does not say.
@@ -280,6 +282,15 @@ pub struct AuditSettings {
     pub arguments: bool,
     /// True to run a command only if it is on record.
     pub required: bool,
+}
+
+/// The log and the traces.
+#[derive(Debug, Clone)]
+pub struct TelemetrySettings {
+    /// True to log a line for each request.
+    pub access_log: bool,
+    /// The URL of the collector of traces.
+    pub otlp_endpoint: Option<String>,
 }
 
 /// Identity and endpoints of the AWS calls, unless an environment has its own.

@@ -26,6 +26,7 @@ pub mod routing;
 mod session_check;
 mod state;
 mod status;
+mod steps;
 mod stopping;
 pub mod upstream;
 mod web;
@@ -41,6 +42,7 @@ pub use response::ResponseBody;
 pub use rest_via::RestRoutes;
 pub use state::{Limits, ListenerUrl, ListenerUrls, ProxyState, ReverseProxy};
 pub use status::EnvironmentStatus;
+pub use steps::Propagation;
 pub use stopping::say_farewell;
 
 use admission::ValidatedRequest;
@@ -54,6 +56,7 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
+use steps::Step;
 use tracing::Instrument as _;
 
 /// Answers one request. The body of the response counts and logs the request at its end.
@@ -99,8 +102,10 @@ async fn process(
     ctx: &RequestContext,
 ) -> Result<Response, ProxyError> {
     // 1. Admission: the client, the form of the request, the Host, the secret, the browser's rules.
+    let visit = ctx.steps().enter(Step::Admission);
     let settings = &proxy.state.admission;
     let request = admission::validate(incoming, ctx.user_agent(), settings, &proxy.admissions)?;
+    drop(visit);
 
     // 2. A token that the gateway has issued names its environment.
     let named = local_tokens::find_environment(proxy, &request, ctx)?;
@@ -110,7 +115,10 @@ async fn process(
     let named = named.as_ref();
 
     // 3. Routing: the environment and the kind of the request, or what the gateway itself answers.
-    let routed = match route(proxy, request, named, ctx).await {
+    let visit = ctx.steps().enter(Step::Routing);
+    let destination = route(proxy, request, named, ctx).await;
+    drop(visit);
+    let routed = match destination {
         Ok(Destination::Environment(routed)) => routed,
         Ok(Destination::LocalPage(page)) => {
             ctx.set_kind(LOCAL_PAGE, None);

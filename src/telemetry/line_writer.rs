@@ -22,7 +22,7 @@ pub(super) trait LossHandler: Send + Sync + 'static {
     /// Returns the line that says how many lines are missing at its place.
     fn gap_line(&self, missing: u64) -> String;
 
-    /// Called for each line that is lost. `is_first` is true if the line before was written.
+    /// Called for each message that is lost. `is_first` is true if the line before was written.
     fn on_loss(&self, _cause: &dyn Display, _is_first: bool) {}
 
     /// Called when a gap line was written.
@@ -30,8 +30,8 @@ pub(super) trait LossHandler: Send + Sync + 'static {
 }
 
 enum Message {
-    /// A line, and a receiver of whether it was written.
-    Line(Vec<u8>, Option<oneshot::Sender<bool>>),
+    /// One or more lines, their number, and a receiver of whether they were written.
+    Lines(Vec<u8>, u64, Option<oneshot::Sender<bool>>),
     Flush(SyncSender<()>),
 }
 
@@ -59,7 +59,7 @@ impl<H> fmt::Debug for LineWriter<H> {
 }
 
 impl<H: LossHandler> LineWriter<H> {
-    /// Starts the thread. `write` writes one line. Fails if there can be no thread.
+    /// Starts the thread. `write` writes one message. Fails if there can be no thread.
     pub(super) fn start(
         name: &str,
         write: impl FnMut(&[u8]) -> io::Result<()> + Send + 'static,
@@ -81,10 +81,23 @@ impl<H: LossHandler> LineWriter<H> {
 
     /// Sends one line to the thread. `done` gets true once the line is written.
     pub(super) fn send(&self, line: Vec<u8>, done: Option<oneshot::Sender<bool>>) {
-        match self.messages.try_send(Message::Line(line, done)) {
+        self.send_lines(line, 1, done);
+    }
+
+    /// Sends lines to the thread in one piece, and their number. `done` gets true once they are
+    /// written.
+    pub(super) fn send_lines(
+        &self,
+        lines: Vec<u8>,
+        count: u64,
+        done: Option<oneshot::Sender<bool>>,
+    ) {
+        match self.messages.try_send(Message::Lines(lines, count, done)) {
             Ok(()) => {}
-            Err(TrySendError::Full(_)) => self.losses.count(&"it is too slow"),
-            Err(TrySendError::Disconnected(_)) => self.losses.count(&"its thread has ended"),
+            Err(TrySendError::Full(_)) => self.losses.count(count, &"it is too slow"),
+            Err(TrySendError::Disconnected(_)) => {
+                self.losses.count(count, &"its thread has ended");
+            }
         }
     }
 
@@ -105,11 +118,11 @@ fn run<H: LossHandler>(
 ) {
     while let Ok(message) = messages.recv() {
         match message {
-            Message::Line(line, done) => {
+            Message::Lines(lines, count, done) => {
                 let written = losses
                     .write_gap(&mut write)
-                    .and_then(|()| write(&line))
-                    .map_err(|error| losses.count(&error));
+                    .and_then(|()| write(&lines))
+                    .map_err(|error| losses.count(count, &error));
 
                 if let Some(done) = done {
                     // the command may have been given up by now
@@ -126,8 +139,8 @@ fn run<H: LossHandler>(
 }
 
 impl<H: LossHandler> LossCounter<H> {
-    fn count(&self, cause: &dyn Display) {
-        let before = self.missing.fetch_add(1, Ordering::Relaxed);
+    fn count(&self, lines: u64, cause: &dyn Display) {
+        let before = self.missing.fetch_add(lines, Ordering::Relaxed);
         self.handler.on_loss(cause, before == 0);
     }
 
@@ -146,5 +159,5 @@ impl<H: LossHandler> LossCounter<H> {
     }
 }
 
-/// The number of lines that may wait to be written.
+/// The number of messages that may wait to be written.
 pub(super) const MAX_WAITING: usize = 1024;

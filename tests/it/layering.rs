@@ -79,7 +79,7 @@ const STEPS: &[(&str, &[&str])] = &[
     ("admission", &[]),
     ("routing", &["admission", "context"]),
     ("queue", &[]),
-    ("upstream", &["context", "queue"]),
+    ("upstream", &["context", "queue", "steps"]),
     ("response", &["context", "upstream"]),
 ];
 

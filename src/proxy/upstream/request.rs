@@ -2,12 +2,13 @@
 //! credential last; and the body, whole, so that it can be sent again, or an upload.
 
 use crate::context::RequestContext;
+use crate::steps::Propagation;
 use bytes::Bytes;
 use http::Method;
 use mwaa_auth::{CliToken, Session};
 use mwaa_http1::name::{
     ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_TYPE, IF_RANGE,
-    ORIGIN, RANGE, REFERER, USER_AGENT,
+    ORIGIN, RANGE, REFERER, TRACEPARENT, TRACESTATE, USER_AGENT,
 };
 use mwaa_http1::{Headers, NameSet, encode};
 use mwaa_model::{ALWAYS_FORWARDED, Dest, FORWARDED};
@@ -22,11 +23,18 @@ use std::time::Duration;
 
 /// Writes the head of the request for `/aws_mwaa/cli`, up to the framing of its body: one Host, one
 /// token. `client` are the client's headers.
-pub(super) fn command(token: &CliToken, client: &Headers, out: &mut Vec<u8>) {
+pub(super) fn command(
+    token: &CliToken,
+    client: &Headers,
+    trace: Propagation,
+    out: &mut Vec<u8>,
+) {
     encode::request_line(out, "POST", "/aws_mwaa/cli");
+    let forwarded = ALWAYS_FORWARDED.without(replaced_fields(trace));
     client.encode(out, |name| {
-        name.is_some_and(|name| ALWAYS_FORWARDED.contains(name))
+        name.is_some_and(|name| forwarded.contains(name))
     });
+    add_trace(trace, out);
     if !client.contains(USER_AGENT) {
         encode::field(out, "user-agent", OUR_USER_AGENT.as_bytes());
     }
@@ -43,16 +51,19 @@ pub(super) fn web(
     session: &Session,
     client: &Headers,
     ctx: &RequestContext,
+    trace: Propagation,
     out: &mut Vec<u8>,
 ) {
     let target = permit.target();
     encode::request_line(out, permit.method().as_str(), target.as_str());
 
-    let fields = WebFields::new(permit, client, ctx);
+    let mut fields = WebFields::new(permit, client, ctx);
+    fields.forwarded = fields.forwarded.without(replaced_fields(trace));
     // one pass over what the client sent, which is less than what it may send
     client.encode(out, |name| {
         name.is_some_and(|name| fields.forwarded.contains(name))
     });
+    add_trace(trace, out);
     for name in [ORIGIN, REFERER] {
         if let Some(value) = client.get_str(name)
             && let Some(theirs) = to_web_server(value, &ctx.origin(), session.host())
@@ -74,6 +85,22 @@ pub(super) fn web(
         && !permit.target().path().starts_with("/auth/")
     {
         encode::field(out, "authorization", bearer.as_bytes());
+    }
+}
+
+/// Returns the client's fields about its trace that are not passed on.
+fn replaced_fields(trace: Propagation) -> NameSet {
+    match trace {
+        Propagation::Unchanged => NameSet::new(&[]),
+        Propagation::Position { keeps_state, .. } if keeps_state => OF_POSITION,
+        Propagation::Position { .. } => OF_TRACE,
+    }
+}
+
+/// Writes the position in the trace, if it is not the client's.
+fn add_trace(trace: Propagation, out: &mut Vec<u8>) {
+    if let Propagation::Position { context, .. } = trace {
+        encode::field(out, TRACEPARENT.as_str(), context.to_string().as_bytes());
     }
 }
 
@@ -108,6 +135,8 @@ impl WebFields {
     }
 }
 
+const OF_POSITION: NameSet = NameSet::new(&[TRACEPARENT]);
+const OF_TRACE: NameSet = NameSet::new(&[TRACEPARENT, TRACESTATE]);
 const OF_BODY: NameSet = NameSet::new(&[CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_TYPE]);
 const OF_RANGE: NameSet = NameSet::new(&[RANGE, IF_RANGE]);
 const OF_CODING: NameSet = NameSet::new(&[ACCEPT_ENCODING]);

@@ -27,12 +27,15 @@ use mwaa_proxy::routing::{self, Destination, RequestKind, RoutedRequest};
 use mwaa_proxy::upstream::{
     self, ConnectionChoice, OutgoingBody, Trust, TrustStore, UpstreamClient,
 };
-use mwaa_proxy::{Limits, ListenerUrls, ProxyState, RequestContext, ReverseProxy, Watchers};
+use mwaa_proxy::{
+    Limits, ListenerUrls, Propagation, ProxyState, RequestContext, ReverseProxy, Watchers,
+};
 use mwaa_runtime::resolver::Resolver;
 use mwaa_runtime::{
     BackgroundTasks, CoarseTimer, LocalTasks, PaceLimit, Shutdown, ShutdownStage,
 };
 use mwaa_server::{Address, IncomingRequest, ListenerConfig, OpenConnections, Places, Server};
+use mwaa_telemetry::AccessLog;
 use mwaa_telemetry::Metrics;
 use mwaa_telemetry::audit::Record;
 use std::cell::RefCell;
@@ -225,7 +228,14 @@ impl Rooms {
         let sent = self
             .proxy
             .upstream
-            .send_command(&permit, &token, headers, ConnectionChoice::Pooled, &|| ())
+            .send_command(
+                &permit,
+                &token,
+                headers,
+                Propagation::Unchanged,
+                ConnectionChoice::Pooled,
+                &|| (),
+            )
             .await;
         match sent {
             Err(error) => self.see(&error),
@@ -257,7 +267,14 @@ impl Rooms {
         let upstream = self
             .proxy
             .upstream
-            .send_web(&permit, &session, request.headers(), ctx, body)
+            .send_web(
+                &permit,
+                &session,
+                request.headers(),
+                ctx,
+                Propagation::Unchanged,
+                body,
+            )
             .await
             .unwrap();
         self.see(&upstream);
@@ -302,6 +319,7 @@ fn rooms(server: &Puppet, tasks: &LocalTasks) -> Rooms {
     };
     let registry = Registry::new(Directory::new(vec![Arc::new(entry)], None));
     let state = Arc::new(ProxyState {
+        tracer: None,
         admission: admission_settings(),
         registry: Arc::new(registry),
         discovery: None,
@@ -347,6 +365,7 @@ fn rooms(server: &Puppet, tasks: &LocalTasks) -> Rooms {
             metrics: state.metrics.worker_metrics().into(),
             admissions: AdmissionMemory::default(),
             commands: CommandMemory::default(),
+            access: AccessLog::default(),
             state,
             upstream,
             shutdown: Shutdown::watch(watch::channel(ShutdownStage::Serving).1, &timer, tasks),
@@ -473,7 +492,7 @@ async fn walk_all() {
                 mwaa_server::Response::new(Full::<Bytes>::default())
             }
         },
-        refuse: Box::new(|bad_head| panic!("{bad_head:?}")),
+        refuse: Box::new(|bad_head, _| panic!("{bad_head:?}")),
         farewell: Box::new(|| panic!("it does not stop")),
     });
     http.listen(&mut bound).unwrap();
