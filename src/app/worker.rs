@@ -322,10 +322,9 @@ impl Worker {
 
         let timer = CoarseTimer::start(&tasks, &background);
         let shutdown = Shutdown::watch(self.stage, &timer, &tasks);
-        let access = match generation.inputs.log.clone() {
-            Some(log) => AccessLog::start(log, &timer, &tasks),
-            None => AccessLog::default(),
-        };
+        let log = generation.inputs.log.clone();
+        let access = log.map(|log| AccessLog::start(log, &timer, &tasks));
+        let access = access.unwrap_or_default();
         let metrics = generation.state.metrics.worker_metrics();
         let proxy = Rc::new(ReverseProxy {
             upstream: create_client(&generation, &timer, &tasks),

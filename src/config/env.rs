@@ -296,6 +296,7 @@ pub fn otel() -> OtelVariables {
     let is = |name, value: &str| {
         text(read(name)).is_some_and(|set| set.trim().eq_ignore_ascii_case(value))
     };
+
     OtelVariables {
         is_disabled: is(OTEL_DISABLED, "true") || is("OTEL_TRACES_EXPORTER", "none"),
         endpoint: text(read(OTEL_ENDPOINT)),

@@ -45,7 +45,7 @@ pub use status::EnvironmentStatus;
 pub use steps::Propagation;
 pub use stopping::say_farewell;
 
-use admission::ValidatedRequest;
+use admission::{AdmissionError, ValidatedRequest};
 use mwaa_model::{EnvName, Fault, code};
 use mwaa_server::IncomingRequest;
 use mwaa_telemetry::LOCAL_PAGE;
@@ -102,10 +102,7 @@ async fn process(
     ctx: &RequestContext,
 ) -> Result<Response, ProxyError> {
     // 1. Admission: the client, the form of the request, the Host, the secret, the browser's rules.
-    let visit = ctx.steps().enter(Step::Admission);
-    let settings = &proxy.state.admission;
-    let request = admission::validate(incoming, ctx.user_agent(), settings, &proxy.admissions)?;
-    drop(visit);
+    let request = admit(proxy, incoming, ctx)?;
 
     // 2. A token that the gateway has issued names its environment.
     let named = local_tokens::find_environment(proxy, &request, ctx)?;
@@ -115,10 +112,7 @@ async fn process(
     let named = named.as_ref();
 
     // 3. Routing: the environment and the kind of the request, or what the gateway itself answers.
-    let visit = ctx.steps().enter(Step::Routing);
-    let destination = route(proxy, request, named, ctx).await;
-    drop(visit);
-    let routed = match destination {
+    let routed = match route(proxy, request, named, ctx).await {
         Ok(Destination::Environment(routed)) => routed,
         Ok(Destination::LocalPage(page)) => {
             ctx.set_kind(LOCAL_PAGE, None);
@@ -161,6 +155,17 @@ async fn process(
     }
 }
 
+/// Checks a request as far as that needs no environment.
+fn admit(
+    proxy: &ReverseProxy,
+    incoming: IncomingRequest,
+    ctx: &RequestContext,
+) -> Result<ValidatedRequest, AdmissionError> {
+    let _visit = ctx.steps().enter(Step::Admission);
+    let settings = &proxy.state.admission;
+    admission::validate(incoming, ctx.user_agent(), settings, &proxy.admissions)
+}
+
 /// Returns the destination of a request. An unknown name may belong to an environment that was
 /// created a moment ago: AWS is asked first.
 async fn route(
@@ -169,6 +174,7 @@ async fn route(
     named: Option<&EnvName>,
     ctx: &RequestContext,
 ) -> Result<Destination, RoutingError> {
+    let _visit = ctx.steps().enter(Step::Routing);
     let registry = &proxy.state.registry;
     let directory = registry.snapshot();
     if routing::is_unknown(&request, named, ctx, &directory) {

@@ -316,6 +316,7 @@ impl WebExchange<'_> {
             .await;
         drop(visit);
         self.ctx.on_exchange(boot_clock().saturating_sub(begun));
+
         let response = response?;
         state.reachability.on_response(entry);
         state

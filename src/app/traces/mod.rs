@@ -148,6 +148,7 @@ impl Sender {
         message: Vec<u8>,
     ) -> Result<Vec<u8>, ExportError> {
         let stream = TokioIo::new(stream);
+
         match self.collector.protocol {
             Protocol::Http => {
                 let (mut sender, connection) = http1::handshake(stream)
@@ -249,6 +250,7 @@ async fn read_grpc(sent: hyper::Result<Response<Incoming>>) -> Result<Vec<u8>, E
         );
         return Err(ExportError::Temporary(error));
     }
+
     let (head, body) = response.into_parts();
     let (body, trailers) = read_body(body).await?;
     let status = trailers

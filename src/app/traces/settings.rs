@@ -157,6 +157,7 @@ fn parse_sampler(variables: &OtelVariables) -> Result<Sampler, TraceSettingsErro
         .sampler
         .as_deref()
         .unwrap_or("parentbased_always_on");
+
     let root = name.strip_prefix("parentbased_");
     let ratio = match root.unwrap_or(name) {
         "always_on" => 1.0,

@@ -330,6 +330,7 @@ fn add_escaped(out: &mut Vec<u8>, mut bytes: &[u8], style: Style) {
         let Some((byte, rest)) = rest.split_first() else {
             return;
         };
+
         match byte {
             b'"' => out.extend_from_slice(b"\\\""),
             b'\\' => out.extend_from_slice(b"\\\\"),

@@ -180,6 +180,7 @@ impl Tracer {
         F: Future<Output = Result<Vec<u8>, ExportError>>,
     {
         let mut pause = FIRST_PAUSE;
+
         for tries in 1..=MAX_TRIES {
             match send(message.clone()).await {
                 Ok(answer) => {

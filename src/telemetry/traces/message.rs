@@ -136,6 +136,7 @@ impl ExportRequest {
 
 fn to_spans(finished: FinishedTrace) -> impl Iterator<Item = Span> {
     let trace_id = finished.context.trace.0.to_be_bytes();
+
     finished.spans.into_iter().map(move |span| Span {
         trace_id: trace_id.to_vec(),
         id: span.id.0.to_be_bytes().to_vec(),

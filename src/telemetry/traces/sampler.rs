@@ -13,7 +13,7 @@ pub struct Sampler {
 }
 
 impl Default for Sampler {
-    /// Returns the default of OpenTelemetry: the caller decides, and what nobody has decided about is
+    /// Returns the default of OpenTelemetry: the caller decides, and a trace without a decision is
     /// recorded.
     fn default() -> Self {
         Self {
@@ -30,7 +30,7 @@ impl Sampler {
         if let Some(parent) = parent.filter(|_| self.is_parent_based) {
             return parent.is_sampled;
         }
-        // the last seven bytes are random, whoever has made the id
+        // the last seven bytes are random, whichever program has made the id
         let random = u64::try_from(trace.0 & RANDOM).unwrap_or_default();
         #[expect(
             clippy::cast_precision_loss,
