@@ -16,7 +16,6 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
-use tracing::Span;
 
 /// The record of one command. Clones share it.
 #[derive(Debug, Clone)]
@@ -25,8 +24,7 @@ pub(crate) struct CommandRecord(Rc<Inner>);
 #[derive(Debug)]
 struct Inner {
     id: RequestId,
-    /// The request's span: the end may come when the request is gone.
-    span: Span,
+    /// With the request's span: the end may come when the request is gone.
     steps: Steps,
     state: Arc<ProxyState>,
     tasks: LocalTasks,
@@ -87,7 +85,6 @@ impl CommandRecord {
 
         Self(Rc::new(Inner {
             id,
-            span: ctx.span().clone(),
             steps: ctx.steps().clone(),
             state: Arc::clone(&proxy.state),
             tasks: proxy.tasks.clone(),
@@ -316,20 +313,20 @@ impl Inner {
         // a client that waited to the end knows the outcome; only the others are worth a line
         match &*self.outcome.borrow() {
             Some(CommandOutcome::Answered(status)) if self.is_abandoned() => {
-                tracing::info!(parent: &self.span, %id, command, status, "the client closed its connection before its command ended");
+                tracing::info!(parent: self.steps.span(), %id, command, status, "the client closed its connection before its command ended");
             }
             Some(CommandOutcome::Failed(code, detail)) if self.is_abandoned() => {
-                tracing::info!(parent: &self.span, %id, command, code, detail, "the client closed its connection before its command failed");
+                tracing::info!(parent: self.steps.span(), %id, command, code, detail, "the client closed its connection before its command failed");
             }
             Some(CommandOutcome::Answered(status)) => {
-                tracing::debug!(parent: &self.span, %id, command, status, "command answered");
+                tracing::debug!(parent: self.steps.span(), %id, command, status, "command answered");
             }
             Some(CommandOutcome::Failed(..)) => {}
             None if self.tasks.is_closed() => {
-                tracing::info!(parent: &self.span, %id, command, sent, "the gateway stopped before the command ended");
+                tracing::info!(parent: self.steps.span(), %id, command, sent, "the gateway stopped before the command ended");
             }
             None => {
-                tracing::info!(parent: &self.span, %id, command, sent, "the client closed its connection before its command ran");
+                tracing::info!(parent: self.steps.span(), %id, command, sent, "the client closed its connection before its command ran");
             }
         }
     }

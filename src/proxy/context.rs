@@ -4,7 +4,7 @@ use crate::admission::{AwsCall, UserAgent};
 use crate::command_record::CommandRecord;
 use crate::response::{self, Response};
 use crate::state::{ProxyState, ReverseProxy};
-use crate::steps::{Step, Steps};
+use crate::steps::Steps;
 use http::Method;
 use http::uri::Authority;
 use mwaa_http1::RequestHead;
@@ -14,7 +14,7 @@ use mwaa_model::{
 };
 use mwaa_runtime::{Timestamp, boot_clock};
 use mwaa_server::{IncomingRequest, RequestBody};
-use mwaa_telemetry::traces::{Attribute, OpenSpan, RequestTrace, Value};
+use mwaa_telemetry::traces::{Attribute, RequestTrace, Value};
 use mwaa_telemetry::{AccessLine, RefusedRequest};
 use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
@@ -45,7 +45,6 @@ struct Inner {
     command: OnceCell<CommandRecord>,
     /// A request that may change something was written to the web server or to AWS.
     change_sent: Cell<bool>,
-    span: Span,
     steps: Steps,
 }
 
@@ -64,8 +63,6 @@ struct Ending {
     /// The size of the response's body, as far as it was sent.
     sent: Cell<u64>,
     is_complete: Cell<bool>,
-    /// The span of the response, if the trace is recorded.
-    response: Cell<Option<OpenSpan>>,
     /// The last fault and its detail.
     fault: RefCell<Option<(&'static Code, String)>>,
 }
@@ -114,8 +111,7 @@ impl RequestContext {
             scope: RefCell::default(),
             command: OnceCell::new(),
             change_sent: Cell::new(false),
-            steps: Steps::begin(span.clone(), tracer, head),
-            span,
+            steps: Steps::begin(span, tracer, head),
         }));
 
         // the audit log has every request to the CLI route, also those that admission refuses
@@ -180,7 +176,7 @@ impl RequestContext {
 
     /// The request's span, for what runs on its behalf.
     pub(crate) fn span(&self) -> &Span {
-        &self.0.span
+        self.0.steps.span()
     }
 
     /// The observer of the request's steps.
@@ -197,11 +193,10 @@ impl RequestContext {
     pub(crate) fn set_kind(&self, kind: &'static str, environment: Option<&EnvName>) {
         self.0.kind.set(kind);
         self.0.ending.kind.set(kind);
-        self.0.span.record("kind", kind);
+        self.span().record("kind", kind);
         if let Some(environment) = environment {
             self.0.environment.get_or_init(|| environment.clone());
-            self.0
-                .span
+            self.span()
                 .record("environment", tracing::field::display(environment));
         }
     }
@@ -232,10 +227,7 @@ impl RequestContext {
         let took = self.elapsed();
         self.0.ending.status.set(status);
         self.0.ending.head.set(took);
-        self.0
-            .ending
-            .response
-            .set(self.0.steps.open(Step::Response));
+        self.0.steps.begin_response();
         took
     }
 
@@ -321,7 +313,7 @@ impl RequestContext {
         // clients choose paths and names, and so the length of a detail
         let detail: String = fault.detail().chars().take(MAX_DETAIL).collect();
         if !self.has_access_line() {
-            tracing::info!(parent: &inner.span, id = %inner.id, code = code.text, detail, "refused");
+            tracing::info!(parent: self.span(), id = %inner.id, code = code.text, detail, "refused");
         }
         *inner.ending.fault.borrow_mut() = Some((code, detail));
         let environment = self.environment(state, fault);
@@ -398,7 +390,7 @@ impl Inner {
         let fault = ending.fault.borrow();
         let status = Some(ending.status.get()).filter(|status| *status != 0);
         let head = &self.head;
-        let total = boot_clock().saturating_sub(self.arrived);
+        let ended = Timestamp::now();
         let upstream = ending.upstream.get();
 
         self.proxy.access.write(&AccessLine {
@@ -417,7 +409,8 @@ impl Inner {
             received: ending.body.received(),
             sent: ending.sent.get(),
             head: ending.head.get(),
-            total,
+            total: ended.boot().saturating_sub(self.arrived),
+            ended,
             queued: command.and_then(CommandRecord::queue_time),
             upstream: upstream.or_else(|| command.and_then(CommandRecord::upstream_time)),
             is_cut: !ending.is_complete.get(),
@@ -428,10 +421,6 @@ impl Inner {
     /// Passes the request's spans to the exporter.
     fn end_trace(&self, trace: &RequestTrace) {
         let ending = &self.ending;
-        if let Some(response) = ending.response.take() {
-            trace.leave(&response);
-        }
-
         // a method of the client's own invention would be one more name of spans
         let method = &self.head.method;
         let is_known = KNOWN_METHODS.contains(method);
@@ -495,7 +484,7 @@ impl Drop for Inner {
         if self.proxy.access.is_on() {
             self.write_access_line();
         }
-        if let Some(trace) = self.steps.trace() {
+        if let Some(trace) = self.steps.end_response() {
             self.end_trace(trace);
         }
     }

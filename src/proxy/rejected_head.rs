@@ -29,6 +29,7 @@ pub fn reject_head(proxy: &ReverseProxy, bad_head: BadHead, client: &Client) -> 
         .count_request(labels, Duration::ZERO, |_none| None);
 
     let detail = fault.detail();
+    let now = Timestamp::now();
     if proxy.access.is_on() {
         proxy.access.write(&AccessLine {
             id,
@@ -45,6 +46,7 @@ pub fn reject_head(proxy: &ReverseProxy, bad_head: BadHead, client: &Client) -> 
             sent: 0,
             head: Duration::ZERO,
             total: Duration::ZERO,
+            ended: now,
             queued: None,
             upstream: None,
             is_cut: false,
@@ -54,7 +56,7 @@ pub fn reject_head(proxy: &ReverseProxy, bad_head: BadHead, client: &Client) -> 
         tracing::info!(%id, code = code.text, detail, "refused");
     }
     proxy.state.refusals.push(RefusedRequest {
-        at: Timestamp::now(),
+        at: now,
         code,
         environment: None,
         // neither was read

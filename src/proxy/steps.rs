@@ -5,6 +5,7 @@ use mwaa_http1::RequestHead;
 use mwaa_http1::name::TRACEPARENT;
 use mwaa_runtime::boot_clock;
 use mwaa_telemetry::traces::{OpenSpan, RequestTrace, TraceContext, TraceId, Tracer};
+use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 use tracing::{Level, Span};
@@ -40,9 +41,16 @@ impl Step {
 pub(crate) struct Steps {
     /// The request's span in the log.
     span: Span,
-    /// The trace, if it is recorded.
-    trace: Option<Rc<RequestTrace>>,
+    /// The trace, if there is a collector.
+    traced: Option<Rc<Traced>>,
+}
+
+#[derive(Debug)]
+struct Traced {
+    /// The spans, if the trace is recorded.
+    trace: Option<RequestTrace>,
     propagation: Propagation,
+    response: Cell<Option<OpenSpan>>,
 }
 
 /// The trace context that the web server gets.
@@ -63,14 +71,72 @@ impl Steps {
     /// Creates the observer of a request that has just arrived. Its trace begins here, or is a part
     /// of its client's.
     pub(crate) fn begin(span: Span, tracer: Option<&Tracer>, head: &RequestHead) -> Self {
-        let Some(tracer) = tracer else {
-            return Self {
-                span,
-                trace: None,
-                propagation: Propagation::Unchanged,
-            };
-        };
+        let traced = tracer.map(|tracer| Rc::new(Traced::begin(tracer, head)));
+        Self { span, traced }
+    }
 
+    /// The request's span in the log.
+    pub(crate) fn span(&self) -> &Span {
+        &self.span
+    }
+
+    /// Begins a step, which ends when the visit is dropped.
+    #[inline]
+    pub(crate) fn enter(&self, step: Step) -> Visit<'_> {
+        let is_seen = self.traced.is_some() || tracing::enabled!(Level::DEBUG);
+        Visit(is_seen.then(|| Box::new(self.begin_step(step))))
+    }
+
+    #[cold]
+    fn begin_step(&self, step: Step) -> StepInProgress<'_> {
+        StepInProgress {
+            steps: self,
+            step,
+            begun: boot_clock(),
+            span: self.open(step),
+        }
+    }
+
+    /// Begins the span of a step in the trace, if that is recorded.
+    fn open(&self, step: Step) -> Option<OpenSpan> {
+        let trace = self.trace()?;
+        Some(trace.enter(step.as_str(), step == Step::Upstream))
+    }
+
+    /// The head of the response is ready.
+    pub(crate) fn begin_response(&self) {
+        if let Some(traced) = &self.traced {
+            traced.response.set(self.open(Step::Response));
+        }
+    }
+
+    /// The response has ended. Returns the trace, if it is recorded.
+    pub(crate) fn end_response(&self) -> Option<&RequestTrace> {
+        let traced = self.traced.as_ref()?;
+        let trace = traced.trace.as_ref()?;
+        if let Some(response) = traced.response.take() {
+            trace.leave(&response);
+        }
+        Some(trace)
+    }
+
+    fn trace(&self) -> Option<&RequestTrace> {
+        self.traced.as_ref()?.trace.as_ref()
+    }
+
+    /// Returns the trace of the request, whether or not it is recorded here.
+    pub(crate) fn trace_id(&self, head: &RequestHead) -> Option<TraceId> {
+        match self.traced.as_ref().map(|traced| traced.propagation) {
+            Some(Propagation::Position { context, .. }) => Some(context.trace),
+            Some(Propagation::Unchanged) | None => {
+                find_context(head).map(|context| context.trace)
+            }
+        }
+    }
+}
+
+impl Traced {
+    fn begin(tracer: &Tracer, head: &RequestHead) -> Self {
         let parent = find_context(head);
         let (context, trace) = tracer.begin(parent);
         let propagation = if trace.is_none() && parent.is_some() {
@@ -83,42 +149,9 @@ impl Steps {
             }
         };
         Self {
-            span,
-            trace: trace.map(Rc::new),
+            trace,
             propagation,
-        }
-    }
-
-    /// Begins a step, which ends when the visit is dropped.
-    pub(crate) fn enter(&self, step: Step) -> Visit<'_> {
-        let is_seen = self.trace.is_some() || tracing::enabled!(Level::DEBUG);
-        let begun = is_seen.then(|| Begun {
-            at: boot_clock(),
-            span: self.open(step),
-        });
-        Visit {
-            steps: self,
-            step,
-            begun,
-        }
-    }
-
-    /// Begins the span of a step in the trace, if that is recorded.
-    pub(crate) fn open(&self, step: Step) -> Option<OpenSpan> {
-        let trace = self.trace.as_ref()?;
-        Some(trace.enter(step.as_str(), step == Step::Upstream))
-    }
-
-    /// The trace, if it is recorded.
-    pub(crate) fn trace(&self) -> Option<&RequestTrace> {
-        self.trace.as_deref()
-    }
-
-    /// Returns the trace of the request, whether or not it is recorded here.
-    pub(crate) fn trace_id(&self, head: &RequestHead) -> Option<TraceId> {
-        match self.propagation {
-            Propagation::Position { context, .. } => Some(context.trace),
-            Propagation::Unchanged => find_context(head).map(|context| context.trace),
+            response: Cell::new(None),
         }
     }
 }
@@ -128,24 +161,30 @@ fn find_context(head: &RequestHead) -> Option<TraceContext> {
     TraceContext::parse(head.headers.get_only(TRACEPARENT)?)
 }
 
-/// A step that has begun.
-pub(crate) struct Visit<'a> {
+/// A step that has begun; `None` if nobody observes it.
+pub(crate) struct Visit<'a>(Option<Box<StepInProgress<'a>>>);
+
+struct StepInProgress<'a> {
     steps: &'a Steps,
     step: Step,
-    begun: Option<Begun>,
-}
-
-struct Begun {
-    at: Duration,
+    begun: Duration,
     span: Option<OpenSpan>,
 }
 
 impl Visit<'_> {
     /// Returns the trace context that the web server gets.
     pub(crate) fn propagation(&self) -> Propagation {
-        let begun = self.begun.as_ref();
-        let span = begun.and_then(|begun| begun.span.as_ref());
-        match (self.steps.propagation, &self.steps.trace, span) {
+        let in_progress = self.0.as_ref();
+        in_progress.map_or(Propagation::Unchanged, |step| step.propagation())
+    }
+}
+
+impl StepInProgress<'_> {
+    fn propagation(&self) -> Propagation {
+        let Some(traced) = &self.steps.traced else {
+            return Propagation::Unchanged;
+        };
+        match (traced.propagation, &traced.trace, &self.span) {
             (Propagation::Position { keeps_state, .. }, Some(trace), Some(span)) => {
                 Propagation::Position {
                     context: trace.position(span),
@@ -157,13 +196,12 @@ impl Visit<'_> {
     }
 }
 
-impl Drop for Visit<'_> {
+impl Drop for StepInProgress<'_> {
     fn drop(&mut self) {
-        let Some(begun) = &self.begun else { return };
-        if let (Some(trace), Some(span)) = (&self.steps.trace, &begun.span) {
+        if let (Some(trace), Some(span)) = (self.steps.trace(), &self.span) {
             trace.leave(span);
         }
-        let took = boot_clock().saturating_sub(begun.at);
+        let took = boot_clock().saturating_sub(self.begun);
         tracing::debug!(parent: &self.steps.span, step = self.step.as_str(), ?took, "step ended");
     }
 }

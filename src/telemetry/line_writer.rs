@@ -3,19 +3,26 @@
 
 use std::fmt::{self, Display};
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
+use tokio::sync::mpsc::error::TrySendError;
+// the standard library's receiver spins before it sleeps, which costs more than a message
+use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::sync::oneshot;
 
 /// Takes lines and never waits. Lines that its thread cannot write are counted and dropped, and
 /// the number of missing lines is written as soon as that is possible.
 pub(super) struct LineWriter<H> {
-    messages: SyncSender<Message>,
+    messages: Sender<Message>,
     losses: Arc<LossCounter<H>>,
+    spares: Spares,
 }
+
+/// Large buffers whose lines are written, for the next lines.
+type Spares = Arc<Mutex<Vec<Vec<u8>>>>;
 
 /// The reaction to missing lines.
 pub(super) trait LossHandler: Send + Sync + 'static {
@@ -46,6 +53,7 @@ impl<H> Clone for LineWriter<H> {
         Self {
             messages: self.messages.clone(),
             losses: Arc::clone(&self.losses),
+            spares: Arc::clone(&self.spares),
         }
     }
 }
@@ -66,17 +74,22 @@ impl<H: LossHandler> LineWriter<H> {
         handler: H,
     ) -> io::Result<Self> {
         // bounded: memory must not grow while a disk is full
-        let (messages, receiver) = sync_channel(MAX_WAITING);
+        let (messages, receiver) = channel(MAX_WAITING);
         let losses = Arc::new(LossCounter {
             missing: AtomicU64::new(0),
             handler,
         });
 
-        let counted = Arc::clone(&losses);
+        let spares = Spares::default();
+        let (counted, spent) = (Arc::clone(&losses), Arc::clone(&spares));
         thread::Builder::new()
             .name(name.to_owned())
-            .spawn(move || run(&receiver, write, &counted))?;
-        Ok(Self { messages, losses })
+            .spawn(move || run(receiver, write, &counted, &spent))?;
+        Ok(Self {
+            messages,
+            losses,
+            spares,
+        })
     }
 
     /// Sends one line to the thread. `done` gets true once the line is written.
@@ -95,10 +108,16 @@ impl<H: LossHandler> LineWriter<H> {
         match self.messages.try_send(Message::Lines(lines, count, done)) {
             Ok(()) => {}
             Err(TrySendError::Full(_)) => self.losses.count(count, &"it is too slow"),
-            Err(TrySendError::Disconnected(_)) => {
+            Err(TrySendError::Closed(_)) => {
                 self.losses.count(count, &"its thread has ended");
             }
         }
+    }
+
+    /// Returns an empty buffer for lines: one that was sent before, if there is one.
+    pub(super) fn take_spare(&self) -> Option<Vec<u8>> {
+        let mut spares = self.spares.lock().unwrap_or_else(PoisonError::into_inner);
+        spares.pop()
     }
 
     /// Waits until all lines so far are written, or for `limit`.
@@ -112,13 +131,14 @@ impl<H: LossHandler> LineWriter<H> {
 }
 
 fn run<H: LossHandler>(
-    messages: &Receiver<Message>,
+    mut messages: Receiver<Message>,
     mut write: impl FnMut(&[u8]) -> io::Result<()>,
     losses: &LossCounter<H>,
+    spares: &Spares,
 ) {
-    while let Ok(message) = messages.recv() {
+    while let Some(message) = messages.blocking_recv() {
         match message {
-            Message::Lines(lines, count, done) => {
+            Message::Lines(mut lines, count, done) => {
                 let written = losses
                     .write_gap(&mut write)
                     .and_then(|()| write(&lines))
@@ -127,6 +147,13 @@ fn run<H: LossHandler>(
                 if let Some(done) = done {
                     // the command may have been given up by now
                     let _gone = done.send(written.is_ok());
+                }
+                if lines.capacity() >= MIN_SPARE {
+                    lines.clear();
+                    let mut spares = spares.lock().unwrap_or_else(PoisonError::into_inner);
+                    if spares.len() < MAX_SPARES {
+                        spares.push(lines);
+                    }
                 }
             }
             Message::Flush(done) => {
@@ -161,3 +188,7 @@ impl<H: LossHandler> LossCounter<H> {
 
 /// The number of messages that may wait to be written.
 pub(super) const MAX_WAITING: usize = 1024;
+/// The smallest buffer that is worth keeping, in bytes.
+const MIN_SPARE: usize = 8 * 1024;
+/// The most buffers that are kept.
+const MAX_SPARES: usize = 64;

@@ -265,6 +265,11 @@ impl LogWriter {
     pub(super) fn send(&self, lines: Vec<u8>, count: u64) {
         self.0.send_lines(lines, count, None);
     }
+
+    /// Returns an empty buffer for lines, which was sent before, if there is one.
+    pub(super) fn take_spare(&self) -> Option<Vec<u8>> {
+        self.0.take_spare()
+    }
 }
 
 /// The subscriber writes each event in one piece.

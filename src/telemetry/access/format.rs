@@ -4,7 +4,7 @@
 
 use crate::traces::TraceId;
 use mwaa_model::{Client, PeerAddress, RequestId};
-use std::cell::Cell;
+use mwaa_runtime::Timestamp;
 use std::fmt;
 use std::io::Write as _;
 use std::net::{IpAddr, SocketAddr};
@@ -42,6 +42,8 @@ pub struct AccessLine<'a> {
     pub head: Duration,
     /// The time to the end of the response.
     pub total: Duration,
+    /// The end of the response.
+    pub ended: Timestamp,
     /// The time that a command waited for its slot.
     pub queued: Option<Duration>,
     /// The time that the web server took, to the head of its response.
@@ -64,23 +66,23 @@ impl fmt::Debug for AccessLine<'_> {
 /// Adds the line for people.
 pub(super) fn add_text(
     out: &mut Vec<u8>,
-    wall: Duration,
     line: &AccessLine<'_>,
     has_colour: bool,
-    client: &mut ClientText,
+    last: &mut LastParts,
 ) {
     // like the other lines of the log
+    let time = last.time(line.ended.wall());
     if has_colour {
         out.extend_from_slice(b"\x1b[2m");
-        add_time(out, wall);
+        out.extend_from_slice(&time);
         out.extend_from_slice(b"\x1b[0m \x1b[32m INFO\x1b[0m ");
     } else {
-        add_time(out, wall);
+        out.extend_from_slice(&time);
         out.extend_from_slice(b"  INFO ");
     }
 
     match line.status {
-        Some(status) => add_status(out, status),
+        Some(status) => out.extend_from_slice(&to_three_digits(status.into())),
         None => out.extend_from_slice(b"---"),
     }
     add_aligned_millis(out, line.total);
@@ -104,7 +106,7 @@ pub(super) fn add_text(
         out.push(b'"');
     }
     add_text_numbers(out, line);
-    out.extend_from_slice(client.get(line.client, add_text_client));
+    out.extend_from_slice(last.client(line.client, add_text_client));
     out.extend_from_slice(b" id=");
     out.extend_from_slice(line.id.encode(&mut [0; RequestId::SIZE]));
 
@@ -113,39 +115,89 @@ pub(super) fn add_text(
     }
     if !line.user_agent.is_empty() {
         out.extend_from_slice(b" agent=\"");
-        add_escaped(out, shorten(line.user_agent, MAX_AGENT), Style::Text);
+        out.extend_from_slice(last.agent(line.user_agent, Style::Text));
         out.push(b'"');
     }
     out.push(b'\n');
 }
 
-/// The part of a line about the last client: the requests of a connection have the same.
-pub(super) struct ClientText {
+/// Parts of the last line of this thread. Most lines have the same: those of a connection have one
+/// client and one user agent, and many end in the same second.
+pub(super) struct LastParts {
+    second: u64,
+    /// The second as text, and room for the rest of it.
+    time: Time,
     client: Option<Client>,
-    text: Vec<u8>,
+    client_text: Vec<u8>,
+    agent: Vec<u8>,
+    agent_text: Vec<u8>,
 }
 
-impl ClientText {
+/// A time as RFC 3339 with microseconds.
+type Time = [u8; 27];
+
+impl LastParts {
     pub(super) const fn new() -> Self {
         Self {
+            second: u64::MAX,
+            time: *b"0000-00-00T00:00:00.000000Z",
             client: None,
-            text: Vec::new(),
+            client_text: Vec::new(),
+            agent: Vec::new(),
+            agent_text: Vec::new(),
         }
     }
 
-    /// Returns the text, which `add` writes.
-    fn get(&mut self, client: &Client, add: fn(&mut Vec<u8>, &Client)) -> &[u8] {
+    /// Returns the time in UTC.
+    fn time(&mut self, wall: Duration) -> Time {
+        let second = wall.as_secs();
+        if self.second != second {
+            self.second = second;
+            let formatted =
+                humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(second));
+            // it ends with a Z, in place of which a fraction follows
+            let formatted = formatted.to_string();
+            for (to, from) in self
+                .time
+                .iter_mut()
+                .zip(formatted.trim_end_matches('Z').bytes())
+            {
+                *to = from;
+            }
+        }
+
+        let micros = u64::from(wall.subsec_micros());
+        let [a, b, c] = to_three_digits(micros / 1000);
+        let [d, e, f] = to_three_digits(micros);
+        let [.., t0, t1, t2, t3, t4, t5, _z] = &mut self.time;
+        (*t0, *t1, *t2, *t3, *t4, *t5) = (a, b, c, d, e, f);
+        self.time
+    }
+
+    /// Returns the text about a client, which `add` writes.
+    fn client(&mut self, client: &Client, add: fn(&mut Vec<u8>, &Client)) -> &[u8] {
         let is_same = self.client.as_ref().is_some_and(|last| {
             last.peer == client.peer
-                && last.identity == client.identity
+                && last.identity.uid == client.identity.uid
                 && Rc::ptr_eq(&last.listener, &client.listener)
         });
         if !is_same {
             self.client = Some(client.clone());
-            self.text.clear();
-            add(&mut self.text, client);
+            self.client_text.clear();
+            add(&mut self.client_text, client);
         }
-        &self.text
+        &self.client_text
+    }
+
+    /// Returns the text of a user agent.
+    fn agent(&mut self, agent: &[u8], style: Style) -> &[u8] {
+        let agent = shorten(agent, MAX_AGENT);
+        if self.agent != agent {
+            agent.clone_into(&mut self.agent);
+            self.agent_text.clear();
+            add_escaped(&mut self.agent_text, agent, style);
+        }
+        &self.agent_text
     }
 }
 
@@ -199,14 +251,9 @@ fn add_text_client(out: &mut Vec<u8>, client: &Client) {
 
 /// Adds the line for programs: one JSON object. Names with a dot are those of OpenTelemetry's
 /// conventions for HTTP.
-pub(super) fn add_json(
-    out: &mut Vec<u8>,
-    wall: Duration,
-    line: &AccessLine<'_>,
-    client: &mut ClientText,
-) {
+pub(super) fn add_json(out: &mut Vec<u8>, line: &AccessLine<'_>, last: &mut LastParts) {
     out.extend_from_slice(b"{\"timestamp\":\"");
-    add_time(out, wall);
+    out.extend_from_slice(&last.time(line.ended.wall()));
     out.extend_from_slice(b"\",\"level\":\"INFO\",\"message\":\"request\",\"id\":\"");
     out.extend_from_slice(line.id.encode(&mut [0; RequestId::SIZE]));
     out.push(b'"');
@@ -240,13 +287,13 @@ pub(super) fn add_json(
         out.push(b'"');
     }
     add_json_numbers(out, line);
-    out.extend_from_slice(client.get(line.client, add_json_client));
+    out.extend_from_slice(last.client(line.client, add_json_client));
     if let Some(trace) = line.trace {
         let _infallible = write!(out, ",\"trace_id\":\"{trace}\"");
     }
     if !line.user_agent.is_empty() {
         out.extend_from_slice(b",\"user_agent.original\":\"");
-        add_escaped(out, shorten(line.user_agent, MAX_AGENT), Style::Json);
+        out.extend_from_slice(last.agent(line.user_agent, Style::Json));
         out.push(b'"');
     }
     out.extend_from_slice(b"}\n");
@@ -323,7 +370,16 @@ fn shorten(text: &[u8], limit: usize) -> &[u8] {
 }
 
 /// Adds bytes of a client.
-fn add_escaped(out: &mut Vec<u8>, mut bytes: &[u8], style: Style) {
+fn add_escaped(out: &mut Vec<u8>, bytes: &[u8], style: Style) {
+    if is_all_plain(bytes) {
+        out.extend_from_slice(bytes);
+    } else {
+        escape(out, bytes, style);
+    }
+}
+
+#[cold]
+fn escape(out: &mut Vec<u8>, mut bytes: &[u8], style: Style) {
     while let Some(at) = bytes.iter().position(|byte| !is_plain(*byte)) {
         let (plain, rest) = bytes.split_at(at);
         out.extend_from_slice(plain);
@@ -347,6 +403,35 @@ fn add_escaped(out: &mut Vec<u8>, mut bytes: &[u8], style: Style) {
         bytes = rest;
     }
     out.extend_from_slice(bytes);
+}
+
+/// Returns true if no byte has to be escaped. Eight are looked at together.
+fn is_all_plain(bytes: &[u8]) -> bool {
+    let (words, rest) = bytes.as_chunks();
+    let is_rest_plain = match bytes.last_chunk() {
+        // it has the rest, and bytes before it
+        Some(last) => rest.is_empty() || is_plain_word(*last),
+        None => rest.iter().all(|byte| is_plain(*byte)),
+    };
+    is_rest_plain && words.iter().all(|word| is_plain_word(*word))
+}
+
+/// Returns true if [`is_plain`] is true for each byte. See "Bit Twiddling Hacks" for the formulas, each
+/// of which sets the highest bit of a byte that is not plain.
+fn is_plain_word(word: [u8; 8]) -> bool {
+    const fn eight(byte: u8) -> u64 {
+        u64::from_ne_bytes([byte; 8])
+    }
+    const HIGH: u64 = eight(0x80);
+
+    let word = u64::from_ne_bytes(word);
+    let quote = word ^ eight(b'"');
+    let backslash = word ^ eight(b'\\');
+    let below_space = word.wrapping_sub(eight(b' ')) & !word;
+    let is_quote = quote.wrapping_sub(eight(1)) & !quote;
+    let is_backslash = backslash.wrapping_sub(eight(1)) & !backslash;
+    let above_tilde = word.wrapping_add(eight(1)) | word;
+    (below_space | is_quote | is_backslash | above_tilde) & HIGH == 0
 }
 
 const fn is_plain(byte: u8) -> bool {
@@ -399,15 +484,6 @@ fn add_address(out: &mut Vec<u8>, address: SocketAddr, has_brackets: bool) {
     }
 }
 
-fn add_status(out: &mut Vec<u8>, status: u16) {
-    let status = u64::from(status);
-    out.extend_from_slice(&[
-        to_digit(status / 100),
-        to_digit(status / 10),
-        to_digit(status),
-    ]);
-}
-
 /// Adds a method in a column.
 fn add_aligned_method(out: &mut Vec<u8>, method: &str) {
     match method {
@@ -423,23 +499,24 @@ fn add_aligned_method(out: &mut Vec<u8>, method: &str) {
     }
 }
 
-fn add_number(out: &mut Vec<u8>, mut number: u64) {
-    // most are short
-    if number < 10 {
-        out.push(to_digit(number));
-        return;
-    }
-    let mut digits = [0; 20];
-    let mut used = 0;
-    for digit in digits.iter_mut().rev() {
-        *digit = to_digit(number);
-        used += 1;
-        number /= 10;
-        if number == 0 {
-            break;
+fn add_number(out: &mut Vec<u8>, number: u64) {
+    match number {
+        0..10 => out.push(to_digit(number)),
+        10..100 => out.extend_from_slice(&[to_digit(number / 10), to_digit(number)]),
+        100..1000 => out.extend_from_slice(&to_three_digits(number)),
+        _ => {
+            add_number(out, number / 1000);
+            out.extend_from_slice(&to_three_digits(number));
         }
     }
-    out.extend_from_slice(digits.get(digits.len() - used..).unwrap_or_default());
+}
+
+const fn to_three_digits(number: u64) -> [u8; 3] {
+    [
+        to_digit(number / 100),
+        to_digit(number / 10),
+        to_digit(number),
+    ]
 }
 
 #[expect(clippy::as_conversions, reason = "a digit fits")]
@@ -451,13 +528,8 @@ const fn to_digit(number: u64) -> u8 {
 fn add_millis(out: &mut Vec<u8>, time: Duration) {
     let micros = to_micros(time);
     add_number(out, micros / 1000);
-    let rest = micros % 1000;
-    out.extend_from_slice(&[
-        b'.',
-        to_digit(rest / 100),
-        to_digit(rest / 10),
-        to_digit(rest),
-    ]);
+    let [a, b, c] = to_three_digits(micros);
+    out.extend_from_slice(&[b'.', a, b, c]);
 }
 
 /// Adds the milliseconds of a time, with one decimal, in a column.
@@ -477,48 +549,10 @@ fn add_aligned_millis(out: &mut Vec<u8>, time: Duration) {
 }
 
 fn to_micros(time: Duration) -> u64 {
-    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
-}
-
-/// Adds the time in UTC, as RFC 3339 with microseconds.
-fn add_time(out: &mut Vec<u8>, wall: Duration) {
-    let second = wall.as_secs();
-    let (cached, text) = SECOND.get();
-    if cached == second {
-        out.extend_from_slice(&text);
-    } else {
-        let text = format_second(second);
-        SECOND.set((second, text));
-        out.extend_from_slice(&text);
-    }
-
-    let micros = u64::from(wall.subsec_micros());
-    out.extend_from_slice(&[
-        to_digit(micros / 100_000),
-        to_digit(micros / 10_000),
-        to_digit(micros / 1000),
-        to_digit(micros / 100),
-        to_digit(micros / 10),
-        to_digit(micros),
-        b'Z',
-    ]);
-}
-
-fn format_second(second: u64) -> [u8; 20] {
-    let time = UNIX_EPOCH + Duration::from_secs(second);
-    let mut text = *b"0000-00-00T00:00:00.";
-    let formatted = humantime::format_rfc3339_seconds(time).to_string();
-    for (to, from) in text.iter_mut().zip(formatted.bytes()) {
-        *to = from;
-    }
-    // humantime ends it with a Z
-    text[19] = b'.';
-    text
-}
-
-thread_local! {
-    /// The last second and its text: most requests are of the same one.
-    static SECOND: Cell<(u64, [u8; 20])> = const { Cell::new((u64::MAX, [0; 20])) };
+    let micros = u64::from(time.subsec_micros());
+    time.as_secs()
+        .saturating_mul(1_000_000)
+        .saturating_add(micros)
 }
 
 const HEX_DIGITS: &[u8; 16] = b"0123456789abcdef";

@@ -8,10 +8,11 @@ mod format;
 pub use format::AccessLine;
 
 use super::log::{Format, Log, LogWriter};
-use format::ClientText;
-use mwaa_runtime::{CoarseTimer, Deadline, LocalTasks, Timestamp};
+use format::LastParts;
+use mwaa_runtime::{CoarseTimer, Deadline, LocalTasks, boot_clock};
 use std::cell::RefCell;
 use std::fmt;
+use std::mem;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -61,28 +62,23 @@ impl AccessLog {
     /// Writes the line of a request that has ended.
     pub fn write(&self, line: &AccessLine<'_>) {
         let Some(inner) = &self.0 else { return };
-        let now = Timestamp::now();
+        let now = line.ended.boot();
 
         // a thread that ends has no buffer any more
         let _gone = BUFFER.try_with(|buffer| {
             let buffer = &mut *buffer.borrow_mut();
             let is_first = buffer.lines == 0;
-            let (format, has_colour) = inner.log.style();
-            match format {
-                Format::Json => {
-                    format::add_json(&mut buffer.text, now.wall(), line, &mut buffer.client);
-                }
-                Format::Text => {
-                    let (text, client) = (&mut buffer.text, &mut buffer.client);
-                    format::add_text(text, now.wall(), line, has_colour, client);
-                }
+            let (text, last) = (&mut buffer.text, &mut buffer.last);
+            match inner.log.style() {
+                (Format::Json, _) => format::add_json(text, line, last),
+                (Format::Text, has_colour) => format::add_text(text, line, has_colour, last),
             }
             buffer.lines += 1;
 
             // a single line is not delayed
-            let is_due = now.boot().saturating_sub(buffer.flushed) >= LONGEST_DELAY;
+            let is_due = now.saturating_sub(buffer.flushed) >= LONGEST_DELAY;
             if is_due || buffer.text.len() >= FULL {
-                buffer.flushed = now.boot();
+                buffer.flushed = now;
                 buffer.flush(inner.log.writer());
             } else if is_first {
                 buffer.writer = Some(inner.log.writer().clone());
@@ -97,7 +93,7 @@ pub fn flush() {
     let _gone = BUFFER.try_with(|buffer| {
         let mut buffer = buffer.borrow_mut();
         if let Some(writer) = buffer.writer.take() {
-            buffer.flushed = Timestamp::now().boot();
+            buffer.flushed = boot_clock();
             buffer.flush(&writer);
         }
     });
@@ -107,8 +103,7 @@ pub fn flush() {
 struct Buffer {
     text: Vec<u8>,
     lines: u64,
-    /// The part about the last client.
-    client: ClientText,
+    last: LastParts,
     /// Set while there are lines.
     writer: Option<LogWriter>,
     /// The boot clock at the last flush.
@@ -118,10 +113,10 @@ struct Buffer {
 impl Buffer {
     fn flush(&mut self, writer: &LogWriter) {
         if self.lines > 0 {
-            // a copy: the buffer keeps its room
-            writer.send(self.text.clone(), self.lines);
+            let spare = writer.take_spare();
+            let spare = spare.unwrap_or_else(|| Vec::with_capacity(FULL + USUAL_LINE));
+            writer.send(mem::replace(&mut self.text, spare), self.lines);
         }
-        self.text.clear();
         self.lines = 0;
         self.writer = None;
     }
@@ -132,7 +127,7 @@ thread_local! {
         RefCell::new(Buffer {
             text: Vec::new(),
             lines: 0,
-            client: ClientText::new(),
+            last: LastParts::new(),
             writer: None,
             flushed: Duration::ZERO,
         })
@@ -143,6 +138,8 @@ thread_local! {
 const LONGEST_DELAY: Duration = Duration::from_millis(100);
 /// The size at which the buffer goes to the log's thread, in bytes.
 const FULL: usize = 16 * 1024;
+/// The room for the line that fills the buffer, in bytes.
+const USUAL_LINE: usize = 1024;
 
 #[cfg(test)]
 mod tests;

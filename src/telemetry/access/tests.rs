@@ -1,8 +1,9 @@
 //! The two forms of a line, and what clients cannot do to them.
 
-use super::format::{ClientText, add_json, add_text};
+use super::format::{LastParts, add_json, add_text};
 use super::*;
 use mwaa_model::{Client, ListenerPolicy, PeerAddress, PeerIdentity, RequestId};
+use mwaa_runtime::Timestamp;
 use serde_json::Value;
 
 /// 2026-11-27T03:31:04.012345Z.
@@ -36,6 +37,7 @@ fn line(client: &Client) -> AccessLine<'_> {
         sent: 1234,
         head: Duration::from_micros(12_345),
         total: Duration::from_micros(12_399),
+        ended: Timestamp::from_clocks(Duration::ZERO, WALL),
         queued: None,
         upstream: Some(Duration::from_micros(11_007)),
         is_cut: false,
@@ -45,13 +47,13 @@ fn line(client: &Client) -> AccessLine<'_> {
 
 fn text(line: &AccessLine<'_>) -> String {
     let mut out = Vec::new();
-    add_text(&mut out, WALL, line, false, &mut ClientText::new());
+    add_text(&mut out, line, false, &mut LastParts::new());
     String::from_utf8(out).unwrap()
 }
 
 fn json(line: &AccessLine<'_>) -> Value {
     let mut out = Vec::new();
-    add_json(&mut out, WALL, line, &mut ClientText::new());
+    add_json(&mut out, line, &mut LastParts::new());
     let (end, rest) = out.split_last().unwrap();
     assert!(*end == b'\n' && !rest.contains(&b'\n'));
     serde_json::from_slice(&out).unwrap()

@@ -19,7 +19,7 @@ pub struct RequestTrace {
 }
 
 /// A span within a request that has begun.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct OpenSpan {
     id: SpanId,
     name: &'static str,
