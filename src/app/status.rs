@@ -13,6 +13,7 @@ use mwaa_proxy::{EnvironmentStatus, ListenerUrl, ProxyState};
 use mwaa_runtime::Timestamp;
 use mwaa_server::Places;
 use mwaa_server::management::{ManagementSource, ReadinessStatus};
+use mwaa_telemetry::traces::Tracer;
 use mwaa_telemetry::{
     EnvironmentSnapshot, GatewaySnapshot, Log, MetricsFormat, RefusedRequest,
 };
@@ -233,6 +234,7 @@ impl ManagementSource for GatewayStatus {
             environments: environments.collect(),
             connections: names.zip(open).collect(),
             max_connections: current.places.max(),
+            spans_dropped: state.tracer.as_ref().map_or(0, Tracer::dropped),
         };
         state.metrics.render(&now, format)
     }

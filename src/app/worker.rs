@@ -78,12 +78,7 @@ impl Gateway {
         stopping.store(true, Ordering::Relaxed);
         let stop = StopLimits::new(&generation.config);
         let status = workers.stop(stop, &generation.state.queues).await;
-        if let Some(audit) = &generation.state.audit {
-            audit.flush(AUDIT_FLUSH);
-        }
-        if let Some(traces) = &generation.traces {
-            traces.end(LAST_TRACES).await;
-        }
+        end_records(&generation).await;
         Ok(status)
     }
 
@@ -290,6 +285,18 @@ fn select_access_log(access: &AccessLog, generation: &Generation) -> AccessLog {
         access.clone()
     } else {
         AccessLog::default()
+    }
+}
+
+/// Writes the last lines of the audit log and sends the last traces.
+async fn end_records(generation: &Generation) {
+    let begun = boot_clock();
+    if let Some(audit) = &generation.state.audit {
+        audit.flush(LAST_RECORDS);
+    }
+    if let Some(traces) = &generation.traces {
+        let took = boot_clock().saturating_sub(begun);
+        traces.end(LAST_RECORDS.saturating_sub(took)).await;
     }
 }
 
@@ -518,10 +525,8 @@ pub const AFTER_DRAIN: Duration = Duration::from_secs(5);
 const LAST_COMMANDS: Duration = Duration::from_secs(10);
 /// The longest wait for clients to take the answers to what was cut.
 const LAST_ANSWERS: Duration = Duration::from_secs(2);
-/// The longest wait for the collector of traces at the end.
-const LAST_TRACES: Duration = Duration::from_secs(3);
-/// The longest wait for the disk of the audit log at the end.
-const AUDIT_FLUSH: Duration = Duration::from_secs(2);
+/// The longest wait at the end for the disk of the audit log and for the collector of traces, together.
+const LAST_RECORDS: Duration = Duration::from_secs(2);
 
 #[cfg(test)]
 mod tests {

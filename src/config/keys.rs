@@ -325,7 +325,7 @@ table! {
     /// Log one line for each request, at level info.
     access_log: Flag, Value("true");
     /// The URL of an OpenTelemetry collector, to which traces are sent by OTLP: gRPC, or HTTP if the
-    /// port is 4318. The variables OTEL_* take precedence.
+    /// port is 4318. The variables OTEL_* take precedence. A change needs a restart.
     otlp_endpoint: Text, Absent("no traces are sent", "'http://127.0.0.1:4317'");
 }
 

@@ -325,9 +325,9 @@ async fn send_once(
     let upstream = &proxy.upstream;
     let begun = boot_clock();
     let visit = record.steps().enter(Step::Upstream);
-    let trace = visit.propagation();
+    let position = visit.position();
     let response = upstream
-        .send_command(permit, &token, headers, trace, connection, &on_write)
+        .send_command(permit, &token, headers, position, connection, &on_write)
         .await;
     drop(visit);
     record.on_exchange(boot_clock().saturating_sub(begun));
@@ -351,9 +351,9 @@ async fn send_once(
     drop(response);
     let begun = boot_clock();
     let visit = record.steps().enter(Step::Upstream);
-    let (trace, pooled) = (visit.propagation(), ConnectionChoice::Pooled);
+    let (position, pooled) = (visit.position(), ConnectionChoice::Pooled);
     let response = upstream
-        .send_command(permit, &token, headers, trace, pooled, &on_write)
+        .send_command(permit, &token, headers, position, pooled, &on_write)
         .await;
     drop(visit);
     record.on_exchange(boot_clock().saturating_sub(begun));

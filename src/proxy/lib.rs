@@ -42,7 +42,7 @@ pub use response::ResponseBody;
 pub use rest_via::RestRoutes;
 pub use state::{Limits, ListenerUrl, ListenerUrls, ProxyState, ReverseProxy};
 pub use status::EnvironmentStatus;
-pub use steps::Propagation;
+pub use steps::Position;
 pub use stopping::say_farewell;
 
 use admission::{AdmissionError, ValidatedRequest};

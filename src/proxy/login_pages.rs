@@ -65,10 +65,10 @@ pub(crate) async fn logout(
         let body = prepare_body(proxy, permit.method(), body, None).await?;
         let session = credentials.session(&entry).await?;
         let visit = ctx.steps().enter(Step::Upstream);
-        let trace = visit.propagation();
+        let position = visit.position();
         let sent = proxy
             .upstream
-            .send_web(&permit, &session, &head.headers, ctx, trace, body)
+            .send_web(&permit, &session, &head.headers, ctx, position, body)
             .await;
         drop(visit);
         // this session is dropped anyway

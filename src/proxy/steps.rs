@@ -49,22 +49,18 @@ pub(crate) struct Steps {
 struct Traced {
     /// The spans, if the trace is recorded.
     trace: Option<RequestTrace>,
-    propagation: Propagation,
+    /// `None` if what the client sent is passed on unchanged.
+    position: Option<Position>,
     response: Cell<Option<OpenSpan>>,
 }
 
-/// The trace context that the web server gets.
+/// The position in a trace that the web server gets in place of the client's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Propagation {
-    /// The client's, whatever it is.
-    Unchanged,
-    /// This position. `keeps_state` is false if the client's `tracestate` belongs to no valid trace.
-    Position {
-        /// The position.
-        context: TraceContext,
-        /// True if the client's `tracestate` is passed on.
-        keeps_state: bool,
-    },
+pub struct Position {
+    /// The trace and the span.
+    pub context: TraceContext,
+    /// True if the client's `tracestate` is passed on: it belongs to the same trace.
+    pub keeps_state: bool,
 }
 
 impl Steps {
@@ -89,11 +85,18 @@ impl Steps {
 
     #[cold]
     fn begin_step(&self, step: Step) -> StepInProgress<'_> {
+        let span = self.open(step);
+        let mut position = self.traced.as_ref().and_then(|traced| traced.position);
+        if let (Some(position), Some(trace), Some(span)) = (&mut position, self.trace(), &span)
+        {
+            position.context = trace.position(span);
+        }
         StepInProgress {
             steps: self,
             step,
             begun: boot_clock(),
-            span: self.open(step),
+            span,
+            position,
         }
     }
 
@@ -126,12 +129,11 @@ impl Steps {
 
     /// Returns the trace of the request, whether or not it is recorded here.
     pub(crate) fn trace_id(&self, head: &RequestHead) -> Option<TraceId> {
-        match self.traced.as_ref().map(|traced| traced.propagation) {
-            Some(Propagation::Position { context, .. }) => Some(context.trace),
-            Some(Propagation::Unchanged) | None => {
-                find_context(head).map(|context| context.trace)
-            }
-        }
+        let position = self.traced.as_ref().and_then(|traced| traced.position);
+        let context = position.map(|position| position.context);
+        context
+            .or_else(|| find_context(head))
+            .map(|context| context.trace)
     }
 }
 
@@ -139,18 +141,14 @@ impl Traced {
     fn begin(tracer: &Tracer, head: &RequestHead) -> Self {
         let parent = find_context(head);
         let (context, trace) = tracer.begin(parent);
-        let propagation = if trace.is_none() && parent.is_some() {
-            // as the client has said: nothing of it is recorded
-            Propagation::Unchanged
-        } else {
-            Propagation::Position {
-                context,
-                keeps_state: parent.is_some(),
-            }
-        };
+        // a client that wants nothing recorded gets its way
+        let is_own = trace.is_some() || parent.is_none();
         Self {
             trace,
-            propagation,
+            position: is_own.then_some(Position {
+                context,
+                keeps_state: parent.is_some(),
+            }),
             response: Cell::new(None),
         }
     }
@@ -161,7 +159,7 @@ fn find_context(head: &RequestHead) -> Option<TraceContext> {
     TraceContext::parse(head.headers.get_only(TRACEPARENT)?)
 }
 
-/// A step that has begun; `None` if nobody observes it.
+/// A step that has begun; `None` without a collector and above level debug.
 pub(crate) struct Visit<'a>(Option<Box<StepInProgress<'a>>>);
 
 struct StepInProgress<'a> {
@@ -169,30 +167,13 @@ struct StepInProgress<'a> {
     step: Step,
     begun: Duration,
     span: Option<OpenSpan>,
+    position: Option<Position>,
 }
 
 impl Visit<'_> {
-    /// Returns the trace context that the web server gets.
-    pub(crate) fn propagation(&self) -> Propagation {
-        let in_progress = self.0.as_ref();
-        in_progress.map_or(Propagation::Unchanged, |step| step.propagation())
-    }
-}
-
-impl StepInProgress<'_> {
-    fn propagation(&self) -> Propagation {
-        let Some(traced) = &self.steps.traced else {
-            return Propagation::Unchanged;
-        };
-        match (traced.propagation, &traced.trace, &self.span) {
-            (Propagation::Position { keeps_state, .. }, Some(trace), Some(span)) => {
-                Propagation::Position {
-                    context: trace.position(span),
-                    keeps_state,
-                }
-            }
-            (propagation, ..) => propagation,
-        }
+    /// Returns the position that the web server gets; `None` if it gets the client's.
+    pub(crate) fn position(&self) -> Option<&Position> {
+        self.0.as_ref()?.position.as_ref()
     }
 }
 

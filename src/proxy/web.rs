@@ -308,11 +308,11 @@ impl WebExchange<'_> {
         let state = &self.proxy.state;
         let begun = boot_clock();
         let visit = self.ctx.steps().enter(Step::Upstream);
-        let trace = visit.propagation();
+        let position = visit.position();
         let response = self
             .proxy
             .upstream
-            .send_web(self.permit, session, self.headers, self.ctx, trace, body)
+            .send_web(self.permit, session, self.headers, self.ctx, position, body)
             .await;
         drop(visit);
         self.ctx.on_exchange(boot_clock().saturating_sub(begun));

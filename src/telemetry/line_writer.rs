@@ -4,19 +4,16 @@
 use std::fmt::{self, Display};
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
-use tokio::sync::mpsc::error::TrySendError;
-// the standard library's receiver spins before it sleeps, which costs more than a message
-use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::sync::oneshot;
 
 /// Takes lines and never waits. Lines that its thread cannot write are counted and dropped, and
 /// the number of missing lines is written as soon as that is possible.
 pub(super) struct LineWriter<H> {
-    messages: Sender<Message>,
+    messages: SyncSender<Message>,
     losses: Arc<LossCounter<H>>,
     spares: Spares,
 }
@@ -74,7 +71,7 @@ impl<H: LossHandler> LineWriter<H> {
         handler: H,
     ) -> io::Result<Self> {
         // bounded: memory must not grow while a disk is full
-        let (messages, receiver) = channel(MAX_WAITING);
+        let (messages, receiver) = sync_channel(MAX_WAITING);
         let losses = Arc::new(LossCounter {
             missing: AtomicU64::new(0),
             handler,
@@ -84,7 +81,7 @@ impl<H: LossHandler> LineWriter<H> {
         let (counted, spent) = (Arc::clone(&losses), Arc::clone(&spares));
         thread::Builder::new()
             .name(name.to_owned())
-            .spawn(move || run(receiver, write, &counted, &spent))?;
+            .spawn(move || run(&receiver, write, &counted, &spent))?;
         Ok(Self {
             messages,
             losses,
@@ -108,7 +105,7 @@ impl<H: LossHandler> LineWriter<H> {
         match self.messages.try_send(Message::Lines(lines, count, done)) {
             Ok(()) => {}
             Err(TrySendError::Full(_)) => self.losses.count(count, &"it is too slow"),
-            Err(TrySendError::Closed(_)) => {
+            Err(TrySendError::Disconnected(_)) => {
                 self.losses.count(count, &"its thread has ended");
             }
         }
@@ -131,12 +128,12 @@ impl<H: LossHandler> LineWriter<H> {
 }
 
 fn run<H: LossHandler>(
-    mut messages: Receiver<Message>,
+    messages: &Receiver<Message>,
     mut write: impl FnMut(&[u8]) -> io::Result<()>,
     losses: &LossCounter<H>,
     spares: &Spares,
 ) {
-    while let Some(message) = messages.blocking_recv() {
+    while let Ok(message) = messages.recv() {
         match message {
             Message::Lines(mut lines, count, done) => {
                 let written = losses

@@ -144,6 +144,11 @@ impl Metrics {
             "Lines that are missing from the audit log",
             Sample::Count(lost),
         );
+        scrape.add_one(
+            "mwaa_gateway_spans_dropped",
+            "Spans of traces that no collector has got",
+            Sample::Count(now.spans_dropped),
+        );
         add_process(self.started, &mut scrape);
         scrape.render(format)
     }
@@ -350,6 +355,8 @@ pub struct GatewaySnapshot<'a> {
     pub connections: Vec<(&'a str, usize)>,
     /// The number of connections that may be open.
     pub max_connections: usize,
+    /// The number of spans that no collector has got.
+    pub spans_dropped: u64,
 }
 
 /// The state of one environment at the time of a scrape.

@@ -13,7 +13,7 @@ pub(crate) struct Served {
     pub(crate) gateway: Running,
     pub(crate) address: SocketAddr,
     management: SocketAddr,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Served {
@@ -48,7 +48,7 @@ impl Served {
             gateway,
             address,
             management,
-            _folder: folder,
+            folder,
         }
     }
 
@@ -244,6 +244,31 @@ async fn the_level_of_the_log_changes_while_the_gateway_runs() {
     assert!(!log.contains("dags list"), "{log}");
 }
 
+#[tokio::test]
+async fn a_reload_changes_the_access_log_but_not_the_collector() {
+    let off = "[telemetry]\naccess_log = false\n";
+    let on = "[telemetry]\notlp_endpoint = \"http://127.0.0.1:9\"\n";
+    let mut served = Served::start(&[], off, &[]).await;
+    served.get("/api/v1/pools", "").await;
+    let file = served.folder.path().join("gateway.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+
+    std::fs::write(&file, text.replace(off, on)).unwrap();
+    let warning = "telemetry.otlp_endpoint has changed, which takes effect at the next start";
+    served.gateway.logged(warning).await;
+    crate::support::eventually("an access line", async || {
+        served.get("/api/v1/dags", "").await;
+        let log = served.gateway.stderr();
+        log.contains(" GET     /api/v1/dags ").then_some(())
+    })
+    .await;
+
+    let ended = served.stop().await;
+    assert!(!ended.stderr.contains("/api/v1/pools"), "{}", ended.stderr);
+    // nothing was sent to it
+    assert!(!ended.stderr.contains("traces"), "{}", ended.stderr);
+}
+
 /// A collector over HTTP: takes messages and answers that all is well.
 struct Collector {
     address: SocketAddr,
@@ -417,6 +442,11 @@ async fn a_dead_collector_costs_no_request() {
     for _ in 0..20 {
         assert_eq!(served.get("/api/v1/dags", "").await.status, 200);
     }
+    let metrics = served.manage("GET /metrics", "", "").await.text();
+    let dropped = metrics
+        .lines()
+        .find_map(|line| line.strip_prefix("mwaa_gateway_spans_dropped_total "));
+    assert!(dropped.unwrap().parse::<u64>().unwrap() > 0, "{metrics}");
     let ended = served.stop().await;
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     assert!(

@@ -6,7 +6,7 @@ use super::request::{OutgoingBody, UploadProgress, UploadState};
 use super::response::UpstreamResponse;
 use super::{Settings, TrustStore, UpstreamError, request};
 use crate::context::RequestContext;
-use crate::steps::Propagation;
+use crate::steps::Position;
 use bytes::Bytes;
 use http::Method;
 use mwaa_auth::{CliToken, Session};
@@ -110,7 +110,7 @@ impl UpstreamClient {
         permit: &CommandPermit,
         token: &CliToken,
         headers: &Headers,
-        trace: Propagation,
+        position: Option<&Position>,
         connection: ConnectionChoice,
         on_write: &dyn Fn(),
     ) -> Result<UpstreamResponse, UpstreamError> {
@@ -118,7 +118,7 @@ impl UpstreamClient {
             entry: permit.entry(),
             host: token.host(),
             method: &Method::POST,
-            encode: &|out| request::command(token, headers, trace, out),
+            encode: &|out| request::command(token, headers, position, out),
             is_repeatable: false,
             first_byte: self.0.settings.cli_first_byte,
             on_write,
@@ -136,14 +136,14 @@ impl UpstreamClient {
         session: &Session,
         headers: &Headers,
         ctx: &RequestContext,
-        trace: Propagation,
+        position: Option<&Position>,
         body: OutgoingBody,
     ) -> Result<UpstreamResponse, UpstreamError> {
         let exchange = Exchange {
             entry: permit.entry(),
             host: session.host(),
             method: permit.method(),
-            encode: &|out| request::web(permit, session, headers, ctx, trace, out),
+            encode: &|out| request::web(permit, session, headers, ctx, position, out),
             is_repeatable: matches!(*permit.method(), Method::GET | Method::HEAD)
                 && body.is_empty(),
             first_byte: self.0.settings.first_byte,

@@ -2,7 +2,7 @@
 //! credential last; and the body, whole, so that it can be sent again, or an upload.
 
 use crate::context::RequestContext;
-use crate::steps::Propagation;
+use crate::steps::Position;
 use bytes::Bytes;
 use http::Method;
 use mwaa_auth::{CliToken, Session};
@@ -26,15 +26,15 @@ use std::time::Duration;
 pub(super) fn command(
     token: &CliToken,
     client: &Headers,
-    trace: Propagation,
+    position: Option<&Position>,
     out: &mut Vec<u8>,
 ) {
     encode::request_line(out, "POST", "/aws_mwaa/cli");
-    let forwarded = ALWAYS_FORWARDED.without(replaced_fields(trace));
+    let forwarded = ALWAYS_FORWARDED.without(replaced_fields(position));
     client.encode(out, |name| {
         name.is_some_and(|name| forwarded.contains(name))
     });
-    add_trace(trace, out);
+    add_position(position, out);
     if !client.contains(USER_AGENT) {
         encode::field(out, "user-agent", OUR_USER_AGENT.as_bytes());
     }
@@ -51,19 +51,19 @@ pub(super) fn web(
     session: &Session,
     client: &Headers,
     ctx: &RequestContext,
-    trace: Propagation,
+    position: Option<&Position>,
     out: &mut Vec<u8>,
 ) {
     let target = permit.target();
     encode::request_line(out, permit.method().as_str(), target.as_str());
 
     let mut fields = WebFields::new(permit, client, ctx);
-    fields.forwarded = fields.forwarded.without(replaced_fields(trace));
+    fields.forwarded = fields.forwarded.without(replaced_fields(position));
     // one pass over what the client sent, which is less than what it may send
     client.encode(out, |name| {
         name.is_some_and(|name| fields.forwarded.contains(name))
     });
-    add_trace(trace, out);
+    add_position(position, out);
     for name in [ORIGIN, REFERER] {
         if let Some(value) = client.get_str(name)
             && let Some(theirs) = to_web_server(value, &ctx.origin(), session.host())
@@ -89,18 +89,22 @@ pub(super) fn web(
 }
 
 /// Returns the client's fields about its trace that are not passed on.
-fn replaced_fields(trace: Propagation) -> NameSet {
-    match trace {
-        Propagation::Unchanged => NameSet::new(&[]),
-        Propagation::Position { keeps_state, .. } if keeps_state => OF_POSITION,
-        Propagation::Position { .. } => OF_TRACE,
+fn replaced_fields(position: Option<&Position>) -> NameSet {
+    match position {
+        None => NameSet::new(&[]),
+        Some(position) if position.keeps_state => OF_POSITION,
+        Some(_) => OF_TRACE,
     }
 }
 
 /// Writes the position in the trace, if it is not the client's.
-fn add_trace(trace: Propagation, out: &mut Vec<u8>) {
-    if let Propagation::Position { context, .. } = trace {
-        encode::field(out, TRACEPARENT.as_str(), context.to_string().as_bytes());
+fn add_position(position: Option<&Position>, out: &mut Vec<u8>) {
+    if let Some(position) = position {
+        encode::field(
+            out,
+            TRACEPARENT.as_str(),
+            position.context.to_string().as_bytes(),
+        );
     }
 }
 

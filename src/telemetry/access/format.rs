@@ -87,7 +87,7 @@ pub(super) fn add_text(
     }
     add_aligned_millis(out, line.total);
     add_aligned_method(out, line.method);
-    add_escaped(out, shorten(line.path.as_bytes(), MAX_PATH), Style::Text);
+    out.extend_from_slice(last.path.get(line.path.as_bytes(), Style::Text));
 
     if let Some(environment) = line.environment {
         add_pair(out, b" environment=", environment);
@@ -115,22 +115,48 @@ pub(super) fn add_text(
     }
     if !line.user_agent.is_empty() {
         out.extend_from_slice(b" agent=\"");
-        out.extend_from_slice(last.agent(line.user_agent, Style::Text));
+        out.extend_from_slice(last.agent.get(line.user_agent, Style::Text));
         out.push(b'"');
     }
     out.push(b'\n');
 }
 
-/// Parts of the last line of this thread. Most lines have the same: those of a connection have one
-/// client and one user agent, and many end in the same second.
+/// Parts of the last line of this thread. Most lines have the same ones: those of a connection have
+/// one client and one user agent, programs poll, and many requests end in the same second.
 pub(super) struct LastParts {
     second: u64,
     /// The second as text, and room for the rest of it.
     time: Time,
     client: Option<Client>,
     client_text: Vec<u8>,
-    agent: Vec<u8>,
-    agent_text: Vec<u8>,
+    path: LastText<MAX_PATH>,
+    agent: LastText<MAX_AGENT>,
+}
+
+/// A text of a client that was written last, and its form in a line. Only so many bytes are shown.
+struct LastText<const LIMIT: usize> {
+    bytes: Vec<u8>,
+    shown: Vec<u8>,
+}
+
+impl<const LIMIT: usize> LastText<LIMIT> {
+    const fn new() -> Self {
+        Self {
+            bytes: Vec::new(),
+            shown: Vec::new(),
+        }
+    }
+
+    /// Returns the form of a text in a line.
+    fn get(&mut self, text: &[u8], style: Style) -> &[u8] {
+        let bytes = shorten(text, LIMIT);
+        if self.bytes != bytes {
+            bytes.clone_into(&mut self.bytes);
+            self.shown.clear();
+            add_escaped(&mut self.shown, bytes, style);
+        }
+        &self.shown
+    }
 }
 
 /// A time as RFC 3339 with microseconds.
@@ -143,8 +169,8 @@ impl LastParts {
             time: *b"0000-00-00T00:00:00.000000Z",
             client: None,
             client_text: Vec::new(),
-            agent: Vec::new(),
-            agent_text: Vec::new(),
+            path: LastText::new(),
+            agent: LastText::new(),
         }
     }
 
@@ -166,11 +192,12 @@ impl LastParts {
             }
         }
 
-        let micros = u64::from(wall.subsec_micros());
-        let [a, b, c] = to_three_digits(micros / 1000);
-        let [d, e, f] = to_three_digits(micros);
-        let [.., t0, t1, t2, t3, t4, t5, _z] = &mut self.time;
-        (*t0, *t1, *t2, *t3, *t4, *t5) = (a, b, c, d, e, f);
+        let micros = wall.subsec_micros();
+        let fraction = self.time.get_mut(20..26).unwrap_or_default();
+        let pairs = fraction.as_chunks_mut().0.iter_mut();
+        for (pair, number) in pairs.zip([micros / 10_000, micros / 100, micros]) {
+            *pair = to_two_digits(number);
+        }
         self.time
     }
 
@@ -187,17 +214,6 @@ impl LastParts {
             add(&mut self.client_text, client);
         }
         &self.client_text
-    }
-
-    /// Returns the text of a user agent.
-    fn agent(&mut self, agent: &[u8], style: Style) -> &[u8] {
-        let agent = shorten(agent, MAX_AGENT);
-        if self.agent != agent {
-            agent.clone_into(&mut self.agent);
-            self.agent_text.clear();
-            add_escaped(&mut self.agent_text, agent, style);
-        }
-        &self.agent_text
     }
 }
 
@@ -262,7 +278,7 @@ pub(super) fn add_json(out: &mut Vec<u8>, line: &AccessLine<'_>, last: &mut Last
         out.extend_from_slice(b",\"http.request.method\":\"");
         add_name(out, line.method, Style::Json);
         out.extend_from_slice(b"\",\"url.path\":\"");
-        add_escaped(out, shorten(line.path.as_bytes(), MAX_PATH), Style::Json);
+        out.extend_from_slice(last.path.get(line.path.as_bytes(), Style::Json));
         out.push(b'"');
     }
     if let Some(status) = line.status {
@@ -293,7 +309,7 @@ pub(super) fn add_json(out: &mut Vec<u8>, line: &AccessLine<'_>, last: &mut Last
     }
     if !line.user_agent.is_empty() {
         out.extend_from_slice(b",\"user_agent.original\":\"");
-        out.extend_from_slice(last.agent(line.user_agent, Style::Json));
+        out.extend_from_slice(last.agent.get(line.user_agent, Style::Json));
         out.push(b'"');
     }
     out.extend_from_slice(b"}\n");
@@ -500,27 +516,42 @@ fn add_aligned_method(out: &mut Vec<u8>, method: &str) {
 }
 
 fn add_number(out: &mut Vec<u8>, number: u64) {
-    match number {
-        0..10 => out.push(to_digit(number)),
-        10..100 => out.extend_from_slice(&[to_digit(number / 10), to_digit(number)]),
-        100..1000 => out.extend_from_slice(&to_three_digits(number)),
-        _ => {
-            add_number(out, number / 1000);
-            out.extend_from_slice(&to_three_digits(number));
+    match u32::try_from(number) {
+        Ok(number @ 0..10) => out.push(to_digit(number)),
+        Ok(number @ 10..100) => out.extend_from_slice(&to_two_digits(number)),
+        Ok(number @ 100..1000) => out.extend_from_slice(&to_three_digits(number)),
+        Ok(number @ 1000..10_000) => {
+            let ([a, b], [c, d]) = (to_two_digits(number / 100), to_two_digits(number));
+            out.extend_from_slice(&[a, b, c, d]);
         }
+        _ => add_long_number(out, number),
     }
 }
 
-const fn to_three_digits(number: u64) -> [u8; 3] {
-    [
-        to_digit(number / 100),
-        to_digit(number / 10),
-        to_digit(number),
-    ]
+// apart, because the function above is shorter without a call to itself
+#[cold]
+fn add_long_number(out: &mut Vec<u8>, number: u64) {
+    add_number(out, number / 100);
+    out.extend_from_slice(&to_two_digits(last_digits(number)));
+}
+
+/// Returns the last six digits of a number, as a number that is faster to divide.
+fn last_digits(number: u64) -> u32 {
+    u32::try_from(number % 1_000_000).unwrap_or_default()
+}
+
+fn to_three_digits(number: u32) -> [u8; 3] {
+    let [a, b] = to_two_digits(number);
+    [to_digit(number / 100), a, b]
+}
+
+fn to_two_digits(number: u32) -> [u8; 2] {
+    let pair = usize::try_from(number % 100).unwrap_or_default();
+    PAIRS.as_chunks().0.get(pair).copied().unwrap_or_default()
 }
 
 #[expect(clippy::as_conversions, reason = "a digit fits")]
-const fn to_digit(number: u64) -> u8 {
+const fn to_digit(number: u32) -> u8 {
     b'0' + (number % 10) as u8
 }
 
@@ -528,7 +559,7 @@ const fn to_digit(number: u64) -> u8 {
 fn add_millis(out: &mut Vec<u8>, time: Duration) {
     let micros = to_micros(time);
     add_number(out, micros / 1000);
-    let [a, b, c] = to_three_digits(micros);
+    let [a, b, c] = to_three_digits(last_digits(micros));
     out.extend_from_slice(&[b'.', a, b, c]);
 }
 
@@ -545,7 +576,7 @@ fn add_aligned_millis(out: &mut Vec<u8>, time: Duration) {
         _ => out.push(b' '),
     }
     add_number(out, whole);
-    out.extend_from_slice(&[b'.', to_digit(tenths), b'm', b's', b' ']);
+    out.extend_from_slice(&[b'.', to_digit(last_digits(tenths)), b'm', b's', b' ']);
 }
 
 fn to_micros(time: Duration) -> u64 {
@@ -555,6 +586,12 @@ fn to_micros(time: Duration) -> u64 {
         .saturating_add(micros)
 }
 
+/// The numbers below 100, as two digits each.
+const PAIRS: [u8; 200] = *b"\
+    00010203040506070809101112131415161718192021222324\
+    25262728293031323334353637383940414243444546474849\
+    50515253545556575859606162636465666768697071727374\
+    75767778798081828384858687888990919293949596979899";
 const HEX_DIGITS: &[u8; 16] = b"0123456789abcdef";
 /// The longest method and listener, in bytes.
 const MAX_NAME: usize = 80;

@@ -27,9 +27,7 @@ use mwaa_proxy::routing::{self, Destination, RequestKind, RoutedRequest};
 use mwaa_proxy::upstream::{
     self, ConnectionChoice, OutgoingBody, Trust, TrustStore, UpstreamClient,
 };
-use mwaa_proxy::{
-    Limits, ListenerUrls, Propagation, ProxyState, RequestContext, ReverseProxy, Watchers,
-};
+use mwaa_proxy::{Limits, ListenerUrls, ProxyState, RequestContext, ReverseProxy, Watchers};
 use mwaa_runtime::resolver::Resolver;
 use mwaa_runtime::{
     BackgroundTasks, CoarseTimer, LocalTasks, PaceLimit, Shutdown, ShutdownStage,
@@ -232,7 +230,7 @@ impl Rooms {
                 &permit,
                 &token,
                 headers,
-                Propagation::Unchanged,
+                None,
                 ConnectionChoice::Pooled,
                 &|| (),
             )
@@ -267,14 +265,7 @@ impl Rooms {
         let upstream = self
             .proxy
             .upstream
-            .send_web(
-                &permit,
-                &session,
-                request.headers(),
-                ctx,
-                Propagation::Unchanged,
-                body,
-            )
+            .send_web(&permit, &session, request.headers(), ctx, None, body)
             .await
             .unwrap();
         self.see(&upstream);
