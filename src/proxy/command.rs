@@ -324,12 +324,11 @@ async fn send_once(
     let on_write = || slot.running().mark_sending();
     let upstream = &proxy.upstream;
     let begun = boot_clock();
-    let visit = record.steps().enter(Step::Upstream);
-    let position = visit.position();
+    record.steps().begin_upstream();
+    let position = record.steps().position();
     let response = upstream
         .send_command(permit, &token, headers, position, connection, &on_write)
         .await;
-    drop(visit);
     record.on_exchange(boot_clock().saturating_sub(begun));
     let response = response?;
     if !matches!(
@@ -350,12 +349,11 @@ async fn send_once(
     // changes nothing: the command was sent, and is to run.
     drop(response);
     let begun = boot_clock();
-    let visit = record.steps().enter(Step::Upstream);
-    let (position, pooled) = (visit.position(), ConnectionChoice::Pooled);
+    record.steps().begin_upstream();
+    let (position, pooled) = (record.steps().position(), ConnectionChoice::Pooled);
     let response = upstream
         .send_command(permit, &token, headers, position, pooled, &on_write)
         .await;
-    drop(visit);
     record.on_exchange(boot_clock().saturating_sub(begun));
     response
 }

@@ -178,6 +178,7 @@ impl CommandRecord {
 
     /// The web server has answered the request that was sent to it, after this time, or failed.
     pub(crate) fn on_exchange(&self, took: Duration) {
+        self.0.steps.end_upstream(took);
         let before = self.0.upstream.get().unwrap_or_default();
         self.0.upstream.set(Some(before + took));
     }

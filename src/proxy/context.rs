@@ -60,6 +60,8 @@ struct Ending {
     head: Cell<Duration>,
     /// The time that the web server took to answer.
     upstream: Cell<Option<Duration>>,
+    /// The time at which the last request to the web server began.
+    exchange_begun: Cell<Duration>,
     /// The size of the response's body, as far as it was sent.
     sent: Cell<u64>,
     is_complete: Cell<bool>,
@@ -216,10 +218,11 @@ impl RequestContext {
         *self.0.scope.borrow_mut() = environment.map_or(Scope::Nothing, Scope::Environment);
     }
 
-    /// The web server has answered after this time, or failed.
-    pub(crate) fn on_exchange(&self, took: Duration) {
-        let upstream = &self.0.ending.upstream;
-        upstream.set(Some(upstream.get().unwrap_or_default() + took));
+    /// A request to the web server begins. It ends, also if it fails, when the exchange is dropped.
+    pub(crate) fn begin_exchange(&self) -> Exchange<'_> {
+        self.0.ending.exchange_begun.set(boot_clock());
+        self.0.steps.begin_upstream();
+        Exchange(self)
     }
 
     /// The head of the response is ready. Returns the time since the request arrived.
@@ -380,6 +383,19 @@ impl RequestContext {
     /// The Host as the client wrote it; empty before admission if there is none.
     pub(crate) fn host(&self) -> &str {
         self.0.head.headers.get_str(HOST).unwrap_or_default()
+    }
+}
+
+/// A request to the web server. It is no more than a reference: the future of a request has it.
+pub(crate) struct Exchange<'a>(&'a RequestContext);
+
+impl Drop for Exchange<'_> {
+    fn drop(&mut self) {
+        let Inner { ending, steps, .. } = &*self.0.0;
+        let took = boot_clock().saturating_sub(ending.exchange_begun.get());
+        steps.end_upstream(took);
+        let upstream = &ending.upstream;
+        upstream.set(Some(upstream.get().unwrap_or_default() + took));
     }
 }
 

@@ -9,7 +9,6 @@ use crate::local_tokens;
 use crate::response::{self, Response};
 use crate::routing::{RoutedRequest, RoutingError};
 use crate::state::ReverseProxy;
-use crate::steps::Step;
 use crate::web::prepare_body;
 use dashmap::DashMap;
 use http::Method;
@@ -64,13 +63,12 @@ pub(crate) async fn logout(
         let (head, body) = request.into_head_and_body();
         let body = prepare_body(proxy, permit.method(), body, None).await?;
         let session = credentials.session(&entry).await?;
-        let visit = ctx.steps().enter(Step::Upstream);
-        let position = visit.position();
+        let exchange = ctx.begin_exchange();
         let sent = proxy
             .upstream
-            .send_web(&permit, &session, &head.headers, ctx, position, body)
+            .send_web(&permit, &session, &head.headers, ctx, body)
             .await;
-        drop(visit);
+        drop(exchange);
         // this session is dropped anyway
         if let Err(error) = sent {
             tracing::debug!(id = %ctx.id(), error = error.detail(), "Airflow's session could not be ended");

@@ -51,6 +51,8 @@ struct Traced {
     trace: Option<RequestTrace>,
     /// `None` if what the client sent is passed on unchanged.
     position: Option<Position>,
+    /// The request to the web server.
+    upstream: Cell<Option<OpenSpan>>,
     response: Cell<Option<OpenSpan>>,
 }
 
@@ -80,23 +82,18 @@ impl Steps {
     #[inline]
     pub(crate) fn enter(&self, step: Step) -> Visit<'_> {
         let is_seen = self.traced.is_some() || tracing::enabled!(Level::DEBUG);
-        Visit(is_seen.then(|| Box::new(self.begin_step(step))))
+        Visit {
+            _step: is_seen.then(|| Box::new(self.begin_step(step))),
+        }
     }
 
     #[cold]
     fn begin_step(&self, step: Step) -> StepInProgress<'_> {
-        let span = self.open(step);
-        let mut position = self.traced.as_ref().and_then(|traced| traced.position);
-        if let (Some(position), Some(trace), Some(span)) = (&mut position, self.trace(), &span)
-        {
-            position.context = trace.position(span);
-        }
         StepInProgress {
             steps: self,
             step,
             begun: boot_clock(),
-            span,
-            position,
+            span: self.open(step),
         }
     }
 
@@ -104,6 +101,38 @@ impl Steps {
     fn open(&self, step: Step) -> Option<OpenSpan> {
         let trace = self.trace()?;
         Some(trace.enter(step.as_str(), step == Step::Upstream))
+    }
+
+    /// A request to the web server begins.
+    pub(crate) fn begin_upstream(&self) {
+        if let Some(traced) = &self.traced {
+            traced.upstream.set(self.open(Step::Upstream));
+        }
+    }
+
+    /// A request to the web server has ended.
+    pub(crate) fn end_upstream(&self, took: Duration) {
+        if let Some(traced) = &self.traced {
+            traced.leave(&traced.upstream);
+        }
+        self.log(Step::Upstream, took);
+    }
+
+    /// Returns the position in a trace that the web server gets; `None` if it gets the client's.
+    pub(crate) fn position(&self) -> Option<Position> {
+        let traced = self.traced.as_ref()?;
+        let position = traced.position?;
+        Some(match (&traced.trace, traced.upstream.get()) {
+            (Some(trace), Some(upstream)) => Position {
+                context: trace.position(&upstream),
+                ..position
+            },
+            _ => position,
+        })
+    }
+
+    fn log(&self, step: Step, took: Duration) {
+        tracing::debug!(parent: &self.span, step = step.as_str(), ?took, "step ended");
     }
 
     /// The head of the response is ready.
@@ -116,11 +145,10 @@ impl Steps {
     /// The response has ended. Returns the trace, if it is recorded.
     pub(crate) fn end_response(&self) -> Option<&RequestTrace> {
         let traced = self.traced.as_ref()?;
-        let trace = traced.trace.as_ref()?;
-        if let Some(response) = traced.response.take() {
-            trace.leave(&response);
-        }
-        Some(trace)
+        // a client that has left ends what it waited for
+        traced.leave(&traced.upstream);
+        traced.leave(&traced.response);
+        traced.trace.as_ref()
     }
 
     fn trace(&self) -> Option<&RequestTrace> {
@@ -149,7 +177,15 @@ impl Traced {
                 context,
                 keeps_state: parent.is_some(),
             }),
+            upstream: Cell::new(None),
             response: Cell::new(None),
+        }
+    }
+
+    /// Ends a span, if it has begun.
+    fn leave(&self, span: &Cell<Option<OpenSpan>>) {
+        if let (Some(trace), Some(span)) = (&self.trace, span.take()) {
+            trace.leave(&span);
         }
     }
 }
@@ -160,21 +196,15 @@ fn find_context(head: &RequestHead) -> Option<TraceContext> {
 }
 
 /// A step that has begun; `None` without a collector and above level debug.
-pub(crate) struct Visit<'a>(Option<Box<StepInProgress<'a>>>);
+pub(crate) struct Visit<'a> {
+    _step: Option<Box<StepInProgress<'a>>>,
+}
 
 struct StepInProgress<'a> {
     steps: &'a Steps,
     step: Step,
     begun: Duration,
     span: Option<OpenSpan>,
-    position: Option<Position>,
-}
-
-impl Visit<'_> {
-    /// Returns the position that the web server gets; `None` if it gets the client's.
-    pub(crate) fn position(&self) -> Option<&Position> {
-        self.0.as_ref()?.position.as_ref()
-    }
 }
 
 impl Drop for StepInProgress<'_> {
@@ -182,7 +212,7 @@ impl Drop for StepInProgress<'_> {
         if let (Some(trace), Some(span)) = (self.steps.trace(), &self.span) {
             trace.leave(span);
         }
-        let took = boot_clock().saturating_sub(self.begun);
-        tracing::debug!(parent: &self.steps.span, step = self.step.as_str(), ?took, "step ended");
+        self.steps
+            .log(self.step, boot_clock().saturating_sub(self.begun));
     }
 }

@@ -306,18 +306,13 @@ impl WebExchange<'_> {
     ) -> Result<UpstreamResponse, UpstreamError> {
         let entry = self.permit.entry();
         let state = &self.proxy.state;
-        let begun = boot_clock();
-        let visit = self.ctx.steps().enter(Step::Upstream);
-        let position = visit.position();
+        let exchange = self.ctx.begin_exchange();
         let response = self
             .proxy
             .upstream
-            .send_web(self.permit, session, self.headers, self.ctx, position, body)
-            .await;
-        drop(visit);
-        self.ctx.on_exchange(boot_clock().saturating_sub(begun));
-
-        let response = response?;
+            .send_web(self.permit, session, self.headers, self.ctx, body)
+            .await?;
+        drop(exchange);
         state.reachability.on_response(entry);
         state
             .credentials

@@ -110,7 +110,7 @@ impl UpstreamClient {
         permit: &CommandPermit,
         token: &CliToken,
         headers: &Headers,
-        position: Option<&Position>,
+        position: Option<Position>,
         connection: ConnectionChoice,
         on_write: &dyn Fn(),
     ) -> Result<UpstreamResponse, UpstreamError> {
@@ -136,14 +136,13 @@ impl UpstreamClient {
         session: &Session,
         headers: &Headers,
         ctx: &RequestContext,
-        position: Option<&Position>,
         body: OutgoingBody,
     ) -> Result<UpstreamResponse, UpstreamError> {
         let exchange = Exchange {
             entry: permit.entry(),
             host: session.host(),
             method: permit.method(),
-            encode: &|out| request::web(permit, session, headers, ctx, position, out),
+            encode: &|out| request::web(permit, session, headers, ctx, out),
             is_repeatable: matches!(*permit.method(), Method::GET | Method::HEAD)
                 && body.is_empty(),
             first_byte: self.0.settings.first_byte,

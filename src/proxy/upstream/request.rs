@@ -26,7 +26,7 @@ use std::time::Duration;
 pub(super) fn command(
     token: &CliToken,
     client: &Headers,
-    position: Option<&Position>,
+    position: Option<Position>,
     out: &mut Vec<u8>,
 ) {
     encode::request_line(out, "POST", "/aws_mwaa/cli");
@@ -51,13 +51,13 @@ pub(super) fn web(
     session: &Session,
     client: &Headers,
     ctx: &RequestContext,
-    position: Option<&Position>,
     out: &mut Vec<u8>,
 ) {
     let target = permit.target();
     encode::request_line(out, permit.method().as_str(), target.as_str());
 
     let mut fields = WebFields::new(permit, client, ctx);
+    let position = ctx.steps().position();
     fields.forwarded = fields.forwarded.without(replaced_fields(position));
     // one pass over what the client sent, which is less than what it may send
     client.encode(out, |name| {
@@ -89,7 +89,7 @@ pub(super) fn web(
 }
 
 /// Returns the client's fields about its trace that are not passed on.
-fn replaced_fields(position: Option<&Position>) -> NameSet {
+fn replaced_fields(position: Option<Position>) -> NameSet {
     match position {
         None => NameSet::new(&[]),
         Some(position) if position.keeps_state => OF_POSITION,
@@ -98,7 +98,7 @@ fn replaced_fields(position: Option<&Position>) -> NameSet {
 }
 
 /// Writes the position in the trace, if it is not the client's.
-fn add_position(position: Option<&Position>, out: &mut Vec<u8>) {
+fn add_position(position: Option<Position>, out: &mut Vec<u8>) {
     if let Some(position) = position {
         encode::field(
             out,

@@ -265,7 +265,7 @@ impl Rooms {
         let upstream = self
             .proxy
             .upstream
-            .send_web(&permit, &session, request.headers(), ctx, None, body)
+            .send_web(&permit, &session, request.headers(), ctx, body)
             .await
             .unwrap();
         self.see(&upstream);
