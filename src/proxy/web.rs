@@ -313,6 +313,7 @@ impl WebExchange<'_> {
             .send_web(self.permit, session, self.headers, self.ctx, body)
             .await?;
         drop(exchange);
+
         state.reachability.on_response(entry);
         state
             .credentials
