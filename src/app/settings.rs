@@ -3,11 +3,11 @@
 use super::{ExternalInputs, StartError};
 use ipnet::IpNet;
 use mwaa_auth::aws;
-use mwaa_config::{Address, Config, Transport};
+use mwaa_config::{Address, Config, Transport, read_secret_file};
 use mwaa_egress::{Connector, ProxyTable};
 use mwaa_model::{
     Entry, EntryId, EnvName, Environment, FileError, ListenerPolicy, ListenerRules,
-    ProxyChoice, ProxyUser, Secret,
+    ProxyChoice, ProxyUser,
 };
 use mwaa_proxy::admission::{self, AccessRules, NetworkFilter, SharedSecret};
 use mwaa_proxy::{queue, upstream};
@@ -15,7 +15,6 @@ use mwaa_runtime::{BackgroundTasks, PaceLimit};
 use mwaa_server::{ListenerConfig, TlsConfig, TlsFiles};
 use mwaa_telemetry::audit;
 use std::collections::HashMap;
-use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -205,7 +204,7 @@ fn load_access_rules(
     secret_file: Option<&Path>,
 ) -> Result<AccessRules, StartError> {
     let secret = secret_file.map(|file| {
-        let content = read_secret(file)?;
+        let content = read_secret_file(file)?;
         SharedSecret::new(content.reveal()).ok_or_else(|| file_error(file, "it is empty"))
     });
     Ok(AccessRules {
@@ -258,7 +257,7 @@ pub(super) fn load_proxy_users(
 ) -> Result<HashMap<Arc<Path>, ProxyUser>, StartError> {
     // a file that several choices name is read again for each, which does no harm
     let users = proxy_user_files(config).map(|file| {
-        let content = read_secret(file)?;
+        let content = read_secret_file(file)?;
         let user = ProxyUser::from_file(content.reveal())
             .ok_or_else(|| file_error(file, "it contains no line user:password"))?;
         Ok((file.into(), user))
@@ -276,15 +275,6 @@ pub(super) fn proxy_user_files(config: &Config) -> impl Iterator<Item = &Path> {
             ProxyChoice::Through(proxy) => proxy.user_file.as_deref(),
             ProxyChoice::Off => None,
         })
-}
-
-fn read_secret(file: &Path) -> Result<Secret<String>, StartError> {
-    let content = std::fs::read_to_string(file).map_err(|error| match error.kind() {
-        // std's text names the stream, which helps no one to find the mistake
-        io::ErrorKind::InvalidData => file_error(file, "it is not UTF-8 text"),
-        _ => FileError::new(file, error).into(),
-    })?;
-    Ok(Secret::new(content))
 }
 
 fn file_error(file: &Path, reason: &'static str) -> StartError {

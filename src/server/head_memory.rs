@@ -1,7 +1,8 @@
 //! The heads that a thread has read lately. A program that polls sends the same bytes each time, and
 //! they need not be read again: the same bytes are the same head.
 //!
-//! Only short heads in which nothing can be secret are kept: with harmless fields and parameters alone.
+//! Only short heads with harmless fields and parameters are kept. A path can still name something
+//! private, so what is kept is shown nowhere, and other heads soon take its place.
 
 use mwaa_http1::name::{
     ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH,

@@ -4,6 +4,7 @@ use http::header::{HeaderName, HeaderValue};
 use http::uri::{PathAndQuery, Uri};
 use mwaa_config::env::OtelVariables;
 use mwaa_model::FileError;
+use mwaa_runtime::{LARGEST_BUNDLE, read_regular_file};
 use mwaa_telemetry::traces::{self, Attribute, Sampler, Value};
 use percent_encoding::percent_decode_str;
 use std::path::PathBuf;
@@ -116,7 +117,7 @@ fn complete(url: Uri, protocol: Protocol, is_whole: bool) -> Uri {
 }
 
 fn read_file(file: &PathBuf) -> Result<Vec<u8>, TraceSettingsError> {
-    std::fs::read(file).map_err(|error| FileError::new(file, error).into())
+    read_regular_file(file, LARGEST_BUNDLE).map_err(|error| FileError::new(file, error).into())
 }
 
 fn parse_headers(text: &str) -> Result<Vec<(HeaderName, HeaderValue)>, TraceSettingsError> {
