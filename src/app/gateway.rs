@@ -6,13 +6,16 @@ use super::reload::{ConfigSource, ReloadRequests, named_files};
 use super::sockets::SocketSet;
 use super::status::GatewayStatus;
 use super::supervisor::{Notifier, Supervisor};
+use super::traces::TraceSettingsError;
 use mwaa_auth::aws::StaticKey;
 use mwaa_config::Config;
+use mwaa_config::env::OtelVariables;
 use mwaa_egress::ProxyEnv;
 use mwaa_model::{FileError, debug_fields};
 use mwaa_proxy::ListenerUrl;
 use mwaa_runtime::{BackgroundTasks, FileStates, Timestamp};
 use mwaa_server::{BindError, InheritError};
+use mwaa_telemetry::Log;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -44,6 +47,10 @@ pub struct ExternalInputs {
     pub static_key: Option<StaticKey>,
     /// The service manager that started `serve`.
     pub supervisor: Supervisor,
+    /// OpenTelemetry's variables; `None` means that no traces are sent.
+    pub otel: Option<OtelVariables>,
+    /// The log, for the access lines.
+    pub log: Option<Log>,
 }
 
 debug_fields!(ExternalInputs: proxies, static_key, supervisor);
@@ -90,6 +97,9 @@ pub enum StartError {
         /// The reason, as the rest of a sentence.
         reason: &'static str,
     },
+    /// The export of traces cannot be set up.
+    #[error(transparent)]
+    Traces(#[from] TraceSettingsError),
     /// A thread, its runtime or the signals could not be set up.
     #[error("cannot start a worker thread")]
     Thread(#[source] io::Error),

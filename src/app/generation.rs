@@ -2,6 +2,7 @@
 //! of the one before: tokens, sessions, queues, what AWS has said, tunnels, the audit log.
 
 use super::sockets::{listener_urls, tcp_addresses};
+use super::traces::TraceExport;
 use super::{ExternalInputs, StartError, settings};
 use mwaa_auth::aws::discovery::DiscoverySettings;
 use mwaa_auth::aws::{AwsClient, Discovery, VersionResolver};
@@ -28,6 +29,8 @@ pub(super) struct Generation {
     pub(super) state: Arc<ProxyState>,
     pub(super) trust: Arc<TrustStore>,
     pub(super) connector: Connector,
+    /// The export of traces. It is that of the first configuration.
+    pub(super) traces: Option<TraceExport>,
     /// The configured environments.
     entries: Vec<Arc<Entry>>,
     pub(super) tls: Option<TlsConfig>,
@@ -114,7 +117,12 @@ impl Generation {
             None => join_fleet(config, &connector, &aws, background, &metrics)?,
             Some(old) => old.fleet.clone(),
         };
+        let traces = match old {
+            None => TraceExport::start(config, &draft.inputs, &connector, background)?,
+            Some(old) => old.traces.clone(),
+        };
         let parts = Parts {
+            traces: traces.as_ref(),
             draft: &draft,
             connector: &connector,
             aws: &aws,
@@ -131,6 +139,7 @@ impl Generation {
             trust: draft.trust,
             tls: draft.tls,
             state,
+            traces,
             connector,
             aws,
             fleet,
@@ -200,6 +209,7 @@ struct Parts<'a> {
     background: &'a BackgroundTasks,
     fleet: Option<&'a Arc<Fleet>>,
     metrics: Arc<Metrics>,
+    traces: Option<&'a TraceExport>,
 }
 
 impl Parts<'_> {
@@ -230,6 +240,7 @@ impl Parts<'_> {
             credentials: self.build_credentials(&metrics),
             queues,
             audit: self.start_audit(&metrics)?,
+            tracer: self.traces.map(TraceExport::tracer),
             urls: listener_urls(listeners, config),
             watchers: self.build_watchers(),
             limits: settings::proxy_limits(config),

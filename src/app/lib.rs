@@ -13,6 +13,7 @@ mod settings;
 mod sockets;
 mod status;
 mod supervisor;
+mod traces;
 mod worker;
 
 pub use check::{CERTIFICATE_MAKER, CheckLevel, CheckResult, check_environments, check_files};
@@ -26,4 +27,5 @@ pub use mwaa_server::InheritError;
 pub use process::{harden, raise_descriptor_limit};
 pub use reload::{ConfigProblem, ConfigSource, ReloadRequests};
 pub use supervisor::Supervisor;
+pub use traces::TraceSettingsError;
 pub use worker::{AFTER_DRAIN, ShutdownStatus};

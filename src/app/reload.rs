@@ -283,6 +283,11 @@ impl Reloader {
         if before.fleet != now.fleet {
             tracing::warn!("[fleet] has changed, which takes effect at the next start");
         }
+        if before.telemetry.otlp_endpoint != now.telemetry.otlp_endpoint {
+            tracing::warn!(
+                "telemetry.otlp_endpoint has changed, which takes effect at the next start"
+            );
+        }
         let warned = before.warnings();
         for warning in now.warnings() {
             if !warned.contains(&warning) {

@@ -3,7 +3,7 @@
 use super::{ExternalInputs, StartError};
 use ipnet::IpNet;
 use mwaa_auth::aws::{self, AwsClient, DynamoDbStore, ElastiCacheLogin};
-use mwaa_config::{Address, Config, Transport};
+use mwaa_config::{Address, Config, Transport, read_secret_file};
 use mwaa_egress::{Connector, ProxyTable};
 use mwaa_fleet::{FleetKeys, FleetSettings, RedisPassword, RedisStore, Store};
 use mwaa_model::{
@@ -16,7 +16,6 @@ use mwaa_runtime::{BackgroundTasks, PaceLimit};
 use mwaa_server::{ListenerConfig, TlsConfig, TlsFiles};
 use mwaa_telemetry::audit;
 use std::collections::HashMap;
-use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -206,7 +205,7 @@ fn load_access_rules(
     secret_file: Option<&Path>,
 ) -> Result<AccessRules, StartError> {
     let secret = secret_file.map(|file| {
-        let content = read_secret(file)?;
+        let content = read_secret_file(file)?;
         SharedSecret::new(content.reveal()).ok_or_else(|| file_error(file, "it is empty"))
     });
     Ok(AccessRules {
@@ -259,7 +258,7 @@ pub(super) fn load_proxy_users(
 ) -> Result<HashMap<Arc<Path>, ProxyUser>, StartError> {
     // a file that several choices name is read again for each, which does no harm
     let users = proxy_user_files(config).map(|file| {
-        let content = read_secret(file)?;
+        let content = read_secret_file(file)?;
         let user = ProxyUser::from_file(content.reveal())
             .ok_or_else(|| file_error(file, "it contains no line user:password"))?;
         Ok((file.into(), user))
@@ -277,15 +276,6 @@ pub(super) fn proxy_user_files(config: &Config) -> impl Iterator<Item = &Path> {
             ProxyChoice::Through(proxy) => proxy.user_file.as_deref(),
             ProxyChoice::Off => None,
         })
-}
-
-fn read_secret(file: &Path) -> Result<Secret<String>, StartError> {
-    let content = std::fs::read_to_string(file).map_err(|error| match error.kind() {
-        // std's text names the stream, which helps no one to find the mistake
-        io::ErrorKind::InvalidData => file_error(file, "it is not UTF-8 text"),
-        _ => FileError::new(file, error).into(),
-    })?;
-    Ok(Secret::new(content))
 }
 
 fn file_error(file: &Path, reason: &'static str) -> StartError {
@@ -391,7 +381,7 @@ fn load_redis_password(
         .fleet
         .as_ref()
         .and_then(|fleet| fleet.password_file.as_deref());
-    Ok(match file.map(read_secret).transpose()? {
+    Ok(match file.map(read_secret_file).transpose()? {
         // an editor ends the line
         Some(text) => RedisPassword::Fixed(Secret::concat(&[text.reveal().trim_end()])),
         None => RedisPassword::None,

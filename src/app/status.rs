@@ -14,8 +14,9 @@ use mwaa_proxy::{EnvironmentStatus, ListenerUrl, ProxyState};
 use mwaa_runtime::Timestamp;
 use mwaa_server::Places;
 use mwaa_server::management::{ManagementSource, ReadinessStatus};
+use mwaa_telemetry::traces::Tracer;
 use mwaa_telemetry::{
-    EnvironmentSnapshot, FleetSnapshot, GatewaySnapshot, MetricsFormat, RefusedRequest,
+    EnvironmentSnapshot, FleetSnapshot, GatewaySnapshot, Log, MetricsFormat, RefusedRequest,
 };
 use serde_json::{Value, json};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -239,6 +240,7 @@ impl ManagementSource for GatewayStatus {
                 .fleet
                 .as_ref()
                 .map(|fleet| summarize(&fleet.status())),
+            spans_dropped: state.tracer.as_ref().map_or(0, Tracer::dropped),
         };
         state.metrics.render(&now, format)
     }
@@ -270,6 +272,23 @@ impl ManagementSource for GatewayStatus {
             "faults": state.metrics.fault_counts(),
             "refusals": refusals.iter().map(render_refusal).collect::<Vec<_>>(),
         })
+    }
+
+    fn log_filter(&self) -> Option<String> {
+        let current = self.current();
+        current.generation.inputs.log.as_ref().map(Log::filter)
+    }
+
+    fn set_log_filter(&self, filter: &str) -> Result<(), String> {
+        let current = self.current();
+        let Some(log) = &current.generation.inputs.log else {
+            return Err("there is no log".to_owned());
+        };
+        log.set_filter(filter).map_err(|error| {
+            format!("{error}; write it as in `debug` or `mwaa_proxy=debug`")
+        })?;
+        tracing::info!(filter = log.filter(), "the filter of the log was changed");
+        Ok(())
     }
 }
 

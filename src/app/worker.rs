@@ -20,7 +20,7 @@ use mwaa_runtime::{
 use mwaa_server::{
     BoundListener, OpenConnections, OpenListener, Places, RequestHandler, Server,
 };
-use mwaa_telemetry::Metrics;
+use mwaa_telemetry::{AccessLog, Metrics, access};
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
@@ -78,7 +78,7 @@ impl Gateway {
         stopping.store(true, Ordering::Relaxed);
         let stop = StopLimits::new(&generation.config);
         let status = workers.stop(stop, &generation.state.queues).await;
-        finish(&generation).await;
+        end_records(&generation).await;
         Ok(status)
     }
 
@@ -162,16 +162,6 @@ impl StopLimits {
             drain,
             last: LAST_COMMANDS.min(drain / 2),
         }
-    }
-}
-
-/// Ends what outlives the last request: gives back what the fleet knows of, and writes the audit log.
-async fn finish(generation: &Generation) {
-    if let Some(fleet) = &generation.fleet {
-        fleet.leave().await;
-    }
-    if let Some(audit) = &generation.state.audit {
-        audit.flush(AUDIT_FLUSH);
     }
 }
 
@@ -289,6 +279,36 @@ struct WorkerContext {
     places: Arc<Places>,
 }
 
+/// Returns the thread's access log, if the configuration wants its lines.
+fn select_access_log(access: &AccessLog, generation: &Generation) -> AccessLog {
+    if generation.config.telemetry.access_log {
+        access.clone()
+    } else {
+        AccessLog::default()
+    }
+}
+
+/// Writes the last lines of the audit log, sends the last traces, and gives back what the fleet knows of.
+async fn end_records(generation: &Generation) {
+    let begun = boot_clock();
+    if let Some(audit) = &generation.state.audit {
+        audit.flush(LAST_RECORDS);
+    }
+
+    let rest = LAST_RECORDS.saturating_sub(boot_clock().saturating_sub(begun));
+    let send_traces = async {
+        if let Some(traces) = &generation.traces {
+            traces.end(rest).await;
+        }
+    };
+    let leave = async {
+        if let Some(fleet) = &generation.fleet {
+            fleet.leave(rest).await;
+        }
+    };
+    tokio::join!(send_traces, leave);
+}
+
 /// Another configuration, for a worker.
 pub(super) struct Update {
     pub(super) generation: Arc<Generation>,
@@ -318,6 +338,9 @@ impl Worker {
 
         let timer = CoarseTimer::start(&tasks, &background);
         let shutdown = Shutdown::watch(self.stage, &timer, &tasks);
+        let log = generation.inputs.log.clone();
+        let access = log.map(|log| AccessLog::start(log, &timer, &tasks));
+        let access = access.unwrap_or_default();
         let metrics = generation.state.metrics.worker_metrics();
         let proxy = Rc::new(ReverseProxy {
             upstream: create_client(&generation, &timer, &tasks),
@@ -325,6 +348,7 @@ impl Worker {
             state: Arc::clone(&generation.state),
             admissions: AdmissionMemory::default(),
             commands: CommandMemory::default(),
+            access: select_access_log(&access, &generation),
             timer: timer.clone(),
             tasks: tasks.clone(),
             shutdown: shutdown.clone(),
@@ -340,14 +364,15 @@ impl Worker {
             shutdown: shutdown.clone(),
             timer: timer.clone(),
             handle: move |request| mwaa_proxy::handle(Rc::clone(&handling.borrow()), request),
-            refuse: Box::new(move |bad_head| {
-                mwaa_proxy::reject_head(&refusing.borrow(), bad_head)
+            refuse: Box::new(move |bad_head, client| {
+                mwaa_proxy::reject_head(&refusing.borrow(), bad_head, client)
             }),
             farewell: Box::new(mwaa_proxy::say_farewell),
         });
 
         let mut room = WorkRoom {
             pool: generation.pool,
+            access,
             current,
             server,
             listeners,
@@ -367,6 +392,7 @@ impl Worker {
 struct WorkRoom<H> {
     /// The number of the pool of idle connections, as in [`Generation`].
     pool: u32,
+    access: AccessLog,
     current: Rc<RefCell<Rc<ReverseProxy>>>,
     server: Rc<Server<H>>,
     listeners: Arc<Mutex<Vec<BoundListener>>>,
@@ -395,6 +421,7 @@ impl<H: RequestHandler> WorkRoom<H> {
         self.current.replace(Rc::new(ReverseProxy {
             upstream,
             metrics: Rc::clone(&old.metrics),
+            access: select_access_log(&self.access, generation),
             state: Arc::clone(&generation.state),
             // by other rules now
             admissions: AdmissionMemory::default(),
@@ -483,6 +510,7 @@ fn block_on<T>(future: impl Future<Output = T>) -> io::Result<T> {
     let output = runtime.block_on(future);
     // a look-up of a name may hang in the C library; the end does not wait for it
     runtime.shutdown_background();
+    access::flush();
     Ok(output)
 }
 
@@ -506,8 +534,8 @@ pub const AFTER_DRAIN: Duration = Duration::from_secs(5);
 const LAST_COMMANDS: Duration = Duration::from_secs(10);
 /// The longest wait for clients to take the answers to what was cut.
 const LAST_ANSWERS: Duration = Duration::from_secs(2);
-/// The longest wait for the disk of the audit log at the end.
-const AUDIT_FLUSH: Duration = Duration::from_secs(2);
+/// The longest wait at the end for the disk of the audit log and for the collector of traces, together.
+const LAST_RECORDS: Duration = Duration::from_secs(2);
 
 #[cfg(test)]
 mod tests {

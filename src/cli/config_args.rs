@@ -8,6 +8,8 @@ use clap::{Arg, ArgAction, ArgMatches, Args, FromArgMatches, parser::ValueSource
 use mwaa_app::{ConfigProblem, ConfigSource, ExternalInputs};
 use mwaa_config::{Config, Diagnostics, EffectiveConfig, Override, Overrides, SearchPath, env};
 use mwaa_egress::ProxyEnv;
+use mwaa_runtime::{LARGEST_BUNDLE, read_regular_file};
+use mwaa_telemetry::Log;
 use std::io;
 use std::marker::PhantomData;
 use std::net::{AddrParseError, SocketAddr};
@@ -199,7 +201,7 @@ impl<F> ConfigArgs<F> {
         let overrides = self.overrides.clone();
         ConfigSource::new(move || {
             let search = SearchPath::from_environment();
-            let config = mwaa_config::load(file.as_deref(), &overrides, &search)
+            let config = mwaa_config::load_again(file.as_deref(), &overrides, &search)
                 .map_err(|problems| ConfigProblem::list(&problems))?;
             let inputs = read_external_inputs().map_err(|(file, error)| {
                 vec![ConfigProblem {
@@ -277,7 +279,8 @@ pub(crate) fn load_external_inputs(terminal: &Terminal) -> Result<ExternalInputs
 
 /// Reads them without a terminal. Fails with the file of `AWS_CA_BUNDLE` if that cannot be read.
 fn read_external_inputs() -> Result<ExternalInputs, (PathBuf, io::Error)> {
-    let read_bundle = |file: PathBuf| std::fs::read(&file).map_err(|error| (file, error));
+    let read_bundle =
+        |file: PathBuf| read_regular_file(&file, LARGEST_BUNDLE).map_err(|error| (file, error));
     Ok(ExternalInputs {
         ca_bundle: env::aws_ca_bundle().map(read_bundle).transpose()?,
         proxies: ProxyEnv {
@@ -285,6 +288,7 @@ fn read_external_inputs() -> Result<ExternalInputs, (PathBuf, io::Error)> {
             all_proxy: env::all_proxy(),
             no_proxy: env::no_proxy(),
         },
+        log: Log::current(),
         // only the demo has a key, and only `serve` a service manager
         ..ExternalInputs::default()
     })

@@ -11,6 +11,7 @@ use mwaa_auth::aws::StaticKey;
 use mwaa_config::{Address, Config, Overrides, SearchPath, env};
 use mwaa_emulator::{Emulator, Seed, Settings};
 use mwaa_model::{AirflowVersion, Secret};
+use mwaa_telemetry::Log;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
@@ -62,6 +63,7 @@ pub(crate) fn run(args: &DemoArgs, terminal: &Terminal) -> ExitStatus {
                 id: emulator.access_key_id().to_owned(),
                 secret: Arc::new(Secret::new(emulator.secret_access_key().to_owned())),
             }),
+            log: Log::current(),
             ..ExternalInputs::default()
         };
         let gateway = Gateway::bind(config.clone(), &inputs).await?;

@@ -32,6 +32,7 @@ impl ServeArgs {
     pub fn load(&self, terminal: &Terminal) -> Result<(Config, ExternalInputs), ExitStatus> {
         let config = self.config.load(terminal)?;
         let mut inputs = load_external_inputs(terminal)?;
+        inputs.otel = Some(env::otel());
         let names = env::listen_fd_names().unwrap_or_default();
         inputs.supervisor = Supervisor::detect(env::listen_fds(), &names, env::notify_socket())
             .map_err(|error| {
@@ -125,6 +126,10 @@ fn start_hint(error: &StartError) -> (ExitStatus, Cow<'static, str>) {
             ExitStatus::Configuration,
             "write it as http://HOST:PORT, https://…, socks5://… or socks5h://…; or unset it; \
              proxy.url = \"\" means no proxy".into(),
+        ),
+        StartError::Traces(_) => (
+            ExitStatus::Configuration,
+            "correct it, or set OTEL_SDK_DISABLED=true to run without traces".into(),
         ),
         StartError::Inherit(error) => (ExitStatus::Configuration, inherit_hint(error).into()),
         StartError::Thread(_) => (

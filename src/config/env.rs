@@ -1,6 +1,7 @@
 //! The environment variables that the program looks at; the only reader of them. (The flags'
 //! own variables, `MWAA_GATEWAY_LISTEN` and so on, are read by the command line parser.)
 
+use mwaa_model::debug_fields;
 use mwaa_runtime::platform;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -85,6 +86,46 @@ pub const VARIABLES: &[Variable] = &[
         NOTIFY_SOCKET,
         "The socket to which `serve` reports that it is ready and that it stops (sd_notify(3)); with `WATCHDOG_USEC` also that it works.",
     ),
+    Variable::new(
+        OTEL_ENDPOINT,
+        "The collector of traces, instead of `telemetry.otlp_endpoint`; `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` takes precedence, and is the whole URL.",
+    ),
+    Variable::new(
+        OTEL_PROTOCOL,
+        "`grpc` or `http/protobuf`; default `grpc`, and `http/protobuf` for port 4318. Like the next four, it can also be set as `OTEL_EXPORTER_OTLP_TRACES_…`.",
+    ),
+    Variable::new(
+        OTEL_HEADERS,
+        "Header fields for the collector, as in `name=value,name=value`. They are never printed.",
+    ),
+    Variable::new(
+        OTEL_TIMEOUT,
+        "The longest time for one message to the collector, in milliseconds; default 10000.",
+    ),
+    Variable::new(
+        OTEL_CERTIFICATE,
+        "A PEM file with additional trust roots for the collector.",
+    ),
+    Variable::new(
+        OTEL_SERVICE_NAME,
+        "The name of the service in traces; default `mwaa-gateway`.",
+    ),
+    Variable::new(
+        OTEL_RESOURCE_ATTRIBUTES,
+        "More attributes of the service in traces, as in `name=value,name=value`.",
+    ),
+    Variable::new(
+        OTEL_SAMPLER,
+        "The traces that are recorded: `parentbased_always_on` (default), `parentbased_always_off`, `parentbased_traceidratio`, `always_on`, `always_off` or `traceidratio`; the ratio is in `OTEL_TRACES_SAMPLER_ARG`.",
+    ),
+    Variable::new(
+        OTEL_BSP,
+        "The most spans that wait for the collector; default 2048. `OTEL_BSP_MAX_EXPORT_BATCH_SIZE` is the size of a batch (512), `OTEL_BSP_SCHEDULE_DELAY` the longest wait in milliseconds (5000).",
+    ),
+    Variable::new(
+        OTEL_DISABLED,
+        "If `true`, no traces are sent; the same as `OTEL_TRACES_EXPORTER=none`.",
+    ),
 ];
 
 /// The configuration file, as `--config`.
@@ -115,6 +156,16 @@ const XDG_STATE_HOME: &str = "XDG_STATE_HOME";
 const HOME: &str = "HOME";
 const LISTEN_FDS: &str = "LISTEN_FDS";
 const NOTIFY_SOCKET: &str = "NOTIFY_SOCKET";
+const OTEL_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
+const OTEL_PROTOCOL: &str = "OTEL_EXPORTER_OTLP_PROTOCOL";
+const OTEL_HEADERS: &str = "OTEL_EXPORTER_OTLP_HEADERS";
+const OTEL_TIMEOUT: &str = "OTEL_EXPORTER_OTLP_TIMEOUT";
+const OTEL_CERTIFICATE: &str = "OTEL_EXPORTER_OTLP_CERTIFICATE";
+const OTEL_SERVICE_NAME: &str = "OTEL_SERVICE_NAME";
+const OTEL_RESOURCE_ATTRIBUTES: &str = "OTEL_RESOURCE_ATTRIBUTES";
+const OTEL_SAMPLER: &str = "OTEL_TRACES_SAMPLER";
+const OTEL_BSP: &str = "OTEL_BSP_MAX_QUEUE_SIZE";
+const OTEL_DISABLED: &str = "OTEL_SDK_DISABLED";
 const LISTEN_FD_NAMES: &str = "LISTEN_FDNAMES";
 
 /// Returns the user's home folder, if it is an absolute path.
@@ -199,6 +250,69 @@ fn first(names: [&'static str; 2]) -> Option<(&'static str, String)> {
 /// Returns the AWS region of the environment, as SDKs read it.
 pub fn aws_region() -> Option<String> {
     text(read("AWS_REGION")).or_else(|| text(read("AWS_DEFAULT_REGION")))
+}
+
+/// The variables of OpenTelemetry, as they are written: the program that uses them parses them.
+#[derive(Clone, Default)]
+pub struct OtelVariables {
+    /// `OTEL_SDK_DISABLED` or `OTEL_TRACES_EXPORTER` turns traces off.
+    pub is_disabled: bool,
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT`.
+    pub endpoint: Option<String>,
+    /// `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`.
+    pub traces_endpoint: Option<String>,
+    /// `OTEL_EXPORTER_OTLP_PROTOCOL`.
+    pub protocol: Option<String>,
+    /// `OTEL_EXPORTER_OTLP_HEADERS`: secrets.
+    pub headers: Option<String>,
+    /// `OTEL_EXPORTER_OTLP_TIMEOUT`.
+    pub timeout: Option<String>,
+    /// `OTEL_EXPORTER_OTLP_CERTIFICATE`.
+    pub certificate: Option<PathBuf>,
+    /// `OTEL_SERVICE_NAME`.
+    pub service_name: Option<String>,
+    /// `OTEL_RESOURCE_ATTRIBUTES`.
+    pub resource_attributes: Option<String>,
+    /// `OTEL_TRACES_SAMPLER`.
+    pub sampler: Option<String>,
+    /// `OTEL_TRACES_SAMPLER_ARG`.
+    pub sampler_arg: Option<String>,
+    /// `OTEL_BSP_MAX_QUEUE_SIZE`.
+    pub max_queue: Option<String>,
+    /// `OTEL_BSP_MAX_EXPORT_BATCH_SIZE`.
+    pub max_batch: Option<String>,
+    /// `OTEL_BSP_SCHEDULE_DELAY`.
+    pub delay: Option<String>,
+}
+
+debug_fields!(OtelVariables: is_disabled, endpoint, traces_endpoint, protocol);
+
+/// Returns the variables of OpenTelemetry.
+pub fn otel() -> OtelVariables {
+    let own = |name: &str| {
+        let traces = name.replacen("_OTLP_", "_OTLP_TRACES_", 1);
+        read(&traces).or_else(|| read(name))
+    };
+    let is = |name, value: &str| {
+        text(read(name)).is_some_and(|set| set.trim().eq_ignore_ascii_case(value))
+    };
+
+    OtelVariables {
+        is_disabled: is(OTEL_DISABLED, "true") || is("OTEL_TRACES_EXPORTER", "none"),
+        endpoint: text(read(OTEL_ENDPOINT)),
+        traces_endpoint: text(read("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")),
+        protocol: text(own(OTEL_PROTOCOL)),
+        headers: text(own(OTEL_HEADERS)),
+        timeout: text(own(OTEL_TIMEOUT)),
+        certificate: own(OTEL_CERTIFICATE).map(PathBuf::from),
+        service_name: text(read(OTEL_SERVICE_NAME)),
+        resource_attributes: text(read(OTEL_RESOURCE_ATTRIBUTES)),
+        sampler: text(read(OTEL_SAMPLER)),
+        sampler_arg: text(read("OTEL_TRACES_SAMPLER_ARG")),
+        max_queue: text(read(OTEL_BSP)),
+        max_batch: text(read("OTEL_BSP_MAX_EXPORT_BATCH_SIZE")),
+        delay: text(read("OTEL_BSP_SCHEDULE_DELAY")),
+    }
 }
 
 /// Returns the program that shows a web page.

@@ -2,9 +2,11 @@
 
 use super::diagnostics::ValueError;
 use super::reader::TableReader;
+use mwaa_model::{FileError, Secret};
+use mwaa_runtime::{LARGEST_BUNDLE, open_regular_file, read_limited};
 use mwaa_telemetry::audit;
 use rustix::process::geteuid;
-use std::fs::{File, Metadata};
+use std::fs::Metadata;
 use std::io::{ErrorKind, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -53,13 +55,12 @@ fn check_content(path: &Path, content: Content, certs: &str) -> Result<(), Value
     let unreadable =
         |error: std::io::Error| unreadable_error(error.kind(), path, content, certs);
 
-    // a FIFO would block, a device never end
     let metadata = std::fs::metadata(path).map_err(unreadable)?;
     if !metadata.is_file() {
         return Err(ValueError::new(format!("is not a regular file: {name}")));
     }
     // the permission to read shows only on opening
-    let file = File::open(path).map_err(unreadable)?;
+    let file = open_regular_file(path).map_err(unreadable)?;
 
     match content {
         Content::Secret => check_secret(&metadata, &name, MAKE_SECRET),
@@ -72,6 +73,26 @@ fn check_content(path: &Path, content: Content, certs: &str) -> Result<(), Value
             check_pem(&pem, content, &name)
         }
     }
+}
+
+/// Reads a file with a secret. Fails for a file that the check of its key refuses: it can have changed
+/// since.
+pub fn read_secret_file(path: &Path) -> Result<Secret<String>, FileError> {
+    let failed = |error: std::io::Error| FileError::new(path, error);
+    let file = open_regular_file(path).map_err(failed)?;
+    let metadata = file.metadata().map_err(failed)?;
+    if is_shared(&metadata) {
+        let mode = metadata.mode() & 0o777;
+        let reason =
+            format!("other users can access it (mode {mode:04o}): run `chmod 600` on it");
+        return Err(FileError::new(path, reason));
+    }
+
+    let content = read_limited(file, LARGEST_SECRET).map_err(failed)?;
+    let text = String::from_utf8(content);
+    // the error must not have the content
+    let text = text.map_err(|_not_utf8| FileError::new(path, "it is not UTF-8 text"))?;
+    Ok(Secret::new(text))
 }
 
 /// Returns the error of a file that cannot be read. `certs` is the command that makes certificates.
@@ -242,8 +263,8 @@ fn format_path(path: &Path) -> String {
 /// A command that makes a secret.
 const MAKE_SECRET: &str = "create one: (umask 077; head -c 32 /dev/urandom | base64 > FILE)";
 
-/// The largest certificate bundle that is read; the system's own are about 250 KiB.
-const LARGEST_BUNDLE: u64 = 4 << 20;
+/// The largest file with a secret, in bytes.
+const LARGEST_SECRET: u64 = 64 << 10;
 
 #[cfg(test)]
 mod tests {

@@ -109,6 +109,24 @@ pub(super) fn parse_origin(text: &str) -> Result<String, ValueError> {
     })
 }
 
+/// Parses the URL of a collector: `http` or `https`, a host, and perhaps a port and a path.
+pub(super) fn parse_collector_url(text: &str) -> Result<String, ValueError> {
+    let uri = text.parse::<Uri>().ok();
+    let is_url = uri.is_some_and(|uri| {
+        matches!(uri.scheme_str(), Some("http" | "https"))
+            && uri.query().is_none()
+            && uri
+                .authority()
+                .is_some_and(|authority| !authority.as_str().contains('@'))
+    });
+    if !is_url || text.contains('#') {
+        return Err(ValueError::new("is not the URL of a collector").with_hint(
+            "write \"http://host:4317\"; secrets belong into OTEL_EXPORTER_OTLP_HEADERS",
+        ));
+    }
+    Ok(text.to_owned())
+}
+
 /// Parses `endpoint_url`: https, or http on loopback only; no userinfo, query or fragment.
 pub(super) fn parse_endpoint_url(text: &str) -> Result<String, ValueError> {
     let bad = |what: &str| {

@@ -144,12 +144,13 @@ pub(super) fn takes_number(path: &str) -> bool {
 }
 
 /// All tables, in the order of the file.
-pub(super) static TABLES: [&Table; 10] = [
+pub(super) static TABLES: [&Table; 11] = [
     &LISTENER,
     &TLS,
     &LISTENERS,
     &MANAGEMENT,
     &AUDIT,
+    &TELEMETRY,
     &AWS,
     &PROXY,
     &FLEET,
@@ -294,7 +295,7 @@ table! {
     /// Health and metrics, on a separate address.
     MANAGEMENT = "management";
 
-    /// The loopback address of /livez, /readyz, /metrics and /status.
+    /// The loopback address of /livez, /readyz, /metrics, /status and /log.
     address: Address, Value("'127.0.0.1:9180'");
     /// A second address, for kubelet and Prometheus. It may be reachable from the network: it
     /// serves only /livez, /readyz, /startupz and /metrics. Anyone who can reach it sees the
@@ -316,6 +317,17 @@ table! {
     /// Run a command only after it was written to the log. Otherwise commands also run while
     /// the log cannot be written, and the missing lines are counted.
     required: Flag, Value("false");
+}
+
+table! {
+    /// The log on stderr, and traces.
+    TELEMETRY = "telemetry";
+
+    /// Log one line for each request, at level info.
+    access_log: Flag, Value("true");
+    /// The URL of an OpenTelemetry collector, to which traces are sent by OTLP: gRPC, or HTTP if the
+    /// port is 4318. The variables OTEL_* take precedence. A change needs a restart.
+    otlp_endpoint: Text, Absent("no traces are sent", "'http://127.0.0.1:4317'");
 }
 
 table! {

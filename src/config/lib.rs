@@ -21,6 +21,7 @@ mod values;
 pub use address::{Address, AddressError};
 pub use diagnostics::{Diagnostic, Diagnostics, Origin};
 pub use effective::{EffectiveConfig, EffectiveValue};
+pub use files::read_secret_file;
 pub use keys::LimitSettings;
 pub use reference::{annotated_file, schema};
 pub use search::SearchPath;
@@ -41,6 +42,19 @@ pub fn load(
     search: &SearchPath,
 ) -> Result<Config, Diagnostics> {
     Ok(read(explicit, overrides, search)?.0)
+}
+
+/// Reads the configuration as [`load`] does, when the gateway runs already. Fails if the named file is
+/// no regular file: a pipe was read to its end at the start, and would block the thread now.
+pub fn load_again(
+    explicit: Option<&Path>,
+    overrides: &Overrides,
+    search: &SearchPath,
+) -> Result<Config, Diagnostics> {
+    if let Some(file) = explicit {
+        ConfigFile::check_regular(file)?;
+    }
+    load(explicit, overrides, search)
 }
 
 /// Reads the configuration as [`load`] does, and returns every key with the value that counts and
@@ -146,6 +160,8 @@ pub struct Config {
     pub management: ManagementSettings,
     /// The audit log.
     pub audit: AuditSettings,
+    /// The log and the traces.
+    pub telemetry: TelemetrySettings,
     /// Identity and endpoints of the AWS calls.
     pub aws: AwsSettings,
     /// The proxy for all environments; `None` if the configuration does not say.
@@ -295,6 +311,15 @@ pub struct FleetSettings {
     pub password_file: Option<PathBuf>,
     /// True to run no commands while the store cannot be used.
     pub refuses: bool,
+}
+
+/// The log and the traces.
+#[derive(Debug, Clone)]
+pub struct TelemetrySettings {
+    /// True to log a line for each request.
+    pub access_log: bool,
+    /// The URL of the collector of traces.
+    pub otlp_endpoint: Option<String>,
 }
 
 /// Identity and endpoints of the AWS calls, unless an environment has its own.

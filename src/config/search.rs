@@ -65,6 +65,17 @@ impl ConfigFile {
         Ok(None)
     }
 
+    /// Fails if this is something else than a regular file. That it is missing is for [`Self::find`].
+    pub(super) fn check_regular(path: &Path) -> Result<(), Diagnostics> {
+        if std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
+            let error =
+                ValueError::new("is not a regular file, so it is read at the start only");
+            let origin = Origin::File(path.to_owned());
+            return Err(error.into_diagnostic("", origin).into());
+        }
+        Ok(())
+    }
+
     fn read(path: &Path, must_exist: bool) -> Result<Option<Self>, Diagnostics> {
         let fail = |error: ValueError| {
             let origin = Origin::File(path.to_owned());

@@ -8,7 +8,7 @@ use super::reader::{Reader, TableEntry, TableReader};
 use super::{
     Address, AuditSettings, AwsSettings, Config, EnvironmentEntry, ExtraListenerSettings,
     FleetSettings, LimitSettings, ListenerSettings, ManagementSettings, Override, Overrides,
-    TlsSettings, checks, hosts, keys, suggest, values,
+    TelemetrySettings, TlsSettings, checks, hosts, keys, suggest, values,
 };
 use mwaa_model::{
     AwsTokens, BrowserMode, EnvName, Environment, ListenerRules, Policy, ProxyChoice,
@@ -38,6 +38,7 @@ pub(super) fn read(reader: &mut Reader<'_>, overrides: &Overrides) -> Config {
         listeners: Vec::new(),
         management: read_management(&mut reader.table(&keys::MANAGEMENT)),
         audit: read_audit(&mut reader.table(&keys::AUDIT)),
+        telemetry: read_telemetry(&mut reader.table(&keys::TELEMETRY)),
         aws,
         proxy: read_proxy(&mut reader.table(&keys::PROXY)),
         fleet: read_fleet(&mut reader.table(&keys::FLEET)),
@@ -180,6 +181,13 @@ fn read_audit(table: &mut TableReader<'_, '_>) -> AuditSettings {
         table.report("file", error);
     }
     audit
+}
+
+fn read_telemetry(table: &mut TableReader<'_, '_>) -> TelemetrySettings {
+    TelemetrySettings {
+        access_log: table.flag("access_log"),
+        otlp_endpoint: table.optional_text("otlp_endpoint", hosts::parse_collector_url),
+    }
 }
 
 fn read_aws(table: &mut TableReader<'_, '_>) -> AwsSettings {

@@ -176,6 +176,12 @@ impl Connector {
         proxy.map_or(Route::Direct, Route::Proxy)
     }
 
+    /// Returns the route to a collector of traces: the default proxy, unless `NO_PROXY` lists the host.
+    pub fn find_collector_route(&self, host: &str) -> Route {
+        let proxy = self.0.proxies.find(host, None);
+        proxy.map_or(Route::Direct, Route::Proxy)
+    }
+
     /// Returns the route to the MWAA API for the environment, which is in `region`.
     pub fn find_aws_route(&self, environment: &Environment, region: &str) -> Route {
         let endpoint = environment.endpoint_url.as_deref();

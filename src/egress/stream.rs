@@ -133,7 +133,11 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.as_io().poll_write_vectored(cx, bufs)
+        match bufs {
+            // what TLS writes is most often one record, and the kernel has less to do for `send`
+            [record] => self.as_io().poll_write(cx, record),
+            _ => self.as_io().poll_write_vectored(cx, bufs),
+        }
     }
 
     fn is_write_vectored(&self) -> bool {

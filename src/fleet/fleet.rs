@@ -295,15 +295,15 @@ impl Fleet {
         }
     }
 
-    /// Gives back what this replica holds, and leaves the fleet. It takes two seconds at most.
-    pub async fn leave(&self) {
+    /// Gives back what this replica holds, and leaves the fleet. It takes no longer than `limit`.
+    pub async fn leave(&self, limit: Duration) {
         self.closing.send_replace(true);
         for (_, port) in lock(&self.ports).iter() {
             port.wake();
         }
         drop(lock(&self.tasks).take());
         let mut ended = self.ended.lock().await;
-        let left = tokio::time::timeout(LEAVE, ended.recv()).await;
+        let left = tokio::time::timeout(limit, ended.recv()).await;
         tracing::debug!(complete = left.is_ok(), "left the fleet");
     }
 
@@ -564,8 +564,6 @@ const FIRST_CALL: Duration = Duration::from_secs(5);
 const RENEW: Duration = Duration::from_secs(1);
 /// The tries to write what came of a claim.
 const PUBLISH_TRIES: u32 = 3;
-/// The longest time to leave.
-const LEAVE: Duration = Duration::from_secs(2);
 /// The pause before a replica tries again to announce itself.
 const RETRY: Duration = Duration::from_secs(5);
 /// The tries to announce it while others do the same.

@@ -10,6 +10,7 @@ use crate::queue::{CommandSlot, QueueEntry, QueueError, QueuedCommand};
 use crate::response::{self, CommandFacts, LastEvent, OutputFormat, Response};
 use crate::routing::RoutedRequest;
 use crate::state::ReverseProxy;
+use crate::steps::Step;
 use crate::stopping;
 use crate::upstream::{ConnectionChoice, UpstreamError, UpstreamResponse};
 use http::StatusCode;
@@ -18,6 +19,7 @@ use mwaa_http1::RequestHead;
 use mwaa_http1::name::MWAA_GATEWAY_REPEATABLE;
 use mwaa_model::{AirflowVersion, Entry, Fault as _};
 use mwaa_policy::{Command, CommandPermit, permit_command};
+use mwaa_runtime::boot_clock;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
@@ -70,7 +72,7 @@ pub(crate) async fn run(
     }
 
     // 5. Wait for one of the environment's slots, and send.
-    let slot = queue_entry.acquire(&proxy.timer).await?;
+    let slot = wait_for_slot(proxy, queue_entry, record).await?;
     let upstream = send_in_slot(proxy, command, slot, record).await?;
 
     // 6. Pass the output on in the format that the client asked for.
@@ -102,7 +104,9 @@ async fn check_policy(
 
     if may_be_known && let Some(known) = proxy.commands.find(body, entry, listener) {
         let version = state.versions.resolve(entry).await?;
+        let _visit = ctx.steps().enter(Step::Policy);
         if let Some(permit) = known.permit(version) {
+            ctx.command_record().on_name(permit.name());
             return Ok((permit, version));
         }
     }
@@ -110,11 +114,21 @@ async fn check_policy(
     let command = Command::read(body)?;
     ctx.command_record().on_parsed(&command);
     let version = state.versions.resolve(entry).await?;
+    let _visit = ctx.steps().enter(Step::Policy);
     let permit = permit_command(entry, listener.rules.as_ref(), headers, &command, version)?;
     if may_be_known {
         proxy.commands.keep(body, &permit, listener, version);
     }
     Ok((permit, version))
+}
+
+async fn wait_for_slot(
+    proxy: &ReverseProxy,
+    queue_entry: QueueEntry,
+    record: &CommandRecord,
+) -> Result<CommandSlot, QueueError> {
+    let _visit = record.steps().enter(Step::Queue);
+    queue_entry.acquire(&proxy.timer).await
 }
 
 /// Takes a slot or a position in the environment's queue. Fails if the queue is full.
@@ -178,9 +192,11 @@ async fn last_event(
     facts: CommandFacts,
     record: &CommandRecord,
 ) -> Result<LastEvent, ProxyError> {
+    let visit = record.steps().enter(Step::Queue);
     let slot = queue_entry
         .acquire_with(&proxy.timer, |position| record.on_position(position))
         .await?;
+    drop(visit);
     let upstream = send_in_slot(proxy, command, slot, record).await?;
     let facts = facts.with_repeated(record.is_repeated());
     let limit = proxy.state.limits.cli_output;
@@ -203,7 +219,10 @@ async fn send_in_slot(
     let guard = record.disconnect_guard();
 
     let credentials = &proxy.state.credentials;
-    let token = match credentials.cli_token(command.permit.entry()).await {
+    let visit = record.steps().enter(Step::Auth);
+    let token = credentials.cli_token(command.permit.entry()).await;
+    drop(visit);
+    let token = match token {
         Ok(token) => token,
         Err(error) => {
             record.on_outcome(CommandOutcome::failed(&error));
@@ -251,7 +270,15 @@ async fn send(
     token: Arc<CliToken>,
     record: &CommandRecord,
 ) -> Result<UpstreamResponse, UpstreamError> {
-    let first = send_once(proxy, command, slot, token, ConnectionChoice::Pooled).await;
+    let first = send_once(
+        proxy,
+        command,
+        slot,
+        token,
+        ConnectionChoice::Pooled,
+        record,
+    )
+    .await;
 
     // a client that has gone cannot be asked about a second time
     if !command.permit.may_repeat() || slot.running().is_abandoned() {
@@ -274,7 +301,7 @@ async fn send(
     record.on_repeat();
 
     // what broke the first connection may have broken the idle ones too
-    let second = send_once(proxy, command, slot, token, ConnectionChoice::New).await;
+    let second = send_once(proxy, command, slot, token, ConnectionChoice::New, record).await;
     // even if nothing was written the second time, the first one may have run
     second.map_err(|error| UpstreamError::Repeated {
         first: seen,
@@ -290,14 +317,20 @@ async fn send_once(
     slot: &CommandSlot,
     token: Arc<CliToken>,
     connection: ConnectionChoice,
+    record: &CommandRecord,
 ) -> Result<UpstreamResponse, UpstreamError> {
     let PermittedCommand { permit, head } = command;
     let headers = &head.headers;
     let on_write = || slot.start_sending();
     let upstream = &proxy.upstream;
+    let begun = boot_clock();
+    record.steps().begin_upstream();
+    let position = record.steps().position();
     let response = upstream
-        .send_command(permit, &token, headers, connection, &on_write)
-        .await?;
+        .send_command(permit, &token, headers, position, connection, &on_write)
+        .await;
+    record.on_exchange(boot_clock().saturating_sub(begun));
+    let response = response?;
     if !matches!(
         response.status(),
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN
@@ -315,9 +348,14 @@ async fn send_once(
     // do in any case: a web server that answers 401 is not out of reach. And a client that has left
     // changes nothing: the command was sent, and is to run.
     drop(response);
-    upstream
-        .send_command(permit, &token, headers, ConnectionChoice::Pooled, &on_write)
-        .await
+    let begun = boot_clock();
+    record.steps().begin_upstream();
+    let (position, pooled) = (record.steps().position(), ConnectionChoice::Pooled);
+    let response = upstream
+        .send_command(permit, &token, headers, position, pooled, &on_write)
+        .await;
+    record.on_exchange(boot_clock().saturating_sub(begun));
+    response
 }
 
 /// Returns true for the statuses by which the load balancer gives up on the web server, which may

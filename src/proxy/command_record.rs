@@ -6,6 +6,7 @@ use crate::context::RequestContext;
 use crate::queue::{QueuePosition, RunningCommand};
 use crate::response::{Event, SuccessStatus};
 use crate::state::ProxyState;
+use crate::steps::Steps;
 use mwaa_model::{Code, Entry, Fault, RequestId, code};
 use mwaa_policy::{Command, CommandPermit};
 use mwaa_runtime::{CoarseTimer, LocalTasks, boot_clock};
@@ -15,7 +16,6 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
-use tracing::Span;
 
 /// The record of one command. Clones share it.
 #[derive(Debug, Clone)]
@@ -24,13 +24,19 @@ pub(crate) struct CommandRecord(Rc<Inner>);
 #[derive(Debug)]
 struct Inner {
     id: RequestId,
-    /// The request's span: the end may come when the request is gone.
-    span: Span,
+    /// With the request's span: the end may come when the request is gone.
+    steps: Steps,
     state: Arc<ProxyState>,
     tasks: LocalTasks,
     arrived: Duration,
     /// The entry of the audit log, if there is one.
     entry: Option<RefCell<Record>>,
+    /// The command's name, also of one that no policy permits.
+    name: Cell<Option<&'static str>>,
+    /// The time that the web server took to answer.
+    upstream: Cell<Option<Duration>>,
+    /// The time that the command waited for its slot.
+    queue_time: Cell<Option<Duration>>,
     /// The command's name and the time on the boot clock at which it was permitted.
     permitted: Cell<Option<(&'static str, Duration)>>,
     /// Set once the command has entered the queue.
@@ -79,11 +85,14 @@ impl CommandRecord {
 
         Self(Rc::new(Inner {
             id,
-            span: ctx.span().clone(),
+            steps: ctx.steps().clone(),
             state: Arc::clone(&proxy.state),
             tasks: proxy.tasks.clone(),
             arrived: boot_clock(),
             entry: audited.then(|| RefCell::new(Record::new(id, ctx.client()))),
+            name: Cell::new(None),
+            upstream: Cell::new(None),
+            queue_time: Cell::new(None),
             permitted: Cell::new(None),
             queued: Cell::new(false),
             position: Cell::new(None),
@@ -102,11 +111,17 @@ impl CommandRecord {
     /// The command was parsed.
     pub(crate) fn on_parsed(&self, command: &Command<'_>) {
         let name = command.known_name().unwrap_or("other");
+        self.0.name.set(Some(name));
         self.edit(|record| record.command = Some(name));
         let audit = self.0.state.audit.as_ref();
         if audit.is_some_and(Audit::has_arguments) {
             self.edit(|record| record.arguments = Some(command.to_line()));
         }
+    }
+
+    /// The command has this name.
+    pub(crate) fn on_name(&self, name: &'static str) {
+        self.0.name.set(Some(name));
     }
 
     /// The policy permits the command.
@@ -147,7 +162,9 @@ impl CommandRecord {
     pub(crate) fn on_slot(&self, command: &Arc<RunningCommand>) {
         *self.0.running.borrow_mut() = Some(Arc::clone(command));
         if let Some((_, permitted)) = self.0.permitted.get() {
-            self.edit(|record| record.set_queue_time(boot_clock().saturating_sub(permitted)));
+            let waited = boot_clock().saturating_sub(permitted);
+            self.0.queue_time.set(Some(waited));
+            self.edit(|record| record.set_queue_time(waited));
         }
     }
 
@@ -157,6 +174,40 @@ impl CommandRecord {
         let command = self.name();
         tracing::info!(%id, command, "retrying a repeatable command: its outcome is unknown");
         self.0.repeated.set(true);
+    }
+
+    /// The web server has answered the request that was sent to it, after this time, or failed.
+    pub(crate) fn on_exchange(&self, took: Duration) {
+        self.0.steps.end_upstream(took);
+        let before = self.0.upstream.get().unwrap_or_default();
+        self.0.upstream.set(Some(before + took));
+    }
+
+    /// Returns the time that the web server took so far.
+    pub(crate) fn upstream_time(&self) -> Option<Duration> {
+        self.0.upstream.get()
+    }
+
+    /// Returns the time that the command waited, or waits, for a slot; `None` if it did not get
+    /// that far.
+    pub(crate) fn queue_time(&self) -> Option<Duration> {
+        if !self.0.queued.get() {
+            return None;
+        }
+        self.0.queue_time.get().or_else(|| {
+            let (_, permitted) = self.0.permitted.get()?;
+            Some(boot_clock().saturating_sub(permitted))
+        })
+    }
+
+    /// The observer of the request's steps.
+    pub(crate) fn steps(&self) -> &Steps {
+        &self.0.steps
+    }
+
+    /// Returns the command's name, if it was read.
+    pub(crate) fn command_name(&self) -> Option<&'static str> {
+        self.0.name.get()
     }
 
     /// Returns true if the command was sent a second time.
@@ -263,20 +314,20 @@ impl Inner {
         // a client that waited to the end knows the outcome; only the others are worth a line
         match &*self.outcome.borrow() {
             Some(CommandOutcome::Answered(status)) if self.is_abandoned() => {
-                tracing::info!(parent: &self.span, %id, command, status, "the client closed its connection before its command ended");
+                tracing::info!(parent: self.steps.span(), %id, command, status, "the client closed its connection before its command ended");
             }
             Some(CommandOutcome::Failed(code, detail)) if self.is_abandoned() => {
-                tracing::info!(parent: &self.span, %id, command, code, detail, "the client closed its connection before its command failed");
+                tracing::info!(parent: self.steps.span(), %id, command, code, detail, "the client closed its connection before its command failed");
             }
             Some(CommandOutcome::Answered(status)) => {
-                tracing::debug!(parent: &self.span, %id, command, status, "command answered");
+                tracing::debug!(parent: self.steps.span(), %id, command, status, "command answered");
             }
             Some(CommandOutcome::Failed(..)) => {}
             None if self.tasks.is_closed() => {
-                tracing::info!(parent: &self.span, %id, command, sent, "the gateway stopped before the command ended");
+                tracing::info!(parent: self.steps.span(), %id, command, sent, "the gateway stopped before the command ended");
             }
             None => {
-                tracing::info!(parent: &self.span, %id, command, sent, "the client closed its connection before its command ran");
+                tracing::info!(parent: self.steps.span(), %id, command, sent, "the client closed its connection before its command ran");
             }
         }
     }

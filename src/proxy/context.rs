@@ -4,16 +4,18 @@ use crate::admission::{AwsCall, UserAgent};
 use crate::command_record::CommandRecord;
 use crate::response::{self, Response};
 use crate::state::{ProxyState, ReverseProxy};
+use crate::steps::Steps;
 use http::Method;
 use http::uri::Authority;
 use mwaa_http1::RequestHead;
-use mwaa_http1::name::HOST;
+use mwaa_http1::name::{HOST, USER_AGENT};
 use mwaa_model::{
-    Client, Entry, EntryId, EnvName, Fault, ListenerPolicy, RequestId, code, debug_fields,
+    Client, Code, Entry, EntryId, EnvName, Fault, ListenerPolicy, RequestId, code, debug_fields,
 };
 use mwaa_runtime::{Timestamp, boot_clock};
-use mwaa_server::IncomingRequest;
-use mwaa_telemetry::RefusedRequest;
+use mwaa_server::{IncomingRequest, RequestBody};
+use mwaa_telemetry::traces::{Attribute, RequestTrace, Value};
+use mwaa_telemetry::{AccessLine, RefusedRequest};
 use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
@@ -34,12 +36,37 @@ struct Inner {
     kind: Cell<&'static str>,
     /// The environment that it is counted for.
     entry: Cell<Option<EntryId>>,
+    /// The environment, once routing knows it.
+    environment: OnceCell<EnvName>,
+    /// The facts of the access line.
+    ending: Ending,
     /// The environment of a fault.
     scope: RefCell<Scope>,
     command: OnceCell<CommandRecord>,
     /// A request that may change something was written to the web server or to AWS.
     change_sent: Cell<bool>,
-    span: Span,
+    steps: Steps,
+}
+
+/// The facts of the access line that are known at the end.
+#[derive(Default)]
+struct Ending {
+    body: RequestBody,
+    /// The kind, which remains if the request fails; empty until routing knows it.
+    kind: Cell<&'static str>,
+    /// The status of the response; 0 while there is none.
+    status: Cell<u16>,
+    /// The time to the head of the response.
+    head: Cell<Duration>,
+    /// The time that the web server took to answer.
+    upstream: Cell<Option<Duration>>,
+    /// The time at which the last request to the web server began.
+    exchange_begun: Cell<Duration>,
+    /// The size of the response's body, as far as it was sent.
+    sent: Cell<u64>,
+    is_complete: Cell<bool>,
+    /// The last fault and its detail.
+    fault: RefCell<Option<(&'static Code, String)>>,
 }
 
 /// The environment that a request is for, as far as its faults are concerned.
@@ -61,6 +88,13 @@ impl RequestContext {
     /// yet.
     pub fn new(incoming: &IncomingRequest, proxy: &Rc<ReverseProxy>) -> Self {
         let head = &incoming.head;
+        let span = tracing::debug_span!(
+            "request",
+            id = %incoming.id,
+            environment = tracing::field::Empty,
+            kind = tracing::field::Empty,
+        );
+        let tracer = proxy.state.tracer.as_ref();
         let context = Self(Rc::new(Inner {
             proxy: Rc::clone(proxy),
             id: incoming.id,
@@ -71,15 +105,15 @@ impl RequestContext {
             arrived: boot_clock(),
             kind: Cell::new(FAULT),
             entry: Cell::new(None),
+            environment: OnceCell::new(),
+            ending: Ending {
+                body: incoming.body.clone(),
+                ..Ending::default()
+            },
             scope: RefCell::default(),
             command: OnceCell::new(),
             change_sent: Cell::new(false),
-            span: tracing::debug_span!(
-                "request",
-                id = %incoming.id,
-                environment = tracing::field::Empty,
-                kind = tracing::field::Empty,
-            ),
+            steps: Steps::begin(span, tracer, head),
         }));
 
         // the audit log has every request to the CLI route, also those that admission refuses
@@ -144,7 +178,12 @@ impl RequestContext {
 
     /// The request's span, for what runs on its behalf.
     pub(crate) fn span(&self) -> &Span {
-        &self.0.span
+        self.0.steps.span()
+    }
+
+    /// The observer of the request's steps.
+    pub(crate) fn steps(&self) -> &Steps {
+        &self.0.steps
     }
 
     /// The request's kind in metrics and logs: `cli`, `rest`, ...; `fault` if it failed.
@@ -155,10 +194,11 @@ impl RequestContext {
     /// Sets the kind and the environment, once routing knows them.
     pub(crate) fn set_kind(&self, kind: &'static str, environment: Option<&EnvName>) {
         self.0.kind.set(kind);
-        self.0.span.record("kind", kind);
+        self.0.ending.kind.set(kind);
+        self.span().record("kind", kind);
         if let Some(environment) = environment {
-            self.0
-                .span
+            self.0.environment.get_or_init(|| environment.clone());
+            self.span()
                 .record("environment", tracing::field::display(environment));
         }
     }
@@ -176,6 +216,39 @@ impl RequestContext {
     /// Sets the environment of the request's faults; `None` means that it is for none.
     pub(crate) fn set_environment(&self, environment: Option<EnvName>) {
         *self.0.scope.borrow_mut() = environment.map_or(Scope::Nothing, Scope::Environment);
+    }
+
+    /// A request to the web server begins. It ends, also if it fails, when the exchange is dropped.
+    pub(crate) fn begin_exchange(&self) -> Exchange<'_> {
+        self.0.ending.exchange_begun.set(boot_clock());
+        self.0.steps.begin_upstream();
+        Exchange(self)
+    }
+
+    /// The head of the response is ready. Returns the time since the request arrived.
+    pub(crate) fn on_head(&self, status: u16) -> Duration {
+        let took = self.elapsed();
+        self.0.ending.status.set(status);
+        self.0.ending.head.set(took);
+        self.0.steps.begin_response();
+        took
+    }
+
+    /// Some of the response's body is passed on to the client.
+    pub(crate) fn on_sent(&self, bytes: usize) {
+        let sent = &self.0.ending.sent;
+        sent.set(sent.get() + bytes as u64);
+    }
+
+    /// All of the response was passed on. A response to HEAD has no body to pass on.
+    pub(crate) fn on_end(&self, is_complete: bool) {
+        let is_complete = is_complete || *self.method() == Method::HEAD;
+        self.0.ending.is_complete.set(is_complete);
+    }
+
+    /// Returns true if the end of the request is written to the access log.
+    pub(crate) fn has_access_line(&self) -> bool {
+        self.0.proxy.access.is_on()
     }
 
     /// Returns true if the path is one of the MWAA API's, before anything is known about the request.
@@ -242,7 +315,14 @@ impl RequestContext {
 
         // clients choose paths and names, and so the length of a detail
         let detail: String = fault.detail().chars().take(MAX_DETAIL).collect();
-        tracing::info!(parent: &inner.span, id = %inner.id, code = code.text, detail, "refused");
+        if !self.has_access_line() {
+            tracing::info!(parent: self.span(), id = %inner.id, code = code.text, detail, "refused");
+        }
+        *inner.ending.fault.borrow_mut() = Some((code, detail));
+        let environment = self.environment(state, fault);
+        if let Some(environment) = &environment {
+            inner.environment.get_or_init(|| environment.clone());
+        }
         state.refusals.push(RefusedRequest {
             at: Timestamp::now(),
             code,
@@ -306,8 +386,138 @@ impl RequestContext {
     }
 }
 
+/// A request to the web server. It is no more than a reference: the future of a request has it.
+pub(crate) struct Exchange<'a>(&'a RequestContext);
+
+impl Drop for Exchange<'_> {
+    fn drop(&mut self) {
+        let Inner { ending, steps, .. } = &*self.0.0;
+        let took = boot_clock().saturating_sub(ending.exchange_begun.get());
+        steps.end_upstream(took);
+        let upstream = &ending.upstream;
+        upstream.set(Some(upstream.get().unwrap_or_default() + took));
+    }
+}
+
+impl Inner {
+    fn write_access_line(&self) {
+        let ending = &self.ending;
+        let command = self.command.get();
+        let fault = ending.fault.borrow();
+        let status = Some(ending.status.get()).filter(|status| *status != 0);
+        let head = &self.head;
+        let ended = Timestamp::now();
+        let upstream = ending.upstream.get();
+
+        self.proxy.access.write(&AccessLine {
+            id: self.id,
+            client: &self.client,
+            method: head.method.as_str(),
+            path: head.target.path(),
+            user_agent: head.headers.get(USER_AGENT).unwrap_or_default(),
+            environment: self.environment.get().map(EnvName::as_str),
+            kind: Some(ending.kind.get()).filter(|kind| !kind.is_empty()),
+            command: command.and_then(CommandRecord::command_name),
+            status,
+            fault: fault
+                .as_ref()
+                .map(|(code, detail)| (code.text, detail.as_str())),
+            received: ending.body.received(),
+            sent: ending.sent.get(),
+            head: ending.head.get(),
+            total: ended.boot().saturating_sub(self.arrived),
+            ended,
+            queued: command.and_then(CommandRecord::queue_time),
+            upstream: upstream.or_else(|| command.and_then(CommandRecord::upstream_time)),
+            is_cut: !ending.is_complete.get(),
+            trace: self.steps.trace_id(head),
+        });
+    }
+
+    /// Passes the request's spans to the exporter.
+    fn end_trace(&self, trace: &RequestTrace) {
+        let ending = &self.ending;
+        // a method of the client's own invention would be one more name of spans
+        let method = &self.head.method;
+        let is_known = KNOWN_METHODS.contains(method);
+        let shown = if is_known { method.as_str() } else { "HTTP" };
+        let name = format!("{shown} {}", ending.kind.get());
+        let status = ending.status.get();
+        let has_failed = status == 0 || status >= 500 || !ending.is_complete.get();
+        let attributes = self.list_attributes(if is_known { shown } else { "_OTHER" });
+        trace.end(name.trim_end().to_owned(), attributes, has_failed);
+    }
+
+    fn list_attributes(&self, method: &str) -> Vec<Attribute> {
+        let ending = &self.ending;
+        let path = self.head.target.path().chars().take(MAX_DETAIL).collect();
+        let scheme = if self.secure { "https" } else { "http" };
+        let status = Some(ending.status.get()).filter(|status| *status != 0);
+        let environment = self.environment.get().map(EnvName::as_str);
+        let command = self.command.get().and_then(CommandRecord::command_name);
+        let fault = ending.fault.borrow();
+        let fault = fault.as_ref().map(|(code, _)| code.text);
+
+        let text = |text: &str| Value::Text(text.to_owned());
+        let attributes = [
+            ("http.request.method", Some(text(method))),
+            ("url.scheme", Some(text(scheme))),
+            ("url.path", Some(Value::Text(path))),
+            (
+                "http.request.body.size",
+                Some(Value::Number(ending.body.received())),
+            ),
+            (
+                "http.response.body.size",
+                Some(Value::Number(ending.sent.get())),
+            ),
+            (
+                "http.response.status_code",
+                status.map(|status| Value::Number(status.into())),
+            ),
+            ("error.type", fault.map(text)),
+            (
+                "mwaa_gateway.request_id",
+                Some(Value::Text(self.id.to_string())),
+            ),
+            (
+                "mwaa_gateway.listener",
+                Some(text(&self.client.listener.name)),
+            ),
+            ("mwaa_gateway.environment", environment.map(text)),
+            ("mwaa_gateway.command", command.map(text)),
+        ];
+        let known = attributes.into_iter();
+        known
+            .filter_map(|(name, value)| Some((name.into(), value?)))
+            .collect()
+    }
+}
+
+impl Drop for Inner {
+    /// The end of the request, also of one whose client has left.
+    fn drop(&mut self) {
+        if self.proxy.access.is_on() {
+            self.write_access_line();
+        }
+        if let Some(trace) = self.steps.end_response() {
+            self.end_trace(trace);
+        }
+    }
+}
+
 /// The path of commands.
 const CLI_PATH: &str = "/aws_mwaa/cli";
+/// The methods that spans are named after.
+const KNOWN_METHODS: [Method; 7] = [
+    Method::GET,
+    Method::HEAD,
+    Method::POST,
+    Method::PUT,
+    Method::PATCH,
+    Method::DELETE,
+    Method::OPTIONS,
+];
 /// The kind of a request that failed.
 const FAULT: &str = "fault";
 /// The longest detail of a log line, in characters.

@@ -26,6 +26,7 @@ pub mod routing;
 mod session_check;
 mod state;
 mod status;
+mod steps;
 mod stopping;
 pub mod upstream;
 mod web;
@@ -41,9 +42,10 @@ pub use response::ResponseBody;
 pub use rest_via::RestRoutes;
 pub use state::{Limits, ListenerUrl, ListenerUrls, ProxyState, ReverseProxy};
 pub use status::EnvironmentStatus;
+pub use steps::Position;
 pub use stopping::say_farewell;
 
-use admission::ValidatedRequest;
+use admission::{AdmissionError, ValidatedRequest};
 use mwaa_model::{EnvName, Fault, code};
 use mwaa_server::IncomingRequest;
 use mwaa_telemetry::LOCAL_PAGE;
@@ -54,6 +56,7 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
+use steps::Step;
 use tracing::Instrument as _;
 
 /// Answers one request. The body of the response counts and logs the request at its end.
@@ -99,8 +102,7 @@ async fn process(
     ctx: &RequestContext,
 ) -> Result<Response, ProxyError> {
     // 1. Admission: the client, the form of the request, the Host, the secret, the browser's rules.
-    let settings = &proxy.state.admission;
-    let request = admission::validate(incoming, ctx.user_agent(), settings, &proxy.admissions)?;
+    let request = admit(proxy, incoming, ctx)?;
 
     // 2. A token that the gateway has issued names its environment.
     let named = local_tokens::find_environment(proxy, &request, ctx)?;
@@ -153,6 +155,17 @@ async fn process(
     }
 }
 
+/// Checks a request as far as that needs no environment.
+fn admit(
+    proxy: &ReverseProxy,
+    incoming: IncomingRequest,
+    ctx: &RequestContext,
+) -> Result<ValidatedRequest, AdmissionError> {
+    let _visit = ctx.steps().enter(Step::Admission);
+    let settings = &proxy.state.admission;
+    admission::validate(incoming, ctx.user_agent(), settings, &proxy.admissions)
+}
+
 /// Returns the destination of a request. An unknown name may belong to an environment that was
 /// created a moment ago: AWS is asked first.
 async fn route(
@@ -161,6 +174,7 @@ async fn route(
     named: Option<&EnvName>,
     ctx: &RequestContext,
 ) -> Result<Destination, RoutingError> {
+    let _visit = ctx.steps().enter(Step::Routing);
     let registry = &proxy.state.registry;
     let directory = registry.snapshot();
     if routing::is_unknown(&request, named, ctx, &directory) {

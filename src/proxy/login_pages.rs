@@ -63,10 +63,12 @@ pub(crate) async fn logout(
         let (head, body) = request.into_head_and_body();
         let body = prepare_body(proxy, permit.method(), body, None).await?;
         let session = credentials.session(&entry).await?;
+        let exchange = ctx.begin_exchange();
         let sent = proxy
             .upstream
             .send_web(&permit, &session, &head.headers, ctx, body)
             .await;
+        drop(exchange);
         // this session is dropped anyway
         if let Err(error) = sent {
             tracing::debug!(id = %ctx.id(), error = error.detail(), "Airflow's session could not be ended");

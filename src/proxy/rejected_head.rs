@@ -5,15 +5,15 @@ use crate::response;
 use crate::state::ReverseProxy;
 use bytes::Bytes;
 use mwaa_http1::RequestError;
-use mwaa_model::{Code, Fault, RESTART, RequestId, code};
+use mwaa_model::{Client, Code, Fault, RESTART, RequestId, code};
 use mwaa_runtime::Timestamp;
 use mwaa_server::BadHead;
-use mwaa_telemetry::{RefusedRequest, RequestLabels};
+use mwaa_telemetry::{AccessLine, RefusedRequest, RequestLabels};
 use std::borrow::Cow;
 use std::time::Duration;
 
 /// Counts and logs the refusal, and returns the whole response.
-pub fn reject_head(proxy: &ReverseProxy, bad_head: BadHead) -> Bytes {
+pub fn reject_head(proxy: &ReverseProxy, bad_head: BadHead, client: &Client) -> Bytes {
     let id = RequestId::next();
     let fault = RejectedHead(bad_head);
     let code = fault.code();
@@ -28,15 +28,41 @@ pub fn reject_head(proxy: &ReverseProxy, bad_head: BadHead) -> Bytes {
         .metrics
         .count_request(labels, Duration::ZERO, |_none| None);
 
-    tracing::info!(%id, code = code.text, detail = %fault, "refused");
+    let detail = fault.detail();
+    let now = Timestamp::now();
+    if proxy.access.is_on() {
+        proxy.access.write(&AccessLine {
+            id,
+            client,
+            method: "",
+            path: "",
+            user_agent: b"",
+            environment: None,
+            kind: None,
+            command: None,
+            status: Some(status),
+            fault: Some((code.text, &detail)),
+            received: 0,
+            sent: 0,
+            head: Duration::ZERO,
+            total: Duration::ZERO,
+            ended: now,
+            queued: None,
+            upstream: None,
+            is_cut: false,
+            trace: None,
+        });
+    } else {
+        tracing::info!(%id, code = code.text, detail, "refused");
+    }
     proxy.state.refusals.push(RefusedRequest {
-        at: Timestamp::now(),
+        at: now,
         code,
         environment: None,
         // neither was read
         method: String::new(),
         path: String::new(),
-        detail: fault.detail(),
+        detail,
         id,
     });
     response::encode_fault(&fault, id)

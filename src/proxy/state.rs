@@ -13,7 +13,8 @@ use mwaa_model::{EntryId, EnvName, ListenerPolicy, Registry};
 use mwaa_policy::CommandMemory;
 use mwaa_runtime::resolver::Resolver;
 use mwaa_runtime::{CoarseTimer, LocalTasks, PaceLimit, Shutdown};
-use mwaa_telemetry::{Audit, Metrics, RecentRefusals, WorkerMetrics};
+use mwaa_telemetry::traces::Tracer;
+use mwaa_telemetry::{AccessLog, Audit, Metrics, RecentRefusals, WorkerMetrics};
 use std::cell::Cell;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::rc::Rc;
@@ -30,6 +31,8 @@ pub struct ReverseProxy {
     pub admissions: AdmissionMemory,
     /// This thread's commands that come again and again.
     pub commands: CommandMemory,
+    /// This thread's access log.
+    pub access: AccessLog,
     /// This thread's client for web servers.
     pub upstream: UpstreamClient,
     /// This thread's coarse clock.
@@ -67,6 +70,8 @@ pub struct ProxyState {
     pub rest_routes: Arc<RestRoutes>,
     /// The counters of all threads.
     pub metrics: Arc<Metrics>,
+    /// The export of traces, if there is one.
+    pub tracer: Option<Tracer>,
     /// The audit log, if there is one.
     pub audit: Option<Audit>,
     /// The most recent refusals.

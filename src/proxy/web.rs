@@ -9,6 +9,7 @@ use crate::rest_via;
 use crate::routing::{RequestKind, RoutedRequest};
 use crate::session_check::{self, SessionRefusal};
 use crate::state::ReverseProxy;
+use crate::steps::Step;
 use crate::upstream::{OutgoingBody, Upload, UpstreamError, UpstreamResponse};
 use bytes::Bytes;
 use http::{Method, StatusCode};
@@ -33,7 +34,9 @@ pub(crate) async fn forward(
     let request = routed.request;
 
     // 1. Check the policy.
+    let visit = ctx.steps().enter(Step::Policy);
     let permit = permit_web(entry, ctx.listener(), request.method(), request.target())?;
+    drop(visit);
 
     // 2. The version decides how Airflow recognises a session.
     proxy.state.versions.resolve(entry).await?;
@@ -148,7 +151,9 @@ impl WebExchange<'_> {
 
     async fn answer_in_session(&self, body: OutgoingBody) -> Result<Response, Failure> {
         let credentials = &self.proxy.state.credentials;
+        let visit = self.ctx.steps().enter(Step::Auth);
         let session = credentials.session(self.permit.entry()).await?;
+        drop(visit);
         let (session, upstream) = self.run(session, body).await?;
         let host = session.host();
         Ok(response::from_web(upstream, self.permit, host, self.ctx))
@@ -301,11 +306,14 @@ impl WebExchange<'_> {
     ) -> Result<UpstreamResponse, UpstreamError> {
         let entry = self.permit.entry();
         let state = &self.proxy.state;
+        let exchange = self.ctx.begin_exchange();
         let response = self
             .proxy
             .upstream
             .send_web(self.permit, session, self.headers, self.ctx, body)
             .await?;
+        drop(exchange);
+
         state.reachability.on_response(entry);
         state
             .credentials

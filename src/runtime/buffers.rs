@@ -31,17 +31,19 @@ pub fn take_input_buffer() -> BytesMut {
     INPUT_BUFFER.take()
 }
 
-/// Returns a buffer to the thread, for the next connection that reads. A large one is dropped.
+/// Returns a buffer to the thread, for the next connection that reads. A large one is
+/// dropped, as is one without memory: the thread may have a better one.
 pub fn return_input_buffer(mut buffer: BytesMut) {
     buffer.clear();
-    if buffer.capacity() <= READ_SIZE {
+    if (1..=READ_SIZE).contains(&buffer.capacity()) {
         INPUT_BUFFER.set(buffer);
     }
 }
 
-/// Returns a buffer to the thread, for the next message. A large one is dropped.
+/// Returns a buffer to the thread, for the next message. A large one is
+/// dropped, as is one without memory: the thread may have a better one.
 pub fn return_write_buffer(mut buffer: Vec<u8>) {
-    if buffer.capacity() <= READ_SIZE {
+    if (1..=READ_SIZE).contains(&buffer.capacity()) {
         buffer.clear();
         WRITE_BUFFER.set(buffer);
     }

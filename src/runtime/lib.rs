@@ -3,6 +3,7 @@
 mod buffers;
 mod clock;
 mod file_states;
+mod named_file;
 mod pace;
 pub mod platform;
 pub mod resolver;
@@ -18,6 +19,7 @@ pub use clock::{
     ClockShift, Timestamp, boot_clock, end_turn, keep_time_for_a_turn, process_time,
 };
 pub use file_states::FileStates;
+pub use named_file::{LARGEST_BUNDLE, open_regular_file, read_limited, read_regular_file};
 pub use pace::PaceLimit;
 pub use shutdown::{Shutdown, ShutdownStage};
 pub use tasks::{BackgroundTasks, Finish, LocalTasks, local_set};

@@ -7,7 +7,7 @@ use super::places::{OpenConnections, Phase, Place};
 use super::stream::{Stream, send_and_drain};
 use super::{BadHead, RequestHandler, TlsConfig};
 use bytes::Bytes;
-use mwaa_model::{ListenerPolicy, PeerAddress, PeerIdentity};
+use mwaa_model::{Client, ListenerPolicy, PeerAddress, PeerIdentity};
 use mwaa_runtime::platform::{self, TcpPeerResolver};
 use mwaa_runtime::{CoarseTimer, Deadline, LocalTasks, Shutdown, ShutdownStage};
 use std::cell::{Cell, RefCell};
@@ -39,11 +39,14 @@ pub struct Server<H> {
     /// Answers a request.
     pub handle: H,
     /// Returns the whole response to a head that could not become a request, and records it.
-    pub refuse: Box<dyn Fn(BadHead) -> Bytes>,
+    pub refuse: Refuse,
     /// Returns the whole response to a request that may come too late, because the gateway stops.
     /// Nothing is recorded: most clients have sent none.
     pub farewell: Box<dyn Fn() -> Bytes>,
 }
+
+/// A function that returns the whole response to a client's bad head.
+pub type Refuse = Box<dyn Fn(BadHead, &Client) -> Bytes>;
 
 impl<H> fmt::Debug for Server<H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -394,7 +397,12 @@ impl<H: RequestHandler> AcceptLoop<H> {
             tracing::debug!("connection opened");
             let stream = match (stream, tls) {
                 (Stream::Tcp(stream), Some(tls)) => {
-                    open_stream(stream, &tls, &server, &place).await
+                    let client = Client {
+                        peer,
+                        identity,
+                        listener: terms.policy(),
+                    };
+                    open_stream(stream, &tls, &server, &place, &client).await
                 }
                 (stream, _) => Some(stream),
             };
@@ -437,8 +445,9 @@ async fn open_stream<H>(
     tls: &Tls,
     server: &Server<H>,
     place: &Place,
+    client: &Client,
 ) -> Option<Stream> {
-    let mut opening = pin!(find_protocol(stream, tls, server, place));
+    let mut opening = pin!(find_protocol(stream, tls, server, place, client));
     tokio::select! {
         biased;
         stream = opening.as_mut() => return stream,
@@ -455,6 +464,7 @@ async fn find_protocol<H>(
     tls: &Tls,
     server: &Server<H>,
     place: &Place,
+    client: &Client,
 ) -> Option<Stream> {
     let Settings {
         head_timeout,
@@ -488,7 +498,7 @@ async fn find_protocol<H>(
             return accept_tls(stream, &tls.config.acceptor()).await;
         }
         // a client that speaks plain HTTP gets an answer that it can read, and not a TLS alert
-        let response = (server.refuse)(BadHead::PlainOnTls);
+        let response = (server.refuse)(BadHead::PlainOnTls, client);
         send_and_drain(stream, &response).await;
         None
     };

@@ -206,15 +206,19 @@ impl<H: RequestHandler> Connection<H> {
     fn make_request(&self, received: ReceivedHead, body: RequestBody) -> IncomingRequest {
         IncomingRequest {
             id: RequestId::next(),
-            client: Client {
-                peer: self.peer,
-                identity: self.identity,
-                listener: self.terms.policy(),
-            },
+            client: self.client(),
             secure: self.is_tls,
             head: received.head,
             is_repeated: received.is_repeated,
             body,
+        }
+    }
+
+    fn client(&self) -> Client {
+        Client {
+            peer: self.peer,
+            identity: self.identity,
+            listener: self.terms.policy(),
         }
     }
 
@@ -256,7 +260,7 @@ impl<H: RequestHandler> Connection<H> {
                 End::Finished => drop(stream.shutdown().await),
                 End::Unread => send_and_drain(stream, &[]).await,
                 End::BadHead(bad_head) => {
-                    let response = (self.server.refuse)(bad_head);
+                    let response = (self.server.refuse)(bad_head, &self.client());
                     send_and_drain(stream, &response).await;
                 }
                 // A request may be on its way in this moment. Its client reads this response, where

@@ -1,8 +1,8 @@
 //! The heads that a thread has read lately. A program that polls sends the same bytes each time, and
 //! they need not be read again: the same bytes are the same head.
 //!
-//! Only short heads in which nothing can be secret are kept: with harmless fields alone, and without
-//! a query.
+//! Only short heads with harmless fields and parameters are kept. A path can still name something
+//! private, so what is kept is shown nowhere, and other heads soon take its place.
 
 use mwaa_http1::name::{
     ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH,
@@ -71,8 +71,15 @@ fn is_harmless(head: &RequestHead) -> bool {
     let headers = &head.headers;
     headers.present().without(HARMLESS) == NameSet::default()
         && headers.other_names().next().is_none()
-        && head.target.query().is_none()
+        && head.target.query().is_none_or(is_harmless_query)
         && head.target.authority().is_none()
+}
+
+fn is_harmless_query(query: &str) -> bool {
+    let mut names = query
+        .split('&')
+        .map(|parameter| parameter.split('=').next());
+    names.all(|name| name.is_some_and(|name| HARMLESS_PARAMETERS.contains(&name)))
 }
 
 const HARMLESS: NameSet = NameSet::new(&[
@@ -89,6 +96,18 @@ const HARMLESS: NameSet = NameSet::new(&[
     PRAGMA,
     USER_AGENT,
 ]);
+/// The parameters with which programs poll Airflow's lists. Those of other programs may be secret.
+const HARMLESS_PARAMETERS: &[&str] = &[
+    "dag_ids",
+    "fields",
+    "limit",
+    "offset",
+    "only_active",
+    "order_by",
+    "paused",
+    "state",
+    "tags",
+];
 /// The longest head that is kept, in bytes.
 const MAX_SIZE: usize = 1024;
 /// The most heads that are kept.
@@ -115,7 +134,7 @@ mod tests {
 
     #[test]
     fn the_same_bytes_are_the_same_head() {
-        let text = "GET /a HTTP/1.1\r\nHost: b\r\n\r\n";
+        let text = "GET /a?limit=1&order_by=-id HTTP/1.1\r\nHost: b\r\n\r\n";
         assert!(find(text.as_bytes(), LIMITS).is_none());
         let head = read(text);
         let input = format!("{text}GET ");
@@ -124,7 +143,7 @@ mod tests {
         assert_eq!(size, text.len());
 
         let part = text.trim_end_matches('\n');
-        for other in [part, "GET /a HTTP/1.1\r\nHost: c\r\n\r\n", ""] {
+        for other in [part, "GET /a?limit=1 HTTP/1.1\r\nHost: b\r\n\r\n", ""] {
             assert!(find(other.as_bytes(), LIMITS).is_none(), "{other}");
         }
         let smaller = RequestLimits { size: 10, ..LIMITS };
@@ -140,6 +159,8 @@ mod tests {
             ("/a", "Referer: b"),
             ("/a", "X-Other: b"),
             ("/a?b", "Accept: b"),
+            ("/a?limit=1&token=b", "Accept: b"),
+            ("/a?limit=1&", "Accept: b"),
             ("http://a:b@c/", "Accept: b"),
             (&"/a".repeat(MAX_SIZE / 2), "Accept: b"),
         ] {

@@ -18,7 +18,7 @@ mod timeouts;
 mod tls;
 mod watch;
 
-pub use accept::{OpenListener, Server};
+pub use accept::{OpenListener, Refuse, Server};
 pub use bind::{Address, BindError, BoundListener, ListenerConfig};
 pub use connection::Settings;
 pub use handler::{BadHead, BoxError, IncomingRequest, RequestHandler};

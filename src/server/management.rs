@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
-use http_body_util::Full;
+use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -43,6 +43,12 @@ pub trait ManagementSource: Debug + Send + Sync {
 
     /// Returns environments, tokens (never their text) and queues, as JSON.
     fn status(&self) -> serde_json::Value;
+
+    /// Returns the filter of the log; `None` if there is no log.
+    fn log_filter(&self) -> Option<String>;
+
+    /// Sets the filter of the log until the gateway stops. The error is for the person who sent it.
+    fn set_log_filter(&self, filter: &str) -> Result<(), String>;
 }
 
 /// The answer to `/readyz`.
@@ -159,10 +165,9 @@ async fn open(
 async fn serve_connection(stream: TcpStream, source: &dyn ManagementSource, scope: Scope) {
     tracing::debug!("management connection opened");
     let service = service_fn(|request: Request<Incoming>| {
-        // nothing here takes a body; hyper reads and drops a short one
-        let (head, _body) = request.into_parts();
-        let response = respond(source, scope, &head);
-        async move { Ok::<_, Infallible>(response) }
+        // only one request takes a body; hyper reads and drops a short one
+        let (head, body) = request.into_parts();
+        async move { Ok::<_, Infallible>(answer(source, scope, &head, body).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -185,7 +190,12 @@ async fn serve_connection(stream: TcpStream, source: &dyn ManagementSource, scop
     tracing::debug!(error, "management connection closed");
 }
 
-fn respond(source: &dyn ManagementSource, scope: Scope, head: &Parts) -> Response<Full<Bytes>> {
+async fn answer(
+    source: &dyn ManagementSource,
+    scope: Scope,
+    head: &Parts,
+    body: Incoming,
+) -> Response<Full<Bytes>> {
     if scope == Scope::Machine && !source.admits(head) {
         let text = "the Host is not an address of this socket\n";
         return text_response(StatusCode::MISDIRECTED_REQUEST, text);
@@ -196,14 +206,59 @@ fn respond(source: &dyn ManagementSource, scope: Scope, head: &Parts) -> Respons
             "not allowed for a page of another site\n",
         );
     }
-    if !matches!(head.method, Method::GET | Method::HEAD) {
-        let text = "only GET and HEAD\n";
-        let mut response = text_response(StatusCode::METHOD_NOT_ALLOWED, text);
-        let allowed = HeaderValue::from_static("GET, HEAD");
-        response.headers_mut().insert(ALLOW, allowed);
-        return response;
-    }
 
+    let is_log = scope == Scope::Machine && head.uri.path() == "/log";
+    match head.method {
+        Method::GET | Method::HEAD => respond(source, scope, head),
+        Method::PUT if is_log => set_log_filter(source, body).await,
+        _ => {
+            let allowed = if is_log {
+                "GET, HEAD, PUT"
+            } else {
+                "GET, HEAD"
+            };
+            let text = format!("only {allowed}\n");
+            let mut response = text_response(StatusCode::METHOD_NOT_ALLOWED, text);
+            let allowed = HeaderValue::from_static(allowed);
+            response.headers_mut().insert(ALLOW, allowed);
+            response
+        }
+    }
+}
+
+/// Sets the filter of the log to the text of the body.
+async fn set_log_filter(
+    source: &dyn ManagementSource,
+    body: Incoming,
+) -> Response<Full<Bytes>> {
+    let body = Limited::new(body, MAX_FILTER_SIZE).collect();
+    let filter = match timeout(BODY_TIMEOUT, body).await {
+        Ok(Ok(body)) => body.to_bytes(),
+        Ok(Err(_)) => {
+            let text = format!("a filter has at most {MAX_FILTER_SIZE} bytes\n");
+            return text_response(StatusCode::PAYLOAD_TOO_LARGE, text);
+        }
+        Err(_elapsed) => {
+            return text_response(StatusCode::REQUEST_TIMEOUT, "the body did not arrive\n");
+        }
+    };
+
+    let filter = String::from_utf8_lossy(&filter);
+    match source.set_log_filter(&filter) {
+        Ok(()) => log_filter(source),
+        Err(reason) => text_response(StatusCode::BAD_REQUEST, format!("{reason}\n")),
+    }
+}
+
+fn log_filter(source: &dyn ManagementSource) -> Response<Full<Bytes>> {
+    match source.log_filter() {
+        Some(filter) => text_response(StatusCode::OK, format!("{filter}\n")),
+        None => text_response(StatusCode::NOT_FOUND, "there is no log\n"),
+    }
+}
+
+/// Returns the response to GET and HEAD.
+fn respond(source: &dyn ManagementSource, scope: Scope, head: &Parts) -> Response<Full<Bytes>> {
     match head.uri.path() {
         "/livez" | "/startupz" => text_response(StatusCode::OK, "ok\n"),
 
@@ -231,9 +286,11 @@ fn respond(source: &dyn ManagementSource, scope: Scope, head: &Parts) -> Respons
             build_response(StatusCode::OK, "application/json", json)
         }
 
+        "/log" if scope == Scope::Machine => log_filter(source),
+
         _ => {
             let more = match scope {
-                Scope::Machine => " and /status",
+                Scope::Machine => ", /status and /log",
                 Scope::Network => "",
             };
             text_response(StatusCode::NOT_FOUND, format!("{PATHS}{more}\n"))
@@ -371,6 +428,10 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 const MAX_LIFE: Duration = Duration::from_mins(1);
 /// The time that a client may then still take for a response.
 const LAST_RESPONSE: Duration = Duration::from_secs(5);
+/// The longest filter of the log, in bytes.
+const MAX_FILTER_SIZE: usize = 1024;
+/// The time that a client may take to send it.
+const BODY_TIMEOUT: Duration = Duration::from_secs(5);
 /// The pause after a failed accept.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
@@ -406,6 +467,14 @@ mod tests {
 
         fn status(&self) -> serde_json::Value {
             serde_json::Value::Null
+        }
+
+        fn log_filter(&self) -> Option<String> {
+            None
+        }
+
+        fn set_log_filter(&self, _filter: &str) -> Result<(), String> {
+            Ok(())
         }
     }
 

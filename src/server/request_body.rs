@@ -12,12 +12,14 @@ use std::task::{Context, Poll, ready};
 
 /// A request body. The rest of one that is dropped before its end stays in the connection, which is
 /// then closed after the response.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct RequestBody(Option<Rc<Source>>);
 
 struct Source {
     io: Rc<ClientIo>,
     decoder: Cell<BodyDecoder>,
+    /// The number of bytes that were read.
+    received: Cell<u64>,
     /// The client waits for `100 Continue` before it sends the body.
     owes_continue: Cell<bool>,
     /// The request is over: what comes next on the connection is not this body.
@@ -42,6 +44,7 @@ impl RequestBody {
             Rc::new(Source {
                 io: Rc::clone(io),
                 decoder: Cell::new(decoder),
+                received: Cell::new(0),
                 owes_continue: Cell::new(expects_continue),
                 is_over: Cell::new(false),
             })
@@ -61,6 +64,11 @@ impl RequestBody {
             Some(source) => source.decoder.get().remaining(),
             None => Some(0),
         }
+    }
+
+    /// Returns the number of bytes that were read.
+    pub fn received(&self) -> u64 {
+        self.0.as_ref().map_or(0, |source| source.received.get())
     }
 
     /// Returns the next bytes; `None` at the end. Trailers are dropped: they were not checked.
@@ -88,6 +96,8 @@ impl RequestBody {
             let data = source.io.take_body(&mut decoder)?;
             source.decoder.set(decoder);
             if !data.is_empty() {
+                let received = source.received.get() + data.len() as u64;
+                source.received.set(received);
                 return Poll::Ready(Ok(Some(data)));
             }
             if decoder.is_complete() {

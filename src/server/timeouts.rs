@@ -129,7 +129,7 @@ mod tests {
             shutdown: Shutdown::watch(shutdown, &timer, &tasks),
             timer,
             handle,
-            refuse: Box::new(|_| Bytes::new()),
+            refuse: Box::new(|_, _| Bytes::new()),
             farewell: Box::new(Bytes::new),
         });
 

@@ -2,15 +2,13 @@
 //! and later; HTTP/1.1 is the only protocol that is offered.
 
 use mwaa_model::FileError;
-use mwaa_runtime::FileStates;
-use rustix::fs::OFlags;
+use mwaa_runtime::{FileStates, open_regular_file};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::{ParsedCertificate, WebPkiClientVerifier};
 use rustls::{CertificateError, RootCertStore, ServerConfig};
 use std::fmt;
-use std::fs::{File, OpenOptions};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -201,18 +199,8 @@ impl Loaded {
     }
 }
 
-/// Opens a regular file, or a link to one. Fails for others: a pipe would block the thread.
 fn open(file: &Path) -> Result<File, FileError> {
-    let failed = |error| FileError::new(file, error);
-    if !std::fs::metadata(file).map_err(failed)?.is_file() {
-        return Err(FileError::new(file, "it is not a regular file"));
-    }
-
-    // also a pipe that has just come in its place
-    let flags = OFlags::NONBLOCK.bits().cast_signed();
-    let mut options = OpenOptions::new();
-    options.read(true).custom_flags(flags);
-    options.open(file).map_err(failed)
+    open_regular_file(file).map_err(|error| FileError::new(file, error))
 }
 
 fn read_certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, FileError> {

@@ -1,5 +1,6 @@
-//! The log, the metrics, and the audit log.
+//! The log with its access lines, the metrics, the audit log, and traces.
 
+pub mod access;
 pub mod audit;
 mod cells;
 mod configuration_state;
@@ -10,11 +11,13 @@ mod metrics;
 mod process;
 mod refusals;
 mod scrape;
+pub mod traces;
 
+pub use access::{AccessLine, AccessLog};
 pub use audit::Audit;
 pub use configuration_state::ConfigurationState;
 pub use history::Activity;
-pub use log::{Format, LogError, LogGuard, init};
+pub use log::{FilterError, Format, Log, LogError, LogGuard, init};
 pub use metrics::{
     EnvironmentSnapshot, FleetSnapshot, GatewaySnapshot, LOCAL_PAGE, Metrics, QueueMetrics,
     RequestLabels, StoreTotals, WorkerMetrics,

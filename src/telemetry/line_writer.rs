@@ -3,9 +3,9 @@
 
 use std::fmt::{self, Display};
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -15,14 +15,18 @@ use tokio::sync::oneshot;
 pub(super) struct LineWriter<H> {
     messages: SyncSender<Message>,
     losses: Arc<LossCounter<H>>,
+    spares: Spares,
 }
+
+/// Large buffers whose lines are written, for the next lines.
+type Spares = Arc<Mutex<Vec<Vec<u8>>>>;
 
 /// The reaction to missing lines.
 pub(super) trait LossHandler: Send + Sync + 'static {
     /// Returns the line that says how many lines are missing at its place.
     fn gap_line(&self, missing: u64) -> String;
 
-    /// Called for each line that is lost. `is_first` is true if the line before was written.
+    /// Called for each message that is lost. `is_first` is true if the line before was written.
     fn on_loss(&self, _cause: &dyn Display, _is_first: bool) {}
 
     /// Called when a gap line was written.
@@ -30,8 +34,8 @@ pub(super) trait LossHandler: Send + Sync + 'static {
 }
 
 enum Message {
-    /// A line, and a receiver of whether it was written.
-    Line(Vec<u8>, Option<oneshot::Sender<bool>>),
+    /// One or more lines, their number, and a receiver of whether they were written.
+    Lines(Vec<u8>, u64, Option<oneshot::Sender<bool>>),
     Flush(SyncSender<()>),
 }
 
@@ -46,6 +50,7 @@ impl<H> Clone for LineWriter<H> {
         Self {
             messages: self.messages.clone(),
             losses: Arc::clone(&self.losses),
+            spares: Arc::clone(&self.spares),
         }
     }
 }
@@ -59,7 +64,7 @@ impl<H> fmt::Debug for LineWriter<H> {
 }
 
 impl<H: LossHandler> LineWriter<H> {
-    /// Starts the thread. `write` writes one line. Fails if there can be no thread.
+    /// Starts the thread. `write` writes one message. Fails if there can be no thread.
     pub(super) fn start(
         name: &str,
         write: impl FnMut(&[u8]) -> io::Result<()> + Send + 'static,
@@ -72,20 +77,44 @@ impl<H: LossHandler> LineWriter<H> {
             handler,
         });
 
-        let counted = Arc::clone(&losses);
+        let spares = Spares::default();
+        let (counted, spent) = (Arc::clone(&losses), Arc::clone(&spares));
         thread::Builder::new()
             .name(name.to_owned())
-            .spawn(move || run(&receiver, write, &counted))?;
-        Ok(Self { messages, losses })
+            .spawn(move || run(&receiver, write, &counted, &spent))?;
+        Ok(Self {
+            messages,
+            losses,
+            spares,
+        })
     }
 
     /// Sends one line to the thread. `done` gets true once the line is written.
     pub(super) fn send(&self, line: Vec<u8>, done: Option<oneshot::Sender<bool>>) {
-        match self.messages.try_send(Message::Line(line, done)) {
+        self.send_lines(line, 1, done);
+    }
+
+    /// Sends lines to the thread in one piece, and their number. `done` gets true once they are
+    /// written.
+    pub(super) fn send_lines(
+        &self,
+        lines: Vec<u8>,
+        count: u64,
+        done: Option<oneshot::Sender<bool>>,
+    ) {
+        match self.messages.try_send(Message::Lines(lines, count, done)) {
             Ok(()) => {}
-            Err(TrySendError::Full(_)) => self.losses.count(&"it is too slow"),
-            Err(TrySendError::Disconnected(_)) => self.losses.count(&"its thread has ended"),
+            Err(TrySendError::Full(_)) => self.losses.count(count, &"it is too slow"),
+            Err(TrySendError::Disconnected(_)) => {
+                self.losses.count(count, &"its thread has ended");
+            }
         }
+    }
+
+    /// Returns an empty buffer for lines: one that was sent before, if there is one.
+    pub(super) fn take_spare(&self) -> Option<Vec<u8>> {
+        let mut spares = self.spares.lock().unwrap_or_else(PoisonError::into_inner);
+        spares.pop()
     }
 
     /// Waits until all lines so far are written, or for `limit`.
@@ -102,18 +131,26 @@ fn run<H: LossHandler>(
     messages: &Receiver<Message>,
     mut write: impl FnMut(&[u8]) -> io::Result<()>,
     losses: &LossCounter<H>,
+    spares: &Spares,
 ) {
     while let Ok(message) = messages.recv() {
         match message {
-            Message::Line(line, done) => {
+            Message::Lines(mut lines, count, done) => {
                 let written = losses
                     .write_gap(&mut write)
-                    .and_then(|()| write(&line))
-                    .map_err(|error| losses.count(&error));
+                    .and_then(|()| write(&lines))
+                    .map_err(|error| losses.count(count, &error));
 
                 if let Some(done) = done {
                     // the command may have been given up by now
                     let _gone = done.send(written.is_ok());
+                }
+                if lines.capacity() >= MIN_SPARE {
+                    lines.clear();
+                    let mut spares = spares.lock().unwrap_or_else(PoisonError::into_inner);
+                    if spares.len() < MAX_SPARES {
+                        spares.push(lines);
+                    }
                 }
             }
             Message::Flush(done) => {
@@ -126,8 +163,8 @@ fn run<H: LossHandler>(
 }
 
 impl<H: LossHandler> LossCounter<H> {
-    fn count(&self, cause: &dyn Display) {
-        let before = self.missing.fetch_add(1, Ordering::Relaxed);
+    fn count(&self, lines: u64, cause: &dyn Display) {
+        let before = self.missing.fetch_add(lines, Ordering::Relaxed);
         self.handler.on_loss(cause, before == 0);
     }
 
@@ -146,5 +183,9 @@ impl<H: LossHandler> LossCounter<H> {
     }
 }
 
-/// The number of lines that may wait to be written.
+/// The number of messages that may wait to be written.
 pub(super) const MAX_WAITING: usize = 1024;
+/// The smallest buffer that is worth keeping, in bytes.
+const MIN_SPARE: usize = 8 * 1024;
+/// The most buffers that are kept.
+const MAX_SPARES: usize = 64;

@@ -1,16 +1,21 @@
 //! The log: one event per line on stderr, as text for people or as JSON for programs.
 
+use super::access;
 use super::line_writer::{LineWriter, LossHandler};
 use std::borrow::Cow;
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::AsFd as _;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
-use tracing::Dispatch;
+use tracing::{Dispatch, Level};
 use tracing_subscriber::filter::{LevelFilter, ParseError, Targets};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::FmtSpan;
 use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::{Registry, reload};
 
 /// The format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -43,31 +48,120 @@ pub enum LogError {
     Writer(#[source] io::Error),
 }
 
+/// A filter that the running log does not take.
+#[derive(Debug, thiserror::Error)]
+pub enum FilterError {
+    /// It names events of a library, which may print headers.
+    #[error("a running gateway takes only levels of its own events")]
+    Foreign,
+    /// It cannot be parsed.
+    #[error(transparent)]
+    Malformed(#[from] ParseError),
+    /// The process ends.
+    #[error("the log has ended")]
+    Ended(#[from] reload::Error),
+}
+
+/// A handle to the running log. Clones share it.
+#[derive(Clone)]
+pub struct Log(Arc<Inner>);
+
+struct Inner {
+    writer: LogWriter,
+    format: Format,
+    has_colour: bool,
+    targets: reload::Handle<Targets, Registry>,
+    /// The filter as it was written.
+    filter: Mutex<String>,
+    /// True if the filter shows access lines.
+    shows_access: AtomicBool,
+}
+
+impl fmt::Debug for Log {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Log")
+            .field("format", &self.0.format)
+            .field("filter", &self.filter())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Log {
+    /// Returns the log of the process, if it was started.
+    pub fn current() -> Option<Self> {
+        CURRENT.get().cloned()
+    }
+
+    /// Returns the filter.
+    pub fn filter(&self) -> String {
+        let filter = self.0.filter.lock();
+        filter.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Sets the filter, in the syntax of [`init`], until the process ends. It may set the levels of
+    /// our own events only: at trace level the HTTP and AWS crates print headers with tokens.
+    pub fn set_filter(&self, filter: &str) -> Result<(), FilterError> {
+        let filter = filter.trim();
+        let targets = parse_filter(filter)?;
+        let is_own = targets.default_level() == Some(LevelFilter::OFF)
+            && targets
+                .iter()
+                .all(|(target, _)| target.starts_with(OWN_CRATES));
+        if !is_own {
+            return Err(FilterError::Foreign);
+        }
+
+        let shows_access = shows_access(&targets);
+        let mut shown = self.0.filter.lock().unwrap_or_else(PoisonError::into_inner);
+        self.0.targets.reload(targets)?;
+        self.0.shows_access.store(shows_access, Ordering::Relaxed);
+        filter.clone_into(&mut shown);
+        Ok(())
+    }
+
+    /// Returns true if the filter shows access lines.
+    pub(super) fn shows_access(&self) -> bool {
+        self.0.shows_access.load(Ordering::Relaxed)
+    }
+
+    /// Returns the form of its lines, and true if they have colours.
+    pub(super) fn style(&self) -> (Format, bool) {
+        (self.0.format, self.0.has_colour)
+    }
+
+    pub(super) fn writer(&self) -> &LogWriter {
+        &self.0.writer
+    }
+}
+
 /// Starts the log. `filter` is in the syntax of `tracing-subscriber`'s `Targets`, for example `info`
 /// or `hyper=warn,mwaa_gateway=debug`. Fails if it cannot be parsed.
 ///
 /// The HTTP and AWS crates are silent unless the filter names them: at trace level they print
 /// headers.
 pub fn init(filter: &str, format: Format, colour: bool) -> Result<LogGuard, LogError> {
-    let filter = parse_filter(filter).map_err(LogError::Filter)?;
+    let targets = parse_filter(filter).map_err(LogError::Filter)?;
     let writer = LogWriter::stderr().map_err(LogError::Writer)?;
-    let dispatch = make_dispatch(filter, format, colour, writer.clone());
+    let (dispatch, log) = make_log(filter, targets, format, colour, writer.clone());
 
     // a second start in the same process (tests) keeps the first subscriber
-    let _first_wins = tracing::dispatcher::set_global_default(dispatch);
+    if tracing::dispatcher::set_global_default(dispatch).is_ok() {
+        let _first = CURRENT.set(log);
+    }
     Ok(LogGuard(writer))
 }
 
-fn make_dispatch<W>(filter: Targets, format: Format, colour: bool, writer: W) -> Dispatch
-where
-    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
-{
-    // the filter alone would do, but this level switches events off before it is asked
-    let levels = filter.iter().map(|(_, level)| level);
-    let max_level = levels.max().unwrap_or(LevelFilter::OFF);
-    let builder = tracing_subscriber::fmt()
-        .with_max_level(max_level)
-        .with_writer(writer)
+fn make_log(
+    filter: &str,
+    targets: Targets,
+    format: Format,
+    has_colour: bool,
+    writer: LogWriter,
+) -> (Dispatch, Log) {
+    let shows_access = AtomicBool::new(shows_access(&targets));
+    let (targets, handle) = reload::Layer::new(targets);
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(writer.clone())
         // the library would write them to stderr, and panic if that fails
         .log_internal_errors(false)
         // a span is shown with its events only
@@ -75,17 +169,29 @@ where
         // the names of modules mean nothing to users
         .with_target(false);
 
-    match format {
+    // directly on the registry: its highest level switches events off before any filter is asked
+    let registry = tracing_subscriber::registry().with(targets);
+    let dispatch = match format {
         // the list of spans has the current one too
-        Format::Json => builder
-            .json()
-            .flatten_event(true)
-            .with_current_span(false)
-            .finish()
-            .with(filter)
-            .into(),
-        Format::Text => builder.with_ansi(colour).finish().with(filter).into(),
-    }
+        Format::Json => {
+            let lines = lines.json().flatten_event(true).with_current_span(false);
+            registry.with(lines).into()
+        }
+        Format::Text => registry.with(lines.with_ansi(has_colour)).into(),
+    };
+    let log = Log(Arc::new(Inner {
+        writer,
+        format,
+        has_colour,
+        targets: handle,
+        filter: Mutex::new(filter.to_owned()),
+        shows_access,
+    }));
+    (dispatch, log)
+}
+
+fn shows_access(targets: &Targets) -> bool {
+    targets.would_enable(ACCESS, &Level::INFO)
 }
 
 fn parse_filter(filter: &str) -> Result<Targets, ParseError> {
@@ -109,7 +215,7 @@ fn expand_filter(filter: &str) -> String {
     format!("off,{OWN_CRATES}=info,{own}")
 }
 
-/// Users name the program, whose events come from many crates.
+/// Users name the program, whose events come from many crates. The access lines have its own name.
 fn expand_directive(directive: &str) -> Cow<'_, str> {
     match directive.strip_prefix(PROGRAM) {
         Some(rest) if rest.is_empty() || rest.starts_with('=') => {
@@ -123,15 +229,19 @@ fn expand_directive(directive: &str) -> Cow<'_, str> {
 const OWN_CRATES: &str = "mwaa";
 /// The name of our events in a filter.
 const PROGRAM: &str = "mwaa_gateway";
+/// The name of the access lines in a filter.
+const ACCESS: &str = "mwaa_gateway::access";
+/// The log of the process.
+static CURRENT: OnceLock<Log> = OnceLock::new();
 /// The time that the end of the program waits for a slow reader of the last lines.
 const FLUSH_LIMIT: Duration = Duration::from_secs(1);
 
 /// Writes log lines on a thread of its own.
 #[derive(Debug, Clone)]
-struct LogWriter(LineWriter<LogLossHandler>);
+pub(super) struct LogWriter(LineWriter<LogLossHandler>);
 
 #[derive(Debug)]
-struct LogLossHandler;
+pub(super) struct LogLossHandler;
 
 impl LossHandler for LogLossHandler {
     fn gap_line(&self, missing: u64) -> String {
@@ -150,11 +260,23 @@ impl LogWriter {
     fn start(mut out: impl Write + Send + 'static) -> io::Result<Self> {
         LineWriter::start("log", move |line| out.write_all(line), LogLossHandler).map(Self)
     }
+
+    /// Sends lines in one piece, and their number.
+    pub(super) fn send(&self, lines: Vec<u8>, count: u64) {
+        self.0.send_lines(lines, count, None);
+    }
+
+    /// Returns an empty buffer for lines, which was sent before, if there is one.
+    pub(super) fn take_spare(&self) -> Option<Vec<u8>> {
+        self.0.take_spare()
+    }
 }
 
 /// The subscriber writes each event in one piece.
 impl Write for LogWriter {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        // the access lines of this thread are older
+        access::flush();
         self.0.send(line.to_vec(), None);
         Ok(line.len())
     }
@@ -224,10 +346,10 @@ mod tests {
     fn log(filter: &str, format: Format, emit: impl FnOnce()) -> String {
         let (near, far) = UnixStream::pair().unwrap();
         let writer = LogWriter::start(near).unwrap();
-        let filter = parse_filter(filter).unwrap();
-        let dispatch = make_dispatch(filter, format, false, writer.clone());
+        let targets = parse_filter(filter).unwrap();
+        let (dispatch, log) = make_log(filter, targets, format, false, writer.clone());
         tracing::dispatcher::with_default(&dispatch, emit);
-        drop((dispatch, LogGuard(writer)));
+        drop((dispatch, log, LogGuard(writer)));
         io::read_to_string(far).unwrap()
     }
 
@@ -243,6 +365,10 @@ mod tests {
             ),
             ("mwaa_proxy=debug", "off,mwaa=info,mwaa_proxy=debug"),
             ("mwaa_gateway_x=debug", "off,mwaa=info,mwaa_gateway_x=debug"),
+            (
+                "mwaa_gateway::access=off",
+                "off,mwaa=info,mwaa_gateway::access=off",
+            ),
         ] {
             assert_eq!(expand_filter(filter), expanded);
         }
@@ -257,6 +383,46 @@ mod tests {
         assert!(shown.contains("ours") && shown.contains("the program's"));
         assert!(!shown.contains("a library's"), "{shown}");
         assert_eq!(log("info", Format::Text, emit), "");
+    }
+
+    #[test]
+    fn the_filter_of_a_running_log_can_be_set() {
+        let (near, far) = UnixStream::pair().unwrap();
+        let writer = LogWriter::start(near).unwrap();
+        let targets = parse_filter("info").unwrap();
+        let (dispatch, log) = make_log("info", targets, Format::Text, false, writer.clone());
+        tracing::dispatcher::with_default(&dispatch, || {
+            let emit = |number| tracing::event!(target: "mwaa_x", Level::DEBUG, number);
+            emit(1);
+            assert!(log.shows_access());
+            log.set_filter(" debug,mwaa_gateway::access=off\n")
+                .unwrap_err();
+            log.set_filter("mwaa_gateway=debug,mwaa_gateway::access=off\n")
+                .unwrap();
+            emit(2);
+            assert_eq!(log.filter(), "mwaa_gateway=debug,mwaa_gateway::access=off");
+            assert!(!log.shows_access());
+            log.set_filter("warn").unwrap();
+            emit(3);
+            assert!(!log.shows_access());
+
+            for foreign in ["hyper=trace", "info,aws_sdk=debug", "trace,mwaa=info"] {
+                let error = log.set_filter(foreign).unwrap_err();
+                assert!(matches!(error, FilterError::Foreign), "{foreign}");
+            }
+            assert!(matches!(
+                log.set_filter("x=y=z"),
+                Err(FilterError::Malformed(_))
+            ));
+            assert_eq!(log.filter(), "warn");
+        });
+        drop((dispatch, log, LogGuard(writer)));
+        let read = io::read_to_string(far).unwrap();
+        assert!(
+            read.contains("number=2") && !read.contains("number=1"),
+            "{read}"
+        );
+        assert!(!read.contains("number=3"), "{read}");
     }
 
     #[test]

@@ -180,6 +180,11 @@ impl Metrics {
         if let Some(fleet) = &now.fleet {
             self.add_fleet(fleet, &mut scrape);
         }
+        scrape.add_one(
+            "mwaa_gateway_spans_dropped",
+            "Spans of traces that no collector has got",
+            Sample::Count(now.spans_dropped),
+        );
         add_process(self.started, &mut scrape);
         scrape.render(format)
     }
@@ -437,6 +442,8 @@ pub struct GatewaySnapshot<'a> {
     pub connections: Vec<(&'a str, usize)>,
     /// The number of connections that may be open.
     pub max_connections: usize,
+    /// The number of spans that no collector has got.
+    pub spans_dropped: u64,
     /// The fleet, if the gateway is in one.
     pub fleet: Option<FleetSnapshot>,
 }

@@ -82,7 +82,7 @@ const STEPS: &[(&str, &[&str])] = &[
     ("admission", &[]),
     ("routing", &["admission", "context"]),
     ("queue", &[]),
-    ("upstream", &["context", "queue"]),
+    ("upstream", &["context", "queue", "steps"]),
     ("response", &["context", "upstream"]),
 ];
 

@@ -51,6 +51,7 @@ mod status;
 mod supervisor;
 mod support;
 mod surroundings;
+mod telemetry;
 mod tls;
 mod tree;
 mod upstream;

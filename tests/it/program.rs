@@ -113,6 +113,21 @@ impl Running {
         after(&mut self.stdout, beginning).await
     }
 
+    /// Waits for a line on stderr that has this part, and gives it.
+    pub(crate) async fn logged(&mut self, part: &str) -> String {
+        let found = |text: &str| {
+            let line = text.lines().find(|line| line.contains(part));
+            line.map(str::to_owned)
+        };
+        let waited = self.stderr.wait_for(|text| found(text).is_some());
+        let waited = tokio::time::timeout(PATIENCE, waited).await;
+        let has_come = matches!(waited, Ok(Ok(_)));
+        drop(waited);
+        let text = self.stderr.borrow();
+        assert!(has_come, "no line has {part:?}:\n{}", *text);
+        found(&text).unwrap()
+    }
+
     /// What it has printed to stderr so far.
     pub(crate) fn stderr(&self) -> String {
         self.stderr.borrow().clone()

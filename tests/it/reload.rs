@@ -440,6 +440,49 @@ async fn a_new_secret_counts_on_old_connections() {
     assert_eq!(client.exchange(with("two")).await.status, 200);
 }
 
+/// The certificates that the previous configuration names are read again, and no secret with them.
+#[tokio::test]
+async fn a_secret_that_others_can_read_is_not_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("secret");
+    let write = |secret: &str, mode: u32| {
+        std::fs::write(&file, secret).unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    write("one", 0o600);
+    let extra = format!("listener.secret_file = \"{}\"", file.display());
+    let harness = Harness::configured(&extra).await;
+    let status_with = async |secret: &str| {
+        let header = format!("Mwaa-Gateway-Secret: {secret}\r\n");
+        let request = harness.request_with(&header, "version");
+        harness.connect().await.exchange(request).await.status
+    };
+
+    write("two", 0o644);
+    let failure = harness.reload().await["failure"].to_string();
+    assert!(failure.contains("other users can access"), "{failure}");
+    assert_eq!(status_with("one").await, 200);
+    assert_eq!(status_with("two").await, 401);
+}
+
+/// A pipe would block the thread, and with it every later reload.
+#[tokio::test]
+async fn a_pipe_in_the_place_of_a_file_holds_up_no_later_reload() {
+    let harness = Harness::new().await;
+    let config = harness.folder().join("mwaa-gateway.toml");
+    let good = std::fs::read_to_string(&config).unwrap();
+    std::fs::remove_file(&config).unwrap();
+    let made = std::process::Command::new("mkfifo").arg(&config).status();
+    assert!(made.unwrap().success());
+    let failure = harness.reload().await["failure"].to_string();
+    assert!(failure.contains("not a regular file"), "{failure}");
+
+    std::fs::remove_file(&config).unwrap();
+    std::fs::write(&config, good).unwrap();
+    let status = harness.reload().await;
+    assert_eq!(status["failure"], serde_json::Value::Null, "{status}");
+}
+
 /// As the kubelet does it for a volume of a ConfigMap or Secret.
 #[tokio::test]
 async fn a_link_that_is_replaced_is_a_change() {

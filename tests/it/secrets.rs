@@ -125,7 +125,7 @@ impl Stand {
     }
 
     async fn manage(&mut self) {
-        for path in ["/metrics", "/status", "/readyz"] {
+        for path in ["/metrics", "/status", "/readyz", "/log"] {
             let request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", self.management);
             let reply = Client::tcp(self.management).await.exchange(request).await;
             writeln!(self.said, "{path} {:?}\n{}", reply.headers, reply.text()).unwrap();
@@ -292,7 +292,35 @@ fn ps(arguments: &[&str]) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_log_or_response_contains_a_secret() {
     let folder = tempfile::tempdir().unwrap();
-    let mut stand = Stand::start(folder.path(), &["--log", "trace"]).await;
+    let stand = Stand::start(folder.path(), &["--log", "trace"]).await;
+    search_everything(stand, folder.path()).await;
+}
+
+/// The libraries print headers with tokens at trace level, so the running log does not take their names.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_filter_of_a_running_log_shows_a_secret() {
+    let folder = tempfile::tempdir().unwrap();
+    let stand = Stand::start(folder.path(), &[]).await;
+    for (filter, status) in [
+        ("hyper=trace", 400),
+        ("trace,hyper=trace", 400),
+        ("mwaa_gateway=trace,aws_smithy_runtime=trace", 400),
+        ("info,rustls=trace,h2=trace", 400),
+        ("trace", 200),
+    ] {
+        let request = format!(
+            "PUT /log HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\n\r\n{filter}",
+            stand.management,
+            filter.len()
+        );
+        let reply = Client::tcp(stand.management).await.exchange(request).await;
+        assert_eq!(reply.status, status, "{filter}: {reply}");
+    }
+    search_everything(stand, folder.path()).await;
+}
+
+/// Runs every flow, at trace level, and searches all that the gateway has said.
+async fn search_everything(mut stand: Stand, folder: &std::path::Path) {
     let codes = stand.every_flow().await;
     // the flows are what they claim to be
     for code in [
@@ -331,7 +359,7 @@ async fn no_log_or_response_contains_a_secret() {
     let ended = stand.gateway.stop().await;
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     assert!(
-        ended.stderr.lines().count() > 50,
+        ended.stderr.contains("DEBUG") && ended.stderr.lines().count() > 50,
         "too little was logged: {}",
         ended.stderr
     );
@@ -345,7 +373,7 @@ async fn no_log_or_response_contains_a_secret() {
         // the parts on their own: a claim set is as good as the token to whoever reads it
         secrets.extend(token.split('.').skip(1).map(str::to_owned));
     }
-    let on_record = std::fs::read_to_string(folder.path().join("audit.log")).unwrap();
+    let on_record = std::fs::read_to_string(folder.join("audit.log")).unwrap();
     assert!(on_record.lines().count() > 20, "{on_record}");
     for (place, text) in [
         ("audit log", &on_record),

@@ -39,6 +39,14 @@ def emulator(tmp_path_factory):
         yield emulator
 
 
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory, emulator):
+    """A gateway to this emulator, whose environment is the default one."""
+    config = emulator.config_for_one(default=True)
+    with Gateway(tmp_path_factory.mktemp("gateway"), config, **emulator.credentials()) as gateway:
+        yield gateway
+
+
 @pytest.fixture(scope="session")
 def fleet(tmp_path_factory):
     """Real Airflows of all versions behind one emulator, and a gateway to them."""

@@ -4,6 +4,7 @@ busy machine.
 `instructions.json` has the expected instructions of each platform. UPDATE_EXPECTED=1 writes those of this one.
 """
 
+import contextlib
 import http.client
 import json
 import os
@@ -39,7 +40,8 @@ ALLOCATIONS = {
 }
 
 COMMANDS = ["version", "dags list-runs -d example -o json"]
-REQUEST_NAMES = ["GET /api/v1/dags", *COMMANDS]
+GET = "GET /api/v1/dags"
+REQUEST_NAMES = [GET, *COMMANDS, f"20 × {GET}"]  # the last one is on 20 connections at once
 
 VALGRIND = """#!/bin/sh
 exec valgrind --tool=callgrind --callgrind-out-file={folder}/counts --vgdb-prefix={folder}/vgdb {binary} "$@"
@@ -80,6 +82,7 @@ def count(folder, gateway, name):
     """The instructions and the allocations: medians of the runs. The first requests, which get tokens and
     connections, do not count."""
     address = urlsplit(gateway.url)
+    number, _, name = name.rpartition(" × ")
     if name in COMMANDS:
         line = "POST /aws_mwaa/cli"
         rest = f"Content-Type: text/plain\r\nContent-Length: {len(name)}\r\n\r\n{name}"
@@ -87,21 +90,27 @@ def count(folder, gateway, name):
         line, rest = name, "\r\n"
     request = f"{line} HTTP/1.1\r\nHost: {address.netloc}\r\n{rest}".encode()
     totals = []
-    with socket.create_connection((address.hostname, address.port), 120) as connection:
+    with contextlib.ExitStack() as stack:
+        connections = [
+            stack.enter_context(socket.create_connection((address.hostname, address.port), 120))
+            for _ in range(int(number or 1))
+        ]
         for _ in range(RUNS + 1):
-            for _ in range(REQUESTS):
-                send(connection, request)
+            for _ in range(REQUESTS // len(connections)):
+                send(connections, request)
             totals.append(take(folder, gateway))
     return [round(statistics.median(column) / REQUESTS) for column in zip(*totals[1:])]
 
 
-def send(connection, request):
-    """Sends a request in one piece, so that the gateway always reads it in one piece."""
-    connection.sendall(request)
-    with http.client.HTTPResponse(connection) as reply:
-        reply.begin()
-        content = reply.read()
-        assert reply.status == 200, content
+def send(connections, request):
+    """Sends a request on each connection, in one piece, so that the gateway always reads it in one piece."""
+    for connection in connections:
+        connection.sendall(request)
+    for connection in connections:
+        with http.client.HTTPResponse(connection) as reply:
+            reply.begin()
+            content = reply.read()
+            assert reply.status == 200, content
 
 
 def take(folder, gateway):
@@ -148,5 +157,5 @@ def test_a_hot_request_costs_no_more_instructions(counts, name):
 
 
 def test_every_allocation_of_a_hot_get_has_a_name(counts):
-    _, allocations = counts[REQUEST_NAMES[0]]
+    _, allocations = counts[GET]
     assert allocations == sum(ALLOCATIONS.values())

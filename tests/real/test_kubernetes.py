@@ -2,6 +2,7 @@
 against Kubernetes' own schemas, and run from their manifests. There is no cluster: the image runs as
 the manifest says, in a network with the pod's address, and the test does what a kubelet does."""
 
+import contextlib
 import json
 import os
 import re
@@ -22,6 +23,7 @@ KUBECTL = LAB / "helm/kubectl/kubectl"
 VALIDATE = LAB / "kubernetes/bin/kubernetes-validate"
 VERSIONS = ["1.30", "1.37"]  # the oldest that the chart takes, and the newest
 POD = "10.42.0.7"
+COMMAND = ["-HContent-Type: text/plain", "-HAccept: text/plain", "-dversion"]
 OPERATOR = "monitoring.coreos.com/v1"
 
 MUTUAL_TLS = {"tls": {"secretName": "gateway-tls"}}
@@ -457,42 +459,35 @@ def test_the_job_ends_with_its_sidecar(tmp_path, image, network, emulator, examp
         assert running.wait() == 0, running.output()
 
 
-def test_a_deployment_serves_clients_with_a_certificate(tmp_path, image, network, emulator):
+@contextlib.contextmanager
+def deployment(folder, image, network, emulator, values, secrets=None):
+    """Runs a pod of the Deployment. Gives curl's words for `version`, without what shows who the client is."""
     name = "shared-mwaa-gateway.data"
-    secret = certificates(tmp_path, name)
     network.name(f"{POD} {name}")
-    manifests = template(tmp_path, {**MUTUAL_TLS, "config": config_of(emulator)})
+    manifests = template(folder, {**values, "config": config_of(emulator)})
     pod = manifests["Deployment"]["spec"]["template"]["spec"]
-    files = {"mwaa-gateway-tls": secret}
+    files = {"mwaa-gateway-tls": certificates(folder, name), **(secrets or {})}
     running, container = start(image, network, emulator, manifests, pod, files)
     with running:
         eventually(lambda: probe(network, container, "readinessProbe") == 200, "readiness")
         url = f"https://{name}:{manifests['Service']['spec']['ports'][0]['port']}/aws_mwaa/cli"
-        words = [url, "--cacert", str(tmp_path / "ca.crt"), "-HContent-Type: text/plain"]
-        words += ["-HAccept: text/plain", "-dversion"]
+        yield [url, "--cacert", str(folder / "ca.crt"), *COMMAND]
+        running.signal(signal.SIGTERM)
+        assert running.wait() == 0, running.output()
+
+
+def test_a_deployment_serves_clients_with_a_certificate(tmp_path, image, network, emulator):
+    with deployment(tmp_path, image, network, emulator, MUTUAL_TLS) as words:
         client = ["--cert", str(tmp_path / "client.crt"), "--key", str(tmp_path / "client.key")]
         reply = network.curl(*words, *client)
         assert (reply.status, reply.text()) == (200, "2.10.3\n")
         refused = network.run("curl", "-sS", *words)
         assert refused.returncode != 0 and "certificate" in refused.stderr, refused.stderr
-        running.signal(signal.SIGTERM)
-        assert running.wait() == 0, running.output()
 
 
 def test_a_deployment_serves_clients_with_the_secret(tmp_path, image, network, emulator):
-    name = "shared-mwaa-gateway.data"
-    tls = certificates(tmp_path, name)
-    network.name(f"{POD} {name}")
-    values = {**ACCEPTED["secret"], "config": config_of(emulator)}
-    manifests = template(tmp_path, values)
-    pod = manifests["Deployment"]["spec"]["template"]["spec"]
-    files = {"mwaa-gateway-tls": tls, "mwaa-gateway-secret": {"secret": "correct horse\n"}}
-    running, container = start(image, network, emulator, manifests, pod, files)
-    with running:
-        eventually(lambda: probe(network, container, "readinessProbe") == 200, "readiness")
-        url = f"https://{name}:{manifests['Service']['spec']['ports'][0]['port']}/aws_mwaa/cli"
-        words = [url, "--cacert", str(tmp_path / "ca.crt"), "-HContent-Type: text/plain"]
-        words += ["-HAccept: text/plain", "-dversion"]
+    secrets = {"mwaa-gateway-secret": {"secret": "correct horse\n"}}
+    with deployment(tmp_path, image, network, emulator, ACCEPTED["secret"], secrets) as words:
         reply = network.curl(*words, "-HMwaa-Gateway-Secret: correct horse")
         assert (reply.status, reply.text()) == (200, "2.10.3\n")
         assert network.curl(*words).status == 401

@@ -2,16 +2,7 @@
 
 import pytest
 from browser import Tab
-from programs import Emulator, Gateway, eventually
-
-
-@pytest.fixture(scope="module")
-def gateway(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("live")
-    with Emulator(folder) as emulator:
-        config = emulator.config_for_one(default=True)
-        with Gateway(folder, config, **emulator.credentials()) as gateway:
-            yield gateway
+from programs import eventually
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import subprocess
 from urllib.parse import urlencode
 
 import pytest
-from programs import HERE, LAB, ROOT, Emulator, Gateway, Program, curl, environment, eventually
+from programs import HERE, LAB, ROOT, Program, curl, environment, eventually
 
 PROMETHEUS = LAB / "prometheus/usr/bin/prometheus"
 PROMTOOL = LAB / "prometheus/usr/bin/promtool"
@@ -67,15 +67,6 @@ class Prometheus(Program):
         """The present values of a query, without those that are no number."""
         found = [float(each["value"][1]) for each in self.ask("query", query=expression)["result"]]
         return [value for value in found if value == value]
-
-
-@pytest.fixture(scope="module")
-def gateway(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("monitored")
-    with Emulator(folder) as emulator:
-        config = emulator.config_for_one(default=True)
-        with Gateway(folder, config, **emulator.credentials()) as gateway:
-            yield gateway
 
 
 @pytest.fixture(scope="module")

@@ -113,7 +113,7 @@ impl ResponseBody {
     /// Makes the body report the request at its end. `status` is the response's; the time until
     /// its head counts as the request's duration.
     pub(crate) fn report(mut self, context: RequestContext, status: u16) -> Self {
-        let took = context.elapsed();
+        let took = context.on_head(status);
         self.record = Some(RequestRecord {
             context,
             status,
@@ -195,7 +195,12 @@ impl Body for ResponseBody {
         };
 
         match frame {
-            Some(Ok(frame)) => Poll::Ready(Some(Ok(frame))),
+            Some(Ok(frame)) => {
+                if let (Some(record), Some(data)) = (&this.record, frame.data_ref()) {
+                    record.context.on_sent(data.len());
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
             None => {
                 if let Some(record) = &mut this.record {
                     record.complete = true;
@@ -240,9 +245,9 @@ impl Drop for ResponseBody {
         let context = &record.context;
 
         // a body that is known to be at its end is never polled to it
-        if (record.complete || self.is_end_stream())
-            && let Some(command) = context.existing_command_record()
-        {
+        let is_complete = record.complete || self.is_end_stream();
+        context.on_end(is_complete);
+        if is_complete && let Some(command) = context.existing_command_record() {
             command.on_delivered();
         }
 
@@ -261,6 +266,9 @@ impl Drop for ResponseBody {
         proxy
             .metrics
             .count_request(labels, took, |id| proxy.state.environment_name(id));
+        if context.has_access_line() {
+            return;
+        }
         tracing::debug!(parent: context.span(), id = %context.id(), method = %context.method(), kind, status, ?took, "answered");
     }
 }

@@ -6,6 +6,7 @@ use super::request::{OutgoingBody, UploadProgress, UploadState};
 use super::response::UpstreamResponse;
 use super::{Settings, TrustStore, UpstreamError, request};
 use crate::context::RequestContext;
+use crate::steps::Position;
 use bytes::Bytes;
 use http::Method;
 use mwaa_auth::{CliToken, Session};
@@ -110,6 +111,7 @@ impl UpstreamClient {
         permit: &CommandPermit,
         token: &CliToken,
         headers: &Headers,
+        position: Option<Position>,
         connection: ConnectionChoice,
         on_write: &dyn Fn() -> bool,
     ) -> Result<UpstreamResponse, UpstreamError> {
@@ -117,7 +119,7 @@ impl UpstreamClient {
             entry: permit.entry(),
             host: token.host(),
             method: &Method::POST,
-            encode: &|out| request::command(token, headers, out),
+            encode: &|out| request::command(token, headers, position, out),
             is_repeatable: false,
             first_byte: self.0.settings.cli_first_byte,
             on_write,

@@ -8,7 +8,7 @@ use mwaa_egress::Stream;
 use mwaa_http1::{BodyDecoder, Parsed, ResponseError, ResponseHead, encode, parse_response};
 use mwaa_runtime::{
     READ_SIZE, Timestamp, WideRead, return_input_buffer, return_write_buffer,
-    take_input_buffer, with_read_buffer,
+    take_input_buffer, take_write_buffer, with_read_buffer,
 };
 use rustls::ClientConnection;
 use std::future::poll_fn;
@@ -414,6 +414,8 @@ impl Sending {
                 if let Poll::Ready(Err(error)) = Pin::new(&mut *stream).poll_flush(cx) {
                     self.error = Some(error);
                 }
+                // other requests can have the buffer while this one waits for its response
+                return_write_buffer(std::mem::take(&mut self.out));
                 return Ok(());
             }
         }
@@ -444,16 +446,22 @@ impl Sending {
         };
 
         let is_chunked = upload.size().is_none();
-        match upload.poll_data(cx) {
+        let data = match upload.poll_data(cx) {
             Poll::Pending => return Ok(false),
             Poll::Ready(Err(state)) => return Err(ExchangeError::Upload(state)),
-            Poll::Ready(Ok(Some(data))) if is_chunked => {
+            Poll::Ready(Ok(data)) => data,
+        };
+        if self.out.capacity() == 0 {
+            self.out = take_write_buffer();
+        }
+        match data {
+            Some(data) if is_chunked => {
                 encode::chunk_size(&mut self.out, data.len());
                 self.out.extend_from_slice(&data);
                 self.out.extend_from_slice(encode::CHUNK_END);
             }
-            Poll::Ready(Ok(Some(data))) => self.out.extend_from_slice(&data),
-            Poll::Ready(Ok(None)) => {
+            Some(data) => self.out.extend_from_slice(&data),
+            None => {
                 if is_chunked {
                     self.out.extend_from_slice(encode::LAST_CHUNK);
                 }

@@ -2,12 +2,13 @@
 //! credential last; and the body, whole, so that it can be sent again, or an upload.
 
 use crate::context::RequestContext;
+use crate::steps::Position;
 use bytes::Bytes;
 use http::Method;
 use mwaa_auth::{CliToken, Session};
 use mwaa_http1::name::{
     ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_TYPE, IF_RANGE,
-    ORIGIN, RANGE, REFERER, USER_AGENT,
+    ORIGIN, RANGE, REFERER, TRACEPARENT, TRACESTATE, USER_AGENT,
 };
 use mwaa_http1::{Headers, NameSet, encode};
 use mwaa_model::{ALWAYS_FORWARDED, Dest, FORWARDED};
@@ -22,11 +23,18 @@ use std::time::Duration;
 
 /// Writes the head of the request for `/aws_mwaa/cli`, up to the framing of its body: one Host, one
 /// token. `client` are the client's headers.
-pub(super) fn command(token: &CliToken, client: &Headers, out: &mut Vec<u8>) {
+pub(super) fn command(
+    token: &CliToken,
+    client: &Headers,
+    position: Option<Position>,
+    out: &mut Vec<u8>,
+) {
     encode::request_line(out, "POST", "/aws_mwaa/cli");
+    let forwarded = ALWAYS_FORWARDED.without(replaced_fields(position));
     client.encode(out, |name| {
-        name.is_some_and(|name| ALWAYS_FORWARDED.contains(name))
+        name.is_some_and(|name| forwarded.contains(name))
     });
+    add_position(position, out);
     if !client.contains(USER_AGENT) {
         encode::field(out, "user-agent", OUR_USER_AGENT.as_bytes());
     }
@@ -48,11 +56,14 @@ pub(super) fn web(
     let target = permit.target();
     encode::request_line(out, permit.method().as_str(), target.as_str());
 
-    let fields = WebFields::new(permit, client, ctx);
+    let mut fields = WebFields::new(permit, client, ctx);
+    let position = ctx.steps().position();
+    fields.forwarded = fields.forwarded.without(replaced_fields(position));
     // one pass over what the client sent, which is less than what it may send
     client.encode(out, |name| {
         name.is_some_and(|name| fields.forwarded.contains(name))
     });
+    add_position(position, out);
     for name in [ORIGIN, REFERER] {
         if let Some(value) = client.get_str(name)
             && let Some(theirs) = to_web_server(value, &ctx.origin(), session.host())
@@ -74,6 +85,26 @@ pub(super) fn web(
         && !permit.target().path().starts_with("/auth/")
     {
         encode::field(out, "authorization", bearer.as_bytes());
+    }
+}
+
+/// Returns the client's fields about its trace that are not passed on.
+fn replaced_fields(position: Option<Position>) -> NameSet {
+    match position {
+        None => NameSet::new(&[]),
+        Some(position) if position.keeps_state => OF_POSITION,
+        Some(_) => OF_TRACE,
+    }
+}
+
+/// Writes the position in the trace, if it is not the client's.
+fn add_position(position: Option<Position>, out: &mut Vec<u8>) {
+    if let Some(position) = position {
+        encode::field(
+            out,
+            TRACEPARENT.as_str(),
+            position.context.to_string().as_bytes(),
+        );
     }
 }
 
@@ -108,6 +139,8 @@ impl WebFields {
     }
 }
 
+const OF_POSITION: NameSet = NameSet::new(&[TRACEPARENT]);
+const OF_TRACE: NameSet = NameSet::new(&[TRACEPARENT, TRACESTATE]);
 const OF_BODY: NameSet = NameSet::new(&[CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_TYPE]);
 const OF_RANGE: NameSet = NameSet::new(&[RANGE, IF_RANGE]);
 const OF_CODING: NameSet = NameSet::new(&[ACCEPT_ENCODING]);

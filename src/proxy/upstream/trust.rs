@@ -3,6 +3,7 @@
 
 use mwaa_egress::tls;
 use mwaa_model::{EntryId, FileError};
+use mwaa_runtime::{LARGEST_BUNDLE, read_regular_file};
 use rustls::client::Resumption;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -32,8 +33,9 @@ impl Trust {
     pub fn new(ca_file: Option<&Path>) -> Result<Self, FileError> {
         let mut extra = Vec::new();
         if let Some(file) = ca_file {
-            let certificates = CertificateDer::pem_file_iter(file)
+            let content = read_regular_file(file, LARGEST_BUNDLE)
                 .map_err(|cause| FileError::new(file, cause))?;
+            let certificates = CertificateDer::pem_slice_iter(&content);
             for certificate in certificates {
                 extra.push(certificate.map_err(|cause| FileError::new(file, cause))?);
             }

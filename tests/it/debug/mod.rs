@@ -33,6 +33,7 @@ use mwaa_runtime::{
     BackgroundTasks, CoarseTimer, LocalTasks, PaceLimit, Shutdown, ShutdownStage,
 };
 use mwaa_server::{Address, IncomingRequest, ListenerConfig, OpenConnections, Places, Server};
+use mwaa_telemetry::AccessLog;
 use mwaa_telemetry::Metrics;
 use mwaa_telemetry::audit::Record;
 use std::cell::RefCell;
@@ -225,7 +226,14 @@ impl Rooms {
         let sent = self
             .proxy
             .upstream
-            .send_command(&permit, &token, headers, ConnectionChoice::Pooled, &|| true)
+            .send_command(
+                &permit,
+                &token,
+                headers,
+                None,
+                ConnectionChoice::Pooled,
+                &|| true,
+            )
             .await;
         match sent {
             Err(error) => self.see(&error),
@@ -302,6 +310,7 @@ fn rooms(server: &Puppet, tasks: &LocalTasks) -> Rooms {
     };
     let registry = Registry::new(Directory::new(vec![Arc::new(entry)], None));
     let state = Arc::new(ProxyState {
+        tracer: None,
         admission: admission_settings(),
         registry: Arc::new(registry),
         discovery: None,
@@ -354,6 +363,7 @@ fn rooms(server: &Puppet, tasks: &LocalTasks) -> Rooms {
             metrics: state.metrics.worker_metrics().into(),
             admissions: AdmissionMemory::default(),
             commands: CommandMemory::default(),
+            access: AccessLog::default(),
             state,
             upstream,
             shutdown: Shutdown::watch(watch::channel(ShutdownStage::Serving).1, &timer, tasks),
@@ -480,7 +490,7 @@ async fn walk_all() {
                 mwaa_server::Response::new(Full::<Bytes>::default())
             }
         },
-        refuse: Box::new(|bad_head| panic!("{bad_head:?}")),
+        refuse: Box::new(|bad_head, _| panic!("{bad_head:?}")),
         farewell: Box::new(|| panic!("it does not stop")),
     });
     http.listen(&mut bound).unwrap();

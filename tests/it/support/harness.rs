@@ -286,7 +286,7 @@ impl Gateway {
                 user: Vec::new(),
                 system: folder,
             };
-            let config = mwaa_config::load(Some(&file), &Overrides::default(), &search);
+            let config = mwaa_config::load_again(Some(&file), &Overrides::default(), &search);
             let config = config.map_err(|problems| ConfigProblem::list(&problems))?;
             Ok((config, inputs.clone()))
         };
