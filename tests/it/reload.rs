@@ -278,6 +278,32 @@ async fn listeners_come_and_go_and_the_others_stay() {
 }
 
 #[tokio::test]
+async fn a_socket_whose_file_was_removed_is_opened_again() {
+    let harness = Harness::new().await;
+    let path = harness.folder().join("team.sock");
+    let request = harness.request("version");
+    let team = format!("[listeners.team]\naddress = \"unix:{}\"\n", path.display());
+    harness.reconfigure(&team).await;
+    let mut old = Client::unix(&path).await;
+    assert_eq!(old.exchange(&request).await.status, 200);
+
+    std::fs::remove_file(&path).unwrap();
+    harness.reload().await;
+    assert_reloaded(&mut old, &request).await;
+    let mut new = Client::unix(&path).await;
+    assert_eq!(new.exchange(&request).await.status, 200);
+
+    // another process's stays, and so does the listener
+    std::fs::remove_file(&path).unwrap();
+    let other = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    harness.reload().await;
+    assert_eq!(new.exchange(&request).await.status, 200);
+    harness.reconfigure("").await;
+    assert!(path.exists());
+    drop(other);
+}
+
+#[tokio::test]
 async fn an_address_that_is_in_use_changes_nothing() {
     let harness = Harness::new().await;
     let request = harness.request("version");
