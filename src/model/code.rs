@@ -289,6 +289,10 @@ codes! {
         "the gateway is stopping",
         "send the request again: nothing was done",
         "the gateway got a signal to stop: [shutdown](shutdown.md)";
+    RELOADED = "gateway.reloaded", SERVICE_UNAVAILABLE, Gateway,
+        "a new configuration closed the connection",
+        "send the request again, on a new connection: nothing was done",
+        "the listener was removed, or it accepts other clients now: [reload](reload.md)";
     INTERRUPTED = "gateway.interrupted", GATEWAY_TIMEOUT, Gateway,
         "the gateway stopped before the web server had answered",
         "the command may still be running, or the request may have taken effect: check that before \

@@ -1,10 +1,12 @@
-//! The end of the gateway, as a request meets it: what is not answered at the cut is answered at once.
+//! The end of the gateway or of a connection, as a request meets it: what is not answered at the cut
+//! is answered at once.
 
 use crate::context::RequestContext;
 use crate::error::ProxyError;
 use crate::response;
 use bytes::Bytes;
 use mwaa_model::{Code, Fault, RESTART, RequestId, code};
+use mwaa_server::Farewell;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -22,11 +24,25 @@ pub(crate) fn or_cut<T>(
 }
 
 /// Returns the whole response to a request that may be on its way while its connection is closed.
-pub fn say_farewell() -> Bytes {
+pub fn say_farewell(farewell: Farewell) -> Bytes {
     let id = RequestId::next();
     // a client that asks about it has this id
     tracing::debug!(%id, "closing a connection that is idle");
-    response::encode_fault(&Stopped::Unsent, id)
+    match farewell {
+        Farewell::Stopping => response::encode_fault(&Stopped::Unsent, id),
+        Farewell::Reloaded => response::encode_fault(&Reloaded, id),
+    }
+}
+
+/// A request that may come too late, because a reload ended its connection.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("a new configuration of the listener ended the connection; nothing was done")]
+struct Reloaded;
+
+impl Fault for Reloaded {
+    fn code(&self) -> &'static Code {
+        &code::RELOADED
+    }
 }
 
 /// A request that the gateway's end cuts off.

@@ -137,6 +137,9 @@ impl CoarseTimer {
             let now = boot_clock();
             let nap = next.saturating_sub(now);
             if nap.is_zero() {
+                // What has come counts before a deadline. A thread that was stopped for a while gets
+                // here before the runtime has looked at its sockets: it does so first.
+                tokio::task::yield_now().await;
                 self.expire_due(now);
                 continue;
             }
@@ -340,6 +343,8 @@ const NEVER: Duration = Duration::MAX;
 mod tests {
     use super::super::keep_time_for_a_turn;
     use super::*;
+    use std::io::Write as _;
+    use tokio::io::AsyncReadExt as _;
 
     fn timer() -> CoarseTimer {
         CoarseTimer(Rc::default())
@@ -409,6 +414,33 @@ mod tests {
                 // another thread's clock: otherwise the test would never end
                 () = background.sleep(30 * SHORTEST_NAP) => panic!("it does not expire"),
             }
+        });
+    }
+
+    /// As on a thread that was stopped for longer than the limit.
+    #[test]
+    fn bytes_that_have_come_count_before_a_deadline_that_has_passed() {
+        let control = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_time()
+            .build()
+            .unwrap();
+        let background = control.block_on(async { BackgroundTasks::current() });
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .build_local(tokio::runtime::LocalOptions::default())
+            .unwrap();
+        runtime.block_on(async {
+            let timer = CoarseTimer::start(&LocalTasks::default(), &background);
+            let (near, mut far) = std::os::unix::net::UnixStream::pair().unwrap();
+            near.set_nonblocking(true).unwrap();
+            let mut near = tokio::net::UnixStream::from_std(near).unwrap();
+            far.write_all(b"x").unwrap();
+            // in a task: the runtime looks at its sockets before it goes on with this function
+            let reading = tokio::task::spawn_local(async move {
+                timer.within(Duration::ZERO, near.read_u8()).await
+            });
+            assert_eq!(reading.await.unwrap().unwrap().unwrap(), b'x');
         });
     }
 

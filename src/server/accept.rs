@@ -5,7 +5,7 @@ use super::bind::{BACKLOG, BoundListener, Socket};
 use super::connection::{Connection, LINGER, Settings};
 use super::places::{OpenConnections, Phase, Place};
 use super::stream::{Stream, send_and_drain};
-use super::{BadHead, RequestHandler, TlsConfig};
+use super::{BadHead, Farewell, RequestHandler, TlsConfig};
 use bytes::Bytes;
 use mwaa_model::{Client, ListenerPolicy, PeerAddress, PeerIdentity};
 use mwaa_runtime::platform::{self, TcpPeerResolver};
@@ -40,9 +40,9 @@ pub struct Server<H> {
     pub handle: H,
     /// Returns the whole response to a head that could not become a request, and records it.
     pub refuse: Refuse,
-    /// Returns the whole response to a request that may come too late, because the gateway stops.
-    /// Nothing is recorded: most clients have sent none.
-    pub farewell: Box<dyn Fn() -> Bytes>,
+    /// Returns the whole response to a request that may come too late, because its connection is
+    /// closed. Nothing is recorded: most clients have sent none.
+    pub farewell: Box<dyn Fn(Farewell) -> Bytes>,
 }
 
 /// A function that returns the whole response to a client's bad head.
@@ -320,7 +320,7 @@ impl<H: RequestHandler> AcceptLoop<H> {
         let task = async move {
             // without a place there is no handshake, and no answer that such a client could read
             if is_plain {
-                let farewell = (server.farewell)();
+                let farewell = (server.farewell)(Farewell::Stopping);
                 let sending = send_and_drain(stream, &farewell);
                 let _elapsed = server.timer.within(LINGER, sending).await;
             }

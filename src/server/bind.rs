@@ -250,14 +250,16 @@ impl ListenerConfig {
 }
 
 impl BoundListener {
-    /// Returns true if its socket can be that of this configuration: the address is the same.
+    /// Returns true if its socket can be that of this configuration: the address is the same, and
+    /// nobody has removed its file.
     pub fn is_at(&self, config: &ListenerConfig) -> bool {
         let is_same = |own: &Address| match (own, &config.address) {
             (Address::Tcp(own), Address::Tcp(configured)) => own == configured,
             (Address::Unix(own, _), Address::Unix(configured, _)) => own == configured,
             _ => false,
         };
-        is_same(&self.configured) || is_same(&self.address)
+        let is_gone = self.file.as_ref().is_some_and(SocketFile::is_gone);
+        !is_gone && (is_same(&self.configured) || is_same(&self.address))
     }
 
     /// Takes over the rest of a configuration with the same address: rules, TLS, and the mode of a
@@ -415,6 +417,11 @@ impl SocketFile {
             ));
         }
         std::fs::set_permissions(&self.path, Permissions::from_mode(mode))
+    }
+
+    /// Returns true if somebody has removed it, and there is no other in its place.
+    fn is_gone(&self) -> bool {
+        file_identity(&self.path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
     }
 }
 

@@ -12,7 +12,7 @@
 
 use super::accept::{Server, Terms};
 use super::client_io::{ClientIo, HeadRead, ReceivedHead};
-use super::handler::{BadHead, IncomingRequest, RequestHandler};
+use super::handler::{BadHead, Farewell, IncomingRequest, RequestHandler};
 use super::places::{Phase, Place};
 use super::request_body::RequestBody;
 use super::send::{self, Sent};
@@ -68,8 +68,8 @@ enum End {
     BadHead(BadHead),
     /// A response was the last, and some of the client's bytes are unread.
     Unread,
-    /// The gateway stops, and the client has sent no request.
-    Stopping,
+    /// The gateway or a reload ends the connection, and the client has sent no request.
+    Unasked(Farewell),
     /// A response broke off.
     Broken,
 }
@@ -143,13 +143,15 @@ impl<H: RequestHandler> Connection<H> {
     /// Returns the end of a connection without a whole request, if the shutdown or a reload ends it.
     fn find_end(&self, io: &ClientIo, has_begun: bool) -> Option<End> {
         match self.server.shutdown.stage() {
-            ShutdownStage::Serving | ShutdownStage::Leaving => {
-                (self.is_outdated() && !has_begun).then_some(End::Finished)
-            }
-            // a request that has begun, or is there, is served
-            ShutdownStage::Draining if has_begun || io.has_arrived() => None,
             ShutdownStage::Cut if has_begun => Some(End::BadHead(BadHead::Stopping)),
-            ShutdownStage::Draining | ShutdownStage::Cut => Some(End::Stopping),
+            ShutdownStage::Cut => Some(End::Unasked(Farewell::Stopping)),
+            ShutdownStage::Serving | ShutdownStage::Leaving if !self.is_outdated() => None,
+            // a request that has begun, or is there, is served
+            _ if has_begun || io.has_arrived() => None,
+            ShutdownStage::Draining => Some(End::Unasked(Farewell::Stopping)),
+            ShutdownStage::Serving | ShutdownStage::Leaving => {
+                Some(End::Unasked(Farewell::Reloaded))
+            }
         }
     }
 
@@ -241,7 +243,8 @@ impl<H: RequestHandler> Connection<H> {
             End::Left => "the client left before the end of its response",
             End::BadHead(_) => "the head is not a request",
             End::Unread => "the rest of a request is unread",
-            End::Stopping => "the gateway is stopping",
+            End::Unasked(Farewell::Stopping) => "the gateway is stopping",
+            End::Unasked(Farewell::Reloaded) => "a new configuration ends it",
             End::Broken => "the response broke off",
         };
         tracing::debug!(reason, requests, "connection closed");
@@ -251,7 +254,7 @@ impl<H: RequestHandler> Connection<H> {
         let (place, mut guarded) = io.into_parts();
         let stream = &mut guarded.stream;
         let linger = match end {
-            End::Stopping => FAREWELL,
+            End::Unasked(_) => FAREWELL,
             _ => LINGER,
         };
 
@@ -265,8 +268,8 @@ impl<H: RequestHandler> Connection<H> {
                 }
                 // A request may be on its way in this moment. Its client reads this response, where
                 // a bare close would leave it in doubt.
-                End::Stopping => {
-                    let response = (self.server.farewell)();
+                End::Unasked(farewell) => {
+                    let response = (self.server.farewell)(farewell);
                     send_and_drain(stream, &response).await;
                 }
                 End::Broken | End::TooSlow | End::Left => {}
@@ -305,6 +308,6 @@ async fn run<F: Future>(
 
 /// The longest wait for a client that is refused while it sends, so that it can read the answer.
 pub(super) const LINGER: Duration = Duration::from_secs(2);
-/// The longest wait for an idle client that is about to send a request when the gateway stops. Many
+/// The longest wait for an idle client that is about to send a request when its connection ends. Many
 /// clients notice the end of an idle connection only when they use it again.
 const FAREWELL: Duration = Duration::from_secs(1);

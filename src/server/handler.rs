@@ -47,6 +47,15 @@ pub enum BadHead {
     TlsOnPlain,
 }
 
+/// The reason to close a connection on which no request has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Farewell {
+    /// The gateway stops.
+    Stopping,
+    /// A reload has closed the listener, or it would not accept this connection now.
+    Reloaded,
+}
+
 /// A function that answers a request, `Fn(IncomingRequest) -> impl Future<Output =
 /// Response<_>>`. Its future is dropped if the client leaves before the response, and the body of
 /// the response if it leaves before the end: all guards of a request rest on that.

@@ -21,7 +21,7 @@ mod watch;
 pub use accept::{OpenListener, Refuse, Server};
 pub use bind::{Address, BindError, BoundListener, ListenerConfig};
 pub use connection::Settings;
-pub use handler::{BadHead, BoxError, IncomingRequest, RequestHandler};
+pub use handler::{BadHead, BoxError, Farewell, IncomingRequest, RequestHandler};
 pub use inherited::{InheritError, InheritedSocket, InheritedSockets};
 pub use places::{OpenConnections, Places};
 pub use request_body::RequestBody;

@@ -130,7 +130,7 @@ mod tests {
             timer,
             handle,
             refuse: Box::new(|_, _| Bytes::new()),
-            farewell: Box::new(Bytes::new),
+            farewell: Box::new(|_| Bytes::new()),
         });
 
         // small buffers, so that each write waits for the client

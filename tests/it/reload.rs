@@ -220,6 +220,20 @@ async fn connections_to_a_web_server_are_kept_until_their_route_changes() {
     assert_eq!(harness.mints(), 1, "the identity is the same");
 }
 
+/// A request that is on its way while its connection is closed has an answer before it.
+pub(crate) async fn assert_reloaded(idle: &mut Client, request: &str) {
+    let reply = idle.response().await;
+    assert_eq!(
+        (reply.status, reply.fault()),
+        (503, Some("gateway.reloaded")),
+        "{reply}"
+    );
+    assert_eq!(reply.header("connection"), Some("close"), "{reply}");
+    // too late, and no reset for it
+    idle.send(request).await;
+    assert_eq!(idle.rest().await, b"");
+}
+
 #[tokio::test]
 async fn listeners_come_and_go_and_the_others_stay() {
     let harness = Harness::new().await;
@@ -249,7 +263,7 @@ async fn listeners_come_and_go_and_the_others_stay() {
         .seen("the command", |journal| journal.web_count() > seen)
         .await;
     harness.reconfigure("").await;
-    assert_eq!(idle.rest().await, b"", "it ends at once");
+    assert_reloaded(&mut idle, &request).await;
     assert!(!path.exists());
     harness.script().cut_web_connections();
     let last = busy.response().await;
@@ -261,6 +275,32 @@ async fn listeners_come_and_go_and_the_others_stay() {
     harness.reconfigure(&team).await;
     let mut again = Client::unix(&path).await;
     assert_eq!(again.exchange(&request).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_socket_whose_file_was_removed_is_opened_again() {
+    let harness = Harness::new().await;
+    let path = harness.folder().join("team.sock");
+    let request = harness.request("version");
+    let team = format!("[listeners.team]\naddress = \"unix:{}\"\n", path.display());
+    harness.reconfigure(&team).await;
+    let mut old = Client::unix(&path).await;
+    assert_eq!(old.exchange(&request).await.status, 200);
+
+    std::fs::remove_file(&path).unwrap();
+    harness.reload().await;
+    assert_reloaded(&mut old, &request).await;
+    let mut new = Client::unix(&path).await;
+    assert_eq!(new.exchange(&request).await.status, 200);
+
+    // another process's stays, and so does the listener
+    std::fs::remove_file(&path).unwrap();
+    let other = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    harness.reload().await;
+    assert_eq!(new.exchange(&request).await.status, 200);
+    harness.reconfigure("").await;
+    assert!(path.exists());
+    drop(other);
 }
 
 #[tokio::test]
@@ -301,7 +341,7 @@ async fn a_listener_can_change_its_address_and_keep_its_port() {
         "[listener]\naddress = \"0.0.0.0:{port}\"\ndangerous_non_loopback = true\nhosts = [\"wide:{port}\"]\n"
     );
     harness.reconfigure(&wide).await;
-    assert_eq!(old.rest().await, b"");
+    assert_reloaded(&mut old, &request).await;
     let other = std::net::SocketAddr::from(([127, 0, 0, 2], port));
     let request = request.replace("127.0.0.1", "wide");
     let reply = Client::tcp(other).await.exchange(&request).await;

@@ -491,7 +491,7 @@ async fn walk_all() {
             }
         },
         refuse: Box::new(|bad_head, _| panic!("{bad_head:?}")),
-        farewell: Box::new(|| panic!("it does not stop")),
+        farewell: Box::new(|_| panic!("it does not stop")),
     });
     http.listen(&mut bound).unwrap();
 

@@ -2,6 +2,7 @@
 
 use super::{Secured, shake};
 use crate::program::{Running, command};
+use crate::reload::assert_reloaded;
 use crate::support::{Client, Pair, eventually, make_pipe};
 use rustls::HandshakeKind;
 use rustls::pki_types::CertificateDer;
@@ -111,7 +112,7 @@ async fn a_client_that_is_trusted_no_longer_loses_its_connection() {
     let others = crate::support::Authority::new();
     std::fs::write(secured.folder.path().join("clients.pem"), others.pem()).unwrap();
     secured.harness.reload().await;
-    assert_eq!(client.rest().await, b"");
+    assert_reloaded(&mut client, &request).await;
 }
 
 /// The gateway notices it by itself, also while its configuration cannot be used.
