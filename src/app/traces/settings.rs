@@ -7,7 +7,7 @@ use mwaa_model::FileError;
 use mwaa_runtime::{LARGEST_BUNDLE, read_regular_file};
 use mwaa_telemetry::traces::{self, Attribute, Sampler, Value};
 use percent_encoding::percent_decode_str;
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::Duration;
 
 /// The collector, and the way to speak to it.
@@ -72,7 +72,7 @@ pub(super) fn load(
         None => Protocol::Grpc,
     };
 
-    let certificate = variables.certificate.as_ref().map(read_file).transpose()?;
+    let certificate = variables.certificate.as_deref().map(read_file).transpose()?;
     let timeout = number(
         "OTEL_EXPORTER_OTLP_TIMEOUT",
         variables.timeout.as_deref(),
@@ -116,7 +116,7 @@ fn complete(url: Uri, protocol: Protocol, is_whole: bool) -> Uri {
     Uri::from_parts(parts).unwrap_or(url)
 }
 
-fn read_file(file: &PathBuf) -> Result<Vec<u8>, TraceSettingsError> {
+fn read_file(file: &Path) -> Result<Vec<u8>, TraceSettingsError> {
     read_regular_file(file, LARGEST_BUNDLE).map_err(|error| FileError::new(file, error).into())
 }
 
