@@ -146,12 +146,14 @@ impl<H: RequestHandler> Connection<H> {
             ShutdownStage::Cut if has_begun => Some(End::BadHead(BadHead::Stopping)),
             ShutdownStage::Cut => Some(End::Unasked(Farewell::Stopping)),
             ShutdownStage::Serving | ShutdownStage::Leaving if !self.is_outdated() => None,
-            // a request that has begun, or is there, is served
-            _ if has_begun || io.has_arrived() => None,
-            ShutdownStage::Draining => Some(End::Unasked(Farewell::Stopping)),
+            _ if has_begun => None,
+            // The listener may not know this client or its `Host` now: what is unread is not served.
             ShutdownStage::Serving | ShutdownStage::Leaving => {
                 Some(End::Unasked(Farewell::Reloaded))
             }
+            // a request that is there is served
+            ShutdownStage::Draining if io.has_arrived() => None,
+            ShutdownStage::Draining => Some(End::Unasked(Farewell::Stopping)),
         }
     }
 
