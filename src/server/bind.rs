@@ -251,7 +251,7 @@ impl ListenerConfig {
 
 impl BoundListener {
     /// Returns true if its socket can be that of this configuration: the address is the same, and
-    /// nobody has removed its file.
+    /// its file has not been removed.
     pub fn is_at(&self, config: &ListenerConfig) -> bool {
         let is_same = |own: &Address| match (own, &config.address) {
             (Address::Tcp(own), Address::Tcp(configured)) => own == configured,
