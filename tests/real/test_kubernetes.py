@@ -350,7 +350,10 @@ def test_the_commands_of_the_page_work(tmp_path):
             assert program == "helm"
             helm(tmp_path, *words, *(["--dry-run=client"] if words[0] == "install" else []))
             ran += 1
-    assert (ran, set(files)) == (3, {"irsa.yaml", "sidecar.yaml", "values.yaml"})
+    assert (ran, set(files)) == (3, {"fleet.yaml", "irsa.yaml", "sidecar.yaml", "values.yaml"})
+    both = ["--values", "values.yaml", "--values", "fleet.yaml"]
+    rendered = helm(tmp_path, "template", "g", CHARTS / "mwaa-gateway", *both)
+    assert files["fleet.yaml"]["config"]["fleet"]["store"] in rendered
     account = template(tmp_path, {**files["values.yaml"], **files["irsa.yaml"]})["ServiceAccount"]
     assert account["metadata"]["annotations"] == ROLE
 
