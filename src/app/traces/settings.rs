@@ -72,11 +72,8 @@ pub(super) fn load(
         None => Protocol::Grpc,
     };
 
-    let certificate = variables
-        .certificate
-        .as_deref()
-        .map(read_file)
-        .transpose()?;
+    let certificate = variables.certificate.as_deref();
+    let certificate = certificate.map(read_file).transpose()?;
     let timeout = number(
         "OTEL_EXPORTER_OTLP_TIMEOUT",
         variables.timeout.as_deref(),
