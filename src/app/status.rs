@@ -285,7 +285,7 @@ impl ManagementSource for GatewayStatus {
             return Err("there is no log".to_owned());
         };
         log.set_filter(filter).map_err(|error| {
-            format!("{error}; write it as in `debug` or `mwaa_proxy=debug`")
+            format!("{error}; write it as in `debug` or `mwaa_gateway=debug`")
         })?;
         tracing::info!(filter = log.filter(), "the filter of the log was changed");
         Ok(())

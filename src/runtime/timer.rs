@@ -384,15 +384,21 @@ mod tests {
         assert_eq!(timer.0.next.get(), NEVER, "nothing waits");
     }
 
-    /// Its clock is read once in a turn, and its turn has no end.
-    #[test]
-    fn a_deadline_expires_on_a_thread_that_never_sleeps() {
+    /// Returns a control thread, which runs until it is dropped, and its tasks.
+    fn control_thread() -> (tokio::runtime::Runtime, BackgroundTasks) {
         let control = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_time()
             .build()
             .unwrap();
         let background = control.block_on(async { BackgroundTasks::current() });
+        (control, background)
+    }
+
+    /// Its clock is read once in a turn, and its turn has no end.
+    #[test]
+    fn a_deadline_expires_on_a_thread_that_never_sleeps() {
+        let (_control, background) = control_thread();
         // without timers, as a worker's
         let runtime = tokio::runtime::Builder::new_current_thread()
             .on_thread_unpark(end_turn)
@@ -420,12 +426,7 @@ mod tests {
     /// As on a thread that was stopped for longer than the limit.
     #[test]
     fn bytes_that_have_come_count_before_a_deadline_that_has_passed() {
-        let control = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_time()
-            .build()
-            .unwrap();
-        let background = control.block_on(async { BackgroundTasks::current() });
+        let (_control, background) = control_thread();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_io()
             .build_local(tokio::runtime::LocalOptions::default())
@@ -436,7 +437,7 @@ mod tests {
             near.set_nonblocking(true).unwrap();
             let mut near = tokio::net::UnixStream::from_std(near).unwrap();
             far.write_all(b"x").unwrap();
-            // in a task: the runtime looks at its sockets before it goes on with this function
+            // as a task: the runtime looks at its sockets before it polls this function again
             let (done, result) = tokio::sync::oneshot::channel();
             let reading = async move {
                 let _sent = done.send(timer.within(Duration::ZERO, near.read_u8()).await);

@@ -126,7 +126,8 @@ class Watch:
 
 
 async def go_through_trouble(fleet, watch):
-    """A minute of faults. Returns the time at which the first one of the store began."""
+    """A minute of faults, each as long as its sleep says. Returns the time at which the first one of the
+    store began."""
     numbers = list(range(REPLICAS))
     random.shuffle(numbers)
     killed, paused = numbers[:2], numbers[2:5]
