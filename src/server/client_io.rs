@@ -3,7 +3,7 @@
 use super::handler::BadHead;
 use super::head_memory;
 use super::places::{Phase, Place};
-use super::stream::{GuardedStream, Stream};
+use super::stream::Stream;
 use super::timeouts::WriteTimeout;
 use bytes::{Buf as _, Bytes, BytesMut};
 use mwaa_http1::{BodyDecoder, Parsed, RequestHead, RequestLimits, encode, parse_request};
@@ -35,7 +35,7 @@ pub(super) struct ReceivedHead {
 
 /// A client's connection.
 pub(super) struct ClientIo {
-    stream: RefCell<GuardedStream>,
+    stream: RefCell<Stream>,
     /// The bytes that have come and were not used yet; none most of the time.
     input: RefCell<BytesMut>,
     /// The client has ended its direction.
@@ -52,10 +52,7 @@ impl ClientIo {
     pub(super) fn new(stream: Stream, place: Place, patience: Duration) -> Self {
         Self {
             is_tls: matches!(stream, Stream::Tls(_)),
-            stream: RefCell::new(GuardedStream {
-                stream,
-                is_incomplete: false,
-            }),
+            stream: stream.into(),
             input: RefCell::default(),
             has_ended: Cell::new(false),
             write_timeout: Cell::new(WriteTimeout::new(patience)),
@@ -65,7 +62,7 @@ impl ClientIo {
     }
 
     /// Returns the place and the stream.
-    pub(super) fn into_parts(self) -> (Place, GuardedStream) {
+    pub(super) fn into_parts(self) -> (Place, Stream) {
         (self.place, self.stream.into_inner())
     }
 
@@ -75,13 +72,7 @@ impl ClientIo {
     }
 
     pub(super) fn with_stream<T>(&self, look: impl FnOnce(&Stream) -> T) -> T {
-        look(&self.stream.borrow().stream)
-    }
-
-    /// Sets if a response is incomplete that ends with the connection: an HTTP/1.0 client takes an
-    /// orderly close for the end of it.
-    pub(super) fn set_incomplete(&self, is_incomplete: bool) {
-        self.stream.borrow_mut().is_incomplete = is_incomplete;
+        look(&self.stream.borrow())
     }
 
     /// A phase begins that may last so long.
@@ -108,7 +99,7 @@ impl ClientIo {
     /// Returns true if bytes of the client have arrived that the runtime may not have noticed yet.
     /// That costs a system call.
     pub(super) fn has_arrived(&self) -> bool {
-        self.stream.borrow().stream.has_arrived()
+        self.stream.borrow().has_arrived()
     }
 
     /// Makes the next stage of the shutdown wake this task.
@@ -229,7 +220,7 @@ impl ClientIo {
             return Poll::Ready(Ok(&[]));
         }
         let mut read = ReadBuf::new(&mut *buffer);
-        ready!(Pin::new(&mut self.stream.borrow_mut().stream).poll_read(cx, &mut read))?;
+        ready!(Pin::new(&mut *self.stream.borrow_mut()).poll_read(cx, &mut read))?;
         let count = read.filled().len();
         self.has_ended.set(count == 0);
         Poll::Ready(Ok(buffer.get(..count).unwrap_or_default()))
@@ -299,7 +290,7 @@ impl ClientIo {
         second: &[u8],
     ) -> Poll<io::Result<usize>> {
         let mut stream = self.stream.borrow_mut();
-        let stream = Pin::new(&mut stream.stream);
+        let stream = Pin::new(&mut *stream);
         let write = match (first.is_empty(), second.is_empty()) {
             (false, false) => {
                 let slices = [IoSlice::new(first), IoSlice::new(second)];
@@ -317,7 +308,7 @@ impl ClientIo {
         if !self.is_tls {
             return Poll::Ready(Ok(()));
         }
-        let flush = Pin::new(&mut self.stream.borrow_mut().stream).poll_flush(cx)?;
+        let flush = Pin::new(&mut *self.stream.borrow_mut()).poll_flush(cx)?;
         self.on_write(&flush.map(|()| Ok(0)));
         if flush.is_ready() {
             return Poll::Ready(Ok(()));

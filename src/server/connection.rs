@@ -253,8 +253,8 @@ impl<H: RequestHandler> Connection<H> {
         // a request body that is still held somewhere reads nothing more
         let Some(io) = Rc::into_inner(io) else { return };
         // in this order, so that the stream is dropped before its place is free
-        let (place, mut guarded) = io.into_parts();
-        let stream = &mut guarded.stream;
+        let (place, mut stream) = io.into_parts();
+        let stream = &mut stream;
         let linger = match end {
             End::Unasked(_) => FAREWELL,
             _ => LINGER,

@@ -92,11 +92,14 @@ where
         framing,
         keep_alive: settings.keep_alive,
     };
-    // also if this future is dropped
-    io.set_incomplete(framing == BodyFraming::UntilClose);
+    let ends_with_connection = framing == BodyFraming::UntilClose;
+    if ends_with_connection {
+        // an HTTP/1.0 client takes an orderly close for the end of the response
+        io.with_stream(|stream| stream.set_reset_on_close(true));
+    }
     let sent = writer.send_body(body, watch).await;
-    if let Sent::Complete { .. } = sent {
-        io.set_incomplete(false);
+    if ends_with_connection && matches!(sent, Sent::Complete { .. }) {
+        io.with_stream(|stream| stream.set_reset_on_close(false));
     }
     return_write_buffer(writer.out);
     sent

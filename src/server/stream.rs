@@ -1,11 +1,13 @@
 //! A client's connection as a stream of bytes, whatever it runs over, and the last steps before
 //! it is closed.
 
+use rustix::net::sockopt::set_socket_linger;
 use rustix::net::{RecvFlags, recv};
 use std::io::{self, IoSlice};
 use std::os::fd::AsFd as _;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::server::TlsStream;
@@ -30,17 +32,18 @@ impl Stream {
         matches!(recv(socket, &mut [0_u8], flags), Ok((_, 1..)))
     }
 
-    /// Makes the next close look like a failure and not like the orderly end of a message, where
-    /// the protocol can express that.
-    fn reset_on_close(&self) {
-        match self {
-            Self::Tcp(stream) => {
-                // without it the client learns less, which does no harm here
-                let _unsupported = stream.set_zero_linger();
-            }
-            // TLS: the `close_notify` is missing (RFC 8446 section 6.1). A Unix socket has no resets.
-            Self::Tls(_) | Self::Unix(_) => {}
-        }
+    /// Sets if the end of the connection is a failure, and not the orderly end of a message. The kernel
+    /// then resets the connection when its descriptor is closed, also if the process is killed. A Unix
+    /// socket cannot express that.
+    pub(super) fn set_reset_on_close(&self, resets: bool) {
+        let socket = match self {
+            Self::Tcp(stream) => stream.as_fd(),
+            // many clients ignore that `close_notify` is missing (RFC 8446 section 6.1)
+            Self::Tls(stream) => stream.get_ref().0.as_fd(),
+            Self::Unix(_) => return,
+        };
+        // without it the client learns less, which does no harm here
+        let _unsupported = set_socket_linger(socket, resets.then_some(Duration::ZERO));
     }
 
     fn as_io(self: Pin<&mut Self>) -> Pin<&mut dyn Io> {
@@ -48,20 +51,6 @@ impl Stream {
             Self::Tcp(stream) => Pin::new(stream),
             Self::Tls(stream) => Pin::new(stream),
             Self::Unix(stream) => Pin::new(stream),
-        }
-    }
-}
-
-/// A stream whose close is not orderly while a message is incomplete that only the close can end.
-pub(super) struct GuardedStream {
-    pub(super) stream: Stream,
-    pub(super) is_incomplete: bool,
-}
-
-impl Drop for GuardedStream {
-    fn drop(&mut self) {
-        if self.is_incomplete {
-            self.stream.reset_on_close();
         }
     }
 }

@@ -2,14 +2,17 @@
 
 use crate::program::{Running, command};
 use crate::support::airflow::{DAG, JSON};
-use crate::support::{Client, HELD, Harness, Puppet, Response, all, eventually};
+use crate::support::{Client, HELD, Harness, Puppet, Response, all, eventually, soon};
 use crate::tree;
 use mwaa_app::{AFTER_DRAIN, ShutdownStatus};
 use mwaa_emulator::{Emulator, Settings, WebFault};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::fs;
+use std::path::Path;
 use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 /// One thread: where two have a socket each, a connection is refused as soon as the first is closed.
 const GRACE: &str = "limits.drain = \"20s\"\nlimits.threads = 1";
@@ -142,7 +145,7 @@ fn last_event(reply: &Response) -> Value {
     serde_json::from_str(text.lines().last().unwrap()).unwrap()
 }
 
-fn audited(file: &std::path::Path) -> Vec<String> {
+fn audited(file: &Path) -> Vec<String> {
     let text = fs::read_to_string(file).unwrap();
     let lines = text.lines().map(|line| serde_json::from_str(line).unwrap());
     lines
@@ -259,14 +262,12 @@ async fn clients_are_served_during_the_shutdown_delay() {
     assert_eq!(harness.stopped().await, ShutdownStatus::Drained);
 }
 
-/// SIGQUIT drains like SIGTERM, and other signals do nothing.
-#[tokio::test]
-async fn no_signal_cuts_a_command() {
-    let folder = tempfile::tempdir().unwrap();
+/// Starts the program in front of an emulator. Returns both, and the listener's address.
+async fn start_program(folder: &Path) -> (Emulator, Running, String) {
     let emulator = Emulator::start(Settings::default()).await.unwrap();
-    let ca_file = folder.path().join("ca.pem");
+    let ca_file = folder.join("ca.pem");
     fs::write(&ca_file, emulator.ca_pem()).unwrap();
-    let file = folder.path().join("gateway.toml");
+    let file = folder.join("gateway.toml");
     fs::write(&file, emulator.config_toml(&ca_file)).unwrap();
     let mut serve = command(&["serve", "--listen=127.0.0.1:0", "--management=127.0.0.1:0"]);
     serve
@@ -275,13 +276,54 @@ async fn no_signal_cuts_a_command() {
         .env("AWS_SECRET_ACCESS_KEY", emulator.secret_access_key());
     let mut gateway = Running::start(serve);
     let address = gateway.told("listening on http://").await;
+    (emulator, gateway, address)
+}
+
+fn ask_version(http: &str, address: &str, headers: &str) -> String {
+    format!(
+        "POST /aws_mwaa/cli {http}\r\nHost: {address}\r\nContent-Type: text/plain\r\n\
+         {headers}Content-Length: 7\r\n\r\nversion"
+    )
+}
+
+/// A client of HTTP/1.0 takes an orderly close for the end of its response.
+#[tokio::test]
+async fn a_forced_end_resets_the_responses_to_http_1_0() {
+    for signal in [Signal::TERM, Signal::KILL] {
+        let folder = tempfile::tempdir().unwrap();
+        let (emulator, mut gateway, address) = start_program(folder.path()).await;
+        emulator.script().command_delay.always(HELD);
+        let mut stream = TcpStream::connect(&address).await.unwrap();
+        let request = ask_version("HTTP/1.0", &address, EVENTS);
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut got = Vec::new();
+        while !got.ends_with(b"}\n") {
+            soon("an event", stream.read_buf(&mut got)).await.unwrap();
+        }
+
+        if signal == Signal::TERM {
+            let id = Pid::from_raw(i32::try_from(gateway.id()).unwrap()).unwrap();
+            kill_process(id, signal).unwrap();
+            gateway.logged("waiting for running requests").await;
+        }
+        let ended = gateway.end_by(signal).await;
+        assert!(matches!(ended.code, Some(143) | None), "{}", ended.stderr);
+        let end = soon("the end", stream.read_to_end(&mut got)).await;
+        let got = String::from_utf8_lossy(&got);
+        // a thread may have cut it before
+        let is_cut = signal == Signal::TERM && got.contains("gateway.interrupted");
+        assert!(end.is_err() || is_cut, "{signal:?}: {got}");
+    }
+}
+
+/// SIGQUIT drains like SIGTERM, and other signals do nothing.
+#[tokio::test]
+async fn no_signal_cuts_a_command() {
+    let folder = tempfile::tempdir().unwrap();
+    let (emulator, gateway, address) = start_program(folder.path()).await;
     emulator.script().command_delay.always(HELD);
     let mut client = Client::tcp(address.parse().unwrap()).await;
-    let request = format!(
-        "POST /aws_mwaa/cli HTTP/1.1\r\nHost: {address}\r\nContent-Type: text/plain\r\n\
-         Content-Length: 7\r\n\r\nversion"
-    );
-    client.send(request).await;
+    client.send(ask_version("HTTP/1.1", &address, "")).await;
     emulator
         .journal()
         .wait_for(|journal| journal.running_commands() == 1)
