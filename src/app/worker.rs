@@ -403,14 +403,17 @@ impl<H: RequestHandler> WorkRoom<H> {
     /// Carries out the updates, one after the other.
     async fn follow(mut self, mut updates: mpsc::UnboundedReceiver<Update>) {
         while let Some(update) = updates.recv().await {
-            self.update(&update.generation);
+            for closed in self.update(&update.generation) {
+                closed.await;
+            }
             // the control thread waits no longer if it is ending
             let _unheard = update.done.send(());
         }
     }
 
-    /// Lets a configuration count from the next request on. Requests that run keep theirs.
-    fn update(&mut self, generation: &Generation) {
+    /// Lets a configuration count from the next request on. Requests that run keep theirs. Returns
+    /// futures that wait until each socket that is gone is closed.
+    fn update(&mut self, generation: &Generation) -> Vec<impl Future<Output = ()> + use<H>> {
         let old = Rc::clone(&self.current.borrow());
         let upstream = if self.pool == generation.pool {
             old.upstream.clone()
@@ -441,25 +444,34 @@ impl<H: RequestHandler> WorkRoom<H> {
             .settings
             .set(settings::connections(&generation.config));
         server.connections.update();
+        let closing = self.close_removed();
         if let Err(error) = self.listen() {
             tracing::error!(%error, "a worker cannot accept on a new listener");
         }
         // idle connections of listeners that are closed end now
         old.timer.wake_all();
+        closing
     }
 
-    /// Takes this thread's socket of each listener that is new, and closes those that are gone.
+    /// Closes the listeners that are gone.
+    fn close_removed(&mut self) -> Vec<impl Future<Output = ()> + use<H>> {
+        let listeners = self
+            .listeners
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let is_gone = |open: &mut OpenListener| {
+            !listeners.iter().any(|bound| bound.number == open.number)
+        };
+        let gone = self.open.extract_if(.., is_gone);
+        gone.map(OpenListener::close).collect()
+    }
+
+    /// Takes this thread's socket of each listener that is new, and updates the others.
     fn listen(&mut self) -> io::Result<()> {
         let mut listeners = self
             .listeners
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let is_there =
-            |open: &OpenListener| listeners.iter().any(|bound| bound.number == open.number);
-        let (kept, gone): (Vec<_>, _) = self.open.drain(..).partition(is_there);
-        gone.into_iter().for_each(OpenListener::close);
-        self.open = kept;
-
         for bound in &mut *listeners {
             let number = bound.number;
             match self.open.iter().find(|open| open.number == number) {

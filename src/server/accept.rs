@@ -11,6 +11,7 @@ use mwaa_model::{Client, ListenerPolicy, PeerAddress, PeerIdentity};
 use mwaa_runtime::platform::{self, TcpPeerResolver};
 use mwaa_runtime::{CoarseTimer, Deadline, LocalTasks, Shutdown, ShutdownStage};
 use std::cell::{Cell, RefCell};
+use std::convert::Infallible;
 use std::fmt;
 use std::future::pending;
 use std::io;
@@ -21,7 +22,7 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
-use tokio::task::AbortHandle;
+use tokio::sync::{Notify, oneshot};
 use tokio_rustls::TlsAcceptor;
 
 /// All that the listeners and connections of one worker thread share.
@@ -68,6 +69,7 @@ impl<H: RequestHandler> Server<H> {
         };
 
         let number = bound.number;
+        let (ended, end) = oneshot::channel();
         let terms = Rc::new(Terms::new(bound.listener.clone(), Tls::of(bound)));
         let accept_loop = AcceptLoop {
             server: Rc::clone(self),
@@ -76,13 +78,10 @@ impl<H: RequestHandler> Server<H> {
             terms: Rc::clone(&terms),
             without_place: RefCell::default(),
             leaves_rest: bound.is_inherited,
+            _ended: ended,
         };
-        let task = self.tasks.spawn(tracing::Span::none(), accept_loop.run());
-        Ok(Some(OpenListener {
-            number,
-            terms,
-            task,
-        }))
+        self.tasks.spawn(tracing::Span::none(), accept_loop.run());
+        Ok(Some(OpenListener { number, terms, end }))
     }
 }
 
@@ -92,7 +91,8 @@ pub struct OpenListener {
     /// Its number, which no other open listener has.
     pub number: usize,
     terms: Rc<Terms>,
-    task: AbortHandle,
+    /// Fails when the socket is closed.
+    end: oneshot::Receiver<Infallible>,
 }
 
 impl OpenListener {
@@ -107,10 +107,15 @@ impl OpenListener {
         self.terms.tls.replace(tls);
     }
 
-    /// Stops to accept. Its connections are closed once they are idle; wake them by the timer.
-    pub fn close(self) {
-        self.task.abort();
-        self.terms.end_connections();
+    /// Stops to accept new clients. Returns a future that is ready when those that are connected already
+    /// are accepted too, and the socket is closed; the rest of the work needs nobody who waits for it.
+    /// Connections are closed once they are idle; wake them by the timer.
+    pub fn close(self) -> impl Future<Output = ()> {
+        self.terms.close();
+        async {
+            // its sender is only dropped
+            let Err(_closed) = self.end.await;
+        }
     }
 }
 
@@ -121,6 +126,9 @@ pub(super) struct Terms {
     tls: RefCell<Option<Tls>>,
     /// It has changed if the connections of before have to end.
     era: Cell<u32>,
+    /// The listener is closed: every connection has to end.
+    is_closed: Cell<bool>,
+    closed: Notify,
 }
 
 impl Terms {
@@ -129,6 +137,8 @@ impl Terms {
             policy: RefCell::new(Rc::new(policy)),
             tls: RefCell::new(tls),
             era: Cell::new(0),
+            is_closed: Cell::new(false),
+            closed: Notify::new(),
         }
     }
 
@@ -144,6 +154,17 @@ impl Terms {
 
     fn end_connections(&self) {
         self.era.update(|era| era.wrapping_add(1));
+    }
+
+    /// Returns true if the listener is closed, so that every connection has to end.
+    pub(super) fn is_closed(&self) -> bool {
+        self.is_closed.get()
+    }
+
+    fn close(&self) {
+        self.is_closed.set(true);
+        // kept for the accept loop, if it does not wait yet
+        self.closed.notify_one();
     }
 }
 
@@ -226,6 +247,8 @@ struct AcceptLoop<H> {
     without_place: RefCell<Option<Accepted>>,
     /// Another process will accept the connections that the kernel holds.
     leaves_rest: bool,
+    /// Dropped when the socket is closed: it is the last field.
+    _ended: oneshot::Sender<Infallible>,
 }
 
 /// The TLS of a listener.
@@ -258,13 +281,15 @@ impl Tls {
 }
 
 impl<H: RequestHandler> AcceptLoop<H> {
-    /// Accepts until the shutdown, and then the clients that are connected already.
+    /// Accepts until the shutdown or until the listener is closed, and then the clients that are
+    /// connected already.
     async fn run(self) {
         // The shutdown races the whole loop, not only `accept`: a worker waits for this task, and
         // the loop may be waiting for a place or in a pause after an error.
         tokio::select! {
             biased;
             () = self.server.shutdown.wait_for(ShutdownStage::Draining) => {}
+            () = self.terms.closed.notified() => {}
             () = self.accept_all() => {}
         }
 
@@ -311,16 +336,22 @@ impl<H: RequestHandler> AcceptLoop<H> {
         }
     }
 
-    /// Responds to a client for which there is no place: the gateway is stopping.
+    /// Responds to a client for which there is no place: the gateway is stopping, or a reload has
+    /// closed the listener.
     fn turn_away(&self, (stream, ..): Accepted) {
         let tls = self.terms.tls.borrow();
         let is_plain = tls.as_ref().is_none_or(|tls| tls.is_optional);
         drop(tls);
         let server = Rc::clone(&self.server);
+        let farewell = if self.terms.is_closed() {
+            Farewell::Reloaded
+        } else {
+            Farewell::Stopping
+        };
         let task = async move {
             // without a place there is no handshake, and no answer that such a client could read
             if is_plain {
-                let farewell = (server.farewell)(Farewell::Stopping);
+                let farewell = (server.farewell)(farewell);
                 let sending = send_and_drain(stream, &farewell);
                 let _elapsed = server.timer.within(LINGER, sending).await;
             }
@@ -532,7 +563,7 @@ async fn accept_tls(stream: TcpStream, acceptor: &TlsAcceptor) -> Option<Stream>
 
 /// The first byte of every TLS connection: a record of type handshake (RFC 8446 section 5.1).
 pub(super) const TLS_HANDSHAKE: u8 = 22;
-/// The time for connections that the kernel is opening when the gateway stops.
+/// The time for connections that the kernel is opening when the listener closes.
 const HANDSHAKES: Duration = Duration::from_millis(100);
 /// The pause after the first failed accept.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);

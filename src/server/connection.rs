@@ -142,19 +142,18 @@ impl<H: RequestHandler> Connection<H> {
 
     /// Returns the end of a connection without a whole request, if the shutdown or a reload ends it.
     fn find_end(&self, io: &ClientIo, has_begun: bool) -> Option<End> {
-        match self.server.shutdown.stage() {
-            ShutdownStage::Cut if has_begun => Some(End::BadHead(BadHead::Stopping)),
-            ShutdownStage::Cut => Some(End::Unasked(Farewell::Stopping)),
-            ShutdownStage::Serving | ShutdownStage::Leaving if !self.is_outdated() => None,
-            _ if has_begun => None,
-            // The listener may not know this client or its `Host` now: what is unread is not served.
-            ShutdownStage::Serving | ShutdownStage::Leaving => {
-                Some(End::Unasked(Farewell::Reloaded))
+        let farewell = match self.server.shutdown.stage() {
+            ShutdownStage::Cut if has_begun => return Some(End::BadHead(BadHead::Stopping)),
+            ShutdownStage::Cut => return Some(End::Unasked(Farewell::Stopping)),
+            ShutdownStage::Draining => Farewell::Stopping,
+            ShutdownStage::Serving | ShutdownStage::Leaving if self.is_outdated() => {
+                Farewell::Reloaded
             }
-            // a request that is there is served
-            ShutdownStage::Draining if io.has_arrived() => None,
-            ShutdownStage::Draining => Some(End::Unasked(Farewell::Stopping)),
-        }
+            ShutdownStage::Serving | ShutdownStage::Leaving => return None,
+        };
+        // A request that is there is served, unless the listener may not know its client now.
+        let is_served = has_begun || (!self.has_old_terms() && io.has_arrived());
+        (!is_served).then_some(End::Unasked(farewell))
     }
 
     /// Answers a request. Returns the end of the connection if this was its last.
@@ -234,6 +233,11 @@ impl<H: RequestHandler> Connection<H> {
 
     /// Returns true if the listener is closed, or would not accept this connection now.
     fn is_outdated(&self) -> bool {
+        self.terms.is_closed() || self.has_old_terms()
+    }
+
+    /// Returns true if the listener would not accept this connection now.
+    fn has_old_terms(&self) -> bool {
         self.terms.era() != self.era
     }
 

@@ -277,6 +277,48 @@ async fn listeners_come_and_go_and_the_others_stay() {
     assert_eq!(again.exchange(&request).await.status, 200);
 }
 
+/// The kernel has accepted more connections than there are places.
+#[tokio::test]
+async fn clients_that_wait_at_a_removed_listener_are_answered() {
+    let few = "limits.threads = 1\nlimits.connections = 1";
+    let team = "[listeners.team]\naddress = \"127.0.0.1:0\"";
+    for (next, answer) in [
+        (few, (503, Some("gateway.reloaded"))),
+        ("limits.threads = 1", (200, None)),
+    ] {
+        let harness = Harness::configured(&format!("{few}\n{team}")).await;
+        let listeners = harness.manage("/status").await.json()["listeners"].clone();
+        let url = listeners[1]["url"].as_str().unwrap();
+        let address = url.strip_prefix("http://").unwrap();
+        let address: std::net::SocketAddr = address.parse().unwrap();
+        harness.script().web_fault.next(1, WebFault::Hang);
+        let mut running = Client::tcp(address).await;
+        running.send(harness.request("version")).await;
+        harness
+            .seen("the command", |journal| journal.web_count() == 1)
+            .await;
+        let mut waiting = Vec::new();
+        for _ in 0..8 {
+            let mut client = Client::tcp(address).await;
+            let page = format!("GET /-/ HTTP/1.1\r\nHost: {address}\r\n\r\n");
+            client.send(page).await;
+            waiting.push(client);
+        }
+
+        harness.reconfigure(next).await;
+        for mut client in waiting {
+            let reply = client.response().await;
+            assert_eq!((reply.status, reply.fault()), answer, "{reply}");
+        }
+        // it can be opened again at once
+        let again = format!("{next}\n[listeners.team]\naddress = \"{address}\"");
+        harness.reconfigure(&again).await;
+        harness.script().cut_web_connections();
+        let last = running.response().await;
+        assert_eq!(last.fault(), Some("upstream.broken"), "{last}");
+    }
+}
+
 #[tokio::test]
 async fn a_socket_whose_file_was_removed_is_opened_again() {
     let harness = Harness::new().await;
