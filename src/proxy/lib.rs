@@ -115,7 +115,8 @@ async fn process(
     let routed = match route(proxy, request, named, ctx).await {
         Ok(Destination::Environment(routed)) => routed,
         Ok(Destination::LocalPage(page)) => {
-            ctx.set_kind(LOCAL_PAGE, None);
+            let only = page.scope.as_ref();
+            ctx.set_kind(LOCAL_PAGE, only.map(|only| &only.environment.local));
             if let Some(only) = &page.scope {
                 ctx.set_entry(only);
             }

@@ -68,7 +68,7 @@ enum End {
     BadHead(BadHead),
     /// A response was the last, and some of the client's bytes are unread.
     Unread,
-    /// The gateway or a reload ends the connection, and the client has sent no request.
+    /// The gateway or a reload ends the connection, and no request of the client has been taken.
     Unasked(Farewell),
     /// A response broke off.
     Broken,
@@ -118,6 +118,10 @@ impl<H: RequestHandler> Connection<H> {
             while let Poll::Ready(read) = io.poll_head(cx, limits) {
                 match read {
                     Err(bad_head) => return Poll::Ready(Err(End::BadHead(bad_head))),
+                    // the listener may not know this client or its `Host` now
+                    Ok(HeadRead::Complete(_)) if self.is_outdated() => {
+                        return Poll::Ready(Err(End::Unasked(Farewell::Reloaded)));
+                    }
                     Ok(HeadRead::Complete(head)) => return Poll::Ready(Ok(head)),
                     Ok(HeadRead::End) => return Poll::Ready(Err(End::Finished)),
                     // a client that sends one byte at a time has no more time than another
@@ -142,18 +146,15 @@ impl<H: RequestHandler> Connection<H> {
 
     /// Returns the end of a connection without a whole request, if the shutdown or a reload ends it.
     fn find_end(&self, io: &ClientIo, has_begun: bool) -> Option<End> {
-        let farewell = match self.server.shutdown.stage() {
-            ShutdownStage::Cut if has_begun => return Some(End::BadHead(BadHead::Stopping)),
-            ShutdownStage::Cut => return Some(End::Unasked(Farewell::Stopping)),
-            ShutdownStage::Draining => Farewell::Stopping,
-            ShutdownStage::Serving | ShutdownStage::Leaving if self.is_outdated() => {
-                Farewell::Reloaded
-            }
-            ShutdownStage::Serving | ShutdownStage::Leaving => return None,
-        };
-        // A request that is there is served, unless the listener may not know its client now.
-        let is_served = has_begun || (!self.has_old_terms() && io.has_arrived());
-        (!is_served).then_some(End::Unasked(farewell))
+        match self.server.shutdown.stage() {
+            ShutdownStage::Cut if has_begun => Some(End::BadHead(BadHead::Stopping)),
+            ShutdownStage::Cut => Some(End::Unasked(Farewell::Stopping)),
+            _ if self.is_outdated() => Some(End::Unasked(Farewell::Reloaded)),
+            ShutdownStage::Serving | ShutdownStage::Leaving => None,
+            // a request that is there is served
+            ShutdownStage::Draining if has_begun || io.has_arrived() => None,
+            ShutdownStage::Draining => Some(End::Unasked(Farewell::Stopping)),
+        }
     }
 
     /// Answers a request. Returns the end of the connection if this was its last.
@@ -233,12 +234,7 @@ impl<H: RequestHandler> Connection<H> {
 
     /// Returns true if the listener is closed, or would not accept this connection now.
     fn is_outdated(&self) -> bool {
-        self.terms.is_closed() || self.has_old_terms()
-    }
-
-    /// Returns true if the listener would not accept this connection now.
-    fn has_old_terms(&self) -> bool {
-        self.terms.era() != self.era
+        self.terms.is_closed() || self.terms.era() != self.era
     }
 
     /// Closes the connection, so that the client understands the close.

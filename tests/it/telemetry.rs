@@ -160,6 +160,59 @@ async fn each_request_has_one_line_with_its_end() {
 }
 
 #[tokio::test]
+async fn calls_of_the_aws_api_and_pages_name_their_environment() {
+    let served = Served::start(&["--log-format", "json"], "", &[]).await;
+    let call = r#"{"Path": "/dags", "Method": "GET"}"#;
+    for (request, body) in [
+        ("POST /restapi/demo", call),
+        ("POST /clitoken/demo", ""),
+        ("GET /environments/demo", ""),
+        ("GET /environments", ""),
+    ] {
+        let request = format!(
+            "{request} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\n\
+             Content-Length: {}\r\n\r\n{body}",
+            served.address,
+            body.len()
+        );
+        let reply = Client::tcp(served.address).await.exchange(request).await;
+        assert_eq!(reply.status, 200, "{reply}");
+    }
+    let page = format!(
+        "GET /-/ HTTP/1.1\r\nHost: demo.localhost:{}\r\n\r\n",
+        served.address.port()
+    );
+    let reply = Client::tcp(served.address).await.exchange(page).await;
+    assert_eq!(reply.status, 200, "{reply}");
+
+    let log = served.stop().await.stderr;
+    let mut facts: Vec<_> = access_lines(&log)
+        .iter()
+        .map(|line| {
+            let environment = line["environment"].as_str().unwrap_or("none");
+            let kind = line["kind"].as_str().unwrap();
+            format!(
+                "{} {kind} {environment}",
+                line["url.path"].as_str().unwrap()
+            )
+        })
+        .collect();
+    // each thread has lines of its own
+    facts.sort();
+    assert_eq!(
+        facts,
+        [
+            "/-/ own demo",
+            "/clitoken/demo aws demo",
+            "/environments aws none",
+            "/environments/demo aws demo",
+            "/restapi/demo aws demo",
+        ],
+        "{log}"
+    );
+}
+
+#[tokio::test]
 async fn a_client_that_leaves_has_a_line_without_a_status() {
     let mut served = Served::start(&[], "", &[]).await;
     served.emulator.script().web_fault.always(WebFault::Hang);

@@ -242,7 +242,9 @@ async fn find_environment(
         found = find();
     }
     let entry = found.ok_or_else(|| AwsCallError::Unknown(name.to_owned()))?;
-    ctx.set_environment(Some(entry.environment.local.clone()));
+    let local = &entry.environment.local;
+    ctx.set_environment(Some(local.clone()));
+    ctx.set_kind(AWS_CALL, Some(local));
     ctx.set_entry(&entry);
     Ok(entry)
 }
