@@ -5,6 +5,7 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::{Child, Command};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -87,6 +88,9 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) fn start(mut command: Command) -> Self {
+        // A child inherits a signal that its parent ignores, as under nohup, and gets the default of one
+        // that its parent handles. The program handles all others that tests send.
+        drop(signal(SignalKind::hangup()).unwrap());
         let mut child = command.spawn().unwrap();
         let mut readers = JoinSet::new();
         let stdout = collect(child.stdout.take().unwrap(), &mut readers);
