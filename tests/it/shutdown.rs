@@ -12,7 +12,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::TcpSocket;
 
 /// One thread: where two have a socket each, a connection is refused as soon as the first is closed.
 const GRACE: &str = "limits.drain = \"20s\"\nlimits.threads = 1";
@@ -293,7 +293,8 @@ async fn a_forced_end_resets_the_responses_to_http_1_0() {
         let folder = tempfile::tempdir().unwrap();
         let (emulator, mut gateway, address) = start_program(folder.path()).await;
         emulator.script().command_delay.always(HELD);
-        let mut stream = TcpStream::connect(&address).await.unwrap();
+        let socket = TcpSocket::new_v4().unwrap();
+        let mut stream = socket.connect(address.parse().unwrap()).await.unwrap();
         let request = ask_version("HTTP/1.0", &address, EVENTS);
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut got = Vec::new();
