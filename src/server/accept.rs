@@ -108,7 +108,7 @@ impl OpenListener {
     }
 
     /// Stops to accept new clients. Returns a future that is ready when those that are connected already
-    /// are accepted too, and the socket is closed; the rest of the work needs nobody who waits for it.
+    /// are accepted too, and the socket is closed. That happens also if the future is dropped.
     /// Connections are closed once they are idle; wake them by the timer.
     pub fn close(self) -> impl Future<Output = ()> {
         self.terms.close();
@@ -348,6 +348,7 @@ impl<H: RequestHandler> AcceptLoop<H> {
         } else {
             Farewell::Stopping
         };
+
         let task = async move {
             // without a place there is no handshake, and no answer that such a client could read
             if is_plain {

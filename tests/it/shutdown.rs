@@ -1,14 +1,15 @@
 //! The end: what runs is finished, what cannot be is answered, nothing new begins.
 
-use crate::program::{Running, command};
 use crate::support::airflow::{DAG, JSON};
 use crate::support::{Client, HELD, Harness, Puppet, Response, all, eventually, soon};
+use crate::telemetry::Served;
 use crate::tree;
 use mwaa_app::{AFTER_DRAIN, ShutdownStatus};
-use mwaa_emulator::{Emulator, Settings, WebFault};
+use mwaa_emulator::{Settings, WebFault};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::fs;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -262,24 +263,7 @@ async fn clients_are_served_during_the_shutdown_delay() {
     assert_eq!(harness.stopped().await, ShutdownStatus::Drained);
 }
 
-/// Starts the program in front of an emulator. Returns both, and the listener's address.
-async fn start_program(folder: &Path) -> (Emulator, Running, String) {
-    let emulator = Emulator::start(Settings::default()).await.unwrap();
-    let ca_file = folder.join("ca.pem");
-    fs::write(&ca_file, emulator.ca_pem()).unwrap();
-    let file = folder.join("gateway.toml");
-    fs::write(&file, emulator.config_toml(&ca_file)).unwrap();
-    let mut serve = command(&["serve", "--listen=127.0.0.1:0", "--management=127.0.0.1:0"]);
-    serve
-        .args(["--config".as_ref(), file.as_os_str()])
-        .env("AWS_ACCESS_KEY_ID", emulator.access_key_id())
-        .env("AWS_SECRET_ACCESS_KEY", emulator.secret_access_key());
-    let mut gateway = Running::start(serve);
-    let address = gateway.told("listening on http://").await;
-    (emulator, gateway, address)
-}
-
-fn ask_version(http: &str, address: &str, headers: &str) -> String {
+fn ask_version(http: &str, address: SocketAddr, headers: &str) -> String {
     format!(
         "POST /aws_mwaa/cli {http}\r\nHost: {address}\r\nContent-Type: text/plain\r\n\
          {headers}Content-Length: 7\r\n\r\nversion"
@@ -290,12 +274,12 @@ fn ask_version(http: &str, address: &str, headers: &str) -> String {
 #[tokio::test]
 async fn a_forced_end_resets_the_responses_to_http_1_0() {
     for signal in [Signal::TERM, Signal::KILL] {
-        let folder = tempfile::tempdir().unwrap();
-        let (emulator, mut gateway, address) = start_program(folder.path()).await;
-        emulator.script().command_delay.always(HELD);
+        let served = Served::start(&[], "", &[]).await;
+        let (mut gateway, address) = (served.gateway, served.address);
+        served.emulator.script().command_delay.always(HELD);
         let socket = TcpSocket::new_v4().unwrap();
-        let mut stream = socket.connect(address.parse().unwrap()).await.unwrap();
-        let request = ask_version("HTTP/1.0", &address, EVENTS);
+        let mut stream = socket.connect(address).await.unwrap();
+        let request = ask_version("HTTP/1.0", address, EVENTS);
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut got = Vec::new();
         while !got.ends_with(b"}\n") {
@@ -320,11 +304,12 @@ async fn a_forced_end_resets_the_responses_to_http_1_0() {
 /// SIGQUIT drains like SIGTERM, and other signals do nothing.
 #[tokio::test]
 async fn no_signal_cuts_a_command() {
-    let folder = tempfile::tempdir().unwrap();
-    let (emulator, gateway, address) = start_program(folder.path()).await;
+    let served = Served::start(&[], "", &[]).await;
+    let (emulator, gateway) = (&served.emulator, served.gateway);
+    let address = served.address;
     emulator.script().command_delay.always(HELD);
-    let mut client = Client::tcp(address.parse().unwrap()).await;
-    client.send(ask_version("HTTP/1.1", &address, "")).await;
+    let mut client = Client::tcp(address).await;
+    client.send(ask_version("HTTP/1.1", address, "")).await;
     emulator
         .journal()
         .wait_for(|journal| journal.running_commands() == 1)
@@ -334,7 +319,7 @@ async fn no_signal_cuts_a_command() {
         kill_process(id, signal).unwrap();
     }
     let (ended, ()) = tokio::join!(gateway.end_by(Signal::QUIT), async {
-        let refused = async || Client::try_tcp(address.parse().unwrap()).await.err();
+        let refused = async || Client::try_tcp(address).await.err();
         eventually("the listener's end", refused).await;
         emulator.script().command_delay.off();
         let reply = client.response().await;
