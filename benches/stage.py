@@ -31,7 +31,7 @@ NGINX = """
 pid {folder}/{name}.pid; error_log {folder}/{name}.log; daemon off; worker_processes 1;
 worker_rlimit_nofile 16384; events {{ worker_connections 8192; }}
 http {{
-  access_log off; client_body_temp_path {folder}/{name}-b; proxy_temp_path {folder}/{name}-p;
+  access_log {access_log}; client_body_temp_path {folder}/{name}-b; proxy_temp_path {folder}/{name}-p;
   fastcgi_temp_path {folder}/{name}-f; uwsgi_temp_path {folder}/{name}-u; scgi_temp_path {folder}/{name}-s;
   keepalive_requests 100000000; keepalive_timeout 600s; default_type application/json;
   {body}
@@ -77,6 +77,7 @@ defaults
   timeout client 600s
   timeout server 600s
   http-reuse always
+  {log}
 listen gateway
   bind 127.0.0.1:{port} backlog 4096
   http-request set-header Host {host}
@@ -93,6 +94,7 @@ CADDY = """
 }}
 http://127.0.0.1:{port}, http://*.localhost:{port} {{
   bind 127.0.0.1
+  {log}
   reverse_proxy https://127.0.0.1:{web} {{
     header_up Host {host}
     header_up Authorization "{bearer}"
@@ -114,6 +116,8 @@ GATEWAY = """
 address = "127.0.0.1:{port}"
 [management]
 address = "127.0.0.1:0"
+[telemetry]
+access_log = {log}
 [aws]
 region = "eu-west-1"
 endpoint_url = "{endpoint}"
@@ -152,6 +156,15 @@ function done(sums)
     sums.duration, bad.connect + bad.read + bad.write + bad.status + bad.timeout))
 end
 """
+
+
+# An access line for each request, as Debian's nginx and the gateway write it by default.
+# Those of HAProxy and Caddy go to their output, which is a file.
+ACCESS_LOGS = {
+    True: {"nginx": "{folder}/{label}-access.log", "HAProxy": "log stdout format raw daemon\n  option httplog",
+           "Caddy": "log", "gateway": "true"},
+    False: {"nginx": "off", "HAProxy": "", "Caddy": "", "gateway": "false"},
+}
 
 
 @dataclass(frozen=True)
@@ -272,8 +285,9 @@ class Stage:
             folder / "ca.key", "-CAcreateserial", "-days", "2", "-extfile", folder / "leaf.ext",
             "-out", folder / "leaf.pem")
 
-    def nginx(self, name, body, **values):
-        text = NGINX.format(folder=self.folder, name=name, body=body.format(folder=self.folder, **values))
+    def nginx(self, name, body, access_log="off", **values):
+        body = body.format(folder=self.folder, **values)
+        text = NGINX.format(folder=self.folder, name=name, body=body, access_log=access_log)
         (self.folder / f"{name}.conf").write_text(text)
         # each nginx from a file of its own: memory is then not shared between them
         binary = self.folder / f"{name}-nginx"
@@ -302,23 +316,24 @@ class Stage:
         self.environment = {**ours, **keys, "AWS_EC2_METADATA_DISABLED": "true", "AWS_DEFAULT_REGION": "eu-west-1",
                             "GOMAXPROCS": "1", "XDG_DATA_HOME": str(self.folder)}
 
-    def proxy(self, name, binary=None, environments=1):
+    def proxy(self, name, binary=None, environments=1, access_lines=True):
         """Starts nginx, HAProxy, Caddy or, with a binary, the gateway, and waits until it serves."""
         port = free_port()
         label = f"{name}-{port}"
         names = names_of(environments)
         config = self.folder / f"{label}.conf"
+        log = ACCESS_LOGS[access_lines]["gateway" if binary else name].format(folder=self.folder, label=label)
         if binary:
-            config.write_text(self.gateway_config(port, names))
+            config.write_text(self.gateway_config(port, names, log))
             child = self.start(label, binary, "serve", "--config", config)
         elif name == "nginx":
             cookies = " ".join(f'{name}.localhost "{COOKIE}{name}";' for name in names)
-            child = self.nginx(label, PROXY, cookies=cookies, **self.values(port))
+            child = self.nginx(label, PROXY, log, cookies=cookies, **self.values(port))
         elif name == "HAProxy":
-            config.write_text(HAPROXY.format(folder=self.folder, **self.values(port)))
+            config.write_text(HAPROXY.format(folder=self.folder, log=log, **self.values(port)))
             child = self.start(label, "haproxy", "-f", config)
         else:
-            config.write_text(CADDY.format(folder=self.folder, **self.values(port)))
+            config.write_text(CADDY.format(folder=self.folder, log=log, **self.values(port)))
             child = self.start(label, "caddy", "run", "--adapter", "caddyfile", "--config", config)
         self.until_open(child, label, port)
 
@@ -332,9 +347,9 @@ class Stage:
         """What the configurations of the other proxies have in common."""
         return {"port": port, "web": self.web, "host": HOST, "bearer": BEARER, "cookie": COOKIE}
 
-    def gateway_config(self, port, names):
+    def gateway_config(self, port, names, log):
         tables = [ENVIRONMENT.format(name=name, web=self.web, folder=self.folder) for name in names]
-        return GATEWAY.format(port=port, endpoint=self.endpoint) + "".join(tables)
+        return GATEWAY.format(port=port, endpoint=self.endpoint, log=log) + "".join(tables)
 
     def measure(self, proxy, load, connections, seconds):
         """Sends load for some seconds. Returns the proxy's CPU in µs for each request, and requests/s."""
