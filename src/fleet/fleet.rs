@@ -225,6 +225,7 @@ impl Fleet {
         let record = name_environment(kind, environment);
         let mut claim = Claim::new(self.me, settings, known, boot_clock());
         let mut looked = Timestamp::now();
+        let mut conflicts = 0;
 
         loop {
             match claim.next_step() {
@@ -233,17 +234,19 @@ impl Fleet {
                     looked = Timestamp::now();
                     let read = self.store.read::<ItemRecord<T>>(&record).await;
                     self.note(read.as_ref().err());
+                    let now = boot_clock();
                     match read {
-                        Ok((found, time)) => {
-                            claim.on_read(looked.boot(), boot_clock(), found, time);
-                        }
+                        Ok((found, time)) => claim.on_read(looked.boot(), now, found, time),
                         Err(_) => claim.on_failure(),
                     }
                 }
                 ClaimStep::Write(base, value) => {
                     let written = self.store.write(&record, base, &value).await;
                     self.note(written.as_ref().err());
+                    conflicts += u32::from(matches!(written, Ok(false)));
                     match written {
+                        // a store in which no write matches is of no use
+                        Ok(false) if conflicts > MAX_CONFLICTS => claim.on_failure(),
                         Ok(is_done) => claim.on_write(value, is_done),
                         Err(_) => claim.on_failure(),
                     }
@@ -259,12 +262,8 @@ impl Fleet {
                 }
                 ClaimStep::Fail(failure) => return Found::Failure(failure),
                 ClaimStep::Make => {
-                    let fleet = Arc::clone(self);
-                    return Found::Claimed(Box::new(Claimer {
-                        fleet,
-                        record,
-                        claim,
-                    }));
+                    let claimer = Claimer::new(Arc::clone(self), record, claim);
+                    return Found::Claimed(Box::new(claimer));
                 }
                 ClaimStep::MakeAlone => return Found::Alone,
             }
@@ -406,6 +405,14 @@ pub struct Claimer<T> {
 }
 
 impl<T: Clone + Serialize + DeserializeOwned> Claimer<T> {
+    fn new(fleet: Arc<Fleet>, record: String, claim: Claim<T>) -> Self {
+        Self {
+            fleet,
+            record,
+            claim,
+        }
+    }
+
     /// Runs a future, and renews the claim meanwhile.
     pub async fn keep<F: Future>(&mut self, make: F) -> F::Output {
         let mut make = pin!(make);
@@ -562,6 +569,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 const FIRST_CALL: Duration = Duration::from_secs(5);
 /// The pause between two renewals of a claim.
 const RENEW: Duration = Duration::from_secs(1);
+/// The most claims of one search that find another version. After one, the other's claim is seen.
+const MAX_CONFLICTS: u32 = 10;
 /// The tries to write what came of a claim.
 const PUBLISH_TRIES: u32 = 3;
 /// The pause before a replica tries again to announce itself.

@@ -79,9 +79,9 @@ impl RedisStore {
             // the server has refused the call, and the connection is good
             if error.is_unrecoverable_error() || error.is_io_error() {
                 self.reset();
-                return StoreError::Connect(error_chain(&error));
+                return StoreError::Connect(explain(&error));
             }
-            StoreError::Refused(error_chain(&error))
+            StoreError::Refused(explain(&error))
         })
     }
 
@@ -103,7 +103,7 @@ impl RedisStore {
         let stream = self.connector.connect_to_store(place, &RuntimeTimer);
         let stream = stream
             .await
-            .map_err(|error| StoreError::Connect(error_chain(&error)))?;
+            .map_err(|error| StoreError::Connect(explain(&error)))?;
 
         match place {
             StorePlace::Tcp {
@@ -185,9 +185,14 @@ impl Store for RedisStore {
                         version.ok_or_else(|| StoreError::Unreadable(wrong.to_owned()))?;
                     Some((version, value))
                 }
-                _ => None,
+                (None, None) => None,
+                // no write would match its version
+                (Some(_), None) | (None, Some(_)) => {
+                    let wrong = "a record in the store is incomplete";
+                    return Err(StoreError::Unreadable(wrong.to_owned()));
+                }
             };
-            let time = to_time(seconds, micros);
+            let time = to_time(seconds, micros)?;
             Ok(StoredRecord { record, time })
         })
     }
@@ -207,7 +212,7 @@ impl Store for RedisStore {
             let (seconds, micros, done): (u64, u64, u8) = self.run(&script).await?;
             Ok(WriteResult {
                 is_done: done == 1,
-                time: to_time(seconds, micros),
+                time: to_time(seconds, micros)?,
             })
         })
     }
@@ -223,9 +228,26 @@ impl Store for RedisStore {
 /// Seconds and microseconds of the server's time, version and value.
 type RawRecord = (u64, u64, Option<String>, Option<Vec<u8>>);
 
-fn to_time(seconds: u64, micros: u64) -> Duration {
-    Duration::from_secs(seconds) + Duration::from_micros(micros)
+/// Fails for a time that no clock shows: sums with it would overflow.
+fn to_time(seconds: u64, micros: u64) -> Result<Duration, StoreError> {
+    let time = Duration::from_secs(seconds).checked_add(Duration::from_micros(micros));
+    time.filter(|time| *time < LATEST_TIME)
+        .ok_or_else(|| StoreError::Unreadable("the time of the store is wrong".to_owned()))
 }
+
+/// Returns what the error says, in one line: the store can have chosen the words.
+fn explain(error: &dyn std::error::Error) -> String {
+    let text = error_chain(error);
+    text.chars()
+        .flat_map(char::escape_debug)
+        .take(MAX_ERROR)
+        .collect()
+}
+
+/// About the year 10,000, since 1970.
+const LATEST_TIME: Duration = Duration::from_hours(24 * 365 * 8_000);
+/// The longest text of an error, in characters.
+const MAX_ERROR: usize = 300;
 
 /// Returns the time, and the version and value of a record.
 const READ: &str = "local t = redis.call('TIME') \
@@ -245,3 +267,22 @@ const WRITE: &str = "local t = redis.call('TIME') \
 const HANDSHAKE: Duration = Duration::from_secs(5);
 /// The longest use of a connection whose login expires.
 const LOGIN: Duration = Duration::from_hours(11);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_that_no_clock_shows_is_an_error() {
+        let time = Duration::from_micros(1_800_000_000_000_007);
+        assert_eq!(to_time(1_800_000_000, 7), Ok(time));
+        assert!(to_time(u64::MAX, u64::MAX).is_err());
+        assert!(to_time(1 << 40, 0).is_err());
+    }
+
+    #[test]
+    fn an_error_of_the_store_is_one_line() {
+        let text = explain(&std::io::Error::other("a\n2026 INFO \u{1b}[31m"));
+        assert_eq!(text, "a\\n2026 INFO \\u{1b}[31m");
+    }
+}
