@@ -2,6 +2,7 @@
 
 mod claims;
 mod fleet;
+mod limited_stream;
 mod members;
 mod record;
 mod redis;

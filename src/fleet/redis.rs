@@ -1,6 +1,7 @@
 //! Redis and Valkey: a record is a hash with a version and a value. Each call is one script, which
 //! also returns the server's time.
 
+use crate::limited_stream::LimitedStream;
 use crate::record::Version;
 use crate::store::{Call, NewRecord, Store, StoreError, StoredRecord, WriteResult};
 use mwaa_egress::{Connector, tls};
@@ -71,10 +72,17 @@ impl RedisStore {
         }
     }
 
-    /// Runs a script. A connection that broke is replaced by the next call.
+    /// Runs a script, which may be run twice: the server may have been restarted since the last call. A
+    /// connection that broke is replaced.
     async fn run<T: FromRedisValue>(&self, script: &redis::Cmd) -> Result<T, StoreError> {
-        let mut connection = self.connection().await?;
-        let result = script.query_async(&mut connection).await;
+        let (mut connection, is_new) = self.connection().await?;
+        let mut result = script.query_async(&mut connection).await;
+        let is_dropped = |error: &redis::RedisError| error.is_connection_dropped();
+        if !is_new && result.as_ref().is_err_and(is_dropped) {
+            self.reset();
+            let (mut connection, _is_new) = self.connection().await?;
+            result = script.query_async(&mut connection).await;
+        }
         result.map_err(|error: redis::RedisError| {
             // the server has refused the call, and the connection is good
             if error.is_unrecoverable_error() || error.is_io_error() {
@@ -85,17 +93,18 @@ impl RedisStore {
         })
     }
 
-    async fn connection(&self) -> Result<MultiplexedConnection, StoreError> {
+    /// Returns the connection, and true if it was opened now.
+    async fn connection(&self) -> Result<(MultiplexedConnection, bool), StoreError> {
         let mut open = self.connection.lock().await;
         let is_timed = matches!(self.password, RedisPassword::Made(_));
         if let Some((connection, opened)) = &*open
             && !(is_timed && boot_clock().saturating_sub(*opened) > LOGIN)
         {
-            return Ok(connection.clone());
+            return Ok((connection.clone(), false));
         }
         let connection = self.connect().await?;
         *open = Some((connection.clone(), boot_clock()));
-        Ok(connection)
+        Ok((connection, true))
     }
 
     async fn connect(&self) -> Result<MultiplexedConnection, StoreError> {
@@ -145,6 +154,7 @@ impl RedisStore {
 
         // the limit is that of the whole call
         let config = AsyncConnectionConfig::new().set_response_timeout(None);
+        let stream = LimitedStream::new(stream, MAX_REPLY);
         let connected = MultiplexedConnection::new_with_config(&info, stream, config).await;
         let (connection, driver) = connected.map_err(|error| self.explain(&error))?;
         let span = tracing::debug_span!("redis");
@@ -156,7 +166,7 @@ impl RedisStore {
 impl RedisStore {
     /// Returns the error of a login that failed.
     fn explain(&self, error: &redis::RedisError) -> StoreError {
-        let detail = error_chain(error);
+        let detail = explain(error);
         let is_refused = error.kind() == redis::ErrorKind::AuthenticationFailed;
         if is_refused && matches!(self.password, RedisPassword::Made(_)) {
             let hint = "allow elasticache:Connect on the replication group and the user for this \
@@ -255,14 +265,19 @@ const READ: &str = "local t = redis.call('TIME') \
      return {tonumber(t[1]), tonumber(t[2]), r[1], r[2]}";
 
 /// Writes a record if it has the version of the first argument. The others are the new version,
-/// its value, and its life in milliseconds.
+/// its value, and its life in milliseconds. A record that has the new version was written by the
+/// first of two tries.
 const WRITE: &str = "local t = redis.call('TIME') \
      local v = redis.call('HGET', KEYS[1], 'v') or '' \
-     if v ~= ARGV[1] then return {tonumber(t[1]), tonumber(t[2]), 0} end \
+     if v ~= ARGV[1] then \
+       return {tonumber(t[1]), tonumber(t[2]), v == ARGV[2] and 1 or 0} \
+     end \
      redis.call('HSET', KEYS[1], 'v', ARGV[2], 'd', ARGV[3]) \
      redis.call('PEXPIRE', KEYS[1], ARGV[4]) \
      return {tonumber(t[1]), tonumber(t[2]), 1}";
 
+/// The most bytes of a reply. Several calls can wait for theirs at once.
+const MAX_REPLY: usize = 4 << 20;
 /// The longest TLS handshake.
 const HANDSHAKE: Duration = Duration::from_secs(5);
 /// The longest use of a connection whose login expires.
