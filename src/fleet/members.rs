@@ -20,19 +20,21 @@ pub(crate) struct Member {
 
 impl MemberRecord {
     /// Returns the record after `me` has announced itself. Those that were not seen for a while
-    /// are left out.
+    /// are left out, and those from a time when the store's clock was ahead.
     ///
     /// `known` is what `me` has written last. If the store has lost it, the others are taken from
     /// there, so that the shares without a store do not grow.
     pub(crate) fn with(&self, known: &[Member], me: ReplicaId, time: Duration) -> Self {
-        let now = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-        let gone = u64::try_from(GONE.as_millis()).unwrap_or(u64::MAX);
+        let now = millis(time);
+        let oldest = now.saturating_sub(millis(GONE));
+        let newest = now.saturating_add(millis(AHEAD));
         let mut members = self.members.clone();
         if members.iter().all(|one| one.id != me) {
-            let is_there = |one: &Member| self.members.iter().any(|it| it.id == one.id);
-            members.extend(known.iter().filter(|one| !is_there(one)));
+            let is_known = |one: &Member| self.members.iter().any(|it| it.id == one.id);
+            members.extend(known.iter().filter(|one| !is_known(one)));
         }
-        members.retain(|one| one.id != me && now.saturating_sub(one.seen) < gone);
+        let is_there = |seen: u64| (oldest..=newest).contains(&seen);
+        members.retain(|one| one.id != me && is_there(one.seen));
         members.push(Member { id: me, seen: now });
         Self { members }
     }
@@ -46,10 +48,16 @@ impl MemberRecord {
     }
 }
 
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// The pause between two announcements of a replica.
 pub(crate) const ANNOUNCE: Duration = Duration::from_secs(30);
 /// A replica that did not announce itself for this time has gone.
 const GONE: Duration = Duration::from_secs(100);
+/// The clocks of a store's servers can differ by this much.
+const AHEAD: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests {
@@ -64,6 +72,16 @@ mod tests {
         let one = both.with(&both.members, ReplicaId(2), at(101));
         assert_eq!(one.members.len(), 1);
         assert!(one.without(ReplicaId(2)).members.is_empty());
+    }
+
+    #[test]
+    fn replicas_from_a_time_when_the_clock_was_ahead_are_left_out() {
+        let at = Duration::from_secs;
+        let first = MemberRecord::default().with(&[], ReplicaId(1), at(1_000));
+        let both = first.with(&first.members, ReplicaId(2), at(995));
+        assert_eq!(both.members.len(), 2, "as much as clocks differ");
+        let one = both.with(&both.members, ReplicaId(2), at(900));
+        assert_eq!(one.members.len(), 1);
     }
 
     #[test]
