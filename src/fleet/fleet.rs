@@ -19,6 +19,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc, watch};
+use tracing::Span;
 
 /// The settings of a fleet.
 #[derive(Debug, Clone)]
@@ -142,9 +143,36 @@ impl Fleet {
         });
 
         tracing::info!(replica = %fleet.me, store = ?fleet.store.store, "this gateway is a replica of a fleet");
-        let span = tracing::debug_span!("fleet");
-        fleet.background.spawn(span, Arc::clone(&fleet).announce());
+        let announcer = Arc::clone(&fleet);
+        fleet.run_task(tracing::debug_span!("fleet"), move |_panics| {
+            Arc::clone(&announcer).announce()
+        });
         fleet
+    }
+
+    /// Runs a task that has something to give back, and again if it panics. `start` gets the number
+    /// of panics so far.
+    fn run_task<F>(
+        self: &Arc<Self>,
+        span: Span,
+        mut start: impl FnMut(u64) -> F + Send + 'static,
+    ) where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let fleet = Arc::clone(self);
+        self.background.spawn_restarting(span, move |panics| {
+            if panics > 0 {
+                tracing::error!(panics, "a task of the fleet has panicked, and starts again");
+                fleet.store.metrics.count_fleet_panic();
+            }
+
+            let guard = lock(&fleet.tasks).clone();
+            let task = start(panics);
+            async move {
+                task.await;
+                drop(guard);
+            }
+        });
     }
 
     /// Asks the store for the replicas, without joining them, and writes a record of its own. Returns
@@ -200,12 +228,20 @@ impl Fleet {
             port: Arc::clone(&port),
             waiters,
             slots: Slots::new(self.me, settings, fastrand::Rng::new()),
+            is_useless: false,
         };
-        let guard = lock(&self.tasks).clone();
+        // a task that starts again continues with the slots that it had
+        let task = Arc::new(tokio::sync::Mutex::new(task));
         let span = tracing::debug_span!("slots", environment = %environment.local);
-        self.background.spawn(span, async move {
-            task.run().await;
-            drop(guard);
+        self.run_task(span, move |panics| {
+            let task = Arc::clone(&task);
+            async move {
+                let mut task = task.lock().await;
+                if panics > 0 {
+                    task.slots.on_panic(boot_clock());
+                }
+                task.run().await;
+            }
         });
         port
     }
@@ -308,7 +344,6 @@ impl Fleet {
 
     /// Announces this replica until it leaves.
     async fn announce(self: Arc<Self>) {
-        let guard = lock(&self.tasks).clone();
         let mut closing = self.closing.subscribe();
 
         loop {
@@ -327,10 +362,10 @@ impl Fleet {
         let _gone = self
             .change_members(|record, me, _time| record.without(me))
             .await;
-        drop(guard);
     }
 
-    async fn change_members(
+    /// Changes the list of replicas. Fails if each write finds that it was changed in between.
+    pub(crate) async fn change_members(
         &self,
         change: impl Fn(&MemberRecord, ReplicaId, Duration) -> MemberRecord,
     ) -> Result<(), StoreError> {
@@ -352,12 +387,12 @@ impl Fleet {
             self.note(written.as_ref().err());
             if written? {
                 *lock(&self.members) = Some(members);
-                break;
+                return Ok(());
             }
             // another one was faster
             tokio::time::sleep(CONFLICT.mul_f64(fastrand::f64())).await;
         }
-        Ok(())
+        Err(StoreError::Conflicts)
     }
 
     /// Keeps the error of the last call, and logs when the store is gone and when it is back.
@@ -466,10 +501,12 @@ struct SlotTask {
     port: Arc<SlotPort>,
     waiters: Weak<dyn CommandWaiters>,
     slots: Slots,
+    /// True if the store was of no use when it was last looked at.
+    is_useless: bool,
 }
 
 impl SlotTask {
-    async fn run(mut self) {
+    async fn run(&mut self) {
         loop {
             for number in lock(&self.port.ended).drain(..) {
                 self.slots.end(number);
@@ -491,14 +528,30 @@ impl SlotTask {
 
             waiters.set_refusing(self.slots.is_refusing());
             drop(waiters);
-            *lock(&self.port.leases) = self.slots.leases().to_vec();
-            let is_alone = self.slots.is_alone();
-            self.port.is_alone.store(is_alone, Ordering::Relaxed);
-            *lock(&self.port.send_limit) = self.slots.send_limit();
-            if is_closing && (self.slots.is_idle() || is_alone) {
+            self.show_state();
+            if is_closing && (self.slots.is_idle() || self.slots.is_alone()) {
                 return;
             }
             self.act(step).await;
+        }
+    }
+
+    /// Shows the state to the queue and to people.
+    fn show_state(&mut self) {
+        *lock(&self.port.leases) = self.slots.leases().to_vec();
+        let is_alone = self.slots.is_alone();
+        self.port.is_alone.store(is_alone, Ordering::Relaxed);
+        *lock(&self.port.send_limit) = self.slots.send_limit();
+
+        let was_useless = std::mem::replace(&mut self.is_useless, self.slots.is_useless());
+        match (was_useless, self.is_useless) {
+            (false, true) => {
+                tracing::warn!(environment = %self.environment, "the fleet's store does not keep the command slots; until it does, this gateway works without it");
+            }
+            (true, false) => {
+                tracing::info!(environment = %self.environment, "the fleet's store keeps the command slots again");
+            }
+            (false, false) | (true, true) => {}
         }
     }
 

@@ -139,7 +139,12 @@ pub struct Slots {
     /// The time of the next read.
     due: Duration,
     pause: Duration,
+    /// The writes in a row that found another version.
     conflicts: u32,
+    /// The writes in a row that were done, and that the next read did not show.
+    losses: u32,
+    /// The last write that was done, as long as no read has followed.
+    unread: Option<Version>,
     leases: HashMap<(ReplicaId, u64), Seen<u64>>,
     first: Option<Seen<Ticket>>,
     epoch: Option<Seen<u64>>,
@@ -178,6 +183,8 @@ impl Slots {
             due: Duration::ZERO,
             pause: FIRST_PAUSE,
             conflicts: 0,
+            losses: 0,
+            unread: None,
             leases: HashMap::new(),
             first: None,
             epoch: None,
@@ -221,7 +228,12 @@ impl Slots {
 
     /// Returns true if the replica works without the store.
     pub fn is_alone(&self) -> bool {
-        self.failures >= MAX_FAILURES
+        self.failures >= MAX_FAILURES || self.is_useless()
+    }
+
+    /// Returns true if the store responds, but does not keep what this replica writes.
+    pub fn is_useless(&self) -> bool {
+        self.conflicts >= MAX_CONFLICTS || self.losses >= MAX_LOSSES
     }
 
     /// Returns true if commands are to be refused.
@@ -268,17 +280,20 @@ impl Slots {
 
     /// Returns the next thing to do.
     pub fn next(&mut self, now: Duration) -> SlotStep {
-        if self.is_alone() {
+        // a read is due after a while, and where an old one would decide about a command
+        let is_old = now.saturating_sub(self.looked) > LONGEST_PAUSE;
+        let is_alone = self.is_alone();
+        if is_alone {
             self.grant_alone(now);
             if now < self.retry {
                 return SlotStep::Wait(Some(self.retry.saturating_sub(now)));
             }
-            return SlotStep::Read;
+            if is_old || self.unread.is_some() {
+                return SlotStep::Read;
+            }
         }
 
-        // a read is due after a while, and where an old one would decide about a command
-        let is_old = now.saturating_sub(self.looked) > LONGEST_PAUSE;
-        let has_work = !self.is_idle();
+        let has_work = is_alone || !self.is_idle();
         let base = match self.base.clone() {
             Base::Record(record) => Some(record),
             Base::Absent => None,
@@ -292,16 +307,12 @@ impl Slots {
             return SlotStep::Read;
         }
 
-        let planned = self.plan(base.as_ref().map(|base| &base.value), now);
-        match planned {
-            Some(record) => {
+        match self.plan(base.as_ref().map(|base| &base.value), now) {
+            Some(value) => {
                 let base = base.map(|base| base.version);
                 let version = Version::next(base, self.rng.u64(..));
                 self.is_settled = false;
-                let record = Versioned {
-                    version,
-                    value: record,
-                };
+                let record = Versioned { version, value };
                 SlotStep::Write { base, record }
             }
             None if has_work => SlotStep::Wait(Some(self.due.saturating_sub(now))),
@@ -318,6 +329,7 @@ impl Slots {
     ) {
         self.failures = 0;
         self.looked = started;
+        self.check_last_write(record.as_ref(), ended);
         if let Some(record) = &record {
             self.observe(record, started, ended);
         } else {
@@ -351,6 +363,25 @@ impl Slots {
         self.schedule(ended);
     }
 
+    /// Compares a record that was read with what this replica has written before: other replicas
+    /// only add to it, as long as the store keeps all.
+    fn check_last_write(&mut self, record: Option<&Versioned<SlotRecord>>, now: Duration) {
+        let Some(written) = self.unread.take() else {
+            return;
+        };
+        let epoch = self.epoch.map(|epoch| epoch.value);
+        let is_kept = record.is_some_and(|record| {
+            Some(record.value.epoch) == epoch && record.version.count >= written.count
+        });
+        if is_kept {
+            self.conflicts = 0;
+            self.losses = 0;
+        } else {
+            self.losses = self.losses.saturating_add(1);
+            self.back_off(now);
+        }
+    }
+
     /// Takes the failure of a read.
     pub fn on_read_failure(&mut self, now: Duration) {
         self.base = Base::Unknown;
@@ -371,13 +402,14 @@ impl Slots {
             self.forget_new(&written.value);
             self.base = Base::Unknown;
             // those who met here should not meet again
-            self.conflicts = (self.conflicts + 1).min(6);
-            let spread = FIRST_CONFLICT.saturating_mul(1 << self.conflicts);
+            self.conflicts = self.conflicts.saturating_add(1);
+            let spread = FIRST_CONFLICT.saturating_mul(1 << self.conflicts.min(6));
             self.due = ended + spread.mul_f64(self.rng.f64());
+            self.back_off(ended);
             return;
         }
 
-        self.conflicts = 0;
+        self.unread = Some(written.version);
         let epoch = written.value.epoch;
         if self.epoch.is_none_or(|known| known.value != epoch) {
             self.begin_epoch(epoch, ended);
@@ -408,11 +440,26 @@ impl Slots {
         self.fail(now);
     }
 
+    /// Works without the store for a while: a step has panicked, and the next one may do so too.
+    pub fn on_panic(&mut self, now: Duration) {
+        self.base = Base::Unknown;
+        self.failures = self.failures.max(MAX_FAILURES);
+        self.fail(now);
+    }
+
     fn fail(&mut self, now: Duration) {
         self.failures = self.failures.saturating_add(1);
         // the first failure may be that of an old connection
         self.due = now;
-        let exponent = self.failures.saturating_sub(MAX_FAILURES).min(6);
+        self.back_off(now);
+    }
+
+    /// Sets the time at which a store that is lost is tried again.
+    fn back_off(&mut self, now: Duration) {
+        let failures = self.failures.saturating_sub(MAX_FAILURES);
+        let conflicts = self.conflicts.saturating_sub(MAX_CONFLICTS);
+        let losses = self.losses.saturating_sub(MAX_LOSSES);
+        let exponent = failures.max(conflicts).max(losses).min(6);
         let pause = (FIRST_RETRY * 2u32.pow(exponent)).min(LONGEST_RETRY);
         self.retry = now + pause.mul_f64(0.75 + 0.5 * self.rng.f64());
     }
@@ -566,9 +613,11 @@ impl Slots {
             held.confirmed
                 .is_none_or(|(at, _)| now.saturating_sub(at) >= self.settings.send / 2)
         });
-        let is_needed = self.waiting > 0 || !self.held.is_empty();
+        // a store that kept nothing shows only by a write that it is of use again
+        let is_trial = self.is_alone();
+        let is_needed = is_trial || self.waiting > 0 || !self.held.is_empty();
         if (base.is_none() && !is_needed)
-            || (base.is_some() && record == before && !is_renewal_due)
+            || (base.is_some() && record == before && !is_renewal_due && !is_trial)
         {
             return None;
         }
@@ -623,7 +672,8 @@ impl Slots {
             ticket.owner == self.me || passed.is_none_or(|first| first.value != *ticket)
         });
 
-        let mut wanted = self.waiting;
+        // nothing that the store grants is believed before it has kept a write
+        let mut wanted = if self.is_alone() { 0 } else { self.waiting };
         let me = self.me;
         let place = |record: &SlotRecord| {
             let mut tickets = record.tickets.iter();
@@ -677,6 +727,11 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 const FIRST_CONFLICT: Duration = Duration::from_millis(4);
 /// So many failures in a row mean that the store is gone.
 const MAX_FAILURES: u32 = 2;
+/// So many writes in a row that find another version mean that the store is of no use. A hundred
+/// replicas that all write at once do not meet so often in a row.
+const MAX_CONFLICTS: u32 = 100;
+/// So many writes in a row that the next read does not show mean the same.
+const MAX_LOSSES: u32 = 5;
 /// The first pause before a store that is gone is tried again.
 const FIRST_RETRY: Duration = Duration::from_millis(500);
 /// The longest of these pauses.

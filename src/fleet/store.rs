@@ -71,6 +71,9 @@ pub enum StoreError {
     /// No response in time.
     #[error("the store did not respond in time")]
     Slow,
+    /// Each write of the list of replicas found another version.
+    #[error("the list of replicas was always changed in between")]
+    Conflicts,
     /// A value of another fleet, or of another version of the gateway.
     #[error("{0}")]
     Unreadable(String),
@@ -88,7 +91,11 @@ impl StoreError {
     /// Returns what a person can do.
     pub fn hint(&self) -> &str {
         match self {
-            Self::Connect(_) | Self::Refused(_) | Self::Slow | Self::Unreadable(_) => {
+            Self::Connect(_)
+            | Self::Refused(_)
+            | Self::Slow
+            | Self::Conflicts
+            | Self::Unreadable(_) => {
                 "check fleet.store, fleet.password_file, fleet.key_file and the network"
             }
             Self::Explained { hint, .. } => hint,

@@ -232,6 +232,28 @@ impl BackgroundTasks {
         self.0.spawn(task.instrument(span)).abort_handle()
     }
 
+    /// Runs a task in its span, and again after a second each time that it panics. `start` gets the
+    /// number of panics so far.
+    pub fn spawn_restarting<F>(
+        &self,
+        span: Span,
+        mut start: impl FnMut(u64) -> F + Send + 'static,
+    ) where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let handle = self.0.clone();
+        let inner = span.clone();
+        self.spawn(span, async move {
+            for panics in 0.. {
+                let task = handle.spawn(start(panics).instrument(inner.clone()));
+                match task.await {
+                    Err(error) if error.is_panic() => tokio::time::sleep(RESTART).await,
+                    Ok(()) | Err(_) => return,
+                }
+            }
+        });
+    }
+
     /// Runs work that may block, such as reading files, on a thread for such work. `None` if it
     /// panics, or the runtime is shutting down.
     pub async fn run_blocking<T: Send + 'static>(
@@ -256,6 +278,9 @@ impl BackgroundTasks {
         }
     }
 }
+
+/// The pause before a task that has panicked starts again.
+const RESTART: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {

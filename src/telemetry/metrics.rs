@@ -30,6 +30,7 @@ pub struct Metrics {
     audit_lost: AtomicU64,
     store: Mutex<BTreeMap<&'static str, StoreCells>>,
     without_store: Counters<EnvName>,
+    fleet_panics: AtomicU64,
     history: History,
     /// The result of reading the configuration.
     pub configuration: ConfigurationState,
@@ -93,6 +94,11 @@ impl Metrics {
     /// Counts a command that got a slot without the fleet's store.
     pub fn count_without_store(&self, environment: &EnvName) {
         self.without_store.count(environment.clone());
+    }
+
+    /// Counts a task of the fleet that panicked.
+    pub fn count_fleet_panic(&self) {
+        self.fleet_panics.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Returns the totals of the fleet's store.
@@ -218,6 +224,12 @@ impl Metrics {
             }),
         );
         drop(alone);
+        let panics = self.fleet_panics.load(Ordering::Relaxed);
+        scrape.add_one(
+            "mwaa_gateway_fleet_panics",
+            "Tasks of the fleet that panicked, and were started again",
+            Sample::Count(panics),
+        );
         self.add_store(scrape);
     }
 

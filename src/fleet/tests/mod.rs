@@ -3,6 +3,8 @@
 mod claim_simulation;
 mod seal;
 mod slot_simulation;
+mod tasks;
+mod useless_store;
 
 use std::ops::Range;
 
@@ -11,6 +13,14 @@ fn seeds() -> Range<u64> {
     let first = setting("FUZZ_SEED").unwrap_or(0);
     let count = setting("FLEET_SEEDS").unwrap_or(SEEDS);
     first..first + count
+}
+
+/// Returns the first of these seeds whose run breaks a promise, and how.
+fn find_trouble(seeds: Range<u64>, run: impl Fn(u64) -> Result<(), String>) -> Option<String> {
+    seeds.into_iter().find_map(|seed| {
+        let trouble = run(seed).err()?;
+        Some(format!("seed {seed}: {trouble}"))
+    })
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test has no other settings")]
