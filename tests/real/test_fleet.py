@@ -18,11 +18,11 @@ REPLICAS = 3
 class Replicas:
     """Gateways to one environment, which runs as many commands at once as the fleet may."""
 
-    def __init__(self, folder, engine, on_loss="share", count=REPLICAS):
+    def __init__(self, folder, engine, *options, on_loss="share", count=REPLICAS):
         self.stack = contextlib.ExitStack()
         self.folder = folder
         self.store = self.stack.enter_context(engine(folder / "store"))
-        options = ["--cli-slots", SLOTS, "--fault", "command=Slow:200ms"]
+        options = ["--cli-slots", SLOTS, "--fault", "command=Slow:200ms", *options]
         options += ["--control", "127.0.0.1:0"]
         self.emulator = self.stack.enter_context(Emulator(folder, *options))
         self.control = self.emulator.line(r"(http://127\.0\.0\.1:\d+)\S* .*control|control:? +(http\S+)")
@@ -249,3 +249,28 @@ def test_refuse_means_that_no_command_runs_without_the_store(tmp_path, engine):
         assert len(replicas.journal()) == ran, "nothing was sent"
         replicas.restart_store()
         eventually(lambda: gateway.cli("dags list").status == 200, "commands run again")
+
+
+def test_one_replica_asks_for_the_state_while_aws_throttles(tmp_path):
+    replicas = Replicas(tmp_path, Redis, "--fault", "GetEnvironment=Throttling")
+    with replicas.stack:
+        replies = replicas.run(1)
+        codes = [json.loads(reply.body)["code"] for reply in replies]
+        assert codes == ["aws.throttled"] * REPLICAS
+        calls = [one["operation"] for one in replicas.journal() if one["kind"] == "aws"]
+        assert calls == ["GetEnvironment"], calls
+        shared = [reply for reply in replies if "another gateway of the fleet called" in reply.text()]
+        assert len(shared) == REPLICAS - 1
+        curl(f"{replicas.control}/faults/GetEnvironment", options=["--request", "DELETE"])
+        for gateway in replicas.gateways:
+            eventually(lambda one=gateway: one.cli("dags list").status == 200, "it asks again")
+
+
+def test_a_connection_that_broke_costs_no_call(tmp_path):
+    replicas = Replicas(tmp_path, Redis, count=1)
+    with replicas.stack:
+        gateway = replicas.gateways[0]
+        replicas.run(1)
+        assert int(replicas.store.ask("CLIENT", "KILL", "TYPE", "normal")) == 1
+        assert gateway.cli("dags list").status == 200
+        assert replicas.status(gateway)["store_errors"] == 0
