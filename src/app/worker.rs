@@ -312,7 +312,7 @@ async fn end_records(generation: &Generation) {
 /// Another configuration, for a worker.
 pub(super) struct Update {
     pub(super) generation: Arc<Generation>,
-    /// Gets a message once the worker's requests have it.
+    /// Gets a message once the worker's requests have it, and its sockets that are gone are closed.
     pub(super) done: oneshot::Sender<()>,
 }
 

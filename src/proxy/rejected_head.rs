@@ -1,4 +1,4 @@
-//! Heads that could not become a request: they are answered, counted and logged like any other
+//! Heads that do not become a request: they are answered, counted and logged like any other
 //! refusal, although nothing is known about them.
 
 use crate::response;
@@ -81,6 +81,7 @@ impl Fault for RejectedHead {
             }
             BadHead::Http(RequestError::Http2 | RequestError::Version) => &code::VERSION,
             BadHead::Stopping => &code::STOPPING,
+            BadHead::Reloaded => &code::RELOADED,
             BadHead::Http(_) | BadHead::PlainOnTls | BadHead::TlsOnPlain => &code::MALFORMED,
         }
     }
@@ -106,7 +107,7 @@ impl Fault for RejectedHead {
                 "send HTTP/1.1: lines that end with CR LF, spaces in the target as %20, no space \
                  before the colon of a header, no control characters"
             }
-            BadHead::Http(_) | BadHead::Stopping => self.code().advice,
+            BadHead::Http(_) | BadHead::Stopping | BadHead::Reloaded => self.code().advice,
         })
     }
 

@@ -39,10 +39,10 @@ pub struct Server<H> {
     pub shutdown: Shutdown,
     /// Answers a request.
     pub handle: H,
-    /// Returns the whole response to a head that could not become a request, and records it.
+    /// Returns the whole response to a head that does not become a request, and records it.
     pub refuse: Refuse,
     /// Returns the whole response to a request that may come too late, because its connection is
-    /// closed. Nothing is recorded: most clients have sent none.
+    /// closed. Nothing is recorded: none was read, and most clients have sent none.
     pub farewell: Box<dyn Fn(Farewell) -> Bytes>,
 }
 
@@ -400,7 +400,7 @@ impl<H: RequestHandler> AcceptLoop<H> {
             return Ok((place, accepted));
         }
 
-        // kept here, because the shutdown may end this future
+        // kept here, because the shutdown or a reload may end this future
         *self.without_place.borrow_mut() = Some(accepted);
         let place = self.server.connections.take(self.number).await;
         let accepted = self.without_place.take();

@@ -104,7 +104,7 @@ impl<H: RequestHandler> Connection<H> {
         };
         // what came behind the last request
         if let Some(head) = io.take_head(limits).map_err(End::BadHead)? {
-            return Ok(head);
+            return self.take(head);
         }
 
         let mut has_begun = io.has_begun_head();
@@ -118,11 +118,7 @@ impl<H: RequestHandler> Connection<H> {
             while let Poll::Ready(read) = io.poll_head(cx, limits) {
                 match read {
                     Err(bad_head) => return Poll::Ready(Err(End::BadHead(bad_head))),
-                    // the listener may not know this client or its `Host` now
-                    Ok(HeadRead::Complete(_)) if self.is_outdated() => {
-                        return Poll::Ready(Err(End::Unasked(Farewell::Reloaded)));
-                    }
-                    Ok(HeadRead::Complete(head)) => return Poll::Ready(Ok(head)),
+                    Ok(HeadRead::Complete(head)) => return Poll::Ready(self.take(head)),
                     Ok(HeadRead::End) => return Poll::Ready(Err(End::Finished)),
                     // a client that sends one byte at a time has no more time than another
                     Ok(HeadRead::Partial) if !has_begun && io.has_begun_head() => {
@@ -144,11 +140,20 @@ impl<H: RequestHandler> Connection<H> {
         .await
     }
 
+    /// Takes a request, unless the listener may not know its client or its `Host` now.
+    fn take(&self, head: ReceivedHead) -> Result<ReceivedHead, End> {
+        if self.is_outdated() {
+            return Err(End::BadHead(BadHead::Reloaded));
+        }
+        Ok(head)
+    }
+
     /// Returns the end of a connection without a whole request, if the shutdown or a reload ends it.
     fn find_end(&self, io: &ClientIo, has_begun: bool) -> Option<End> {
         match self.server.shutdown.stage() {
             ShutdownStage::Cut if has_begun => Some(End::BadHead(BadHead::Stopping)),
             ShutdownStage::Cut => Some(End::Unasked(Farewell::Stopping)),
+            _ if self.is_outdated() && has_begun => Some(End::BadHead(BadHead::Reloaded)),
             _ if self.is_outdated() => Some(End::Unasked(Farewell::Reloaded)),
             ShutdownStage::Serving | ShutdownStage::Leaving => None,
             // a request that is there is served

@@ -30,7 +30,7 @@ pub struct IncomingRequest {
 
 debug_fields!(IncomingRequest: id, client, secure);
 
-/// A head that could not become a request.
+/// A head that does not become a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BadHead {
     /// It breaks HTTP/1.1, or a limit of heads.
@@ -42,6 +42,9 @@ pub enum BadHead {
     /// The gateway stops before the head is complete.
     #[error("the gateway is stopping; nothing was sent")]
     Stopping,
+    /// A reload has closed the listener, or it would not accept this connection now.
+    #[error("a new configuration of the listener ended the connection; nothing was done")]
+    Reloaded,
     /// TLS on a port that speaks plain HTTP.
     #[error("the client sent TLS to a plain HTTP port")]
     TlsOnPlain,

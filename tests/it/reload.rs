@@ -2,7 +2,7 @@
 //! that cannot be used does.
 
 use crate::program::{Running, command};
-use crate::support::{CLOSED, Client, HELD, Harness, all, eventually, soon};
+use crate::support::{CLOSED, Client, HELD, Harness, Puppet, all, eventually, soon};
 use mwaa_emulator::{Seed, Settings, TokenKind, WebFault};
 use rustix::process::{Pid, Signal, kill_process};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -275,6 +275,45 @@ async fn listeners_come_and_go_and_the_others_stay() {
     harness.reconfigure(&team).await;
     let mut again = Client::unix(&path).await;
     assert_eq!(again.exchange(&request).await.status, 200);
+}
+
+/// The second request has come with the first, whose response says that the connection stays.
+#[tokio::test]
+async fn a_request_behind_another_one_is_not_served_at_a_removed_listener() {
+    let mut puppet = Puppet::start().await;
+    let team = "[listeners.team]\naddress = \"127.0.0.1:0\"";
+    let extra = format!("{}\n{team}", puppet.config());
+    let harness = Harness::airflow_with(Settings::default(), "2.10.3", &extra).await;
+    let listeners = harness.manage("/status").await.json()["listeners"].clone();
+    let url = listeners[1]["url"].as_str().unwrap();
+    let address: std::net::SocketAddr = url.strip_prefix("http://").unwrap().parse().unwrap();
+
+    let mut client = Client::tcp(address).await;
+    let request = harness.asking("GET", "/api/v1/x", "");
+    client.send(request.repeat(2)).await;
+    puppet.signs_in("session=x").await;
+    let mut server = puppet.next().await;
+    server.head().await;
+    server
+        .send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no")
+        .await;
+    let head = client.head().await;
+    assert!(!head.contains("connection: close"), "{head}");
+
+    harness
+        .edit(|table| {
+            table.remove("listeners");
+        })
+        .await;
+    server.send("k").await;
+    let rest = String::from_utf8(client.rest().await).unwrap();
+    let second = rest.strip_prefix("ok").unwrap();
+    assert!(second.starts_with("HTTP/1.1 503 "), "{rest}");
+    assert!(second.contains("gateway.reloaded"), "{rest}");
+    assert!(puppet.is_quiet());
+    let metrics = harness.manage("/metrics").await;
+    let faults = "mwaa_gateway_faults_total{code=\"gateway.reloaded\"";
+    assert!(metrics.text().contains(faults), "it is recorded");
 }
 
 /// The kernel has accepted more connections than there are places.
