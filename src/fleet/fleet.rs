@@ -160,18 +160,15 @@ impl Fleet {
         F: Future<Output = ()> + Send + 'static,
     {
         let fleet = Arc::clone(self);
+        // held until the task has ended, also while it is about to start again
+        let guard = lock(&self.tasks).clone();
         self.background.spawn_restarting(span, move |panics| {
+            let _held = &guard;
             if panics > 0 {
                 tracing::error!(panics, "a task of the fleet has panicked, and starts again");
                 fleet.store.metrics.count_fleet_panic();
             }
-
-            let guard = lock(&fleet.tasks).clone();
-            let task = start(panics);
-            async move {
-                task.await;
-                drop(guard);
-            }
+            start(panics)
         });
     }
 

@@ -20,21 +20,23 @@ pub(crate) struct Member {
 
 impl MemberRecord {
     /// Returns the record after `me` has announced itself. Those that were not seen for a while
-    /// are left out, and those from a time when the store's clock was ahead.
+    /// are left out.
     ///
     /// `known` is what `me` has written last. If the store has lost it, the others are taken from
     /// there, so that the shares without a store do not grow.
     pub(crate) fn with(&self, known: &[Member], me: ReplicaId, time: Duration) -> Self {
         let now = millis(time);
         let oldest = now.saturating_sub(millis(GONE));
-        let newest = now.saturating_add(millis(AHEAD));
         let mut members = self.members.clone();
         if members.iter().all(|one| one.id != me) {
             let is_known = |one: &Member| self.members.iter().any(|it| it.id == one.id);
             members.extend(known.iter().filter(|one| !is_known(one)));
         }
-        let is_there = |seen: u64| (oldest..=newest).contains(&seen);
-        members.retain(|one| one.id != me && is_there(one.seen));
+        members.retain(|one| one.id != me && one.seen >= oldest);
+        for one in &mut members {
+            // the store's clock was ahead: a replica that has gone since must not stay until then
+            one.seen = one.seen.min(now);
+        }
         members.push(Member { id: me, seen: now });
         Self { members }
     }
@@ -56,8 +58,6 @@ fn millis(time: Duration) -> u64 {
 pub(crate) const ANNOUNCE: Duration = Duration::from_secs(30);
 /// A replica that did not announce itself for this time has gone.
 const GONE: Duration = Duration::from_secs(100);
-/// The clocks of a store's servers can differ by this much.
-const AHEAD: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests {
@@ -75,12 +75,14 @@ mod tests {
     }
 
     #[test]
-    fn replicas_from_a_time_when_the_clock_was_ahead_are_left_out() {
+    fn replicas_from_a_time_when_the_clock_was_ahead_stay_no_longer_than_others() {
         let at = Duration::from_secs;
         let first = MemberRecord::default().with(&[], ReplicaId(1), at(1_000));
-        let both = first.with(&first.members, ReplicaId(2), at(995));
-        assert_eq!(both.members.len(), 2, "as much as clocks differ");
-        let one = both.with(&both.members, ReplicaId(2), at(900));
+        let both = first.with(&[], ReplicaId(2), at(500));
+        assert_eq!(both.members.len(), 2, "it may be there");
+        let later = both.with(&both.members, ReplicaId(2), at(599));
+        assert_eq!(later.members.len(), 2);
+        let one = later.with(&later.members, ReplicaId(2), at(601));
         assert_eq!(one.members.len(), 1);
     }
 

@@ -245,13 +245,18 @@ fn to_time(seconds: u64, micros: u64) -> Result<Duration, StoreError> {
         .ok_or_else(|| StoreError::Unreadable("the time of the store is wrong".to_owned()))
 }
 
-/// Returns what the error says, in one line: the store can have chosen the words.
+/// Returns what the error says, in one line of printable characters: the store can have chosen the words.
 fn explain(error: &dyn std::error::Error) -> String {
     let text = error_chain(error);
     text.chars()
-        .flat_map(char::escape_debug)
+        .map(|one| if is_plain(one) { one } else { '\u{fffd}' })
         .take(MAX_ERROR)
         .collect()
+}
+
+/// Returns true for a printable character.
+fn is_plain(one: char) -> bool {
+    matches!(one, '"' | '\'' | '\\') || one.escape_debug().len() == 1
 }
 
 /// About the year 10,000, since 1970.
@@ -297,7 +302,7 @@ mod tests {
 
     #[test]
     fn an_error_of_the_store_is_one_line() {
-        let text = explain(&std::io::Error::other("a\n2026 INFO \u{1b}[31m"));
-        assert_eq!(text, "a\\n2026 INFO \\u{1b}[31m");
+        let text = explain(&std::io::Error::other("'é'\n2026 INFO \u{1b}[31m\u{202e}"));
+        assert_eq!(text, "'é'\u{fffd}2026 INFO \u{fffd}[31m\u{fffd}");
     }
 }

@@ -141,6 +141,10 @@ pub struct Slots {
     pause: Duration,
     /// The writes in a row that found another version.
     conflicts: u32,
+    /// Those of them that no write of another replica explains.
+    refusals: u32,
+    /// The version that the last write did not get, as long as no read has followed.
+    missed: Option<Version>,
     /// The writes in a row that were done, and that the next read did not show.
     losses: u32,
     /// The last write that was done, as long as no read has followed.
@@ -183,6 +187,8 @@ impl Slots {
             due: Duration::ZERO,
             pause: FIRST_PAUSE,
             conflicts: 0,
+            refusals: 0,
+            missed: None,
             losses: 0,
             unread: None,
             leases: HashMap::new(),
@@ -233,7 +239,7 @@ impl Slots {
 
     /// Returns true if the store responds, but does not keep what this replica writes.
     pub fn is_useless(&self) -> bool {
-        self.conflicts >= MAX_CONFLICTS || self.losses >= MAX_LOSSES
+        self.refusals >= MAX_REFUSALS || self.losses >= MAX_LOSSES
     }
 
     /// Returns true if commands are to be refused.
@@ -366,6 +372,12 @@ impl Slots {
     /// Compares a record that was read with what this replica has written before: other replicas
     /// only add to it, as long as the store keeps all.
     fn check_last_write(&mut self, record: Option<&Versioned<SlotRecord>>, now: Duration) {
+        if let Some(missed) = self.missed.take() {
+            let is_newer = record.is_some_and(|record| record.version.count >= missed.count);
+            self.refusals = self.refusals.saturating_add(u32::from(!is_newer));
+            self.back_off(now);
+        }
+
         let Some(written) = self.unread.take() else {
             return;
         };
@@ -375,6 +387,7 @@ impl Slots {
         });
         if is_kept {
             self.conflicts = 0;
+            self.refusals = 0;
             self.losses = 0;
         } else {
             self.losses = self.losses.saturating_add(1);
@@ -405,6 +418,7 @@ impl Slots {
             self.conflicts = self.conflicts.saturating_add(1);
             let spread = FIRST_CONFLICT.saturating_mul(1 << self.conflicts.min(6));
             self.due = ended + spread.mul_f64(self.rng.f64());
+            self.missed = Some(written.version);
             self.back_off(ended);
             return;
         }
@@ -457,9 +471,9 @@ impl Slots {
     /// Sets the time at which a store that is lost is tried again.
     fn back_off(&mut self, now: Duration) {
         let failures = self.failures.saturating_sub(MAX_FAILURES);
-        let conflicts = self.conflicts.saturating_sub(MAX_CONFLICTS);
+        let refusals = self.refusals.saturating_sub(MAX_REFUSALS);
         let losses = self.losses.saturating_sub(MAX_LOSSES);
-        let exponent = failures.max(conflicts).max(losses).min(6);
+        let exponent = failures.max(refusals).max(losses).min(6);
         let pause = (FIRST_RETRY * 2u32.pow(exponent)).min(LONGEST_RETRY);
         self.retry = now + pause.mul_f64(0.75 + 0.5 * self.rng.f64());
     }
@@ -727,9 +741,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 const FIRST_CONFLICT: Duration = Duration::from_millis(4);
 /// So many failures in a row mean that the store is gone.
 const MAX_FAILURES: u32 = 2;
-/// So many writes in a row that find another version mean that the store is of no use. A hundred
-/// replicas that all write at once do not meet so often in a row.
-const MAX_CONFLICTS: u32 = 100;
+/// So many writes in a row that find another version, although the next read shows no newer one, mean
+/// that the store is of no use.
+const MAX_REFUSALS: u32 = 20;
 /// So many writes in a row that the next read does not show mean the same.
 const MAX_LOSSES: u32 = 5;
 /// The first pause before a store that is gone is tried again.

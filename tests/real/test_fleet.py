@@ -8,6 +8,7 @@ import signal
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from browser import Tab
 from programs import Emulator, Gateway, curl, eventually
 from stores import DynamoDb, Redis, Valkey
 
@@ -101,6 +102,27 @@ def test_the_slots_of_an_environment_are_shared(replicas):
     assert fleet["trouble"] is None
     gateway = replicas.gateways[0]
     assert gateway.metric("mwaa_gateway_fleet_call_duration_seconds_count", operation="write") > 0
+
+
+def test_a_browser_sees_who_holds_the_slots(browser, tmp_path):
+    replicas = Replicas(tmp_path, Redis)
+    with replicas.stack, ThreadPoolExecutor() as pool:
+        watching, other, *_ = replicas.gateways
+        tab = Tab(browser, "fleet")
+        port = watching.url.rsplit(":", 1)[1]
+        tab.page.goto(f"http://localhost:{port}/-/")
+        tab.page.locator("#live.on").wait_for()
+
+        # the page updates itself while another gateway runs commands
+        running = pool.submit(replicas.run, 10, [other])
+        holder = replicas.status(other)["replica"]
+        part = tab.page.locator("#fleet")
+        part.locator("td code", has_text=holder).first.wait_for()
+        assert {reply.status for reply in running.result()} == {200}
+        part.locator("td", has_text="none").wait_for()
+        assert part.locator("p code").count() == REPLICAS + 1, part.inner_text()
+        tab.shot("end")
+        tab.close()
 
 
 def test_one_mint_and_one_login_serve_the_fleet(replicas):

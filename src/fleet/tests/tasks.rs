@@ -6,21 +6,32 @@ use crate::seal::FleetKeys;
 use crate::slots::Grant;
 use crate::store::{Call, NewRecord, Store, StoreError, StoredRecord, WriteResult};
 use mwaa_model::{EnvName, Environment, Secret};
-use mwaa_runtime::BackgroundTasks;
+use mwaa_runtime::{BackgroundTasks, ClockShift};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
+
+/// The number of reads of each record.
+type Reads = Arc<Mutex<HashMap<String, u32>>>;
 
 /// A store that has no record and writes none. It may panic instead.
 #[derive(Debug)]
 struct EmptyStore {
     panics: bool,
+    reads: Reads,
 }
 
 impl Store for EmptyStore {
-    fn read<'a>(&'a self, _record: &'a str) -> Call<'a, StoredRecord> {
+    fn read<'a>(&'a self, record: &'a str) -> Call<'a, StoredRecord> {
+        *self
+            .reads
+            .lock()
+            .unwrap()
+            .entry(record.to_owned())
+            .or_default() += 1;
         assert!(!self.panics, "on purpose");
         let time = Duration::from_hours(500_000);
         Box::pin(async move { Ok(StoredRecord { record: None, time }) })
@@ -64,14 +75,17 @@ impl CommandWaiters for Queue {
     fn set_refusing(&self, _is_refusing: bool) {}
 }
 
-fn join(panics: bool) -> Arc<Fleet> {
+fn join(panics: bool, reads: &Reads) -> Arc<Fleet> {
     let settings = FleetSettings {
         call: Duration::from_millis(500),
         command: Duration::from_secs(20),
         shares: true,
     };
     Fleet::join(
-        Box::new(EmptyStore { panics }),
+        Box::new(EmptyStore {
+            panics,
+            reads: Arc::clone(reads),
+        }),
         FleetKeys::parse(&Secret::new(vec![7; 32])).unwrap(),
         settings,
         BackgroundTasks::current(),
@@ -81,7 +95,8 @@ fn join(panics: bool) -> Arc<Fleet> {
 
 #[tokio::test(start_paused = true)]
 async fn commands_run_without_the_store_after_a_panic() {
-    let fleet = join(true);
+    let reads = Reads::default();
+    let fleet = join(true, &reads);
     let (granted, mut grants) = mpsc::unbounded_channel();
     let queue = Arc::new(Queue {
         waiting: AtomicUsize::new(2),
@@ -96,7 +111,13 @@ async fn commands_run_without_the_store_after_a_panic() {
     let long = Duration::from_mins(1);
     let first = timeout(long, grants.recv()).await.unwrap().unwrap();
     assert!(first.is_alone);
-    tokio::time::sleep(Duration::from_secs(5)).await;
+    let slots_read = || *reads.lock().unwrap().values().min().unwrap();
+    let before = slots_read();
+    for _ in 0..3 {
+        ClockShift::current().advance(Duration::from_secs(20));
+        tokio::time::sleep(Duration::from_secs(5)).await;
+    }
+    assert!(slots_read() > before, "it has panicked again");
     assert!(
         grants.try_recv().is_err(),
         "the one slot of this replica is taken"
@@ -108,7 +129,7 @@ async fn commands_run_without_the_store_after_a_panic() {
 
 #[tokio::test(start_paused = true)]
 async fn a_list_of_replicas_that_is_never_written_is_an_error() {
-    let fleet = join(false);
+    let fleet = join(false, &Arc::default());
     let result = fleet.change_members(|record, _, _| record.clone()).await;
     assert_eq!(result, Err(StoreError::Conflicts));
 }
