@@ -268,7 +268,7 @@ impl ManagementSource for GatewayStatus {
             "listeners": listeners.collect::<Vec<_>>(),
             "environments": environments.collect::<Vec<_>>(),
             "discovery": discovery.map(|discovery| render_discovery(discovery)),
-            "fleet": current.generation.fleet.as_ref().map(|fleet| render_fleet(&fleet.status())),
+            "fleet": current.generation.fleet.as_ref().map(|fleet| render_fleet(&fleet.watch())),
             "faults": state.metrics.fault_counts(),
             "refusals": refusals.iter().map(render_refusal).collect::<Vec<_>>(),
         })

@@ -68,6 +68,8 @@ pub struct SlotPort {
     wake: Notify,
     ended: Mutex<Vec<u64>>,
     leases: Mutex<Vec<Lease>>,
+    /// Somebody has looked at the leases.
+    is_watched: AtomicBool,
     is_alone: AtomicBool,
     /// The slots of the environment; 0 as long as they have not changed.
     slots: AtomicUsize,
@@ -327,6 +329,16 @@ impl Fleet {
         }
     }
 
+    /// Returns the state for a person. Slots that no command needs here are read again, so that the next
+    /// look finds them as they are.
+    pub fn watch(&self) -> FleetStatus {
+        for (_, port) in lock(&self.ports).iter() {
+            port.is_watched.store(true, Ordering::Relaxed);
+            port.wake();
+        }
+        self.status()
+    }
+
     /// Gives back what this replica holds, and leaves the fleet. It takes no longer than `limit`.
     pub async fn leave(&self, limit: Duration) {
         self.closing.send_replace(true);
@@ -511,6 +523,9 @@ impl SlotTask {
             match self.port.slots.load(Ordering::Relaxed) {
                 0 => {}
                 slots => self.slots.set_slots(slots),
+            }
+            if self.port.is_watched.swap(false, Ordering::Relaxed) {
+                self.slots.watch(boot_clock());
             }
             let Some(waiters) = self.waiters.upgrade() else {
                 return;

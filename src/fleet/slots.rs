@@ -136,6 +136,8 @@ pub struct Slots {
     base: Base,
     /// The start of the last read.
     looked: Duration,
+    /// Somebody looks at the slots until then.
+    watched: Duration,
     /// The time of the next read.
     due: Duration,
     pause: Duration,
@@ -184,6 +186,7 @@ impl Slots {
             grants: VecDeque::new(),
             base: Base::Unknown,
             looked: Duration::ZERO,
+            watched: Duration::ZERO,
             due: Duration::ZERO,
             pause: FIRST_PAUSE,
             conflicts: 0,
@@ -214,6 +217,11 @@ impl Slots {
         self.waiting = waiting;
         // a replica that knows of none cannot know how many share the slots
         self.replicas = replicas.unwrap_or(self.settings.slots).max(1);
+    }
+
+    /// Reads the record for a few seconds also if no command is here: somebody looks at the slots.
+    pub fn watch(&mut self, now: Duration) {
+        self.watched = now + WATCH;
     }
 
     /// Changes the number of slots.
@@ -299,7 +307,7 @@ impl Slots {
             }
         }
 
-        let has_work = is_alone || !self.is_idle();
+        let has_work = is_alone || !self.is_idle() || now < self.watched;
         let base = match self.base.clone() {
             Base::Record(record) => Some(record),
             Base::Absent => None,
@@ -737,6 +745,8 @@ const TURN: Duration = Duration::from_secs(3);
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 /// The longest pause between two reads while commands wait or run.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// The time for which one look at the slots makes them be read.
+const WATCH: Duration = Duration::from_secs(3);
 /// The pause after a write that met another is random between nothing and twice this.
 const FIRST_CONFLICT: Duration = Duration::from_millis(4);
 /// So many failures in a row mean that the store is gone.

@@ -108,6 +108,7 @@ def test_a_browser_sees_who_holds_the_slots(browser, tmp_path):
     replicas = Replicas(tmp_path, Redis)
     with replicas.stack, ThreadPoolExecutor() as pool:
         watching, other, *_ = replicas.gateways
+        assert watching.cli("version").status == 200
         tab = Tab(browser, "fleet")
         port = watching.url.rsplit(":", 1)[1]
         tab.page.goto(f"http://localhost:{port}/-/")

@@ -341,6 +341,9 @@ impl World {
         let replica = &mut self.replicas[index];
         replica.slots.set_demand(replica.waiting, Some(replicas));
         let clock = replica.clock(now);
+        if self.rng.f64() < 0.05 {
+            replica.slots.watch(clock);
+        }
         let step = match replica.call {
             Some(_) => SlotStep::Wait(None),
             None => replica.slots.next(clock),

@@ -52,9 +52,9 @@ impl CommandQueues {
         }
     }
 
-    /// Returns the state of the fleet, if the slots come from one.
+    /// Returns the state of the fleet for a person, if the slots come from one.
     pub fn fleet_status(&self) -> Option<FleetStatus> {
-        self.fleet.as_ref().map(|fleet| fleet.status())
+        self.fleet.as_ref().map(|fleet| fleet.watch())
     }
 
     /// Gives no more slots: the commands that wait fail, and so do new ones. Those that have a slot
