@@ -1,5 +1,6 @@
 """The programs under test as child processes: the gateway, the emulator, curl, Airflow."""
 
+import asyncio
 import json
 import os
 import re
@@ -9,6 +10,7 @@ import subprocess
 import threading
 import time
 import tomllib
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -320,6 +322,12 @@ def toml(table):
         return lines
 
     return "\n".join(write(table, [])) + "\n"
+
+
+def run_in_thread(work):
+    """Another test in this process may have left an event loop that runs in its thread."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, work).result()
 
 
 def eventually(question, what):

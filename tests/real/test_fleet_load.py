@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from pacer import Pacer
-from programs import ROOT, Emulator, Gateway, curl, eventually
+from programs import ROOT, Emulator, Gateway, curl, eventually, run_in_thread
 from test_fleet import Redis
 
 REPLICAS = 20
@@ -241,7 +241,7 @@ def test_twenty_gateways_keep_the_promises(fleet):
         assert gateway.cli("version").status == 200
         assert curl(f"{gateway.url}/api/v1/version").status == 200
     watch = Watch(fleet)
-    lost, left = asyncio.run(run(fleet, watch))
+    lost, left = run_in_thread(run(fleet, watch))
 
     print(f"{SECONDS} s: {dict(fleet.pacer.results)}; {watch.phases}; left {left}")
     first = watch.mints[0]

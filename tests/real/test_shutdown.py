@@ -7,10 +7,9 @@ import os
 import random
 import signal
 import urllib.request
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from programs import Emulator, Gateway
+from programs import Emulator, Gateway, run_in_thread
 
 ROUNDS = int(os.environ.get("SHUTDOWN_ROUNDS", "2"))
 SIZE = 4 << 20
@@ -190,12 +189,6 @@ SCARCE = ENOUGH | {
     "upload": {"done", "gateway.interrupted", "gateway.stopping"},
     "reuse": {"done", "gateway.interrupted", "gateway.stopping"},
 }
-
-
-def run_in_thread(work):
-    """Another test in this process may have left an event loop that runs in its thread."""
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(asyncio.run, work).result()
 
 
 @pytest.mark.parametrize(
