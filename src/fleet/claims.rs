@@ -4,7 +4,7 @@
 //! A [`Claim`] is one search for an item. [`Claim::next_step`] says what to do, and the other methods take
 //! the results. `docs/how-it-works/fleet.md` has the rules.
 
-use crate::record::{ReplicaId, Version, Versioned};
+use crate::record::{ReplicaId, Version, Versioned, millis};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -337,7 +337,3 @@ pub enum ClaimResult<T> {
 
 /// The others return a failure for this time after the claim, as one gateway holds its first.
 const FAILURE: Duration = Duration::from_secs(2);
-
-fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
-}

@@ -1,6 +1,6 @@
 //! The replicas of the fleet: each announces itself now and then.
 
-use crate::record::ReplicaId;
+use crate::record::{ReplicaId, millis};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -48,10 +48,6 @@ impl MemberRecord {
             members: members.copied().collect(),
         }
     }
-}
-
-fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The pause between two announcements of a replica.

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::time::Duration;
 
 /// One process of the gateway. It is random, so a process that restarts is another replica.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -91,4 +92,9 @@ pub struct Ticket {
     pub owner: ReplicaId,
     /// The replica's number of the ticket, so that a later one is not taken for it.
     pub number: u64,
+}
+
+/// Returns a time as records have it.
+pub(crate) fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

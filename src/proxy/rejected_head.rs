@@ -68,9 +68,10 @@ pub fn reject_head(proxy: &ReverseProxy, bad_head: BadHead, client: &Client) -> 
     response::encode_fault(&fault, id)
 }
 
+/// The fault of a head that does not become a request.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
-struct RejectedHead(BadHead);
+pub(crate) struct RejectedHead(pub(crate) BadHead);
 
 impl Fault for RejectedHead {
     fn code(&self) -> &'static Code {

@@ -3,10 +3,11 @@
 
 use crate::context::RequestContext;
 use crate::error::ProxyError;
+use crate::rejected_head::RejectedHead;
 use crate::response;
 use bytes::Bytes;
 use mwaa_model::{Code, Fault, RESTART, RequestId, code};
-use mwaa_server::Farewell;
+use mwaa_server::{BadHead, Farewell};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -30,18 +31,7 @@ pub fn say_farewell(farewell: Farewell) -> Bytes {
     tracing::debug!(%id, "closing a connection that is idle");
     match farewell {
         Farewell::Stopping => response::encode_fault(&Stopped::Unsent, id),
-        Farewell::Reloaded => response::encode_fault(&Reloaded, id),
-    }
-}
-
-/// A request that may come too late, because a reload ended its connection.
-#[derive(Debug, Clone, Copy, thiserror::Error)]
-#[error("a new configuration of the listener ended the connection; nothing was done")]
-struct Reloaded;
-
-impl Fault for Reloaded {
-    fn code(&self) -> &'static Code {
-        &code::RELOADED
+        Farewell::Reloaded => response::encode_fault(&RejectedHead(BadHead::Reloaded), id),
     }
 }
 

@@ -5,6 +5,7 @@ use crate::program::{Running, command};
 use crate::support::{CLOSED, Client, HELD, Harness, Puppet, all, eventually, soon};
 use mwaa_emulator::{Seed, Settings, TokenKind, WebFault};
 use rustix::process::{Pid, Signal, kill_process};
+use std::net::SocketAddr;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 use tokio::net::UnixDatagram;
@@ -277,6 +278,13 @@ async fn listeners_come_and_go_and_the_others_stay() {
     assert_eq!(again.exchange(&request).await.status, 200);
 }
 
+/// Returns the address of the second listener.
+async fn second_address(harness: &Harness) -> SocketAddr {
+    let listeners = harness.manage("/status").await.json()["listeners"].clone();
+    let url = listeners[1]["url"].as_str().unwrap();
+    url.strip_prefix("http://").unwrap().parse().unwrap()
+}
+
 /// The second request has come with the first, whose response says that the connection stays.
 #[tokio::test]
 async fn a_request_behind_another_one_is_not_served_at_a_removed_listener() {
@@ -284,9 +292,7 @@ async fn a_request_behind_another_one_is_not_served_at_a_removed_listener() {
     let team = "[listeners.team]\naddress = \"127.0.0.1:0\"";
     let extra = format!("{}\n{team}", puppet.config());
     let harness = Harness::airflow_with(Settings::default(), "2.10.3", &extra).await;
-    let listeners = harness.manage("/status").await.json()["listeners"].clone();
-    let url = listeners[1]["url"].as_str().unwrap();
-    let address: std::net::SocketAddr = url.strip_prefix("http://").unwrap().parse().unwrap();
+    let address = second_address(&harness).await;
 
     let mut client = Client::tcp(address).await;
     let request = harness.asking("GET", "/api/v1/x", "");
@@ -323,10 +329,7 @@ async fn clients_that_wait_at_a_removed_listener_are_answered() {
     let team = "[listeners.team]\naddress = \"127.0.0.1:0\"";
     for next in [few, "limits.threads = 1"] {
         let harness = Harness::configured(&format!("{few}\n{team}")).await;
-        let listeners = harness.manage("/status").await.json()["listeners"].clone();
-        let url = listeners[1]["url"].as_str().unwrap();
-        let address = url.strip_prefix("http://").unwrap();
-        let address: std::net::SocketAddr = address.parse().unwrap();
+        let address = second_address(&harness).await;
         harness.script().web_fault.next(1, WebFault::Hang);
         let mut running = Client::tcp(address).await;
         running.send(harness.request("version")).await;
@@ -425,7 +428,7 @@ async fn a_listener_can_change_its_address_and_keep_its_port() {
     );
     harness.reconfigure(&wide).await;
     assert_reloaded(&mut old, &request).await;
-    let other = std::net::SocketAddr::from(([127, 0, 0, 2], port));
+    let other = SocketAddr::from(([127, 0, 0, 2], port));
     let request = request.replace("127.0.0.1", "wide");
     let reply = Client::tcp(other).await.exchange(&request).await;
     assert_eq!(reply.status, 200, "{reply}");

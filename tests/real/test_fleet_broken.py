@@ -6,13 +6,12 @@ import hashlib
 import os
 import re
 import socket
-import threading
 import time
 from pathlib import Path
 
 import pytest
 from programs import Emulator, Gateway, curl, eventually
-from stores import Redis
+from stores import Redis, serve_clients
 
 
 class Server:
@@ -20,15 +19,7 @@ class Server:
 
     def __init__(self, answer):
         self.answer = answer
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.address = "redis://127.0.0.1:%d" % self.listener.getsockname()[1]
-        threading.Thread(target=self.accept, daemon=True).start()
-
-    def accept(self):
-        with contextlib.suppress(OSError):
-            while True:
-                client, _ = self.listener.accept()
-                threading.Thread(target=self.serve, args=(client,), daemon=True).start()
+        self.address = "redis://127.0.0.1:%d" % serve_clients(self.serve)
 
     def serve(self, client):
         with contextlib.suppress(OSError), client:
@@ -127,15 +118,7 @@ class Cutter:
     def __init__(self, redis):
         self.redis = redis
         self.cut = 0
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.address = "redis://gate@127.0.0.1:%d" % self.listener.getsockname()[1]
-        threading.Thread(target=self.accept, daemon=True).start()
-
-    def accept(self):
-        with contextlib.suppress(OSError):
-            while True:
-                client, _ = self.listener.accept()
-                threading.Thread(target=self.serve, args=(client,), daemon=True).start()
+        self.address = "redis://gate@127.0.0.1:%d" % serve_clients(self.serve)
 
     def serve(self, client):
         with contextlib.suppress(OSError), client, socket.socket(socket.AF_UNIX) as server:

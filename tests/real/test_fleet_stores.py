@@ -18,7 +18,7 @@ import pytest
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from programs import BINARY, LAB, PATIENCE, ROOT, Gateway, environment, eventually, toml
-from stores import DynamoDb, Redis
+from stores import DynamoDb, Redis, serve_clients
 from test_process import Clock
 
 KEYS = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "canary/secret+key"}
@@ -85,15 +85,7 @@ class Cache:
         self.redis = redis
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.load_cert_chain(certificate(folder), folder / "tls.key")
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self.accept, daemon=True).start()
-
-    def accept(self):
-        with contextlib.suppress(OSError):
-            while True:
-                client, _ = self.listener.accept()
-                threading.Thread(target=self.serve, args=(client,), daemon=True).start()
+        self.port = serve_clients(self.serve)
 
     def serve(self, client):
         with contextlib.suppress(OSError), self.context.wrap_socket(client, server_side=True) as client:

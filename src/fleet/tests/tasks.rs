@@ -114,6 +114,7 @@ async fn commands_run_without_the_store_after_a_panic() {
     let slots_read = || *reads.lock().unwrap().values().min().unwrap();
     let before = slots_read();
     for _ in 0..3 {
+        // the clock of the slots; the runtime's is paused, so the sleep costs no time and lets the tasks run
         ClockShift::current().advance(Duration::from_secs(20));
         tokio::time::sleep(Duration::from_secs(5)).await;
     }
