@@ -9,7 +9,7 @@ use std::ops::Range;
 
 /// The fields of a message, in their order. Names are compared without regard to case, and written
 /// in lower case.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub struct Headers {
     text: Vec<u8>,
     fields: Vec<Field>,
@@ -47,7 +47,7 @@ pub(crate) struct Lines {
 
 impl Lines {
     pub(crate) fn new() -> Self {
-        let Buffers { text, mut fields } = SPARE.with_borrow_mut(Vec::pop).unwrap_or_default();
+        let Buffers { text, mut fields } = Buffers::take();
         fields.reserve(USUAL_FIELDS + MORE_FIELDS);
         Self { fields, text }
     }
@@ -70,8 +70,33 @@ struct Buffers {
     fields: Vec<Field>,
 }
 
+impl Buffers {
+    /// Returns those of a list that is gone, or new ones.
+    fn take() -> Self {
+        SPARE.with_borrow_mut(Vec::pop).unwrap_or_default()
+    }
+}
+
 thread_local! {
     static SPARE: RefCell<Vec<Buffers>> = const { RefCell::new(Vec::new()) };
+}
+
+impl Clone for Headers {
+    fn clone(&self) -> Self {
+        let Buffers {
+            mut text,
+            mut fields,
+        } = Buffers::take();
+        text.reserve(self.text.len() + MORE_TEXT);
+        text.extend_from_slice(&self.text);
+        fields.reserve(self.fields.len() + MORE_FIELDS);
+        fields.extend_from_slice(&self.fields);
+        Self {
+            text,
+            fields,
+            present: self.present,
+        }
+    }
 }
 
 impl Drop for Headers {

@@ -90,6 +90,7 @@ names! {
     SEC_FETCH_STORAGE_ACCESS "sec-fetch-storage-access"
     SEC_FETCH_USER "sec-fetch-user"
     SEC_PURPOSE "sec-purpose"
+    SERVER "server"
     SERVICE_WORKER "service-worker"
     SET_COOKIE "set-cookie"
     STRICT_TRANSPORT_SECURITY "strict-transport-security"
@@ -100,6 +101,7 @@ names! {
     TRANSFER_ENCODING "transfer-encoding"
     UPGRADE "upgrade"
     USER_AGENT "user-agent"
+    VARY "vary"
     WWW_AUTHENTICATE "www-authenticate"
     X_AMZN_ERRORTYPE "x-amzn-errortype"
     X_AMZN_REQUESTID "x-amzn-requestid"
@@ -109,6 +111,7 @@ names! {
     X_MOZ "x-moz"
     X_PURPOSE "x-purpose"
     X_REQUESTED_WITH "x-requested-with"
+    X_ROBOTS_TAG "x-robots-tag"
 }
 
 impl Name {

@@ -8,7 +8,7 @@ use http::{Method, StatusCode};
 use std::mem::MaybeUninit;
 
 /// The head of a response whose body has one framing.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct ResponseHead {
     /// The status, 100 to 599.
     pub status: StatusCode,

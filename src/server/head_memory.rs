@@ -8,62 +8,31 @@ use mwaa_http1::name::{
     ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH,
     CONTENT_TYPE, HOST, KEEP_ALIVE, MWAA_GATEWAY_REPEATABLE, PRAGMA, USER_AGENT,
 };
-use mwaa_http1::{NameSet, RequestHead, RequestLimits};
+use mwaa_http1::{HeadMemory, NameSet, RequestHead, RequestLimits};
 use std::cell::RefCell;
 use std::rc::Rc;
 
-/// A head and the bytes that it was read from.
-struct KnownHead {
-    bytes: Vec<u8>,
-    limits: RequestLimits,
-    head: Rc<RequestHead>,
-}
-
-#[derive(Default)]
-struct Memory {
-    heads: Vec<KnownHead>,
-    /// The head that is replaced next.
-    oldest: usize,
-}
+/// A head, and the limits within which it was read.
+type KnownHead = (RequestLimits, Rc<RequestHead>);
 
 thread_local! {
-    static MEMORY: RefCell<Memory> = RefCell::default();
+    static MEMORY: RefCell<HeadMemory<KnownHead>> = const { RefCell::new(HeadMemory::new()) };
 }
 
 /// Returns the head at the beginning of `input` and its size in bytes, if it is known.
 pub(super) fn find(input: &[u8], limits: RequestLimits) -> Option<(Rc<RequestHead>, usize)> {
     MEMORY.with_borrow(|memory| {
-        let mut heads = memory.heads.iter();
-        let known =
-            heads.find(|known| input.starts_with(&known.bytes) && known.limits == limits)?;
-        Some((Rc::clone(&known.head), known.bytes.len()))
+        let ((_, head), size) = memory.find(input, |known| known.0 == limits)?;
+        Some((Rc::clone(head), size))
     })
 }
 
 /// Keeps a head that was read from these bytes, in place of the oldest one.
 pub(super) fn keep(bytes: &[u8], limits: RequestLimits, head: &Rc<RequestHead>) {
-    if bytes.len() > MAX_SIZE || !is_harmless(head) {
-        return;
+    if is_harmless(head) {
+        let head = Rc::clone(head);
+        MEMORY.with_borrow_mut(|memory| memory.keep(bytes, (limits, head)));
     }
-
-    let head = Rc::clone(head);
-    MEMORY.with_borrow_mut(|memory| {
-        if memory.heads.len() < MAX_HEADS {
-            memory.heads.push(KnownHead {
-                bytes: bytes.to_vec(),
-                limits,
-                head,
-            });
-            return;
-        }
-        if let Some(known) = memory.heads.get_mut(memory.oldest) {
-            known.bytes.clear();
-            known.bytes.extend_from_slice(bytes);
-            known.limits = limits;
-            known.head = head;
-        }
-        memory.oldest = (memory.oldest + 1) % MAX_HEADS;
-    });
 }
 
 /// Returns true if a head cannot hold a secret.
@@ -108,10 +77,6 @@ const HARMLESS_PARAMETERS: &[&str] = &[
     "state",
     "tags",
 ];
-/// The longest head that is kept, in bytes.
-const MAX_SIZE: usize = 1024;
-/// The most heads that are kept.
-const MAX_HEADS: usize = 4;
 
 #[cfg(test)]
 mod tests {
@@ -162,25 +127,10 @@ mod tests {
             ("/a?limit=1&token=b", "Accept: b"),
             ("/a?limit=1&", "Accept: b"),
             ("http://a:b@c/", "Accept: b"),
-            (&"/a".repeat(MAX_SIZE / 2), "Accept: b"),
         ] {
             let text = format!("GET {target} HTTP/1.1\r\nHost: c\r\n{field}\r\n\r\n");
             read(&text);
             assert!(find(text.as_bytes(), LIMITS).is_none(), "{text}");
         }
-    }
-
-    #[test]
-    fn the_oldest_head_is_replaced() {
-        let texts: Vec<_> = (0..=MAX_HEADS)
-            .map(|number| format!("GET /{number} HTTP/1.1\r\nHost: a\r\n\r\n"))
-            .collect();
-        for text in &texts {
-            read(text);
-        }
-        let known = texts
-            .iter()
-            .map(|text| find(text.as_bytes(), LIMITS).is_some());
-        assert!(known.eq((0..=MAX_HEADS).map(|number| number > 0)));
     }
 }

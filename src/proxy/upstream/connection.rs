@@ -1,6 +1,7 @@
 //! One connection to a web server: sends a request and reads the head of its response, then the
 //! bytes of its body.
 
+use super::head_memory;
 use super::request::{OutgoingBody, UploadState};
 use bytes::{Buf as _, Bytes, BytesMut};
 use http::Method;
@@ -326,20 +327,27 @@ fn take_head(
     method: &Method,
     interims: &mut u32,
 ) -> Result<Option<Box<ResponseHead>>, ResponseError> {
+    if let Some((head, size)) = head_memory::find(input, method) {
+        input.advance(size);
+        return Ok(Some(head));
+    }
+
     loop {
-        match parse_response(input, seen, method)? {
+        let (head, size) = match parse_response(input, seen, method)? {
             Parsed::Partial => return Ok(None),
-            Parsed::Complete(head, size) => {
-                input.advance(size);
-                seen = 0;
-                if !head.status.is_informational() {
-                    return Ok(Some(head));
-                }
-                *interims += 1;
-                if *interims > MAX_INTERIMS {
-                    return Err(ResponseError::Interim);
-                }
-            }
+            Parsed::Complete(head, size) => (head, size),
+        };
+        if !head.status.is_informational() {
+            head_memory::keep(input.get(..size).unwrap_or_default(), method, &head);
+            input.advance(size);
+            return Ok(Some(head));
+        }
+
+        input.advance(size);
+        seen = 0;
+        *interims += 1;
+        if *interims > MAX_INTERIMS {
+            return Err(ResponseError::Interim);
         }
     }
 }

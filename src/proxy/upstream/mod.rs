@@ -4,6 +4,7 @@
 mod client;
 mod connection;
 mod error;
+mod head_memory;
 mod login;
 mod pool;
 mod request;
