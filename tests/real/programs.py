@@ -324,6 +324,18 @@ def toml(table):
     return "\n".join(write(table, [])) + "\n"
 
 
+def certify(folder, host):
+    """A certificate for this host that is its own authority, and its key."""
+    certificate, key = folder / "tls.crt", folder / "tls.key"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+         "-subj", "/CN=test", "-addext", f"subjectAltName=DNS:{host}", "-addext", "basicConstraints=critical,CA:FALSE",
+         "-keyout", key, "-out", certificate],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    return certificate, key
+
+
 def run_in_thread(work):
     """Another test in this process may have left an event loop that runs in its thread."""
     with ThreadPoolExecutor(1) as pool:

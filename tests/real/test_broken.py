@@ -3,12 +3,11 @@ connection that closes without a reply for a stale one and sends the request aga
 
 import socket
 import ssl
-import subprocess
 import threading
 
 import pytest
 from browser import Tab, chromium
-from programs import Emulator, Gateway, curl
+from programs import Emulator, Gateway, certify, curl
 
 # How a web server may break off its reply to a POST. The page expects no success from any.
 BREAKS = {
@@ -27,13 +26,7 @@ class WebServer:
     """A TLS server of Python's (OpenSSL) that stands in for the environment's and breaks replies."""
 
     def __init__(self, folder, host):
-        key, certificate = folder / "server.key", folder / "server.pem"
-        subprocess.run(
-            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-             "-days", "2", "-keyout", key, "-out", certificate, "-subj", "/CN=web", "-addext",
-             f"subjectAltName=DNS:{host}", "-addext", "basicConstraints=critical,CA:FALSE"],
-            check=True, capture_output=True,
-        )  # fmt: skip
+        certificate, key = certify(folder, host)
         self.ca_file = certificate
         self.context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         self.context.load_cert_chain(certificate, key)

@@ -17,7 +17,7 @@ import botocore.auth
 import pytest
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
-from programs import BINARY, LAB, PATIENCE, ROOT, Gateway, environment, eventually, toml
+from programs import BINARY, LAB, PATIENCE, ROOT, Gateway, certify, environment, eventually, toml
 from stores import DynamoDb, Redis, serve_clients
 from test_process import Clock
 
@@ -46,26 +46,15 @@ def check(folder, store, **variables):
     return found[0]
 
 
-def certificate(folder):
-    """A certificate for localhost that is its own authority."""
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-         "-subj", "/CN=store.test", "-addext", "subjectAltName=DNS:localhost", "-addext", "basicConstraints=critical,CA:FALSE",
-         "-keyout", folder / "tls.key", "-out", folder / "tls.crt"],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    return folder / "tls.crt"
-
-
 def free_port():
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return listener.getsockname()[1]
 
 
 def test_redis_over_tls_needs_a_certificate_that_is_trusted(tmp_path):
-    authority = certificate(tmp_path)
+    authority, key = certify(tmp_path, "localhost")
     port = free_port()
-    secure = ["--tls-port", port, "--tls-cert-file", authority, "--tls-key-file", tmp_path / "tls.key"]
+    secure = ["--tls-port", port, "--tls-cert-file", authority, "--tls-key-file", key]
     with Redis(tmp_path / "redis", *secure, "--tls-auth-clients", "no") as redis:
         store, _ = redis.settings(f"rediss://gate@localhost:{port}")
         assert "can be used" in check(tmp_path, store, SSL_CERT_FILE=authority)
@@ -84,7 +73,7 @@ class Cache:
         self.logins = []
         self.redis = redis
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.context.load_cert_chain(certificate(folder), folder / "tls.key")
+        self.context.load_cert_chain(*certify(folder, "localhost"))
         self.port = serve_clients(self.serve)
 
     def serve(self, client):
