@@ -29,7 +29,8 @@ static SYSTEM_ROOTS: LazyLock<RootCertStore> = LazyLock::new(|| {
 });
 
 /// Returns TLS settings that trust these roots and offer HTTP/1.1. They prefer AES with keys of 128
-/// bits, as browsers and the load balancers of AWS do: it is secure, and costs less than 256 bits.
+/// bits, as Chrome, Firefox and the load balancers of AWS do: it is secure, and faster than with 256
+/// bits. A server may choose otherwise.
 ///
 /// # Panics
 /// Never: the crypto provider has both versions of TLS.
@@ -185,4 +186,24 @@ fn tls_text(error: &rustls::Error) -> String {
         other => return other.to_string(),
     }
     .to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_keys_are_preferred_and_no_suite_is_lost() {
+        let config = client_config(RootCertStore::empty());
+        let suites = &config.crypto_provider().cipher_suites;
+        let all = rustls::crypto::aws_lc_rs::default_provider().cipher_suites;
+        assert_eq!(suites.len(), all.len());
+        for is_13 in [true, false] {
+            let mut of_version = suites
+                .iter()
+                .filter(|suite| suite.tls13().is_some() == is_13);
+            let first = of_version.next().unwrap().suite();
+            assert!(has_short_key(first), "{first:?}");
+        }
+    }
 }

@@ -38,22 +38,24 @@ impl<T> HeadMemory<T> {
         Some((&known.head, known.bytes.len()))
     }
 
-    /// Keeps a head that was read from these bytes, in place of the oldest one. A head of more than
-    /// 1,024 bytes is not kept.
-    pub fn keep(&mut self, bytes: &[u8], head: T) {
+    /// Keeps what `head` returns for a head that was read from these bytes, in place of the oldest one.
+    /// A head of more than 1,024 bytes is not kept.
+    pub fn keep(&mut self, bytes: &[u8], head: impl FnOnce() -> T) {
         if bytes.len() > MAX_SIZE {
             return;
         }
         if self.heads.len() < MAX_HEADS {
-            let bytes = bytes.to_vec();
-            self.heads.push(KnownHead { bytes, head });
+            self.heads.push(KnownHead {
+                bytes: bytes.to_vec(),
+                head: head(),
+            });
             return;
         }
 
         if let Some(known) = self.heads.get_mut(self.oldest) {
             known.bytes.clear();
             known.bytes.extend_from_slice(bytes);
-            known.head = head;
+            known.head = head();
         }
         self.oldest = (self.oldest + 1) % MAX_HEADS;
     }
@@ -77,16 +79,16 @@ mod tests {
     #[test]
     fn a_head_is_found_by_its_bytes() {
         let mut memory = HeadMemory::new();
-        memory.keep(b"one", 1);
+        memory.keep(b"one", || 1);
         let any = |_: &i32| true;
         assert_eq!(memory.find(b"one and more", any), Some((&1, 3)));
         assert_eq!(memory.find(b"on", any), None);
         assert_eq!(memory.find(b"", any), None);
         assert_eq!(memory.find(b"one", |head| *head == 2), None);
 
-        memory.keep(&[b'a'; MAX_SIZE + 1], 2);
+        memory.keep(&[b'a'; MAX_SIZE + 1], || 2);
         assert_eq!(memory.find(&[b'a'; MAX_SIZE + 1], any), None, "too long");
-        memory.keep(&[b'a'; MAX_SIZE], 3);
+        memory.keep(&[b'a'; MAX_SIZE], || 3);
         assert!(memory.find(&[b'a'; MAX_SIZE], any).is_some());
     }
 
@@ -95,7 +97,7 @@ mod tests {
         let mut memory = HeadMemory::new();
         let numbers = || 0..=u8::try_from(MAX_HEADS).unwrap();
         for number in numbers() {
-            memory.keep(&[number], number);
+            memory.keep(&[number], || number);
         }
         let known = numbers().map(|number| memory.find(&[number], |_| true).is_some());
         assert!(known.eq(numbers().map(|number| number > 0)));

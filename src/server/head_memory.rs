@@ -30,8 +30,7 @@ pub(super) fn find(input: &[u8], limits: RequestLimits) -> Option<(Rc<RequestHea
 /// Keeps a head that was read from these bytes, in place of the oldest one.
 pub(super) fn keep(bytes: &[u8], limits: RequestLimits, head: &Rc<RequestHead>) {
     if is_harmless(head) {
-        let head = Rc::clone(head);
-        MEMORY.with_borrow_mut(|memory| memory.keep(bytes, (limits, head)));
+        MEMORY.with_borrow_mut(|memory| memory.keep(bytes, || (limits, Rc::clone(head))));
     }
 }
 

@@ -327,12 +327,12 @@ fn take_head(
     method: &Method,
     interims: &mut u32,
 ) -> Result<Option<Box<ResponseHead>>, ResponseError> {
-    if let Some((head, size)) = head_memory::find(input, method) {
-        input.advance(size);
-        return Ok(Some(head));
-    }
-
     loop {
+        if let Some((head, size)) = head_memory::find(input, method) {
+            input.advance(size);
+            return Ok(Some(head));
+        }
+
         let (head, size) = match parse_response(input, seen, method)? {
             Parsed::Partial => return Ok(None),
             Parsed::Complete(head, size) => (head, size),
@@ -484,3 +484,42 @@ impl Sending {
 const SHORT: usize = 4 * 1024;
 /// The most interim responses before the final one.
 const MAX_INTERIMS: u32 = 100;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mwaa_http1::name::{DATE, SERVER};
+
+    const INTERIM: &str = "HTTP/1.1 103 Early Hints\r\nServer: a\r\n\r\n";
+    const FINAL: &str = "HTTP/1.1 200 OK\r\nDate: b\r\nContent-Length: 3\r\n\r\n";
+
+    #[test]
+    fn a_head_that_came_before_is_read_like_a_new_one() {
+        // twice each: the second time the final head is known
+        for _ in 0..2 {
+            let mut input = BytesMut::from(format!("{INTERIM}{FINAL}abc").as_bytes());
+            let mut interims = 0;
+            let head = take_head(&mut input, 0, &Method::GET, &mut interims);
+            let head = head.unwrap().unwrap();
+            assert_eq!((head.status.as_u16(), interims), (200, 1));
+            assert!(head.headers.contains(DATE) && !head.headers.contains(SERVER));
+            assert_eq!(input, "abc");
+        }
+
+        let (first, rest) = FINAL.split_at(FINAL.len() - 1);
+        let mut input = BytesMut::from(first);
+        let head = take_head(&mut input, 0, &Method::GET, &mut 0).unwrap();
+        assert!(head.is_none(), "it is not complete");
+        input.extend_from_slice(rest.as_bytes());
+        let head = take_head(&mut input, first.len(), &Method::GET, &mut 0).unwrap();
+        assert!(head.is_some() && input.is_empty());
+    }
+
+    #[test]
+    fn interim_responses_have_an_end() {
+        let many = INTERIM.repeat(MAX_INTERIMS as usize + 1) + FINAL;
+        let mut input = BytesMut::from(many.as_bytes());
+        let error = take_head(&mut input, 0, &Method::GET, &mut 0).unwrap_err();
+        assert_eq!(error, ResponseError::Interim);
+    }
+}

@@ -1,7 +1,8 @@
-//! The heads of responses that a thread has read lately. The responses to a program that polls differ
-//! in their `Date` at most, so all of one second often have the same head, which is not read again.
+//! The heads of responses that a thread has read lately. The responses to a program that polls usually
+//! differ in their `Date` only, so those of one second often have the same head, which is not read
+//! again.
 //!
-//! Only heads whose fields cannot hold a secret are kept: none that set a cookie or lead elsewhere.
+//! Only heads whose fields are not for secrets are kept: none that set a cookie or redirect.
 
 use http::Method;
 use mwaa_http1::name::{
@@ -34,7 +35,7 @@ pub(super) fn keep(bytes: &[u8], method: &Method, head: &ResponseHead) {
     let is_harmless = headers.present().without(HARMLESS) == NameSet::default()
         && headers.other_names().next().is_none();
     if is_harmless {
-        let known = (*method == Method::HEAD, Box::new(head.clone()));
+        let known = || (*method == Method::HEAD, Box::new(head.clone()));
         MEMORY.with_borrow_mut(|memory| memory.keep(bytes, known));
     }
 }
