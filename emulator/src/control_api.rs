@@ -217,7 +217,7 @@ fn journal(query: &str, shared: &Shared) -> Result<Value, Problem> {
     Ok(json!({ "entries": entries }))
 }
 
-/// The counts of the journal, which go on when old entries are dropped.
+/// The counters of the journal. Entries that were dropped are still counted.
 fn counts(journal: &Journal) -> Value {
     json!({
         "aws": journal.control_count(),

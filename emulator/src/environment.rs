@@ -101,7 +101,7 @@ impl Environment {
         found.map(|(_, fate)| *fate)
     }
 
-    /// Deletes the environment and makes it anew under the same name: another host, and none of
+    /// Deletes the environment and recreates it under the same name, with another host and without
     /// the old sessions.
     pub(crate) fn recreate(&self, old: FormerHost) {
         self.sessions.clear();

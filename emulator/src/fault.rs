@@ -54,13 +54,13 @@ pub enum HandshakeFault {
     Hang,
 }
 
-/// What becomes of the host of an environment that was deleted and recreated.
+/// How the former host of an environment that was deleted and recreated behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FormerHost {
-    /// Its connections end when a request has come.
+    /// It closes a connection once a request has arrived.
     Broken,
-    /// Nobody is there: a connection ends within its TLS handshake.
+    /// There is no web server: a connection closes during the TLS handshake.
     Gone,
     /// The new owner of the address answers everything with this status.
     Status(u16),

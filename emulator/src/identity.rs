@@ -21,7 +21,7 @@ pub struct Credential {
 }
 
 impl Default for Credential {
-    /// An Admin without keys: what is not said otherwise.
+    /// An Admin without keys.
     fn default() -> Self {
         Self {
             access_key_id: String::new(),
@@ -34,7 +34,7 @@ impl Default for Credential {
 }
 
 impl Credential {
-    /// Whom a web token for these keys signs in; nobody without a role.
+    /// The identity and role that a web token for these keys signs in; `None` without a role.
     pub(crate) fn holder(&self) -> Option<Holder> {
         Some(Holder {
             identity: self.airflow_identity(),
@@ -107,7 +107,7 @@ impl FromStr for Role {
     }
 }
 
-/// Whom a web token signs in, and as what.
+/// The identity that a web token signs in, and its role.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Holder {
     pub(crate) identity: String,

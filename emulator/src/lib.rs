@@ -196,8 +196,8 @@ impl Emulator {
         Some(self.environment(environment)?.host().to_string())
     }
 
-    /// Deletes an environment and makes it anew under its old name, with another host and no
-    /// sessions; false if there is none. `old` is what becomes of the host that it had.
+    /// Deletes an environment and recreates it under its old name, with another host and no
+    /// sessions; false if there is none. `old` is the behaviour of its former host.
     pub fn recreate(&self, environment: &str, old: FormerHost) -> bool {
         let found = self.environment(environment);
         found.map(|found| found.recreate(old)).is_some()
@@ -221,7 +221,7 @@ impl Emulator {
         let several = self.shared.environments.len() > 1;
         for (index, environment) in self.shared.environments.iter().enumerate() {
             let name = &environment.seed.name; // letters, digits, - and _: a bare key
-            // writing to a string can't fail
+            // writing to a string cannot fail
             let _ = write!(
                 text,
                 "\n[environments.{name}]\nname = {}\nconnect_to = {web}\nca_file = {ca_file}\n",
@@ -255,7 +255,7 @@ impl Emulator {
 
 impl Drop for Emulator {
     fn drop(&mut self) {
-        // each running command holds `shared`, which holds the set: without this it would go on
+        // each running command holds `shared`, which holds the set: without this it keeps running
         self.shared
             .commands
             .lock()
@@ -314,7 +314,7 @@ async fn bind(
     Ok((listener, address))
 }
 
-/// Accepts connections for ever, and drops them all when it is dropped.
+/// Accepts connections forever, and drops them all when it is dropped.
 async fn accept<C>(listener: TcpListener, connection: impl Fn(TcpStream) -> C)
 where
     C: Future<Output = ()> + Send + 'static,

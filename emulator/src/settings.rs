@@ -186,7 +186,7 @@ pub enum CertificateForm {
     Expired,
     /// Valid from a date in the far future.
     NotYetValid,
-    /// Signed by itself.
+    /// Self-signed.
     SelfSigned,
     /// Signed by a CA of the same name with another key.
     UnknownCa,

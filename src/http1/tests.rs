@@ -109,7 +109,7 @@ fn read_response(input: &[u8], seen: usize) -> Read<ResponseError> {
     })
 }
 
-/// Returns what reading comes to if the bytes come one by one.
+/// Returns the result of reading if the bytes arrive one by one.
 fn read_slowly<E>(input: &[u8], read: impl Fn(&[u8], usize) -> Read<E>) -> Read<E> {
     for end in 1..=input.len() {
         let result = read(&input[..end], end - 1)?;

@@ -23,7 +23,7 @@ impl Flag {
     }
 }
 
-/// All options that the words are taken for.
+/// Returns all options that argparse finds in the words.
 pub(crate) fn taken<'a>(words: &[String], flags: &'a [Flag]) -> Vec<&'a Flag> {
     let mut found = Vec::new();
     for word in words.iter().take_while(|word| *word != "--") {

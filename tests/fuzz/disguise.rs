@@ -325,7 +325,7 @@ fn write_word(word: &str, line: &mut String, random: &mut Rng) {
     }
 }
 
-/// Puts a bit in, takes a character out, or puts one that looks alike in its place.
+/// Inserts a bit, removes a character, or replaces one by a character that looks like it.
 fn change_text(line: &mut String, random: &mut Rng) {
     let at = places(line)
         .nth(random.usize(..=line.chars().count()))

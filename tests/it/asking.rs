@@ -17,7 +17,7 @@ fn foreign(answer: impl Fn(TcpStream) + Send + 'static) -> SocketAddr {
     address
 }
 
-/// A 503 with this body, to whoever has asked.
+/// A server that answers every request with a 503 and this body.
 fn unready(body: &str) -> SocketAddr {
     let reply = format!(
         "HTTP/1.1 503 No\r\nContent-Length: {}\r\n\r\n{body}",
@@ -68,7 +68,7 @@ async fn the_configuration_gives_the_management_address() {
     }
 }
 
-/// What is given is asked, whatever the configuration would say of such an address.
+/// An address on the command line is used, even if the configuration would refuse it.
 #[tokio::test]
 async fn a_wrong_management_address_is_reported() {
     let folder = tempfile::tempdir().unwrap();

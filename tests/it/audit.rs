@@ -33,7 +33,7 @@ impl Audited {
         self.folder.path().join("audit.log")
     }
 
-    /// Waits until the log has so many lines, and gives them.
+    /// Waits until the log has so many lines, and returns them.
     async fn lines(&self, count: usize) -> Vec<Value> {
         let polling = async {
             loop {
@@ -79,7 +79,7 @@ fn lines(file: &Path) -> Vec<Value> {
         .collect()
 }
 
-/// Ours, where the system tells the user of a TCP client.
+/// The user of this process, on systems that can look up the user of a TCP client.
 fn tcp_user() -> Value {
     let user = IS_LINUX.then(|| rustix::process::geteuid().as_raw());
     user.into()
@@ -195,7 +195,7 @@ async fn each_outcome_has_its_own_word() {
             assert_eq!(line["status"], reply.status, "{line}");
         }
     }
-    // refused by the guard: nobody knows what it was for
+    // the guard refuses a request before its command is known
     let request = audited
         .harness
         .request_with("Origin: https://evil.example\r\n", "hunter2");
@@ -214,7 +214,7 @@ async fn each_outcome_has_its_own_word() {
         (&line["outcome"], &line["fault"]),
         (&json!("refused"), &json!("guard.foreign_origin"))
     );
-    // other requests are no commands
+    // other requests are not commands
     let get = format!(
         "GET /home HTTP/1.1\r\nHost: {}\r\n\r\n",
         audited.harness.address()

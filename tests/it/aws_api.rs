@@ -107,12 +107,12 @@ async fn a_web_token_becomes_a_cookie_that_opens_the_rest_api() {
             let sent = String::from_utf8(harness.journal().received(sent.connection)).unwrap();
             assert!(!sent.contains(value) && !sent.contains(&token), "{sent}");
         }
-        // since that login the gateway knows who it is there
+        // since that login the gateway knows its identity in Airflow
         let reply = send(&harness, "POST", &format!("/webtoken/{name}"), "", "").await;
         let identities = reply.json();
         assert!(identities["IamIdentity"].is_string(), "{identities}");
         assert!(identities["AirflowIdentity"].is_string(), "{identities}");
-        // the web token itself is no credential, as with MWAA
+        // the web token itself is not a credential, as with MWAA
         let bearer = format!("Authorization: Bearer {token}\r\n");
         let reply = harness.get_with(&target, &bearer).await;
         assert_eq!(reply.fault(), Some("guard.local_token"), "{reply}");

@@ -365,7 +365,7 @@ async fn check_reports_every_problem_at_once() {
     }
 }
 
-/// No shell stands between a variable, or a value after `=`, and the program.
+/// A shell does not expand `~` in a variable or after `=`, so the program does it.
 #[tokio::test]
 async fn paths_may_start_with_a_tilde() {
     let home = tempfile::tempdir().unwrap();

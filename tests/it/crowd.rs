@@ -1,5 +1,5 @@
-//! The queue under a hundred clients: nobody is refused, nothing runs twice or out of turn, and
-//! the web server is never asked for more than it can do.
+//! The queue with a hundred clients: none is refused, no command runs twice or out of turn, and
+//! the web server never gets more commands than it can run.
 
 use crate::support::{Client, HELD, Harness, all};
 use mwaa_emulator::{Settings, WebFault};
@@ -142,7 +142,7 @@ async fn a_hundred_clients_are_served_in_turn() {
         let before = last.insert(address(*client), *client);
         assert!(before < Some(*client), "{client} after {before:?}");
     }
-    // everybody's first command comes before anybody's third: 127.0.0.1 came with thirty
+    // each address's first command runs before any address's third: 127.0.0.1 has sent thirty
     let firsts: BTreeSet<_> = ran[..2 * ADDRESSES].iter().map(|c| address(*c)).collect();
     assert_eq!(firsts.len(), ADDRESSES, "{ran:?}");
 }

@@ -135,7 +135,7 @@ impl TwoRegions {
     }
 }
 
-/// Names of both regions, a region that denies at first, and what is configured besides.
+/// Names of both regions, a region that denies at first, and environments of the configuration.
 #[tokio::test]
 async fn environments_of_several_regions_are_listed_together() {
     let world = TwoRegions::new().await;
@@ -195,7 +195,8 @@ async fn environments_of_several_regions_are_listed_together() {
     assert_eq!(gateway.stop().await.code, Some(0));
 }
 
-/// When both answer, what has one name tells its region; `check` and `serve` agree on that.
+/// If both regions answer, a name that exists in both gets its region as a suffix. `check` and
+/// `serve` agree on that.
 #[tokio::test]
 async fn one_name_in_two_regions_gets_the_region_appended() {
     let world = TwoRegions::new().await;
@@ -229,7 +230,7 @@ async fn check_lists_what_serve_would_find() {
     };
     let emulator = Emulator::start(settings).await.unwrap();
     let ended = end(program(&emulator, &["check"])).await;
-    // the web server's name does not resolve here: the last line says so, and the code
+    // the web server's name does not resolve here: the last line and the exit code show it
     assert_eq!(ended.code, Some(69), "{}", ended.stdout);
     for line in [
         "ok    environments: demo",

@@ -1,4 +1,5 @@
-//! A command's events as they happen: what is told, when, and what a client's leaving does.
+//! A command's events as they happen: what they contain, when they are sent, and what happens when
+//! the client leaves.
 
 use crate::support::{Client, Harness};
 use mwaa_emulator::WebFault;

@@ -129,8 +129,9 @@ fn crates_of_the_request_path_have_one_version() {
     }
 }
 
-/// What is built on this machine, tests included, a line each in `cargo tree`'s `format`. `Cargo.lock`
-/// alone can't say: it lists `ring` as long as `rustls-webpki` has an optional feature for it.
+/// The crates that are built on this machine, with tests, a line each in `cargo tree`'s `format`.
+/// `Cargo.lock` is not enough: it lists `ring` because `rustls-webpki` has an optional feature
+/// for it.
 fn built(format: &str) -> Vec<String> {
     let output = Command::new(env!("CARGO"))
         .args([
@@ -199,8 +200,8 @@ fn every_package_comes_from_the_registry() {
     }
 }
 
-/// What `cargo deny` asks in the public CI, here without it. The reading of an expression is no more
-/// generous than SPDX: each part of a conjunction needs an alternative that is allowed.
+/// The license check of `cargo deny` in the public CI, here without `cargo deny`. An expression is
+/// read as strictly as SPDX does: each part of a conjunction needs an alternative that is allowed.
 #[test]
 fn every_license_is_allowed() {
     let settings: toml::Table = tree::read(".deny.toml").parse().unwrap();

@@ -15,7 +15,7 @@ const LOGIN: &str = r#"{"username":"me","password":"hunter2"}"#;
 const READERS: &str =
     "[listeners.readers]\naddress = \"127.0.0.1:0\"\npolicy = \"read-only\"\n";
 
-/// That AWS gave no token and no web server was called.
+/// Checks that AWS issued no token and that the web server was not called.
 fn nothing_happened(harness: &Harness) {
     let journal = harness.journal();
     assert_eq!(
@@ -100,7 +100,7 @@ async fn the_token_is_not_forwarded() {
     assert!(!format!("{reached:?}").contains(token), "{reached:?}");
 }
 
-/// Clients tell the two apart by this 404.
+/// Clients use this 404 to distinguish Airflow 2 from Airflow 3.
 #[tokio::test]
 async fn airflow_2_has_no_token_route() {
     let harness = Harness::airflow("2.10.3").await;
@@ -186,7 +186,7 @@ async fn no_spelling_of_a_login_path_is_forwarded() {
     }
 }
 
-/// Below the API names are opaque: what only looks like a login there is somebody's variable.
+/// Names below the API are opaque: a path there that looks like a login may be a variable.
 #[tokio::test]
 async fn a_variable_may_be_named_like_a_login() {
     let harness = Harness::airflow("3.3.1").await;

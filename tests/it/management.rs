@@ -1,5 +1,5 @@
-//! The management address: health that tells why, metrics that can be parsed, a status without
-//! secrets, and nothing for strangers.
+//! The management address: health with a reason, metrics that can be parsed, a status without
+//! secrets, and no access for strangers.
 
 use crate::support::{Client, Harness, Response, eventually};
 use mwaa_emulator::{ControlFault, Settings};
@@ -11,7 +11,7 @@ async fn get(harness: &Harness, path: &str) -> Response {
     Client::tcp(address).await.exchange(request).await
 }
 
-/// Asks until the status is as wanted.
+/// Polls until the response has the expected status.
 async fn becomes(harness: &Harness, path: &str, status: u16) -> Response {
     eventually(&format!("{path} to be {status}"), async || {
         let reply = get(harness, path).await;
@@ -76,7 +76,7 @@ async fn becomes_saying(harness: &Harness, text: &str) -> Response {
     reply
 }
 
-/// A failing mint is told, and forgotten when a token is there.
+/// A failed mint is reported until a token is there.
 #[tokio::test]
 async fn a_failing_mint_is_reported_until_it_succeeds() {
     let harness =
@@ -96,7 +96,7 @@ async fn a_failing_mint_is_reported_until_it_succeeds() {
     assert_eq!(reply.status, 503, "{reply}");
     assert!(reply.text().contains("airflow:CreateCliToken"), "{reply}");
     harness.script().mint_fault.off();
-    // the failure stands for a few seconds, then the next request may try
+    // the failure is kept for a few seconds, then the next request may try again
     harness.advance(std::time::Duration::from_mins(1));
     becomes(&harness, "/readyz", 200).await;
     assert_eq!(harness.command("version").await.status, 200);

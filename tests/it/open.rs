@@ -83,7 +83,7 @@ async fn the_url_reflects_the_own_listener_and_tls() {
     assert!(ended.stdout.starts_with("https://127.0.0.1:"), "{ended:?}");
 }
 
-/// A configuration whose management address nobody listens on.
+/// A configuration with a management address on which no gateway listens.
 fn written(folder: &Path, listener: &str) -> String {
     let file = folder.join("c.toml");
     let text = format!(

@@ -1,4 +1,4 @@
-//! Our own pages over real sockets: where they are, who may read them, what they tell on whose
+//! Our own pages over real sockets: where they are, who may read them, what they show on which
 //! host, and faults as pages.
 
 use crate::support::{Client, Harness, Response, eventually, resolves, soon};
@@ -76,7 +76,7 @@ fn is_page(reply: &Response) {
     assert!(reply.text().starts_with("<!DOCTYPE html>"), "{reply}");
 }
 
-/// The resolver is asked beside the first page; whoever looks again is told.
+/// The first page does not wait for the resolver; a later one shows the result.
 #[tokio::test]
 async fn an_unresolvable_name_is_shown_on_the_overview() {
     let harness = two().await;
@@ -90,7 +90,7 @@ async fn an_unresolvable_name_is_shown_on_the_overview() {
             (told(&page, name) == is_unknown).then_some(())
         })
         .await;
-        // a browser that is there has found it
+        // a browser that shows the environment's own host has resolved the name
         let host = format!("{name}.localhost");
         let there = get(&harness, &host, "/-/", TYPED).await.text();
         assert!(!told(&there, name), "{there}");
@@ -137,7 +137,7 @@ async fn the_overview_shows_every_environment_and_opens_no_session() {
             );
         }
     }
-    // looking makes no token and no session; AWS is asked how the environments are, once
+    // the page mints no token and opens no session; AWS is asked once for each environment's status
     assert_eq!(harness.journal().web_connections(), 0);
     assert_eq!((harness.mints(), harness.journal().control_count()), (0, 2));
 }
@@ -484,7 +484,7 @@ async fn the_signed_out_page_is_served_on_the_environment_s_host() {
     assert!(reply.text().contains("signed out of demo"), "{reply}");
 }
 
-/// What the session is, and whose, is told; the session is not.
+/// The page shows that a session is live, and its identity, but not its cookie.
 #[tokio::test]
 async fn a_live_session_is_shown_without_its_secrets() {
     let harness = Harness::new().await;

@@ -77,7 +77,7 @@ pub(crate) async fn run(arguments: &[&str]) -> Ended {
     end(command(arguments)).await
 }
 
-/// A program that runs until it is told to stop; killed when dropped.
+/// A program that runs until it is stopped; killed when dropped.
 #[derive(Debug)]
 pub(crate) struct Running {
     child: Child,
@@ -107,17 +107,17 @@ impl Running {
         self.child.id().expect("it runs")
     }
 
-    /// Waits for a line on stderr that begins so, and gives its rest.
+    /// Waits for a line on stderr with this beginning, and returns its rest.
     pub(crate) async fn told(&mut self, beginning: &str) -> String {
         after(&mut self.stderr, beginning).await
     }
 
-    /// Waits for a line on stdout that begins so, and gives its rest.
+    /// Waits for a line on stdout with this beginning, and returns its rest.
     pub(crate) async fn printed(&mut self, beginning: &str) -> String {
         after(&mut self.stdout, beginning).await
     }
 
-    /// Waits for a line on stderr that has this part, and gives it.
+    /// Waits for a line on stderr that has this part, and returns it.
     pub(crate) async fn logged(&mut self, part: &str) -> String {
         let found = |text: &str| {
             let line = text.lines().find(|line| line.contains(part));

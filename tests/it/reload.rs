@@ -409,8 +409,8 @@ async fn an_address_that_is_in_use_changes_nothing() {
     assert!(!path.exists());
     assert_eq!(harness.connect().await.exchange(&request).await.status, 200);
 
-    // it is tried again by itself; hundreds of connections to a free port would sooner or later
-    // have that port themselves, and connect to themselves
+    // the gateway retries on its own; the test does not poll the port, because one of hundreds of
+    // connections to a free port would get that port itself and connect to itself
     drop(occupied);
     harness
         .status_says("/configuration/failure", serde_json::Value::Null)
@@ -462,7 +462,7 @@ async fn what_was_found_is_served_without_another_search() {
     harness
         .reconfigure(&format!("{extra}[limits]\nqueue_size = 3\n"))
         .await;
-    // for each list of environments that is another one AWS is asked once
+    // AWS is called once for each changed list of environments
     harness
         .seen("the searches", |journal| {
             journal.calls("ListEnvironments") == searches + 2

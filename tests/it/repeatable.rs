@@ -1,4 +1,4 @@
-//! A trigger that may be written once more: when, how often, and how its end is told.
+//! A trigger that may be retried: when, how often, and how its result is reported.
 
 use crate::support::{Client, Harness, Response};
 use mwaa_emulator::{FailureForm, HandshakeFault, Noise, WebFault};
@@ -19,8 +19,8 @@ fn written(harness: &Harness) -> usize {
     requests.filter(|one| one.target == "/aws_mwaa/cli").count()
 }
 
-/// The first write took effect and its reply was lost: the second one is refused by Airflow,
-/// and that is success.
+/// The first request took effect and its response was lost. Airflow refuses the retry, and that
+/// counts as success.
 #[tokio::test]
 async fn a_retry_that_finds_the_run_is_a_success() {
     for form in [FailureForm::BadRequest, FailureForm::Ok] {
@@ -224,7 +224,7 @@ async fn commands_that_are_not_repeatable_are_refused() {
     assert_eq!(harness.mints(), 0);
 }
 
-/// Nobody would hear of a second write whose client has gone.
+/// After the client has left, there is no one to receive the result of a retry.
 #[tokio::test]
 async fn nothing_is_retried_after_the_client_left() {
     let harness = Harness::new().await;

@@ -142,7 +142,7 @@ async fn output_with_noise_is_returned_and_is_not_a_failure() {
         assert_eq!(json.status, 200, "{kind:?}: {json}");
         let body = json.json();
         let word = |name: &str| body[name].as_str().unwrap().to_owned();
-        // `version` that prints nothing: neither a success nor a failure that anybody knows
+        // `version` that prints nothing: it is unknown whether it succeeded
         let succeeded = if stdout.is_empty() { "unknown" } else { "true" };
         let verdict = body["succeeded"].to_string();
         assert_eq!(verdict.trim_matches('"'), succeeded, "{kind:?}");
@@ -229,7 +229,7 @@ async fn the_full_result_is_clean() {
     );
 }
 
-/// What can't be decoded is our error in the decoded forms and the client's business in the raw.
+/// A body that cannot be decoded is a fault in the decoded forms; the raw form passes it on.
 #[tokio::test]
 async fn an_undecodable_body_is_a_fault_only_in_decoded_forms() {
     let harness = Harness::new().await;

@@ -119,7 +119,7 @@ async fn a_document_of_an_sdk_takes_the_same_route() {
 async fn an_environment_is_ready_while_aws_serves_its_rest_api() {
     for rest_via in ["invoke", "auto", "direct"] {
         let harness = cut_off("3.0.6", rest_via, "").await;
-        // the login fails, and the web server is known to be out of reach
+        // the login fails, and the gateway knows that the web server is unreachable
         let reply = harness.get("/home").await;
         assert_eq!(reply.fault(), Some("upstream.unreachable"), "{reply}");
         let rest = harness.get("/api/v2/dags").await;
@@ -494,7 +494,7 @@ async fn a_web_server_that_refuses_the_login_is_used_again_too() {
             script.login_fault.always(WebFault::html(403));
             "session.login_failed"
         } else {
-            // AWS gives no token, so nothing but its earlier answer says where the web server is
+            // AWS issues no token, so only its earlier response names the web server's host
             script.web_login_fault.always(ControlFault::AccessDenied);
             "aws.denied"
         };

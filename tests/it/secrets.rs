@@ -1,5 +1,5 @@
 //! No secret leaves: every flow is run with canaries through the real program at trace level,
-//! then everything that it said is searched for them, in the encodings that they may take.
+//! then all of its output is searched for them, in the encodings that they may have.
 
 use crate::program::{Running, command};
 use crate::support::{Client, IS_LINUX, Response};
@@ -18,8 +18,8 @@ const SESSION: &str = "canary//SessionToken+of=the/caller";
 const VALUE: &str = "canary value: päss/w+rd?";
 const CALLER: &str = "canary-caller-secret-of-the-file";
 
-/// The first serves what names none; each of the others meets one failing mint, whose failure
-/// stands for some seconds.
+/// The first serves requests that name no environment. Each of the others gets one failing mint,
+/// whose failure is kept for some seconds.
 const ENVIRONMENTS: [&str; 10] = ["demo", "b", "c", "d", "e", "f", "g", "h", "i", "j"];
 
 /// A gateway process, its emulator, and all that clients got from it.
@@ -108,7 +108,7 @@ impl Stand {
         }
     }
 
-    /// Runs a command in the three forms, and gives the fault codes.
+    /// Runs a command in the three forms, and returns the fault codes.
     async fn run(&mut self, command: &str) -> BTreeSet<String> {
         let mut codes = BTreeSet::new();
         for accept in [
@@ -259,7 +259,7 @@ fn children(of: u32) -> Vec<String> {
         let Ok(stat) = std::fs::read_to_string(entry.path().join("stat")) else {
             continue;
         };
-        // the name stands in parentheses and may hold anything (proc_pid_stat(5))
+        // the name is in parentheses and may contain any character (proc_pid_stat(5))
         let Some((_, rest)) = stat.rsplit_once(") ") else {
             continue;
         };
@@ -370,7 +370,7 @@ async fn search_everything(mut stand: Stand, folder: &std::path::Path) {
         .collect();
     for token in &tokens {
         secrets.push(token.clone());
-        // the parts on their own: a claim set is as good as the token to whoever reads it
+        // also the parts on their own: a claim set is as secret as the token
         secrets.extend(token.split('.').skip(1).map(str::to_owned));
     }
     let on_record = std::fs::read_to_string(folder.join("audit.log")).unwrap();

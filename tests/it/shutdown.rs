@@ -349,7 +349,7 @@ async fn the_drain_waits_for_a_command_whose_client_left() {
     assert_eq!(harness.stopped().await, ShutdownStatus::Drained);
 }
 
-/// What ends the program by force does so when the program has ended by itself.
+/// A supervisor kills the program only after the time in which the program ends on its own.
 #[test]
 fn supervisors_wait_longer_than_a_shutdown_takes() {
     assert!(tree::read("config.toml").contains("\ndrain = \"25s\"\n"));

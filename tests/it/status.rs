@@ -1,4 +1,4 @@
-//! What AWS says of an environment: kept, shown, and told when its web server is out of reach.
+//! What AWS says about an environment: kept, shown, and reported if its web server is unreachable.
 
 use crate::program::run;
 use crate::support::{CLOSED, Harness};

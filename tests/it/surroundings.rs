@@ -23,13 +23,14 @@ fn request(body: &str) -> String {
 }
 
 async fn client(socket: &Path) -> Client {
-    // its log is not there to say so
+    // its log cannot be read to see when it listens
     let connect = async || std::os::unix::net::UnixStream::connect(socket).ok();
     eventually("the gateway to listen", connect).await;
     Client::unix(socket).await
 }
 
-/// Whoever reads the log, or does not: requests are answered, and SIGTERM ends it well.
+/// Whether or not the log can be written, requests are answered, and SIGTERM ends the gateway
+/// with status 0.
 async fn serves_with_log_to(log: impl Into<Stdio>) {
     let emulator = Emulator::start(Settings::default()).await.unwrap();
     let folder = tempfile::tempdir().unwrap();
@@ -59,7 +60,7 @@ async fn serves_with_log_to(log: impl Into<Stdio>) {
     assert_eq!(code, Some(0));
 }
 
-/// A file that cannot be written to for want of space; only Linux has one.
+/// A file whose writes fail because the disk is full; only Linux has one.
 #[cfg(target_os = "linux")]
 fn full_disk() -> std::fs::File {
     let mut open = std::fs::File::options();
@@ -143,7 +144,7 @@ async fn wait_times_out_on_silent_and_slow_ports() {
         }
     });
     for flag in [of_silent, of_dripping] {
-        // no port ever gives it a reason to end
+        // neither port ever ends its response
         let ended = run(&["wait", "--timeout=300ms", &flag]).await;
         assert_eq!(ended.code, Some(1), "{flag}");
         assert!(ended.stderr.contains("no response"), "{}", ended.stderr);

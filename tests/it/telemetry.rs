@@ -440,12 +440,12 @@ async fn a_request_is_a_part_of_its_caller_s_trace() {
         assert!(contains(&message, &bytes(id)), "{id}");
     }
 
-    // what nobody records is not sent, and passed on as it is
+    // a trace that is not sampled is not exported, and its field is passed on unchanged
     let unsampled = CALLER.replace("-01", "-00");
     served
         .get("/api/v1/dags", &format!("traceparent: {unsampled}\r\n"))
         .await;
-    // a field that is not valid begins a new trace, and its state belongs to none
+    // an invalid field starts a new trace, and its state is dropped
     served
         .get(
             "/api/v1/dags",

@@ -23,7 +23,7 @@ enum Act {
     Lead(SocketAddr),
     /// Answers so and closes.
     Answer(&'static [u8]),
-    /// Sends this for ever.
+    /// Sends this forever.
     Flood(&'static [u8]),
     /// Says nothing.
     Wait,
@@ -94,7 +94,8 @@ async fn serve(mut stream: TcpStream, act: Act, heads: Arc<Mutex<Vec<String>>>) 
     }
 }
 
-/// The real program with a proxy in its variables, and an environment that only it leads to.
+/// The real program with a proxy in its variables, and an environment that is reachable only
+/// through the proxy.
 struct World {
     emulator: Emulator,
     folder: TempDir,
@@ -270,7 +271,7 @@ async fn an_invalid_proxy_variable_exits_with_78() {
     }
 }
 
-/// What a harness is told to make its environment go through a proxy.
+/// The configuration that makes the harness's environment use a proxy.
 fn through(proxy: &Proxy, more: &str) -> String {
     format!("environments.demo.proxy = \"{}\"\n{more}", proxy.url())
 }

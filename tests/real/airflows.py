@@ -64,7 +64,7 @@ class Airflow:
         self.parts = []
 
     def command(self):
-        """A program that runs this Airflow's command line, whoever calls it."""
+        """A program that runs this Airflow's command line, for any caller."""
         file = self.home / "command"
         file.write_text(f'#!/bin/sh\nAIRFLOW_HOME="{self.home}" exec "{AIRFLOW}" "$@"\n')
         file.chmod(0o755)
@@ -102,15 +102,15 @@ class Airflow:
             return [row[0] for row in database.execute(question, values)]
 
     def kill_sessions(self):
-        """Ends all sessions without anybody signing out."""
+        """Ends all sessions without a logout."""
         with sqlite3.connect(self.database, timeout=30) as database:
             database.execute("delete from session")
             if self.name == "airflow332":
-                # who a token is for exists no more; the next sign-in finds the name again
+                # the user of each token no longer exists; the next sign-in finds the name again
                 database.execute("update ab_user set id = id + 1000")
                 database.execute("update ab_user_role set user_id = user_id + 1000")
         if self.name == "airflow306":
-            # its tokens can't be revoked: it comes back with another secret, as after an update
+            # its tokens cannot be revoked: it restarts with another secret, as after an update
             self.new_jwt_secret()
             self.stop_parts()
             self.start_parts()
@@ -152,10 +152,10 @@ class Fleet:
                 airflow.start(f"https://{self.hosts[name]}")
             config = deepcopy(self.emulator.config)  # other gateways may take the rest of it as it is
             free = "127.0.0.1:0"
-            # for clients that can't resolve NAME.localhost, each has an address of its own too
+            # each also has its own address, for clients that cannot resolve NAME.localhost
             for name in VERSIONS:
                 config["environments"][name]["listen"] = free
-            # before each of them a relay hears what clients send
+            # a relay in front of each counts and keeps what clients send
             self.relays = {name: Relay() for name in VERSIONS}
             hosts = [relay.url.removeprefix("http://") for relay in self.relays.values()]
             config["listener"] = {"hosts": hosts}
@@ -181,7 +181,7 @@ class Fleet:
         return self.gateway.line(rf"^listening on http://(\S+) \({what}\)$")[1]
 
     def aws(self, role="Admin", endpoint=None):
-        """An MWAA client of boto3 for the emulator or another endpoint, for somebody of this role."""
+        """A boto3 client of MWAA for the emulator or another endpoint, with the keys of this role."""
         key, secret = self.emulator.keys[role]
         return boto3.client(
             "mwaa",
@@ -219,7 +219,7 @@ class Fleet:
         return airflow
 
     def stop(self):
-        """Ends everything; what the Airflows said stays beside the pictures."""
+        """Stops everything, and writes the output of each Airflow into the folder of the screenshots."""
         for airflow in self.airflows.values():
             airflow.begin_to_stop()  # all of them at the same time
         for program in [self.gateway, self.emulator, *self.airflows.values()]:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from playwright.sync_api import sync_playwright
 from programs import SHOTS
 
-# Nothing of the browser's own may show up as traffic, and no GPU is there.
+# The browser must not send traffic of its own, and there is no GPU.
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -61,12 +61,12 @@ class Tab:
         self.page.screenshot(path=SHOTS / f"{self.name}-{step}.png")
 
     def write_traffic(self):
-        """All requests beside the pictures, for whoever looks for the cause of a failure."""
+        """Writes all requests into a file beside the screenshots, to find the cause of a failure."""
         lines = [f"{reply.status} {reply.request.method} {reply.url}\n" for reply in self.replies]
         (SHOTS / f"{self.name}-traffic.txt").write_text("".join(lines))
 
     def origins(self):
-        """Where the pages have sent requests to."""
+        """The origins to which the pages have sent requests."""
         urls = [urlsplit(request.url) for request in self.requests]
         return {f"{url.scheme}://{url.netloc}" for url in urls if url.scheme not in ("data", "blob")}
 
@@ -84,7 +84,7 @@ class Tab:
         return {cookie["name"]: cookie for cookie in self.context.cookies()}
 
     def failures(self):
-        """The replies that the gateway made itself, and those that tell of somebody signed out."""
+        """The faults of the gateway, and the responses that report a missing login or right."""
         return [
             f"{reply.status} {reply.request.method} {reply.url}"
             for reply in self.replies

@@ -97,7 +97,7 @@ def browser(fleet):
 
 @pytest.fixture(scope="session")
 def airflows(tmp_path_factory):
-    """Warm Airflows behind two emulators, which tell failures with 400 and with 200."""
+    """Warm Airflows behind two emulators: one reports failures with 400, the other with 200."""
     folder = tmp_path_factory.mktemp("outcomes")
     with contextlib.ExitStack() as stack:
         warm = {name: stack.enter_context(Warm(name, folder)) for name in VERSIONS}

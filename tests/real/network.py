@@ -58,7 +58,7 @@ class Network:
         self.hosts.write_text("\n".join(["127.0.0.1 localhost", *lines, ""]))
 
     def inside(self, *argv, names=True):
-        """The words that run a program in here."""
+        """The arguments that run a program within this network."""
         enter = [*ROOT, "nsenter", f"--target={self.pid}", "--net"]
         return [*enter, *(["--mount"] if names else []), "--", *argv]
 
@@ -82,7 +82,7 @@ class Network:
         return Reply(int(first.split()[1]), found, body.encode())
 
     def waits_for(self, port):
-        """Waits until somebody listens on a port in here."""
+        """Waits until a program listens on a port within this network."""
         probe = f"until exec 3<>/dev/tcp/127.0.0.1/{port}; do sleep 0.02; done 2>/dev/null"
         done = self.run("timeout", str(PATIENCE), "bash", "-c", probe)
         assert done.returncode == 0, f"nobody listens on port {port}"
@@ -102,7 +102,7 @@ def tls_front(argv):
     target = int(argv[1])
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(argv[2], argv[3])
-    # whom a client asks for is told, so that a test can see what came this way
+    # prints the host that a client asks for, so that a test can see which connections came this way
     context.sni_callback = lambda _socket, name, _context: print(f"connection for {name}", flush=True)
     listener = socket.create_server((address or "127.0.0.1", int(listen)))
     print(f"listening on {listener.getsockname()[1]}", flush=True)

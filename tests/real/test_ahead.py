@@ -1,5 +1,5 @@
-"""What pages make a browser fetch before anybody clicks: prefetch, prerender, speculation rules. None
-of it reaches an environment."""
+"""Fetches that a page starts in a browser before a click: prefetch, prerender, speculation rules.
+None of them reaches an environment."""
 
 import json
 import threading
@@ -31,7 +31,7 @@ EFFECTS = [
 
 
 class Pages(ThreadingHTTPServer):
-    """Pages of somebody else, on another port: empty ones. Remembers who asked for what."""
+    """Empty pages of another site, on another port. Records the requests for them."""
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Page)
@@ -102,7 +102,7 @@ def refused(gateway):
     return status["faults"].get("guard.foreign_origin", 0)
 
 
-# Puts a page's wishes into it: as rules, or as a link of an older kind.
+# Adds URLs to prefetch or prerender to a page: as speculation rules, or as links of the older kind.
 RULES = """([kind, urls]) => {
     const rules = document.createElement('script');
     rules.type = 'speculationrules';
@@ -118,7 +118,7 @@ LINKS = """([kind, urls]) => {
     }
 }"""
 
-# Whose page it is: a foreign host, another port of localhost, the host of another environment.
+# The page's host: a foreign host, another port of localhost, the host of another environment.
 HOSTS = {
     "a foreign page": lambda gateway, pages: pages.url("evil.localhost"),
     "another port of localhost": lambda gateway, pages: pages.url("localhost"),
@@ -144,7 +144,7 @@ def test_prefetches_have_no_effect(gateway, pages, browser, host, script, kind):
     wishes = [at(gateway, name) + path for name, path in EFFECTS] + [own]
     tab.page.evaluate(script, [kind, wishes])
     if kind == "prefetch":
-        # the browser does as it is told: so what is not reached is refused and not forgotten
+        # the browser really prefetches, so the other URLs were refused and not skipped
         eventually(lambda: any(
             own.endswith(path) and purpose for path, purpose in pages.asked if path != "/"), "a prefetch")
         eventually(lambda: refused(gateway) >= count + len(EFFECTS), "a refusal of each")

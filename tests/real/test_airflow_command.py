@@ -37,7 +37,7 @@ class Lab:
         home = self.folder / ("alone" if alone else "through")
         home.mkdir(exist_ok=True)
         if alone:
-            # nobody listens there, so the program has to do it by itself
+            # no gateway listens there, so the program has to run the command itself
             nowhere = {"listener": {"address": f"unix:{home}/nobody.sock"}}
             (home / "mwaa-gateway.toml").write_text(toml({**self.config, **nowhere}))
             more |= self.emulator.credentials()
@@ -73,7 +73,7 @@ def test_a_list_is_json_for_pipes(lab, name):
     done = lab.run("-e", name, "--", "dags", "list", "-o", "json")
     assert done.returncode == 0, done.stderr
     assert "lab_hello" in {dag["dag_id"] for dag in json.loads(done.stdout)}
-    # what is piped is the same to the byte, whoever ran it
+    # piped output is the same byte for byte, with and without a gateway
     assert lab.run("-e", name, "dags", "list", "-o", "json", alone=True).stdout == done.stdout
 
 

@@ -23,7 +23,7 @@ BREAKS = {
 
 
 class WebServer:
-    """A TLS server of Python's (OpenSSL) that stands in for the environment's and breaks replies."""
+    """A TLS server in Python (OpenSSL) that replaces the environment's web server and breaks its responses."""
 
     def __init__(self, folder, host):
         certificate, key = certify(folder, host)

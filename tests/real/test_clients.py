@@ -133,7 +133,7 @@ def test_the_command_line(fleet, name):
 
 
 def test_a_waiting_response_is_streamed_line_by_line(fleet):
-    """Airflow 3 tells once a second how a run is doing; this one never starts."""
+    """Airflow 3 reports the state of a run once a second; this run never starts."""
     fleet.ready("airflow332")
     dag = fleet.own_url("airflow332") + "/api/v2/dags/lab_params"
     with requests.Session() as session:

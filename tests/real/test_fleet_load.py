@@ -112,7 +112,7 @@ class Watch:
             await asyncio.sleep(0.1)
 
     async def end(self, phase):
-        """Ends a phase: keeps its counts, and begins them anew."""
+        """Ends a phase: stores its counts, and resets them."""
         async with self.lock:
             self.phases[phase] = await self.look()
             url = f"{self.fleet.control}/journal"

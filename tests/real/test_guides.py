@@ -135,7 +135,7 @@ def test_terraform_in_ci(fleet, shell):
     assert json.loads(shell.succeed(command, **fleet.emulator.credentials()))["version"] == "3.3.2"
 
 
-# What the provider sends beside the attributes of a resource.
+# The paths and fields that the provider sends in addition to the attributes of a resource.
 PATHS = {"airflow_variable": ("variables", "key"), "airflow_pool": ("pools", "name"),
          "airflow_connection": ("connections", "connection_id")}
 ALWAYS = {"airflow_pool": {"include_deferred": False}}

@@ -89,7 +89,7 @@ def test_the_database_equals_that_of_airflow_s_own_import(airflows, name, kind, 
     assert done.returncode == 0, done
     assert done.stdout == f"{len(content)} of {len(content)} {kind} imported\n"
     assert rows(airflow, kind) == wanted
-    # what is there stays, or not, as Airflow's own options say; pools are set again
+    # existing entries are kept or not, according to Airflow's own options; pools are set again
     option = ["-a", "skip"] if kind == "variables" else []
     again = ours(airflows, name, tmp_path, kind, "import", str(file), *option)
     count = len(content) if kind == "pools" else 0

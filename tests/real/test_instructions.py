@@ -127,7 +127,7 @@ def take(folder, gateway):
 
 
 def count_allocations(dump):
-    """The calls of the C library's allocator. A name is written once, with the number that stands for it later."""
+    """The calls of the C library's allocator. The dump contains each name once, later only its number."""
     names = dict(re.findall(r"^c?fn=(\(\d+\)) (.+)$", dump, re.M))
     calls = re.findall(r"^cfn=(\(\d+\)).*\ncalls=(\d+)", dump, re.M)
     assert "malloc" in names.values()

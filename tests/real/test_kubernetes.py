@@ -457,7 +457,7 @@ def test_the_job_ends_with_its_sidecar(tmp_path, image, network, emulator, examp
         assert done.returncode == 0 and "lab_hello" in done.stdout, done.stdout + done.stderr
         for name in ("readinessProbe", "livenessProbe"):
             assert probe(network, container, name) == 200
-        # the containers have ended: now the sidecar is asked to
+        # the containers have ended: now the sidecar gets SIGTERM
         running.signal(signal.SIGTERM)
         assert running.wait() == 0, running.output()
 

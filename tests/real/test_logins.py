@@ -85,7 +85,7 @@ def test_astro_airflow_mcp(fleet, name, tmp_path):
 
 
 def servers(airflow, url):
-    """The other MCP servers that know this Airflow: their programs, what each is told and the call
+    """The other MCP servers that support this Airflow: their programs, their variables, and the call
     that lists its DAGs."""
     api = f"v{airflow.major - 1}"
     names = ["HOST", "USERNAME", "PASSWORD"]
@@ -98,7 +98,7 @@ def servers(airflow, url):
     if airflow.major == 3:
         told = {"AIRFLOW_BASE_URL": url, "AUTH_TOKEN": PASSWORD}
         found.append((["mcp1", "airflow-mcp-server", "--static-tools"], told, "get_dags={}"))
-    if airflow.version == "3.3.2":  # its models are those of 3.3 and don't take what 3.0 says
+    if airflow.version == "3.3.2":  # its models are those of 3.3 and reject responses of 3.0
         told = dict(zip([f"AIRFLOW_MCP_{name}" for name in names], login, strict=True))
         listing = 'airflow_list_dags={"instance": "default"}'
         found.append((["mcp1", "apache-airflow-mcp-server"], told, listing))

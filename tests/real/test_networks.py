@@ -169,7 +169,7 @@ class Gateway:
         )
 
     def works(self, way):
-        """Commands and the REST API pass, and whoever asks is told which way they went."""
+        """Commands and the REST API work, and `/status` and `check` report the route."""
         reply = self.cli()
         assert (reply.status, reply.text().strip()) == (200, "2.10.3"), reply.text()
         assert self.get().status == 200
@@ -211,7 +211,7 @@ def test_socks_with_the_proxy_resolving_names(world, tmp_path, user_file):
         gateway.fails("upstream.proxy", "resolve", "socks5h://")
     with Gateway(world, tmp_path, names=True, proxy=url) as gateway:
         gateway.works(f"through {url}")
-    # one that wants no user is asked again without
+    # if the proxy wants no user, the gateway tries again without one
     with Gateway(world, tmp_path, proxy=url, proxy_user_file=user_file, names=True) as gateway:
         assert gateway.cli().status == 200
     url = f"socks5h://127.0.0.1:{SOCKS_USER}"
@@ -288,7 +288,7 @@ def test_aws_calls_use_the_proxy_too(world, tmp_path, user_file):
 
 
 def test_the_route_does_not_change_the_name_that_tls_verifies(world, tmp_path):
-    """Proxy and tunnel lead to another server, whose certificate is for another name."""
+    """The proxy and the tunnel reach another server, whose certificate is for another name."""
     with leads_to(world, f"127.0.0.3 {world.host}"):
         with Gateway(world, tmp_path, proxy=f"socks5h://127.0.0.1:{SOCKS}") as gateway:
             gateway.fails("upstream.tls", world.host, f"through socks5h://127.0.0.1:{SOCKS}")

@@ -57,7 +57,7 @@ def ahead(gateway):
 
 def jump(gateway, clock, seconds):
     clock.set(seconds)
-    # the Date header is made once a second: wait until the jump shows there
+    # the Date header is updated once a second: wait until it shows the jump
     eventually(lambda: abs(ahead(gateway) - seconds) < 5, f"the clock jumps {seconds:+d} s")
 
 
@@ -124,7 +124,7 @@ def call_often(gateway):
 
 @pytest.fixture
 def slow(tmp_path):
-    """A gateway with one command in flight, which ends when it is told to."""
+    """A gateway with one command in flight, which ends when the test calls `go`."""
     program = tmp_path / "airflow"
     program.write_text(
         "#!/bin/sh\n: >started\n"
@@ -157,7 +157,7 @@ def slow(tmp_path):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_lets_commands_finish(slow, number):
     slow.gateway.signal(number)
-    # the drain has begun when the listener takes no more connections, or says so
+    # the drain has begun when the listener accepts no more connections, or refuses requests
     eventually(lambda: not takes_new(slow.gateway), "the listener closes")
     assert slow.gateway.running()
     assert not slow.replies
@@ -175,7 +175,7 @@ def test_a_second_signal_ends_it_at_once(slow, number, status):
     slow.gateway.signal(number)
     assert slow.gateway.wait(5) in {status, -number}
     slow.caller.join(30)
-    # cut off, or told so: the process does not wait for it
+    # cut off, or answered with a fault: the process does not wait for the command
     reply = slow.replies[0]
     assert isinstance(reply, AssertionError) or reply.headers["mwaa-gateway-fault"] == "gateway.interrupted"
 

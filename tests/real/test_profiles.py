@@ -25,26 +25,26 @@ QUERIES = {
     "/api/v2/dags/{dag_id}/dagRuns/{dag_run_id}/taskInstances/list",
 }  # fmt: skip
 
-# Routes that catch what there is no other for: nothing or the empty page stands behind them.
+# Catch-all routes: they return nothing, or the empty page.
 NOTHING = {"/api/{_:path}", "/api/v1/{_:path}", "/{rest_of_path:path}"}
 
-# What sounds like a secret is one, but for the form of connections and the settings of the UI.
+# Routes with these words show secrets, except the form of connections and the settings of the UI.
 SECRETS = re.compile(r"variable|connection|config|rendered|execution", re.I)
 NO_SECRETS = {"/ui/config", "/ui/connections/hook_meta"}
 
-# What sounds like a change, where a GET might do.
+# Routes with these words may change something, even with a GET.
 CHANGES = re.compile(r"/(delete|edit|action|add|reset\w*|userinfoedit\w*)(/|$)", re.I)
 
 
 class Reader:
-    """Somebody at the read-only listener, with a connection that is kept."""
+    """A client of the read-only listener, with a persistent connection."""
 
     def __init__(self, fleet, name):
         self.port, self.host = fleet.reading, f"{name}.localhost:{fleet.reading}"
         self.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
 
     def ask(self, method, path, body=None, **headers):
-        """Status, what the gateway has against it, and the text."""
+        """The status, the gateway's reason for a refusal, and the text."""
         headers = {"Host": self.host, **headers}
         if body is not None:
             headers.setdefault("Content-Type", "application/json")
@@ -60,14 +60,14 @@ class Reader:
             return reply.status, "refused, without words", text
         if reply.headers["mwaa-gateway-fault"] == "policy.read_only":
             return reply.status, json.loads(text)["detail"].split(";")[0], text
-        # Flask-AppBuilder leads to its login page who lacks a right
+        # Flask-AppBuilder redirects a user who lacks a right to its login page
         fault = reply.headers["mwaa-gateway-fault"]
         assert fault in (None, "session.login_loop"), (method, path, text)
         return reply.status, None, text
 
 
 class Place:
-    """One Airflow with a run that is done, and secrets that nobody but its owner should see."""
+    """One Airflow with a finished run, and secrets that only its owner should see."""
 
     def __init__(self, fleet, name):
         self.fleet, self.name = fleet, name
@@ -273,7 +273,7 @@ def test_the_ui_can_be_browsed_and_changes_and_secrets_are_refused_in_it(place, 
     visit.tab.shot("log")
     assert visit.tab.failures() == []
 
-    # the trigger button leads to a refusal
+    # the trigger button gets a refusal
     runs = "select count(*) from dag_run where dag_id = ?"
     before = place.airflow.query(runs, DAG)
     visit.list_dags()

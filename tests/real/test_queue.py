@@ -123,7 +123,7 @@ def test_a_trigger_with_a_lost_response_runs_once_and_succeeds(lab):
             Mwaa_Gateway_Repeatable="?1",
             Accept="application/vnd.mwaa-gateway.cli+json;detail=full",
         )
-        # the run is there, and Python has yet to come to its end
+        # the run exists, but the command has not ended yet
         eventually(runs, "the run")
         lab.line.cut()
         reply, body = answer.result()

@@ -39,7 +39,7 @@ def from_the_emulator():
 
 
 class EmulatorSecurityManager(FabAirflowSecurityManagerOverride):
-    """Believes the emulator, and nobody else, about who a user is and may do."""
+    """Accepts the identity and the roles of a user only from the emulator."""
 
     # the FAB provider 2.4 has neither this property nor the method below; its view needs both
     auth_remote_user_env_var = property(lambda self: AUTH_REMOTE_USER_ENV_VAR)

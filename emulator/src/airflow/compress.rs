@@ -1,4 +1,4 @@
-//! gzip for who asks for it.
+//! gzip for clients that accept it.
 
 use std::io::{self, Write as _};
 use std::pin::Pin;

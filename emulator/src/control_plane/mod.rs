@@ -28,7 +28,7 @@ use super::{Shared, sigv4};
 use operations::{fail, succeed};
 use reply::Reply;
 
-/// Serves plain HTTP on a listener for ever.
+/// Serves plain HTTP on a listener forever.
 pub(crate) async fn serve<F, A>(listener: TcpListener, shared: Arc<Shared>, answer: F)
 where
     F: Fn(Request<Incoming>, Arc<Shared>) -> A + Copy + Send + 'static,

@@ -82,7 +82,7 @@ pub(super) fn forwarded(head: &Parts) -> Request<()> {
     request
 }
 
-/// Says who asks. Without the secret Airflow will not believe it.
+/// Adds the fields that name the user. Airflow accepts them only with the secret.
 pub(super) fn claim<B>(
     request: &mut Request<B>,
     user: &str,

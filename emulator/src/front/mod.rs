@@ -39,7 +39,7 @@ impl fmt::Debug for RealAirflow {
 
 /// The address of an Airflow web server: plain HTTP, on a loopback address, without a path.
 ///
-/// Plain, since what is said there includes the secret, which must not leave the machine.
+/// Only a loopback address, because requests carry the secret, which must not leave the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AirflowUrl(SocketAddr);
 

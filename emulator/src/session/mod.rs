@@ -176,7 +176,7 @@ impl Sessions {
         flask_cookie(&session.id, session.expires)
     }
 
-    /// A new cookie for somebody who is not signed in: Airflow 2 keeps a session for everyone.
+    /// A new cookie for a user who is not signed in: Airflow 2 keeps a session for everyone.
     pub(crate) fn anonymous(shared: &Shared) -> HeaderValue {
         let end = shared.script.clock.since_epoch() + shared.settings.session_life;
         flask_cookie(&made_up::flask_id(), end)

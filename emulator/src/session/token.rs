@@ -60,7 +60,7 @@ impl Signer {
             exp: expires.as_secs(),
             jti: id.to_owned(),
         };
-        // an HMAC over plain claims can't fail; an empty token would be refused as garbled
+        // an HMAC over plain claims cannot fail; an empty token would be refused as malformed
         jsonwebtoken::encode(&Header::new(Algorithm::HS512), &claims, &self.write)
             .unwrap_or_default()
     }

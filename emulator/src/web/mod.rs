@@ -22,7 +22,7 @@ pub(crate) use answer::route;
 pub(crate) use reply::{Body, Content, Reply};
 pub(crate) use visit::Visit;
 
-/// Serves all environments' web servers for ever.
+/// Serves all environments' web servers forever.
 pub(crate) async fn serve(listener: TcpListener, tls: Arc<ServerConfig>, shared: Arc<Shared>) {
     let connection = |stream| {
         let id = shared.journal.connected();

@@ -107,7 +107,7 @@ impl Reply {
         Self { body, ..self }
     }
 
-    /// An answer of another content type, unless that can't be written.
+    /// Sets the content type, unless it is not a valid field value.
     pub(super) fn with_content_type(mut self, content_type: &str) -> Self {
         if let Ok(value) = HeaderValue::from_str(content_type) {
             self.headers.insert(header::CONTENT_TYPE, value);

@@ -114,7 +114,7 @@ fn yaml(columns: &[&str], rows: &[Vec<Value>]) -> String {
 
 fn yaml_member(out: &mut String, key: &str, value: &Value, indent: usize) {
     let pad = " ".repeat(indent);
-    // writing to a string can't fail
+    // writing to a string cannot fail
     let _ = match value {
         Value::Array(items) if !items.is_empty() => {
             let items = items

@@ -1,4 +1,4 @@
-//! Properties: whatever stands in a file, reading ends with a configuration or with problems.
+//! Properties: whatever a file contains, reading it returns a configuration or problems.
 
 use super::*;
 use proptest::prelude::*;

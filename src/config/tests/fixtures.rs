@@ -1,4 +1,4 @@
-//! The fixtures: good files load, bad ones say exactly what stands beside them.
+//! The fixtures: valid files load, invalid ones report exactly the expected problems.
 
 use super::*;
 use std::collections::BTreeSet;

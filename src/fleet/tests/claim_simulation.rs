@@ -429,7 +429,7 @@ impl World {
 }
 
 impl World {
-    /// Writes what came of a claim, and once more if the claim was renewed in between.
+    /// Writes the result of a claim, and once more if the claim was renewed in between.
     fn publish(&mut self, claim: &mut Claim<Token>, made: &ClaimResult<Token>) {
         for _ in 0..2 {
             let ClaimStep::Write(base, new) = claim.publish(made) else {

@@ -521,7 +521,7 @@ impl World {
         }
         let until = self.replicas[index].paused_until;
         if until > self.now {
-            // MWAA is done; the replica hears of it later
+            // MWAA is done; the paused replica notices it later
             self.push(until, Event::Finish(index, life, number));
             return;
         }

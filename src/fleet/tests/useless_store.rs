@@ -156,7 +156,7 @@ fn commands_run_without_a_store_that_keeps_no_write() {
         );
         assert_eq!(grants.len(), 1, "{trouble:?}");
 
-        // it is not asked for ever, and not believed by what it returns
+        // the store is not called forever, and its responses are not trusted
         world.store.calls = 0;
         world.run(60 * SECOND, |slots| !slots.is_alone());
         assert!(world.slots.is_alone(), "{trouble:?}");

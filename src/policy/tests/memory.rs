@@ -1,4 +1,4 @@
-//! A command that is remembered has the permit that a new check gives.
+//! A command that is remembered has the same permit as after a new check.
 
 use super::*;
 use mwaa_http1::Headers;

@@ -1,4 +1,4 @@
-//! A line that can't be read is refused with the byte and the reason. Text in quotes is a value.
+//! A line that cannot be read is refused with the byte and the reason. Text in quotes is a value.
 
 use super::*;
 

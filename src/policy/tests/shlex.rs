@@ -97,7 +97,7 @@ fn many_lines_are_read_as_cpython_reads_them() {
             }
             Err(error) => {
                 assert!(is_there(&line, error), "{line:?}: {error:?}");
-                // Python can't read these either; the others it can, each reader in its own way.
+                // Python cannot read these either. It can read the others, but not in the same way.
                 if matches!(
                     error.kind,
                     ParseErrorKind::OpenQuote | ParseErrorKind::LastBackslash

@@ -99,7 +99,7 @@ pub(super) fn read_response(
     }));
     drop(exchange);
 
-    // one more turn, in which hyper looks for what nobody has asked for
+    // one more poll, in which hyper looks for data that belongs to no request
     run(poll_fn(|cx| connection.as_mut().poll(cx)));
     if let Some(response) = &mut response {
         response.keep_alive = sender.is_ready();
@@ -149,7 +149,7 @@ struct Wire {
     input: Vec<u8>,
     read: usize,
     ends: bool,
-    /// The reader waits until something was written: a server speaks second.
+    /// The reader waits until something was written: a server responds only after a request.
     wants_write: bool,
     reader: Option<Waker>,
 }

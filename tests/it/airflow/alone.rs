@@ -23,7 +23,7 @@ async fn a_command_runs_without_any_gateway() {
     assert!(left.is_empty(), "{left:?}");
 }
 
-/// The rules of the configuration hold there too, before anything is asked of AWS.
+/// The rules of the configuration apply without a gateway too, before any call to AWS.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_policy_applies_without_a_gateway_too() {
     let extra = format!(
@@ -51,7 +51,7 @@ async fn the_policy_applies_without_a_gateway_too() {
 async fn an_unconfigured_environment_needs_only_its_name() {
     let stand = Stand::new(Settings::default(), &nobody()).await;
     let config = std::fs::read_to_string(stand.path().join("mwaa-gateway.toml")).unwrap();
-    // what is left says how AWS is asked, and names no environment
+    // what is left has the settings for AWS, and no environment
     let (aws, _) = config.split_once("[environments").unwrap();
     std::fs::write(
         stand.path().join("mwaa-gateway.toml"),

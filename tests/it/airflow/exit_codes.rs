@@ -31,7 +31,7 @@ async fn a_failed_or_refused_command_exits_with_1() {
     }
 }
 
-/// A command that was killed prints nothing: somebody has to say that it failed.
+/// A command that was killed prints nothing, so the program has to report that it failed.
 #[tokio::test]
 async fn a_failure_without_output_is_reported() {
     let harness = Harness::new().await;
@@ -72,7 +72,7 @@ async fn an_invalid_command_line_exits_with_2() {
     }
 }
 
-/// The web server or AWS can't be reached, or is told to be.
+/// AWS refuses the credentials, or the web server returns 503.
 #[tokio::test]
 async fn an_unavailable_service_exits_with_69() {
     let harness = Harness::new().await;
@@ -90,8 +90,8 @@ async fn an_unavailable_service_exits_with_69() {
     assert!(ended.stderr.contains("hint: wait a moment"), "{ended:?}");
 }
 
-/// Without credentials it is all the same whether an environment is named, or is to be found
-/// first, and whether a gateway runs.
+/// Without credentials the result is the same with and without `-e`, and with and without a
+/// running gateway.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn missing_credentials_exit_with_69_with_and_without_a_gateway() {
     let folder = tempfile::tempdir().unwrap();
@@ -214,7 +214,8 @@ async fn missing_credentials_exit_with_69_and_a_bad_file_with_78() {
     assert_eq!(ended.code, Some(78), "{ended:?}");
 }
 
-/// What the gateway can't judge counts as done, with a note; in all forms alike.
+/// If it is unknown whether a command succeeded, it counts as a success, with a note, in every
+/// form of the output.
 #[tokio::test]
 async fn an_unknown_success_exits_with_0_and_a_note() {
     let harness = Harness::new().await;

@@ -121,7 +121,7 @@ async fn an_invalid_import_is_refused_before_anything_is_sent() {
         (&["variables", "import"], 2, "needs a file"),
         (&["--resume", "variables", "list"], 2, "--resume"),
         (&["--output", "raw", "variables", "import", &here], 2, "raw"),
-        // not on MWAA's list: the gateway says so at the first
+        // not on MWAA's list: the gateway refuses the first command
         (
             &["pools", "import", &pools],
             1,
@@ -198,7 +198,7 @@ async fn without_a_writable_journal_no_resume_is_promised() {
     assert!(ended.stderr.contains(note), "{ended:?}");
 }
 
-/// What the first run has set is there when the second one looks, and that is no failure.
+/// The second run finds the variables that the first one has set, and that is not a failure.
 #[tokio::test]
 async fn an_import_with_action_fail_can_be_resumed() {
     let harness = Harness::configured("limits.cli_body = \"1KiB\"").await;
@@ -212,7 +212,7 @@ async fn an_import_with_action_fail_can_be_resumed() {
         (Some(1), "2 of 3 variables imported\n"),
         "{ended:?}"
     );
-    // without the word they are somebody's, and the notes of the first run stay
+    // without `--resume` they count as another user's, and the record of the first run is kept
     let ended = desk.run(&harness, &import).await;
     assert!(ended.stderr.contains("already exists: a"), "{ended:?}");
     let ended = desk

@@ -129,7 +129,8 @@ async fn request(stream: &mut TcpStream) -> String {
     text
 }
 
-/// A gateway that hangs tells nothing more: then that is what is said.
+/// A gateway that hangs does not report whether it has sent the command, so the program says that
+/// it may have been sent.
 #[tokio::test]
 async fn an_interrupt_with_a_hung_gateway_says_may_have_been_sent() {
     let hung = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -110,7 +110,7 @@ fn printed(stdout: &str, stderr: &str) -> WebFault {
     }
 }
 
-/// A listener section at an address where nobody listens now.
+/// A listener section with an address on which no gateway listens.
 fn nobody() -> String {
     listener("127.0.0.1:2")
 }

@@ -51,7 +51,7 @@ async fn another_program_at_the_port_gets_no_command_and_no_secret() {
     ] {
         let stranger = Stranger::new(answer).await;
         let extra = format!("{}secret_file = \"secret\"\n", listener(&stranger.address));
-        // the table of the listener stands before that of the management address
+        // without the management table `secret_file` is a key of `[listener]`
         let extra = extra.replacen("[management]\naddress = \"127.0.0.1:1\"\n", "", 1);
         let stand = Stand::new(Settings::default(), &extra).await;
         secret(stand.path());

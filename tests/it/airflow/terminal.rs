@@ -1,4 +1,4 @@
-//! On a terminal: text of others commands nothing, and a long command shows how it goes.
+//! On a terminal: foreign text cannot control it, and a long command shows its progress.
 
 use super::{printed, through};
 use crate::program::{Running, end};
@@ -8,7 +8,7 @@ use mwaa_emulator::WebFault;
 const HOSTILE: &str =
     "ok\u{1b}]0;title\u{7}\u{1b}[2J\u{1b}[31mred\u{1b}[0m\u{9b}5n\rover\u{8}\u{202e}";
 
-/// The line that shows how a command goes, and the only place of escape sequences.
+/// The line that shows a command's progress: the only one with escape sequences.
 fn moving(shown: &str) -> String {
     let lines: Vec<_> = shown
         .split('\r')
@@ -30,7 +30,7 @@ async fn foreign_text_cannot_control_the_terminal() {
     assert_eq!(code, Some(0), "{shown:?}");
     assert_eq!(shown, format!("{neutral}{neutral}\r\n"));
 
-    // what a fault tells of others likewise
+    // the same for foreign text in a fault
     let page = WebFault::Status {
         status: 500,
         content_type: "text/plain".to_owned(),
@@ -42,7 +42,7 @@ async fn foreign_text_cannot_control_the_terminal() {
     assert_eq!(code, Some(1), "{shown:?}");
     assert!(shown.starts_with("oops^[[2J^G\r\n"), "{shown:?}");
 
-    // and what is passed on as it came
+    // and for a raw response
     let page = WebFault::Status {
         status: 500,
         content_type: "text/html".to_owned(),
@@ -55,7 +55,7 @@ async fn foreign_text_cannot_control_the_terminal() {
     assert_eq!(code, Some(1), "{shown:?}");
     assert!(shown.starts_with("<p>^[]52;c;eA==^G"), "{shown:?}");
 
-    // a pipe gets the bytes also while talk goes to a terminal
+    // a pipe gets the original bytes, even if stderr is a terminal
     harness.script().web_fault.next(1, printed(HOSTILE, ""));
     let program = OnTerminal::start(through(&harness, &["dags", "list"]), false);
     let (code, piped, shown) = program.end().await;

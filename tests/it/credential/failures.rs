@@ -1,4 +1,4 @@
-//! What callers hear when no token is to be had, and how soon.
+//! The faults that callers get if there is no token, and how soon.
 
 use super::{LIVE, several};
 use crate::support::{HELD, Harness, all, soon};
@@ -33,7 +33,7 @@ async fn check(rows: Vec<Row>) {
         }
         let made = harness.journal().calls("CreateCliToken") - before;
         assert_eq!(made, calls, "{fault:?}");
-        // the failure stands for a while: the next caller hears it without a call
+        // the failure is kept for a while: the next caller gets it without another call
         let reply = soon(
             "the same",
             harness
@@ -138,7 +138,7 @@ async fn a_mint_without_an_answer_times_out() {
         assert_eq!(reply.fault(), Some("aws.unavailable"), "{reply}");
     }
     assert!(harness.journal().calls("CreateCliToken") <= 3);
-    // and a hung flight does not stay in the way
+    // and a hung flight does not block the next one
     harness.script().mint_fault.off();
     heals(&harness).await;
 }
@@ -154,7 +154,7 @@ async fn a_caller_waits_no_longer_than_mint_wait() {
     let reply = harness.command("version").await;
     assert_eq!(reply.fault(), Some("aws.unavailable"), "{reply}");
     assert!(reply.complaint().contains("in time"), "{reply}");
-    // the flight goes on: its token serves the next ones, without another call
+    // the flight continues: its token serves the next command without another call
     harness.script().mint_delay.off();
     harness.status_says(LIVE, true).await;
     assert_eq!(harness.command("version").await.status, 200);

@@ -1,4 +1,5 @@
-//! Tokens: one mint for many, failures told in full, rotation that nobody notices.
+//! Tokens: one mint serves many callers, failures are reported in full, and clients do not notice
+//! the rotation.
 
 mod clock;
 mod failures;
@@ -82,7 +83,7 @@ async fn a_mint_continues_after_its_caller_left() {
     }
     assert_eq!(harness.journal().calls("CreateCliToken"), 1);
     assert_eq!(harness.mints(), 1);
-    // nobody waited for the first command any more, and nothing of it had been sent
+    // the first command was never sent: its client had left
     assert_eq!(harness.journal().commands(), ["version"; 10]);
 }
 

@@ -1,4 +1,4 @@
-//! A token that AWS does not give because of the environment's state: AWS's own word for it is told.
+//! AWS refuses a token because of the environment's state: the fault names that state as AWS does.
 
 use crate::support::{Harness, all};
 use mwaa_emulator::{ControlFault, Seed, Settings};
@@ -124,7 +124,7 @@ async fn a_denied_status_query_names_the_missing_permission() {
     );
 }
 
-/// A token is refused with 404 also while the environment exists.
+/// AWS can refuse a token with 404 although the environment exists.
 #[tokio::test]
 async fn a_denied_status_query_does_not_claim_a_missing_environment() {
     let harness = Harness::scripted(in_state("CREATING"), VERSION, |script| {
@@ -147,7 +147,7 @@ async fn a_denied_status_query_does_not_claim_a_missing_environment() {
     }
 }
 
-/// It is the endpoint's region that is wrong, and no secret.
+/// The endpoint's region is wrong, not the secret key.
 #[tokio::test]
 async fn a_signature_for_another_region_points_at_the_endpoint() {
     let harness = Harness::scripted(Settings::default(), VERSION, |script| {
@@ -162,7 +162,7 @@ async fn a_signature_for_another_region_points_at_the_endpoint() {
     assert!(reply.complaint().contains(told), "{reply}");
 }
 
-/// The whole denial stands in the detail, its policy in the hint.
+/// The detail contains the whole denial, and the hint names its policy.
 #[tokio::test]
 async fn a_denial_is_not_truncated_before_its_reason() {
     let policy = "arn:aws:organizations::123456789012:policy/o-x/service_control_policy/p-x";
@@ -206,7 +206,8 @@ async fn a_refusal_of_an_available_environment_names_its_status() {
     );
 }
 
-/// What AWS names is named, and where an allow would not help, whom to ask.
+/// The fault names the resource of the denial. Where an allow would not help, it names the
+/// administrator to ask.
 #[tokio::test]
 async fn a_denial_names_the_resource_and_is_short() {
     let role = "arn:aws:airflow:eu-west-1:123456789012:role/demo/Op";
@@ -245,7 +246,7 @@ async fn a_denial_names_the_resource_and_is_short() {
     }
 }
 
-/// An environment that is being made may have no version yet.
+/// An environment that is being created may not have a version yet.
 #[tokio::test]
 async fn a_missing_version_of_a_new_environment_names_the_status() {
     let settings = Settings {

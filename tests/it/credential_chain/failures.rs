@@ -1,4 +1,4 @@
-//! What is said when a link fails, and that mending it is enough: no restart.
+//! The fault when a link of the chain fails, and the recovery without a restart.
 
 use super::{FAR, LONG_AGO, OLD_SSO_CACHE, OLD_SSO_CONFIG, SSO_CACHE, SSO_CONFIG, World};
 use crate::support::identity::{MFA_ROLE, SOURCE, SSO_TOKEN};
@@ -73,7 +73,7 @@ async fn the_login_hint_names_the_profile_of_aws_profile() {
     let world = World::new().await;
     world.write(".aws/config", SSO_CONFIG);
     let serving = world.serve("", &[("AWS_PROFILE", "corp")]).await;
-    // nobody has ever logged in
+    // there was no login yet
     let said = serving.fails("aws.login_needed").await;
     assert!(
         said.contains("run `aws sso login --profile corp`"),

@@ -1,5 +1,4 @@
-//! What the services that give keys answer when they fail: the code, who is to blame, and which
-//! step it was.
+//! Failures of the services that issue keys: the fault's code, the cause, and the step that failed.
 
 use super::{FAR, SSO_CACHE, SSO_CONFIG, World};
 use crate::support::eventually;
@@ -10,10 +9,10 @@ const KEYS: [(&str, &str); 2] = [
     ("AWS_SECRET_ACCESS_KEY", "source"),
 ];
 
-/// Something that fails, the code, and what is told.
+/// A failure, the fault's code, and a part of its text.
 type Row = (Failure, &'static str, &'static str);
 
-/// The keys stand in a profile.
+/// Where the source keys of the role come from.
 #[derive(Clone, Copy)]
 enum Keys {
     Environment,
@@ -47,7 +46,7 @@ async fn a_role(keys: Keys, rows: Vec<Row>) {
     }
 }
 
-/// What is not the identity's fault, whoever it is.
+/// Failures that have nothing to do with the credentials.
 fn passing() -> Vec<Row> {
     vec![
         (
@@ -237,7 +236,7 @@ async fn a_bad_web_identity_differs_from_an_sts_outage() {
     }
 }
 
-/// The portal gave keys; it is STS that can't be reached.
+/// The portal has issued keys, but STS cannot be reached.
 #[tokio::test]
 async fn an_unreachable_service_is_named() {
     let world = World::new().await;

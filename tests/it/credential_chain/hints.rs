@@ -1,12 +1,12 @@
-//! Hints that name what failed: the profile that holds the sign-in, the one that is mistyped, the
-//! keys that ended. None of them fails the same way.
+//! Hints that name the cause: the profile that holds the sign-in, a mistyped profile, expired
+//! keys. Each of them fails in its own way.
 
 use super::{FAR, SSO_CACHE, SSO_CONFIG, World};
 use crate::program::end;
 use crate::support::identity::{Failure, ROLE, SOURCE, SSO_STRANGER, SSO_TOKEN, STS};
 use mwaa_emulator::ControlFault;
 
-/// Runs a command that fails so, and looks for what is told and what is not.
+/// Runs a command that fails with this code, and checks that the hint is there and the text short.
 async fn told(world: &World, extra: &str, variables: &[(&str, &str)], code: &str, hint: &str) {
     let serving = world.serve(extra, variables).await;
     let said = serving.fails(code).await;
@@ -14,7 +14,7 @@ async fn told(world: &World, extra: &str, variables: &[(&str, &str)], code: &str
     assert!(said.len() < 700, "{said}");
 }
 
-/// The sign-in is the source profile's: the role's own profile can't sign in.
+/// The sign-in belongs to the source profile: the role's own profile cannot sign in.
 #[tokio::test]
 async fn the_profile_that_holds_the_sso_session_is_named() {
     let world = World::new().await;
@@ -23,7 +23,7 @@ async fn the_profile_that_holds_the_sso_session_is_named() {
          [profile last]\nrole_arn = {ROLE}\nsource_profile = middle\n"
     );
     world.write(".aws/config", &chain);
-    // the hint is a command: a file elsewhere changes nothing about it
+    // the hint is a command: it is the same if the file is elsewhere
     let elsewhere = world.write("elsewhere/config", &chain);
     for (extra, variables) in [
         ("", &[("AWS_PROFILE", "middle")][..]),
@@ -261,7 +261,7 @@ async fn a_deny_of_the_organization_does_not_suggest_mfa() {
     }
 }
 
-/// The sign-in still works, but AWS has ended what it gave.
+/// The sign-in is still valid, but AWS has revoked the keys that it issued.
 #[tokio::test]
 async fn keys_of_a_login_that_aws_ended_need_a_login() {
     let world = World::new().await;
@@ -315,7 +315,8 @@ async fn check_continues_if_a_proxy_answers_for_sts() {
     assert!(line("a CLI token for ") && !line("allow "), "{ended:?}");
 }
 
-/// Where what gives the keys is out of reach, nobody has to sign in, and no keys are wrong.
+/// If the service that issues the keys is unreachable, the hint neither suggests a login nor
+/// blames the MWAA endpoint.
 #[tokio::test]
 async fn a_network_failure_does_not_suggest_a_login() {
     let world = World::new().await;

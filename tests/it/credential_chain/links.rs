@@ -261,8 +261,8 @@ async fn expired_keys_are_fetched_again() {
 }
 
 impl World {
-    /// Makes a program that gives the keys, with this end, the default profile's process. Gives
-    /// the file where it notes its arguments.
+    /// Makes a program that prints the keys, with this expiration, the default profile's process.
+    /// Returns the file in which it records its arguments.
     fn key_process(&self, end: &str) -> PathBuf {
         let keys = serde_json::json!({
             "Version": 1,

@@ -1,5 +1,4 @@
-//! `mwaa-gateway login`: runs the sign-in that the hint names, with a program in the place of the
-//! AWS CLI.
+//! `mwaa-gateway login`: runs the sign-in command of the hint. A script replaces the AWS CLI.
 
 use super::{FAR, SSO_CACHE, SSO_CONFIG, World};
 use crate::program::{Ended, end};
@@ -8,7 +7,7 @@ use crate::support::identity::{ROLE, SSO_TOKEN};
 use std::os::unix::fs::PermissionsExt;
 
 impl World {
-    /// Puts an `aws` into a folder of its own: it notes its arguments, and does this.
+    /// Writes an `aws` script into its own folder: it records its arguments, then runs `does`.
     fn aws(&self, does: &str) -> String {
         let home = self.home.path().display();
         let script = format!(
@@ -19,7 +18,7 @@ impl World {
         format!("{home}/bin:/bin:/usr/bin")
     }
 
-    /// What it was called with.
+    /// The arguments of the last call of `aws`.
     fn arguments(&self) -> Option<String> {
         std::fs::read_to_string(self.home.path().join("arguments")).ok()
     }
@@ -32,7 +31,8 @@ impl World {
     }
 }
 
-/// The one that holds the session, not the one that is named; and a running gateway goes on.
+/// The command names the profile that holds the session, not the configured one. A running gateway
+/// recovers after the login.
 #[tokio::test]
 async fn login_runs_the_command_of_the_hint_and_the_gateway_recovers() {
     let world = World::new().await;
@@ -45,7 +45,7 @@ async fn login_runs_the_command_of_the_hint_and_the_gateway_recovers() {
     let said = serving.fails("aws.login_needed").await;
     let command = "aws sso login --profile corp";
     assert!(said.contains(command), "{said}");
-    // only told
+    // `--print` only prints the command
     let token = format!(r#"{{"accessToken": "{SSO_TOKEN}", "expiresAt": "{FAR}"}}"#);
     let cache = world.home.path().join(".aws/sso/cache");
     let path = world.aws(&format!(
@@ -55,7 +55,7 @@ async fn login_runs_the_command_of_the_hint_and_the_gateway_recovers() {
     let printed = world.login(&path, extra, &["--print", "-e", "demo"]).await;
     assert_eq!((printed.code, printed.stdout.trim()), (Some(0), command));
     assert_eq!(world.arguments(), None);
-    // done
+    // without it the command runs
     let done = world.login(&path, extra, &[]).await;
     assert_eq!(done.code, Some(0), "{done:?}");
     assert_eq!(done.stdout, "the browser is open\n");
@@ -95,7 +95,7 @@ async fn a_failed_or_missing_aws_cli_is_reported() {
     );
 }
 
-/// On a terminal a long text is broken between its words, elsewhere it is one line for programs.
+/// A long text is wrapped between words on a terminal; elsewhere it is one line, for programs.
 #[tokio::test]
 async fn long_texts_are_wrapped_only_on_a_terminal() {
     let world = World::new().await;

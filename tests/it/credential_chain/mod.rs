@@ -55,7 +55,7 @@ impl World {
         }
     }
 
-    /// Writes a file below the home folder and gives its path.
+    /// Writes a file below the home folder and returns its path.
     fn write(&self, path: &str, content: impl AsRef<[u8]>) -> String {
         let path = self.home.path().join(path);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -85,7 +85,7 @@ impl World {
     }
 
     /// Starts a gateway: `extra` goes to the environment's table, and these are all the
-    /// variables that the credential chain sees beside the services' places.
+    /// variables that the credential chain sees besides the addresses of the services.
     async fn serve(&self, extra: &str, variables: &[(&str, &str)]) -> Serving {
         let config = self.config(extra);
         let mut command = self.command(&["serve", "--config", &config]);
@@ -155,7 +155,7 @@ impl Serving {
         Client::tcp(self.address).await.exchange(request).await
     }
 
-    /// Runs a command that must fail so, and gives detail and hint.
+    /// Runs a command that must fail with this code, and returns the detail and the hint.
     async fn fails(&self, code: &str) -> String {
         let reply = self.command().await;
         assert_eq!(reply.fault(), Some(code), "{reply}");

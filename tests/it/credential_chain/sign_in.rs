@@ -79,7 +79,7 @@ async fn a_denied_renewal_does_not_suggest_a_new_login() {
 }
 
 impl World {
-    /// Leaves what `aws login` does, and gives the file.
+    /// Writes the file that `aws login` writes, and returns its path.
     fn log_in(&self, access_key_id: &str, expires: &str, refresh: &str) -> String {
         let content = serde_json::json!({
             "accessToken": {

@@ -365,7 +365,7 @@ fn expected_output_is_compared() {
     assert!(!line_matches("a", "ab"));
 }
 
-/// Stands for anything.
+/// Matches any text.
 pub(super) const ANYTHING: &str = "…";
 /// Documents whose commands run at the same time.
 const WORKERS: usize = 4;

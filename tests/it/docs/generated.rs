@@ -1,4 +1,4 @@
-//! The parts of the documents that are generated. With `UPDATE_EXPECTED=1` they are written anew.
+//! The generated parts of the documents. With `UPDATE_EXPECTED=1` they are written again.
 
 use super::documents;
 use super::session::Session;

@@ -96,8 +96,9 @@ async fn continue_is_sent_only_after_the_head_is_accepted() {
     );
 }
 
-/// A refusal before the body was read ends the connection, and says so: the client would send its
-/// next request into the close. The answer arrives while the client still sends.
+/// A refusal before the body was read closes the connection and has `Connection: close`: otherwise
+/// the client would send its next request on a closed connection. The response arrives while the
+/// client still sends.
 #[tokio::test]
 async fn a_refusal_with_an_unread_body_sends_connection_close() {
     let harness = Harness::configured(QUIET).await;

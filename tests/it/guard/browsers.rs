@@ -123,7 +123,7 @@ async fn a_script_with_sec_fetch_mode_is_not_a_browser() {
     }
 }
 
-/// What a browser fetches before anybody clicks reaches nothing, whatever else it says.
+/// A browser's fetches before a click have no effect, whatever other fields they have.
 #[tokio::test]
 async fn prefetches_are_refused() {
     let mut visits = Vec::new();

@@ -358,7 +358,7 @@ async fn pipelined_requests_are_answered_in_order() {
     );
 }
 
-/// After a request that can be read in two ways, nobody knows where the next one begins.
+/// After an ambiguous request it is unknown where the next one begins.
 #[tokio::test]
 async fn no_request_after_a_malformed_one_is_served() {
     let harness = Harness::configured(QUIET).await;

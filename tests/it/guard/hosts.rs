@@ -1,9 +1,9 @@
-//! Whom we answer to: the Host header is the only defence against DNS rebinding.
+//! Which hosts are served: the Host header is the only defence against DNS rebinding.
 
 use super::{QUIET, Refusal, all_refused, with_hosts};
 use crate::support::Harness;
 
-/// A browser cannot know that a name moved to loopback; only the Host header tells.
+/// A browser cannot know that a name now resolves to loopback; only the Host header shows it.
 #[tokio::test]
 async fn only_our_own_hosts_are_served() {
     let harness = Harness::configured(QUIET).await;

@@ -16,8 +16,8 @@ use crate::support::{Harness, Response};
 /// With its version configured, the gateway has nothing to ask of AWS before a token.
 const QUIET: &str = "[environments.demo]\nairflow_version = \"2.10.3\"\n";
 
-/// A request that is refused: a name, the bytes (`HOST` stands for the right host and port),
-/// the statuses that will do, and the fault code.
+/// A request that is refused: a name, the bytes (`HOST` is replaced by the right host and port),
+/// the accepted statuses, and the fault code.
 type Refusal = (&'static str, String, &'static [u16], Option<&'static str>);
 
 /// `POST /aws_mwaa/cli` with these header fields, each with its line's end.

@@ -50,7 +50,7 @@ async fn each_time_has_the_same_result() {
     assert_eq!(sent.count(), 8, "two of the commands, four times each");
 }
 
-/// The secret is asked for each time, and a head that has it is not recognised by another's.
+/// The secret is checked each time, even if a similar head was accepted before.
 #[tokio::test]
 async fn the_secret_is_asked_for_each_time() {
     let folder = tempfile::tempdir().unwrap();

@@ -49,7 +49,7 @@ async fn only_rendered_values_are_redacted() {
         ("application/json; charset=utf-8", DOCUMENT, SCREENED),
         ("application/problem+json", DOCUMENT, SCREENED),
         ("application/json", "{\"a\":  1}", "{\"a\":  1}"),
-        // a log that tells of them is a log
+        // a log is passed on unchanged, even with the same text
         ("text/plain", DOCUMENT, DOCUMENT),
         ("application/x-ndjson", "{\"a\":1}\n", "{\"a\":1}\n"),
     ] {

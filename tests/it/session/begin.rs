@@ -32,7 +32,7 @@ async fn one_login_serves_every_request() {
             (login.method.as_str(), login.target.as_str()),
             ("POST", path)
         );
-        // the form, and no sign of anybody: no cookie, no authorization, no referrer
+        // only the form, and nothing that names a user: no Cookie, no Authorization, no Referer
         let mut names: Vec<_> = login
             .headers
             .iter()

@@ -1,5 +1,5 @@
-//! A session that dies between two requests: noticed in each of Airflow's ways to say so, and
-//! replaced without the client seeing any of it.
+//! A session that expires between two requests: detected in each form of Airflow's response, and
+//! replaced without the client noticing it.
 
 use crate::support::airflow::{DAG, JSON, OWN, VERSIONS, api};
 use crate::support::{Harness, Puppet, Response, all};
@@ -20,7 +20,7 @@ async fn paused(harness: &Harness, version: &str) -> bool {
     reply.json()["is_paused"].as_bool().unwrap()
 }
 
-/// What each version says by itself, and the forms that others have seen; `None` is the first.
+/// The response of each version to an expired session (`None`), and other forms that users saw.
 fn forms(version: &str) -> Vec<(Option<DeadForm>, u16)> {
     vec![
         (None, if version == "2.10.3" { 401 } else { 403 }),
@@ -115,7 +115,7 @@ async fn concurrent_requests_on_an_expired_session_share_one_login() {
     }
 }
 
-/// A body that is not kept can't be sent again: the client is told that nothing was done.
+/// A body that is not kept cannot be sent again: the fault says that nothing was done.
 #[tokio::test]
 async fn a_streamed_write_on_an_expired_session_is_not_retried() {
     for version in ["2.10.3", "3.3.1"] {
@@ -155,7 +155,8 @@ async fn write_at_length(harness: &Harness, version: &str, chunked: bool) -> Res
     harness.connect().await.exchange(request).await
 }
 
-/// What breaks while it is looked at to see whether the session is dead is told as a fault.
+/// The gateway reads a refusal to see whether the session has expired. If it breaks off, that is a
+/// fault.
 #[tokio::test]
 async fn a_truncated_refusal_is_a_broken_response() {
     let harness = Harness::airflow("3.3.1").await;
@@ -170,7 +171,7 @@ async fn a_truncated_refusal_is_a_broken_response() {
     assert_eq!(harness.logins().len(), 1);
 }
 
-/// A reply to HEAD has no words: it is asked again, which is safe.
+/// A response to HEAD has no content to check, so the request is retried, which is safe.
 #[tokio::test]
 async fn a_head_request_on_an_expired_session_is_retried() {
     for version in VERSIONS {
@@ -218,8 +219,8 @@ async fn a_head_request_that_is_refused_twice_returns_the_refusal() {
     assert!(!head.contains("mwaa-gateway-fault"), "{head}");
 }
 
-/// Whatever else is refused is the client's to see: the request may have acted, and the session
-/// is everybody's.
+/// Any other refusal is passed on to the client: the request may have had an effect, and all
+/// clients share the session.
 #[tokio::test]
 async fn a_refusal_with_an_unknown_body_does_not_end_the_session() {
     let problem = "https://airflow.apache.org/docs/apache-airflow/2.10.3/stable-rest-api-ref.html#section/Errors";
@@ -320,8 +321,8 @@ async fn a_redirect_of_a_plugin_to_aws_does_not_end_the_session() {
     assert_eq!(harness.logins().len(), 1);
 }
 
-/// Airflow redirects people who lack a right to its login page, as if nobody had signed in. What
-/// that costs is not taken from what a session that really ends needs.
+/// Airflow redirects a user who lacks a right to its login page, as if there were no login. This
+/// does not use up the renewals that a session needs when it really expires.
 #[tokio::test]
 async fn missing_rights_do_not_use_up_the_session_renewals() {
     let harness = Harness::airflow("2.10.3").await;

@@ -1,5 +1,5 @@
-//! Logins that fail: the right fault for each cause, told to everybody who waits, and held back
-//! for a while.
+//! Logins that fail: each cause has its fault, every waiting request gets it, and new logins are
+//! held back for a while.
 
 use crate::support::airflow::{VERSIONS, api};
 use crate::support::{Harness, all};
@@ -8,7 +8,7 @@ use mwaa_emulator::{
 };
 use std::time::Duration;
 
-/// A cause, how it is brought about, the fault's status and code.
+/// A cause, how to produce it, and the fault's status and code.
 type Cause = (&'static str, fn(&Script), u16, &'static str);
 
 const CAUSES: &[Cause] = &[
@@ -133,7 +133,7 @@ async fn each_cause_has_its_fault_for_every_waiting_request() {
             harness.reached().is_empty(),
             "{what}: sent without a session"
         );
-        // the failure stands: the next one is told at once
+        // the failure is kept: the next request gets it at once
         let before = harness.journal().control_count();
         let reply = harness.connect().await.exchange(request).await;
         assert_eq!(reply.fault(), Some(*code), "{what}: {reply}");

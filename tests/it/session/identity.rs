@@ -1,9 +1,9 @@
-//! Whose a session is.
+//! The identity of a session.
 
 use crate::support::Harness;
 
-/// A session is used by whom it was opened for. A hand-over asks AWS who we are, and so finds out
-/// that the credentials have changed hands.
+/// A session is used only for the identity that opened it. A hand-over asks AWS for the current
+/// identity, and so detects that it has changed.
 #[tokio::test]
 async fn a_session_ends_when_a_handover_has_another_identity() {
     let harness = Harness::configured("environments.demo.browser = \"redirect\"").await;

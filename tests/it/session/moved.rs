@@ -1,5 +1,5 @@
-//! An environment that is deleted and made anew has another host: the session of the old one is
-//! given up as soon as anything says so.
+//! An environment that is deleted and recreated has another host: the session of the old one is
+//! dropped as soon as the gateway notices it.
 
 use crate::support::airflow::{DAG, JSON, VERSIONS, api};
 use crate::support::{Harness, Response};
@@ -184,8 +184,8 @@ async fn an_unresponsive_aws_does_not_delay_responses() {
     assert_eq!(harness.reached().len(), 31);
 }
 
-/// A host that AWS names and that is out of reach: the fault is told, `/readyz` and the page say
-/// so, and all is well as soon as it answers. The session has lost nothing.
+/// The host that AWS names is unreachable: the response is a fault, and `/readyz` and the page
+/// show it. Both recover as soon as the host answers, and the session stays valid.
 #[tokio::test]
 async fn a_web_server_out_of_reach_is_shown_until_it_answers() {
     let harness = Harness::airflow("2.10.3").await;
@@ -224,7 +224,7 @@ async fn a_long_write_to_a_moved_host_gets_503_and_retry_after() {
     }
 }
 
-/// A web server that breaks off its replies may be one that AWS names no more.
+/// A web server that breaks off its responses may be one that AWS no longer names.
 #[tokio::test]
 async fn a_broken_response_of_the_old_host_is_retried_on_the_new_one() {
     let (harness, former) = moved("2.10.3", FormerHost::Broken).await;
@@ -235,7 +235,7 @@ async fn a_broken_response_of_the_old_host_is_retried_on_the_new_one() {
     assert_eq!(hosts(&harness).last(), Some(&new));
 }
 
-/// A web server that gives no session serves nothing but commands.
+/// If the login at the web server fails, only commands are served.
 #[tokio::test]
 async fn a_failed_login_is_shown_in_readiness_and_overview() {
     let harness = Harness::airflow("2.10.3").await;

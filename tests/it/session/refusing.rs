@@ -78,7 +78,7 @@ async fn a_session_that_worked_is_replaced_at_once() {
     }
 }
 
-/// A new session would have no more rights: a 403 for lack of them is the client's to see.
+/// A new session would have the same rights, so a 403 for missing rights is passed on unchanged.
 #[tokio::test]
 async fn missing_rights_do_not_end_the_session() {
     for version in VERSIONS {

@@ -101,7 +101,7 @@ async fn other_cookies_of_a_response_are_ignored() {
     }
 }
 
-/// `Domain` and `Path` of a login's cookies are nobody's business: they go to their host only.
+/// `Domain` and `Path` of a login's cookies are ignored: the cookies are sent only to their host.
 #[tokio::test]
 async fn the_domain_of_a_cookie_is_ignored() {
     use crate::support::Puppet;

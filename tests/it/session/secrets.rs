@@ -37,7 +37,7 @@ impl Stand {
         let ca_file = folder.join("ca.pem");
         std::fs::write(&ca_file, emulator.ca_pem()).unwrap();
         let file = folder.join("gateway.toml");
-        // programs are served as ever, and may ask for a hand-over
+        // programs are still served, and may ask for a hand-over
         let mut environments = emulator.config_toml(&ca_file);
         for name in NAMES {
             let table = format!("[environments.{name}]\n");

@@ -105,7 +105,7 @@ fn client_of(roots: RootCertStore) -> ConfigBuilder<ClientConfig, WantsClientCer
 }
 
 impl Pair {
-    /// Writes the files that a TLS listener needs, the key readable by nobody else, and gives
+    /// Writes the files that a TLS listener needs, the key readable only by its owner, and returns
     /// the table that names them.
     pub(crate) fn write(&self, folder: &Path) -> String {
         let certificate = Self::file(folder, "gateway.pem", &self.certificate);

@@ -207,7 +207,7 @@ impl Harness {
         self.script().advance_clock(by);
     }
 
-    /// Waits until the journal says so.
+    /// Waits until the predicate is true for the journal.
     pub(crate) async fn seen(&self, what: &str, predicate: impl FnMut(&Journal) -> bool) {
         soon(what, self.journal().wait_for(predicate)).await;
     }
@@ -263,7 +263,7 @@ impl Harness {
         self.manage("/status").await.json()["configuration"].clone()
     }
 
-    /// Asks the gateway to stop, and goes on.
+    /// Asks the gateway to stop, and does not wait for it.
     pub(crate) fn stop(&mut self) {
         if let Some(stop) = self.gateway.stop.take() {
             let _gone = stop.send(());

@@ -43,7 +43,7 @@ pub(crate) const LOGIN_REFRESH: &str = "login-refresh-token";
 pub(crate) const LOGIN_NO_LEAVE: &str = "login-refresh-token-without-leave";
 /// What a container has to show.
 pub(crate) const CONTAINER_TOKEN: &str = "Bearer container-token";
-/// What the instance's metadata service gives for a PUT.
+/// The response of the instance metadata service to a PUT.
 pub(crate) const METADATA_TOKEN: &str = "metadata-session-token";
 
 /// A running server; stops when dropped.
@@ -60,7 +60,7 @@ pub(crate) struct IdentityServices {
 pub(crate) struct Failure {
     /// The status.
     pub(crate) status: u16,
-    /// The code, of a service that speaks JSON.
+    /// The error code, for a service that uses JSON.
     pub(crate) kind: &'static str,
     /// The body.
     pub(crate) body: String,
@@ -89,7 +89,7 @@ impl Failure {
         }
     }
 
-    /// The page of something that stands between.
+    /// The HTML page of an intermediary.
     pub(crate) fn html(status: u16) -> Self {
         Self {
             status,
@@ -152,7 +152,7 @@ impl IdentityServices {
                 });
                 connections.spawn(async move {
                     let connection = http1::Builder::new();
-                    // a client that goes away is none of our business
+                    // a client that leaves is not an error
                     drop(
                         connection
                             .serve_connection(TokioIo::new(stream), service)

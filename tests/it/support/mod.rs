@@ -1,5 +1,5 @@
-//! The emulator and the real gateway in one process, on ports of their own, and a raw client:
-//! what the tests speak the wire with.
+//! The emulator and the real gateway in one process, on ports of their own, and a client that
+//! sends raw bytes.
 
 pub(crate) mod airflow;
 mod authority;
@@ -18,10 +18,10 @@ pub(crate) use puppet::Puppet;
 use std::time::Duration;
 use tokio::task::JoinSet;
 
-/// Whether the system tells of its processes and of the users of connections as Linux does.
+/// Whether the system shows its processes and the users of connections as Linux does.
 pub(crate) const IS_LINUX: bool = cfg!(target_os = "linux");
 
-/// Whether this machine's resolver takes the name for its own; what is told to people depends
+/// Whether this machine's resolver resolves the name to loopback. Some messages to users depend
 /// on it.
 pub(crate) fn resolves(name: &str) -> bool {
     use std::net::ToSocketAddrs as _;
@@ -29,7 +29,7 @@ pub(crate) fn resolves(name: &str) -> bool {
     found.is_ok_and(|mut found| found.any(|address| address.ip().is_loopback()))
 }
 
-/// Waits for something that must come; a test that would wait for ever fails instead.
+/// Waits for something that must happen. A test fails instead of waiting forever.
 pub(crate) async fn soon<F: Future>(what: &str, future: F) -> F::Output {
     tokio::time::timeout(PATIENCE, future)
         .await
@@ -41,7 +41,7 @@ pub(crate) async fn all<T: 'static>(tasks: JoinSet<T>) -> Vec<T> {
     soon("all tasks", tasks.join_all()).await
 }
 
-/// Asks until there is an answer: for what can only be asked, and sends no event.
+/// Polls until there is an answer, for a state that sends no event.
 pub(crate) async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     let asking = async {
         loop {

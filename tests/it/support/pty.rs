@@ -81,7 +81,7 @@ impl OnTerminal {
                 .unwrap();
         }
         let status = soon("the end", self.child.wait()).await.unwrap();
-        // the reader ends when nobody holds the terminal any more
+        // the reader ends when no process holds the terminal any more
         while soon("the terminal's end", self.shown.changed())
             .await
             .is_ok()

@@ -48,7 +48,7 @@ impl Puppet {
         accepting.spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let stream = acceptor.accept(stream).await.unwrap();
-                // a test that is over listens no more
+                // a test that has ended no longer receives connections
                 let _over = sender.send(Client::over(stream));
             }
         });
@@ -60,7 +60,7 @@ impl Puppet {
         }
     }
 
-    /// The configuration that leads the environment `demo` here.
+    /// The configuration that connects the environment `demo` to this server.
     pub(crate) fn config(&self) -> &str {
         &self.config
     }
@@ -72,7 +72,7 @@ impl Puppet {
             .expect("it accepts")
     }
 
-    /// Whether nobody has connected besides.
+    /// Whether there is no further connection.
     pub(crate) fn is_quiet(&mut self) -> bool {
         self.connections.try_recv().is_err()
     }

@@ -75,7 +75,7 @@ async fn a_host_without_a_port_means_443() {
     }
 }
 
-/// The page of the same name over plain HTTP is another site; URLs that we tell say `https`.
+/// A page of the same host over plain HTTP is another origin. URLs in messages begin with `https`.
 #[tokio::test]
 async fn origins_and_urls_have_the_scheme() {
     let secured = Secured::new().await;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt as _;
 
-/// What the gateway tells of itself says `https`, and a command runs, by each version of TLS.
+/// The gateway's own URLs begin with `https`, and commands run with each version of TLS.
 #[tokio::test]
 async fn commands_run_over_tls() {
     let secured = Secured::configured("[environments.demo]\nlisten = \"127.0.0.1:0\"\n").await;
@@ -46,7 +46,7 @@ async fn commands_run_over_tls() {
     assert_eq!(reply.status, 200, "{reply}");
 }
 
-/// No HTTP/2: a client that speaks nothing else is told so in the handshake.
+/// There is no HTTP/2: the handshake of a client that offers nothing else fails with an alert.
 #[tokio::test]
 async fn only_http_1_1_is_negotiated() {
     let secured = Secured::new().await;

@@ -20,7 +20,7 @@ async fn large_responses_are_complete() {
     }
 }
 
-/// A client that takes nothing of its reply gives its place back, although TLS buffers some.
+/// A client that does not read its response loses its connection, although TLS buffers a part.
 #[tokio::test]
 async fn a_client_that_does_not_read_is_disconnected() {
     let limits = "[limits]\nkeep_alive = \"1s\"\nconnections = 1\n";

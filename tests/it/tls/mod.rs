@@ -1,4 +1,5 @@
-//! The TLS listener: what it serves, whom it refuses, and what it costs nobody.
+//! The TLS listener: what it serves, which clients it refuses, and that a bad client does not
+//! affect others.
 
 mod certs;
 mod clients;
@@ -31,7 +32,7 @@ impl Secured {
         Self::configured("").await
     }
 
-    /// `extra` is TOML; it may go on with keys of `[listener.tls]`.
+    /// `extra` is TOML; it may begin with more keys of `[listener.tls]`.
     async fn configured(extra: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let authority = Authority::new();

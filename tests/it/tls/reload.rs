@@ -89,7 +89,7 @@ async fn a_client_that_is_trusted_no_longer_cannot_resume() {
     assert_eq!(run().await, None);
 }
 
-/// Whom the gateway no longer trusts it no longer serves, on whatever connection.
+/// A client that is no longer trusted is no longer served, not even on an open connection.
 #[tokio::test]
 async fn a_client_that_is_trusted_no_longer_loses_its_connection() {
     let secured = Secured::configured("client_ca = \"CLIENTS\"\n").await;
@@ -115,7 +115,7 @@ async fn a_client_that_is_trusted_no_longer_loses_its_connection() {
     assert_reloaded(&mut client, &request).await;
 }
 
-/// The gateway notices it by itself, also while its configuration cannot be used.
+/// The gateway notices a new certificate on its own, even while its configuration is invalid.
 #[tokio::test]
 async fn a_mistake_in_the_configuration_does_not_hold_up_a_certificate() {
     let secured = Secured::new().await;

@@ -37,7 +37,7 @@ async fn a_truncated_response_is_not_returned_as_complete() {
     client.send(&request).await;
     let error = client.try_response().await.unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::UnexpectedEof);
-    // decoded, nothing has been passed on yet: a fault can still be told
+    // a decoded response is not sent before it is complete: the gateway can still return a fault
     harness.script().web_fault.next(1, WebFault::CutBody);
     let request = harness.request_with("Accept: text/plain\r\n", "version");
     let reply = harness.connect().await.exchange(request).await;

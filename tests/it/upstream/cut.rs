@@ -1,5 +1,5 @@
-//! Replies that break off: told as a fault where nothing has been sent yet, visibly cut
-//! otherwise, and never counted as a success.
+//! Responses that break off: a fault if nothing has been sent yet, otherwise visibly cut, and
+//! never counted as a success.
 
 use crate::program::{Running, command};
 use crate::support::airflow::{JSON, OWN};
@@ -19,7 +19,7 @@ async fn got(harness: &Harness, request: &str, raw: &str) -> String {
     String::from_utf8(client.rest().await).unwrap()
 }
 
-/// A browser takes a kept connection that closes without a byte for one that had ended before,
+/// If a persistent connection closes without a byte, a browser assumes that it was closed before,
 /// and sends its request again, whatever the method.
 #[tokio::test]
 async fn a_broken_response_never_closes_without_a_byte() {
@@ -207,7 +207,8 @@ async fn a_response_with_an_invalid_head_is_broken() {
     }
 }
 
-/// A token that could not be had is AWS's doing; the client is there and is told so.
+/// AWS refuses a token while the client waits: the client gets the fault, and the log does not
+/// claim that it left.
 #[tokio::test]
 async fn the_log_does_not_claim_that_the_client_left() {
     let folder = tempfile::tempdir().unwrap();
@@ -321,7 +322,7 @@ async fn a_response_that_an_http_1_0_client_does_not_take_ends_in_a_reset() {
     assert!(end.is_err(), "{} bytes and an orderly end", got.len());
 }
 
-/// The events of a command begin with 200, whatever comes of it.
+/// The events of a command begin with status 200, whatever its result.
 #[tokio::test]
 async fn a_command_that_fails_in_its_events_is_not_counted_as_success() {
     let harness = Harness::configured("environments.demo.airflow_version = \"2.10.3\"").await;

@@ -1,4 +1,5 @@
-//! The wire out: whom it believes, what it reuses, what it says when it breaks.
+//! Connections to the web server: which certificates are trusted, which connections are reused,
+//! and which faults are returned when they break.
 
 mod broken;
 mod certificates;
@@ -12,8 +13,8 @@ use crate::support::{Client, Harness};
 /// One worker thread, so that there is one pool.
 const ONE_THREAD: &str = "limits.threads = 1";
 
-/// Lets the emulator do what it has been told, and the gateway's thread notice it: each goes
-/// through its ready tasks before it answers.
+/// Waits until the emulator has followed its script and the gateway's thread has noticed it: each
+/// of them runs its ready tasks before it answers.
 pub(crate) async fn settled(harness: &Harness) {
     for _ in 0..3 {
         let mut aws = Client::tcp(harness.emulator().aws_addr()).await;

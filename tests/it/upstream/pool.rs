@@ -107,7 +107,7 @@ async fn a_long_idle_connection_is_not_reused() {
     assert_eq!(harness.journal().web_connections(), 2);
 }
 
-/// Nobody asks for anything any more: what is too old is closed all the same.
+/// A connection that is idle for too long is closed even if there is no further request.
 #[tokio::test]
 async fn an_idle_connection_is_closed_without_another_request() {
     let mut server = Puppet::start().await;

@@ -28,7 +28,7 @@ async fn a_cached_file_gets_304() {
                 "{version}: {reply}"
             );
             assert_eq!(reply.header("etag"), Some(tag));
-            // nothing of a body stands in the way of the next one
+            // no part of a body precedes the next response
             let reply = client.exchange(harness.asking("GET", STYLE, "")).await;
             assert_eq!((reply.status, &reply.body), (200, &first.body), "{version}");
         }

@@ -153,7 +153,7 @@ async fn a_client_that_aborts_a_download_closes_its_connection() {
     assert_eq!(client.response().await.text(), "ok");
 }
 
-/// While nobody waits for a reply, nobody may say anything.
+/// The web server may not send anything while no request waits for a response.
 #[tokio::test]
 async fn unexpected_bytes_close_an_idle_connection() {
     let (harness, mut puppet, mut servers) = idle(1).await;

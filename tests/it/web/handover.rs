@@ -1,5 +1,5 @@
-//! Handing a browser over to the environment's own host: a fresh web token in a fragment, for
-//! whoever asks here and for nobody who was sent.
+//! Handing a browser over to the environment's own host: a fresh web token in a fragment, for a
+//! visitor who asks here, but not for one who was sent by another site.
 
 use crate::support::airflow::{FROM_ELSEWHERE, OWN, TYPED, VERSIONS};
 use crate::support::{Client, Harness, Response, client_that_trusts};
@@ -89,7 +89,7 @@ async fn redirect_mode_redirects_each_visitor_with_its_own_token() {
         tokens.sort();
         tokens.dedup();
         assert_eq!(tokens.len(), 4, "{version}: a token twice");
-        // programs are served as ever, with the gateway's own session
+        // programs are still served with the gateway's own session
         let reply = harness.get("/health").await;
         assert!(
             reply.fault().is_none() && reply.header("location").is_none(),
@@ -134,7 +134,7 @@ async fn a_link_from_another_site_gets_a_page_with_a_button() {
     let reply = harness.connect().await.exchange(request).await;
     let token = token(&harness, &reply);
     assert_eq!(login(&harness, "3.3.1", &token).await.status, 200);
-    // which nobody else's page can press
+    // a page of another origin cannot press it
     for headers in [
         FROM_ELSEWHERE,
         "Sec-Fetch-Site: same-site\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\n",

@@ -5,7 +5,7 @@ use crate::support::Harness;
 use crate::support::airflow::{DAG, JSON, OWN, VERSIONS, api};
 use mwaa_emulator::Settings;
 
-/// Credentials, and what proxies and AWS put on requests; none of it is Airflow's business.
+/// Credentials, and fields that proxies and AWS add to requests; Airflow must get none of them.
 const CANARIES: &str = "Authorization: Bearer canary\r\nCookie: session=canary; _token=canary\r\n\
     Proxy-Authorization: Basic canary\r\nX-Amz-Security-Token: canary\r\nX-Amz-Date: canary\r\n\
     X-Amzn-Oidc-Data: canary\r\nX-Forwarded-For: canary\r\nX-Forwarded-Host: canary\r\n\
@@ -120,7 +120,7 @@ async fn a_form_of_our_own_page_gets_the_referer_of_airflow() {
         seen.header("referer"),
         Some(format!("{theirs}/home?x=%2F").as_str())
     );
-    // another scheme is not told to anybody, and so refused by Airflow itself
+    // a Referer with another scheme is removed, so Airflow itself refuses the form
     let secure = ours.replace("http", "https");
     let headers = format!("Referer: {secure}\r\nSec-Fetch-Site: same-origin\r\n");
     let (reply, seen) = post(&headers).await;
@@ -230,7 +230,7 @@ async fn missing_security_headers_are_added() {
             assert_eq!(reply.header(name), Some(value), "{target}: {reply}");
         }
     }
-    // what Airflow says itself stands
+    // fields that Airflow sets itself are kept
     let raw = "HTTP/1.1 200 OK\r\nX-Frame-Options: DENY\r\nReferrer-Policy: no-referrer\r\n\
         Content-Length: 0\r\n\r\n";
     let reply = answered(&harness, "/", "", raw).await;

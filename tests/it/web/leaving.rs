@@ -1,5 +1,5 @@
-//! Airflow's own ways in and out: its login page leads back to where one was, signing out ends
-//! the session and leads to a page of ours.
+//! Airflow's own login and logout: its login page redirects back to the previous page, and signing
+//! out ends the session and redirects to a page of ours.
 
 use super::csrf;
 use crate::support::Harness;
@@ -119,14 +119,14 @@ async fn signing_out_ends_the_session_here_and_in_airflow() {
         let out = harness.reached().pop().unwrap();
         assert!(out.target.contains("/logout"), "{version}: {out:?}");
         assert!(matches!(out.status, Some(302 | 307)), "{version}: {out:?}");
-        // our page, which needs no session and begins none
+        // our page, which needs no session and opens none
         let page = harness.get_with("/-/signed-out", OWN).await;
         assert_eq!(page.status, 200, "{page}");
         harness
             .status_says("/environments/0/session/live", false)
             .await;
         assert_eq!(harness.logins().len(), 1, "{version}");
-        // whoever comes back gets another session
+        // the next request gets a new session
         assert_eq!(harness.get(&target).await.status, 200);
         let last = harness.reached().pop().unwrap();
         assert_ne!(last.header("cookie"), out.header("cookie"), "{version}");
@@ -134,7 +134,7 @@ async fn signing_out_ends_the_session_here_and_in_airflow() {
     }
 }
 
-/// There is nothing to end, so nothing is begun for it.
+/// Without a session there is nothing to end, so none is opened.
 #[tokio::test]
 async fn signing_out_without_a_session_sends_no_request() {
     let harness = Harness::airflow("3.3.1").await;
@@ -144,7 +144,7 @@ async fn signing_out_without_a_session_sends_no_request() {
     assert_eq!((journal.control_count(), journal.web_connections()), (0, 0));
 }
 
-/// Airflow need not agree: this gateway uses the session no more.
+/// Even if Airflow does not sign out, the gateway no longer uses the session.
 #[tokio::test]
 async fn signing_out_ends_the_session_if_airflow_fails() {
     let harness = Harness::airflow("3.3.1").await;

@@ -127,7 +127,7 @@ async fn a_rewritten_page_has_no_content_length() {
     assert_eq!(reply.header("content-length"), None, "{reply}");
 }
 
-/// Only pages: data is not ours to change, and what is compressed can't be read.
+/// Only pages are changed: data must stay as it is, and a compressed body cannot be read.
 #[tokio::test]
 async fn bodies_that_are_not_plain_html_are_unchanged() {
     let harness = Harness::airflow("3.3.1").await;

@@ -53,7 +53,8 @@ async fn an_upload_is_streamed_to_the_web_server() {
     assert_eq!(client.response().await.status, 201);
 }
 
-/// 16 MiB by default; a length that is told is refused before anybody is asked.
+/// The limit is 16 MiB by default. A larger Content-Length is refused before any call to AWS or
+/// the web server.
 #[tokio::test]
 async fn a_content_length_above_the_limit_is_refused_at_once() {
     let harness = Harness::airflow("3.3.1").await;
@@ -112,7 +113,7 @@ async fn an_aborted_upload_is_not_completed() {
         "{}",
         String::from_utf8_lossy(&seen)
     );
-    // neither sent again nor in anybody's way
+    // it is not sent again and does not block other requests
     assert!(puppet.is_quiet());
     let mut client = harness.connect().await;
     client.send(harness.asking("GET", "/api/v1/y", "")).await;
@@ -135,7 +136,7 @@ async fn a_client_that_stops_sending_gets_408() {
     assert!(!server.rest().await.ends_with(b"0\r\n\r\n"));
 }
 
-/// An early reply is passed on, and what is left of the upload reaches nobody.
+/// An early response is passed on, and the rest of the upload is dropped.
 #[tokio::test]
 async fn an_early_response_to_an_upload_closes_the_connection() {
     let (harness, mut puppet, mut server) = signed_in("").await;

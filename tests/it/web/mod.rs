@@ -16,9 +16,9 @@ mod visitors;
 use crate::support::{Harness, Response};
 use mwaa_emulator::WebFault;
 
-/// The next answer of the web server, byte for byte; `HOST` stands for its name.
+/// Sends a request that the web server answers with these bytes; `HOST` is replaced by its name.
 async fn answered(harness: &Harness, target: &str, headers: &str, raw: &str) -> Response {
-    // so that the login is over
+    // the login comes first, so that it does not get these bytes
     if harness.logins().is_empty() {
         assert_eq!(harness.get("/health").await.fault(), None);
     }

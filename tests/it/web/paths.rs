@@ -68,7 +68,7 @@ async fn an_escaped_slash_is_accepted_only_in_opaque_names() {
     assert_eq!((journal.control_count(), journal.web_connections()), (0, 0));
 }
 
-/// A client whose base URL ends in a slash is told so, and not something about headers.
+/// If a client's base URL ends in a slash, the fault says so, and nothing about header fields.
 #[tokio::test]
 async fn a_base_url_with_a_trailing_slash_is_reported() {
     let harness = Harness::airflow("2.10.3").await;

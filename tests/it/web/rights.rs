@@ -1,4 +1,4 @@
-//! Pages that the role may not see, and what a read-only environment keeps shut.
+//! Pages that the role may not see, and what a read-only environment refuses.
 
 use crate::support::{Client, Harness, Puppet};
 use mwaa_emulator::Settings;
@@ -13,8 +13,8 @@ async fn leads_to_login(server: &mut Client) {
         .await;
 }
 
-/// Flask-AppBuilder leads somebody who lacks a right to the login page, as if nobody had signed
-/// in, and tells why on the first page.
+/// Flask-AppBuilder redirects a user who lacks a right to the login page, as if there were no
+/// login, and gives the reason on the first page.
 #[tokio::test]
 async fn a_page_without_the_right_redirects_to_the_first_page() {
     let mut puppet = Puppet::start().await;
@@ -34,7 +34,7 @@ async fn a_page_without_the_right_redirects_to_the_first_page() {
         (302, Some("/")),
         "{reply}"
     );
-    // and at once again: there is no third session within ten seconds
+    // the same at once for the next page: there is no third session within ten seconds
     client
         .send(harness.asking("GET", "/roles/list/", PAGE))
         .await;
@@ -45,7 +45,7 @@ async fn a_page_without_the_right_redirects_to_the_first_page() {
         (302, Some("/")),
         "{reply}"
     );
-    // the first page itself leads nowhere: that is a loop
+    // the first page itself redirects to the login too: that is a loop
     client.send(harness.asking("GET", "/home", PAGE)).await;
     leads_to_login(&mut server).await;
     let reply = client.response().await;

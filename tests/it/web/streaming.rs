@@ -1,5 +1,5 @@
-//! Replies that are made while they are read: nothing is kept back, and nothing that is cut
-//! looks complete.
+//! Responses that are streamed: nothing is held back, and a response that breaks off never looks
+//! complete.
 
 use super::answered;
 use crate::support::airflow::{DAG, JSON, api};

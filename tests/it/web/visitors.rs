@@ -79,7 +79,7 @@ async fn other_requests_of_another_site_are_refused() {
     assert_eq!((journal.control_count(), journal.web_connections()), (0, 0));
 }
 
-/// A mere link must not sign anybody out, whichever of Airflow's ways it names.
+/// A link must not sign the user out, whichever of Airflow's logout paths it names.
 #[tokio::test]
 async fn a_link_of_another_site_cannot_sign_out() {
     for version in VERSIONS {

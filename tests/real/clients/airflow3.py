@@ -17,7 +17,7 @@ from airflow_client.client import (
 base, run_id = sys.argv[1:]
 with ApiClient(Configuration(host=base)) as client:
     wanted = TriggerDAGRunPostBody(dag_run_id=run_id, conf={"lines": 1}, logical_date=None)
-    # as JSON: its models are those of 3.3 and don't take all that 3.0 says of runs and DAGs
+    # as JSON: the client's models are those of 3.3 and do not accept all responses of 3.0 about runs and DAGs
     runs = DagRunApi(client)
     run = runs.trigger_dag_run_without_preload_content("lab_params", wanted).json()
     again = runs.get_dag_run_without_preload_content("lab_params", run_id).json()

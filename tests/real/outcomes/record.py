@@ -36,7 +36,7 @@ tasks;tasks list
 variables;variables delete;variables get;variables list;variables set
 """
 
-# commands that look at the DAG that can't be imported
+# commands that read the DAG that cannot be imported
 BROKEN = re.compile(r"(dags (list|report|reserialize)|tasks list)\b")
 
 
@@ -81,7 +81,7 @@ class Warm:
         ask(self.socket, {"do": "restore"})
 
     def last(self):
-        """What came of the last command, whoever asked for it."""
+        """The outcome of the last command, from any caller."""
         return ask(self.socket, {"do": "last"})
 
     def command(self):

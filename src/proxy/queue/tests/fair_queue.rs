@@ -135,7 +135,7 @@ proptest! {
             }
             world.check();
         }
-        // everybody is told the place in which they are then served
+        // the clients are then served in the order of their reported positions
         let waits = world.waiting.iter();
         let mut told: Vec<_> = waits
             .map(|(name, one)| (world.queue.position(&one.who, one.number).unwrap(), *name))

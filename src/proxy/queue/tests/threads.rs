@@ -52,7 +52,7 @@ pub(super) fn on_a_worker(test: impl AsyncFnOnce(&CoarseTimer)) {
     });
 }
 
-/// A queue that is closed keeps the slots that it has given, and gives no more.
+/// A closed queue keeps the slots that are in use, and assigns no more.
 #[test]
 fn a_closed_queue_lets_all_that_waits_fail() {
     let environment = Environment::new(EnvName::new("demo").unwrap(), "demo");
@@ -83,7 +83,7 @@ fn a_closed_queue_lets_all_that_waits_fail() {
         assert_eq!(queues.summary(&entry).running.len(), 0);
         assert_eq!(enter(3).unwrap_err(), QueueError::Stopping);
 
-        // also one that nobody has used before
+        // also for an environment that was never used before
         let other = Environment::new(EnvName::new("other").unwrap(), "other");
         let other = Entry::new(EntryId(1), other);
         let command = QueuedCommand {
@@ -95,8 +95,8 @@ fn a_closed_queue_lets_all_that_waits_fail() {
     });
 }
 
-/// Threads full of clients, half of whom leave at any point: never more run than may, everybody
-/// else is served, and in the end every slot is there again.
+/// On half of the threads, the clients leave at any point. Never more commands run than there are
+/// slots, all other clients are served, and in the end every slot is free.
 #[test]
 fn many_threads_share_the_slots_without_losing_any() {
     let (queue, metrics) = queue(3, 10_000);
