@@ -170,7 +170,8 @@ def test_no_request_is_lost_or_sent_twice_by_200_reloads(emulator, tmp_path):
                 memory, handles = gateway.memory(), descriptors(gateway)
 
         grown = gateway.memory() - memory
-        more = descriptors(gateway) - handles
+        # connections come and go with the load; a descriptor that leaks stays
+        eventually(lambda: descriptors(gateway) < handles + 8, "as many descriptors as before")
         load.ended.set()
         for thread in load.threads:
             thread.join(90)
@@ -180,10 +181,8 @@ def test_no_request_is_lost_or_sent_twice_by_200_reloads(emulator, tmp_path):
     arrived.look()
     assert arrived.times == dict.fromkeys(load.sent, 1)
 
-    print(f"{len(load.sent)} requests; memory {grown:+} bytes, descriptors {more:+}")
+    print(f"{len(load.sent)} requests; memory {grown:+} bytes")
     assert grown < SLACK
-    # a connection to the web server more or less
-    assert more < 8
 
 
 def test_a_gateway_ends_with_its_terminal(tmp_path):
