@@ -299,6 +299,12 @@ impl Headers {
         fields.next().is_none().then(|| self.value(only))
     }
 
+    /// Returns true if every field has one of these names.
+    pub fn has_only(&self, names: NameSet) -> bool {
+        let others = self.present.without(names);
+        others == NameSet::default() && self.other_names().next().is_none()
+    }
+
     /// Returns the names without a constant.
     pub fn other_names(&self) -> impl Iterator<Item = &[u8]> {
         let others = self.fields.iter().filter(|field| field.known.is_none());

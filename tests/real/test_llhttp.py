@@ -1,5 +1,5 @@
-"""Airflow 3's web server (uvicorn, which reads HTTP with llhttp) reads the same requests through the gateway as it reads
-directly. The gateway refuses what llhttp refuses.
+"""Airflow 3's web server (uvicorn, which reads HTTP with llhttp) reads the same requests through the gateway as it
+reads directly. The gateway refuses what llhttp refuses.
 
 The messages are ours. Their kinds are those of llhttp's own tests of requests."""
 
@@ -17,9 +17,10 @@ PATH = "/api/v1/llhttp"
 LAST = f"GET {PATH}/last HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\n\r\n".encode()
 
 
-def post(*fields, body=b"", line=f"POST {PATH} HTTP/1.1"):
+def post(*fields, body=b""):
     """A POST with these fields as they are."""
-    return b"\r\n".join([line.encode("latin-1"), b"Host: HOST", b"Content-Type: text/plain", *fields, b"", body])
+    head = [f"POST {PATH} HTTP/1.1".encode(), b"Host: HOST", b"Content-Type: text/plain"]
+    return b"\r\n".join([*head, *fields, b"", body])
 
 
 def length(value, body=b"hello", name=b"Content-Length"):
